@@ -1,0 +1,187 @@
+"""The lab's nouns. Immutable, without messages, storage or network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from latency_models.kernel import Kernel, Shape
+
+BACKEND = "xnnpack"
+
+
+@dataclass(frozen=True, slots=True)
+class CoreClass:
+    name: str
+    cpus: tuple[int, ...]
+    max_clock_khz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One physical unit, as its agent describes it."""
+
+    serial: str
+    model: str
+    soc: str
+    os_build: str
+    abi: str
+    runtime_version: str
+    runner_build: str
+    backends: tuple[str, ...]
+    core_classes: tuple[CoreClass, ...]
+    memory_bytes: int
+    max_program_bytes: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a latency is valid for. Never pool across targets."""
+
+    device_model: str
+    os_build: str
+    runtime_version: str
+    runner_build: str
+    backend: str
+    threads: int
+    core_class: str
+
+    @cached_property
+    def id(self) -> str:
+        canonical = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """For people; two builds of one device share it, the id tells them apart."""
+        model = "".join(c if c.isalnum() else "-" for c in self.device_model.lower())
+        model = "-".join(part for part in model.split("-") if part)
+        return f"{model}/{self.core_class}/{self.threads}t"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An exported `.pte` without its bytes. `kernels` in the order the backend runs them."""
+
+    sha256: str
+    size_bytes: int
+    backend: str
+    input_shapes: tuple[Shape, ...]
+    kernels: tuple[Kernel, ...]
+    undelegated: tuple[str, ...]
+    exporter: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisitSpec:
+    """What one visit does. Runs and durations are floors, whichever is later; the last
+    two fields before `threads` are caps."""
+
+    warmup_runs: int = 10
+    warmup_ns: int = 200_000_000
+    timed_runs: int = 10
+    timed_ns: int = 300_000_000
+    max_timed_runs: int = 2_000
+    deadline_ns: int = 60_000_000_000
+    threads: int = 1
+    core_class: str = "all"
+    traced: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkSpec:
+    """A measurement ends when its visits agree: at least `min_visits` of them, and the
+    interval of their median within ± `tolerance`; or at `max_visits`. Then come
+    `traced_visits` more, which feed the kernel timings and never the latency."""
+
+    visit: VisitSpec = field(default_factory=VisitSpec)
+    min_visits: int = 5
+    max_visits: int = 8
+    tolerance: float = 0.02
+    traced_visits: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The state of the machine at one instant; None where it cannot be read."""
+
+    unix_ns: int
+    temperature_c: float | None = None
+    clock_khz: int | None = None
+    governor: str | None = None
+    battery_level: float | None = None
+    load_1min: float | None = None
+    steal_ns: int | None = None
+    arithmetic_probe_ns: int | None = None
+    memory_probe_ns: int | None = None
+    throttled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTrace:
+    name: str
+    durations_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The three sample series are parallel, one entry for each timed run."""
+
+    run_id: str
+    traced: bool
+    wall_ns: tuple[int, ...]
+    cpu_ns: tuple[int, ...]
+    involuntary_switches: tuple[int, ...]
+    warmup_runs: int
+    load_ns: int
+    peak_rss_bytes: int
+    before: Conditions
+    after: Conditions
+    kernel_traces: tuple[KernelTrace, ...] = ()
+
+
+class FailureKind(str, Enum):
+    NOT_A_PROGRAM = "not_a_program"
+    BAD_INPUT = "bad_input"
+    UNSUPPORTED = "unsupported"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    EXECUTION_ERROR = "execution_error"
+    TRACE_MISMATCH = "trace_mismatch"
+    DISTURBED = "disturbed"
+    DEVICE_LOST = "device_lost"
+    CANCELLED = "cancelled"
+    AGENT_ERROR = "agent_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A measurement that did not come about: a type, never a number."""
+
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Immutable: its visits. `host.summary` says what latency they amount to."""
+
+    id: str
+    target_id: str
+    program_sha256: str
+    spec: BenchmarkSpec
+    unix_ns: int
+    visits: tuple[Visit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    device_serial: str
+    holder: str
+    token: int
+    expires_unix_ns: int

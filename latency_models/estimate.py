@@ -1,0 +1,27 @@
+"""What the lab answers: a latency with its interval, and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Source(str, Enum):
+    MEASURED = "measured"
+    LOOKUP = "lookup"  # every kernel was timed inside some measured network
+    REGRESSION = "regression"  # at least one kernel's time is predicted from its shape
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyEstimate:
+    """`coverage` is the share (0 to 1) of the latency that rests on kernels seen before;
+    `samples` the number of measured networks behind it; `age_s` that of the newest one.
+    """
+
+    latency_ns: int
+    lower_ns: int
+    upper_ns: int
+    source: Source
+    coverage: float
+    samples: int
+    age_s: float
