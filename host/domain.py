@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import cached_property
+from pathlib import Path
 
 from latency_models.kernel import Kernel, Shape
 
@@ -185,3 +186,11 @@ class Lease:
     holder: str
     token: int
     expires_unix_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFile:
+    """A Program and where its bytes lie."""
+
+    program: Program
+    path: Path

@@ -1,0 +1,28 @@
+"""A Trial: what a search learned of one Architecture in one round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latency_models.estimate import LatencyEstimate
+from search.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Immutable. `latency` is what the reward was computed from; its source says whether
+    it was measured. Where it was measured, `predicted` keeps what was believed before.
+
+    accuracy: 0 to 1, of the proxy task; None when its evaluation failed.
+    latency, reward: None when there is none.
+    failure: why accuracy or a measurement did not come about, in one line.
+    """
+
+    architecture: Architecture
+    round: int
+    accuracy: float | None
+    latency: LatencyEstimate | None
+    reward: float | None
+    predicted: LatencyEstimate | None = None
+    measurement_id: str | None = None
+    failure: str | None = None
