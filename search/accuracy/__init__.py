@@ -1,0 +1,1 @@
+"""Accuracy of an Architecture: real images, and a short training on them."""

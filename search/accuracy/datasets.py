@@ -1,0 +1,129 @@
+"""Real images for the proxy task, cut to a fixed size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from search.accuracy.readers import (
+    FASHION_MNIST,
+    DatasetError,
+    Int64Array,
+    Source,
+    Split,
+    UInt8Array,
+    read_digits,
+    read_fashion_mnist,
+    read_folder,
+    read_npz,
+)
+
+VALIDATION_SHARE = 0.25  # of a source that brings no validation split
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images are uint8 (n, resolution, resolution, channels), labels int64 (n,) into
+    `classes`. `note` says in a line where the images are from and what was left out;
+    `skipped` names the files that could not be read."""
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: UInt8Array
+    train_labels: Int64Array
+    val_images: UInt8Array
+    val_labels: Int64Array
+    note: str
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        return int(self.train_images.shape[-1])
+
+
+def load_dataset(
+    spec: str,
+    *,
+    resolution: int = 32,
+    train_images: int = 2048,
+    val_images: int = 2048,
+    seed: int = 0,
+) -> Dataset:
+    """At most so many images for training and validation, drawn by `seed` with every class
+    in the share it has in the whole.
+
+    spec: "auto" (Fashion-MNIST where it is installed, else digits), "digits",
+    "fashion-mnist", "fashion-mnist:DIR", the path of an .npz file, or that of a folder
+    with one folder for each class. Raises DatasetError, which says what to do.
+    """
+    if resolution < 1 or train_images < 1 or val_images < 1:
+        raise DatasetError("resolution, training and validation images must be positive")
+    source, reason = _open(spec)
+    rng = np.random.default_rng(seed)
+    train_indices = np.arange(len(source.train.labels))
+    validation, val_indices = source.validation, None
+    if validation is None:
+        held_out = stratified(
+            source.train.labels, round(len(train_indices) * VALIDATION_SHARE), rng
+        )
+        validation, val_indices = source.train, held_out
+        train_indices = np.setdiff1d(train_indices, held_out)
+    x_train, y_train, skipped = _draw(source.train, train_indices, train_images, resolution, rng)
+    x_val, y_val, skipped_val = _draw(validation, val_indices, val_images, resolution, rng)
+    skipped += skipped_val
+    if len(np.unique(y_train)) < 2 or not len(y_val):
+        raise DatasetError(f"{spec}: too few readable images to train and validate on")
+    note = f"{reason}: {len(y_train)} training and {len(y_val)} validation images"
+    if skipped:
+        note += f"; {len(skipped)} unreadable skipped, the first {skipped[0]}"
+    return Dataset(source.name, source.classes, x_train, y_train, x_val, y_val, note, skipped)
+
+
+def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
+    """Sorted indices of `count` labels (all of them if there are fewer), every class in its
+    share of the whole to within one."""
+    if count >= len(labels):
+        return np.arange(len(labels))
+    # An item's place within its class, as a fraction of the class: the smallest fractions
+    # are the same share of every class. The random second key breaks ties fairly.
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, first, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    place = np.arange(len(labels)) - np.repeat(first, sizes)
+    fraction = (place + 0.5) / np.repeat(sizes, sizes)
+    chosen = by_class[np.lexsort((rng.random(len(labels)), fraction))[:count]]
+    return np.sort(chosen)
+
+
+def _open(spec: str) -> tuple[Source, str]:
+    if spec == "auto":
+        if FASHION_MNIST.is_dir():
+            return read_fashion_mnist(FASHION_MNIST), f"Fashion-MNIST, found in {FASHION_MNIST}"
+        reason = "digits, as Fashion-MNIST (Debian's dataset-fashion-mnist) is not installed"
+        return read_digits(), reason
+    if spec == "digits":
+        return read_digits(), "digits"
+    if spec == "fashion-mnist" or spec.startswith("fashion-mnist:"):
+        directory = Path(spec.partition(":")[2] or FASHION_MNIST)
+        return read_fashion_mnist(directory), f"Fashion-MNIST in {directory}"
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return read_folder(path), f"images in {path}"
+    if path.suffix == ".npz" and path.is_file():
+        return read_npz(path), f"images in {path}"
+    raise DatasetError(
+        f"there is no dataset {spec!r}: name digits, fashion-mnist, fashion-mnist:DIR, an .npz "
+        "file, or a folder with one folder of images for each class"
+    )
+
+
+def _draw(
+    split: Split, among: Int64Array | None, count: int, resolution: int, rng: np.random.Generator
+) -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
+    among = np.arange(len(split.labels)) if among is None else among
+    indices = among[stratified(split.labels[among], count, rng)]
+    images, kept = split.load(indices, resolution)
+    skipped = tuple(split.describe(int(index)) for index in np.delete(indices, kept))
+    return images, split.labels[indices[kept]], skipped
