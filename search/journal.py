@@ -1,0 +1,142 @@
+"""A study's rounds in Optuna's journal file, each whole or not at all.
+
+Optuna's own backend writes and syncs trial by trial, so a kill can leave half a round. Here
+Optuna makes a round's records in memory and one write appends them all, to a file that its
+`JournalFileBackend`, and so optuna-dashboard, reads like its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from latency_models.estimate import LatencyEstimate, Source
+from search.architecture import Architecture
+from search.trial import Trial
+
+
+@dataclass(frozen=True)
+class Round:
+    """`asked`: the strategy was asked for these trials and is told of them, in this order.
+    The other rounds measure, once the search is over, what had only been predicted."""
+
+    index: int
+    asked: bool
+    trials: tuple[Trial, ...]
+
+
+class RoundJournal:
+    """The journal open for writing; `finished` are the rounds it held when it was opened.
+
+    Opening cuts off what a kill has left of an unfinished round. Only one process at a time
+    may have a journal open.
+    """
+
+    def __init__(self, path: Path, study_name: str) -> None:
+        path.touch()
+        self.finished, end = read_rounds(path)
+        os.truncate(path, end)
+        self._path = path
+        self._study_name = study_name
+
+    def append(self, finished: Round) -> None:
+        """One write and one sync. Raises OSError, e.g. on a full disk."""
+        records = _records(self._study_name, finished)
+        with self._path.open("a") as file:
+            if file.tell() > 0:
+                records = records[-len(finished.trials) :]  # without those that make the study
+            file.write("".join(json.dumps(record) + "\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_rounds(path: Path) -> tuple[list[Round], int]:
+    """The finished rounds, and the offset in bytes at which the last of them ends."""
+    rounds: list[Round] = []
+    attributes: list[dict[str, Any]] = []
+    offset = end = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            offset += len(line)
+            if not line.endswith(b"\n"):
+                break
+            record = json.loads(line)
+            if "user_attrs" not in record:
+                continue  # not of a trial: the study itself, a note made in the dashboard
+            attributes.append(record["user_attrs"])
+            if len(attributes) == attributes[0]["round_size"]:
+                trials = tuple(_to_trial(values) for values in attributes)
+                rounds.append(Round(len(rounds), attributes[0]["asked"], trials))
+                attributes, end = [], offset
+    return rounds, end
+
+
+class _Memory(BaseJournalBackend):
+    """Optuna's records, kept in a list."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self.records[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.records += logs
+
+
+def _records(study_name: str, finished: Round) -> list[dict[str, Any]]:
+    """Optuna's records of a new study with this round in it, the trials' last."""
+    memory = _Memory()
+    study = optuna.create_study(
+        study_name=study_name,
+        storage=optuna.storages.JournalStorage(memory),
+        directions=["maximize", "minimize"],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(["accuracy", "latency_ms"])
+    study.add_trials(_to_optuna(trial, finished) for trial in finished.trials)
+    return memory.records
+
+
+def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
+    attributes: dict[str, Any] = asdict(trial) | {
+        "architecture": trial.architecture.to_dict(),
+        "architecture_id": trial.architecture.id,
+        "round_size": len(finished.trials),
+        "asked": finished.asked,
+    }
+    failed = trial.accuracy is None or trial.latency is None
+    return optuna.create_trial(
+        state=TrialState.FAIL if failed else TrialState.COMPLETE,
+        values=None if failed else [trial.accuracy, trial.latency.latency_ns / 1e6],
+        user_attrs=attributes,
+    )
+
+
+def _to_trial(attributes: dict[str, Any]) -> Trial:
+    return Trial(
+        architecture=Architecture.from_dict(attributes["architecture"]),
+        round=attributes["round"],
+        accuracy=attributes["accuracy"],
+        latency=_to_estimate(attributes["latency"]),
+        reward=attributes["reward"],
+        predicted=_to_estimate(attributes["predicted"]),
+        measurement_id=attributes["measurement_id"],
+        failure=attributes["failure"],
+    )
+
+
+def _to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
+    if values is None:
+        return None
+    return LatencyEstimate(**values | {"source": Source(values["source"])})

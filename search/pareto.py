@@ -1,0 +1,59 @@
+"""The Pareto front of accuracy (the more the better) and latency (the less the better)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pareto_front(accuracies: Sequence[float], latencies: Sequence[float]) -> list[int]:
+    """Indices of the points that no other point dominates, fastest first.
+
+    A point dominates another that it is no worse than in both and better than in one; so of
+    equal points either all are on the front or none. O(n log n). Raises ValueError on NaN or
+    on sequences of different lengths.
+    """
+    accuracy, latency = _points(accuracies, latencies)
+    if not len(accuracy):
+        return []
+    order = np.lexsort((-accuracy, latency))
+    accuracy, latency = accuracy[order], latency[order]
+    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(accuracy)[:-1]))
+    improves = accuracy > best_before
+    improves[0] = True  # even at an accuracy of minus infinity
+    # The latest improvement at or before each point: a point equal to it is its twin.
+    twin = np.maximum.accumulate(np.where(improves, np.arange(len(order)), 0))
+    on_front = (accuracy == accuracy[twin]) & (latency == latency[twin])
+    return [int(index) for index in order[on_front]]
+
+
+def hypervolume(
+    accuracies: Sequence[float],
+    latencies: Sequence[float],
+    reference_accuracy: float,
+    reference_latency: float,
+) -> float:
+    """The area between the front and a reference point that is worse than all of interest.
+
+    In the unit of latency; points that do not dominate the reference add nothing.
+    """
+    accuracy, latency = _points(accuracies, latencies)
+    counts = (accuracy > reference_accuracy) & (latency < reference_latency)
+    accuracy, latency = accuracy[counts], latency[counts]
+    front = pareto_front(accuracy.tolist(), latency.tolist())
+    heights = np.diff(accuracy[front], prepend=reference_accuracy)
+    return float(np.sum(heights * (reference_latency - latency[front])))
+
+
+def _points(
+    accuracies: Sequence[float], latencies: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    accuracy = np.asarray(accuracies, dtype=np.float64)
+    latency = np.asarray(latencies, dtype=np.float64)
+    if accuracy.shape != latency.shape:
+        raise ValueError(f"{len(accuracy)} accuracies and {len(latency)} latencies")
+    if np.isnan(accuracy).any() or np.isnan(latency).any():
+        raise ValueError("a front of NaN does not exist")
+    return accuracy, latency

@@ -1,0 +1,147 @@
+"""A study on disk: what was asked for and, round by round, what was learned.
+
+runs/<name>/
+├── study.json    the settings, fixed when the study is made
+├── journal.log   Optuna's journal file, one write a round; optuna-dashboard reads it
+└── lock          held by the one search that may write
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from search.architecture import Architecture
+from search.journal import Round, RoundJournal, read_rounds
+from search.reward import SOFT
+from search.trial import Trial
+
+
+class StudyError(Exception):
+    """A study that cannot be made, read or resumed; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What makes two searches the same study.
+
+    target_id, target_ns: the Target that latencies are of, and the T of the reward.
+    alpha, beta: the exponents of the reward.
+    accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
+
+    Raises ValueError on what makes no sense.
+    """
+
+    space: str
+    strategy: str
+    target_id: str
+    target_ns: int
+    accuracy: dict[str, Any]
+    alpha: float = SOFT[0]
+    beta: float = SOFT[1]
+    round_size: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.target_ns <= 0:
+            raise ValueError(f"the target latency must be above zero, not {self.target_ns} ns")
+        if self.round_size < 1:
+            raise ValueError(f"a round needs at least one architecture, not {self.round_size}")
+
+
+@dataclass
+class Study:
+    """The settings and the finished rounds."""
+
+    directory: Path
+    settings: StudySettings
+    rounds: list[Round]
+
+    def latest(self) -> dict[Architecture, Trial]:
+        """The newest trial of each architecture, in the order they first appeared."""
+        return {trial.architecture: trial for round in self.rounds for trial in round.trials}
+
+
+class OpenStudy(Study):
+    """A study under the lock, to which rounds can be appended."""
+
+    def __init__(self, directory: Path, settings: StudySettings, journal: RoundJournal) -> None:
+        super().__init__(directory, settings, list(journal.finished))
+        self._journal = journal
+
+    def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
+        """Add a finished round: one write, synced to disk.
+
+        `asked` says that the trials are, in order, what the strategy was asked for. Killed at
+        any byte, the study is as it was before or after.
+        """
+        finished = Round(len(self.rounds), asked, tuple(trials))
+        self._journal.append(finished)
+        self.rounds.append(finished)
+
+
+def read_study(directory: Path) -> Study:
+    """The finished rounds, even while a search runs. Raises StudyError where there are none."""
+    path = directory / "study.json"
+    if not path.is_file():
+        raise StudyError(f"there is no study in {directory}")
+    rounds, _ = read_rounds(directory / "journal.log")
+    if not rounds:
+        raise StudyError(f"the study in {directory} is empty: no round of it has finished")
+    return Study(directory, _read_settings(path), rounds)
+
+
+@contextmanager
+def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
+    """Make a study or resume one, without the round that did not finish.
+
+    Raises StudyError where another search holds it or its settings are others.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed with the process, however it ends
+        except BlockingIOError:
+            raise StudyError(f"another search is running the study in {directory}") from None
+        path = directory / "study.json"
+        if path.exists():
+            _check_same(directory, _read_settings(path), settings)
+        else:
+            _write_atomically(path, json.dumps(asdict(settings), indent=2) + "\n")
+        journal = RoundJournal(directory / "journal.log", study_name=directory.name)
+        yield OpenStudy(directory, settings, journal)
+
+
+def _read_settings(path: Path) -> StudySettings:
+    try:
+        return StudySettings(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
+
+
+def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:
+    differences = [
+        f"{field.name} was {before!r} and is now {now!r}"
+        for field in fields(StudySettings)
+        if (before := getattr(made_with, field.name)) != (now := getattr(asked_for, field.name))
+    ]
+    if differences:
+        raise StudyError(
+            f"the study in {directory} was made with other settings: {'; '.join(differences)}. "
+            "Use those, or another name"
+        )
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    draft = path.with_suffix(".tmp")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
