@@ -7,6 +7,7 @@ operators, kind `portable:<operator>`, are reported under the operator's own nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -18,7 +19,7 @@ from latency_models.kernel import Kernel
 PORTABLE = "portable:"
 
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
-    k.CONV2D: ("Convolution (",),
+    k.CONV2D: ("Convolution (", "Fully Connected ("),  # the latter where it is 1×1
     k.DEPTHWISE_CONV2D: ("Convolution (",),
     k.FULLY_CONNECTED: ("Fully Connected (",),
     k.ADD: ("Add (",),
@@ -34,6 +35,9 @@ _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     k.RESHAPE: ("Static Reshape (", "Copy ("),
     k.CONSTANT_PAD: ("Constant Pad (",),
 }
+
+# "mean" of `aten::mean.out`, of `aten.mean.dim` and of the runtime's `native_call_mean.out`.
+_OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
 _RESOLUTION_NS = 1_000  # of XNNPACK's profiler: a kernel under 2 µs reads 0, 1 or 2 µs
 
@@ -70,18 +74,18 @@ def _is_named(kernel: Kernel, trace_name: str) -> bool:
 
 
 def _operator(name: str) -> str:
-    """`aten::mean.out` and `aten.mean.out` are one operator."""
-    return name.replace("::", ".")
+    match = _OPERATOR.match(name)
+    return match.group(1) if match else name
 
 
 def _mean_undisturbed(durations_ns: Sequence[int]) -> float:
-    """The mean of the runs inside Tukey's outer fence.
+    """The mean of the runs that take at most half again as long as the median, plus two
+    steps of the resolution.
 
-    An interrupted run adds whole time slices to one kernel, so a plain mean will not do;
-    a median, and a mean trimmed on both sides, would turn a kernel of 0.3 µs, which reads
-    0 or 1 µs, into 0. The fence is never nearer than two steps of the resolution.
+    An interrupted run adds whole time slices to one kernel, so a plain mean will not do.
+    A median, or a mean trimmed on both sides, would turn a kernel of 0.3 µs, which reads
+    0 or 1 µs, into 0. This holds with nearly half of the runs disturbed.
     """
     values = np.asarray(durations_ns, dtype=np.float64)
-    lower_quartile, upper_quartile = np.quantile(values, (0.25, 0.75))
-    fence = upper_quartile + max(3 * (upper_quartile - lower_quartile), 2 * _RESOLUTION_NS)
-    return float(values[values <= fence].mean())
+    limit = 1.5 * np.median(values) + 2 * _RESOLUTION_NS
+    return float(values[values <= limit].mean())
