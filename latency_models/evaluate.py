@@ -1,0 +1,151 @@
+"""How well a predictor does on networks that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from latency_models.features import multiply_adds
+from latency_models.observation import MeasuredNetwork
+from latency_models.packing import pack
+from latency_models.predictor import NotEnoughData, Predictor
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Errors are relative to the measured latency; shares are fractions. Kendall's tau and
+    Spearman's rho are between predicted and measured latency.
+    """
+
+    mean_error: float
+    median_error: float
+    within_5pct: float
+    within_10pct: float
+    kendall: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Predicted against measured, of networks held out: parallel arrays in ns."""
+
+    measured_ns: FloatArray
+    predicted_ns: FloatArray
+    lower_ns: FloatArray
+    upper_ns: FloatArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`predictor` and `multiply_adds` (a line fitted to them) are means over the splits.
+
+    interval_coverage: share of the measured latencies inside their intervals.
+    interval_width: median of (upper - lower) / predicted.
+    repeat_cv: median over networks of the standard error of their measured latency.
+    parity: the held-out networks of all splits.
+    """
+
+    predictor: Metrics
+    multiply_adds: Metrics
+    interval_coverage: float
+    interval_width: float
+    repeat_cv: float
+    parity: Parity
+
+
+def evaluate(
+    networks: Sequence[MeasuredNetwork],
+    *,
+    train_size: int,
+    test_size: int,
+    splits: int = 5,
+    seed: int = 0,
+) -> Evaluation:
+    """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
+
+    Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
+    the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
+    kernel that the others lack.
+    """
+    if len(networks) < train_size + test_size:
+        raise NotEnoughData(
+            f"{train_size + test_size} measured networks are needed, there are {len(networks)}"
+        )
+    rng = np.random.default_rng(seed)
+    ours, baselines, parities = [], [], []
+    for _ in range(splits):
+        order = rng.permutation(len(networks)).tolist()
+        train = [networks[i] for i in order[:train_size]]
+        test = [networks[i] for i in order[train_size : train_size + test_size]]
+        parity = _predict(Predictor.fit(train, seed=seed), test)
+        parities.append(parity)
+        ours.append(metrics(parity.measured_ns, parity.predicted_ns))
+        baselines.append(metrics(parity.measured_ns, _predict_from_work(train, test)))
+    pooled = Parity(
+        *(
+            np.concatenate([getattr(parity, field.name) for parity in parities])
+            for field in fields(Parity)
+        )
+    )
+    inside = (pooled.lower_ns <= pooled.measured_ns) & (pooled.measured_ns <= pooled.upper_ns)
+    return Evaluation(
+        _mean(ours),
+        _mean(baselines),
+        float(inside.mean()),
+        float(np.median((pooled.upper_ns - pooled.lower_ns) / pooled.predicted_ns)),
+        repeat_cv(networks),
+        pooled,
+    )
+
+
+def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
+    errors = np.abs(predicted_ns / measured_ns - 1)
+    return Metrics(
+        float(errors.mean()),
+        float(np.median(errors)),
+        float((errors <= 0.05).mean()),
+        float((errors <= 0.10).mean()),
+        float(stats.kendalltau(predicted_ns, measured_ns).statistic),
+        float(stats.spearmanr(predicted_ns, measured_ns).statistic),
+    )
+
+
+def repeat_cv(networks: Sequence[MeasuredNetwork]) -> float:
+    """What no predictor can be blamed for, from the measurements' own 90 % intervals."""
+    half_widths = [(n.upper_ns - n.lower_ns) / (2 * n.latency_ns) for n in networks]
+    return float(np.median(half_widths) / stats.norm.ppf(0.95))
+
+
+def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parity:
+    now_unix_ns = max(network.unix_ns for network in networks)
+    estimates = predictor.predict(*pack(n.kernels for n in networks), now_unix_ns)
+    return Parity(
+        np.array([network.latency_ns for network in networks]),
+        np.array([float(estimate.latency_ns) for estimate in estimates]),
+        np.array([float(estimate.lower_ns) for estimate in estimates]),
+        np.array([float(estimate.upper_ns) for estimate in estimates]),
+    )
+
+
+def _predict_from_work(
+    train: Sequence[MeasuredNetwork], test: Sequence[MeasuredNetwork]
+) -> FloatArray:
+    """The baseline: a line through multiply-adds, never below the shortest latency seen."""
+    slope, intercept = np.polyfit(_work(train), [n.latency_ns for n in train], 1)
+    shortest_ns = min(network.latency_ns for network in train)
+    predicted: FloatArray = np.maximum(intercept + slope * _work(test), shortest_ns)
+    return predicted
+
+
+def _work(networks: Sequence[MeasuredNetwork]) -> FloatArray:
+    return np.array([float(sum(map(multiply_adds, n.kernels))) for n in networks])
+
+
+def _mean(of_splits: Sequence[Metrics]) -> Metrics:
+    return Metrics(*np.mean([astuple(split) for split in of_splits], axis=0).tolist())
