@@ -115,12 +115,10 @@ def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
         "round_size": len(finished.trials),
         "asked": finished.asked,
     }
-    failed = trial.accuracy is None or trial.latency is None
-    return optuna.create_trial(
-        state=TrialState.FAIL if failed else TrialState.COMPLETE,
-        values=None if failed else [trial.accuracy, trial.latency.latency_ns / 1e6],
-        user_attrs=attributes,
-    )
+    if trial.accuracy is None or trial.latency is None:
+        return optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
+    values = [trial.accuracy, trial.latency.latency_ns / 1e6]
+    return optuna.create_trial(values=values, user_attrs=attributes)
 
 
 def _to_trial(attributes: dict[str, Any]) -> Trial:

@@ -106,7 +106,9 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed with the process, however it ends
+            fcntl.flock(
+                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # freed with the process, however it ends
         except BlockingIOError:
             raise StudyError(f"another search is running the study in {directory}") from None
         path = directory / "study.json"
