@@ -1,0 +1,97 @@
+"""What comes before lowering, whichever way it goes: refuse what cannot run, fold
+batch-norms, trace and find every shape."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.fx.experimental.optimization import fuse
+from torch.fx.passes.shape_prop import ShapeProp
+
+from host.errors import ExportError
+from latency_models.kernel import Shape
+
+_STRIDED = (nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`module` in evaluation mode, its batch-norms folded. Where it could be traced it is
+    an fx.GraphModule and each node's meta["tensor_meta"] holds its shape."""
+
+    module: nn.Module
+    traced: bool
+
+
+def prepare(module: nn.Module, input_shape: Shape) -> Prepared:
+    """Leaves `module` as it is. Raises ExportError for weights that are no numbers, layers
+    of zero width, and an input that the network cannot take."""
+    if not input_shape or min(input_shape) < 1:
+        raise ExportError(f"an input of shape {input_shape} holds nothing")
+    _check_weights(module)
+    module = copy.deepcopy(module).eval()
+    try:
+        traced = fuse(fx.symbolic_trace(module), inplace=True, no_trace=True)
+        _propagate_shapes(traced, input_shape)
+    except ExportError:
+        raise
+    except Exception:  # control flow on values, or no such input: running it tells which
+        _check_runs(module, input_shape)
+        return Prepared(module, traced=False)
+    return Prepared(traced, traced=True)
+
+
+def _check_weights(module: nn.Module) -> None:
+    weights = dict(module.named_parameters()) | dict(module.named_buffers())
+    empty = [name for name, weight in weights.items() if weight.numel() == 0]
+    if empty:
+        raise ExportError(f"layers of zero width: {_names(empty)}")
+    invalid = [
+        name
+        for name, weight in weights.items()
+        if weight.is_floating_point() and not weight.isfinite().all()
+    ]
+    if invalid:
+        raise ExportError(f"weights that are NaN or infinite: {_names(invalid)}")
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _propagate_shapes(traced: fx.GraphModule, input_shape: Shape) -> None:
+    """On meta tensors, which have shapes and no values; the weights stay where they are."""
+    weights = [*traced.parameters(), *traced.buffers()]
+    on_meta = copy.deepcopy(traced, {id(weight): weight.to("meta") for weight in weights})
+    ShapeProp(on_meta).propagate(torch.empty(input_shape, device="meta"))
+    for node, shaped in zip(traced.graph.nodes, on_meta.graph.nodes, strict=True):
+        node.meta["tensor_meta"] = shaped.meta.get("tensor_meta")
+        _check_stride(node, traced)
+
+
+def _check_stride(node: fx.Node, traced: fx.GraphModule) -> None:
+    """A layer that strides over more than its whole input would compute on padding alone."""
+    layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    if not isinstance(layer, _STRIDED):
+        return
+    *_, height, width = node.all_input_nodes[0].meta["tensor_meta"].shape
+    stride = layer.stride if isinstance(layer.stride, tuple) else (layer.stride, layer.stride)
+    if height < stride[0] or width < stride[1]:
+        raise ExportError(
+            f"the input is smaller than the strides take: {node.target} strides by "
+            f"{stride[0]}×{stride[1]} over {height}×{width}"
+        )
+
+
+def _check_runs(module: nn.Module, input_shape: Shape) -> None:
+    try:
+        with torch.no_grad():
+            module(torch.zeros(input_shape))
+    except Exception as error:
+        raise ExportError(
+            f"the network does not take an input of {input_shape}: {error}"
+        ) from error
