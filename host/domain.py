@@ -12,6 +12,7 @@ from pathlib import Path
 from latency_models.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
+MAX_VISITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,18 @@ class BenchmarkSpec:
     tolerance: float = 0.02
     traced_visits: int = 2
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, in a sentence for a person."""
+        if not 1 <= self.min_visits <= self.max_visits <= MAX_VISITS:
+            raise ValueError(
+                f"visits must be at least 1 and at most {MAX_VISITS}, the minimum not above the"
+                f" maximum: got {self.min_visits} to {self.max_visits}"
+            )
+        if not 0 <= self.traced_visits <= MAX_VISITS:
+            raise ValueError(f"traced visits must be 0 to {MAX_VISITS}: got {self.traced_visits}")
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"tolerance must be a share between 0 and 1: got {self.tolerance}")
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -178,6 +191,17 @@ class Measurement:
     spec: BenchmarkSpec
     unix_ns: int
     visits: tuple[Visit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request to measure one Program on one Target; ends as a Measurement or a Failure."""
+
+    id: str
+    target_id: str
+    program_sha256: str
+    spec: BenchmarkSpec
+    created_unix_ns: int
 
 
 @dataclass(frozen=True, slots=True)

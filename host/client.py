@@ -1,0 +1,238 @@
+"""The typed client of the lab: what the search uses, and other projects.
+
+with LatencyClient.connect() as lab:
+    target = lab.default_target()
+    [outcome] = lab.measure(target.id, [program_file])
+    [estimate] = lab.predict(target.id, [program_file.program.kernels])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from host import convert, errors
+from host.domain import BenchmarkSpec, Device, Failure, Measurement, ProgramFile, Target
+from host.errors import LabError, NotFound, Unavailable
+from host.home import LabHome
+from host.interceptors import ERROR_KEY
+from host.processes import LockedProcess
+from latency_models.estimate import LatencyEstimate
+from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
+from protos import lab_pb2, latency_pb2
+from protos.lab_pb2_grpc import LabServiceStub
+from protos.latency_pb2_grpc import LatencyServiceStub
+
+CHUNK_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 64 << 20
+CALL_TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 300.0
+FIT_TIMEOUT_S = 300.0
+MEASURE_TIMEOUT_S = 24 * 3600.0
+NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
+
+T = TypeVar("T")
+Outcome = Measurement | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """devices: how many can serve it now; fitted_measurements: 0 without a predictor."""
+
+    target: Target
+    devices: int
+    measurements: int
+    fitted_measurements: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """device is None while its agent has not answered yet."""
+
+    device: Device | None
+    transport: str
+    state: str
+    targets: tuple[str, ...]
+    queued_jobs: int
+
+
+class LatencyClient:
+    """Every call has a deadline and raises LabErrors: Unavailable when the lab does not
+    answer, and what each method names. A target is given by its id or name."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ],
+        )
+        self._latency = LatencyServiceStub(self._channel)
+        self._lab = LabServiceStub(self._channel)
+
+    @classmethod
+    def connect(cls, home: LabHome | None = None) -> LatencyClient:
+        """To the lab that runs on this machine. Raises Unavailable, saying how to start it."""
+        home = home or LabHome.from_environment()
+        info = LockedProcess(home.daemon_file, home.lock_file).info()
+        if info is None:
+            raise Unavailable(NOT_RUNNING)
+        return cls(info["address"], home.token())
+
+    def __enter__(self) -> LatencyClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def targets(self) -> list[TargetStatus]:
+        response = self._call(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
+        return [
+            TargetStatus(
+                convert.target_from_message(status.target),
+                status.devices,
+                status.measurements,
+                status.fitted_measurements,
+            )
+            for status in response.targets
+        ]
+
+    def default_target(self) -> Target:
+        """One thread on the fastest cores of the first device. Raises NotFound without one."""
+        for status in self.targets():
+            if status.devices and status.target.threads == 1:
+                return status.target
+        raise NotFound("no device is connected: see `latlab lab status`")
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        """One estimate for each network, given as its kernels in order.
+
+        Raises NotReady when too little was measured, UnknownKernels listing the kinds.
+        """
+        rows: dict[Kernel, int] = {}
+        indices = [rows.setdefault(kernel, len(rows)) for network in networks for kernel in network]
+        request = latency_pb2.PredictRequest(
+            target=target,
+            kernels=map(convert.kernel_to_message, rows),
+            lengths=map(len, networks),
+            indices=indices,
+        )
+        response = self._call(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
+        return list(map(convert.estimate_from_message, response.estimates))
+
+    def measure(
+        self,
+        target: str,
+        programs: Sequence[ProgramFile],
+        spec: BenchmarkSpec | None = None,
+        *,
+        fresh: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[Outcome]:
+        """An outcome for each program, in their order. What the lab holds already for the
+        same program, target and spec is not measured again unless `fresh`.
+
+        on_progress: called with visits done and programs ended, over all programs.
+        """
+        for program in programs:
+            self._upload(program)
+        request = latency_pb2.MeasureRequest(
+            target=target,
+            program_sha256=[file.program.sha256 for file in programs],
+            spec=convert.spec_to_message(spec or BenchmarkSpec()),
+            fresh=fresh,
+        )
+        outcomes: dict[str, Outcome] = {}
+        visits_done: dict[str, int] = {}
+        for event in self._stream(self._latency.Measure, request, timeout_s=MEASURE_TIMEOUT_S):
+            match event.WhichOneof("event"):
+                case "measurement":
+                    outcomes[event.program_sha256] = convert.measurement_from_message(
+                        event.measurement
+                    )
+                case "failure":
+                    outcomes[event.program_sha256] = convert.failure_from_message(event.failure)
+                case _:
+                    visits_done[event.program_sha256] = event.progress.visits_done
+            if on_progress is not None:
+                on_progress(sum(visits_done.values()), len(outcomes))
+        return [outcomes[file.program.sha256] for file in programs]
+
+    def measurement(self, measurement_id: str) -> Measurement:
+        """Raises NotFound."""
+        request = latency_pb2.GetMeasurementRequest(id=measurement_id)
+        return convert.measurement_from_message(self._call(self._latency.GetMeasurement, request))
+
+    def measured_networks(self, target: str) -> list[MeasuredNetwork]:
+        """Everything measured on the target, the oldest first."""
+        request = latency_pb2.ListMeasuredNetworksRequest(target=target)
+        stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
+        return list(map(convert.network_from_message, stream))
+
+    def devices(self) -> list[DeviceStatus]:
+        response = self._call(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
+        return [
+            DeviceStatus(
+                device=convert.device_from_message(status.description)
+                if status.HasField("description")
+                else None,
+                transport=status.transport,
+                state=status.state,
+                targets=tuple(status.targets),
+                queued_jobs=status.queued_jobs,
+            )
+            for status in response.devices
+        ]
+
+    def refit(self, target: str) -> tuple[int, float]:
+        """(measurements, seconds) of a fit on everything measured. Raises NotReady."""
+        request = lab_pb2.RefitRequest(target=target)
+        response = self._call(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
+        return response.measurements, response.fit_s
+
+    def _upload(self, file: ProgramFile) -> None:
+        def parts() -> Iterator[latency_pb2.UploadRequest]:
+            yield latency_pb2.UploadRequest(program=convert.program_to_message(file.program))
+            yield from _chunks(file.path)
+
+        self._call(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
+
+    def _call(
+        self, method: Callable[..., T], request: object, timeout_s: float = CALL_TIMEOUT_S
+    ) -> T:
+        try:
+            return method(request, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _to_lab_error(error) from error
+
+    def _stream(
+        self, method: Callable[..., Iterator[T]], request: object, timeout_s: float
+    ) -> Iterator[T]:
+        try:
+            yield from method(request, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _to_lab_error(error) from error
+
+
+def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield latency_pb2.UploadRequest(chunk=chunk)
+
+
+def _to_lab_error(error: Any) -> LabError:  # noqa: ANN401
+    """The error that the daemon raised, by its class's name beside the status."""
+    name = dict(error.trailing_metadata() or ()).get(ERROR_KEY)
+    kind = getattr(errors, str(name), None)
+    if isinstance(kind, type) and issubclass(kind, LabError):
+        return kind(error.details())
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
+    return LabError(error.details())

@@ -1,0 +1,122 @@
+"""The daemon: owns the devices, the jobs and the database, and serves the lab's API.
+
+python -m host.daemon        started in the background by `latlab lab up`
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from host.board import JobBoard
+from host.database.engine import Database
+from host.device_worker import DeviceWorker
+from host.errors import LabError, Unavailable
+from host.home import LabHome
+from host.interceptors import ErrorInterceptor, TokenInterceptor
+from host.predictors import Predictors
+from host.processes import write_atomically
+from host.program_store import ProgramStore
+from host.services import Lab, LabServicer, LatencyServicer
+from host.transports.local import LocalTransport
+from protos import lab_pb2, latency_pb2
+from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
+from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server
+
+MAX_MESSAGE_BYTES = 64 << 20
+# Each measuring client holds a thread for as long as it listens.
+THREADS = 32
+STOP_GRACE_S = 2.0
+
+
+def serve(home: LabHome) -> None:
+    """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
+    home.create()
+    lock = _lock(home.lock_file)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    database = Database(home.database_url)
+    board = JobBoard(database)
+    programs = ProgramStore(home.programs)
+    quiet = threading.Lock()
+    worker = DeviceWorker(
+        LocalTransport(home.agent, home.runner),
+        database,
+        board,
+        programs,
+        quiet,
+        holder=f"{platform.node()}:{home.root}",
+    )
+    lab = Lab(database, board, programs, Predictors(database, quiet), [worker])
+    server, port = _server(lab, home.token())
+    server.start()
+    worker.start()
+    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
+    write_atomically(home.daemon_file, json.dumps(info))
+    logging.info("serving on 127.0.0.1:%d", port)
+
+    stopping.wait()
+    server.stop(STOP_GRACE_S).wait()
+    worker.stop()
+    database.close()
+    home.daemon_file.unlink(missing_ok=True)
+    os.close(lock)
+
+
+def _server(lab: Lab, token: str) -> tuple[grpc.Server, int]:
+    server = grpc.server(
+        ThreadPoolExecutor(THREADS),
+        interceptors=[TokenInterceptor(token), ErrorInterceptor()],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
+    add_LabServiceServicer_to_server(LabServicer(lab), server)
+    services = [
+        module.DESCRIPTOR.services_by_name[name].full_name
+        for module, name in ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
+    ]
+    health_servicer = health.HealthServicer()
+    for service in ("", *services):
+        health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        [*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    return server, server.add_insecure_port("127.0.0.1:0")
+
+
+def _lock(path: Path) -> int:
+    """Held for the life of the process: one daemon for a home."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Unavailable(f"a lab already runs on {path.parent}") from None
+    return descriptor
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(LabHome.from_environment())
+    except LabError as error:
+        logging.error("%s", error)
+        sys.exit(2)

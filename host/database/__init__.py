@@ -1,0 +1,1 @@
+"""The measurement database: nothing that was measured is ever lost."""

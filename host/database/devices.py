@@ -1,0 +1,84 @@
+"""Devices, targets and leases."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from host.database.schema import devices, jobs, leases, measurements, targets
+from host.domain import Device, Lease, Target
+
+
+def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
+    """Adds the device, or brings what is known of it up to date."""
+    known = {
+        "transport": transport,
+        "description": asdict(device),
+        "last_seen_unix_ns": now_unix_ns,
+    }
+    mine = devices.c.serial == device.serial
+    if connection.execute(devices.update().where(mine).values(known)).rowcount == 0:
+        connection.execute(
+            devices.insert().values(serial=device.serial, first_seen_unix_ns=now_unix_ns, **known)
+        )
+
+
+def register_target(connection: Connection, target: Target) -> None:
+    if get_target(connection, target.id) is None:
+        connection.execute(targets.insert().values(id=target.id, **asdict(target)))
+
+
+def get_target(connection: Connection, target_id: str) -> Target | None:
+    row = connection.execute(select(targets).where(targets.c.id == target_id)).one_or_none()
+    return None if row is None else _target(row)
+
+
+def all_targets(connection: Connection) -> list[Target]:
+    return [_target(row) for row in connection.execute(select(targets))]
+
+
+def measurement_counts(connection: Connection) -> dict[str, int]:
+    """Measurements by target id."""
+    query = (
+        select(jobs.c.target_id, func.count().label("measured"))
+        .join(measurements, measurements.c.job_id == jobs.c.id)
+        .group_by(jobs.c.target_id)
+    )
+    return {row.target_id: row.measured for row in connection.execute(query)}
+
+
+def acquire_lease(
+    connection: Connection, device_serial: str, holder: str, now_unix_ns: int, duration_ns: int
+) -> Lease | None:
+    """A lease with a token higher than any before it, or, for its present holder, the same
+    one prolonged. None while another holder's has not expired."""
+    mine = leases.c.device_serial == device_serial
+    row = connection.execute(select(leases).where(mine).with_for_update()).one_or_none()
+    expires_unix_ns = now_unix_ns + duration_ns
+    if row is None:
+        lease = Lease(device_serial, holder, 1, expires_unix_ns)
+        connection.execute(leases.insert().values(asdict(lease)))
+        return lease
+    if row.holder != holder and row.expires_unix_ns > now_unix_ns:
+        return None
+    token = row.token if row.holder == holder else row.token + 1
+    lease = Lease(device_serial, holder, token, expires_unix_ns)
+    connection.execute(leases.update().where(mine).values(asdict(lease)))
+    return lease
+
+
+def release_lease(connection: Connection, lease: Lease) -> None:
+    """Ends it now. The row stays, so that the token goes on growing."""
+    connection.execute(
+        leases.update()
+        .where(leases.c.device_serial == lease.device_serial, leases.c.token == lease.token)
+        .values(expires_unix_ns=0)
+    )
+
+
+def _target(row: Row[Any]) -> Target:
+    fields = dict(row._mapping)
+    del fields["id"]
+    return Target(**fields)

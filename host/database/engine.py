@@ -1,0 +1,108 @@
+"""Opening the database, SQLite or PostgreSQL, at the schema this version knows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from host.errors import StorageError
+
+BUSY_TIMEOUT_S = 30
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on `url`, migrated to this version's schema.
+
+    Raises StorageError where the database cannot be opened or is of a newer version.
+    """
+    engine = create_engine(url, pool_pre_ping=True, future=True)
+    if engine.dialect.name == "sqlite":
+        _tune_sqlite(engine)
+    try:
+        migrate(engine)
+    except DBAPIError as error:
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise StorageError(f"cannot open the database {shown}: {error.orig}") from error
+    return engine
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def migrate(engine: Engine) -> None:
+    """Brings the schema up to this version; refuses one that is newer."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    with engine.begin() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current is not None and current not in known:
+            raise StorageError(
+                f"the database has schema {current}, which is newer than this version of"
+                " Latency Lab knows: update Latency Lab, or point LATLAB_HOME elsewhere"
+            )
+        if current != scripts.get_current_head():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    """WAL, so that readers never wait for the writer; BEGIN IMMEDIATE for what writes, so
+    that a lock is waited for at the start and never lost half-way. Python's own implicit
+    transactions are switched off, as SQLAlchemy's documentation of pysqlite advises."""
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:  # noqa: ANN401
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Database:
+    """One engine and one writer at a time. The functions of this package take the
+    connections that it hands out."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self._writer = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, committed on leaving and durable then.
+
+        Raises StorageError when the database cannot take it (a full disk, say).
+        """
+        with self._writer:
+            try:
+                with self.engine.begin() as connection:
+                    yield connection
+            except OperationalError as error:
+                raise StorageError(f"the database refused a write: {error.orig}") from error
+
+    def close(self) -> None:
+        self.engine.dispose()

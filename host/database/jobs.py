@@ -1,0 +1,190 @@
+"""Jobs and their visits: from the request to exactly one Measurement or Failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
+from host.database.series import pack_float64, pack_int64, unpack_int64
+from host.domain import (
+    BenchmarkSpec,
+    Conditions,
+    Failure,
+    FailureKind,
+    Job,
+    KernelTrace,
+    Visit,
+    VisitSpec,
+)
+
+
+def add_job(connection: Connection, job: Job) -> None:
+    connection.execute(
+        jobs.insert().values(
+            id=job.id,
+            target_id=job.target_id,
+            program_sha256=job.program_sha256,
+            spec=spec_to_text(job.spec),
+            created_unix_ns=job.created_unix_ns,
+        )
+    )
+
+
+def open_jobs(connection: Connection) -> list[Job]:
+    """Those that have not ended, the oldest first."""
+    query = select(jobs).where(jobs.c.ended_unix_ns.is_(None)).order_by(jobs.c.created_unix_ns)
+    return [
+        Job(
+            id=row.id,
+            target_id=row.target_id,
+            program_sha256=row.program_sha256,
+            spec=spec_from_text(row.spec),
+            created_unix_ns=row.created_unix_ns,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def ask_visit(
+    connection: Connection,
+    run_id: str,
+    job_id: str,
+    device_serial: str,
+    traced: bool,
+    now_unix_ns: int,
+) -> None:
+    """Written before the device is asked, so that after a crash the host knows which
+    results to fetch."""
+    connection.execute(
+        visits.insert().values(
+            run_id=run_id,
+            job_id=job_id,
+            device_serial=device_serial,
+            traced=traced,
+            asked_unix_ns=now_unix_ns,
+        )
+    )
+
+
+def answer_visit(
+    connection: Connection, run_id: str, outcome: Visit | Failure, now_unix_ns: int
+) -> None:
+    connection.execute(
+        visits.update()
+        .where(visits.c.run_id == run_id)
+        .values(answered_unix_ns=now_unix_ns, **_outcome_columns(outcome))
+    )
+
+
+def asked_visits(connection: Connection, job_id: str) -> list[tuple[str, bool]]:
+    """(run_id, traced) of the visits that were asked for and never answered."""
+    query = select(visits.c.run_id, visits.c.traced).where(
+        visits.c.job_id == job_id, visits.c.answered_unix_ns.is_(None)
+    )
+    return [(row.run_id, row.traced) for row in connection.execute(query)]
+
+
+def answered_visits(connection: Connection, job_id: str) -> list[Visit | Failure]:
+    """In the order they were asked for."""
+    query = (
+        select(visits)
+        .where(visits.c.job_id == job_id, visits.c.answered_unix_ns.is_not(None))
+        .order_by(visits.c.id)
+    )
+    return [outcome_from_row(row) for row in connection.execute(query)]
+
+
+def end_with_measurement(
+    connection: Connection,
+    job: Job,
+    measurement_id: str,
+    kernel_ns: Sequence[float] | None,
+    now_unix_ns: int,
+) -> None:
+    """`kernel_ns` runs parallel to the program's kernels; None without a traced visit."""
+    _end(connection, job, now_unix_ns)
+    connection.execute(
+        measurements.insert().values(id=measurement_id, job_id=job.id, unix_ns=now_unix_ns)
+    )
+    if kernel_ns is not None:
+        kernel_ids = connection.execute(
+            select(programs.c.kernel_ids).where(programs.c.sha256 == job.program_sha256)
+        ).scalar_one()
+        connection.execute(
+            kernel_timings.insert().values(
+                measurement_id=measurement_id,
+                kernel_ids=kernel_ids,
+                mean_ns=pack_float64(kernel_ns),
+            )
+        )
+
+
+def end_with_failure(connection: Connection, job: Job, failure: Failure, now_unix_ns: int) -> None:
+    _end(connection, job, now_unix_ns)
+    connection.execute(
+        failures.insert().values(
+            job_id=job.id,
+            unix_ns=now_unix_ns,
+            kind=failure.kind.value,
+            message=failure.message,
+        )
+    )
+
+
+def spec_to_text(spec: BenchmarkSpec) -> str:
+    """Canonical: equal specs have equal texts."""
+    return json.dumps(asdict(spec), sort_keys=True)
+
+
+def spec_from_text(text: str) -> BenchmarkSpec:
+    fields = json.loads(text)
+    return BenchmarkSpec(**{**fields, "visit": VisitSpec(**fields["visit"])})
+
+
+def outcome_from_row(row: Row[Any]) -> Visit | Failure:
+    if row.failure_kind is not None:
+        return Failure(FailureKind(row.failure_kind), row.failure_message)
+    names = row.trace_names or []
+    durations = unpack_int64(row.trace_ns or b"").reshape(len(names), -1 if names else 0)
+    return Visit(
+        run_id=row.run_id,
+        traced=row.traced,
+        wall_ns=tuple(unpack_int64(row.wall_ns).tolist()),
+        cpu_ns=tuple(unpack_int64(row.cpu_ns).tolist()),
+        involuntary_switches=tuple(unpack_int64(row.involuntary_switches).tolist()),
+        warmup_runs=row.warmup_runs,
+        load_ns=row.load_ns,
+        peak_rss_bytes=row.peak_rss_bytes,
+        before=Conditions(**row.conditions_before),
+        after=Conditions(**row.conditions_after),
+        kernel_traces=tuple(
+            KernelTrace(name, tuple(series))
+            for name, series in zip(names, durations.tolist(), strict=True)
+        ),
+    )
+
+
+def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
+    if isinstance(outcome, Failure):
+        return {"failure_kind": outcome.kind.value, "failure_message": outcome.message}
+    return {
+        "wall_ns": pack_int64(outcome.wall_ns),
+        "cpu_ns": pack_int64(outcome.cpu_ns),
+        "involuntary_switches": pack_int64(outcome.involuntary_switches),
+        "warmup_runs": outcome.warmup_runs,
+        "load_ns": outcome.load_ns,
+        "peak_rss_bytes": outcome.peak_rss_bytes,
+        "conditions_before": asdict(outcome.before),
+        "conditions_after": asdict(outcome.after),
+        "trace_names": [trace.name for trace in outcome.kernel_traces],
+        "trace_ns": pack_int64([trace.durations_ns for trace in outcome.kernel_traces]),
+    }
+
+
+def _end(connection: Connection, job: Job, now_unix_ns: int) -> None:
+    connection.execute(jobs.update().where(jobs.c.id == job.id).values(ended_unix_ns=now_unix_ns))

@@ -1,0 +1,13 @@
+"""Run by Alembic with the connection that `engine.migrate` hands over."""
+
+from alembic import context
+
+from host.database.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

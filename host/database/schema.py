@@ -1,0 +1,155 @@
+"""The tables. A sample series is one BLOB of little-endian int64.
+
+    devices   targets   programs ─► kernels
+                 ▲         ▲
+                 └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
+                       ▲                  failures
+                     visits
+    leases: a device, its holder, a token that only grows
+
+Change them together with a migration in `migrations/versions/`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("serial", String(128), primary_key=True),
+    Column("transport", String(16), nullable=False),
+    Column("description", JSON, nullable=False),  # of the newest agent that served it
+    Column("first_seen_unix_ns", BigInteger, nullable=False),
+    Column("last_seen_unix_ns", BigInteger, nullable=False),
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("device_model", String(256), nullable=False),
+    Column("os_build", String(256), nullable=False),
+    Column("runtime_version", String(64), nullable=False),
+    Column("runner_build", String(64), nullable=False),
+    Column("backend", String(32), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("core_class", String(32), nullable=False),
+)
+
+kernels = Table(
+    "kernels",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("text", String(512), nullable=False, unique=True),
+    Column("fields", JSON, nullable=False),
+)
+
+programs = Table(
+    "programs",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("backend", String(32), nullable=False),
+    Column("input_shapes", JSON, nullable=False),
+    Column("kernel_ids", LargeBinary, nullable=False),  # int64, in the order they run
+    Column("undelegated", JSON, nullable=False),
+    Column("exporter", String(64), nullable=False),
+)
+
+# A job has ended when a measurement or a failure names it; never both.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("target_id", String(16), ForeignKey("targets.id"), nullable=False),
+    Column("program_sha256", String(64), ForeignKey("programs.sha256"), nullable=False),
+    Column("spec", Text, nullable=False),  # canonical JSON, compared as text
+    Column("created_unix_ns", BigInteger, nullable=False),
+    Column("ended_unix_ns", BigInteger),
+    Index(None, "target_id", "program_sha256"),
+    Index(None, "ended_unix_ns"),
+)
+
+# A row without samples or failure is a run that was asked for and not yet answered.
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(32), nullable=False, unique=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("device_serial", String(128), ForeignKey("devices.serial"), nullable=False),
+    Column("traced", Boolean, nullable=False),
+    Column("asked_unix_ns", BigInteger, nullable=False),
+    Column("answered_unix_ns", BigInteger),
+    Column("failure_kind", String(32)),
+    Column("failure_message", Text),
+    Column("wall_ns", LargeBinary),
+    Column("cpu_ns", LargeBinary),
+    Column("involuntary_switches", LargeBinary),
+    Column("warmup_runs", Integer),
+    Column("load_ns", BigInteger),
+    Column("peak_rss_bytes", BigInteger),
+    Column("conditions_before", JSON),
+    Column("conditions_after", JSON),
+    Column("trace_names", JSON),  # of the kernels, in the order they ran
+    Column("trace_ns", LargeBinary),  # int64, (kernels, traced runs)
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("unix_ns", BigInteger, nullable=False),
+)
+
+# Mean time of each kernel over a measurement's traced runs, in the program's order.
+kernel_timings = Table(
+    "kernel_timings",
+    metadata,
+    Column("measurement_id", String(32), ForeignKey("measurements.id"), primary_key=True),
+    Column("kernel_ids", LargeBinary, nullable=False),  # int64
+    Column("mean_ns", LargeBinary, nullable=False),  # float64
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("unix_ns", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("device_serial", String(128), ForeignKey("devices.serial"), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_unix_ns", BigInteger, nullable=False),
+)

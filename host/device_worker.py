@@ -1,0 +1,205 @@
+"""One thread for each device: it takes the next visit, has it run, and stores what came."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import Protocol
+
+from host.agent_client import AgentClient, LeaseLost
+from host.board import JobBoard
+from host.database import devices as device_rows
+from host.database.engine import Database
+from host.domain import Device, Failure, FailureKind, Lease, Program, Target, Visit
+from host.errors import Unavailable
+from host.program_store import ProgramStore
+from host.scheduler import JobState
+from host.summary import NextVisit
+from host.targets import targets_of
+from latency_models.alignment import TraceMismatch, align
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 1.0
+# Longer than any visit may take, so that a lease outlives the visit it was taken for.
+LEASE_NS = 900 * 10**9
+CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+LOST_PAUSE_S = 30.0
+
+
+class Transport(Protocol):
+    """A way to one device's agent. The daemon and a device that `shares_host` disturb
+    each other, so they take turns."""
+
+    name: str
+    shares_host: bool
+
+    def connect(self) -> AgentClient:
+        """Raises Unavailable."""
+
+    def stop(self) -> None: ...
+
+
+class DeviceWorker(threading.Thread):
+    """Serves every target of its device, one visit at a time, under a lease."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        database: Database,
+        board: JobBoard,
+        programs: ProgramStore,
+        quiet: threading.Lock,
+        holder: str,
+    ) -> None:
+        super().__init__(name=f"device-{transport.name}", daemon=True)
+        self.transport = transport
+        self.device: Device | None = None
+        self.targets: dict[str, Target] = {}
+        self.state = "connecting"
+        self._database = database
+        self._board = board
+        self._programs = programs
+        self._quiet = quiet if transport.shares_host else contextlib.nullcontext()
+        self._holder = holder
+        self._agent: AgentClient | None = None
+        self._lease: Lease | None = None
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step()
+            except Unavailable as error:
+                self._agent = None
+                log.warning("%s", error)
+            except LeaseLost as error:
+                self.state = f"held by another lab: {error}"
+                self._stopping.wait(LOST_PAUSE_S)
+            except Exception as error:
+                # A defect must not silence the device for good.
+                self.state = f"error: {error}"
+                log.exception("the worker of %s failed", self.transport.name)
+                self._stopping.wait(LOST_PAUSE_S)
+
+    def stop(self) -> None:
+        """Ends the agent, and with it a visit under way; its job goes on at the next start."""
+        self._stopping.set()
+        self.transport.stop()
+        self.join(timeout=10.0)
+        if self._lease is not None:
+            with self._database.writing() as connection:
+                device_rows.release_lease(connection, self._lease)
+
+    def _step(self) -> None:
+        if self._agent is None:
+            self._connect()
+            return
+        self.state = "idle"
+        state = self._board.wait_for_job(self.targets, IDLE_S)
+        if state is None or self._stopping.is_set():
+            return
+        self.state = "measuring"
+        needed = state.next()
+        if state.asked is not None:
+            self._visit(self._agent, state, *state.asked)
+        elif isinstance(needed, NextVisit):
+            run_id = self._board.ask(state, needed, self._known_device().serial)
+            self._visit(self._agent, state, run_id, needed)
+        elif isinstance(needed, Failure):
+            self._board.end(state, needed)
+        else:
+            self._complete(state)
+
+    def _visit(self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit) -> None:
+        target = self.targets[state.job.target_id]
+        spec = replace(
+            state.job.spec.visit,
+            threads=target.threads,
+            core_class=target.core_class,
+            traced=needed.traced,
+        )
+        program = state.program
+        if not self._programs.has(program):
+            self._board.end(
+                state, Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
+            )
+            return
+        lease = self._renew_lease()
+        with self._quiet:
+            path = self._programs.path(program.sha256)
+            outcome = agent.run(run_id, lease, program, path, spec)
+        self._board.answer(state, run_id, outcome)
+        agent.acknowledge(run_id)
+
+    def _complete(self, state: JobState) -> None:
+        try:
+            kernel_ns = kernel_times_ns(state.program, state.visits)
+        except TraceMismatch as error:
+            self._board.end(state, Failure(FailureKind.TRACE_MISMATCH, str(error)))
+        else:
+            self._board.complete(state, kernel_ns)
+
+    def _connect(self) -> None:
+        """Bounded: then the open jobs of this device fail, and it is tried again later."""
+        self.state = "connecting"
+        for pause_s in CONNECT_PAUSES_S:
+            try:
+                agent = self.transport.connect()
+                device = agent.describe()
+            except Unavailable as error:
+                lost = error
+                if self._stopping.wait(pause_s):
+                    return
+            else:
+                self._register(device)
+                self._agent = agent
+                return
+        self.state = f"lost: {lost}"
+        for state in self._board.open_states(self.targets):
+            self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(lost)))
+        self._stopping.wait(LOST_PAUSE_S)
+
+    def _register(self, device: Device) -> None:
+        self.device = device
+        self.targets = {target.id: target for target in targets_of(device)}
+        with self._database.writing() as connection:
+            device_rows.register(connection, device, self.transport.name, time.time_ns())
+            for target in self.targets.values():
+                device_rows.register_target(connection, target)
+
+    def _renew_lease(self) -> Lease:
+        serial = self._known_device().serial
+        with self._database.writing() as connection:
+            lease = device_rows.acquire_lease(
+                connection, serial, self._holder, time.time_ns(), LEASE_NS
+            )
+        if lease is None:
+            raise LeaseLost(f"{serial} is leased to another lab on this database")
+        self._lease = lease
+        return lease
+
+    def _known_device(self) -> Device:
+        if self.device is None:
+            raise Unavailable(f"the device behind {self.transport.name} is not connected yet")
+        return self.device
+
+
+def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
+    """Mean time of each kernel over all traced runs, in the program's order; None without a
+    traced visit. Raises TraceMismatch when kernels and traces do not align."""
+    traced = [visit for visit in visits if visit.traced]
+    if not traced:
+        return None
+    names = [trace.name for trace in traced[0].kernel_traces]
+    for visit in traced[1:]:
+        if [trace.name for trace in visit.kernel_traces] != names:
+            raise TraceMismatch("two traced visits of one program ran different kernels")
+    pooled = [
+        (name, [ns for visit in traced for ns in visit.kernel_traces[position].durations_ns])
+        for position, name in enumerate(names)
+    ]
+    return align(program.kernels, pooled)

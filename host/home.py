@@ -1,0 +1,81 @@
+"""Where the lab keeps its state on this machine: LATLAB_HOME, else ~/.latlab."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.database.engine import sqlite_url
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class LabHome:
+    """
+    lab.db         the measurements        daemon.json  pid and address of the daemon
+    token          of the daemon, 0600     daemon.log
+    programs/      being measured          daemon.lock  held while the daemon lives
+    exports/       of clients: a cache     agent/       state of this machine's own agent
+    """
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> LabHome:
+        return cls(Path(os.environ.get("LATLAB_HOME") or Path.home() / ".latlab").absolute())
+
+    @property
+    def database_url(self) -> str:
+        """LATLAB_DATABASE_URL (PostgreSQL, say), else the file lab.db. An environment
+        variable because it may hold a password, which must not stand among arguments."""
+        return os.environ.get("LATLAB_DATABASE_URL") or sqlite_url(self.root / "lab.db")
+
+    @property
+    def runner(self) -> Path:
+        built = REPOSITORY / "build" / "runner" / "latlab-runner"
+        return Path(os.environ.get("LATLAB_RUNNER") or built)
+
+    @property
+    def daemon_file(self) -> Path:
+        return self.root / "daemon.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "daemon.lock"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def token_file(self) -> Path:
+        return self.root / "token"
+
+    @property
+    def programs(self) -> Path:
+        return self.root / "programs"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    @property
+    def agent(self) -> Path:
+        return self.root / "agent"
+
+    def create(self) -> None:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def token(self) -> str:
+        """The daemon's token, made on first use in a file of mode 0600."""
+        try:
+            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return self.token_file.read_text().strip()
+        with os.fdopen(descriptor, "w") as file:
+            token = secrets.token_urlsafe(32)
+            file.write(token)
+        return token

@@ -1,0 +1,68 @@
+"""Background processes that say who they are in a file and prove that they live by a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class LockedProcess:
+    """`info` is the JSON file that the process writes once it serves, `pid` in it; `lock` the
+    file that it holds an flock on for as long as it lives. A pid alone may be another's."""
+
+    info_file: Path
+    lock_file: Path
+
+    def info(self) -> dict[str, Any] | None:
+        """None when no such process lives, or it does not serve yet."""
+        if not self._is_locked():
+            return None
+        try:
+            info: dict[str, Any] = json.loads(self.info_file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return info
+
+    def stop(self, timeout_s: float) -> bool:
+        """SIGTERM, and SIGKILL after `timeout_s`. False when there was nothing to stop."""
+        info = self.info()
+        if info is None:
+            return False
+        for number, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(info["pid"], number)
+            deadline_s = time.monotonic() + patience_s
+            while time.monotonic() < deadline_s:
+                if not self._is_locked():
+                    return True
+                time.sleep(POLL_S)
+        return True
+
+    def _is_locked(self) -> bool:
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,62 @@
+"""Which visit comes next, and when a job has ended. Pure functions.
+
+The visits of a campaign are interleaved over its programs, because a machine has moods that
+last seconds: spread visits see several of them, a contiguous run sees one and looks steady.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from host.domain import Failure, FailureKind, Job, Program, Visit
+from host.summary import NextVisit, progress
+
+# Programs whose visits are interleaved: wide enough to spread five visits over a minute,
+# narrow enough that results keep coming.
+WINDOW = 16
+
+# A second visit would end as the first one did.
+FINAL_KINDS = frozenset(
+    {
+        FailureKind.NOT_A_PROGRAM,
+        FailureKind.BAD_INPUT,
+        FailureKind.UNSUPPORTED,
+        FailureKind.OUT_OF_MEMORY,
+        FailureKind.EXECUTION_ERROR,
+    }
+)
+MAX_FAILED_VISITS = 3
+
+
+@dataclass
+class JobState:
+    """An open job and its visits so far. `asked` is a run that was asked for and not yet
+    answered: after a crash of the host, the first thing to fetch."""
+
+    job: Job
+    program: Program
+    visits: list[Visit] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    asked: tuple[str, NextVisit] | None = None
+    last_asked_unix_ns: int = 0
+
+    def next(self) -> NextVisit | Failure | None:
+        """The visit it needs; a Failure when it cannot go on; None when it is complete."""
+        for failure in self.failures:
+            if failure.kind in FINAL_KINDS:
+                return failure
+        if len(self.failures) >= MAX_FAILED_VISITS:
+            return self.failures[-1]
+        return progress(self.job.spec, self.visits)
+
+
+def choose(states: Iterable[JobState], target_ids: Collection[str]) -> JobState | None:
+    """The job whose turn it is on a device that serves `target_ids`: one with an unanswered
+    run first, else the longest unvisited of the `WINDOW` oldest."""
+    mine = [state for state in states if state.job.target_id in target_ids]
+    mine.sort(key=lambda state: state.job.created_unix_ns)
+    for state in mine:
+        if state.asked is not None:
+            return state
+    return min(mine[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)

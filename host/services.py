@@ -1,0 +1,216 @@
+"""The daemon's services. Thin: convert, call one thing, convert."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+
+import grpc
+import numpy as np
+
+from host import convert
+from host.board import JobBoard, Listener, Progress
+from host.database import devices as device_rows
+from host.database import measurements as measurement_rows
+from host.database import programs as program_rows
+from host.database.engine import Database
+from host.device_worker import DeviceWorker
+from host.domain import BenchmarkSpec, Failure, Measurement, Target
+from host.errors import InvalidRequest, NotFound, UnknownKernels
+from host.predictors import Predictors
+from host.program_store import ProgramStore
+from host.targets import find_target
+from latency_models.predictor import UnknownKernelKinds
+from protos import lab_pb2, latency_pb2
+from protos.lab_pb2_grpc import LabServiceServicer
+from protos.latency_pb2_grpc import LatencyServiceServicer
+
+MAX_PROGRAMS_PER_CALL = 10_000
+EVENT_POLL_S = 1.0
+
+
+class Lab:
+    """What both services know: the database, the devices, the jobs, the predictors."""
+
+    def __init__(
+        self,
+        database: Database,
+        board: JobBoard,
+        programs: ProgramStore,
+        predictors: Predictors,
+        workers: Sequence[DeviceWorker],
+    ) -> None:
+        self.database = database
+        self.board = board
+        self.programs = programs
+        self.predictors = predictors
+        self.workers = workers
+
+    def find_target(self, wanted: str) -> Target:
+        """By id or name; where builds share a name, the one that a device serves now."""
+        served = [target for worker in self.workers for target in worker.targets.values()]
+        if any(wanted in (target.id, target.name) for target in served):
+            return find_target(wanted, set(served))
+        with self.database.reading() as connection:
+            return find_target(wanted, device_rows.all_targets(connection))
+
+    def measurement_count(self, target: Target) -> int:
+        with self.database.reading() as connection:
+            return device_rows.measurement_counts(connection).get(target.id, 0)
+
+
+class LatencyServicer(LatencyServiceServicer):
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def ListTargets(  # noqa: N802
+        self, request: latency_pb2.ListTargetsRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.ListTargetsResponse:
+        with self._lab.database.reading() as connection:
+            targets = device_rows.all_targets(connection)
+            counts = device_rows.measurement_counts(connection)
+        return latency_pb2.ListTargetsResponse(
+            targets=[
+                latency_pb2.TargetStatus(
+                    target=convert.target_to_message(target),
+                    devices=sum(target.id in worker.targets for worker in self._lab.workers),
+                    measurements=counts.get(target.id, 0),
+                    fitted_measurements=self._lab.predictors.fitted_measurements(target.id),
+                )
+                for target in targets
+            ]
+        )
+
+    def UploadProgram(  # noqa: N802
+        self, request_iterator: Iterator[latency_pb2.UploadRequest], context: grpc.ServicerContext
+    ) -> latency_pb2.UploadResponse:
+        first = next(request_iterator, None)
+        if first is None or first.WhichOneof("part") != "program":
+            raise InvalidRequest("an upload begins with the program's description")
+        program = convert.program_from_message(first.program)
+        if not self._lab.programs.has(program):
+            chunks = (part.chunk for part in request_iterator)
+            self._lab.programs.add(program, chunks, self._lab.board.programs_in_use())
+        with self._lab.database.writing() as connection:
+            program_rows.add_program(connection, program)
+        return latency_pb2.UploadResponse()
+
+    def Predict(  # noqa: N802
+        self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.PredictResponse:
+        target = self._lab.find_target(request.target)
+        fit = self._lab.predictors.get(target.id, self._lab.measurement_count(target))
+        table = list(map(convert.kernel_from_message, request.kernels))
+        lengths = np.array(request.lengths, dtype=np.int64)
+        indices = np.array(request.indices, dtype=np.int64)
+        try:
+            estimates = fit.predictor.predict(table, lengths, indices, time.time_ns())
+        except UnknownKernelKinds as error:
+            raise UnknownKernels(str(error)) from error
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
+        return latency_pb2.PredictResponse(estimates=map(convert.estimate_to_message, estimates))
+
+    def Measure(  # noqa: N802
+        self, request: latency_pb2.MeasureRequest, context: grpc.ServicerContext
+    ) -> Iterator[latency_pb2.MeasureEvent]:
+        target = self._lab.find_target(request.target)
+        try:
+            spec = convert.spec_from_message(request.spec)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
+        wanted = list(dict.fromkeys(request.program_sha256))
+        if not 1 <= len(wanted) <= MAX_PROGRAMS_PER_CALL:
+            raise InvalidRequest(f"name 1 to {MAX_PROGRAMS_PER_CALL} programs a call")
+        for sha256 in wanted:
+            if not request.fresh and (known := self._known(target, sha256, spec)) is not None:
+                wanted = [other for other in wanted if other != sha256]
+                yield _event(sha256, known)
+        yield from self._measure(target, wanted, spec, context)
+
+    def GetMeasurement(  # noqa: N802
+        self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.Measurement:
+        with self._lab.database.reading() as connection:
+            measurement = measurement_rows.get_measurement(connection, request.id)
+        if measurement is None:
+            raise NotFound(f"no measurement {request.id!r}")
+        return convert.measurement_to_message(measurement)
+
+    def ListMeasuredNetworks(  # noqa: N802
+        self, request: latency_pb2.ListMeasuredNetworksRequest, context: grpc.ServicerContext
+    ) -> Iterator[latency_pb2.MeasuredNetwork]:
+        target = self._lab.find_target(request.target)
+        with self._lab.database.reading() as connection:
+            for sha256, measurement_id, network in measurement_rows.measured_networks(
+                connection, target.id
+            ):
+                yield convert.network_to_message(sha256, measurement_id, network)
+
+    def _known(self, target: Target, sha256: str, spec: BenchmarkSpec) -> Measurement | None:
+        with self._lab.database.reading() as connection:
+            return measurement_rows.find_measurement(connection, target.id, sha256, spec)
+
+    def _measure(
+        self,
+        target: Target,
+        sha256s: Sequence[str],
+        spec: BenchmarkSpec,
+        context: grpc.ServicerContext,
+    ) -> Iterator[latency_pb2.MeasureEvent]:
+        listener: Listener = queue.SimpleQueue()
+        board = self._lab.board
+        try:
+            open_jobs = {
+                board.submit(target.id, sha256, spec, listener).id: sha256 for sha256 in sha256s
+            }
+            while open_jobs and context.is_active():
+                try:
+                    event = listener.get(timeout=EVENT_POLL_S)
+                except queue.Empty:
+                    continue
+                yield _event(open_jobs[event.job_id], event.event)
+                if not isinstance(event.event, Progress):
+                    del open_jobs[event.job_id]
+        finally:
+            board.unsubscribe(listener)
+
+
+class LabServicer(LabServiceServicer):
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def ListDevices(  # noqa: N802
+        self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.ListDevicesResponse:
+        return lab_pb2.ListDevicesResponse(devices=map(self._status, self._lab.workers))
+
+    def Refit(  # noqa: N802
+        self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.RefitResponse:
+        fit = self._lab.predictors.refit(self._lab.find_target(request.target).id)
+        return lab_pb2.RefitResponse(measurements=fit.measurements, fit_s=fit.fit_s)
+
+    def _status(self, worker: DeviceWorker) -> lab_pb2.DeviceStatus:
+        status = lab_pb2.DeviceStatus(
+            transport=worker.transport.name,
+            state=worker.state,
+            targets=[target.name for target in worker.targets.values()],
+            queued_jobs=len(self._lab.board.open_states(worker.targets)),
+        )
+        if worker.device is not None:
+            status.description.CopyFrom(convert.device_to_message(worker.device))
+        return status
+
+
+def _event(sha256: str, event: Progress | Measurement | Failure) -> latency_pb2.MeasureEvent:
+    message = latency_pb2.MeasureEvent(program_sha256=sha256)
+    match event:
+        case Progress():
+            message.progress.visits_done = event.visits_done
+        case Measurement():
+            message.measurement.CopyFrom(convert.measurement_to_message(event))
+        case Failure():
+            message.failure.CopyFrom(convert.failure_to_message(event))
+    return message
