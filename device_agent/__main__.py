@@ -1,0 +1,152 @@
+"""Starts the agent: `python -m device_agent --state-dir DIR --runner PATH`.
+
+It listens on 127.0.0.1 only. DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, is
+there while it serves: written once it listens, removed when it goes. SIGTERM and SIGINT let
+the running calls end, for DRAIN_S at most. Exit code 2: it could not start, and says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from device_agent.auth import TokenInterceptor, load_or_create_token
+from device_agent.errors import StatusInterceptor
+from device_agent.runner_process import Runner
+from device_agent.servicer import Agent
+from device_agent.store import ProgramStore, replacing
+from protos import device_agent_pb2, device_agent_pb2_grpc
+
+DRAIN_S = 10.0
+_CALLS_AT_ONCE = 16
+_PR_SET_NO_NEW_PRIVS = 38
+
+_log = logging.getLogger(__name__)
+
+
+class CannotStart(Exception):
+    pass
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    parser = argparse.ArgumentParser(
+        prog="latlab-agent",
+        description="Serves this device's latency measurements on 127.0.0.1.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--state-dir", type=Path, required=True, help="programs, results, token")
+    parser.add_argument("--runner", type=Path, required=True, help="the latlab-runner binary")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--max-program-bytes", type=int, default=1 << 30, help="of one program")
+    parser.add_argument("--max-programs-bytes", type=int, default=8 << 30, help="of all of them")
+    parser.add_argument(
+        "--runner-memory-bytes",
+        type=int,
+        default=min(8 << 30, memory_bytes),
+        help="address space of a runner",
+    )
+    return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def locked(state_directory: Path) -> Iterator[None]:
+    """Raises CannotStart where another agent holds the directory."""
+    state_directory.mkdir(parents=True, exist_ok=True)
+    with (state_directory / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CannotStart(
+                f"the agent of process {lock.read().strip()} serves {state_directory} already"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def load_runner(options: argparse.Namespace) -> Runner:
+    try:
+        return Runner(options.runner.resolve(), options.runner_memory_bytes, options.state_dir)
+    except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
+        raise CannotStart(f"{options.runner} is no working runner: {error}") from error
+
+
+def serve(options: argparse.Namespace) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # No runner may gain what we lack. Inherited by every thread and process from here on.
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+    programs = ProgramStore(
+        options.state_dir / "programs", options.max_program_bytes, options.max_programs_bytes
+    )
+    agent = Agent(options.state_dir, load_runner(options), programs)
+    token_file = options.state_dir / "token"
+    server = grpc.server(
+        ThreadPoolExecutor(_CALLS_AT_ONCE),
+        interceptors=[TokenInterceptor(load_or_create_token(token_file)), StatusInterceptor()],
+        options=[("grpc.so_reuseport", 0)],
+    )
+    device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
+    service = device_agent_pb2.DESCRIPTOR.services_by_name["DeviceAgent"].full_name
+    health_servicer = health.HealthServicer()
+    for name in ("", service):
+        health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    try:
+        port = server.add_insecure_port(f"127.0.0.1:{options.port}")
+    except RuntimeError as error:
+        raise CannotStart(f"port {options.port} cannot be listened on: {error}") from error
+    server.start()
+
+    announcement = options.state_dir / "agent.json"
+    ready = {"pid": os.getpid(), "port": port, "token_file": str(token_file.resolve())}
+    with replacing(announcement) as file:
+        file.write(json.dumps(ready).encode())
+    _log.info("serving on 127.0.0.1:%d", port)
+    stop.wait()
+    announcement.unlink(missing_ok=True)
+    health_servicer.enter_graceful_shutdown()
+    server.stop(DRAIN_S).wait()
+    agent.close()
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    options = parse_arguments()
+    options.state_dir = options.state_dir.resolve()
+    try:
+        with locked(options.state_dir):
+            (options.state_dir / "agent.json").unlink(missing_ok=True)  # of one that was killed
+            serve(options)
+    except CannotStart as error:
+        print(f"latlab-agent: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""How a request is refused: one exception, turned into its status in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+
+class Refused(Exception):
+    """The request cannot be served; the message says what would be."""
+
+    def __init__(self, status: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StatusInterceptor(grpc.ServerInterceptor):
+    """Answers Refused with its status. Every method that answers once is covered."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = continuation(handler_call_details)
+        if handler is None or handler.response_streaming:
+            return handler
+        answer: Callable[[Any, grpc.ServicerContext], Any] | None
+        if handler.request_streaming:
+            make, answer = grpc.stream_unary_rpc_method_handler, handler.stream_unary
+        else:
+            make, answer = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        assert answer is not None
+
+        def guarded(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+            try:
+                return answer(request, context)
+            except Refused as refused:
+                context.abort(refused.status, str(refused))
+
+        return make(guarded, handler.request_deserializer, handler.response_serializer)

@@ -1,0 +1,64 @@
+"""What a Run request may ask for. Whatever it asks is bounded here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import grpc
+
+from device_agent.errors import Refused
+from protos.common_pb2 import VisitSpec
+from protos.device_agent_pb2 import CoreClass, RunRequest
+
+MAX_DEADLINE_NS = 600_000_000_000
+MAX_RUNS = 10_000
+MAX_INPUTS = 16
+MAX_RANK = 8
+MAX_INPUT_ELEMENTS = 1 << 28
+
+# Lowest and highest allowed value of each number in a VisitSpec.
+_BOUNDS = {
+    "warmup_runs": (0, MAX_RUNS),
+    "warmup_ns": (0, MAX_DEADLINE_NS),
+    "timed_runs": (1, MAX_RUNS),
+    "timed_ns": (0, MAX_DEADLINE_NS),
+    "max_timed_runs": (1, MAX_RUNS),
+    "deadline_ns": (1_000_000, MAX_DEADLINE_NS),
+}
+
+
+def check_inputs(request: RunRequest) -> None:
+    """Refused with INVALID_ARGUMENT where the shapes are none, or absurdly large."""
+    shapes = [tuple(shape.dims) for shape in request.input_shapes]
+    if not 1 <= len(shapes) <= MAX_INPUTS:
+        raise _invalid(f"input_shapes: 1 to {MAX_INPUTS}, not {len(shapes)}")
+    for shape in shapes:
+        if len(shape) > MAX_RANK or not 1 <= math.prod(shape) <= MAX_INPUT_ELEMENTS:
+            raise _invalid(
+                f"input_shapes: up to {MAX_RANK} dimensions and {MAX_INPUT_ELEMENTS} elements, "
+                f"none zero, not {shape}"
+            )
+
+
+def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
+    """The cpus to pin to: as many as there are threads, the last ones of the class, because
+    a machine's first ones handle most of its interrupts.
+    Refused with INVALID_ARGUMENT, saying what is possible."""
+    for name, (lowest, highest) in _BOUNDS.items():
+        value = getattr(spec, name)
+        if not lowest <= value <= highest:
+            raise _invalid(f"{name}: {lowest} to {highest}, not {value}")
+    if spec.timed_runs > spec.max_timed_runs:
+        raise _invalid(f"timed_runs: at most max_timed_runs, {spec.max_timed_runs}")
+    by_name = {core_class.name: core_class for core_class in core_classes}
+    if spec.core_class not in by_name:
+        raise _invalid(f"core_class: one of {sorted(by_name)}, not {spec.core_class!r}")
+    cpus = list(by_name[spec.core_class].cpus)
+    if not 1 <= spec.threads <= len(cpus):
+        raise _invalid(f"threads: 1 to {len(cpus)} on {spec.core_class!r}, not {spec.threads}")
+    return cpus[-spec.threads :]
+
+
+def _invalid(message: str) -> Refused:
+    return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)

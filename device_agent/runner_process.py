@@ -1,0 +1,235 @@
+"""One visit: a fresh runner process under limits, and what came of it as a message.
+
+The runner is any executable that takes the arguments of `runner/main.cpp` and prints its
+JSON. It is started without a fork hook, which is not safe beside gRPC's threads: limits are
+laid on it from outside right after it starts, and the runner itself asks to die with us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from device_agent.conditions import read_text
+from protos import common_pb2
+from protos.common_pb2 import Conditions, Failure, KernelTrace, Visit
+from protos.device_agent_pb2 import RunRequest, RunResponse
+
+_MAX_OUTPUT_BYTES = 64 << 20
+_MAX_OPEN_FILES = 64
+_STDERR_TAIL_CHARS = 2_000
+_VERSION_TIMEOUT_S = 30
+
+_FAILURE_KINDS = {
+    "not_a_program": common_pb2.FAILURE_KIND_NOT_A_PROGRAM,
+    "bad_input": common_pb2.FAILURE_KIND_BAD_INPUT,
+    "unsupported": common_pb2.FAILURE_KIND_UNSUPPORTED,
+    "out_of_memory": common_pb2.FAILURE_KIND_OUT_OF_MEMORY,
+    "execution_error": common_pb2.FAILURE_KIND_EXECUTION_ERROR,
+    "trace_mismatch": common_pb2.FAILURE_KIND_TRACE_MISMATCH,
+}
+
+
+def failed(kind: common_pb2.FailureKind.ValueType, message: str) -> RunResponse:
+    return RunResponse(failure=Failure(kind=kind, message=message))
+
+
+class Stop:
+    """Ends a visit from another thread, before or while its runner runs. The first outcome
+    given stands."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.outcome: RunResponse | None = None
+
+    def end_with(self, outcome: RunResponse) -> None:
+        with self._lock:
+            if self.outcome is None:
+                self.outcome = outcome
+                self._kill()
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._process = process
+            if self.outcome is not None:
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Runner:
+    """Raises OSError, ValueError or subprocess.SubprocessError where `path` is no runner."""
+
+    def __init__(self, path: Path, memory_limit_bytes: int, scratch: Path) -> None:
+        self._path = path
+        self._memory_limit_bytes = memory_limit_bytes
+        self._scratch = scratch
+        self.build = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        answer = subprocess.run(
+            [path, "--version"], capture_output=True, check=True, timeout=_VERSION_TIMEOUT_S
+        )
+        version = json.loads(answer.stdout)
+        self.runtime_version = str(version["runtime_version"])
+        self.backends = [str(name) for name in version["backends"]]
+
+    def run(
+        self,
+        program: Path,
+        request: RunRequest,
+        cpus: Sequence[int],
+        deadline_s: float,
+        stop: Stop,
+    ) -> RunResponse:
+        """A Visit without run_id, and with nothing but the probes in its conditions; or a
+        Failure. `deadline_s` is in time.monotonic's time. Raises OSError."""
+        with (
+            tempfile.TemporaryFile(dir=self._scratch) as stdout,
+            tempfile.TemporaryFile(dir=self._scratch) as stderr,
+        ):
+            oom_kills = _oom_kills()
+            process = subprocess.Popen(
+                [self._path, *_arguments(program, request, cpus)],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env={},
+                cwd="/",
+                start_new_session=True,
+            )
+            stop.watch(process)
+            left_s = deadline_s - time.monotonic()
+            timed_out = failed(
+                common_pb2.FAILURE_KIND_TIMED_OUT,
+                f"not done within {request.spec.deadline_ns / 1e9:g} s",
+            )
+            timer = threading.Timer(max(left_s, 0), stop.end_with, [timed_out])
+            timer.start()
+            try:
+                self._limit(process.pid, left_s * request.spec.threads)
+            finally:
+                process.wait()  # ends at the deadline, for the timer kills
+                timer.cancel()
+            if stop.outcome is not None:
+                return stop.outcome
+            if process.returncode < 0:
+                return _killed(
+                    signal.Signals(-process.returncode), _oom_kills() > oom_kills, _tail(stderr)
+                )
+            return _read_report(process.returncode, stdout, stderr)
+
+    def _limit(self, pid: int, cpu_s: float) -> None:
+        limits = {
+            resource.RLIMIT_AS: self._memory_limit_bytes,
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_CPU: int(max(cpu_s, 0)) + 2,
+            resource.RLIMIT_FSIZE: _MAX_OUTPUT_BYTES,
+            resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
+        }
+        with contextlib.suppress(ProcessLookupError):  # it is done already
+            for limit, value in limits.items():
+                resource.prlimit(pid, limit, (value, value))
+        with contextlib.suppress(OSError):  # the first to go when the machine runs out of memory
+            Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+
+
+def _arguments(program: Path, request: RunRequest, cpus: Sequence[int]) -> list[str]:
+    spec = request.spec
+    arguments = {
+        "--program": program,
+        "--cpus": ",".join(map(str, cpus)),
+        "--threads": spec.threads,
+        "--seed": spec.seed,
+        "--warmup-runs": spec.warmup_runs,
+        "--warmup-ns": spec.warmup_ns,
+        "--timed-runs": spec.timed_runs,
+        "--timed-ns": spec.timed_ns,
+        "--max-timed-runs": spec.max_timed_runs,
+    }
+    words = [str(word) for pair in arguments.items() for word in pair]
+    for shape in request.input_shapes:
+        words += ["--input", "x".join(map(str, shape.dims))]
+    return [*words, "--traced"] if spec.traced else words
+
+
+def _oom_kills() -> int:
+    """Processes that the kernel has killed for memory since boot; 0 where it does not say."""
+    for line in (read_text(Path("/proc/vmstat")) or "").splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def _killed(cause: signal.Signals, by_oom_killer: bool, stderr_tail: str) -> RunResponse:
+    if cause is signal.SIGKILL and by_oom_killer:
+        return failed(
+            common_pb2.FAILURE_KIND_OUT_OF_MEMORY, "the machine ran out of memory while it ran"
+        )
+    if cause is signal.SIGXCPU:
+        return failed(common_pb2.FAILURE_KIND_TIMED_OUT, "it used more than its share of CPU time")
+    return failed(common_pb2.FAILURE_KIND_CRASHED, f"{cause.name}\n{stderr_tail}".strip())
+
+
+def _tail(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _STDERR_TAIL_CHARS))
+    return file.read().decode(errors="replace")
+
+
+def _read_report(returncode: int, stdout: IO[bytes], stderr: IO[bytes]) -> RunResponse:
+    stdout.seek(0)
+    output = stdout.read()
+    try:
+        report = json.loads(output)
+        if "failure" in report:
+            failure = report["failure"]
+            return failed(_FAILURE_KINDS[failure["kind"]], str(failure["message"]))
+        return RunResponse(visit=_to_visit(report))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return failed(
+            common_pb2.FAILURE_KIND_AGENT_ERROR,
+            f"the runner's answer makes no sense ({error!r}): exit code {returncode}, "
+            f"output {output[:200]!r}\n{_tail(stderr)}".strip(),
+        )
+
+
+def _to_visit(report: dict[str, Any]) -> Visit:
+    """Raises ValueError, LookupError or TypeError where `report` is no runner's."""
+    visit = Visit(
+        wall_ns=report["wall_ns"],
+        cpu_ns=report["cpu_ns"],
+        involuntary_switches=report["involuntary_switches"],
+        warmup_runs=report["warmup_runs"],
+        load_ns=report["load_ns"],
+        peak_rss_bytes=report["peak_rss_bytes"],
+        before=_to_conditions(report["probes_before"]),
+        after=_to_conditions(report["probes_after"]),
+        kernel_traces=[
+            KernelTrace(name=kernel["name"], durations_ns=kernel["ns"])
+            for kernel in report["kernels"]
+        ],
+    )
+    series = (visit.wall_ns, visit.cpu_ns, visit.involuntary_switches)
+    if not visit.wall_ns or len({len(samples) for samples in series}) != 1:
+        raise ValueError("the sample series are empty or not parallel")
+    return visit
+
+
+def _to_conditions(probes: dict[str, Any]) -> Conditions:
+    return Conditions(
+        arithmetic_probe_ns=probes["arithmetic_ns"], memory_probe_ns=probes["memory_ns"]
+    )

@@ -1,0 +1,111 @@
+"""The DeviceAgent service: each method checks what is asked and calls what does it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+
+from device_agent import identity
+from device_agent.conditions import read_conditions
+from device_agent.errors import Refused
+from device_agent.limits import check_inputs, check_spec
+from device_agent.runner_process import Runner
+from device_agent.store import ProgramStore, ResultStore
+from device_agent.visits import Visit, VisitQueue
+from protos.device_agent_pb2 import (
+    AcknowledgeRequest,
+    AcknowledgeResponse,
+    DescribeRequest,
+    DeviceDescription,
+    RunRequest,
+    RunResponse,
+    UploadProgramRequest,
+    UploadProgramResponse,
+)
+from protos.device_agent_pb2_grpc import DeviceAgentServicer
+
+UPLOAD_TIMEOUT_S = 600.0
+
+
+class Agent(DeviceAgentServicer):
+    """`root` is where /proc, /sys and /etc are."""
+
+    def __init__(
+        self, state_directory: Path, runner: Runner, programs: ProgramStore, root: Path = Path("/")
+    ) -> None:
+        self._runner = runner
+        self._programs = programs
+        self._root = root
+        self._results = ResultStore(state_directory / "results")
+        self._visits = VisitQueue(self._measure, self._results, state_directory / "lease_token")
+        self._description = DeviceDescription(
+            serial=identity.read_serial(root, state_directory),
+            model=identity.read_model(root),
+            soc=identity.read_soc(root),
+            os_build=identity.read_os_build(root),
+            abi=platform.machine(),
+            runtime_version=runner.runtime_version,
+            runner_build=runner.build,
+            backends=runner.backends,
+            core_classes=identity.read_core_classes(root, os.sched_getaffinity(0)),
+            memory_bytes=identity.read_memory_bytes(root),
+            max_program_bytes=programs.max_program_bytes,
+        )
+
+    def close(self) -> None:
+        self._visits.close()
+
+    def Describe(  # noqa: N802
+        self, request: DescribeRequest, context: grpc.ServicerContext
+    ) -> DeviceDescription:
+        return self._description
+
+    def UploadProgram(  # noqa: N802
+        self, request_iterator: Iterator[UploadProgramRequest], context: grpc.ServicerContext
+    ) -> UploadProgramResponse:
+        stalled = threading.Timer(UPLOAD_TIMEOUT_S, context.cancel)
+        stalled.start()
+        try:
+            first = next(request_iterator, UploadProgramRequest())
+            if first.WhichOneof("part") != "header":
+                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the header comes first")
+            present = self._programs.receive(first.header, _chunks(request_iterator))
+        finally:
+            stalled.cancel()
+        return UploadProgramResponse(already_present=present)
+
+    def Run(self, request: RunRequest, context: grpc.ServicerContext) -> RunResponse:  # noqa: N802
+        check_inputs(request)
+        check_spec(request.spec, self._description.core_classes)
+        return self._visits.run(request)
+
+    def Acknowledge(  # noqa: N802
+        self, request: AcknowledgeRequest, context: grpc.ServicerContext
+    ) -> AcknowledgeResponse:
+        self._results.forget(request.run_ids)
+        return AcknowledgeResponse()
+
+    def _measure(self, visit: Visit) -> RunResponse:
+        request = visit.request
+        cpus = check_spec(request.spec, self._description.core_classes)
+        program = self._programs.path(request.program_sha256)
+        before = read_conditions(self._root, cpus)
+        response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)
+        if response.HasField("visit"):
+            response.visit.run_id = request.run_id
+            response.visit.traced = request.spec.traced
+            response.visit.before.MergeFrom(before)
+            response.visit.after.MergeFrom(read_conditions(self._root, cpus))
+        return response
+
+
+def _chunks(requests: Iterator[UploadProgramRequest]) -> Iterator[bytes]:
+    for request in requests:
+        if request.WhichOneof("part") != "chunk":
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "after the header come chunks only")
+        yield request.chunk

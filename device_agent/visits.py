@@ -1,0 +1,132 @@
+"""One visit at a time: leases, joins and turns."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from device_agent.conditions import read_int
+from device_agent.errors import Refused
+from device_agent.runner_process import Stop, failed
+from device_agent.store import ResultStore, replacing
+from protos import common_pb2
+from protos.device_agent_pb2 import RunRequest, RunResponse
+
+MAX_WAITING = 8
+_GRACE_S = 10.0  # past a visit's deadline: for killing the runner and storing the result
+
+_TURN_TOO_LATE = failed(common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come in time")
+
+_log = logging.getLogger(__name__)
+
+
+class Visit:
+    """A run that was let in. `deadline_s` is in time.monotonic's time and counts from then."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self.request = request
+        self.deadline_s = time.monotonic() + request.spec.deadline_ns / 1e9
+        self.stop = Stop()
+        self.response: concurrent.futures.Future[RunResponse]
+
+
+class VisitQueue:
+    """`measure` performs a visit; what it raises but Refused is answered as AGENT_ERROR.
+
+    The highest lease token seen is kept in `lease_file`, so that it outlives the agent.
+    """
+
+    def __init__(
+        self, measure: Callable[[Visit], RunResponse], results: ResultStore, lease_file: Path
+    ) -> None:
+        self._measure = measure
+        self._results = results
+        self._lease_file = lease_file
+        self._lease_token = read_int(lease_file) or 0
+        self._lock = threading.Lock()
+        self._visits: dict[str, Visit] = {}  # running or waiting, by run_id
+        # One thread, which lives as long as the agent: a runner dies with its starter.
+        self._worker = concurrent.futures.ThreadPoolExecutor(1, "visits")
+
+    def run(self, request: RunRequest) -> RunResponse:
+        """Joins the run if it is running, answers it from the store if it is finished, or
+        performs it when its turn comes. The visit goes on when its caller leaves.
+
+        Refused with FAILED_PRECONDITION where the lease token is lower than one seen,
+        RESOURCE_EXHAUSTED where too many runs are waiting.
+        """
+        with self._lock:
+            self._take_lease(request)
+            finished = self._results.get(request.run_id)
+            if finished is not None:
+                return finished
+            visit = self._visits.get(request.run_id) or self._let_in(request)
+        try:
+            return visit.response.result(visit.deadline_s - time.monotonic() + _GRACE_S)
+        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            if visit.response.cancel():
+                with self._lock:
+                    self._visits.pop(request.run_id, None)
+            return _TURN_TOO_LATE
+
+    def close(self) -> None:
+        """Ends every visit as CANCELLED and waits for the last runner to go."""
+        with self._lock:
+            self._cancel_others(run_id=None, reason="the agent is shutting down")
+        self._worker.shutdown(wait=True)
+
+    def _take_lease(self, request: RunRequest) -> None:
+        token = request.lease_token
+        if token < self._lease_token:
+            raise Refused(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"lease token {token} is lower than {self._lease_token}, seen before",
+            )
+        if token > self._lease_token:
+            with replacing(self._lease_file) as file:
+                file.write(str(token).encode())
+            self._lease_token = token
+            self._cancel_others(request.run_id, f"lease {token} took the device over")
+
+    def _cancel_others(self, run_id: str | None, reason: str) -> None:
+        for visit in self._visits.values():
+            if visit.request.run_id != run_id:
+                visit.stop.end_with(failed(common_pb2.FAILURE_KIND_CANCELLED, reason))
+
+    def _let_in(self, request: RunRequest) -> Visit:
+        if len(self._visits) > MAX_WAITING:
+            raise Refused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WAITING} runs are waiting already"
+            )
+        visit = Visit(request)
+        visit.response = self._worker.submit(self._perform, visit)
+        self._visits[request.run_id] = visit
+        return visit
+
+    def _take_turn(self, visit: Visit) -> RunResponse:
+        if time.monotonic() > visit.deadline_s:
+            return _TURN_TOO_LATE
+        return self._measure(visit)
+
+    def _perform(self, visit: Visit) -> RunResponse:
+        run_id = visit.request.run_id
+        try:
+            response = visit.stop.outcome or self._take_turn(visit)
+            # A cancelled run has measured nothing: asked for again, it runs again.
+            if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
+                self._results.put(run_id, response)
+            return response
+        except Refused:
+            raise
+        except Exception as error:  # the agent goes on serving
+            _log.exception("run %s", run_id)
+            return failed(common_pb2.FAILURE_KIND_AGENT_ERROR, f"{type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                self._visits.pop(run_id, None)
