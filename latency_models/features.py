@@ -1,61 +1,89 @@
-"""What a kernel costs, in physical terms: work, bytes moved, padding to tiles."""
+"""What a kernel costs, in physical terms: work, traffic, padding to tiles, cache spills."""
 
 from __future__ import annotations
 
-from math import ceil, prod
-
-import numpy as np
-from numpy.typing import NDArray
+from math import ceil, log2, prod
 
 from latency_models import kernel as k
 from latency_models.kernel import Kernel
 
-FloatArray = NDArray[np.float64]
+_WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
+_ELEMENT_BYTES = 4
+
+# XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
+_TILE_CHANNELS = (8, 16, 32)
+
+# Where a working set outgrows a cache, each step costs more. Devices differ in where their
+# steps are: two ladders, two octaves a rung, from the smallest L1 to the largest L2, and
+# from the smallest L2 to beyond the L3, of which a fit uses the rungs that it needs.
+_REUSED_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(2, 6))  # 16 KiB to 1 MiB
+_TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB to 16 MiB
 
 
 def multiply_adds(kernel: Kernel) -> int:
     """As papers count them: of convolutions and fully connected layers alone."""
     if kernel.kind in (k.CONV2D, k.DEPTHWISE_CONV2D):
-        in_channels = kernel.inputs[0][-1]
-        return prod(kernel.output) * prod(kernel.kernel_size) * in_channels // kernel.groups
+        in_channels = kernel.inputs[0][-1] // kernel.groups
+        return prod(kernel.output) * prod(kernel.kernel_size) * in_channels
     if kernel.kind == k.FULLY_CONNECTED:
         return prod(kernel.output) * kernel.inputs[0][-1]
     return 0
 
 
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:
-    """Quantities that each cost time in proportion, of the same meaning for all kernels of
-    one kind; the first is 1, for the cost of any call. Work is in multiply-adds, traffic in
-    elements.
+    """Quantities that each cost time in proportion, at least 0 and in the same order for all
+    kernels of one kind: the call itself (1), work, traffic, and both again in so far as they
+    spill out of caches. Work is in multiply-adds, traffic in elements.
     """
     inputs = float(sum(prod(shape) for shape in kernel.inputs))
     output = float(prod(kernel.output))
-    if kernel.kind not in (k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED):
-        return (1.0, inputs, output, output * prod(kernel.kernel_size))
+    if kernel.kind not in _WORKERS:
+        return (
+            1.0,
+            inputs,
+            output,
+            output * prod(kernel.kernel_size),
+            *_spills(inputs + output, inputs + output, _TOTAL_RUNGS_BYTES),
+        )
     channels = kernel.output[-1]
     pixels = output / channels
     work = float(multiply_adds(kernel))
-    padded_channels = _TILE_CHANNELS * ceil(channels / _TILE_CHANNELS)
+    weights = work / pixels
+    traffic = inputs + output + weights
     return (
         1.0,
-        work,
-        work * padded_channels / channels,
+        *(work * tile * ceil(channels / tile) / channels for tile in _TILE_CHANNELS),
         inputs,
         output,
-        work / pixels,  # the weights
-        pixels * prod(kernel.kernel_size),
+        weights,
+        pixels * prod(kernel.kernel_size),  # pointers to set up, one for each tap
+        *_spills(work, _reused(kernel, weights), _REUSED_RUNGS_BYTES),
+        *_spills(traffic, traffic, _TOTAL_RUNGS_BYTES),
     )
 
 
 def coordinates(kernel: Kernel) -> tuple[float, ...]:
-    """Where a kernel lies among those of its kind: logarithms of its shape, for smooth
-    models of what the cost terms leave unexplained.
+    """Where a kernel lies among those of its kind: binary logarithms of its shape, for a
+    smooth model of what its cost terms leave unexplained.
     """
-    in_channels, channels = kernel.inputs[0][-1], kernel.output[-1]
-    pixels = prod(kernel.output) / channels
-    return tuple(
-        np.log2([in_channels, channels, pixels, kernel.kernel_size[0], kernel.stride[0]]).tolist()
+    in_pixels = prod(kernel.inputs[0][:-1])
+    pixels = prod(kernel.output[:-1])
+    return (
+        log2(kernel.inputs[0][-1]),
+        log2(kernel.output[-1]),
+        log2(pixels),
+        log2(in_pixels / pixels),
+        log2(prod(kernel.kernel_size)) / 2,
     )
 
 
-_TILE_CHANNELS = 16
+def _reused(kernel: Kernel, weights: float) -> float:
+    """Elements that stay in use all along: the rows under a depthwise window; the weights."""
+    if kernel.kind == k.DEPTHWISE_CONV2D:
+        return float(kernel.kernel_size[0] * prod(kernel.inputs[0][-2:]))
+    return weights
+
+
+def _spills(cost: float, elements: float, rungs_bytes: tuple[float, ...]) -> list[float]:
+    octaves = [log2(_ELEMENT_BYTES * elements / rung) for rung in rungs_bytes]
+    return [cost * min(1.0, max(0.0, above / 2)) for above in octaves]

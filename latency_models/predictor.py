@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,8 @@ from latency_models.correction import Correction
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
-from latency_models.lookup import KernelTime, lookup_table
+from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
 from latency_models.observation import MeasuredNetwork
-from latency_models.regressor import KernelRegressor
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -26,59 +24,6 @@ _FOLDS = 5
 
 class NotEnoughData(Exception):
     """Fewer than MIN_NETWORKS traced networks."""
-
-
-class UnknownKernelKinds(Exception):
-    """Kernels of kinds that no measured network holds; `kinds` lists them all."""
-
-    def __init__(self, kinds: Sequence[str]) -> None:
-        super().__init__(f"never measured on this target: {', '.join(kinds)}")
-        self.kinds = tuple(kinds)
-
-
-@dataclass(frozen=True)
-class KernelTimes:
-    """Times of single kernels: looked up where measured, else regressed."""
-
-    table: Mapping[Kernel, KernelTime]
-    regressors: Mapping[str, KernelRegressor]
-
-    @classmethod
-    def fit(cls, networks: Sequence[MeasuredNetwork]) -> KernelTimes:
-        table = lookup_table(networks)
-        by_kind: dict[str, list[Kernel]] = defaultdict(list)
-        for kernel in table:
-            by_kind[kernel.kind].append(kernel)
-        return cls(
-            table,
-            {
-                kind: KernelRegressor.fit(
-                    kernels, np.array([table[kernel].mean_ns for kernel in kernels])
-                )
-                for kind, kernels in by_kind.items()
-            },
-        )
-
-    def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Each kernel's time in ns, and whether it was seen.
-
-        Raises UnknownKernelKinds.
-        """
-        unknown = sorted({kernel.kind for kernel in kernels} - self.regressors.keys())
-        if unknown:
-            raise UnknownKernelKinds(unknown)
-        kernel_ns = np.empty(len(kernels))
-        seen = np.array([kernel in self.table for kernel in kernels], dtype=np.bool_)
-        for kind, regressor in self.regressors.items():
-            rows = [i for i, kernel in enumerate(kernels) if kernel.kind == kind]
-            if rows:
-                kernel_ns[rows] = regressor.predict([kernels[i] for i in rows])
-        for i in np.flatnonzero(seen).tolist():
-            kernel_ns[i] = self.table[kernels[i]].mean_ns
-        return kernel_ns, seen
-
-    def total_ns(self, kernels: Sequence[Kernel]) -> float:
-        return float(self.predict(kernels)[0].sum())
 
 
 @dataclass(frozen=True)
@@ -100,7 +45,7 @@ class Predictor:
                 f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(traced)}"
             )
         kernel_times = KernelTimes.fit(traced)
-        sums, latencies = _held_out_sums(traced, np.random.default_rng(seed))
+        sums, latencies = _held_out_sums(traced, kernel_times, np.random.default_rng(seed))
         correction = Correction.fit(sums, latencies)
         return cls(
             kernel_times,
@@ -156,17 +101,17 @@ def _check_packing(rows: int, lengths: IntArray, indices: IntArray) -> None:
 
 
 def _held_out_sums(
-    networks: Sequence[MeasuredNetwork], rng: np.random.Generator
+    networks: Sequence[MeasuredNetwork], like: KernelTimes, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Sums of kernels predicted by models that have not seen the network, and latencies."""
     sums, latencies = [], []
     order = rng.permutation(len(networks))
     for fold in np.array_split(order, min(_FOLDS, len(networks))):
         held_out = set(fold.tolist())
-        times = KernelTimes.fit([n for i, n in enumerate(networks) if i not in held_out])
+        times = KernelTimes.fit([n for i, n in enumerate(networks) if i not in held_out], like=like)
         for i in fold:
             try:
-                sums.append(times.total_ns(networks[i].kernels))
+                sums.append(times.predict(networks[i].kernels)[0].sum())
             except UnknownKernelKinds:
                 continue
             latencies.append(networks[i].latency_ns)

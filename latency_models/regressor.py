@@ -8,34 +8,89 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from latency_models.features import cost_terms
+from latency_models.features import coordinates, cost_terms
 from latency_models.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
 
-_FLOOR_NS = 100.0  # below this a relative error means nothing
+# Times are compared as log(time + 0.5 µs): relative where they matter, and finite where
+# the runtime's profiler, which counts in µs, reads 0.
+OFFSET_NS = 500.0
+_MIN_FOR_RESIDUAL = 8
 
 
 @dataclass(frozen=True)
 class KernelRegressor:
-    """A roofline: time is a sum of cost terms with coefficients of at least zero, so that
-    more work never takes less time and extrapolation stays sane.
+    """A roofline, and a smooth factor around it.
+
+    The roofline is a sum of cost terms with coefficients of at least 0: it stays sane where
+    it extrapolates. The factor, a Gaussian process over the logarithms of shapes, learns
+    what the terms miss and fades to 1 away from the kernels it has seen.
+
+    noise: variance of log time that neither explains: the kernel's own ways, and errors of
+    measurement.
     """
 
     coefficients: FloatArray
+    residual: Pipeline | None
+    noise: float
 
     @classmethod
-    def fit(cls, kernels: Sequence[Kernel], kernel_ns: FloatArray) -> KernelRegressor:
-        """Least relative squares on kernels of one kind."""
+    def fit(
+        cls,
+        kernels: Sequence[Kernel],
+        kernel_ns: FloatArray,
+        *,
+        like: KernelRegressor | None = None,
+    ) -> KernelRegressor:
+        """kernels: distinct and of one kind; kernel_ns: parallel to them.
+
+        like: a regressor whose hyperparameters are taken over instead of fitted, which is
+        most of the cost.
+        """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
-        weights = 1 / np.maximum(kernel_ns, _FLOOR_NS)
+        weights = 1 / (kernel_ns + OFFSET_NS)
         scale = terms.max(axis=0)
+        scale[scale == 0] = 1.0
         solution, _ = nnls(terms / scale * weights[:, None], kernel_ns * weights)
-        return cls(solution / scale)
+        coefficients = solution / scale
+        logs = _log_ratio(kernel_ns, terms @ coefficients)
+        if len(kernels) < _MIN_FOR_RESIDUAL:
+            return cls(coefficients, None, float(np.mean(logs**2)))
+        process = _new_process() if like is None else _process_like(like)
+        residual = make_pipeline(StandardScaler(), process)
+        residual.fit(_points(kernels), logs)
+        return cls(coefficients, residual, float(process.kernel_.k2.noise_level))
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """The time of each kernel in ns."""
+        """The time of each kernel in ns, at least 0."""
         terms = np.array([cost_terms(kernel) for kernel in kernels])
-        predicted: FloatArray = terms @ self.coefficients
-        return predicted
+        roofline_ns: FloatArray = terms @ self.coefficients
+        if self.residual is None:
+            return roofline_ns
+        factor = np.exp(self.residual.predict(_points(kernels)))
+        return np.maximum((roofline_ns + OFFSET_NS) * factor - OFFSET_NS, 0.0)
+
+
+def _log_ratio(kernel_ns: FloatArray, roofline_ns: FloatArray) -> FloatArray:
+    return np.log((kernel_ns + OFFSET_NS) / (roofline_ns + OFFSET_NS))
+
+
+def _points(kernels: Sequence[Kernel]) -> FloatArray:
+    return np.array([coordinates(kernel) for kernel in kernels])
+
+
+def _new_process() -> GaussianProcessRegressor:
+    smooth = ConstantKernel(0.03, (1e-4, 3.0)) * Matern(2.0, (0.5, 30.0), nu=2.5)
+    return GaussianProcessRegressor(smooth + WhiteKernel(0.003, (1e-5, 0.3)))
+
+
+def _process_like(other: KernelRegressor) -> GaussianProcessRegressor:
+    if other.residual is None:
+        return _new_process()
+    return GaussianProcessRegressor(other.residual[-1].kernel_, optimizer=None)
