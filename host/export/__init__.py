@@ -1,6 +1,8 @@
 """Export: from PyTorch modules to Programs. The one place of host that knows torch, and
 it imports torch only when something is exported."""
 
+from host.export.cache import ProgramCache
 from host.export.exporter import EXPORTER, export_program
+from host.export.pool import ExportPool, ExportSpec, export_all
 
-__all__ = ["EXPORTER", "export_program"]
+__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_all", "export_program"]

@@ -106,7 +106,7 @@ def _activation(limits: xnn.OutputMinMax | None) -> str:
 
 
 def _dtype(datatype: xnn.XNNDatatype) -> str:
-    name = datatype.name.removeprefix("xnn_datatype_")
+    name: str = datatype.name.removeprefix("xnn_datatype_")
     return {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}.get(name, name)
 
 
@@ -128,7 +128,7 @@ def _portable_kernel(name: str, call: schema.KernelCall, plan: schema.ExecutionP
     )
 
 
-def _tensors(value: Any, plan: schema.ExecutionPlan) -> Iterator[schema.Tensor]:
+def _tensors(value: object, plan: schema.ExecutionPlan) -> Iterator[schema.Tensor]:
     if isinstance(value, schema.Tensor):
         yield value
     elif isinstance(value, schema.TensorList):

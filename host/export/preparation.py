@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import fx, nn
@@ -34,7 +35,7 @@ def prepare(module: nn.Module, input_shape: Shape) -> Prepared:
     _check_weights(module)
     module = copy.deepcopy(module).eval()
     try:
-        traced = fuse(fx.symbolic_trace(module), inplace=True, no_trace=True)
+        traced = _fold_batch_norms(fx.symbolic_trace(module))
         _propagate_shapes(traced, input_shape)
     except ExportError:
         raise
@@ -42,6 +43,13 @@ def prepare(module: nn.Module, input_shape: Shape) -> Prepared:
         _check_runs(module, input_shape)
         return Prepared(module, traced=False)
     return Prepared(traced, traced=True)
+
+
+def _fold_batch_norms(traced: fx.GraphModule) -> fx.GraphModule:
+    calls = [node.target for node in traced.graph.nodes if node.op == "call_module"]
+    if len(set(calls)) < len(calls):
+        return traced  # fuse() would fold a layer that is called twice into itself twice
+    return cast(fx.GraphModule, fuse(traced, inplace=True, no_trace=True))
 
 
 def _check_weights(module: nn.Module) -> None:
