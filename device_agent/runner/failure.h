@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "log.h"
+
 namespace latlab {
 
 struct Failure : std::runtime_error {
@@ -37,12 +39,16 @@ inline Failure from_error(
     case Error::MemoryAllocationFailed:
     case Error::DelegateMemoryAllocationFailed:
     case Error::OutOfResources:
+    case Error::AccessFailed:  // of a file that could be opened: no room to map it
       kind = "out_of_memory";
       break;
     default:
       break;
   }
-  return Failure(kind, doing + ": " + executorch::runtime::to_string(error));
+  const std::string& cause = first_logged_error();
+  return Failure(
+      kind,
+      doing + ": " + (cause.empty() ? executorch::runtime::to_string(error) : cause));
 }
 
 }  // namespace latlab

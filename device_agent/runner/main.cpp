@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "failure.h"
+#include "log.h"
 #include "options.h"
 #include "probes.h"
 #include "report.h"
@@ -110,6 +111,7 @@ Report visit(const Options& options) {
 int run(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // a killed agent leaves no runner behind
   std::ios::sync_with_stdio(false);
+  watch_log();
   executorch::runtime::runtime_init();
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
     print_version();

@@ -13,14 +13,13 @@ namespace {
 std::string quoted(std::string_view text) {
   std::string json = "\"";
   for (const char c : text) {
-    char escape[8];
-    if (c == '"' || c == '\\') {
-      json += {'\\', c};
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::snprintf(escape, sizeof escape, "\\u%04x", c);
-      json += escape;
-    } else {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\') {
       json += c;
+    } else {  // a broken program's bytes may turn up here: they need not be UTF-8
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", byte);
+      json += escape;
     }
   }
   return json + '"';

@@ -37,9 +37,10 @@ void set_threads(uint32_t threads) {
 }
 
 Session::Session(const Options& options, executorch::runtime::EventTracer* tracer) {
-  loader_ = std::make_unique<MmapDataLoader>(unwrap(
-      MmapDataLoader::from(options.program.c_str(), MmapDataLoader::MlockConfig::NoMlock),
-      "opening the program"));
+  auto loader =
+      MmapDataLoader::from(options.program.c_str(), MmapDataLoader::MlockConfig::NoMlock);
+  if (!loader.ok()) throw Failure("not_a_program", options.program + " cannot be opened");
+  loader_ = std::make_unique<MmapDataLoader>(std::move(loader.get()));
   program_ = std::make_unique<Program>(unwrap(
       Program::load(loader_.get(), Program::Verification::InternalConsistency),
       "reading the program"));
