@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
 from search.accuracy.datasets import Dataset
+from search.accuracy.training import AccuracyFailure, ProxyBudget, train_and_score
 from search.architecture import Architecture
 
-
-@dataclass(frozen=True)
-class ProxyBudget:
-    """What one evaluation may cost. Recorded in the study: accuracies of two budgets do
-    not compare."""
-
-    train_images: int = 2048
-    val_images: int = 2048
-    resolution: int = 32
-    epochs: int = 2
-    width_multiplier: float = 0.25
-    stem_stride: int = 1
-    batch_size: int = 64
-    seed: int = 0
-    limit_s: float = 120.0
+PROCESS_START_S = 120.0  # to import PyTorch on a busy machine
 
 
 @dataclass(frozen=True)
-class AccuracyFailure:
-    """An evaluation that did not come about: a type, never a number."""
-
-    message: str
-
-
 class ProxyAccuracy:
-    def __init__(self, dataset: Dataset, budget: ProxyBudget, jobs: int | None = None) -> None:
-        """jobs: worker processes; by default one for each core this process may use."""
-        self.dataset = dataset
-        self.budget = budget
-        self.jobs = jobs
+    """jobs: worker processes; by default one for each core that this process may use."""
+
+    dataset: Dataset
+    budget: ProxyBudget
+    jobs: int | None = None
 
     def evaluate(
         self,
         architectures: Sequence[Architecture],
         on_progress: Callable[[int], None] | None = None,
     ) -> list[float | AccuracyFailure]:
-        """Validation accuracies (0 to 1) in the order asked, equal for equal seeds whatever
+        """Validation accuracies (0 to 1) in the order asked, equal for equal budgets whatever
         the number of jobs. `on_progress` is told how many are done as each one finishes."""
-        raise NotImplementedError
+        outcomes: dict[int, float | AccuracyFailure] = {}
+
+        def collect(indices: Iterable[int]) -> None:
+            for index, outcome in self._workers()(
+                delayed(_indexed)(index, architectures[index], self.dataset, self.budget)
+                for index in indices
+            ):
+                outcomes[index] = outcome
+                if on_progress is not None:
+                    on_progress(len(outcomes))
+
+        lost = (BrokenProcessPool, multiprocessing.TimeoutError)
+        try:
+            collect(range(len(architectures)))
+        except lost:
+            # One of several took its process down or hangs: those left try again, one by one.
+            for index in set(range(len(architectures))) - set(outcomes):
+                try:
+                    collect([index])
+                except lost:
+                    outcomes[index] = AccuracyFailure("its process was killed, or hung")
+        return [outcomes[index] for index in range(len(architectures))]
+
+    def _workers(self) -> Parallel:
+        """joblib would run a single job in this very process, where a crash takes all with
+        it: so there are two workers at least, and `pre_dispatch` bounds what runs at once."""
+        jobs = self.jobs or cpu_count()
+        return Parallel(
+            n_jobs=max(2, jobs),
+            pre_dispatch=jobs,
+            batch_size=1,
+            return_as="generator_unordered",
+            timeout=self.budget.limit_s + PROCESS_START_S,
+        )
+
+
+def _indexed(
+    index: int, architecture: Architecture, dataset: Dataset, budget: ProxyBudget
+) -> tuple[int, float | AccuracyFailure]:
+    return index, train_and_score(architecture, dataset, budget)

@@ -1,0 +1,157 @@
+"""One candidate's short training, from scratch to a validation accuracy."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from search.accuracy.datasets import Dataset
+from search.accuracy.readers import UInt8Array
+from search.architecture import Architecture
+from search.network import build_network
+
+MOMENTUM = 0.9
+WARM_UP_SHARE = 0.2  # of the steps
+LABEL_SMOOTHING = 0.1
+CALIBRATION_IMAGES = 512  # for the running statistics of batch-norm
+EVALUATION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class ProxyBudget:
+    """What one evaluation may cost. Recorded in the study: accuracies under two budgets do
+    not compare.
+
+    limit_s: one training's wall time, after which it is a failure.
+    """
+
+    train_images: int = 2048
+    val_images: int = 2048
+    resolution: int = 32
+    epochs: int = 2
+    width_multiplier: float = 0.25
+    stem_stride: int = 1
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-4
+    seed: int = 0
+    limit_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class AccuracyFailure:
+    """An evaluation that did not come about: a type, never a number."""
+
+    message: str
+
+
+def train_and_score(
+    architecture: Architecture, dataset: Dataset, budget: ProxyBudget
+) -> float | AccuracyFailure:
+    """The share (0 to 1) of the validation images that the trained network names rightly.
+
+    Candidates share everything random: initial weights and the order of the images come from
+    the seed alone, so that what is left between two of them is the architecture. Runs on one
+    thread, and leaves this process at one.
+    """
+    deadline = time.monotonic() + budget.limit_s
+    torch.set_num_threads(1)
+    try:
+        network = build_network(
+            architecture,
+            classes=len(dataset.classes),
+            width_multiplier=budget.width_multiplier,
+            stem_stride=budget.stem_stride,
+            input_channels=dataset.channels,
+            seed=budget.seed,
+        )
+        # Two to three times as fast as the default layout, depthwise convolutions above all.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean, std = _statistics(dataset.train_images)
+        images = _normalized(dataset.train_images, mean, std)
+        _train(network, images, torch.tensor(dataset.train_labels), budget, deadline)
+        _calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
+        val_images = _normalized(dataset.val_images, mean, std)
+        return _score(network, val_images, torch.tensor(dataset.val_labels))
+    except Exception as error:  # whatever it is, the other candidates go on
+        return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _train(
+    network: nn.Module, images: Tensor, labels: Tensor, budget: ProxyBudget, deadline: float
+) -> None:
+    """SGD with Nesterov momentum; the rate rises linearly, then falls along a cosine to 0."""
+    batch_size = min(budget.batch_size, len(images))
+    steps = budget.epochs * (len(images) // batch_size)
+    warm_up = max(1.0, WARM_UP_SHARE * steps)
+
+    def rate(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / (warm_up + 1)
+        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))
+
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=budget.learning_rate,
+        momentum=MOMENTUM,
+        weight_decay=budget.weight_decay,
+        nesterov=True,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    generator = torch.Generator().manual_seed(budget.seed)
+    network.train()
+    for _ in range(budget.epochs):
+        order = torch.randperm(len(images), generator=generator)
+        for batch in torch.split(order, batch_size):
+            if len(batch) < batch_size:
+                break
+            logits = network(images[batch])
+            loss = F.cross_entropy(logits, labels[batch], label_smoothing=LABEL_SMOOTHING)
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError("training diverged")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"training took more than {budget.limit_s:g} s")
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+
+
+@torch.no_grad()
+def _calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
+    """Give batch-norm the statistics of the final weights: its running averages (momentum
+    0.01) are still near their initial values after so few steps."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # a plain mean over the batches that follow
+    for batch in torch.split(images, batch_size):
+        network(batch)
+
+
+@torch.inference_mode()
+def _score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    network.eval()
+    batches = zip(
+        torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
+    )
+    right = sum(int((network(x).argmax(1) == y).sum()) for x, y in batches)
+    return right / len(labels)
+
+
+def _statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, each (channels, 1, 1)."""
+    mean = torch.tensor(images.mean(axis=(0, 1, 2)), dtype=torch.float32)
+    std = torch.tensor(images.std(axis=(0, 1, 2)), dtype=torch.float32)
+    return mean.view(-1, 1, 1), std.clamp_min(1.0).view(-1, 1, 1)
+
+
+def _normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
+    """Float (n, channels, height, width), channels last in memory."""
+    pixels = torch.tensor(images).permute(0, 3, 1, 2)
+    return (pixels - mean) / std
