@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from host.domain import BACKEND, Program
 from host.errors import ExportError
-from latency_models.kernel import Shape
+from latency_models.kernel import Kernel, Shape
 
-if TYPE_CHECKING:  # importing them takes seconds, and most commands export nothing
+if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
     from torch import nn
 
 EXPORTER = f"executorch {version('executorch')}"
@@ -24,18 +24,22 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
     """`module` as it computes in evaluation mode, lowered for XNNPACK, for one input of
     `input_shape` in float32. The module itself is left as it is.
 
-    Raises ExportError for weights that are no numbers, layers of zero width, an input the
-    network cannot take, and whatever ExecuTorch cannot lower.
+    `exporter` tells which way it went: directly, or by ExecuTorch's own lowering where the
+    network holds anything out of the ordinary. Raises ExportError for weights that are no
+    numbers, layers of zero width, an input the network cannot take, and whatever
+    ExecuTorch cannot lower.
     """
     with _quiet():
-        from host.export import stock
-        from host.export.preparation import prepare
+        from host.export import proof
 
-        prepared = prepare(module, input_shape)
-        try:
-            data, kernels, undelegated = stock.lower(prepared.module, input_shape)
-        except Exception as error:
-            raise ExportError(f"ExecuTorch cannot lower this network: {error}") from error
+        directly = proof.direct_lowering_holds()
+        way, data, kernels, undelegated = _lower(module, input_shape, directly)
+    if not directly:
+        warnings.warn(
+            f"direct lowering was proved with {proof.PROVED_WITH} and does not match {EXPORTER}: "
+            "every export takes ExecuTorch's own, slower one",
+            stacklevel=2,
+        )
     program = Program(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -43,9 +47,25 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
         input_shapes=(input_shape,),
         kernels=kernels,
         undelegated=undelegated,
-        exporter=f"stock {EXPORTER}",
+        exporter=f"{way} {EXPORTER}",
     )
     return program, data
+
+
+def _lower(
+    module: nn.Module, input_shape: Shape, directly: bool
+) -> tuple[str, bytes, tuple[Kernel, ...], tuple[str, ...]]:
+    from host.export import direct, edge, preparation, stock
+
+    module = preparation.prepare(module, input_shape)
+    if directly:
+        with contextlib.suppress(edge.Unsupported):
+            data, kernels = direct.lower(module)
+            return "direct", data, kernels, ()
+    try:
+        return "stock", *stock.lower(module, input_shape)
+    except Exception as error:
+        raise ExportError(f"ExecuTorch cannot lower this network: {error}") from error
 
 
 @contextlib.contextmanager

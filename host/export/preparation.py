@@ -4,8 +4,7 @@ batch-norms, trace and find every shape."""
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -18,31 +17,27 @@ from latency_models.kernel import Shape
 _STRIDED = (nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """`module` in evaluation mode, its batch-norms folded. Where it could be traced it is
-    an fx.GraphModule and each node's meta["tensor_meta"] holds its shape."""
+def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
+    """A copy in evaluation mode that shares the weights. Where it can be traced it is an
+    fx.GraphModule with its batch-norms folded and each node's shape in meta["tensor_meta"].
 
-    module: nn.Module
-    traced: bool
-
-
-def prepare(module: nn.Module, input_shape: Shape) -> Prepared:
-    """Leaves `module` as it is. Raises ExportError for weights that are no numbers, layers
-    of zero width, and an input that the network cannot take."""
+    Raises ExportError for weights that are no numbers, layers of zero width, and an input
+    that the network cannot take.
+    """
     if not input_shape or min(input_shape) < 1:
         raise ExportError(f"an input of shape {input_shape} holds nothing")
     _check_weights(module)
-    module = copy.deepcopy(module).eval()
+    weights = [*module.parameters(), *module.buffers()]
+    module = copy.deepcopy(module, {id(weight): weight for weight in weights}).eval()
     try:
         traced = _fold_batch_norms(fx.symbolic_trace(module))
-        _propagate_shapes(traced, input_shape)
-    except ExportError:
-        raise
+        _ShapesOnMeta(traced).propagate(torch.empty(input_shape, device="meta"))
     except Exception:  # control flow on values, or no such input: running it tells which
         _check_runs(module, input_shape)
-        return Prepared(module, traced=False)
-    return Prepared(traced, traced=True)
+        return module
+    for node in traced.graph.nodes:
+        _check_stride(node, traced)
+    return traced
 
 
 def _fold_batch_norms(traced: fx.GraphModule) -> fx.GraphModule:
@@ -71,14 +66,17 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:3]) + more
 
 
-def _propagate_shapes(traced: fx.GraphModule, input_shape: Shape) -> None:
-    """On meta tensors, which have shapes and no values; the weights stay where they are."""
-    weights = [*traced.parameters(), *traced.buffers()]
-    on_meta = copy.deepcopy(traced, {id(weight): weight.to("meta") for weight in weights})
-    ShapeProp(on_meta).propagate(torch.empty(input_shape, device="meta"))
-    for node, shaped in zip(traced.graph.nodes, on_meta.graph.nodes, strict=True):
-        node.meta["tensor_meta"] = shaped.meta.get("tensor_meta")
-        _check_stride(node, traced)
+class _ShapesOnMeta(ShapeProp):
+    """On meta tensors, which have shapes and no values; the weights stay as they are."""
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        layer = self.module.get_submodule(target)
+        weights = dict(layer.named_parameters()) | dict(layer.named_buffers())
+        on_meta = {name: weight.to("meta") for name, weight in weights.items()}
+        return torch.func.functional_call(layer, on_meta, args, kwargs)
+
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        return super().get_attr(target, args, kwargs).to("meta")
 
 
 def _check_stride(node: fx.Node, traced: fx.GraphModule) -> None:
