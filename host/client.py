@@ -17,9 +17,8 @@ import grpc
 
 from host import convert, errors
 from host.domain import BenchmarkSpec, Device, Failure, Measurement, ProgramFile, Target
-from host.errors import LabError, NotFound, Unavailable
+from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
 from host.home import LabHome
-from host.interceptors import ERROR_KEY
 from host.processes import LockedProcess
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import grpc
 
+ERROR_KEY = "latlab-error"  # trailing metadata: the class, which is finer than a status
+
 
 class LabError(Exception):
     """Base of all; the message says what to do."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from host.errors import LabError, StorageError, Unauthenticated
+from host.errors import ERROR_KEY, LabError, StorageError, Unauthenticated
 
 log = logging.getLogger(__name__)
 
-ERROR_KEY = "latlab-error"  # trailing metadata: the error's class, finer than a status
-
-Handler = grpc.RpcMethodHandler[Any, Any]
-Continuation = Callable[[grpc.HandlerCallDetails], Handler | None]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
 
 
 class TokenInterceptor(grpc.ServerInterceptor):

@@ -1,0 +1,79 @@
+# Latency Lab. `make search` and `make test` do everything on a fresh Debian or Ubuntu.
+
+PYTHON ?= python3
+STUDY ?= first
+BIN := .venv/bin
+RUNNER := build/runner/latlab-runner
+PROTOS := $(wildcard protos/*.proto)
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup runner protos lab-up lab-status lab-down search test check bench clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z%-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(INSTALLED)  ## Make .venv and install the pinned dependencies
+
+runner: $(RUNNER)  ## Build the C++ runner
+
+search: lab-up  ## Search: calibrate, search, measure, and write runs/$(STUDY)/report.html
+	$(BIN)/latlab search --study $(STUDY)
+
+lab-up: $(RUNNER)  ## Bring the lab up in the background and list its devices
+	$(BIN)/latlab lab up
+
+lab-status: $(INSTALLED)  ## The lab's devices and targets
+	$(BIN)/latlab lab status
+
+lab-down: $(INSTALLED)  ## Stop the lab and what it started
+	$(BIN)/latlab lab down
+
+test: $(RUNNER)  ## The tests
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## ruff, mypy, and that the generated protobuf code is current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy protos host device_agent latency_models search tests
+	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
+	  && for file in $$(cd $$build && find protos -type f); do \
+	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
+	  done && echo "generated protobuf code is current"
+
+protos: $(INSTALLED)  ## Generate the protobuf code
+	$(call generate,.)
+
+bench: $(RUNNER)  ## Every benchmark; bench-NAME for one group
+	@$(BIN)/python -m tests.bench
+
+bench-%: $(RUNNER)
+	@$(BIN)/python -m tests.bench $*
+
+clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
+	rm -rf build .venv
+
+define generate
+$(BIN)/python -m grpc_tools.protoc -I. \
+  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+  --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \
+  $(PROTOS)
+endef
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Python 3.10 or newer is needed: apt install python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(RUNNER): $(INSTALLED) $(wildcard device_agent/runner/*)
+	@command -v $${CXX:-c++} >/dev/null \
+	  || { echo "a C++ compiler is missing: apt install g++"; exit 1; }
+	$(BIN)/cmake -S device_agent/runner -B build/runner -Wno-dev --log-level=WARNING \
+	  -DCMAKE_PREFIX_PATH="$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("executorch").submodule_search_locations[0])')"
+	$(BIN)/cmake --build build/runner --parallel
+	@touch $@

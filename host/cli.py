@@ -1,0 +1,81 @@
+"""`latlab lab`: the commands that know no network."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from host import lab
+from host.client import LatencyClient
+from host.console import console, reported
+from host.errors import LabError
+from host.home import LabHome
+
+app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
+
+
+@app.command()
+def up() -> None:
+    """Bring the lab up in the background and list its devices. Harmless when it is up."""
+    home = LabHome.from_environment()
+    with reported(LabError):
+        with console.status("bringing the lab up"):
+            started = lab.up(home)
+        console.print("The lab is up." if started else "The lab was up already.")
+        _show(home)
+
+
+@app.command()
+def status() -> None:
+    """List devices and targets."""
+    with reported(LabError):
+        _show(LabHome.from_environment())
+
+
+@app.command()
+def down() -> None:
+    """Stop the lab and what it started. A measurement under way goes on at the next start."""
+    with reported(LabError):
+        stopped = lab.down(LabHome.from_environment())
+    console.print("The lab is down." if stopped else "The lab was not running.")
+
+
+@app.command()
+def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
+    """Fit a target's predictor now, on everything measured."""
+    with reported(LabError), LatencyClient.connect() as client:
+        measurements, fit_s = client.refit(target)
+    console.print(f"Fitted on {measurements} measurements in {fit_s:.1f} s.")
+
+
+def _show(home: LabHome) -> None:
+    with LatencyClient.connect(home) as client:
+        devices, targets = client.devices(), client.targets()
+    table = Table("device", "by", "state", "jobs", "cores", "memory", "runtime", title="Devices")
+    for status in devices:
+        device = status.device
+        if device is None:
+            table.add_row("?", status.transport, status.state, "", "", "", "")
+            continue
+        cores = ", ".join(f"{core.name}: {len(core.cpus)}" for core in device.core_classes)
+        table.add_row(
+            f"{device.model}\n[dim]{device.serial}[/]",
+            status.transport,
+            status.state,
+            str(status.queued_jobs),
+            cores,
+            f"{device.memory_bytes / 2**30:.0f} GiB",
+            device.runtime_version,
+        )
+    console.print(table)
+    table = Table("target", "id", "device", "measured", "predictor", title="Targets")
+    for entry in targets:
+        fitted = entry.fitted_measurements
+        table.add_row(
+            entry.target.name,
+            f"[dim]{entry.target.id}[/]",
+            "connected" if entry.devices else "absent",
+            str(entry.measurements),
+            f"on {fitted} networks" if fitted else "none yet",
+        )
+    console.print(table)

@@ -1,0 +1,180 @@
+"""The contract of the database, held by SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import select, text
+
+from host.database import devices, jobs, measurements, programs, schema
+from host.database.engine import Database, sqlite_url
+from host.domain import BenchmarkSpec, Device, Failure, FailureKind, Job, Program, Target, Visit
+from host.errors import InvalidRequest, StorageError
+from latency_models.kernel import Kernel
+from tests.host import strategies as nouns
+from tests.host.test_summary import QUIET, TRACED
+
+DEVICE = Device("serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (), 1, 1)
+TARGET = Target("m", "os", "rt", "rb", "xnnpack", 1, "all")
+ADD = Kernel("add", ((1, 8), (1, 8)), (1, 8))
+RESHAPE = Kernel("reshape", ((1, 8),), (8,))
+PROGRAM = Program("ab" * 32, 4, "xnnpack", ((1, 8),), (ADD, RESHAPE, ADD), (), "test")
+JOB = Job("job", TARGET.id, PROGRAM.sha256, BenchmarkSpec(), 1)
+
+any_data = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    with database.writing() as connection:
+        devices.register(connection, DEVICE, "local", 1)
+        devices.register_target(connection, TARGET)
+        programs.add_program(connection, PROGRAM)
+        jobs.add_job(connection, JOB)
+    yield database
+    database.close()
+
+
+def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(database: Database, database_url: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="newer"):
+        Database(database_url)
+    with database.reading() as connection:
+        assert (
+            connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+        )
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lab.db").write_text("not a database, " * 100)
+    with pytest.raises(StorageError, match=r"lab\.db"):
+        Database(sqlite_url(tmp_path / "lab.db"))
+
+
+@any_data
+@given(program=nouns.programs)
+def test_programs_come_back_as_they_were(database: Database, program: Program) -> None:
+    with database.writing() as connection:
+        programs.add_program(connection, program)
+        programs.add_program(connection, program)
+        assert programs.get_program(connection, program.sha256) == program
+        connection.rollback()
+
+
+def test_the_kernels_of_known_bytes_cannot_change(database: Database) -> None:
+    with (
+        pytest.raises(InvalidRequest, match="another list"),
+        database.writing() as connection,
+    ):
+        programs.add_program(connection, replace(PROGRAM, kernels=(ADD,)))
+
+
+@any_data
+@given(visit=nouns.visits)
+def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None:
+    with database.writing() as connection:
+        job_id = f"{visit.run_id[:16]}"
+        jobs.add_job(connection, replace(JOB, id=job_id))
+        jobs.ask_visit(connection, visit.run_id, job_id, "serial", visit.traced, 5)
+        assert jobs.asked_visits(connection, job_id) == [(visit.run_id, visit.traced)]
+        jobs.answer_visit(connection, visit.run_id, visit, 6)
+        assert jobs.asked_visits(connection, job_id) == []
+        assert jobs.answered_visits(connection, job_id) == [visit]
+        connection.rollback()
+
+
+def answer(database: Database, run_id: str, outcome: Visit | Failure) -> None:
+    with database.writing() as connection:
+        traced = isinstance(outcome, Visit) and outcome.traced
+        jobs.ask_visit(connection, run_id, JOB.id, "serial", traced, 5)
+        if isinstance(outcome, Visit):
+            outcome = replace(outcome, run_id=run_id)
+        jobs.answer_visit(connection, run_id, outcome, 6)
+
+
+def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None:
+    failure = Failure(FailureKind.CRASHED, "once")
+    for number, outcome in enumerate([QUIET, failure, QUIET, TRACED]):
+        answer(database, str(number), outcome)
+    with database.writing() as connection:
+        assert jobs.open_jobs(connection) == [JOB]
+        jobs.end_with_measurement(connection, JOB, "m1", (1.5, 2.0, 0.25), 9)
+        assert jobs.open_jobs(connection) == []
+    with database.reading() as connection:
+        found = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
+        assert found == measurements.get_measurement(connection, "m1")
+        assert found is not None
+        assert [visit.run_id for visit in found.visits] == ["0", "2", "3"]
+        other = replace(JOB.spec, min_visits=1)
+        assert not measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, other)
+        [(sha256, identifier, network)] = measurements.measured_networks(connection, TARGET.id)
+        assert (sha256, identifier) == (PROGRAM.sha256, "m1")
+        assert network.kernels == PROGRAM.kernels
+        assert network.kernel_ns == (1.5, 2.0, 0.25)
+        assert network.latency_ns == 100_000
+        assert devices.measurement_counts(connection) == {TARGET.id: 1}
+
+
+def test_a_job_ends_once(database: Database) -> None:
+    answer(database, "0", QUIET)
+    with database.writing() as connection:
+        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "gone"), 9)
+    with pytest.raises(Exception, match="(?i)unique"), database.writing() as connection:
+        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "again"), 9)
+    with database.reading() as connection:
+        rows = connection.execute(select(schema.failures.c.message)).scalars().all()
+    assert rows == ["gone"]
+
+
+def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Database) -> None:
+    def acquire(holder: str, now: int) -> int | None:
+        with database.writing() as connection:
+            lease = devices.acquire_lease(connection, "serial", holder, now, 10)
+            return lease and lease.token
+
+    assert acquire("a", 0) == 1
+    assert acquire("b", 5) is None
+    assert acquire("a", 8) == 1
+    assert acquire("b", 17) is None
+    assert acquire("b", 18) == 2
+    with database.writing() as connection:
+        lease = devices.acquire_lease(connection, "serial", "b", 19, 10)
+        assert lease is not None
+        devices.release_lease(connection, lease)
+    assert acquire("a", 20) == 3
+
+
+def test_writers_take_turns(database: Database) -> None:
+    """Read, then write, from several threads: none sees another's half."""
+
+    def grow() -> None:
+        for _ in range(5):
+            with database.writing() as connection:
+                lease = devices.acquire_lease(connection, "serial", "a", 0, 1)
+                assert lease is not None
+                connection.execute(schema.leases.update().values(token=lease.token + 1))
+
+    threads = [threading.Thread(target=grow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    with database.reading() as connection:
+        assert connection.execute(select(schema.leases.c.token)).scalar_one() == 1 + 4 * 5

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program
+from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobState, choose
+from host.summary import NextVisit
+
+PROGRAM = Program("00", 1, "xnnpack", ((1,),), (), (), "test")
+
+
+def state(number: int, target_id: str = "t") -> JobState:
+    return JobState(Job(str(number), target_id, "00", BenchmarkSpec(), number), PROGRAM)
+
+
+def test_only_jobs_of_the_devices_targets_are_chosen() -> None:
+    assert choose([state(1, "other")], {"t"}) is None
+    assert choose([], {"t"}) is None
+
+
+def test_an_unanswered_run_comes_first() -> None:
+    states = [state(1), state(2)]
+    states[1].asked = ("run", NextVisit(traced=False))
+    states[1].last_asked_unix_ns = 99
+    assert choose(states, {"t"}) is states[1]
+
+
+@given(st.integers(1, 3 * WINDOW), st.integers(1, 200))
+def test_visits_are_interleaved_evenly_over_the_oldest_jobs(jobs: int, visits: int) -> None:
+    states = [state(number) for number in reversed(range(jobs))]
+    chosen = Counter[str]()
+    for now in range(1, visits + 1):
+        turn = choose(states, {"t"})
+        assert turn is not None
+        turn.last_asked_unix_ns = now
+        chosen[turn.job.id] += 1
+    in_window = min(jobs, WINDOW)
+    assert set(chosen) <= {str(number) for number in range(in_window)}
+    turns = [chosen[str(number)] for number in range(in_window)]
+    assert max(turns) - min(turns) <= 1
+
+
+@given(st.lists(st.sampled_from(FailureKind), max_size=6))
+def test_failed_visits_end_a_job_at_once_or_after_a_few(kinds: list[FailureKind]) -> None:
+    tried = state(1)
+    tried.failures = [Failure(kind, "") for kind in kinds]
+    ends = len(kinds) >= MAX_FAILED_VISITS or bool(FINAL_KINDS & set(kinds))
+    assert isinstance(tried.next(), Failure) == ends
