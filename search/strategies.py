@@ -2,19 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Protocol
 
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
 from search.architecture import Architecture
+from search.ppo import PPO
+from search.space import Space
 from search.trial import Trial
+
+MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Strategy(Protocol):
     """Asked and told in turn. The same seed, asked and told the same, proposes the same, so
-    that a finished round is replayed by asking for it and telling its trials."""
+    that finished rounds are replayed by asking for them and telling their trials."""
 
     def ask(self, n: int) -> list[Architecture]: ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials of what was last asked for, in its order."""
+        """The trials of what was last asked for, all of them and in its order."""
         ...
+
+
+class StrategyName(str, Enum):
+    PPO = "ppo"
+    NSGA2 = "nsga2"
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:
+    """PPO and TPE climb the reward; NSGA-II takes accuracy and latency as they are."""
+    match name:
+        case StrategyName.PPO:
+            return PPO(space, seed)
+        case StrategyName.NSGA2:
+            nsga2 = NSGAIISampler(population_size=20, seed=seed)
+            return OptunaStrategy(space, nsga2, accuracy_and_latency, [MAXIMIZE, MINIMIZE])
+        case StrategyName.TPE:
+            # The liar keeps the candidates of one round, asked for together, apart.
+            tpe = TPESampler(constant_liar=True, seed=seed)
+            return OptunaStrategy(space, tpe, reward_alone, [MAXIMIZE])
+        case StrategyName.RANDOM:
+            return OptunaStrategy(space, RandomSampler(seed), reward_alone, [MAXIMIZE])
+
+
+def reward_alone(trial: Trial) -> list[float] | None:
+    return None if trial.reward is None else [trial.reward]
+
+
+def accuracy_and_latency(trial: Trial) -> list[float] | None:
+    if trial.accuracy is None or trial.latency is None:
+        return None
+    return [trial.accuracy, float(trial.latency.latency_ns)]
+
+
+class OptunaStrategy:
+    """Any of Optuna's samplers, over a study in memory.
+
+    Every decision is a categorical parameter, inactive ones too: to a sampler they are
+    genes without effect. `objectives` gives a trial's values, None where it has failed.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        sampler: BaseSampler,
+        objectives: Callable[[Trial], list[float] | None],
+        directions: Sequence[StudyDirection],
+    ) -> None:
+        self._space = space
+        self._objectives = objectives
+        self._study = optuna.create_study(sampler=sampler, directions=directions)
+        self._distributions: dict[str, BaseDistribution] = {
+            decision.name: CategoricalDistribution(range(len(decision.choices)))
+            for decision in space.decisions
+        }
+        self._asked: list[optuna.Trial] = []
+
+    def ask(self, n: int) -> list[Architecture]:
+        self._asked = [self._study.ask(self._distributions) for _ in range(n)]
+        return [self._space.resolve(list(trial.params.values())) for trial in self._asked]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        for asked, trial in zip(self._asked, trials, strict=True):
+            values = self._objectives(trial)
+            if values is None:
+                self._study.tell(asked, state=TrialState.FAIL)
+            else:
+                self._study.tell(asked, values)

@@ -1,0 +1,71 @@
+"""The controller: an LSTM that writes an architecture decision by decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Controller(nn.Module):
+    """One LSTM layer, one softmax per decision, the chosen token fed back as its embedding;
+    weights uniform in ±0.1 (Zoph et al., arXiv 1707.07012, appendix A.2).
+
+    choices: how many each decision has. Choices are (n, decisions) of int64.
+    """
+
+    def __init__(
+        self, choices: Sequence[int], generator: torch.Generator, hidden: int = 100
+    ) -> None:
+        super().__init__()
+        decisions, width = len(choices), max(choices)
+        # A token is a choice of a decision; token 0 starts the sequence. The softmaxes are kept
+        # side by side, padded to the widest, so that all decisions are judged in one product.
+        self.embedding = nn.Embedding(1 + decisions * width, hidden)
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.heads = nn.Parameter(torch.empty(decisions, hidden, width))
+        self.biases = nn.Parameter(torch.empty(decisions, width))
+        self.first_token: Tensor
+        self.padding: Tensor
+        self.register_buffer("first_token", 1 + width * torch.arange(decisions))
+        self.register_buffer("padding", torch.arange(width) >= torch.tensor(choices)[:, None])
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, decisions) choices."""
+        # Spelled out: a call of nn.LSTM for every decision takes several times as long.
+        weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
+        gates_of_token = F.linear(self.embedding.weight, weight_ih, bias_ih + bias_hh)
+        decisions, _, width = self.heads.shape
+        # The largest of logit + Gumbel noise is a draw from the softmax.
+        noise = -torch.empty(decisions, n, width).exponential_(generator=generator).log()
+        noise = noise.masked_fill(self.padding[:, None], -torch.inf)
+        hidden = cell = torch.zeros(n, self.lstm.hidden_size)
+        token = torch.zeros(n, dtype=torch.int64)
+        chosen = []
+        for decision in range(decisions):
+            gates = torch.addmm(gates_of_token[token], hidden, weight_hh.T)
+            enter, forget, candidate, leave = gates.chunk(4, dim=1)
+            cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+            hidden = leave.sigmoid() * cell.tanh()
+            logits = torch.addmm(self.biases[decision], hidden, self.heads[decision])
+            choice = (logits + noise[decision]).argmax(dim=1)
+            chosen.append(choice)
+            token = self.first_token[decision] + choice
+        return torch.stack(chosen, dim=1)
+
+    def forward(self, choices: Tensor) -> tuple[Tensor, Tensor]:
+        """The log-probability of each choice, given those before it, and the entropy of what
+        it was drawn from: both (n, decisions), in nats."""
+        tokens = self.first_token + choices
+        tokens = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], dim=1)
+        hidden, _ = self.lstm(self.embedding(tokens))
+        logits = torch.einsum("ndh,dhw->ndw", hidden, self.heads) + self.biases
+        log_probs = logits.masked_fill(self.padding, -torch.inf).log_softmax(-1)
+        chosen = log_probs.gather(-1, choices[..., None])[..., 0]
+        entropy = -(log_probs.exp() * log_probs.masked_fill(self.padding, 0)).sum(-1)
+        return chosen, entropy

@@ -1,0 +1,85 @@
+"""Proximal policy optimisation of the controller (Schulman et al., arXiv 1707.06347)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from search.architecture import Architecture
+from search.controller import Controller
+from search.space import Space
+from search.trial import Trial
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """MnasNet's, of Zoph et al. (arXiv 1707.07012, appendix A.2), who do not tell `epochs`."""
+
+    learning_rate: float = 3.5e-4
+    clip_coef: float = 0.2
+    ent_coef: float = 1e-5
+    baseline_decay: float = 0.95
+    minibatch_size: int = 20
+    epochs: int = 3
+
+
+class PPO:
+    """A Strategy. `entropy` (of a whole architecture) and `approx_kl` are those of the last
+    minibatch, in nats: the one should fall slowly, the other stay well below 0.1."""
+
+    def __init__(self, space: Space, seed: int, settings: PPOSettings | None = None) -> None:
+        self.space = space
+        self.settings = settings or PPOSettings()
+        self.rng = torch.Generator().manual_seed(seed)
+        self.controller = Controller([len(d.choices) for d in space.decisions], self.rng)
+        self.optimizer = torch.optim.Adam(
+            self.controller.parameters(), lr=self.settings.learning_rate, fused=True
+        )
+        self.baseline: float | None = None
+        self.entropy = 0.0
+        self.approx_kl = 0.0
+        self._asked = torch.empty(0, len(space.decisions), dtype=torch.int64)
+
+    def ask(self, n: int) -> list[Architecture]:
+        self._asked = self.controller.sample(n, self.rng)
+        return [self.space.resolve(choices) for choices in self._asked.tolist()]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """One update. A trial without a reward teaches nothing: no number stands for it."""
+        s = self.settings
+        rewards = {i: trial.reward for i, trial in enumerate(trials) if trial.reward is not None}
+        if not rewards:
+            return
+        choices = self._asked[list(rewards)]
+        reward = torch.tensor(list(rewards.values()))
+        # A decision that changes nothing earns no credit and no entropy.
+        active = torch.tensor([self.space.active(row) for row in choices.tolist()])
+        with torch.no_grad():
+            old_log_prob = (self.controller(choices)[0] * active).sum(dim=1)
+
+        mean = reward.mean().item()
+        baseline = mean if self.baseline is None else self.baseline
+        advantage = reward - baseline
+        self.baseline = s.baseline_decay * baseline + (1 - s.baseline_decay) * mean
+
+        for _ in range(s.epochs):
+            order = torch.randperm(len(reward), generator=self.rng)
+            for batch in torch.split(order, s.minibatch_size):
+                log_probs, entropies = self.controller(choices[batch])
+                log_ratio = (log_probs * active[batch]).sum(dim=1) - old_log_prob[batch]
+                ratio = log_ratio.exp()
+                clipped = ratio.clamp(1 - s.clip_coef, 1 + s.clip_coef)
+                policy_loss = -torch.min(
+                    advantage[batch] * ratio, advantage[batch] * clipped
+                ).mean()
+                entropy = (entropies * active[batch]).sum(dim=1).mean()
+                loss = policy_loss - s.ent_coef * entropy
+
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+
+                self.entropy = entropy.item()
+                self.approx_kl = ((ratio - 1) - log_ratio).mean().item()
