@@ -1,0 +1,109 @@
+"""The runner, programs, and agents that are gone when their test is."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from agent_process import REPOSITORY, AgentProcess
+
+StartAgent = Callable[..., AgentProcess]
+
+# Takes the runner's arguments, and does what the "program", a piece of Python, says. There
+# `answer()` prints a report as the runner would.
+STAND_IN = """\
+#!{python} -S
+import json, os, sys, time
+
+def answer(wall_ns=(3, 1, 2)):
+    probes = dict(arithmetic_ns=1, memory_ns=1)
+    series = dict(wall_ns=list(wall_ns), cpu_ns=[1, 1, 1], involuntary_switches=[0, 0, 0])
+    print(json.dumps(dict(
+        series, warmup_runs=1, load_ns=1, peak_rss_bytes=1, kernels=[],
+        probes_before=probes, probes_after=probes)))
+
+if sys.argv[1:] == ["--version"]:
+    print(json.dumps(dict(runtime_version="stand-in", backends=["xnnpack"])))
+else:
+    exec(open(sys.argv[sys.argv.index("--program") + 1]).read())
+"""
+
+
+@pytest.fixture(scope="session")
+def runner() -> Path:
+    """The real runner, built unless it is there."""
+    build = REPOSITORY / "build/runner"
+    binary = build / "latlab-runner"
+    if not binary.exists():
+        executorch = importlib.util.find_spec("executorch")
+        assert executorch is not None
+        assert executorch.submodule_search_locations
+        prefix = executorch.submodule_search_locations[0]
+        source = REPOSITORY / "device_agent/runner"
+        subprocess.run(
+            ["cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], check=True
+        )
+        subprocess.run(["cmake", "--build", build], check=True)
+    return binary
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stand_in") / "runner"
+    path.write_text(STAND_IN.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """conv, relu, a padded average pool that XNNPACK does not take, linear: 1x3x16x16 to 1x10."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.AvgPool2d(3, stride=1, padding=1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8 * 16 * 16, 10),
+    ).eval()
+    exported = torch.export.export(network, (torch.zeros(1, 3, 16, 16),))
+    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    return bytes(lowered.to_executorch().buffer)
+
+
+@pytest.fixture
+def start_agent(tmp_path: Path, stand_in: Path) -> Iterator[StartAgent]:
+    """Starts agents on this test's state directory, with the stand-in unless told."""
+    agents: list[AgentProcess] = []
+
+    def start(*options: str, runner: Path = stand_in) -> AgentProcess:
+        agents.append(AgentProcess(tmp_path / "state", runner, options))
+        return agents[-1]
+
+    yield start
+    for agent in agents:
+        if agent.process.poll() is None:
+            agent.end()
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory, stand_in: Path) -> Iterator[AgentProcess]:
+    """One for the module, with the stand-in."""
+    agent = AgentProcess(tmp_path_factory.mktemp("agent"), stand_in)
+    yield agent
+    agent.end()
+
+
+@pytest.fixture(scope="module")
+def real_agent(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterator[AgentProcess]:
+    """One for the module, with the real runner."""
+    agent = AgentProcess(tmp_path_factory.mktemp("real_agent"), runner)
+    yield agent
+    agent.end()

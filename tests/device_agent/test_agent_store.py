@@ -1,0 +1,84 @@
+"""The bounds of what is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from agent_process import sha256
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_agent import store
+from device_agent.errors import Refused
+from device_agent.store import ProgramStore, ResultStore, replacing
+from protos.common_pb2 import Visit
+from protos.device_agent_pb2 import ProgramHeader, RunResponse
+
+
+def put(programs: ProgramStore, program: bytes) -> None:
+    programs.receive(ProgramHeader(sha256=sha256(program), size_bytes=len(program)), [program])
+
+
+def holds(programs: ProgramStore, program: bytes) -> bool:
+    try:
+        return programs.path(sha256(program)).read_bytes() == program
+    except Refused:
+        return False
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_the_total_keeps_its_limit_and_the_newest_program_stays(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
+) -> None:
+    directory = tmp_path_factory.mktemp("programs")
+    programs = ProgramStore(directory, max_program_bytes=40, max_total_bytes=100)
+    for index, size in enumerate(sizes):
+        program = index.to_bytes(1, "big") * size
+        put(programs, program)
+        assert holds(programs, program)
+        assert sum(path.stat().st_size for path in directory.iterdir()) <= 100
+
+
+def test_the_program_used_least_recently_goes_first(tmp_path: Path) -> None:
+    programs = ProgramStore(tmp_path, max_program_bytes=40, max_total_bytes=100)
+    for program in (b"a" * 40, b"b" * 40):
+        put(programs, program)
+    os.utime(tmp_path / sha256(b"a" * 40), ns=(1, 1))
+    os.utime(tmp_path / sha256(b"b" * 40), ns=(2, 2))
+    assert holds(programs, b"a" * 40)  # used just now
+    put(programs, b"c" * 40)
+    assert holds(programs, b"a" * 40)
+    assert not holds(programs, b"b" * 40)
+
+
+def test_results_are_bounded_in_number_and_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_RESULTS", 3)
+    results = ResultStore(tmp_path)
+    response = RunResponse(visit=Visit(wall_ns=[1]))
+    for index in range(4):
+        results.put(f"run-{index}", response)
+        os.utime(tmp_path / f"run-{index}", ns=(1 << 62, (1 << 62) + index))
+    results.put("last", response)
+    os.utime(tmp_path / "run-3", ns=(0, 0))
+    results.put("really-last", response)
+    assert results.get("run-0") is None
+    assert results.get("run-3") is None
+    assert results.get("really-last") == response
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"half of the n")
+        _ = 1 / 0
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
