@@ -1,4 +1,4 @@
-"""Prediction intervals from the errors made on networks held out."""
+"""Prediction intervals, from the errors made on networks held out."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
+LEVEL = 0.9  # share of latencies that their interval is to hold
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class RelativeInterval:
-    """Around a prediction p: p / (1 + half_width) to p x (1 + half_width)."""
+    """From prediction / factor to prediction × factor."""
 
-    level: float
-    half_width: float
+    factor: float
 
     @classmethod
-    def fit(
-        cls, predicted: FloatArray, measured: FloatArray, *, level: float = 0.9
-    ) -> RelativeInterval:
-        """Split-conformal on |log(measured / predicted)| of held-out networks. With too few
-        of them for the level (9 for 0.9) no rank reaches it; then Student's t on the root
-        mean square does.
+    def fit(cls, predicted_ns: FloatArray, measured_ns: FloatArray) -> RelativeInterval:
+        """Conformal: a rank of |log(measured / predicted)| over held-out networks, at least
+        one. Fewer than 9 have no rank for 90 %; then it is Student's t on their root mean
+        square.
         """
-        errors = np.sort(np.abs(np.log(measured / predicted)))
-        rank = ceil((len(errors) + 1) * level)
-        if rank <= len(errors):
-            half_width = errors[rank - 1]
-        else:
-            half_width = stats.t.ppf((1 + level) / 2, len(errors)) * np.sqrt(
-                np.mean(errors**2) * (1 + 1 / len(errors))
-            )
-        return cls(level, float(np.expm1(half_width)))
+        errors = np.sort(np.abs(np.log(measured_ns / predicted_ns)))
+        count = len(errors)
+        rank = ceil((count + 1) * LEVEL)
+        if rank <= count:
+            return cls(float(np.exp(errors[rank - 1])))
+        spread = np.sqrt(np.mean(errors**2) * (1 + 1 / count))
+        return cls(float(np.exp(stats.t.ppf((1 + LEVEL) / 2, count) * spread)))

@@ -60,7 +60,7 @@ class KindModel:
 
 @dataclass(frozen=True)
 class KernelTimes:
-    """Raises nothing once fitted but for kinds of kernels that it has never seen."""
+    """What is known of single kernels on a target."""
 
     table: Mapping[Kernel, KernelTime]
     kinds: Mapping[str, KindModel]
@@ -72,7 +72,7 @@ class KernelTimes:
         """like: takes over the hyperparameters of another fit, to be quick."""
         table = lookup_table(networks)
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
-        for kernel in table:
+        for kernel in sorted(table):
             by_kind[kernel.kind].append(kernel)
         return cls(
             table,

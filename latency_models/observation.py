@@ -9,7 +9,7 @@ from latency_models.kernel import Kernel
 
 @dataclass(frozen=True, slots=True)
 class MeasuredNetwork:
-    """`latency_ns` and its interval come from untraced visits. `kernel_ns`, parallel to
+    """`latency_ns` and its 90 % interval come from untraced visits. `kernel_ns`, parallel to
     `kernels`, holds means over traced runs; None where no trace was taken.
 
     Raises ValueError where the two differ in length or a latency is not positive.
@@ -23,8 +23,6 @@ class MeasuredNetwork:
     unix_ns: int
 
     def __post_init__(self) -> None:
-        if not self.kernels:
-            raise ValueError("a measured network has at least one kernel")
         if self.kernel_ns is not None and len(self.kernel_ns) != len(self.kernels):
             raise ValueError(f"{len(self.kernel_ns)} times for {len(self.kernels)} kernels")
         if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns:

@@ -1,4 +1,4 @@
-"""Predicts the latency of networks from the kernels they are made of."""
+"""Predicts the latency of networks from the kernels that they are made of."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
 from latency_models.observation import MeasuredNetwork
 
+__all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4
-_FOLDS = 5
+_MAX_FOLDS = 10
 
 
 class NotEnoughData(Exception):
-    """Fewer than MIN_NETWORKS traced networks."""
+    """Too few networks were measured, or have too little in common; says what is needed."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Immutable once fitted; `correction` and `interval` are there to be inspected."""
+    """Kernel times, summed, corrected for the whole, with an interval from networks that
+    the kernel times were not fitted on.
+
+    samples: the measured networks behind it; newest_unix_ns: when the last was measured.
+    """
 
     kernel_times: KernelTimes
     correction: Correction
@@ -38,21 +44,30 @@ class Predictor:
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork], *, seed: int = 0) -> Predictor:
-        """Raises NotEnoughData below MIN_NETWORKS networks with traces."""
-        traced = [network for network in networks if network.kernel_ns is not None]
+        """Learns from the networks that have traces. seed: of the folds.
+
+        Raises NotEnoughData where fewer than MIN_NETWORKS have, or where hardly any could
+        be predicted from the others.
+        """
+        traced = [network for network in networks if network.kernel_ns]
         if len(traced) < MIN_NETWORKS:
             raise NotEnoughData(
                 f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(traced)}"
             )
         kernel_times = KernelTimes.fit(traced)
-        sums, latencies = _held_out_sums(traced, kernel_times, np.random.default_rng(seed))
-        correction = Correction.fit(sums, latencies)
+        sums_ns, latencies_ns = _hold_out(traced, kernel_times, seed)
+        if len(sums_ns) < MIN_NETWORKS // 2:
+            raise NotEnoughData(
+                f"the {len(traced)} measured networks share too few kinds of kernels "
+                "for one to be predicted from the others"
+            )
+        correction = Correction.fit(sums_ns, latencies_ns)
         return cls(
             kernel_times,
             correction,
-            RelativeInterval.fit(correction(sums), latencies),
-            len(networks),
-            max(network.unix_ns for network in networks),
+            RelativeInterval.fit(correction(sums_ns), latencies_ns),
+            len(traced),
+            max(network.unix_ns for network in traced),
         )
 
     def predict(
@@ -60,59 +75,62 @@ class Predictor:
     ) -> list[LatencyEstimate]:
         """One estimate for each network.
 
-        table: distinct kernels. indices: rows of `table`, the kernels of all networks one
-        network after another. lengths: how many of them belong to each network, at least 1.
+        table: (rows,) distinct kernels. lengths: (networks,) how many kernels each network
+        has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
         Raises UnknownKernelKinds, and ValueError where the three do not fit together.
         """
         _check_packing(len(table), lengths, indices)
         if len(lengths) == 0:
             return []
         kernel_ns, seen = self.kernel_times.predict(table)
-        starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-        sums = np.add.reduceat(kernel_ns[indices], starts)
-        seen_sums = np.add.reduceat((kernel_ns * seen)[indices], starts)
-        all_seen = np.logical_and.reduceat(seen[indices], starts)
-        latencies = self.correction(sums)
-        growth = 1 + self.interval.half_width
+        starts = np.cumsum(lengths) - lengths
+        sums_ns = np.maximum(np.add.reduceat(kernel_ns[indices], starts), 1.0)
+        coverage = np.add.reduceat((kernel_ns * seen)[indices], starts) / sums_ns
+        looked_up = np.logical_and.reduceat(seen[indices], starts)
+        latencies_ns = self.correction(sums_ns)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
-                round(latency),
-                round(latency / growth),
-                round(latency * growth),
-                Source.LOOKUP if looked_up else Source.REGRESSION,
-                coverage,
-                self.samples,
-                age_s,
+                latency_ns=round(latency_ns),
+                lower_ns=round(latency_ns / self.interval.factor),
+                upper_ns=round(latency_ns * self.interval.factor),
+                source=Source.LOOKUP if all_seen else Source.REGRESSION,
+                coverage=1.0 if all_seen else share,
+                samples=self.samples,
+                age_s=age_s,
             )
-            for latency, looked_up, coverage in zip(
-                latencies.tolist(), all_seen.tolist(), (seen_sums / sums).tolist(), strict=True
+            for latency_ns, all_seen, share in zip(
+                latencies_ns.tolist(), looked_up.tolist(), coverage.tolist(), strict=True
             )
         ]
+
+
+def _hold_out(
+    networks: Sequence[MeasuredNetwork], like: KernelTimes, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of kernels by models that have not seen the network, and measured latencies.
+
+    A network that holds a kind of kernel which its fold alone has is left out.
+    """
+    sums_ns, latencies_ns = [], []
+    order = np.random.default_rng(seed).permutation(len(networks))
+    for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
+        others = [networks[i] for i in np.setdiff1d(order, fold)]
+        times = KernelTimes.fit(others, like=like)
+        for i in fold:
+            try:
+                kernel_ns, _ = times.predict(networks[i].kernels)
+            except UnknownKernelKinds:
+                continue
+            sums_ns.append(max(float(kernel_ns.sum()), 1.0))
+            latencies_ns.append(networks[i].latency_ns)
+    return np.array(sums_ns), np.array(latencies_ns)
 
 
 def _check_packing(rows: int, lengths: IntArray, indices: IntArray) -> None:
     if np.any(lengths < 1):
         raise ValueError("a network has at least one kernel")
     if lengths.sum() != len(indices):
-        raise ValueError(f"lengths add up to {lengths.sum()}, indices are {len(indices)}")
-    if len(indices) and (indices.min() < 0 or indices.max() >= rows):
+        raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < rows:
         raise ValueError(f"an index lies outside the table of {rows} kernels")
-
-
-def _held_out_sums(
-    networks: Sequence[MeasuredNetwork], like: KernelTimes, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Sums of kernels predicted by models that have not seen the network, and latencies."""
-    sums, latencies = [], []
-    order = rng.permutation(len(networks))
-    for fold in np.array_split(order, min(_FOLDS, len(networks))):
-        held_out = set(fold.tolist())
-        times = KernelTimes.fit([n for i, n in enumerate(networks) if i not in held_out], like=like)
-        for i in fold:
-            try:
-                sums.append(times.predict(networks[i].kernels)[0].sum())
-            except UnknownKernelKinds:
-                continue
-            latencies.append(networks[i].latency_ns)
-    return np.array(sums), np.array(latencies)

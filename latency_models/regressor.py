@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -22,6 +24,7 @@ FloatArray = NDArray[np.float64]
 # the runtime's profiler, which counts in µs, reads 0.
 OFFSET_NS = 500.0
 _MIN_FOR_RESIDUAL = 8
+_MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,11 @@ class KernelRegressor:
             return cls(coefficients, None, float(np.mean(logs**2)))
         process = _new_process() if like is None else _process_like(like)
         residual = make_pipeline(StandardScaler(), process)
-        residual.fit(_points(kernels), logs)
+        some = _spread_out(len(kernels))
+        with warnings.catch_warnings():
+            # A hyperparameter at its bound is an answer: say, that nothing is left to explain.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            residual.fit(_points(kernels)[some], logs[some])
         return cls(coefficients, residual, float(process.kernel_.k2.noise_level))
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
@@ -73,12 +80,18 @@ class KernelRegressor:
         roofline_ns: FloatArray = terms @ self.coefficients
         if self.residual is None:
             return roofline_ns
-        factor = np.exp(self.residual.predict(_points(kernels)))
-        return np.maximum((roofline_ns + OFFSET_NS) * factor - OFFSET_NS, 0.0)
+        factor: FloatArray = np.exp(self.residual.predict(_points(kernels)))
+        kernel_ns: FloatArray = np.maximum((roofline_ns + OFFSET_NS) * factor - OFFSET_NS, 0.0)
+        return kernel_ns
 
 
 def _log_ratio(kernel_ns: FloatArray, roofline_ns: FloatArray) -> FloatArray:
     return np.log((kernel_ns + OFFSET_NS) / (roofline_ns + OFFSET_NS))
+
+
+def _spread_out(count: int) -> NDArray[np.int64]:
+    """Which of so many kernels the Gaussian process learns from; all up to its limit."""
+    return np.unique(np.linspace(0, count - 1, min(count, _MAX_FOR_RESIDUAL)).astype(np.int64))
 
 
 def _points(kernels: Sequence[Kernel]) -> FloatArray:
