@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.estimate import LatencyEstimate, Source
+from search.architecture import Architecture
+from search.choose import front
 from search.trial import Trial
 
 FloatArray = NDArray[np.float64]
@@ -17,8 +19,10 @@ FloatArray = NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class PredictorEvaluation:
     """Networks held out of the predictor, as measured and as predicted: parallel arrays.
-    `scores` by name, in the words and units they shall be read in; `repeat_noise` the
-    coefficient of variation of repeated measurements, which no predictor can beat."""
+
+    scores: by name, as they shall be read.
+    repeat_noise: the relative standard error of a measurement, which no predictor can beat.
+    """
 
     measured_ns: FloatArray
     predicted_ns: FloatArray
@@ -33,15 +37,16 @@ class ZooRow:
     """A published network for comparison; `latency` on this study's target, if asked for."""
 
     name: str
-    params: int
-    multiply_adds: int
+    architecture: Architecture
     latency: LatencyEstimate | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """settings: what the study was started with, label to text.
-    measurements: networks measured in the search; calibration: those before it."""
+    trials: of all rounds, in order; of an architecture's trials the last one counts.
+    measurements: how many networks the search had measured; calibration: how many before it.
+    """
 
     study: str
     settings: Mapping[str, str]
@@ -52,6 +57,18 @@ class ReportData:
     calibration: int
     evaluation: PredictorEvaluation | None = None
     zoo: Sequence[ZooRow] = ()
+
+    def __post_init__(self) -> None:
+        if self.target_latency_ns <= 0:
+            raise ValueError(f"a target latency of {self.target_latency_ns} ns: it must be above 0")
+
+    def latest(self) -> list[Trial]:
+        """One trial for each architecture, the newest, in the order they first appeared."""
+        return list({trial.architecture: trial for trial in self.trials}.values())
+
+    def measured_front(self) -> list[Trial]:
+        """The front drawn from measurements alone, fastest first."""
+        return front(trial for trial in self.latest() if is_measured(trial))
 
 
 def is_measured(trial: Trial) -> bool:

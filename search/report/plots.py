@@ -1,10 +1,137 @@
-"""The plots: matplotlib figures, written as PNG or put into the page as SVG."""
+"""The plots, as matplotlib figures drawn in the light palette."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from search.report.data import FloatArray
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+
+from search.report.data import FloatArray, ReportData, is_measured
+from search.report.palette import LIGHT
+from search.report.words import interval, milliseconds, short
+from search.trial import Trial
+
+MS = 1e-6  # per nanosecond
+WIDE_RANGE = 5  # largest over smallest latency from which an axis is logarithmic
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["line"],
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.facecolor": LIGHT["paper"],
+    "figure.facecolor": LIGHT["paper"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LIGHT["line"],
+    "grid.linewidth": 0.8,
+    "xtick.color": LIGHT["line"],
+    "ytick.color": LIGHT["line"],
+    "xtick.labelcolor": LIGHT["muted"],
+    "ytick.labelcolor": LIGHT["muted"],
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "latency-lab",
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`tooltips`: for the points of each scatter, by its gid, one text each in their order."""
+
+    figure: Figure
+    tooltips: dict[str, list[str]] = field(default_factory=dict)
+
+
+def accuracy_latency(data: ReportData) -> Plot | None:
+    """Accuracy over latency: hollow where the latency is predicted, solid where measured,
+    with the target and the front of measurements. None where there is no such trial."""
+    trials = [t for t in data.latest() if t.accuracy is not None and t.latency is not None]
+    if not trials:
+        return None
+    with rc_context(STYLE):
+        figure, axes = _figure((8.6, 4.8))
+        tooltips = {}
+        for name, part, face in (
+            ("predicted", [t for t in trials if not is_measured(t)], LIGHT["paper"]),
+            ("measured", [t for t in trials if is_measured(t)], LIGHT["measured"]),
+        ):
+            x, low, high = _latencies_ms(part)
+            y = np.array([t.accuracy for t in part], np.float64)
+            color = LIGHT[name]
+            axes.hlines(y, low, high, color=color, linewidth=1, zorder=2)
+            axes.scatter(
+                x,
+                y,
+                s=34,
+                facecolor=face,
+                edgecolor=color,
+                linewidth=1.3,
+                zorder=3,
+                gid=f"points-{name}",
+                label=f"latency {name} ({len(part)})",
+            )
+            tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
+        _draw_front(axes, data.measured_front())
+        target_ms = data.target_latency_ns * MS
+        axes.axvline(target_ms, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
+        axes.annotate(
+            f" target {milliseconds(data.target_latency_ns)} ms",
+            (target_ms, 1),
+            xycoords=("data", "axes fraction"),
+            color=LIGHT["target"],
+            va="top",
+            fontsize=9,
+        )
+        _scale_latency(axes, [target_ms, *_latencies_ms(trials)[0]])
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.set_xlabel("latency (ms)")
+        axes.set_ylabel("accuracy of the proxy task")
+        axes.legend(loc="lower right", fontsize=9)
+    return Plot(figure, tooltips)
+
+
+def parity(
+    measured_ns: FloatArray,
+    predicted_ns: FloatArray,
+    lower_ns: FloatArray,
+    upper_ns: FloatArray,
+    title: str,
+    tooltips: Sequence[str] = (),
+) -> Plot:
+    """Predicted against measured latency with intervals; the band is ±10 %."""
+    with rc_context(STYLE):
+        figure, axes = _figure((5.2, 4.8))
+        measured, predicted, lower, upper = (
+            np.asarray(values, np.float64) * MS
+            for values in (measured_ns, predicted_ns, lower_ns, upper_ns)
+        )
+        both = np.concatenate((measured, predicted))
+        ends = np.array([both.min() * 0.92, both.max() * 1.08])
+        axes.fill_between(ends, ends * 0.9, ends * 1.1, color=LIGHT["line"], alpha=0.6, linewidth=0)
+        axes.plot(ends, ends, color=LIGHT["muted"], linewidth=1)
+        axes.vlines(measured, lower, upper, color=LIGHT["measured"], linewidth=1, alpha=0.6)
+        axes.scatter(
+            measured, predicted, s=30, color=LIGHT["measured"], zorder=3, gid="points-parity"
+        )
+        _scale_latency(axes, ends)
+        axes.set(xlim=ends, ylim=ends, aspect="equal", title=title)
+        axes.set_xlabel("measured (ms)")
+        axes.set_ylabel("predicted (ms)")
+    return Plot(figure, {"points-parity": list(tooltips)} if tooltips else {})
 
 
 def plot_parity(
@@ -15,6 +142,106 @@ def plot_parity(
     title: str,
     path: Path,
 ) -> None:
-    """Predicted against measured latency with intervals, as PNG or SVG by `path`'s suffix.
-    The arrays are parallel, (n,)."""
-    raise NotImplementedError
+    """Writes predicted against measured latency with intervals as a PNG (or what else `path`'s
+    suffix says). The arrays are parallel, in ns, and not empty."""
+    save(parity(measured_ns, predicted_ns, lower_ns, upper_ns, title), path)
+
+
+def progress(data: ReportData) -> Plot | None:
+    """Rewards by round with the best so far, and what each round evaluated and measured."""
+    rounds = sorted({trial.round for trial in data.trials})
+    if not rounds:
+        return None
+    numbers = np.array(rounds) + 1
+    by_round = [[t for t in data.trials if t.round == index] for index in rounds]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 4.4), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        rewarded = [(t.round + 1, t.reward) for t in data.trials if t.reward is not None]
+        if rewarded:
+            x, y = zip(*rewarded, strict=True)
+            top.scatter(x, y, s=16, color=LIGHT["predicted"], linewidth=0)
+            best = [
+                max((r for n, r in rewarded if n <= number), default=np.nan) for number in numbers
+            ]
+            top.plot(
+                numbers, best, color=LIGHT["front"], marker="o", markersize=4, label="best so far"
+            )
+            top.legend(loc="lower right", fontsize=9)
+        top.set_ylabel("reward")
+
+        seen: set[str] = set()
+        evaluated, measured = [], []
+        for trials in by_round:
+            new = {t.architecture.id for t in trials} - seen
+            seen |= new
+            evaluated.append(len(new))
+            measured.append(len({t.measurement_id for t in trials if is_measured(t)}))
+        bottom.bar(numbers - 0.2, evaluated, 0.38, color=LIGHT["predicted"], label="new candidates")
+        bottom.bar(numbers + 0.2, measured, 0.38, color=LIGHT["measured"], label="measured")
+        bottom.set_xlabel("round")
+        bottom.set_ylabel("networks")
+        bottom.legend(loc="upper right", fontsize=9)
+        for axes in (top, bottom):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(axis="x", visible=False)
+    return Plot(figure)
+
+
+def save(plot: Plot, path: Path) -> None:
+    with rc_context(STYLE):
+        plot.figure.savefig(path, dpi=160)
+
+
+def _figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size_inches, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    rows = [
+        (t.latency.latency_ns, t.latency.lower_ns, t.latency.upper_ns)
+        for t in trials
+        if t.latency is not None
+    ]
+    values = np.array(rows, np.float64).reshape(-1, 3) * MS
+    return values[:, 0], values[:, 1], values[:, 2]
+
+
+def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
+    """A staircase: at each latency the best accuracy that was measured within it."""
+    x, _, _ = _latencies_ms(front)
+    y = np.array([trial.accuracy for trial in front], np.float64)
+    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front, measured")
+    axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
+    for number, point in enumerate(zip(x, y, strict=True), 1):
+        axes.annotate(
+            str(number),
+            point,
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=LIGHT["front"],
+            fontweight="bold",
+        )
+
+
+def _scale_latency(axes: Axes, values_ms: Sequence[float] | FloatArray) -> None:
+    if max(values_ms) < WIDE_RANGE * min(values_ms):
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _tooltip(trial: Trial) -> str:
+    assert trial.accuracy is not None
+    assert trial.latency is not None
+    source = "measured" if is_measured(trial) else "predicted"
+    return (
+        f"{trial.architecture.id}, round {trial.round + 1}\n"
+        f"accuracy {trial.accuracy:.1%}, {source} {interval(trial.latency)} ms\n"
+        f"{short(trial.architecture)}"
+    )

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from search.counts import counts
 from search.report.data import ReportData
+from search.report.words import interval, short
 
 
 def front_table(data: ReportData) -> Table:
-    """The front of measured networks, most accurate first."""
-    raise NotImplementedError
+    """The front of measured networks, fastest first. Without rows where nothing has been
+    measured."""
+    table = Table(title=f"{data.study}: the front, from measurements alone", title_justify="left")
+    for name in ("", "accuracy", "latency (ms)", "source", "params (M)", "MAdds (M)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for number, trial in enumerate(data.measured_front(), 1):
+        assert trial.accuracy is not None
+        assert trial.latency is not None
+        size = counts(trial.architecture)
+        table.add_row(
+            str(number),
+            f"{trial.accuracy:.1%}",
+            interval(trial.latency),
+            trial.latency.source.value,
+            f"{size.parameters / 1e6:.2f}",
+            f"{size.multiply_adds / 1e6:.0f}",
+            short(trial.architecture),
+        )
+    return table

@@ -1,0 +1,55 @@
+"""The report's colours, each in a light and a dark version."""
+
+from __future__ import annotations
+
+# Plots are drawn in the light colours. In the page every one of them becomes the CSS
+# variable of its name, so that the reader's preference decides.
+LIGHT = {
+    "ink": "#1b2330",
+    "muted": "#667085",
+    "line": "#dfe4ec",
+    "paper": "#ffffff",
+    "back": "#f5f7fa",
+    "measured": "#1768c5",
+    "predicted": "#97a3b6",
+    "front": "#d9480f",
+    "target": "#0f8a5f",
+    "conv": "#7048c6",
+    "dconv": "#0b8494",
+    "mbconv3": "#2f7fdb",
+    "mbconv6": "#1d4fa3",
+}
+DARK = {
+    "ink": "#e7ebf2",
+    "muted": "#98a4b8",
+    "line": "#313a49",
+    "paper": "#171c25",
+    "back": "#0f131a",
+    "measured": "#6cb0ff",
+    "predicted": "#75829a",
+    "front": "#ff9155",
+    "target": "#45cf9b",
+    "conv": "#a98af0",
+    "dconv": "#37b7c7",
+    "mbconv3": "#6aa9f4",
+    "mbconv6": "#4779d4",
+}
+
+
+def css_variables() -> str:
+    """Both palettes, the dark one where the reader prefers it."""
+
+    def declare(palette: dict[str, str]) -> str:
+        return " ".join(f"--{name}: {color};" for name, color in palette.items())
+
+    return (
+        f":root {{ color-scheme: light dark; {declare(LIGHT)} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {declare(DARK)} }} }}"
+    )
+
+
+def as_variables(svg: str) -> str:
+    """The drawing with every light colour replaced by the variable of its name."""
+    for name, color in LIGHT.items():
+        svg = svg.replace(color, f"var(--{name})")
+    return svg
