@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from latency_models.estimate import LatencyEstimate, Source
+from latency_models.estimate import LatencyEstimate
+from search.judge import is_open, was_attempted
 from search.pareto import pareto_front
 from search.trial import Trial
 
 
+def allowance(trials: Collection[Trial], share: float) -> int:
+    """How many more may be measured so that at most `share` (0 to 1) of these trials, each of
+    another architecture, have been. A measurement that failed counts too."""
+    return max(0, math.floor(share * len(trials)) - sum(map(was_attempted, trials)))
+
+
+def split(n: int) -> tuple[int, int, int]:
+    """`n` measurements as (top_k, uncertain_k, random_k): of four, two for the best, one for
+    a doubt and one for chance."""
+    uncertain_k, random_k = (n + 1) // 4, (n + 2) // 4
+    return n - uncertain_k - random_k, uncertain_k, random_k
+
+
 def choose(
-    trials: Sequence[Trial],
-    known: Sequence[Trial],
+    trials: Iterable[Trial],
+    known: Iterable[Trial],
     *,
     top_k: int,
     uncertain_k: int,
@@ -29,26 +44,25 @@ def choose(
     is chosen at most once, never one that was measured or failed, and fewer than asked for
     only where there are no more.
     """
-    distinct = {trial.architecture: trial for trial in trials if is_unmeasured(trial)}
+    distinct = {trial.architecture: trial for trial in trials if is_open(trial)}
     rest = sorted(_points(distinct.values()), key=lambda point: -point.reward)
     chosen, rest = rest[:top_k], rest[top_k:]
 
-    contenders = {trial.architecture for trial in may_be_on_front([*known, *distinct.values()])}
-    rest.sort(key=lambda p: (p.trial.architecture not in contenders, -p.relative_width))
+    near = {trial.architecture for trial in may_be_on_front([*known, *distinct.values()])}
+    rest.sort(key=lambda point: (point.trial.architecture not in near, -point.relative_width))
     chosen, rest = chosen + rest[:uncertain_k], rest[uncertain_k:]
 
     chosen += [rest[i] for i in rng.permutation(len(rest))[:random_k]]
     return [point.trial for point in chosen]
 
 
-def is_unmeasured(trial: Trial) -> bool:
-    """Whether its reward rests on a prediction, and no measurement of it has failed."""
-    return (
-        trial.reward is not None
-        and trial.failure is None
-        and trial.latency is not None
-        and trial.latency.source is not Source.MEASURED
-    )
+def contenders(trials: Iterable[Trial]) -> list[Trial]:
+    """Which measurements the front still wants, best reward first: of those on it by their
+    predictions; where all of it is measured, of those that may be on it by their intervals."""
+    sound = [trial for trial in trials if trial.failure is None]
+    wanted = [trial for trial in front(sound) if is_open(trial)]
+    wanted = wanted or [trial for trial in may_be_on_front(sound) if is_open(trial)]
+    return [point.trial for point in sorted(_points(wanted), key=lambda point: -point.reward)]
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:

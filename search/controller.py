@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+HIDDEN = 100
+
 
 class Controller(nn.Module):
     """One LSTM layer, one softmax per decision, the chosen token fed back as its embedding;
@@ -16,21 +18,17 @@ class Controller(nn.Module):
     choices: how many each decision has. Choices are (n, decisions) of int64.
     """
 
-    def __init__(
-        self, choices: Sequence[int], generator: torch.Generator, hidden: int = 100
-    ) -> None:
+    def __init__(self, choices: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
         decisions, width = len(choices), max(choices)
         # A token is a choice of a decision; token 0 starts the sequence. The softmaxes are kept
         # side by side, padded to the widest, so that all decisions are judged in one product.
-        self.embedding = nn.Embedding(1 + decisions * width, hidden)
+        self.embedding = nn.Embedding(1 + decisions * width, HIDDEN)
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
-        self.heads = nn.Parameter(torch.empty(decisions, hidden, width))
+        self.heads = nn.Parameter(torch.empty(decisions, HIDDEN, width))
         self.biases = nn.Parameter(torch.empty(decisions, width))
-        self.first_token: Tensor
-        self.padding: Tensor
-        self.register_buffer("first_token", 1 + width * torch.arange(decisions))
-        self.register_buffer("padding", torch.arange(width) >= torch.tensor(choices)[:, None])
+        self.first_token = 1 + width * torch.arange(decisions)
+        self.padding = torch.arange(width) >= torch.tensor(choices)[:, None]
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
 
@@ -44,7 +42,7 @@ class Controller(nn.Module):
         # The largest of logit + Gumbel noise is a draw from the softmax.
         noise = -torch.empty(decisions, n, width).exponential_(generator=generator).log()
         noise = noise.masked_fill(self.padding[:, None], -torch.inf)
-        hidden = cell = torch.zeros(n, self.lstm.hidden_size)
+        hidden = cell = torch.zeros(n, HIDDEN)
         token = torch.zeros(n, dtype=torch.int64)
         chosen = []
         for decision in range(decisions):

@@ -23,6 +23,8 @@ from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
 from search.trial import Trial
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
 
 @dataclass(frozen=True)
 class Round:
@@ -34,41 +36,30 @@ class Round:
     trials: tuple[Trial, ...]
 
 
-class RoundJournal:
-    """The journal open for writing; `finished` are the rounds it held when it was opened.
-
-    Opening cuts off what a kill has left of an unfinished round. Only one process at a time
-    may have a journal open.
-    """
-
-    def __init__(self, path: Path, study_name: str) -> None:
-        path.touch()
-        self.finished, end = read_rounds(path)
-        os.truncate(path, end)
-        self._path = path
-        self._study_name = study_name
-
-    def append(self, finished: Round) -> None:
-        """One write and one sync. Raises OSError, e.g. on a full disk."""
-        records = _records(self._study_name, finished)
-        with self._path.open("a") as file:
-            if file.tell() > 0:
-                records = records[-len(finished.trials) :]  # without those that make the study
-            file.write("".join(json.dumps(record) + "\n" for record in records))
-            file.flush()
-            os.fsync(file.fileno())
+def append_round(path: Path, study_name: str, finished: Round) -> None:
+    """One write and one sync. `path` ends with a finished round, or is not there yet. Raises
+    OSError, e.g. on a full disk, and may then leave a part for `read_rounds` to pass over."""
+    records = _records(study_name, finished)
+    with path.open("a") as file:
+        if file.tell() > 0:
+            records = records[-len(finished.trials) :]  # without those that make the study
+        file.write("".join(json.dumps(record) + "\n" for record in records))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_rounds(path: Path) -> tuple[list[Round], int]:
-    """The finished rounds, and the offset in bytes at which the last of them ends."""
+    """The finished rounds, and the offset in bytes at which the last of them ends. What comes
+    after it was left by a kill. Raises ValueError where the file is damaged before that."""
     rounds: list[Round] = []
     attributes: list[dict[str, Any]] = []
     offset = end = 0
-    with path.open("rb") as lines:
-        for line in lines:
-            offset += len(line)
-            if not line.endswith(b"\n"):
-                break
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        offset += len(line)
+        if not line.endswith(b"\n"):
+            break
+        try:
             record = json.loads(line)
             if "user_attrs" not in record:
                 continue  # not of a trial: the study itself, a note made in the dashboard
@@ -77,6 +68,8 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
                 trials = tuple(_to_trial(values) for values in attributes)
                 rounds.append(Round(len(rounds), attributes[0]["asked"], trials))
                 attributes, end = [], offset
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"line {number} of {path} is damaged: {error!r}") from error
     return rounds, end
 
 

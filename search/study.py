@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from search.architecture import Architecture
-from search.journal import Round, RoundJournal, read_rounds
+from search.journal import Round, append_round, read_rounds
 from search.reward import SOFT
 from search.trial import Trial
+
+
+SETTINGS, JOURNAL = "study.json", "journal.log"
 
 
 class StudyError(Exception):
@@ -69,32 +72,27 @@ class Study:
 
 
 class OpenStudy(Study):
-    """A study under the lock, to which rounds can be appended."""
-
-    def __init__(self, directory: Path, settings: StudySettings, journal: RoundJournal) -> None:
-        super().__init__(directory, settings, list(journal.finished))
-        self._journal = journal
+    """A study under its lock, to which rounds can be appended."""
 
     def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
-        """Add a finished round: one write, synced to disk.
+        """Add a finished round: one write, synced to disk. Killed at any byte of it, the study
+        is as it was before or after.
 
-        `asked` says that the trials are, in order, what the strategy was asked for. Killed at
-        any byte, the study is as it was before or after.
+        asked: whether the strategy was asked for these trials, in this order.
         """
         finished = Round(len(self.rounds), asked, tuple(trials))
-        self._journal.append(finished)
+        append_round(self.directory / JOURNAL, self.directory.name, finished)
         self.rounds.append(finished)
 
 
 def read_study(directory: Path) -> Study:
     """The finished rounds, even while a search runs. Raises StudyError where there are none."""
-    path = directory / "study.json"
-    if not path.is_file():
+    if not (directory / SETTINGS).is_file():
         raise StudyError(f"there is no study in {directory}")
-    rounds, _ = read_rounds(directory / "journal.log")
+    rounds, _ = _read_journal(directory)
     if not rounds:
         raise StudyError(f"the study in {directory} is empty: no round of it has finished")
-    return Study(directory, _read_settings(path), rounds)
+    return Study(directory, _read_settings(directory), rounds)
 
 
 @contextmanager
@@ -106,25 +104,42 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a") as lock:
         try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # freed with the process, however it ends
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however
         except BlockingIOError:
             raise StudyError(f"another search is running the study in {directory}") from None
-        path = directory / "study.json"
-        if path.exists():
-            _check_same(directory, _read_settings(path), settings)
+        if (directory / SETTINGS).exists():
+            _check_same(directory, _read_settings(directory), settings)
         else:
-            _write_atomically(path, json.dumps(asdict(settings), indent=2) + "\n")
-        journal = RoundJournal(directory / "journal.log", study_name=directory.name)
-        yield OpenStudy(directory, settings, journal)
+            _write_settings(directory, settings)
+        rounds, end = _read_journal(directory)
+        with (directory / JOURNAL).open("ab") as journal:
+            journal.truncate(end)
+        yield OpenStudy(directory, settings, rounds)
 
 
-def _read_settings(path: Path) -> StudySettings:
+def _read_journal(directory: Path) -> tuple[list[Round], int]:
+    try:
+        return read_rounds(directory / JOURNAL)
+    except ValueError as error:
+        raise StudyError(str(error)) from error
+
+
+def _read_settings(directory: Path) -> StudySettings:
+    path = directory / SETTINGS
     try:
         return StudySettings(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
+
+
+def _write_settings(directory: Path, settings: StudySettings) -> None:
+    """All of it or nothing."""
+    draft = directory / f"{SETTINGS}.tmp"
+    with draft.open("w") as file:
+        file.write(json.dumps(asdict(settings), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(directory / SETTINGS)
 
 
 def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:
@@ -138,12 +153,3 @@ def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySetti
             f"the study in {directory} was made with other settings: {'; '.join(differences)}. "
             "Use those, or another name"
         )
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    draft = path.with_suffix(".tmp")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -1,0 +1,134 @@
+"""The judge: finds out what a trial needs, and makes the trial of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from latency_models.estimate import LatencyEstimate
+from search.architecture import Architecture
+from search.reward import reward
+from search.study import StudySettings
+from search.trial import Trial
+
+Trials = dict[Architecture, Trial]
+OnDone = Callable[[int], None]  # told how many are done, as each one finishes
+
+
+class Failed(Protocol):
+    """An accuracy or a measurement that did not come about; `host.domain.Failure` is one."""
+
+    @property
+    def message(self) -> str: ...
+
+
+class Accuracy(Protocol):
+    def evaluate(
+        self, architectures: Sequence[Architecture], on_progress: OnDone
+    ) -> Sequence[float | Failed]:
+        """Of each, 0 to 1, in the order given."""
+        ...
+
+
+class Lab(Protocol):
+    """Latencies on the study's target, in the order given."""
+
+    def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]: ...
+
+    def measure(
+        self, architectures: Sequence[Architecture], on_progress: OnDone
+    ) -> Sequence[tuple[LatencyEstimate, str] | Failed]:
+        """Of each, its latency (source MEASURED) and the id of its measurement."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of one round of the study, counted from 0. `activity`: "evaluating" or "measuring"."""
+
+    round: int
+    activity: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What is known already is never asked for again: an accuracy or its failure, a
+    measurement or its failure. Only predictions are renewed, for they improve."""
+
+    accuracy: Accuracy
+    lab: Lab
+    settings: StudySettings
+    on_progress: Callable[[Progress], None]
+
+    def evaluate(
+        self, architectures: Iterable[Architecture], known: Mapping[Architecture, Trial], round: int
+    ) -> Trials:
+        """A trial of each distinct architecture: the known one, or one with its accuracy."""
+        distinct = list(dict.fromkeys(architectures))
+        trials = {a: replace(known[a], round=round) for a in distinct if a in known}
+        new = [a for a in distinct if a not in known]
+        if new:
+            report = partial(self._report, round, "evaluating", len(new))
+            for a, outcome in zip(new, self.accuracy.evaluate(new, report), strict=True):
+                trials[a] = Trial(a, round, accuracy=None, latency=None, reward=None)
+                if isinstance(outcome, (float, int)):
+                    trials[a] = replace(trials[a], accuracy=float(outcome))
+                else:
+                    trials[a] = replace(trials[a], failure=outcome.message)
+        return trials
+
+    def predict(self, trials: Iterable[Trial]) -> Trials:
+        """Those that are not measured, at newly predicted latencies."""
+        unmeasured = [trial for trial in trials if not is_measured(trial)]
+        if not unmeasured:
+            return {}
+        estimates = self.lab.predict([trial.architecture for trial in unmeasured])
+        return {
+            trial.architecture: self._at(trial, estimate)
+            for trial, estimate in zip(unmeasured, estimates, strict=True)
+        }
+
+    def measure(self, trials: Sequence[Trial]) -> Trials:
+        """A measurement takes the place of the estimate; a failure leaves it."""
+        if not trials:
+            return {}
+        report = partial(self._report, trials[0].round, "measuring", len(trials))
+        outcomes = self.lab.measure([trial.architecture for trial in trials], report)
+        measured: Trials = {}
+        for trial, outcome in zip(trials, outcomes, strict=True):
+            if isinstance(outcome, tuple):
+                latency, measurement_id = outcome
+                kept = replace(trial, predicted=trial.latency, measurement_id=measurement_id)
+                measured[trial.architecture] = self._at(kept, latency)
+            else:
+                measured[trial.architecture] = replace(trial, failure=outcome.message)
+        return measured
+
+    def _at(self, trial: Trial, latency: LatencyEstimate) -> Trial:
+        """With the reward that it has at this latency, none where its accuracy failed."""
+        value = None
+        if trial.accuracy is not None:
+            s = self.settings
+            value = reward(trial.accuracy, latency.latency_ns, s.target_ns, s.alpha, s.beta)
+        return replace(trial, latency=latency, reward=value)
+
+    def _report(self, round: int, activity: str, total: int, done: int) -> None:
+        self.on_progress(Progress(round, activity, done, total))
+
+
+def is_measured(trial: Trial) -> bool:
+    return trial.measurement_id is not None
+
+
+def was_attempted(trial: Trial) -> bool:
+    """Measured, or its measurement failed. Where the accuracy failed, none was tried."""
+    return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
+
+
+def is_open(trial: Trial) -> bool:
+    """Whether a measurement can still tell something: there is a reward, of a prediction."""
+    return trial.reward is not None and not was_attempted(trial)
