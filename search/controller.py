@@ -24,7 +24,7 @@ class Controller(nn.Module):
         # A token is a choice of a decision; token 0 starts the sequence. The softmaxes are kept
         # side by side, padded to the widest, so that all decisions are judged in one product.
         self.embedding = nn.Embedding(1 + decisions * width, HIDDEN)
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.lstm = nn.LSTM(HIDDEN, HIDDEN, batch_first=True)
         self.heads = nn.Parameter(torch.empty(decisions, HIDDEN, width))
         self.biases = nn.Parameter(torch.empty(decisions, width))
         self.first_token = 1 + width * torch.arange(decisions)

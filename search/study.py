@@ -22,7 +22,6 @@ from search.journal import Round, append_round, read_rounds
 from search.reward import SOFT
 from search.trial import Trial
 
-
 SETTINGS, JOURNAL = "study.json", "journal.log"
 
 
