@@ -8,11 +8,13 @@ from search.architecture import Architecture, Block
 from search.report.words import describe, operation
 
 HEIGHT = 78
-GAP = 14
+GAP = 8
 LAYER_GAP = 2
-MIN_BLOCK_WIDTH = 62
+MIN_BLOCK_WIDTH = 58
 CHANNEL_WIDTH = 0.07
 TOP, BOX = 13, 26
+SKIP_LABELS = {"none": [], "identity": ["skip"], "pool": ["pool skip"]}
+ENLARGED = 1.5  # where there is room
 
 
 def draw(architecture: Architecture) -> str:
@@ -29,7 +31,7 @@ def draw(architecture: Architecture) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="architecture" role="img" '
         f'aria-label="architecture {architecture.id}" viewBox="0 0 {width:.0f} {HEIGHT}" '
-        f'style="max-width: {width:.0f}px">{"".join(parts)}</svg>'
+        f'style="max-width: {ENLARGED * width:.0f}px">{"".join(parts)}</svg>'
     )
 
 
@@ -55,19 +57,14 @@ def _draw_block(block: Block, x: float) -> tuple[str, float]:
             f'<path d="M{x + 1:.1f} {TOP - 2} q{boxes_width / 2 - 1:.1f} -14 '
             f'{boxes_width - 2:.1f} 0"{dash} style="fill: none; stroke: {color}"/>'
         )
-    extras = " ".join(text for text in ("SE" if block.se_ratio else "", _skip_label(block)) if text)
     lines = (
         f"{operation(block)} {block.kernel_size}×{block.kernel_size}",
         f"{block.layers} × {block.out_channels}",
-        extras,
+        " ".join(["SE"] * bool(block.se_ratio) + SKIP_LABELS[block.skip]),
     )
     for number, line in enumerate(lines):
         weight = "" if number else ' class="operation"'
         parts.append(
             f'<text x="{x:.1f}" y="{TOP + BOX + 12 + 12 * number}"{weight}>{escape(line)}</text>'
         )
-    return f"<g>{''.join(parts)}</g>", max(boxes_width, MIN_BLOCK_WIDTH - GAP)
-
-
-def _skip_label(block: Block) -> str:
-    return "" if block.skip == "none" else ("pool" if block.skip == "pool" else "skip")
+    return f"<g>{''.join(parts)}</g>", max(boxes_width, MIN_BLOCK_WIDTH)

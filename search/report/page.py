@@ -177,7 +177,7 @@ def _failures(trials: Sequence[Trial]) -> str:
     rows = [
         f"<tr><td>{trial.round + 1}</td><td><code>{trial.architecture.id}</code></td>"
         f"<td>{'accuracy' if trial.accuracy is None else 'latency'}</td>"
-        f'<td class="text">{escape(trial.failure)}</td></tr>'
+        f"<td>{escape(trial.failure)}</td></tr>"
         for trial in trials
         if trial.failure is not None
     ]

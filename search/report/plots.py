@@ -89,9 +89,11 @@ def accuracy_latency(data: ReportData) -> Plot | None:
         target_ms = data.target_latency_ns * MS
         axes.axvline(target_ms, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
         axes.annotate(
-            f" target {milliseconds(data.target_latency_ns)} ms",
+            f"target {milliseconds(data.target_latency_ns)} ms",
             (target_ms, 1),
+            (6, -2),
             xycoords=("data", "axes fraction"),
+            textcoords="offset points",
             color=LIGHT["target"],
             va="top",
             fontsize=9,
@@ -155,19 +157,18 @@ def progress(data: ReportData) -> Plot | None:
     numbers = np.array(rounds) + 1
     by_round = [[t for t in data.trials if t.round == index] for index in rounds]
     with rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 4.4), layout="constrained")
+        figure = Figure(figsize=(8.6, 4.0), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         rewarded = [(t.round + 1, t.reward) for t in data.trials if t.reward is not None]
         if rewarded:
             x, y = zip(*rewarded, strict=True)
-            top.scatter(x, y, s=16, color=LIGHT["predicted"], linewidth=0)
+            top.scatter(x, y, s=16, color=LIGHT["predicted"], linewidth=0, label="candidates")
             best = [
                 max((r for n, r in rewarded if n <= number), default=np.nan) for number in numbers
             ]
             top.plot(
                 numbers, best, color=LIGHT["front"], marker="o", markersize=4, label="best so far"
             )
-            top.legend(loc="lower right", fontsize=9)
         top.set_ylabel("reward")
 
         seen: set[str] = set()
@@ -181,8 +182,8 @@ def progress(data: ReportData) -> Plot | None:
         bottom.bar(numbers + 0.2, measured, 0.38, color=LIGHT["measured"], label="measured")
         bottom.set_xlabel("round")
         bottom.set_ylabel("networks")
-        bottom.legend(loc="upper right", fontsize=9)
         for axes in (top, bottom):
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=9, borderpad=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="x", visible=False)
     return Plot(figure)

@@ -21,20 +21,22 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 .tiles div { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 14px; color: var(--muted); font-size: 13px; line-height: 1.3; }
 .tiles b { display: block; color: var(--ink); font-size: 24px; line-height: 1.25; }
-figure { margin: 0; }
-figure svg { display: block; width: 100%; height: auto; }
+figure { margin: 0; overflow-x: auto; }
+figure svg { display: block; width: 100%; min-width: 540px; height: auto; }
 svg text { font-family: inherit !important; }
 [id*="points-"] :is(use, path):hover { stroke-width: 4px !important; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr));
   gap: 16px; }
 .pair figure { max-width: 460px; }
+.pair svg { min-width: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: right; font-weight: 500; color: var(--muted); font-size: 12px;
   padding: 0 10px 6px; white-space: nowrap; }
 td { text-align: right; padding: 7px 10px; white-space: nowrap; border-top: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-td.text { white-space: normal; overflow-wrap: anywhere; }
+.failures th:last-child, .failures td:last-child { text-align: left; width: 60%; }
+.failures td:last-child { white-space: normal; overflow-wrap: anywhere; }
 .front th:last-child, .front td:last-child { padding-right: 0; }
 .rank { font-weight: 700; color: var(--front); }
 .best { color: var(--front); font-size: 11px; border: 1px solid; border-radius: 99px;
