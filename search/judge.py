@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol
 
 from latency_models.estimate import LatencyEstimate
@@ -26,7 +25,7 @@ class Failed(Protocol):
 
 class Accuracy(Protocol):
     def evaluate(
-        self, architectures: Sequence[Architecture], on_progress: OnDone
+        self, architectures: Sequence[Architecture], on_done: OnDone, /
     ) -> Sequence[float | Failed]:
         """Of each, 0 to 1, in the order given."""
         ...
@@ -38,43 +37,39 @@ class Lab(Protocol):
     def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]: ...
 
     def measure(
-        self, architectures: Sequence[Architecture], on_progress: OnDone
+        self, architectures: Sequence[Architecture], on_done: OnDone, /
     ) -> Sequence[tuple[LatencyEstimate, str] | Failed]:
         """Of each, its latency (source MEASURED) and the id of its measurement."""
         ...
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Of one round of the study, counted from 0. `activity`: "evaluating" or "measuring"."""
-
-    round: int
-    activity: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class Judge:
-    """What is known already is never asked for again: an accuracy or its failure, a
-    measurement or its failure. Only predictions are renewed, for they improve."""
+    """Of one round. What is known is never asked for again, be it an accuracy, a measurement
+    or the failure of one. Only predictions are renewed, for they improve.
+
+    round: the index of the study's round that the trials are of.
+    report: told of the activity ("evaluating" or "measuring"), how many are done, how many
+    there are.
+    """
 
     accuracy: Accuracy
     lab: Lab
     settings: StudySettings
-    on_progress: Callable[[Progress], None]
+    round: int
+    report: Callable[[str, int, int], None]
 
     def evaluate(
-        self, architectures: Iterable[Architecture], known: Mapping[Architecture, Trial], round: int
+        self, architectures: Iterable[Architecture], known: Mapping[Architecture, Trial]
     ) -> Trials:
         """A trial of each distinct architecture: the known one, or one with its accuracy."""
         distinct = list(dict.fromkeys(architectures))
-        trials = {a: replace(known[a], round=round) for a in distinct if a in known}
+        trials = {a: replace(known[a], round=self.round) for a in distinct if a in known}
         new = [a for a in distinct if a not in known]
         if new:
-            report = partial(self._report, round, "evaluating", len(new))
-            for a, outcome in zip(new, self.accuracy.evaluate(new, report), strict=True):
-                trials[a] = Trial(a, round, accuracy=None, latency=None, reward=None)
+            on_done = self._on_done("evaluating", len(new))
+            for a, outcome in zip(new, self.accuracy.evaluate(new, on_done), strict=True):
+                trials[a] = Trial(a, self.round, accuracy=None, latency=None, reward=None)
                 if isinstance(outcome, (float, int)):
                     trials[a] = replace(trials[a], accuracy=float(outcome))
                 else:
@@ -96,8 +91,8 @@ class Judge:
         """A measurement takes the place of the estimate; a failure leaves it."""
         if not trials:
             return {}
-        report = partial(self._report, trials[0].round, "measuring", len(trials))
-        outcomes = self.lab.measure([trial.architecture for trial in trials], report)
+        on_done = self._on_done("measuring", len(trials))
+        outcomes = self.lab.measure([trial.architecture for trial in trials], on_done)
         measured: Trials = {}
         for trial, outcome in zip(trials, outcomes, strict=True):
             if isinstance(outcome, tuple):
@@ -105,7 +100,9 @@ class Judge:
                 kept = replace(trial, predicted=trial.latency, measurement_id=measurement_id)
                 measured[trial.architecture] = self._at(kept, latency)
             else:
-                measured[trial.architecture] = replace(trial, failure=outcome.message)
+                measured[trial.architecture] = replace(
+                    trial, round=self.round, failure=outcome.message
+                )
         return measured
 
     def _at(self, trial: Trial, latency: LatencyEstimate) -> Trial:
@@ -114,10 +111,10 @@ class Judge:
         if trial.accuracy is not None:
             s = self.settings
             value = reward(trial.accuracy, latency.latency_ns, s.target_ns, s.alpha, s.beta)
-        return replace(trial, latency=latency, reward=value)
+        return replace(trial, round=self.round, latency=latency, reward=value)
 
-    def _report(self, round: int, activity: str, total: int, done: int) -> None:
-        self.on_progress(Progress(round, activity, done, total))
+    def _on_done(self, activity: str, total: int) -> OnDone:
+        return lambda done: self.report(activity, done, total)
 
 
 def is_measured(trial: Trial) -> bool:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtrc
 
 from search.choose import allowance, choose, contenders, front, split
-from search.judge import Accuracy, Judge, Lab, Progress, is_measured, is_open
+from search.judge import Accuracy, Judge, Lab, is_measured, is_open
 from search.strategies import Strategy
 from search.study import OpenStudy, Study, StudyError
 from search.trial import Trial
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`round` counts from 1; None at the end, when the front is measured. `activity` is
+    "evaluating" or "measuring"."""
+
+    round: int | None
+    activity: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -55,13 +66,19 @@ def run_search(
     after each round, and one where something is odd. Interrupted anywhere, the study can be
     resumed after its last finished round.
     """
-    judge = Judge(accuracy, lab, study.settings, on_progress)
+
+    def next_judge(number: int | None) -> Judge:
+        def report(activity: str, done: int, total: int) -> None:
+            on_progress(Progress(number, activity, done, total))
+
+        return Judge(accuracy, lab, study.settings, len(study.rounds), report)
+
     share_while_searching = settings.max_measured_share * (1 - settings.final_share)
     searched = replay(study, strategy)
     for number in range(searched + 1, settings.rounds + 1):
-        known, index = study.latest(), len(study.rounds)
+        judge, known = next_judge(number), study.latest()
         architectures = strategy.ask(study.settings.round_size)
-        trials = judge.evaluate(architectures, known, index)
+        trials = judge.evaluate(architectures, known)
         trials |= judge.predict(trials.values())
         top_k, uncertain_k, random_k = split(
             allowance((known | trials).values(), share_while_searching)
@@ -72,7 +89,7 @@ def run_search(
             top_k=top_k,
             uncertain_k=uncertain_k,
             random_k=random_k,
-            rng=np.random.default_rng([study.settings.seed, index]),
+            rng=np.random.default_rng([study.settings.seed, judge.round]),
         )
         trials |= judge.measure(chosen)
         told = [trials[architecture] for architecture in architectures]
@@ -80,7 +97,7 @@ def run_search(
         study.append(told)
         on_note(f"round {number} of {settings.rounds}: {_summary(study)}")
         _note_disagreement(study, on_note)
-    _measure_front(study, judge, settings.max_measured_share, on_note)
+    _measure_front(study, next_judge, settings.max_measured_share, on_note)
     return measured_front(study.latest().values())
 
 
@@ -104,13 +121,16 @@ def replay(study: Study, strategy: Strategy) -> int:
 
 
 def _measure_front(
-    study: OpenStudy, judge: Judge, max_measured_share: float, on_note: Callable[[str], None]
+    study: OpenStudy,
+    next_judge: Callable[[None], Judge],
+    max_measured_share: float,
+    on_note: Callable[[str], None],
 ) -> None:
     """Measure the contenders for the front, newly predicted each time, until none is left or
     no more may be measured. Every pass uses up a part of the allowance, so it ends."""
     while True:
-        latest, index = study.latest(), len(study.rounds)
-        latest |= judge.predict(replace(t, round=index) for t in latest.values() if is_open(t))
+        judge, latest = next_judge(None), study.latest()
+        latest |= judge.predict(filter(is_open, latest.values()))
         wanted = contenders(latest.values())
         chosen = wanted[: allowance(latest.values(), max_measured_share)]
         if not chosen:

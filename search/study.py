@@ -55,6 +55,8 @@ class StudySettings:
             raise ValueError(f"the target latency must be above zero, not {self.target_ns} ns")
         if self.round_size < 1:
             raise ValueError(f"a round needs at least one architecture, not {self.round_size}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"a seed is from 0 to 2**32 - 1, not {self.seed}")
 
 
 @dataclass
@@ -84,14 +86,24 @@ class OpenStudy(Study):
         self.rounds.append(finished)
 
 
+def read_settings(directory: Path) -> StudySettings:
+    """Raises StudyError where there is no study."""
+    path = directory / SETTINGS
+    if not path.is_file():
+        raise StudyError(f"there is no study in {directory}")
+    try:
+        return StudySettings(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
+
+
 def read_study(directory: Path) -> Study:
     """The finished rounds, even while a search runs. Raises StudyError where there are none."""
-    if not (directory / SETTINGS).is_file():
-        raise StudyError(f"there is no study in {directory}")
+    settings = read_settings(directory)
     rounds, _ = _read_journal(directory)
     if not rounds:
         raise StudyError(f"the study in {directory} is empty: no round of it has finished")
-    return Study(directory, _read_settings(directory), rounds)
+    return Study(directory, settings, rounds)
 
 
 @contextmanager
@@ -107,7 +119,7 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
         except BlockingIOError:
             raise StudyError(f"another search is running the study in {directory}") from None
         if (directory / SETTINGS).exists():
-            _check_same(directory, _read_settings(directory), settings)
+            _check_same(directory, read_settings(directory), settings)
         else:
             _write_settings(directory, settings)
         rounds, end = _read_journal(directory)
@@ -121,14 +133,6 @@ def _read_journal(directory: Path) -> tuple[list[Round], int]:
         return read_rounds(directory / JOURNAL)
     except ValueError as error:
         raise StudyError(str(error)) from error
-
-
-def _read_settings(directory: Path) -> StudySettings:
-    path = directory / SETTINGS
-    try:
-        return StudySettings(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
 
 
 def _write_settings(directory: Path, settings: StudySettings) -> None:
