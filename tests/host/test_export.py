@@ -56,7 +56,7 @@ def _used_twice(x: Tensor) -> Tensor:
 # Networks with which each kernel kind of direct lowering is proved equal to stock's.
 PROOFS: dict[str, tuple[nn.Module, str]] = {
     "conv2d": (nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2, dilation=2), nn.ReLU()), "conv2d"),
-    "grouped": (nn.Conv2d(3, 6, (3, 1), groups=3, bias=False), "depthwise_conv2d"),
+    "grouped": (nn.Sequential(nn.Conv2d(3, 6, (3, 1), groups=3, bias=False)), "depthwise_conv2d"),
     "groups-of-2": (Function(nn.Conv2d(8, 8, 3, groups=4)), "conv2d"),
     "batch-norm": (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6()), "conv2d"),
     "linear": (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), "fully_connected"),
@@ -69,8 +69,7 @@ PROOFS: dict[str, tuple[nn.Module, str]] = {
     "hard-swish": (Function(nn.Hardswish()), "hardswish"),
     "concatenation": (Function(_concatenation), "concatenate"),
     "pad": (Function(nn.ZeroPad2d((1, 2, 0, 1))), "constant_pad"),
-    "activation-only": (nn.ReLU6(), "clamp"),
-    "every-kind": (proof.EveryKind(), "transpose"),
+    "activation-only": (nn.Sequential(nn.ReLU6()), "clamp"),
 }
 
 
@@ -108,7 +107,7 @@ def test_what_is_not_delegated_is_reported_and_listed_where_it_runs() -> None:
 
 class Branching(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[0] == 1 and bool(torch.ones(1).sum() > 0):
+        if x.shape[0] == 1:
             return torch.relu(x)
         return x
 
@@ -131,7 +130,7 @@ class CalledTwice(nn.Module):
 @pytest.mark.parametrize(
     "module",
     [
-        pytest.param(Function(lambda x: x.softmax(dim=-1)), id="an operator outside the set"),
+        pytest.param(Function(torch.tanh), id="an operator outside the set"),
         pytest.param(Function(lambda x: x * 2.0), id="arithmetic with a number"),
         pytest.param(Branching(), id="control flow"),
         pytest.param(CalledTwice(), id="a layer that is called twice"),
@@ -181,7 +180,7 @@ def test_bytes_depend_on_the_weights_alone() -> None:
 def _with_nan() -> nn.Module:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     with torch.no_grad():
-        module[0].weight[0, 0, 0, 0] = float("nan")
+        next(module.parameters())[0, 0, 0, 0] = float("nan")
     return module
 
 
@@ -268,11 +267,15 @@ def _convolution(channels: int) -> nn.Module:
     return nn.Conv2d(3, channels, 3)
 
 
+def _broken() -> nn.Module:
+    raise ValueError("no such layer")
+
+
 def test_a_pool_gives_every_outcome_its_place(tmp_path: Path) -> None:
     cache = ProgramCache(tmp_path)
     good = ExportSpec("good", partial(_convolution, 4), SHAPE)
     bad = ExportSpec("bad", partial(_convolution, 4), (1, 5, 8, 8))
-    broken = ExportSpec("broken", partial(int, "no number"), SHAPE)
+    broken = ExportSpec("broken", _broken, SHAPE)
     deadly = ExportSpec("deadly", partial(os._exit, 1), SHAPE)
     done: list[str] = []
     outcomes = export_all(
@@ -286,7 +289,7 @@ def test_a_pool_gives_every_outcome_its_place(tmp_path: Path) -> None:
     assert outcomes[1].path.read_bytes() == data
     messages = [str(outcome) for outcome in outcomes if isinstance(outcome, ExportError)]
     assert "does not take an input" in messages[0]
-    assert "no number" in messages[1]
+    assert "ValueError: no such layer" in messages[1]
     assert "the worker exporting deadly died 2 times" in messages[2]
 
 
