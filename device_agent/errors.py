@@ -1,4 +1,4 @@
-"""How a request is refused: one exception, turned into its status in one place."""
+"""How a request is refused: errors become statuses in one place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Refused(Exception):
 
 
 class StatusInterceptor(grpc.ServerInterceptor):
-    """Answers Refused with its status. Every method that answers once is covered."""
+    """Answers Refused with its status, and an OSError, which is a full or failing disk, with
+    RESOURCE_EXHAUSTED. Every method that answers once is covered."""
 
     def intercept_service(
         self,
@@ -39,5 +40,7 @@ class StatusInterceptor(grpc.ServerInterceptor):
                 return answer(request, context)
             except Refused as refused:
                 context.abort(refused.status, str(refused))
+            except OSError as error:
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the device's disk: {error}")
 
         return make(guarded, handler.request_deserializer, handler.response_serializer)

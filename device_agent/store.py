@@ -83,7 +83,8 @@ class ProgramStore:
         """Stores a program, unless it is there: says whether it was, without reading on.
 
         Refused with INVALID_ARGUMENT where the bytes are not those that the header announces,
-        RESOURCE_EXHAUSTED where they pass the limit or the disk. Then nothing is stored.
+        RESOURCE_EXHAUSTED where they pass the limit; OSError where the disk does not take
+        them. Then nothing is stored.
         """
         path = self._path(header.sha256)
         if path.exists():
@@ -93,14 +94,9 @@ class ProgramStore:
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"the program has {header.size_bytes} bytes, the limit is {self.max_program_bytes}",
             )
-        try:
-            self._make_room(header.size_bytes)
-            with replacing(path) as file:
-                _write_verified(file, header, chunks)
-        except OSError as error:
-            raise Refused(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"the program cannot be stored: {error}"
-            ) from error
+        self._make_room(header.size_bytes)
+        with replacing(path) as file:
+            _write_verified(file, header, chunks)
         return False
 
     def _path(self, sha256: str) -> Path:

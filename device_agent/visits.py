@@ -19,9 +19,11 @@ from protos import common_pb2
 from protos.device_agent_pb2 import RunRequest, RunResponse
 
 MAX_WAITING = 8
-_GRACE_S = 10.0  # past a visit's deadline: for killing the runner and storing the result
+_GRACE_S = 10.0  # past the deadline of a running visit: to kill its runner and store the result
 
-_TURN_TOO_LATE = failed(common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come in time")
+_TOO_LATE = failed(
+    common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come, or did not end, in time"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -67,19 +69,26 @@ class VisitQueue:
             if finished is not None:
                 return finished
             visit = self._visits.get(request.run_id) or self._let_in(request)
-        try:
-            return visit.response.result(visit.deadline_s - time.monotonic() + _GRACE_S)
-        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
-            if visit.response.cancel():
-                with self._lock:
-                    self._visits.pop(request.run_id, None)
-            return _TURN_TOO_LATE
+        return self._outcome(visit)
 
     def close(self) -> None:
         """Ends every visit as CANCELLED and waits for the last runner to go."""
         with self._lock:
             self._cancel_others(run_id=None, reason="the agent is shutting down")
         self._worker.shutdown(wait=True)
+
+    def _outcome(self, visit: Visit) -> RunResponse:
+        try:
+            return visit.response.result(max(visit.deadline_s - time.monotonic(), 0))
+        except concurrent.futures.TimeoutError:
+            pass
+        if visit.response.cancel():  # it was still waiting
+            with self._lock:
+                self._visits.pop(visit.request.run_id, None)
+        try:
+            return visit.response.result(_GRACE_S)
+        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            return _TOO_LATE
 
     def _take_lease(self, request: RunRequest) -> None:
         token = request.lease_token
@@ -109,15 +118,10 @@ class VisitQueue:
         self._visits[request.run_id] = visit
         return visit
 
-    def _take_turn(self, visit: Visit) -> RunResponse:
-        if time.monotonic() > visit.deadline_s:
-            return _TURN_TOO_LATE
-        return self._measure(visit)
-
     def _perform(self, visit: Visit) -> RunResponse:
         run_id = visit.request.run_id
         try:
-            response = visit.stop.outcome or self._take_turn(visit)
+            response = visit.stop.outcome or self._measure(visit)
             # A cancelled run has measured nothing: asked for again, it runs again.
             if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
                 self._results.put(run_id, response)

@@ -1,5 +1,5 @@
-// An allocation that fails ends the visit as out_of_memory, at once: XNNPACK does not check
-// every pointer it asks for, and a crash on a null one could not be told from a defect.
+// An allocation that fails ends the visit as out_of_memory, at once: what becomes of a null
+// pointer further on, an invalid program or a crash, could not be told from a defect.
 // These definitions stand before glibc's for every library that the process loads.
 
 #include <unistd.h>

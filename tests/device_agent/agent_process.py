@@ -114,8 +114,8 @@ class AgentProcess:
         return DeviceAgentStub(self.channel)
 
     @property
-    def metadata(self) -> list[tuple[str, str]]:
-        return [("authorization", f"Bearer {self.token}")]
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token}"),)
 
     def describe(self) -> DeviceDescription:
         return self.stub.Describe(DescribeRequest(), timeout=TIMEOUT_S, metadata=self.metadata)

@@ -7,9 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from agent_process import REPOSITORY, AgentProcess
+
+from tests.device_agent.agent_process import REPOSITORY, AgentProcess
+
+if TYPE_CHECKING:
+    import torch  # seconds to import: only for those who export
 
 StartAgent = Callable[..., AgentProcess]
 
@@ -33,6 +38,16 @@ else:
 """
 
 
+def export(network: torch.nn.Module, input_shape: tuple[int, ...]) -> bytes:
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    exported = torch.export.export(network.eval(), (torch.zeros(input_shape),))
+    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    return bytes(lowered.to_executorch().buffer)
+
+
 @pytest.fixture(scope="session")
 def runner() -> Path:
     """The real runner, built unless it is there."""
@@ -48,7 +63,7 @@ def runner() -> Path:
             ["cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], check=True
         )
         subprocess.run(["cmake", "--build", build], check=True)
-    return binary
+    return Path(binary)
 
 
 @pytest.fixture(scope="session")
@@ -60,22 +75,26 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def program() -> bytes:
     """conv, relu, a padded average pool that XNNPACK does not take, linear: 1x3x16x16 to 1x10."""
-    import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
+    from torch import nn
 
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, padding=1),
-        torch.nn.ReLU(),
-        torch.nn.AvgPool2d(3, stride=1, padding=1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(8 * 16 * 16, 10),
-    ).eval()
-    exported = torch.export.export(network, (torch.zeros(1, 3, 16, 16),))
-    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-    return bytes(lowered.to_executorch().buffer)
+    layers = [
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(3, stride=1, padding=1),
+        nn.Flatten(),
+        nn.Linear(8 * 16 * 16, 10),
+    ]
+    return export(nn.Sequential(*layers), (1, 3, 16, 16))
+
+
+@pytest.fixture(scope="session")
+def wide_program() -> bytes:
+    """64 MiB of weights, for an input of 1x4096."""
+    from torch import nn
+
+    return export(nn.Sequential(nn.Linear(4096, 4096)), (1, 4096))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def test_every_core_is_in_exactly_one_class_and_no_class_overlaps_in_speed(
     classes = identity.read_core_classes(root, speeds.keys())
     assert sorted(cpu for each in classes for cpu in each.cpus) == sorted(speeds)
     assert len({each.name for each in classes}) == len(classes)
-    for slower, faster in zip(classes, classes[1:], strict=False):
+    for slower, faster in itertools.pairwise(classes):
         assert max(speeds[cpu] for cpu in slower.cpus) < min(speeds[cpu] for cpu in faster.cpus)
 
 

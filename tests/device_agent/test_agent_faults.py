@@ -9,10 +9,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from agent_process import AgentProcess, is_alive, spec, wait_until
-from conftest import StartAgent
 
 from protos import common_pb2
+from tests.device_agent.agent_process import AgentProcess, is_alive, spec, wait_until
+from tests.device_agent.conftest import StartAgent
 
 ANSWER = b"answer()"
 MIB = 1 << 20
@@ -77,14 +77,18 @@ def test_a_runner_that_hangs_is_killed_with_its_children(
     wait_until(lambda: not is_alive(child))
 
 
+def chunks_of(program: bytes) -> list[bytes]:
+    return [program[start : start + MIB] for start in range(0, len(program), MIB)]
+
+
 def test_a_real_program_that_needs_more_memory_than_there_is(
-    start_agent: StartAgent, runner: Path, program: bytes
+    start_agent: StartAgent, runner: Path, wide_program: bytes
 ) -> None:
-    """A limit of address space at which the runner starts; XNNPACK crashes on a null
-    allocation when left alone."""
-    agent = start_agent("--runner-memory-bytes", str(24 * MIB), runner=runner)
-    agent.upload(program)
-    failure = agent.run("memory", program).failure
+    """The limit leaves room for the runner and the program's file, not for the weights that
+    XNNPACK packs. Of that, ExecuTorch alone would say that the program is invalid."""
+    agent = start_agent("--runner-memory-bytes", str(120 * MIB), runner=runner)
+    agent.upload(wide_program, chunks_of(wide_program))
+    failure = agent.run("memory", wide_program, shapes=[[1, 4096]]).failure
     assert failure.kind == common_pb2.FAILURE_KIND_OUT_OF_MEMORY, failure
 
 
@@ -142,12 +146,15 @@ def test_a_result_that_cannot_be_stored(start_agent: StartAgent) -> None:
     assert agent.run("unstored", ANSWER).HasField("visit")
 
 
-def test_a_full_disk_refuses_an_upload(start_agent: StartAgent) -> None:
+def test_a_disk_that_takes_no_program(start_agent: StartAgent) -> None:
     agent = start_agent()
     shutil.rmtree(agent.state / "programs")
+    (agent.state / "programs").touch()
     with pytest.raises(grpc.RpcError) as refused:
         agent.upload(ANSWER)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "programs" in str(refused.value.details())
+    (agent.state / "programs").unlink()
     (agent.state / "programs").mkdir()
     agent.upload(ANSWER)
     assert agent.run("stored", ANSWER).HasField("visit")

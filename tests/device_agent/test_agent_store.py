@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
-from agent_process import sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +15,9 @@ from device_agent.errors import Refused
 from device_agent.store import ProgramStore, ResultStore, replacing
 from protos.common_pb2 import Visit
 from protos.device_agent_pb2 import ProgramHeader, RunResponse
+from tests.device_agent.agent_process import sha256
+
+RESPONSE = RunResponse(visit=Visit(wall_ns=[1]))
 
 
 def put(programs: ProgramStore, program: bytes) -> None:
@@ -54,31 +57,39 @@ def test_the_program_used_least_recently_goes_first(tmp_path: Path) -> None:
     assert not holds(programs, b"b" * 40)
 
 
-def test_results_are_bounded_in_number_and_age(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_RESULTS", 3)
     results = ResultStore(tmp_path)
-    response = RunResponse(visit=Visit(wall_ns=[1]))
-    for index in range(4):
-        results.put(f"run-{index}", response)
-        os.utime(tmp_path / f"run-{index}", ns=(1 << 62, (1 << 62) + index))
-    results.put("last", response)
-    os.utime(tmp_path / "run-3", ns=(0, 0))
-    results.put("really-last", response)
-    assert results.get("run-0") is None
-    assert results.get("run-3") is None
-    assert results.get("really-last") == response
+    for index in range(5):
+        results.put(f"run-{index}", RESPONSE)
+        os.utime(tmp_path / f"run-{index}", ns=(0, time.time_ns() - 1_000_000_000 * (9 - index)))
+    kept = [index for index in range(5) if results.get(f"run-{index}") == RESPONSE]
+    assert kept == [2, 3, 4]
+
+
+def test_results_are_bounded_in_age(tmp_path: Path) -> None:
+    results = ResultStore(tmp_path)
+    results.put("old", RESPONSE)
+    os.utime(tmp_path / "old", ns=(0, 0))
+    assert results.get("old") == RESPONSE
+    results.put("new", RESPONSE)
+    assert results.get("old") is None
+    assert results.get("new") == RESPONSE
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as file:
-        file.write(b"half of the n")
-        _ = 1 / 0
-    assert path.read_text() == "old"
+
+    def replace(content: bytes, fault: Exception | None = None) -> None:
+        with replacing(path) as file:
+            file.write(content)
+            if fault is not None:
+                raise fault
+
+    replace(b"old")
+    with pytest.raises(KeyError):
+        replace(b"half of the n", KeyError())
+    assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-    with replacing(path) as file:
-        file.write(b"new")
-    assert path.read_text() == "new"
+    replace(b"new")
+    assert path.read_bytes() == b"new"
