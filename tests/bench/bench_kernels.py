@@ -1,0 +1,67 @@
+"""kernels.equal: the share of random architectures whose `kernels(architecture)` are the
+exported program's, over 200 by direct lowering and over 20 by ExecuTorch's own.
+
+python -m tests.bench.bench_kernels [DIRECT STOCK], the numbers of architectures.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Callable
+
+from host.export import EXPORTER, export_program
+from latency_models.kernel import Kernel
+from search.architecture import Architecture
+from search.kernels import kernels
+from search.network import build_network
+from search.space import mnasnet_space
+
+SEED = 20260
+SHAPE = (1, 3, 224, 224)
+
+
+def main() -> None:
+    direct, stock = map(int, sys.argv[1:] or ("200", "20"))
+    _report(direct, "direct", by_direct_lowering)
+    _report(stock, "stock", by_stock_lowering)
+
+
+def by_direct_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
+    """None of the space's networks may need another way."""
+    program, _ = export_program(build_network(architecture, seed=0), SHAPE)
+    return program.kernels if program.exporter.startswith("direct") else ()
+
+
+def by_stock_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
+    from host.export.preparation import prepare
+    from host.export.stock import lower
+
+    _, listed, _ = lower(prepare(build_network(architecture, seed=0), SHAPE), SHAPE)
+    return listed
+
+
+def _report(
+    number: int, lowering: str, listed: Callable[[Architecture], tuple[Kernel, ...]]
+) -> None:
+    space, rng = mnasnet_space(), random.Random(SEED)
+    architectures = [space.resolve(space.sample(rng)) for _ in range(number)]
+    equal = sum(kernels(architecture) == listed(architecture) for architecture in architectures)
+    line = {
+        "name": "kernels.equal",
+        "value": equal / number,
+        "unit": "share",
+        "goal": 1,
+        "conditions": {
+            "architectures": number,
+            "seed": SEED,
+            "lowering": f"{lowering} {EXPORTER}",
+            "resolution": SHAPE[-1],
+        },
+    }
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
