@@ -28,7 +28,7 @@ def split(n: int) -> tuple[int, int, int]:
 
 
 def choose(
-    trials: Iterable[Trial],
+    trials: Collection[Trial],
     known: Iterable[Trial],
     *,
     top_k: int,
@@ -40,15 +40,14 @@ def choose(
     that may be on the front, and `random_k` at random, which keep the predictor honest where
     nobody looks.
 
-    known: the other trials of the study, against which the front is drawn. Each architecture
-    is chosen at most once, never one that was measured or failed, and fewer than asked for
-    only where there are no more.
+    trials: of distinct architectures; `known`: all others of the study, against which the
+    front is drawn. None is chosen twice, none that was measured or failed, and fewer than
+    asked for only where there are no more.
     """
-    distinct = {trial.architecture: trial for trial in trials if is_open(trial)}
-    rest = sorted(_points(distinct.values()), key=lambda point: -point.reward)
+    rest = sorted(_points(filter(is_open, trials)), key=lambda point: -point.reward)
     chosen, rest = rest[:top_k], rest[top_k:]
 
-    near = {trial.architecture for trial in may_be_on_front([*known, *distinct.values()])}
+    near = {trial.architecture for trial in may_be_on_front([*known, *trials])}
     rest.sort(key=lambda point: (point.trial.architecture not in near, -point.relative_width))
     chosen, rest = chosen + rest[:uncertain_k], rest[uncertain_k:]
 

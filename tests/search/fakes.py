@@ -1,0 +1,121 @@
+"""A small space, and an accuracy and a lab without training and without devices."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from host.domain import Failure, FailureKind
+from latency_models.estimate import LatencyEstimate, Source
+from search.architecture import Architecture
+from search.space import Reference, Space
+from search.study import StudySettings
+from search.trial import Trial
+
+TARGET_NS = 1_000_000
+
+
+def small_space() -> Space:
+    """Two blocks; 2,304 spellings of some hundred architectures."""
+    return Space(
+        name="small",
+        stem_channels=16,
+        head_channels=64,
+        references=(Reference(16, 1, 1), Reference(24, 2, 2)),
+        convolutions=(("conv", 1), ("mbconv", 3)),
+        kernel_sizes=(3, 5),
+        se_ratios=(0.0,),
+        skips=("identity", "none"),
+        filters=(1.0, 1.5),
+        layers=(0, 1, 2),
+    )
+
+
+def settings(**changes: object) -> StudySettings:
+    values: dict[str, object] = {
+        "space": "small",
+        "strategy": "random",
+        "target_id": "0123456789abcdef",
+        "target_ns": TARGET_NS,
+        "accuracy": {"dataset": "digits", "epochs": 2},
+        "round_size": 6,
+    }
+    return StudySettings(**(values | changes))  # type: ignore[arg-type]
+
+
+def estimate(
+    latency_ns: int, source: Source = Source.LOOKUP, relative_width: float = 0.2
+) -> LatencyEstimate:
+    half = int(latency_ns * relative_width / 2)
+    return LatencyEstimate(
+        latency_ns, latency_ns - half, latency_ns + half, source, coverage=1, samples=8, age_s=0
+    )
+
+
+def true_accuracy(architecture: Architecture) -> float:
+    return random.Random(architecture.id).uniform(0.1, 0.9)
+
+
+def true_latency_ns(architecture: Architecture) -> int:
+    return int(TARGET_NS * random.Random(f"latency {architecture.id}").uniform(0.3, 3))
+
+
+Fails = Callable[[Architecture], bool]
+
+
+def never(architecture: Architecture) -> bool:
+    return False
+
+
+@dataclass
+class FakeAccuracy:
+    """`asked` keeps every architecture that it was ever asked for."""
+
+    fails: Fails = never
+    asked: list[Architecture] = field(default_factory=list)
+
+    def evaluate(
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
+    ) -> list[float | Failure]:
+        self.asked += architectures
+        on_done(len(architectures))
+        return [
+            Failure(FailureKind.TIMED_OUT, "no accuracy") if self.fails(a) else true_accuracy(a)
+            for a in architectures
+        ]
+
+
+@dataclass
+class FakeLab:
+    """Predicts `bias` times the true latency, in an interval of ±10 %."""
+
+    fails: Fails = never
+    bias: float = 1.03
+    asked: list[Architecture] = field(default_factory=list)
+
+    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
+        return [estimate(int(true_latency_ns(a) * self.bias)) for a in architectures]
+
+    def measure(
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
+    ) -> list[tuple[LatencyEstimate, str] | Failure]:
+        self.asked += architectures
+        on_done(len(architectures))
+        return [
+            Failure(FailureKind.CRASHED, "no latency")
+            if self.fails(a)
+            else (estimate(true_latency_ns(a), Source.MEASURED, 0.02), f"measurement of {a.id}")
+            for a in architectures
+        ]
+
+
+def trial(
+    architecture: Architecture,
+    accuracy: float | None = 0.5,
+    latency: LatencyEstimate | None = None,
+    reward: float | None = 0.5,
+    **changes: object,
+) -> Trial:
+    latency = latency or estimate(TARGET_NS)
+    return Trial(architecture, 0, accuracy, latency, reward, **changes)  # type: ignore[arg-type]

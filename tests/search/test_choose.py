@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latency_models.estimate import Source
+from search.architecture import Architecture
+from search.choose import allowance, choose, contenders, front, may_be_on_front, split
+from search.trial import Trial
+from tests.search.fakes import estimate
+
+
+def architecture(number: int) -> Architecture:
+    return Architecture(stem_channels=number, blocks=(), head_channels=8)
+
+
+def predicted(
+    number: int,
+    accuracy: float = 0.5,
+    latency_ns: int = 1000,
+    relative_width: float = 0.2,
+    reward: float | None = None,
+) -> Trial:
+    return Trial(
+        architecture(number),
+        round=0,
+        accuracy=accuracy,
+        latency=estimate(latency_ns, relative_width=relative_width),
+        reward=accuracy if reward is None else reward,
+    )
+
+
+def measured(number: int, accuracy: float = 0.5, latency_ns: int = 1000) -> Trial:
+    latency = estimate(latency_ns, Source.MEASURED, 0.02)
+    return Trial(architecture(number), 0, accuracy, latency, accuracy, measurement_id=f"m{number}")
+
+
+def failed(number: int, accuracy: float | None) -> Trial:
+    latency = estimate(1000)
+    return Trial(architecture(number), 0, accuracy, latency, accuracy, failure="it failed")
+
+
+@st.composite
+def some_trials(draw: st.DrawFn) -> list[Trial]:
+    """Of distinct architectures, of all sorts."""
+    trials = []
+    for number in draw(st.lists(st.integers(0, 12), unique=True)):
+        accuracy = draw(st.integers(1, 4)) / 4
+        latency_ns = draw(st.integers(1, 5)) * 1000
+        sort = draw(st.sampled_from(["predicted", "measured", "failed", "without accuracy"]))
+        if sort == "predicted":
+            width = draw(st.sampled_from([0.0, 0.1, 0.8]))
+            trials.append(predicted(number, accuracy, latency_ns, width))
+        elif sort == "measured":
+            trials.append(measured(number, accuracy, latency_ns))
+        else:
+            trials.append(failed(number, accuracy if sort == "failed" else None))
+    return trials
+
+
+counts = st.integers(0, 5)
+
+
+@given(some_trials(), some_trials(), counts, counts, counts, st.integers(0, 9))
+def test_as_many_as_asked_for_none_twice_none_measured(
+    trials: list[Trial], known: list[Trial], top: int, uncertain: int, at_random: int, seed: int
+) -> None:
+    def draw() -> list[Trial]:
+        rng = np.random.default_rng(seed)
+        return choose(trials, known, top_k=top, uncertain_k=uncertain, random_k=at_random, rng=rng)
+
+    chosen = draw()
+    assert all(trial in trials for trial in chosen)
+    assert all(t.measurement_id is None and t.failure is None for t in chosen)
+    assert len({t.architecture for t in chosen}) == len(chosen)
+    open_ones = [t for t in trials if t.measurement_id is None and t.failure is None]
+    assert len(chosen) == min(top + uncertain + at_random, len(open_ones))
+    assert draw() == chosen
+
+
+def test_the_best_by_reward_come_first() -> None:
+    trials = [predicted(i, reward=r) for i, r in enumerate([0.3, 0.9, 0.1, 0.8])]
+    chosen = choose(trials, [], top_k=2, uncertain_k=0, random_k=0, rng=np.random.default_rng(0))
+    assert [t.reward for t in chosen] == [0.9, 0.8]
+
+
+def test_the_uncertain_one_is_the_least_certain_near_the_front() -> None:
+    hopeless = predicted(1, accuracy=0.1, latency_ns=9000, relative_width=1.0)
+    close = predicted(2, accuracy=0.5, latency_ns=1050, relative_width=0.3)
+    certain = predicted(3, accuracy=0.5, latency_ns=1040, relative_width=0.1)
+    [chosen] = choose(
+        [hopeless, certain, close],
+        [measured(4, accuracy=0.5, latency_ns=1000)],
+        top_k=0,
+        uncertain_k=1,
+        random_k=0,
+        rng=np.random.default_rng(0),
+    )
+    assert chosen is close
+
+
+def test_chance_reaches_every_candidate() -> None:
+    trials = [predicted(i) for i in range(5)]
+    reached = {
+        choose(trials, [], top_k=0, uncertain_k=0, random_k=1, rng=np.random.default_rng(seed))[
+            0
+        ].architecture
+        for seed in range(100)
+    }
+    assert len(reached) == 5
+
+
+@given(some_trials())
+def test_what_is_on_the_front_may_be_on_it(trials: list[Trial]) -> None:
+    on_front = front(trials)
+    possible = may_be_on_front(trials)
+    assert all(trial in possible for trial in on_front)
+    for trial in trials:
+        excluded = trial.reward is not None and trial not in possible
+        assert not excluded or any(
+            other.accuracy >= trial.accuracy  # type: ignore[operator]
+            and other.latency.upper_ns < trial.latency.lower_ns  # type: ignore[union-attr]
+            for other in possible
+        )
+
+
+def test_contenders_are_the_front_s_then_those_within_reach_of_it() -> None:
+    on_it = predicted(1, accuracy=0.5, latency_ns=1000, reward=0.5)
+    also_on_it = predicted(2, accuracy=0.9, latency_ns=5000, reward=0.6)
+    within_reach = predicted(3, accuracy=0.5, latency_ns=1100)
+    beyond_it = predicted(4, accuracy=0.5, latency_ns=3000)
+    broken = failed(5, accuracy=1.0)
+    trials = [on_it, also_on_it, within_reach, beyond_it, broken]
+    assert contenders(trials) == [also_on_it, on_it]
+    trials = [measured(1), measured(2, 0.9, 5000), within_reach, beyond_it, broken]
+    assert contenders(trials) == [within_reach]
+    assert contenders([measured(1), beyond_it]) == []
+
+
+@given(some_trials(), st.fractions(0, 1))
+def test_the_allowance_never_lets_more_than_the_share_be_tried(
+    trials: list[Trial], share: Fraction
+) -> None:
+    tried = sum(t.measurement_id is not None or t.failure == "it failed" for t in trials)
+    tried -= sum(t.accuracy is None for t in trials)
+    more = allowance(trials, float(share))
+    assert more >= 0
+    assert more == 0 or tried + more <= share * len(trials) + Fraction(1, 10**9)
+
+
+@pytest.mark.parametrize("n", range(30))
+def test_a_split_adds_up_and_favours_the_best(n: int) -> None:
+    top_k, uncertain_k, random_k = split(n)
+    assert top_k + uncertain_k + random_k == n
+    assert top_k >= random_k >= uncertain_k >= 0
+    assert n < 2 or random_k

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from latency_models.estimate import Source
+from search.architecture import Architecture
+from search.loop import LoopSettings, Progress, measured_front, run_search
+from search.reward import reward
+from search.strategies import Strategy, StrategyName, make_strategy
+from search.study import StudyError, open_study, read_study
+from search.trial import Trial
+from tests.search.fakes import (
+    TARGET_NS,
+    Fails,
+    FakeAccuracy,
+    FakeLab,
+    settings,
+    small_space,
+    true_accuracy,
+    true_latency_ns,
+)
+
+many_runs = hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+
+
+def network(number: int) -> Architecture:
+    return Architecture(stem_channels=number, blocks=(), head_channels=8)
+
+
+@dataclass
+class Scripted:
+    """A strategy that proposes networks drawn from the first `distinct`, duplicates too."""
+
+    distinct: int
+    seed: int = 0
+    told: list[list[Trial]] = field(default_factory=list)
+
+    def ask(self, n: int) -> list[Architecture]:
+        rng = random.Random(f"{self.seed} {len(self.told)}")
+        return [network(rng.randrange(self.distinct)) for _ in range(n)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self.told.append(list(trials))
+
+
+@dataclass
+class Run:
+    """One search, or a part of one, with what it said."""
+
+    directory: Path
+    strategy: Strategy
+    accuracy: FakeAccuracy = field(default_factory=FakeAccuracy)
+    lab: FakeLab = field(default_factory=FakeLab)
+    loop: LoopSettings = field(default_factory=lambda: LoopSettings(rounds=4))
+    round_size: int = 12
+    notes: list[str] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+
+    def search(self) -> list[Trial]:
+        with open_study(self.directory, settings(round_size=self.round_size)) as study:
+            return run_search(
+                study,
+                self.strategy,
+                self.accuracy,
+                self.lab,
+                self.loop,
+                on_progress=self.progress.append,
+                on_note=self.notes.append,
+            )
+
+
+def fails_for(share: float) -> Fails:
+    return lambda a: random.Random(f"failure of {a.id}").random() < share
+
+
+def tried(directory: Path) -> list[Trial]:
+    """Of each architecture that was measured or failed to be, its newest trial."""
+    latest = read_study(directory).latest().values()
+    return [t for t in latest if t.measurement_id or (t.failure and t.accuracy is not None)]
+
+
+def test_every_trial_says_what_was_learned_of_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000))
+    run.search()
+    study = read_study(tmp_path)
+    assert [r.asked for r in study.rounds[:5]] == [True] * 4 + [False]
+    for round in study.rounds:
+        for trial in round.trials:
+            assert trial.round == round.index
+            assert trial.accuracy == true_accuracy(trial.architecture)
+            assert trial.latency is not None
+            assert trial.reward == reward(trial.accuracy, trial.latency.latency_ns, TARGET_NS)
+            if trial.measurement_id:
+                assert trial.measurement_id == f"measurement of {trial.architecture.id}"
+                assert trial.latency.source is Source.MEASURED
+                assert trial.latency.latency_ns == true_latency_ns(trial.architecture)
+                assert trial.predicted is not None
+                assert trial.predicted.source is Source.LOOKUP
+            else:
+                assert trial.latency.source is Source.LOOKUP
+
+
+def test_the_strategy_is_told_what_it_asked_for_in_order(tmp_path: Path) -> None:
+    strategy = Scripted(9)  # of rounds of 12: duplicates in every round
+    Run(tmp_path, strategy).search()
+    asked = [list(r.trials) for r in read_study(tmp_path).rounds if r.asked]
+    assert strategy.told == asked
+    again = Scripted(9)
+    for trials in asked:
+        assert again.ask(12) == [trial.architecture for trial in trials]
+        again.tell(trials)
+
+
+@many_runs
+@given(distinct=st.integers(1, 40), seed=st.integers(0, 99), failing=st.sampled_from([0, 0.3, 1]))
+def test_nothing_is_evaluated_or_measured_twice(
+    tmp_path_factory: pytest.TempPathFactory, distinct: int, seed: int, failing: float
+) -> None:
+    fails = fails_for(failing)
+    run = Run(
+        tmp_path_factory.mktemp("study"),
+        Scripted(distinct, seed),
+        FakeAccuracy(fails),
+        FakeLab(lambda a: random.Random(f"lab {a.id}").random() < failing),
+    )
+    run.search()
+    run.strategy = Scripted(distinct, seed)
+    run.loop = LoopSettings(rounds=6)
+    run.search()
+    assert len(run.accuracy.asked) == len(set(run.accuracy.asked))
+    assert len(run.lab.asked) == len(set(run.lab.asked))
+    assert not any(fails(a) for a in run.lab.asked)
+
+
+@many_runs
+@given(
+    rounds=st.integers(1, 5),
+    round_size=st.integers(1, 15),
+    distinct=st.integers(1, 60),
+    share=st.floats(0, 1),
+    final_share=st.floats(0, 1),
+    failing=st.sampled_from([0, 0.5]),
+)
+def test_no_more_than_the_share_is_ever_measured(
+    tmp_path_factory: pytest.TempPathFactory,
+    rounds: int,
+    round_size: int,
+    distinct: int,
+    share: float,
+    final_share: float,
+    failing: float,
+) -> None:
+    directory = tmp_path_factory.mktemp("study")
+    Run(
+        directory,
+        Scripted(distinct),
+        lab=FakeLab(fails_for(failing)),
+        loop=LoopSettings(rounds, share, final_share),
+        round_size=round_size,
+    ).search()
+    seen: set[Architecture] = set()
+    measured: set[Architecture] = set()
+    for round in read_study(directory).rounds:
+        seen |= {t.architecture for t in round.trials}
+        measured |= {t.architecture for t in round.trials if t.measurement_id or t.failure}
+        allowed = share * (1 - final_share) if round.asked else share
+        assert len(measured) <= allowed * len(seen) + 1e-9
+
+
+def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000), loop=LoopSettings(4, max_measured_share=0.8))
+    front = run.search()
+    latest = read_study(tmp_path).latest().values()
+    assert front == measured_front(latest)
+    assert front
+    assert all(trial.measurement_id for trial in front)
+    # The allowance sufficed, so no unmeasured one would be on it at its true latency either.
+    assert not any("stay unmeasured" in note for note in run.notes)
+    for trial in latest:
+        assert trial.measurement_id or any(
+            true_accuracy(other.architecture) >= true_accuracy(trial.architecture)
+            and true_latency_ns(other.architecture) < true_latency_ns(trial.architecture)
+            for other in front
+        )
+
+
+def test_where_the_allowance_is_spent_it_says_what_stays_unmeasured(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000), loop=LoopSettings(2, max_measured_share=0.05))
+    front = run.search()
+    assert len(tried(tmp_path)) == 1
+    assert all(trial.measurement_id for trial in front)
+    assert "stay unmeasured: 5% of all" in run.notes[-1]
+
+
+def test_a_failed_measurement_leaves_the_estimate_and_is_recorded(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000), lab=FakeLab(lambda a: True))
+    assert run.search() == []
+    failed = [t for t in read_study(tmp_path).latest().values() if t.failure]
+    assert len(failed) == len(run.lab.asked) > 0
+    for trial in failed:
+        assert trial.failure == "no latency"
+        assert trial.measurement_id is None
+        assert trial.latency is not None
+        assert trial.latency.source is Source.LOOKUP
+        assert trial.reward is not None
+
+
+def test_a_failed_evaluation_has_no_reward_and_is_never_measured(tmp_path: Path) -> None:
+    fails = fails_for(0.4)
+    run = Run(tmp_path, Scripted(1000), FakeAccuracy(fails))
+    run.search()
+    failed = [t for t in read_study(tmp_path).latest().values() if t.accuracy is None]
+    assert failed
+    assert all(t.failure == "no accuracy" and t.reward is None for t in failed)
+    assert not {t.architecture for t in failed} & set(run.lab.asked)
+
+
+def test_where_everything_fails_the_search_ends_without_a_front(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000), FakeAccuracy(lambda a: True))
+    assert run.search() == []
+    assert not run.lab.asked
+    assert len(read_study(tmp_path).rounds) == 4
+
+
+class Killed(BaseException):
+    """Like the KeyboardInterrupt of Ctrl-C, which pytest keeps to itself."""
+
+
+class DiesWhenFull(list[Progress]):
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def append(self, progress: Progress) -> None:
+        if len(self) == self.size:
+            raise Killed
+        super().append(progress)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+@pytest.mark.parametrize("survives", [0, 1, 4, 7, 8])
+def test_killed_and_resumed_equals_uninterrupted(
+    tmp_path: Path, name: StrategyName, survives: int
+) -> None:
+    """Killed after so many evaluations and measurements of a whole round."""
+
+    def strategy() -> Strategy:
+        return make_strategy(name, small_space(), seed=0)
+
+    whole = Run(tmp_path / "whole", strategy())
+    front = whole.search()
+
+    killed = Run(tmp_path / "killed", strategy())
+    killed.progress = DiesWhenFull(survives)
+    with pytest.raises(Killed):
+        killed.search()
+    assert Run(tmp_path / "killed", strategy()).search() == front
+    assert read_study(tmp_path / "killed").rounds == read_study(tmp_path / "whole").rounds
+
+
+def test_a_finished_study_is_done_at_once(tmp_path: Path) -> None:
+    front = Run(tmp_path, Scripted(1000)).search()
+    again = Run(tmp_path, Scripted(1000))
+    rounds = len(read_study(tmp_path).rounds)
+    assert again.search() == front
+    assert not again.accuracy.asked
+    assert not again.lab.asked
+    assert len(read_study(tmp_path).rounds) == rounds
+
+
+def test_a_finished_study_can_be_searched_further(tmp_path: Path) -> None:
+    Run(tmp_path, Scripted(1000), loop=LoopSettings(2)).search()
+    further = Run(tmp_path, Scripted(1000), loop=LoopSettings(5))
+    front = further.search()
+    rounds = read_study(tmp_path).rounds
+    assert sum(r.asked for r in rounds) == 5
+    assert all(trial.measurement_id for trial in front)
+
+
+def test_a_study_that_cannot_be_replayed_is_refused(tmp_path: Path) -> None:
+    Run(tmp_path, Scripted(1000, seed=0)).search()
+    with pytest.raises(StudyError, match="cannot be replayed"):
+        Run(tmp_path, Scripted(1000, seed=1)).search()
+
+
+@pytest.mark.parametrize(("bias", "warned"), [(1.03, False), (1.3, True)])
+def test_predictions_that_are_too_sure_are_told(tmp_path: Path, bias: float, warned: bool) -> None:
+    run = Run(tmp_path, Scripted(1000), lab=FakeLab(bias=bias))
+    run.search()
+    assert any("outside their predicted 90% intervals" in note for note in run.notes) == warned
+
+
+def test_progress_counts_rounds_from_one_and_ends_with_the_front(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000))
+    run.search()
+    assert run.progress[0] == Progress(1, "evaluating", 12, 12)
+    assert {p.round for p in run.progress} == {1, 2, 3, 4, None}
+    assert run.progress[-1].activity == "measuring"
+    assert all(p.done == p.total for p in run.progress)
+    assert run.notes[0].startswith("round 1 of 4: 12 candidates, 2 measured, best reward 0.")
+
+
+@pytest.mark.parametrize(
+    "change", [{"rounds": 0}, {"max_measured_share": 1.1}, {"final_share": -0.1}]
+)
+def test_settings_that_make_no_sense_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"round|share"):
+        LoopSettings(**change)  # type: ignore[arg-type]

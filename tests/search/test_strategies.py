@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.architecture import Architecture
+from search.strategies import Strategy, StrategyName, make_strategy
+from search.trial import Trial
+from tests.search.fakes import estimate, small_space, true_accuracy, true_latency_ns
+
+SPACE = small_space()
+
+
+def judge(architecture: Architecture, fails: bool) -> Trial:
+    if fails:
+        return Trial(architecture, 0, None, None, None, failure="it failed")
+    accuracy = true_accuracy(architecture)
+    return Trial(architecture, 0, accuracy, estimate(true_latency_ns(architecture)), accuracy)
+
+
+def play(strategy: Strategy, rounds: list[list[bool]]) -> list[list[Trial]]:
+    """One round for each list; its entries say which trials fail."""
+    played = []
+    for fails in rounds:
+        architectures = strategy.ask(len(fails))
+        trials = [judge(a, f) for a, f in zip(architectures, fails, strict=True)]
+        strategy.tell(trials)
+        played.append(trials)
+    return played
+
+
+@pytest.mark.parametrize("name", StrategyName)
+@settings(max_examples=8, deadline=None)
+@given(
+    rounds=st.lists(st.lists(st.booleans(), min_size=1, max_size=7), max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_replayed_rounds_bring_back_the_very_state(
+    name: StrategyName, rounds: list[list[bool]], seed: int
+) -> None:
+    strategy = make_strategy(name, SPACE, seed)
+    played = play(strategy, rounds)
+    again = make_strategy(name, SPACE, seed)
+    for trials in played:
+        assert again.ask(len(trials)) == [trial.architecture for trial in trials]
+        again.tell(trials)
+    assert again.ask(5) == strategy.ask(5)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_proposals_lie_in_the_space_and_differ_by_seed(name: StrategyName) -> None:
+    first, other = (make_strategy(name, SPACE, seed).ask(20) for seed in (0, 1))
+    assert all(SPACE.spell(architecture) for architecture in first)
+    assert len(first) == 20
+    assert first != other
+
+
+@pytest.mark.parametrize("name", [StrategyName.NSGA2, StrategyName.TPE])
+def test_what_was_told_steers_the_proposals(name: StrategyName) -> None:
+    """Where only big kernels are accurate and all are as fast, they take over."""
+    strategy = make_strategy(name, SPACE, seed=0)
+    shares = []
+    for _ in range(8):
+        architectures = strategy.ask(20)
+        values = [sum(b.kernel_size == 5 for b in a.blocks) / 2 for a in architectures]
+        shares.append(sum(values) / 20)
+        strategy.tell(
+            [
+                Trial(a, 0, value, estimate(1000), value)
+                for a, value in zip(architectures, values, strict=True)
+            ]
+        )
+    assert shares[-1] > max(0.75, shares[0])
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_a_round_that_failed_altogether_does_not_stop_the_search(name: StrategyName) -> None:
+    strategy = make_strategy(name, SPACE, seed=0)
+    play(strategy, [[True] * 6, [True, False] * 3])
+    assert len(strategy.ask(6)) == 6
