@@ -33,7 +33,7 @@ from device_agent.servicer import Agent
 from device_agent.store import ProgramStore, replacing
 from protos import device_agent_pb2, device_agent_pb2_grpc
 
-DRAIN_S = 10.0
+DRAIN_S = 3.0
 _CALLS_AT_ONCE = 16
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -44,7 +44,7 @@ class CannotStart(Exception):
     pass
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     parser = argparse.ArgumentParser(
         prog="latlab-agent",
@@ -62,7 +62,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default=min(8 << 30, memory_bytes),
         help="address space of a runner",
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 @contextlib.contextmanager

@@ -142,6 +142,9 @@ class Runner:
         }
         with contextlib.suppress(ProcessLookupError):  # it is done already
             for limit, value in limits.items():
+                _, ceiling = resource.prlimit(pid, limit)  # ours, which only root may raise
+                if ceiling != resource.RLIM_INFINITY:
+                    value = min(value, ceiling)
                 resource.prlimit(pid, limit, (value, value))
         with contextlib.suppress(OSError):  # the first to go when the machine runs out of memory
             Path(f"/proc/{pid}/oom_score_adj").write_text("1000")

@@ -7,10 +7,7 @@
 namespace latlab {
 namespace {
 
-using executorch::aten::ScalarType;
-using executorch::aten::Tensor;
-using executorch::aten::TensorImpl;
-using executorch::runtime::Error;
+using executorch::extension::TensorPtr;
 
 // splitmix64 (Steele, Lea and Flood, 2014).
 uint64_t next_random(uint64_t& state) {
@@ -31,16 +28,15 @@ float next_normal(uint64_t& state) {
   return static_cast<float>(radius * std::cos(6.283185307179586 * next_uniform(state)));
 }
 
-template <typename Sizes>
-std::string to_text(const Sizes& sizes) {
+std::string to_text(const Shape& shape) {
   std::string text;
-  for (const int32_t size : sizes) text += (text.empty() ? "" : "x") + std::to_string(size);
+  for (const int32_t size : shape) text += (text.empty() ? "" : "x") + std::to_string(size);
   return text.empty() ? "a scalar" : text;
 }
 
 }  // namespace
 
-Inputs::Inputs(
+std::vector<TensorPtr> make_inputs(
     const executorch::runtime::MethodMeta& method,
     const std::vector<Shape>& shapes,
     uint64_t seed) {
@@ -50,36 +46,24 @@ Inputs::Inputs(
         "the program takes " + std::to_string(method.num_inputs()) + " inputs, not " +
             std::to_string(shapes.size()));
   }
-  tensors_.reserve(shapes.size());
+  std::vector<TensorPtr> inputs;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    const std::string name = "input " + std::to_string(i);
+    const std::string name = "input " + std::to_string(i) + " of the program";
     const auto expected = method.input_tensor_meta(i);
-    if (!expected.ok() || expected->scalar_type() != ScalarType::Float) {
-      throw Failure("bad_input", name + " of the program is no float32 tensor");
+    if (!expected.ok() || expected->scalar_type() != executorch::aten::ScalarType::Float) {
+      throw Failure("bad_input", name + " is no float32 tensor");
     }
-    const auto sizes = expected->sizes();
-    if (Shape(sizes.begin(), sizes.end()) != shapes[i]) {
-      throw Failure(
-          "bad_input",
-          name + " of the program is " + to_text(sizes) + ", not " + to_text(shapes[i]));
+    const Shape shape(expected->sizes().begin(), expected->sizes().end());
+    if (shape != shapes[i]) {
+      throw Failure("bad_input", name + " is " + to_text(shape) + ", not " + to_text(shapes[i]));
     }
+    std::vector<float> values(expected->nbytes() / sizeof(float));
+    for (float& value : values) value = next_normal(seed);
     const auto order = expected->dim_order();
-    sizes_.emplace_back(shapes[i]);
-    dim_orders_.emplace_back(order.begin(), order.end());
-    data_.emplace_back(expected->nbytes() / sizeof(float));
-    for (float& value : data_.back()) value = next_normal(seed);
-    tensors_.emplace_back(
-        ScalarType::Float, sizes_.back().size(), sizes_.back().data(), data_.back().data(),
-        dim_orders_.back().data());
-    values_.emplace_back(Tensor(&tensors_.back()));
+    inputs.push_back(executorch::extension::make_tensor_ptr(
+        shape, std::move(values), {order.begin(), order.end()}));
   }
-}
-
-void Inputs::set(executorch::runtime::Method& method) {
-  for (size_t i = 0; i < values_.size(); ++i) {
-    const Error error = method.set_input(values_[i], i);
-    if (error != Error::Ok) throw from_error(error, "setting an input", "bad_input");
-  }
+  return inputs;
 }
 
 }  // namespace latlab

@@ -1,7 +1,8 @@
 // A program's inputs: reproducible standard normal values.
 #pragma once
 
-#include <executorch/runtime/executor/method.h>
+#include <executorch/extension/tensor/tensor_ptr.h>
+#include <executorch/runtime/executor/method_meta.h>
 
 #include <vector>
 
@@ -9,25 +10,11 @@
 
 namespace latlab {
 
-class Inputs {
- public:
-  // The same seed gives the same values on every platform. Throws Failure bad_input where
-  // `shapes` are not the method's or the method takes anything but float32 tensors.
-  Inputs(
-      const executorch::runtime::MethodMeta& method,
-      const std::vector<Shape>& shapes,
-      uint64_t seed);
-
-  // To be called before every run: a memory plan may reuse the inputs' place for other
-  // tensors. Throws Failure.
-  void set(executorch::runtime::Method& method);
-
- private:
-  std::vector<executorch::aten::TensorImpl> tensors_;
-  std::vector<executorch::runtime::EValue> values_;
-  std::vector<std::vector<float>> data_;
-  std::vector<Shape> sizes_;
-  std::vector<std::vector<uint8_t>> dim_orders_;
-};
+// The same seed gives the same values on every platform. Throws Failure bad_input where
+// `shapes` are not the method's or the method takes anything but float32 tensors.
+std::vector<executorch::extension::TensorPtr> make_inputs(
+    const executorch::runtime::MethodMeta& method,
+    const std::vector<Shape>& shapes,
+    uint64_t seed);
 
 }  // namespace latlab

@@ -22,9 +22,13 @@ using executorch::runtime::Result;
 namespace {
 
 template <typename Value>
-Value unwrap(Result<Value> result, const std::string& doing) {
+Value unwrap(Result<Value> result, const char* doing) {
   if (!result.ok()) throw from_error(result.error(), doing, "not_a_program");
   return std::move(result.get());
+}
+
+void check(Error error, const char* doing) {
+  if (error != Error::Ok) throw from_error(error, doing, "execution_error");
 }
 
 }  // namespace
@@ -49,7 +53,7 @@ Session::Session(const Options& options, executorch::runtime::EventTracer* trace
   const MethodMeta method = unwrap(program_->method_meta(name), "reading its method");
 
   // Inputs first: a wrong shape is to be told before a backend compiles anything.
-  inputs_.emplace(method, options.inputs, options.seed);
+  inputs_ = make_inputs(method, options.inputs, options.seed);
   for (size_t i = 0; i < method.num_memory_planned_buffers(); ++i) {
     const int64_t bytes = unwrap(method.memory_planned_buffer_size(i), "reading its memory plan");
     planned_buffers_.emplace_back(bytes);
@@ -61,9 +65,12 @@ Session::Session(const Options& options, executorch::runtime::EventTracer* trace
   method_.emplace(unwrap(program_->load_method(name, &*memory_, tracer), "loading the program"));
 }
 
-void Session::execute() {
-  const Error error = method_->execute();
-  if (error != Error::Ok) throw from_error(error, "running the program", "execution_error");
+void Session::set_inputs() {
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    check(method_->set_input(*inputs_[i], i), "setting an input");
+  }
 }
+
+void Session::execute() { check(method_->execute(), "running the program"); }
 
 }  // namespace latlab

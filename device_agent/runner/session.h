@@ -24,8 +24,10 @@ class Session {
   // Loads the program's "forward", or its only method. `tracer` may be null. Throws Failure.
   Session(const Options& options, executorch::runtime::EventTracer* tracer);
 
-  void set_inputs() { inputs_->set(*method_); }
-  void execute();  // throws Failure
+  // Both throw Failure. set_inputs comes before every run: a memory plan may reuse the
+  // inputs' place for other tensors.
+  void set_inputs();
+  void execute();
 
  private:
   std::unique_ptr<executorch::extension::MmapDataLoader> loader_;
@@ -36,7 +38,7 @@ class Session {
   std::vector<executorch::runtime::Span<uint8_t>> planned_spans_;
   std::optional<executorch::runtime::HierarchicalAllocator> planned_memory_;
   std::optional<executorch::runtime::MemoryManager> memory_;
-  std::optional<Inputs> inputs_;
+  std::vector<executorch::extension::TensorPtr> inputs_;
   std::optional<executorch::runtime::Method> method_;
 };
 

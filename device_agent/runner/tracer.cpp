@@ -9,14 +9,16 @@
 namespace latlab {
 namespace {
 
-using executorch::runtime::ChainID;
-using executorch::runtime::DebugHandle;
-using executorch::runtime::DelegateDebugIntId;
 using executorch::runtime::EventTracerEntry;
 
+// The event ids of our own entries.
 constexpr int64_t kWrapper = 0;
 constexpr int64_t kOperator = 1;
-constexpr std::string_view kOperatorPrefix = "native_call_";
+
+bool is_operator(std::string_view name) {
+  constexpr std::string_view kPrefix = "native_call_";
+  return name.substr(0, kPrefix.size()) == kPrefix;
+}
 
 }  // namespace
 
@@ -33,39 +35,33 @@ void Tracer::end_run() {
   ++runs_;
 }
 
-void Tracer::record(const char* name, uint64_t duration_ns) {
+EventTracerEntry Tracer::start_profiling(const char* name, ChainID, DebugHandle) {
+  EventTracerEntry entry{};
+  entry.event_id = is_operator(name) ? kOperator : kWrapper;
+  if (entry.event_id == kOperator) operator_name_ = name;
+  entry.start_time = executorch::runtime::pal_current_ticks();
+  return entry;
+}
+
+void Tracer::end_profiling(EventTracerEntry entry) {
+  if (entry.event_id != kOperator) return;
+  record(operator_name_, entry.start_time, executorch::runtime::pal_current_ticks());
+}
+
+void Tracer::log_profiling_delegate(
+    const char* name, DelegateId, et_timestamp_t start, et_timestamp_t end, const void*, size_t) {
+  record(name, start, end);
+}
+
+void Tracer::record(const char* name, et_timestamp_t start, et_timestamp_t end) {
   if (!recording_ || mismatched_) return;
   if (runs_ == 0) {  // the first run says what the others must be
     kernels_.push_back({name, {}});
     kernels_.back().durations_ns.reserve(max_runs_);
   }
   mismatched_ = position_ == kernels_.size() || kernels_[position_].name != name;
-  if (!mismatched_) kernels_[position_++].durations_ns.push_back(duration_ns);
-}
-
-EventTracerEntry Tracer::start_profiling(const char* name, ChainID, DebugHandle) {
-  EventTracerEntry entry{};
-  const bool is_operator = std::string_view(name).substr(0, kOperatorPrefix.size()) == kOperatorPrefix;
-  entry.event_id = is_operator ? kOperator : kWrapper;
-  entry.start_time = executorch::runtime::pal_current_ticks();
-  if (is_operator) operator_name_ = name;
-  return entry;
-}
-
-void Tracer::end_profiling(EventTracerEntry entry) {
-  if (entry.event_id != kOperator) return;
-  const et_timestamp_t end = executorch::runtime::pal_current_ticks();
-  record(operator_name_, executorch::runtime::ticks_to_ns(end - entry.start_time));
-}
-
-void Tracer::log_profiling_delegate(
-    const char* name,
-    DelegateDebugIntId,
-    et_timestamp_t start,
-    et_timestamp_t end,
-    const void*,
-    size_t) {
-  record(name, executorch::runtime::ticks_to_ns(end - start));
+  if (mismatched_) return;
+  kernels_[position_++].durations_ns.push_back(executorch::runtime::ticks_to_ns(end - start));
 }
 
 }  // namespace latlab

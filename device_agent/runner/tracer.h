@@ -26,66 +26,56 @@ class Tracer final : public executorch::runtime::EventTracer {
 
   const std::vector<KernelTrace>& kernels() const { return kernels_; }
 
-  executorch::runtime::EventTracerEntry start_profiling(
-      const char* name,
-      executorch::runtime::ChainID chain_id,
-      executorch::runtime::DebugHandle debug_handle) override;
-  void end_profiling(executorch::runtime::EventTracerEntry entry) override;
+ private:
+  using Entry = executorch::runtime::EventTracerEntry;
+  using ChainID = executorch::runtime::ChainID;
+  using DebugHandle = executorch::runtime::DebugHandle;
+  using DelegateId = executorch::runtime::DelegateDebugIntId;
+  using Tensor = executorch::aten::Tensor;
+  using Tensors = executorch::runtime::ArrayRef<Tensor>;
+  using Logged = executorch::runtime::Result<bool>;
+
+  Entry start_profiling(const char* name, ChainID, DebugHandle) override;
+  void end_profiling(Entry entry) override;
   void log_profiling_delegate(
-      const char* name,
-      executorch::runtime::DelegateDebugIntId index,
-      et_timestamp_t start,
-      et_timestamp_t end,
-      const void* metadata,
-      size_t metadata_bytes) override;
+      const char* name, DelegateId, et_timestamp_t start, et_timestamp_t end, const void*, size_t)
+      override;
 
   // The rest of the interface: nothing to record.
   void create_event_block(const char*) override {}
-  executorch::runtime::EventTracerEntry start_profiling_delegate(
-      const char*, executorch::runtime::DelegateDebugIntId) override {
-    return {};
-  }
-  void end_profiling_delegate(
-      executorch::runtime::EventTracerEntry, const void*, size_t) override {}
+  Entry start_profiling_delegate(const char*, DelegateId) override { return {}; }
+  void end_profiling_delegate(Entry, const void*, size_t) override {}
   void track_allocation(executorch::runtime::AllocatorID, size_t) override {}
   executorch::runtime::AllocatorID track_allocator(const char*) override { return 0; }
-  executorch::runtime::Result<bool> log_evalue(
+  Logged log_evalue(
       const executorch::runtime::EValue&, executorch::runtime::LoggedEValueType) override {
     return false;
   }
-  executorch::runtime::Result<bool> log_intermediate_output_delegate(
-      const char*, executorch::runtime::DelegateDebugIntId, const executorch::aten::Tensor&) override {
+  Logged log_intermediate_output_delegate(const char*, DelegateId, const Tensor&) override {
     return false;
   }
-  executorch::runtime::Result<bool> log_intermediate_output_delegate(
-      const char*,
-      executorch::runtime::DelegateDebugIntId,
-      const executorch::runtime::ArrayRef<executorch::aten::Tensor>) override {
+  Logged log_intermediate_output_delegate(const char*, DelegateId, const Tensors) override {
     return false;
   }
-  executorch::runtime::Result<bool> log_intermediate_output_delegate(
-      const char*, executorch::runtime::DelegateDebugIntId, const int&) override {
+  Logged log_intermediate_output_delegate(const char*, DelegateId, const int&) override {
     return false;
   }
-  executorch::runtime::Result<bool> log_intermediate_output_delegate(
-      const char*, executorch::runtime::DelegateDebugIntId, const bool&) override {
+  Logged log_intermediate_output_delegate(const char*, DelegateId, const bool&) override {
     return false;
   }
-  executorch::runtime::Result<bool> log_intermediate_output_delegate(
-      const char*, executorch::runtime::DelegateDebugIntId, const double&) override {
+  Logged log_intermediate_output_delegate(const char*, DelegateId, const double&) override {
     return false;
   }
   void set_delegation_intermediate_output_filter(
       executorch::runtime::EventTracerFilterBase*) override {}
 
- private:
-  void record(const char* name, uint64_t duration_ns);
+  void record(const char* name, et_timestamp_t start, et_timestamp_t end);
 
   const size_t max_runs_;
   std::vector<KernelTrace> kernels_;
-  const char* operator_name_ = nullptr;  // the one running: operators do not nest
-  size_t position_ = 0;  // in the current run
-  size_t runs_ = 0;      // recorded to their end
+  const char* operator_name_ = nullptr;  // of the one running: operators do not nest
+  size_t position_ = 0;                  // in the current run
+  size_t runs_ = 0;                      // recorded to their end
   bool recording_ = false;
   bool mismatched_ = false;
 };
