@@ -14,6 +14,8 @@ from executorch.exir.dialects._ops import ops
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from latency_models.kernel import Shape
+
 aten = ops.edge.aten
 
 Value = fx.Node  # in the edge graph
@@ -52,7 +54,8 @@ class _Builder:
         self.graph = self.module.graph
         self._values: dict[fx.Node, Value] = {}
         self._weights: dict[int, Value] = {}  # by identity: layers may share them
-        self._shape: tuple[int, ...] = ()  # of the traced node being added
+        self._aliases: set[fx.Node] = set()  # traced nodes that share their input's memory
+        self.shape: Shape = ()  # of what the traced node being added computes
 
     def add(self, node: fx.Node, traced: fx.GraphModule) -> None:
         if node.op == "output":
@@ -61,7 +64,7 @@ class _Builder:
         meta = node.meta.get("tensor_meta")
         if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
             raise Unsupported(f"{node.name} is not one tensor of float32")
-        self._shape = tuple(meta.shape)
+        self.shape = tuple(meta.shape)
         if node.op == "placeholder":
             self._values[node] = self._input(node)
         elif node.op == "call_module":
@@ -76,7 +79,7 @@ class _Builder:
 
     def emit(self, target: Any, *args: Any) -> Value:  # noqa: ANN401 -- as fx has them
         value = self.graph.call_function(target, args)
-        value.meta["val"] = _on_meta(self._shape)
+        value.meta["val"] = _on_meta(self.shape)
         return value
 
     def weight(self, tensor: Tensor) -> Value:
@@ -92,15 +95,13 @@ class _Builder:
         if self._values or node.args:
             raise Unsupported("more than one input")
         value = self.graph.placeholder(node.name)
-        value.meta["val"] = _on_meta(self._shape)
+        value.meta["val"] = _on_meta(self.shape)
         return value
 
     def _output(self, node: fx.Node) -> None:
         (result,) = node.args
-        if not isinstance(result, fx.Node) or result.op == "placeholder":
+        if not isinstance(result, fx.Node) or self._values[result].op != "call_function":
             raise Unsupported("an output that is not one computed tensor")
-        if self._values[result].op != "call_function":
-            raise Unsupported("an output that is the input")
         self.graph.output((self._values[result],))
 
     def _call(
@@ -116,10 +117,29 @@ class _Builder:
             call = inspect.signature(handler).bind(self, *layer, *args, **kwargs)
         except (KeyError, TypeError):
             raise Unsupported(f"{node.op} {node.target} {key}") from None
-        self._values[node] = handler(*call.args, **call.kwargs)
+        in_place = _is_in_place(key, call.arguments)
+        if in_place:
+            self._require_unread(node.all_input_nodes[0])
+        value = handler(*call.args, **call.kwargs)
+        self._values[node] = value
+        passed_on = value in map(self._values.__getitem__, node.all_input_nodes)
+        if in_place or passed_on or value.target is aten.view_copy.default:
+            self._aliases.add(node)
+
+    def _require_unread(self, changed: fx.Node) -> None:
+        """A graph of values does not say that what works in place changes its input for
+        all other readers too, be it through an alias."""
+        _require(len(changed.users) == 1, f"{changed.name} is changed in place and read again")
+        if changed in self._aliases:
+            self._require_unread(changed.all_input_nodes[0])
 
 
-def _on_meta(shape: tuple[int, ...]) -> Tensor:
+def _is_in_place(key: object, arguments: Mapping[str, Any]) -> bool:
+    by_option = arguments.get("inplace") or getattr(arguments.get("layer"), "inplace", False)
+    return bool(by_option) or key in (operator.iadd, operator.imul)
+
+
+def _on_meta(shape: Shape) -> Tensor:
     return torch.empty(shape, device="meta")
 
 
@@ -157,8 +177,9 @@ def _conv2d(b: _Builder, layer: nn.Conv2d, x: Value) -> Value:
 
 
 def _linear(b: _Builder, layer: nn.Linear, x: Value) -> Value:
-    _require(_rank(x) == 2 and layer.bias is not None, "a linear layer of other than rank 2")
-    return b.emit(aten.linear.default, x, b.weight(layer.weight), b.weight(layer.bias))
+    _require(_rank(x) == 2, "a linear layer over other than rank 2")
+    bias = () if layer.bias is None else (b.weight(layer.bias),)
+    return b.emit(aten.linear.default, x, b.weight(layer.weight), *bias)
 
 
 def _avg_pool2d(b: _Builder, layer: nn.AvgPool2d, x: Value) -> Value:
@@ -241,8 +262,8 @@ def _cat(b: _Builder, tensors: list[Value], dim: int = 0) -> Value:
 
 
 def _flatten(b: _Builder, input: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
-    _require(_rank(input) == 4, "a flatten of other than rank 4")
-    return b.emit(aten.view_copy.default, input, list(b._shape))
+    _require(_rank(input) == 4 and len(b.shape) == 2, "a flatten of other than rank 4 to 2")
+    return b.emit(aten.view_copy.default, input, list(b.shape))
 
 
 def _same(b: _Builder, x: Value) -> Value:
@@ -273,7 +294,9 @@ _LAYERS: dict[type, Callable[..., Value]] = {
 _FUNCTIONS: dict[Any, Callable[..., Value]] = {
     operator.add: _add,
     torch.add: _add,
+    operator.iadd: _add,
     operator.mul: _mul,
+    operator.imul: _mul,
     torch.mul: _mul,
     torch.relu: _relu,
     F.relu: _relu,

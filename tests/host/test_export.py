@@ -53,14 +53,31 @@ def _used_twice(x: Tensor) -> Tensor:
     return torch.relu(x) + x
 
 
+def _in_place_residual(x: Tensor) -> Tensor:
+    """As ResNet has it."""
+    y = torch.sigmoid(x)
+    y += x
+    return nn.functional.relu(y, inplace=True)
+
+
+def _in_place_and_read_again(x: Tensor) -> Tensor:
+    y = nn.functional.relu(nn.Identity()(x), inplace=True)
+    return torch.sigmoid(y) + x  # x has been changed
+
+
 # Networks with which each kernel kind of direct lowering is proved equal to stock's.
 PROOFS: dict[str, tuple[nn.Module, str]] = {
     "conv2d": (nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2, dilation=2), nn.ReLU()), "conv2d"),
     "grouped": (nn.Sequential(nn.Conv2d(3, 6, (3, 1), groups=3, bias=False)), "depthwise_conv2d"),
     "groups-of-2": (Function(nn.Conv2d(8, 8, 3, groups=4)), "conv2d"),
     "batch-norm": (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6()), "conv2d"),
+    "linear-without-bias": (
+        nn.Sequential(nn.Flatten(), nn.Linear(432, 5, bias=False)),
+        "fully_connected",
+    ),
     "linear": (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), "fully_connected"),
     "add": (Function(_residual), "add"),
+    "in-place": (Function(_in_place_residual), "add"),
     "multiply": (Function(_gate), "multiply"),
     "used-twice": (Function(_used_twice), "clamp"),
     "avg-pool": (Function(nn.AvgPool2d(3, 2, 1, count_include_pad=False)), "avg_pool2d"),
@@ -132,6 +149,7 @@ class CalledTwice(nn.Module):
     [
         pytest.param(Function(torch.tanh), id="an operator outside the set"),
         pytest.param(Function(lambda x: x * 2.0), id="arithmetic with a number"),
+        pytest.param(Function(_in_place_and_read_again), id="changed in place and read again"),
         pytest.param(Branching(), id="control flow"),
         pytest.param(CalledTwice(), id="a layer that is called twice"),
     ],
