@@ -3,6 +3,9 @@
 It listens on 127.0.0.1 only. DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, is
 there while it serves: written once it listens, removed when it goes. SIGTERM and SIGINT let
 the running calls end, for DRAIN_S at most. Exit code 2: it could not start, and says why.
+
+What outlives it in DIR: the token, the serial, the highest lease token seen, programs/ and
+results/ (those not yet acknowledged).
 """
 
 from __future__ import annotations

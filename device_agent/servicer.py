@@ -16,7 +16,7 @@ from device_agent.errors import Refused
 from device_agent.limits import check_inputs, check_spec
 from device_agent.runner_process import Runner
 from device_agent.store import ProgramStore, ResultStore
-from device_agent.visits import Visit, VisitQueue
+from device_agent.visits import PendingVisit, VisitQueue
 from protos.device_agent_pb2 import (
     AcknowledgeRequest,
     AcknowledgeResponse,
@@ -90,7 +90,7 @@ class Agent(DeviceAgentServicer):
         self._results.forget(request.run_ids)
         return AcknowledgeResponse()
 
-    def _measure(self, visit: Visit) -> RunResponse:
+    def _measure(self, visit: PendingVisit) -> RunResponse:
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
         program = self._programs.path(request.program_sha256)

@@ -28,7 +28,7 @@ _TOO_LATE = failed(
 _log = logging.getLogger(__name__)
 
 
-class Visit:
+class PendingVisit:
     """A run that was let in. `deadline_s` is in time.monotonic's time and counts from then."""
 
     def __init__(self, request: RunRequest) -> None:
@@ -45,14 +45,14 @@ class VisitQueue:
     """
 
     def __init__(
-        self, measure: Callable[[Visit], RunResponse], results: ResultStore, lease_file: Path
+        self, measure: Callable[[PendingVisit], RunResponse], results: ResultStore, lease_file: Path
     ) -> None:
         self._measure = measure
         self._results = results
         self._lease_file = lease_file
         self._lease_token = read_int(lease_file) or 0
         self._lock = threading.Lock()
-        self._visits: dict[str, Visit] = {}  # running or waiting, by run_id
+        self._visits: dict[str, PendingVisit] = {}  # running or waiting, by run_id
         # One thread, which lives as long as the agent: a runner dies with its starter.
         self._worker = concurrent.futures.ThreadPoolExecutor(1, "visits")
 
@@ -77,7 +77,7 @@ class VisitQueue:
             self._cancel_others(run_id=None, reason="the agent is shutting down")
         self._worker.shutdown(wait=True)
 
-    def _outcome(self, visit: Visit) -> RunResponse:
+    def _outcome(self, visit: PendingVisit) -> RunResponse:
         try:
             return visit.response.result(max(visit.deadline_s - time.monotonic(), 0))
         except concurrent.futures.TimeoutError:
@@ -108,17 +108,17 @@ class VisitQueue:
             if visit.request.run_id != run_id:
                 visit.stop.end_with(failed(common_pb2.FAILURE_KIND_CANCELLED, reason))
 
-    def _let_in(self, request: RunRequest) -> Visit:
+    def _let_in(self, request: RunRequest) -> PendingVisit:
         if len(self._visits) > MAX_WAITING:
             raise Refused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WAITING} runs are waiting already"
             )
-        visit = Visit(request)
+        visit = PendingVisit(request)
         visit.response = self._worker.submit(self._perform, visit)
         self._visits[request.run_id] = visit
         return visit
 
-    def _perform(self, visit: Visit) -> RunResponse:
+    def _perform(self, visit: PendingVisit) -> RunResponse:
         run_id = visit.request.run_id
         try:
             response = visit.stop.outcome or self._measure(visit)

@@ -71,7 +71,7 @@ def test_a_runner_that_hangs_is_killed_with_its_children(
         "while True: time.sleep(1)"
     ).encode()
     agent.upload(program)
-    failure = agent.run("hang", program, spec=spec(deadline_ns=1_000_000_000)).failure
+    failure = agent.run("hang", program, spec=spec(deadline_ns=3_000_000_000)).failure
     assert failure.kind == common_pb2.FAILURE_KIND_TIMED_OUT
     child = int((tmp_path / "child").read_text())
     wait_until(lambda: not is_alive(child))
