@@ -48,7 +48,7 @@ def load_dataset(
     *,
     resolution: int = 32,
     train_images: int = 2048,
-    val_images: int = 2048,
+    val_images: int = 1024,
     seed: int = 0,
 ) -> Dataset:
     """At most so many images for training and validation, drawn by `seed` with every class

@@ -31,12 +31,12 @@ class ProxyBudget:
     """
 
     train_images: int = 2048
-    val_images: int = 2048
+    val_images: int = 1024
     resolution: int = 32
     epochs: int = 2
     width_multiplier: float = 0.25
     stem_stride: int = 1
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 0.1
     weight_decay: float = 1e-4
     seed: int = 0
@@ -93,7 +93,7 @@ def _train(
     def rate(step: int) -> float:
         if step < warm_up:
             return (step + 1) / (warm_up + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))
+        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
 
     optimizer = torch.optim.SGD(
         network.parameters(),
@@ -101,15 +101,14 @@ def _train(
         momentum=MOMENTUM,
         weight_decay=budget.weight_decay,
         nesterov=True,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     generator = torch.Generator().manual_seed(budget.seed)
     network.train()
     for _ in range(budget.epochs):
         order = torch.randperm(len(images), generator=generator)
-        for batch in torch.split(order, batch_size):
-            if len(batch) < batch_size:
-                break
+        for batch in order[: len(order) // batch_size * batch_size].view(-1, batch_size):
             logits = network(images[batch])
             loss = F.cross_entropy(logits, labels[batch], label_smoothing=LABEL_SMOOTHING)
             if not math.isfinite(loss.item()):
