@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,18 +112,22 @@ def test_an_idx_header_that_promises_too_much(tmp_path: Path) -> None:
         load_dataset(f"fashion-mnist:{tmp_path}")
 
 
-def npz_arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {
+def write_npz(path: Path, changes: dict[str, Any] | None = None) -> None:
+    """A sound file, but for `changes`: other arrays, or None for one that is missing."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {
         "x_train": rng.integers(0, 256, (40, 10, 14, 3), np.uint8),
         "y_train": np.arange(40) % 4,
         "x_validation": rng.integers(0, 256, (12, 10, 14, 3), np.uint8),
         "y_validation": np.arange(12) % 4,
         "classes": np.array(["a", "b", "c", "d"]),
+        **(changes or {}),
     }
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
 
 
 def test_npz(tmp_path: Path) -> None:
-    np.savez(tmp_path / "set.npz", **npz_arrays(np.random.default_rng(0)))
+    write_npz(tmp_path / "set.npz")
     data = load_dataset(str(tmp_path / "set.npz"), resolution=8)
     assert data.classes == ("a", "b", "c", "d")
     assert data.train_images.shape == (40, 8, 8, 3)
@@ -146,11 +151,7 @@ def test_npz(tmp_path: Path) -> None:
 def test_npz_that_is_no_dataset(
     tmp_path: Path, key: str, value: np.ndarray | None, message: str
 ) -> None:
-    arrays = npz_arrays(np.random.default_rng(0))
-    del arrays[key]
-    if value is not None:
-        arrays[key] = value
-    np.savez(tmp_path / "set.npz", **arrays)
+    write_npz(tmp_path / "set.npz", {key: value})
     with pytest.raises(DatasetError, match=message):
         load_dataset(str(tmp_path / "set.npz"))
 
