@@ -14,6 +14,7 @@ from protos.common_pb2 import Conditions
 
 _CPUS = "sys/devices/system/cpu"
 _STEAL_COLUMN = 8  # of a cpu line in /proc/stat, proc(5)
+_MAX_COUNT = (1 << 63) - 1
 _PLAUSIBLE_C = (-40.0, 150.0)  # disabled sensors report nonsense far outside
 
 
@@ -23,6 +24,12 @@ def read_text(path: Path) -> str | None:
         return path.read_text(errors="replace").strip(" \n\0") or None
     except OSError:
         return None
+
+
+def read_count(path: Path) -> int | None:
+    """A whole number that is not negative and fits in 63 bits; None else."""
+    number = read_int(path)
+    return number if number is not None and 0 <= number <= _MAX_COUNT else None
 
 
 def read_int(path: Path) -> int | None:
@@ -35,7 +42,7 @@ def read_int(path: Path) -> int | None:
 def read_conditions(root: Path, cpus: Sequence[int]) -> Conditions:
     """`cpus`: those that the visit is pinned to."""
     frequency = [root / _CPUS / f"cpu{cpu}" / "cpufreq" for cpu in cpus]
-    clocks_khz = _known(read_int(policy / "scaling_cur_freq") for policy in frequency)
+    clocks_khz = _known(read_count(policy / "scaling_cur_freq") for policy in frequency)
     governors = {read_text(policy / "scaling_governor") for policy in frequency} - {None}
     return Conditions(
         unix_ns=time.time_ns(),
@@ -62,8 +69,8 @@ def _hottest_zone_c(root: Path) -> float | None:
 
 def _battery_level(root: Path) -> float | None:
     for supply in sorted((root / "sys/class/power_supply").glob("*")):
-        percent = read_int(supply / "capacity")
-        if read_text(supply / "type") == "Battery" and percent is not None:
+        percent = read_count(supply / "capacity")
+        if read_text(supply / "type") == "Battery" and percent is not None and percent <= 100:
             return percent / 100
     return None
 
@@ -83,7 +90,8 @@ def _steal_ns(root: Path, cpus: Sequence[int]) -> int | None:
         ticks = [int(line[_STEAL_COLUMN]) for line in lines if line and line[0] in names]
     except (IndexError, ValueError):
         return None
-    return sum(ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK") if ticks else None
+    steal_ns = sum(ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return steal_ns if ticks and 0 <= steal_ns <= _MAX_COUNT else None
 
 
 def _throttled(root: Path) -> bool | None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from device_agent.conditions import read_int, read_text
+from device_agent.conditions import read_count, read_text
 from device_agent.store import replacing
 from protos.device_agent_pb2 import CoreClass
 
@@ -66,9 +66,9 @@ def read_core_classes(root: Path, cpus: Collection[int]) -> list[CoreClass]:
     """`cpus` by speed, slowest class first. Cores differ in speed where the scheduler's
     capacity or the highest clock says so; where neither is known they are one class, "all"."""
     cores = root / "sys/devices/system/cpu"
-    clocks_khz = {cpu: read_int(cores / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") for cpu in cpus}
+    clocks_khz = {cpu: read_count(cores / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") for cpu in cpus}
     speeds = {
-        cpu: read_int(cores / f"cpu{cpu}/cpu_capacity") or clocks_khz[cpu] or 0 for cpu in cpus
+        cpu: read_count(cores / f"cpu{cpu}/cpu_capacity") or clocks_khz[cpu] or 0 for cpu in cpus
     }
     classes: list[list[int]] = []
     for cpu in sorted(cpus, key=lambda cpu: (speeds[cpu], cpu)):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_agent import identity
@@ -84,10 +84,11 @@ def test_a_cool_machine_is_not_throttled(tmp_path: Path) -> None:
     assert not told.throttled
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     texts=st.fixed_dictionaries(
         {
-            name: st.text(max_size=40)
+            name: st.text(max_size=40) | st.integers().map(str)
             for name in (
                 "proc/stat",
                 "proc/loadavg",
@@ -144,6 +145,7 @@ def test_favoured_cores_are_of_the_class_of_their_like(tmp_path: Path) -> None:
     assert (list(little.cpus), list(big.cpus)) == ([2], [0, 1])
 
 
+@settings(max_examples=50, deadline=None)
 @given(speeds=st.dictionaries(st.integers(0, 63), st.integers(0, 6_000_000), min_size=1))
 def test_every_core_is_in_exactly_one_class_and_no_class_overlaps_in_speed(
     tmp_path_factory: pytest.TempPathFactory, speeds: dict[int, int]

@@ -31,7 +31,7 @@ def holds(programs: ProgramStore, program: bytes) -> bool:
         return False
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_the_total_keeps_its_limit_and_the_newest_program_stays(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
