@@ -44,7 +44,9 @@ from latency_models.kernel import Kernel, Shape
 # keeps them, and halves the time of the whole export.
 _cached_type_hints = functools.cache(get_type_hints)
 
-_ALIGNMENT_BYTES = 16  # of tensors in planned memory, as ExecuTorch's planner has it
+# As ExecuTorch's memory planner has them.
+_ALIGNMENT_BYTES = 16
+_OVERREAD_BYTES = 64  # XNNPACK's kernels may read this far behind their input
 
 # The container of one tensor in and one tensor out, as torch.export describes it.
 _ONE_IN = (
@@ -160,7 +162,7 @@ def _program(payload: bytes, input_shape: Shape, output_shape: Shape) -> schema.
                 compile_specs=[],
             )
         ],
-        non_const_buffer_sizes=[0, output_offset + _planned_bytes(output_shape)],
+        non_const_buffer_sizes=[0, output_offset + _planned_bytes(output_shape) + _OVERREAD_BYTES],
     )
     return schema.Program(
         version=0,

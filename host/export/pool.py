@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,9 +25,8 @@ from latency_models.kernel import Shape
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORTS_PER_WORKER = 100  # then it is replaced: stock lowering keeps tens of MB a network
+WORKER_MAX_RSS_BYTES = 2 << 30  # then it is replaced: stock lowering keeps tens of MB each time
 EXPORT_DEADLINE_S = 300
-MAX_ATTEMPTS = 2  # a worker may die of its neighbour's hunger for memory
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class ExportSpec:
 
 
 Outcome = ProgramFile | ExportError
+_Exported = tuple[Outcome, int]  # and the worker's peak resident memory in bytes
 
 
 class ExportPool:
@@ -51,7 +52,6 @@ class ExportPool:
         self._cache = cache
         self._workers = workers
         self._executor: ProcessPoolExecutor | None = None
-        self._submitted = 0  # to the present executor
 
     def __enter__(self) -> ExportPool:
         return self
@@ -73,9 +73,12 @@ class ExportPool:
         ExportError in its place and stops no other. `on_done` is called in this thread,
         once for each distinct key, as they end."""
         outcomes: dict[str, Outcome] = {}
-        attempts: Counter[str] = Counter()
         pending: deque[ExportSpec] = deque()
-        running: dict[Future[Outcome], ExportSpec] = {}
+        suspects: deque[ExportSpec] = deque()  # a worker died while they were exported
+        running: dict[Future[_Exported], ExportSpec] = {}
+
+        def start(spec: ExportSpec) -> None:
+            running[self._submit(spec)] = spec
 
         def end(spec: ExportSpec, outcome: Outcome) -> None:
             outcomes[spec.key] = outcome
@@ -87,41 +90,50 @@ class ExportPool:
                 pending.append(spec)
             else:
                 end(spec, cached)
-        while pending or running:
+        while pending or suspects or running:
             while pending and len(running) < self._workers:
-                spec = pending.popleft()
-                running[self._submit(spec)] = spec
+                start(pending.popleft())
+            alone = not running
+            if alone:  # with no neighbour that could be the guilty one
+                start(suspects.popleft())
             done, _ = wait(running, timeout=2 * EXPORT_DEADLINE_S, return_when=FIRST_COMPLETED)
             for future in done or list(running):
                 spec = running.pop(future)
-                attempts[spec.key] += 1
-                outcome = _result(future)
+                outcome = self._result(future)
                 if outcome is not None:
                     end(spec, outcome)
-                    continue
-                self._retire()
-                if attempts[spec.key] < MAX_ATTEMPTS:
-                    pending.append(spec)
-                else:
+                elif alone:
                     end(spec, _died(spec))
+                else:
+                    suspects.append(spec)
         return [outcomes[spec.key] for spec in specs]
 
-    def _submit(self, spec: ExportSpec) -> Future[Outcome]:
-        if self._submitted >= EXPORTS_PER_WORKER * self._workers:
+    def _submit(self, spec: ExportSpec) -> Future[_Exported]:
+        try:
+            if self._executor is not None:
+                return self._executor.submit(_export, spec, self._cache)
+        except BrokenProcessPool:  # a worker died since the last call
             self._retire()
-        if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                self._workers, multiprocessing.get_context("spawn"), _start_worker
-            )
-        self._submitted += 1
+        self._executor = ProcessPoolExecutor(
+            self._workers, multiprocessing.get_context("spawn"), _start_worker
+        )
         return self._executor.submit(_export, spec, self._cache)
+
+    def _result(self, future: Future[_Exported]) -> Outcome | None:
+        """None when the worker died. Retires workers that are dead or have grown too big."""
+        try:
+            exported = future.result(timeout=0) if future.done() else None
+        except BrokenProcessPool:
+            exported = None
+        if exported is None or exported[1] > WORKER_MAX_RSS_BYTES:
+            self._retire()
+        return exported and exported[0]
 
     def _retire(self) -> None:
         """What runs may end; the next export starts fresh workers."""
         if self._executor is not None:
             self._executor.shutdown(wait=False)
         self._executor = None
-        self._submitted = 0
 
 
 def export_all(
@@ -135,17 +147,9 @@ def export_all(
         return pool.export_all(specs, on_done)
 
 
-def _result(future: Future[Outcome]) -> Outcome | None:
-    """None when the worker died."""
-    try:
-        return future.result(timeout=0)
-    except (BrokenProcessPool, TimeoutError):
-        return None
-
-
 def _died(spec: ExportSpec) -> ExportError:
     return ExportError(
-        f"the worker exporting {spec.key} died {MAX_ATTEMPTS} times: out of memory, or over "
+        f"the worker exporting {spec.key} died, and so did a second one: out of memory, or over "
         f"{EXPORT_DEADLINE_S} s"
     )
 
@@ -166,14 +170,16 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _export(spec: ExportSpec, cache: ProgramCache) -> Outcome:
+def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
     signal.alarm(EXPORT_DEADLINE_S)  # ends this process, which the pool notices
+    outcome: Outcome
     try:
         program, data = export_program(spec.build(), spec.input_shape)
-        return cache.put(spec.key, program, data)
+        outcome = cache.put(spec.key, program, data)
     except ExportError as error:
-        return error
+        outcome = error
     except Exception as error:
-        return ExportError(f"{spec.key}: {type(error).__name__}: {error}")
+        outcome = ExportError(f"{spec.key}: {type(error).__name__}: {error}")
     finally:
         signal.alarm(0)
+    return outcome, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
