@@ -37,8 +37,8 @@ class Round:
 
 
 def append_round(path: Path, study_name: str, finished: Round) -> None:
-    """One write and one sync. `path` ends with a finished round, or is not there yet. Raises
-    OSError, e.g. on a full disk, and may then leave a part for `read_rounds` to pass over."""
+    """One write and one sync. `path` has no unfinished round, and may be empty. Raises
+    OSError, e.g. on a full disk, and may then leave a part that `read_rounds` passes over."""
     records = _records(study_name, finished)
     with path.open("a") as file:
         if file.tell() > 0:
@@ -49,8 +49,8 @@ def append_round(path: Path, study_name: str, finished: Round) -> None:
 
 
 def read_rounds(path: Path) -> tuple[list[Round], int]:
-    """The finished rounds, and the offset in bytes at which the last of them ends. What comes
-    after it was left by a kill. Raises ValueError where the file is damaged before that."""
+    """The finished rounds, and the offset in bytes at which what belongs to them ends. Behind
+    it lies what a kill left of an unfinished one. Raises ValueError where the file is damaged before that."""
     rounds: list[Round] = []
     attributes: list[dict[str, Any]] = []
     offset = end = 0
@@ -61,13 +61,14 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
             break
         try:
             record = json.loads(line)
-            if "user_attrs" not in record:
-                continue  # not of a trial: the study itself, a note made in the dashboard
-            attributes.append(record["user_attrs"])
-            if len(attributes) == attributes[0]["round_size"]:
+            if "user_attrs" in record:  # of a trial; others make the study, or annotate it
+                attributes.append(record["user_attrs"])
+            if attributes and len(attributes) == attributes[0]["round_size"]:
                 trials = tuple(_to_trial(values) for values in attributes)
                 rounds.append(Round(len(rounds), attributes[0]["asked"], trials))
-                attributes, end = [], offset
+                attributes = []
+            if rounds and not attributes:
+                end = offset
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} of {path} is damaged: {error!r}") from error
     return rounds, end

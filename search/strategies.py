@@ -46,7 +46,7 @@ def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:
         case StrategyName.PPO:
             return PPO(space, seed)
         case StrategyName.NSGA2:
-            nsga2 = NSGAIISampler(population_size=20, seed=seed)
+            nsga2 = NSGAIISampler(population_size=16, seed=seed)
             return OptunaStrategy(space, nsga2, accuracy_and_latency, [MAXIMIZE, MINIMIZE])
         case StrategyName.TPE:
             # The liar keeps the candidates of one round, asked for together, apart.
@@ -91,7 +91,10 @@ class OptunaStrategy:
 
     def ask(self, n: int) -> list[Architecture]:
         self._asked = [self._study.ask(self._distributions) for _ in range(n)]
-        return [self._space.resolve(list(trial.params.values())) for trial in self._asked]
+        return [
+            self._space.resolve([trial.params[name] for name in self._distributions])
+            for trial in self._asked
+        ]
 
     def tell(self, trials: Sequence[Trial]) -> None:
         for asked, trial in zip(self._asked, trials, strict=True):

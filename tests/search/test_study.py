@@ -149,7 +149,7 @@ def test_optuna_reads_the_journal_as_its_own(tmp_path: Path) -> None:
     assert [trial.number for trial in opened.best_trials] == [0]
 
 
-def test_a_note_made_in_the_dashboard_does_no_harm(tmp_path: Path) -> None:
+def test_a_note_made_in_the_dashboard_stays(tmp_path: Path) -> None:
     with open_study(tmp_path, settings()) as study:
         study.append(some_round(0))
     _in_optuna(tmp_path).set_user_attr("note", "promising")
@@ -157,6 +157,7 @@ def test_a_note_made_in_the_dashboard_does_no_harm(tmp_path: Path) -> None:
         study.append(some_round(1))
     assert len(read_study(tmp_path).rounds) == 2
     assert len(_in_optuna(tmp_path).trials) == 4
+    assert _in_optuna(tmp_path).user_attrs == {"note": "promising"}
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
