@@ -49,8 +49,8 @@ def append_round(path: Path, study_name: str, finished: Round) -> None:
 
 
 def read_rounds(path: Path) -> tuple[list[Round], int]:
-    """The finished rounds, and the offset in bytes at which what belongs to them ends. Behind
-    it lies what a kill left of an unfinished one. Raises ValueError where the file is damaged before that."""
+    """The finished rounds, and the offset in bytes at which what belongs to them ends; behind
+    it lies what a kill left of another. Raises ValueError where the file is damaged."""
     rounds: list[Round] = []
     attributes: list[dict[str, Any]] = []
     offset = end = 0
