@@ -33,8 +33,8 @@ class Controller(nn.Module):
             nn.init.uniform_(parameter, -0.1, 0.1, generator=generator)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, decisions) choices."""
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Choices, and the log-probability of each: both (n, decisions)."""
         # Spelled out: a call of nn.LSTM for every decision takes several times as long.
         weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
         gates_of_token = F.linear(self.embedding.weight, weight_ih, bias_ih + bias_hh)
@@ -44,17 +44,18 @@ class Controller(nn.Module):
         noise = noise.masked_fill(self.padding[:, None], -torch.inf)
         hidden = cell = torch.zeros(n, HIDDEN)
         token = torch.zeros(n, dtype=torch.int64)
-        chosen = []
+        chosen, logits = [], []
         for decision in range(decisions):
             gates = torch.addmm(gates_of_token[token], hidden, weight_hh.T)
             enter, forget, candidate, leave = gates.chunk(4, dim=1)
             cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
             hidden = leave.sigmoid() * cell.tanh()
-            logits = torch.addmm(self.biases[decision], hidden, self.heads[decision])
-            choice = (logits + noise[decision]).argmax(dim=1)
+            logits.append(torch.addmm(self.biases[decision], hidden, self.heads[decision]))
+            choice = (logits[-1] + noise[decision]).argmax(dim=1)
             chosen.append(choice)
             token = self.first_token[decision] + choice
-        return torch.stack(chosen, dim=1)
+        choices = torch.stack(chosen, dim=1)
+        return choices, self._assess(torch.stack(logits, dim=1), choices)[0]
 
     def forward(self, choices: Tensor) -> tuple[Tensor, Tensor]:
         """The log-probability of each choice, given those before it, and the entropy of what
@@ -63,7 +64,9 @@ class Controller(nn.Module):
         tokens = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], dim=1)
         hidden, _ = self.lstm(self.embedding(tokens))
         logits = torch.einsum("ndh,dhw->ndw", hidden, self.heads) + self.biases
-        log_probs = logits.masked_fill(self.padding, -torch.inf).log_softmax(-1)
-        chosen = log_probs.gather(-1, choices[..., None])[..., 0]
-        entropy = -(log_probs.exp() * log_probs.masked_fill(self.padding, 0)).sum(-1)
-        return chosen, entropy
+        return self._assess(logits, choices)
+
+    def _assess(self, logits: Tensor, choices: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs = logits.masked_fill(self.padding, -torch.inf).log_softmax(dim=-1)
+        entropies = -(log_probs.exp() * log_probs.masked_fill(self.padding, 0)).sum(dim=-1)
+        return log_probs.gather(-1, choices[..., None])[..., 0], entropies

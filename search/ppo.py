@@ -40,11 +40,12 @@ class PPO:
         self.baseline: float | None = None
         self.entropy = 0.0
         self.approx_kl = 0.0
-        self._asked = torch.empty(0, len(space.decisions), dtype=torch.int64)
+        self._choices = torch.empty(0, len(space.decisions), dtype=torch.int64)
+        self._log_probs = torch.empty(0, len(space.decisions))
 
     def ask(self, n: int) -> list[Architecture]:
-        self._asked = self.controller.sample(n, self.rng)
-        return [self.space.resolve(choices) for choices in self._asked.tolist()]
+        self._choices, self._log_probs = self.controller.sample(n, self.rng)
+        return [self.space.resolve(choices) for choices in self._choices.tolist()]
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """One update. A trial without a reward teaches nothing: no number stands for it."""
@@ -52,12 +53,11 @@ class PPO:
         rewards = {i: trial.reward for i, trial in enumerate(trials) if trial.reward is not None}
         if not rewards:
             return
-        choices = self._asked[list(rewards)]
+        choices = self._choices[list(rewards)]
         reward = torch.tensor(list(rewards.values()))
         # A decision that changes nothing earns no credit and no entropy.
         active = torch.tensor([self.space.active(row) for row in choices.tolist()])
-        with torch.no_grad():
-            old_log_prob = (self.controller(choices)[0] * active).sum(dim=1)
+        old_log_prob = (self._log_probs[list(rewards)] * active).sum(dim=1)
 
         mean = reward.mean().item()
         baseline = mean if self.baseline is None else self.baseline

@@ -27,10 +27,11 @@ def test_weights_start_uniform_within_a_tenth() -> None:
 @given(widths, st.integers(0, 100))
 def test_samples_stay_within_their_decisions(choices: list[int], seed: int) -> None:
     controller, rng = make(choices, seed)
-    sampled = controller.sample(50, rng)
+    sampled, log_probs = controller.sample(50, rng)
     assert sampled.shape == (50, len(choices))
     assert (sampled >= 0).all()
     assert (sampled < torch.tensor(choices)).all()
+    assert torch.allclose(log_probs, controller(sampled)[0], atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -53,7 +54,7 @@ def test_samples_are_drawn_with_the_probabilities_of_the_forward_pass() -> None:
         expected = controller(everything)[0].sum(dim=1).exp()
     assert expected.max() > 3 / 24
     n = 40_000
-    sampled = controller.sample(n, rng) @ torch.tensor([8, 4, 1])
+    sampled = controller.sample(n, rng)[0] @ torch.tensor([8, 4, 1])
     counts = torch.bincount(sampled, minlength=24)
     chi_square = ((counts - n * expected) ** 2 / (n * expected)).sum()
     assert chi_square < 60  # 23 degrees of freedom: one in 30,000 exceeds it
@@ -69,6 +70,6 @@ def test_the_entropy_is_that_of_the_choices_drawn() -> None:
 
 def test_equal_seeds_sample_equally() -> None:
     first, second = (
-        controller.sample(8, rng) for controller, rng in (make([3] * 6), make([3] * 6))
+        controller.sample(8, rng)[0] for controller, rng in (make([3] * 6), make([3] * 6))
     )
     assert torch.equal(first, second)

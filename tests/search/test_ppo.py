@@ -66,7 +66,7 @@ def test_inactive_decisions_earn_no_credit() -> None:
     choices = torch.zeros(4, len(names), dtype=torch.int64)
     choices[:, names.index("block1.filters")] = 1
     assert not space.active(choices[0].tolist())[names.index("block1.skip")]
-    ppo._asked = choices
+    ppo._choices, ppo._log_probs = choices, ppo.controller(choices)[0].detach()
     skip = ppo.controller.heads[names.index("block1.skip")].detach().clone()
     other = ppo.controller.heads[names.index("block1.convolution")].detach().clone()
     architecture = space.resolve(choices[0].tolist())
