@@ -74,7 +74,7 @@ def run_search(
         return Judge(accuracy, lab, study.settings, len(study.rounds), report)
 
     share_while_searching = settings.max_measured_share * (1 - settings.final_share)
-    searched = replay(study, strategy)
+    searched = _replay(study, strategy)
     for number in range(searched + 1, settings.rounds + 1):
         judge, known = next_judge(number), study.latest()
         architectures = strategy.ask(study.settings.round_size)
@@ -106,7 +106,7 @@ def measured_front(trials: Iterable[Trial]) -> list[Trial]:
     return front(trial for trial in trials if is_measured(trial))
 
 
-def replay(study: Study, strategy: Strategy) -> int:
+def _replay(study: Study, strategy: Strategy) -> int:
     """Bring a new strategy to where the study stands; returns the rounds it was asked for."""
     asked = [finished for finished in study.rounds if finished.asked]
     for finished in asked:
