@@ -20,7 +20,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +37,7 @@ from protos import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
 _CALLS_AT_ONCE = 16
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_NO_NEW_PRIVS = 38
 
 _log = logging.getLogger(__name__)
@@ -94,9 +94,9 @@ def load_runner(options: argparse.Namespace) -> Runner:
 
 
 def serve(options: argparse.Namespace) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked in every thread, and waited for below: a handler runs only once the main thread
+    # wakes, which a signal that lands on one of gRPC's threads does not see to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     # No runner may gain what we lack. Inherited by every thread and process from here on.
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
@@ -130,7 +130,7 @@ def serve(options: argparse.Namespace) -> None:
     with replacing(announcement) as file:
         file.write(json.dumps(ready).encode())
     _log.info("serving on 127.0.0.1:%d", port)
-    stop.wait()
+    signal.sigwait(_STOP_SIGNALS)
     announcement.unlink(missing_ok=True)
     health_servicer.enter_graceful_shutdown()
     server.stop(DRAIN_S).wait()
