@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, log2, prod
 
 from latency_models import kernel as k
-from latency_models.kernel import Kernel
+from latency_models.kernel import Kernel, Shape
 
 _WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 _ELEMENT_BYTES = 4
@@ -22,12 +22,10 @@ _TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB t
 
 def multiply_adds(kernel: Kernel) -> int:
     """As papers count them: of convolutions and fully connected layers alone."""
-    if kernel.kind in (k.CONV2D, k.DEPTHWISE_CONV2D):
-        in_channels = kernel.inputs[0][-1] // kernel.groups
-        return prod(kernel.output) * prod(kernel.kernel_size) * in_channels
-    if kernel.kind == k.FULLY_CONNECTED:
-        return prod(kernel.output) * kernel.inputs[0][-1]
-    return 0
+    if kernel.kind not in _WORKERS:
+        return 0
+    depth = _channels(_source(kernel)) // max(1, kernel.groups)
+    return _elements(kernel.output) * _elements(kernel.kernel_size) * depth
 
 
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:
@@ -35,17 +33,13 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
     kernels of one kind: the call itself (1), work, traffic, and both again in so far as they
     spill out of caches. Work is in multiply-adds, traffic in elements.
     """
-    inputs = float(sum(prod(shape) for shape in kernel.inputs))
-    output = float(prod(kernel.output))
+    inputs = float(sum(map(_elements, kernel.inputs)))
+    output = float(_elements(kernel.output))
+    taps = _elements(kernel.kernel_size)
     if kernel.kind not in _WORKERS:
-        return (
-            1.0,
-            inputs,
-            output,
-            output * prod(kernel.kernel_size),
-            *_spills(inputs + output, inputs + output, _TOTAL_RUNGS_BYTES),
-        )
-    channels = kernel.output[-1]
+        traffic = inputs + output
+        return (1.0, inputs, output, output * taps, *_spills(traffic, traffic, _TOTAL_RUNGS_BYTES))
+    channels = _channels(kernel.output)
     pixels = output / channels
     work = float(multiply_adds(kernel))
     weights = work / pixels
@@ -56,7 +50,7 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
         inputs,
         output,
         weights,
-        pixels * prod(kernel.kernel_size),  # pointers to set up, one for each tap
+        pixels * taps,  # pointers to set up, one for each tap
         *_spills(work, _reused(kernel, weights), _REUSED_RUNGS_BYTES),
         *_spills(traffic, traffic, _TOTAL_RUNGS_BYTES),
     )
@@ -66,24 +60,37 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
     """Where a kernel lies among those of its kind: binary logarithms of its shape, for a
     smooth model of what its cost terms leave unexplained.
     """
-    in_pixels = prod(kernel.inputs[0][:-1])
-    pixels = prod(kernel.output[:-1])
+    source = _source(kernel)
+    pixels = _elements(kernel.output[:-1])
     return (
-        log2(kernel.inputs[0][-1]),
-        log2(kernel.output[-1]),
+        log2(_channels(source)),
+        log2(_channels(kernel.output)),
         log2(pixels),
-        log2(in_pixels / pixels),
-        log2(prod(kernel.kernel_size)) / 2,
+        log2(_elements(source[:-1]) / pixels),
+        log2(_elements(kernel.kernel_size)),
     )
+
+
+def _source(kernel: Kernel) -> Shape:
+    return kernel.inputs[0] if kernel.inputs else ()
+
+
+def _elements(shape: Shape) -> int:
+    """At least 1: an empty tensor costs a call, and has a logarithm."""
+    return max(1, prod(shape))
+
+
+def _channels(shape: Shape) -> int:
+    return _elements(shape[-1:])
 
 
 def _reused(kernel: Kernel, weights: float) -> float:
     """Elements that stay in use all along: the rows under a depthwise window; the weights."""
     if kernel.kind == k.DEPTHWISE_CONV2D:
-        return float(kernel.kernel_size[0] * prod(kernel.inputs[0][-2:]))
+        return float(kernel.kernel_size[0] * _elements(_source(kernel)[-2:]))
     return weights
 
 
 def _spills(cost: float, elements: float, rungs_bytes: tuple[float, ...]) -> list[float]:
-    octaves = [log2(_ELEMENT_BYTES * elements / rung) for rung in rungs_bytes]
+    octaves = [log2(max(1.0, _ELEMENT_BYTES * elements) / rung) for rung in rungs_bytes]
     return [cost * min(1.0, max(0.0, above / 2)) for above in octaves]

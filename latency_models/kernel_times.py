@@ -15,6 +15,7 @@ from latency_models.observation import MeasuredNetwork
 from latency_models.regressor import OFFSET_NS, KernelRegressor
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 class UnknownKernelKinds(Exception):
@@ -56,6 +57,19 @@ class KindModel:
         if self.within == 0:
             return 1.0
         return self.between / (self.between + self.within / networks)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSums:
+    """Parallel arrays, one entry for each network.
+
+    sums_ns: at least 1. coverage: share (0 to 1) of it from kernels that were measured.
+    all_seen: whether every kernel was.
+    """
+
+    sums_ns: FloatArray
+    coverage: FloatArray
+    all_seen: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -108,3 +122,14 @@ class KernelTimes:
             weight = self.kinds[kernels[row].kind].lookup_weight(time.networks)
             kernel_ns[row] += weight * (time.mean_ns - kernel_ns[row])
         return kernel_ns, seen
+
+    def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
+        """Over each network, in the form that `packing.pack` gives. Raises UnknownKernelKinds."""
+        kernel_ns, seen = self.predict(table)
+        starts = np.cumsum(lengths) - lengths
+        sums_ns = np.maximum(np.add.reduceat(kernel_ns[indices], starts), 1.0)
+        return KernelSums(
+            sums_ns,
+            np.add.reduceat((kernel_ns * seen)[indices], starts) / sums_ns,
+            np.logical_and.reduceat(seen[indices], starts),
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
@@ -33,10 +34,10 @@ def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelT
         for kernel, kernel_ns in zip(network.kernels, network.kernel_ns, strict=True):
             readings[kernel].append(kernel_ns)
         for kernel, values in readings.items():
-            means[kernel].append(float(np.mean(values)))
+            means[kernel].append(fmean(values))
     return {
         kernel: KernelTime(
-            float(np.mean(values)),
+            fmean(values),
             float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
             len(values),
         )

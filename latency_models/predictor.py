@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
 from latency_models.observation import MeasuredNetwork
+from latency_models.packing import pack
 
 __all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
 
@@ -22,6 +24,7 @@ IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4
 _MAX_FOLDS = 10
+_MAX_ELEMENTS = 2**40
 
 
 class NotEnoughData(Exception):
@@ -79,15 +82,11 @@ class Predictor:
         has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
         Raises UnknownKernelKinds, and ValueError where the three do not fit together.
         """
-        _check_packing(len(table), lengths, indices)
+        _check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        kernel_ns, seen = self.kernel_times.predict(table)
-        starts = np.cumsum(lengths) - lengths
-        sums_ns = np.maximum(np.add.reduceat(kernel_ns[indices], starts), 1.0)
-        coverage = np.add.reduceat((kernel_ns * seen)[indices], starts) / sums_ns
-        looked_up = np.logical_and.reduceat(seen[indices], starts)
-        latencies_ns = self.correction(sums_ns)
+        kernels = self.kernel_times.sum(table, lengths, indices)
+        latencies_ns = self.correction(kernels.sums_ns)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -95,12 +94,15 @@ class Predictor:
                 lower_ns=round(latency_ns / self.interval.factor),
                 upper_ns=round(latency_ns * self.interval.factor),
                 source=Source.LOOKUP if all_seen else Source.REGRESSION,
-                coverage=1.0 if all_seen else share,
+                coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
                 age_s=age_s,
             )
-            for latency_ns, all_seen, share in zip(
-                latencies_ns.tolist(), looked_up.tolist(), coverage.tolist(), strict=True
+            for latency_ns, all_seen, coverage in zip(
+                latencies_ns.tolist(),
+                kernels.all_seen.tolist(),
+                kernels.coverage.tolist(),
+                strict=True,
             )
         ]
 
@@ -112,25 +114,29 @@ def _hold_out(
 
     A network that holds a kind of kernel which its fold alone has is left out.
     """
-    sums_ns, latencies_ns = [], []
+    sums_ns, latencies_ns = [np.empty(0)], [np.empty(0)]
     order = np.random.default_rng(seed).permutation(len(networks))
     for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
-        others = [networks[i] for i in np.setdiff1d(order, fold)]
-        times = KernelTimes.fit(others, like=like)
-        for i in fold:
-            try:
-                kernel_ns, _ = times.predict(networks[i].kernels)
-            except UnknownKernelKinds:
-                continue
-            sums_ns.append(max(float(kernel_ns.sum()), 1.0))
-            latencies_ns.append(networks[i].latency_ns)
-    return np.array(sums_ns), np.array(latencies_ns)
+        times = KernelTimes.fit([networks[i] for i in np.setdiff1d(order, fold)], like=like)
+        held_out = [
+            network
+            for network in (networks[i] for i in fold)
+            if times.kinds.keys() >= {kernel.kind for kernel in network.kernels}
+        ]
+        if held_out:
+            sums_ns.append(times.sum(*pack(n.kernels for n in held_out)).sums_ns)
+            latencies_ns.append(np.array([n.latency_ns for n in held_out]))
+    return np.concatenate(sums_ns), np.concatenate(latencies_ns)
 
 
-def _check_packing(rows: int, lengths: IntArray, indices: IntArray) -> None:
+def _check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
+    for kernel in table:
+        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
+        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
+            raise ValueError(f"no device holds a tensor of this size: {kernel}")
     if np.any(lengths < 1):
         raise ValueError("a network has at least one kernel")
     if lengths.sum() != len(indices):
         raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
-    if len(indices) and not 0 <= indices.min() <= indices.max() < rows:
-        raise ValueError(f"an index lies outside the table of {rows} kernels")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
+        raise ValueError(f"an index lies outside the table of {len(table)} kernels")

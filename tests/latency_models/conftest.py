@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from synthetic import Machine, random_networks
+
+from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
+from latency_models.predictor import Predictor
+
+
+@pytest.fixture(scope="session")
+def networks() -> list[tuple[Kernel, ...]]:
+    return random_networks(60, seed=1)
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    return Machine(seed=0)
+
+
+@pytest.fixture(scope="session")
+def measured(machine: Machine, networks: list[tuple[Kernel, ...]]) -> list[MeasuredNetwork]:
+    return machine.measure_all(networks)
+
+
+@pytest.fixture(scope="session")
+def predictor(measured: list[MeasuredNetwork]) -> Predictor:
+    """Fitted on the first 40."""
+    return Predictor.fit(measured[:40])

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latency_models import kernel as k
+from latency_models.alignment import TraceMismatch, align
+from latency_models.kernel import Kernel
+
+NETWORK = (
+    Kernel(k.TRANSPOSE, ((1, 3, 8, 8),), (1, 8, 8, 3)),
+    Kernel(k.CONV2D, ((1, 8, 8, 3),), (1, 4, 4, 16), (3, 3), (2, 2), activation="relu"),
+    Kernel(k.DEPTHWISE_CONV2D, ((1, 4, 4, 16),), (1, 4, 4, 16), (5, 5), groups=16),
+    Kernel(k.CONV2D, ((1, 4, 4, 16),), (1, 4, 4, 8)),
+    Kernel(k.GLOBAL_AVG_POOL2D, ((1, 4, 4, 8),), (1, 1, 1, 8)),
+    Kernel(k.TRANSPOSE, ((1, 1, 1, 8),), (1, 8, 1, 1)),
+    Kernel("portable:aten.mean.out", ((1, 8, 1, 1),), (1, 8)),
+    Kernel(k.FULLY_CONNECTED, ((1, 8),), (1, 10)),
+)
+# As a runner reported them; XNNPACK runs a 1×1 convolution as a fully connected kernel.
+NAMES = (
+    "Transpose (ND, X32) #1",
+    "Convolution (NHWC, F32) IGEMM #1",
+    "Convolution (NHWC, F32) DWConv #1",
+    "Fully Connected (NC, F32) GEMM #1",
+    "Mean (ND) Reduce2 #1",
+    "Transpose (ND, X32) #2",
+    "native_call_mean.out",
+    "Fully Connected (NC, F32) GEMM #1",
+)
+POSITIONS = st.integers(0, len(NETWORK) - 1)
+
+
+def trace(runs: int = 3) -> list[tuple[str, list[int]]]:
+    return [(name, [1_000 * (i + 1)] * runs) for i, name in enumerate(NAMES)]
+
+
+def test_a_trace_gives_each_kernel_its_own_time() -> None:
+    assert align(NETWORK, trace()) == tuple(1_000.0 * (i + 1) for i in range(len(NETWORK)))
+
+
+@given(POSITIONS, POSITIONS)
+def test_the_first_kernel_of_another_kind_is_named_with_its_position(one: int, other: int) -> None:
+    traces = trace()
+    traces[one] = traces[other] = ("Softmax (NC, F32)", [1])
+    first = min(one, other)
+    with pytest.raises(TraceMismatch) as raised:
+        align(NETWORK, traces)
+    assert f"position {first}: expected {NETWORK[first]}, the trace has Softmax" in str(
+        raised.value
+    )
+
+
+@given(POSITIONS)
+def test_a_missing_kernel_and_one_too_many_are_mismatches(position: int) -> None:
+    traces = trace()
+    with pytest.raises(TraceMismatch):
+        align(NETWORK, traces[:position] + traces[position + 1 :])
+    with pytest.raises(TraceMismatch):
+        align(NETWORK[:position] + NETWORK[position + 1 :], traces)
+
+
+def test_a_kind_that_has_no_known_name_and_a_kernel_without_runs_are_mismatches() -> None:
+    kernel = replace(NETWORK[0], kind="fourier")
+    with pytest.raises(TraceMismatch, match="fourier"):
+        align([kernel], [("Fourier (ND)", [1])])
+    with pytest.raises(TraceMismatch, match="no durations"):
+        align(NETWORK, trace(runs=0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("aten.mean.out", "native_call_mean.out"),
+        ("aten::mean.out", "native_call_mean.out"),
+        ("aten.mean.dim", "native_call_mean.out"),
+        ("dim_order_ops._to_dim_order_copy.out", "native_call__to_dim_order_copy.out"),
+    ],
+)
+def test_portable_operators_align_by_the_operator(kind: str, name: str) -> None:
+    kernel = Kernel(f"portable:{kind}", ((1, 8),), (1,))
+    assert align([kernel], [(name, [7])]) == (7.0,)
+    with pytest.raises(TraceMismatch):
+        align([kernel], [("native_call_cat.out", [7])])
+
+
+@given(
+    st.floats(0.05, 20_000),
+    st.integers(0, 18),
+    st.integers(2_000_000, 50_000_000),
+    st.integers(0, 2**32),
+)
+def test_interrupted_runs_do_not_move_the_mean(
+    true_us: float, interrupted: int, excess_ns: int, seed: int
+) -> None:
+    """Nor does the resolution of 1 µs bias it: 0.05 µs reads 0 mostly, and 1 sometimes."""
+    runs = 40
+    dither = np.random.default_rng(seed).permutation(runs) / runs
+    read_ns = ((true_us + dither).astype(int) * 1_000).tolist()
+    for i in range(interrupted):
+        read_ns[i] += int(true_us * 2_000) + excess_ns
+    [mean_ns] = align([NETWORK[0]], [(NAMES[0], read_ns)])
+    assert mean_ns == pytest.approx(
+        true_us * 1_000, rel=0.02, abs=1_000 * (0.03 + interrupted / 40)
+    )

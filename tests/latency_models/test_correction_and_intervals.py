@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latency_models.correction import Correction
+from latency_models.intervals import LEVEL, RelativeInterval
+
+
+@settings(deadline=None)
+@given(st.floats(0.7, 1.5), st.floats(0, 0.5), st.integers(0, 1_000))
+def test_the_correction_is_found_despite_disturbed_networks(
+    scale: float, intercept_ms: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    sums_ns = rng.uniform(2e6, 3e7, 40)
+    latencies_ns = intercept_ms * 1e6 + scale * sums_ns
+    disturbed_ns = latencies_ns * rng.lognormal(0, 0.01, 40)
+    disturbed_ns[:4] *= 1.6
+    corrected_ns = Correction.fit(sums_ns, disturbed_ns)(sums_ns)
+    assert np.abs(corrected_ns / latencies_ns - 1)[4:].mean() < 0.04
+
+
+def test_few_networks_of_one_size_give_a_scale_and_no_intercept() -> None:
+    sums_ns = np.array([10.0e6, 10.1e6, 9.9e6])
+    correction = Correction.fit(sums_ns, 0.9 * sums_ns + np.array([1e5, -1e5, 1e5]))
+    assert correction.intercept_ns < 2e5
+    assert correction(np.array([2e6]))[0] == pytest.approx(1.8e6, rel=0.15)
+    assert str(correction) == (
+        f"{correction.intercept_ns / 1e6:.3f} ms + {correction.scale:.3f} × sum of kernels"
+    )
+
+
+@pytest.mark.parametrize("count", [4, 12, 40])
+def test_intervals_hold_their_share_of_new_networks(count: int) -> None:
+    rng = np.random.default_rng(count)
+    held = []
+    for _ in range(500):
+        errors = rng.lognormal(0, 0.05, count + 20)
+        factor = RelativeInterval.fit(np.ones(count), errors[:count]).factor
+        held.append(np.mean(np.abs(np.log(errors[count:])) <= np.log(factor)))
+    assert np.mean(held) == pytest.approx(LEVEL, abs=0.05)
+
+
+@given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=60))
+def test_an_interval_is_finite_and_as_wide_for_slow_as_for_fast(ratios: list[float]) -> None:
+    measured = np.array(ratios)
+    factor = RelativeInterval.fit(np.ones_like(measured), measured).factor
+    assert 1 <= factor < np.inf
+    assert RelativeInterval.fit(measured, np.ones_like(measured)).factor == pytest.approx(factor)

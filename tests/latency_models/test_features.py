@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latency_models import kernel as k
+from latency_models.features import coordinates, cost_terms, multiply_adds
+from latency_models.kernel import DELEGATED_KINDS, Kernel
+from search.kernels import kernels
+from search.zoo import ZOO
+
+SHAPES = st.lists(st.integers(0, 300), max_size=4).map(tuple)
+KERNELS = st.builds(
+    Kernel,
+    st.sampled_from([*sorted(DELEGATED_KINDS), "portable:aten.mean.out"]),
+    st.lists(SHAPES, max_size=2).map(tuple),
+    SHAPES,
+    kernel_size=st.tuples(st.integers(0, 7), st.integers(0, 7)),
+    groups=st.integers(0, 64),
+)
+
+
+def convolution(pixels: int, in_channels: int, channels: int, size: int = 1) -> Kernel:
+    return Kernel(
+        k.CONV2D,
+        ((1, pixels, pixels, in_channels),),
+        (1, pixels, pixels, channels),
+        kernel_size=(size, size),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("mnasnet-a1", 311.6), ("mnasnet-b1", 314.4), ("mobilenet-v2", 300.8)]
+)
+def test_multiply_adds_of_published_networks(name: str, millions: float) -> None:
+    total = sum(map(multiply_adds, kernels(ZOO[name])))
+    assert total / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+@given(KERNELS)
+def test_every_kernel_has_finite_features_however_odd_its_shapes(kernel: Kernel) -> None:
+    terms = cost_terms(kernel)
+    assert terms[0] == 1.0
+    assert np.isfinite(terms).all()
+    assert min(terms) >= 0
+    assert np.isfinite(coordinates(kernel)).all()
+
+
+@given(st.integers(1, 112), st.integers(1, 400), st.integers(1, 400), st.sampled_from([1, 3, 5]))
+def test_more_channels_never_cost_less(
+    pixels: int, in_channels: int, channels: int, size: int
+) -> None:
+    smaller = convolution(pixels, in_channels, channels, size)
+    for larger in (
+        convolution(pixels, in_channels + 1, channels, size),
+        convolution(pixels, in_channels, channels + 1, size),
+        convolution(pixels + 1, in_channels, channels, size),
+    ):
+        assert np.all(np.array(cost_terms(larger)) >= np.array(cost_terms(smaller)) * (1 - 1e-9))
+
+
+def test_channels_beside_a_tile_pay_for_the_whole_tile() -> None:
+    below, at, beyond = (cost_terms(convolution(14, 64, channels)) for channels in (31, 32, 33))
+    assert below[3] == at[3] < beyond[3]
+
+
+def test_groups_divide_the_work() -> None:
+    whole = convolution(14, 64, 64, 3)
+    assert multiply_adds(replace(whole, groups=8)) * 8 == multiply_adds(whole)

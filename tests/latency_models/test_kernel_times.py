@@ -1,0 +1,111 @@
+"""Single kernels: the lookup table, the regressors, and how they meet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import Machine
+
+from latency_models import kernel as k
+from latency_models.kernel import Kernel
+from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
+from latency_models.lookup import lookup_table
+from latency_models.observation import MeasuredNetwork
+from latency_models.packing import pack
+from latency_models.regressor import KernelRegressor
+
+ADD = Kernel(k.ADD, ((1, 7, 7, 8), (1, 7, 7, 8)), (1, 7, 7, 8))
+SIGMOID = Kernel(k.SIGMOID, ((1, 1, 1, 8),), (1, 1, 1, 8))
+
+
+def network(*kernels: tuple[Kernel, float]) -> MeasuredNetwork:
+    return MeasuredNetwork(
+        tuple(kernel for kernel, _ in kernels), tuple(ns for _, ns in kernels), 2.0, 1.0, 3.0, 0
+    )
+
+
+def pointwise(pixels: int, in_channels: int, channels: int) -> Kernel:
+    return Kernel(k.CONV2D, ((1, pixels, pixels, in_channels),), (1, pixels, pixels, channels))
+
+
+def test_the_table_pools_over_networks_and_counts_each_once() -> None:
+    table = lookup_table(
+        [
+            network((ADD, 10.0), (ADD, 30.0), (SIGMOID, 5.0)),
+            network((ADD, 40.0)),
+            MeasuredNetwork((ADD,), None, 2.0, 1.0, 3.0, 0),
+        ]
+    )
+    assert (table[ADD].mean_ns, table[ADD].networks) == (30.0, 2)
+    assert table[ADD].spread_ns == pytest.approx(200**0.5)
+    assert (table[SIGMOID].mean_ns, table[SIGMOID].spread_ns, table[SIGMOID].networks) == (5, 0, 1)
+
+
+def test_kernels_that_agree_everywhere_are_looked_up_exactly() -> None:
+    kernels = [pointwise(14, 16 * i, 16 * i + 8) for i in range(1, 20)]
+    odd_ns = [5_000.0 * (1 + i % 3) for i in range(len(kernels))]  # no shape explains these
+    times = KernelTimes.fit([network(*zip(kernels, odd_ns, strict=True))] * 3)
+    kernel_ns, seen = times.predict(kernels)
+    assert kernel_ns.tolist() == pytest.approx(odd_ns)
+    assert seen.all()
+
+
+def test_a_noisy_lookup_lies_between_its_reading_and_its_shape() -> None:
+    rng = np.random.default_rng(0)
+    kernels = [pointwise(14, 16 * i, 16 * j) for i in range(1, 7) for j in range(1, 7)]
+    true_ns = np.array([100.0 * i * j for i in range(1, 7) for j in range(1, 7)]) * 200
+    readings = [true_ns * rng.lognormal(0, 0.2, len(kernels)) for _ in range(2)]
+    times = KernelTimes.fit([network(*zip(kernels, r.tolist(), strict=True)) for r in readings])
+    looked_up_ns = np.mean(readings, axis=0)
+    predicted_ns, _ = times.predict(kernels)
+    assert np.abs(predicted_ns / true_ns - 1).mean() < np.abs(looked_up_ns / true_ns - 1).mean()
+
+
+def test_every_unknown_kind_is_listed() -> None:
+    times = KernelTimes.fit([network((ADD, 10.0))])
+    strangers = [Kernel(kind, ((1, 8),), (1, 8)) for kind in ("portable:aten.erf.out", "clamp")]
+    with pytest.raises(UnknownKernelKinds, match=r"clamp, portable:aten\.erf\.out") as raised:
+        times.predict([ADD, *strangers])
+    assert raised.value.kinds == ("clamp", "portable:aten.erf.out")
+
+
+def test_the_order_of_networks_does_not_matter(measured: list[MeasuredNetwork]) -> None:
+    table, _, _ = pack(network.kernels for network in measured[:16])
+    forwards, _ = KernelTimes.fit(measured[:12]).predict(table)
+    backwards, _ = KernelTimes.fit(measured[11::-1]).predict(table)
+    np.testing.assert_allclose(backwards, forwards, rtol=1e-6)
+
+
+def test_unseen_kernels_are_predicted_from_their_shape(
+    machine: Machine, measured: list[MeasuredNetwork]
+) -> None:
+    times = KernelTimes.fit(measured[:20])
+    table, _, _ = pack(network.kernels for network in measured[20:])
+    kernel_ns, seen = times.predict(table)
+    true_ns = np.array([machine.kernel_ns(kernel) for kernel in table])
+    large = ~seen & (true_ns > 10_000)
+    assert large.sum() > 50
+    assert np.median(np.abs(kernel_ns / true_ns - 1)[large]) < 0.05
+
+
+def test_tiny_kernels_that_read_as_zero_are_no_trouble() -> None:
+    kernels = [pointwise(1, i, i) for i in range(1, 30)]
+    regressor = KernelRegressor.fit(kernels, np.zeros(len(kernels)))
+    assert regressor.predict([*kernels, pointwise(1, 64, 64)]).max() < 200
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 12), st.integers(1, 20), st.integers(1, 20))
+def test_far_beyond_what_was_seen_time_grows_with_work(
+    count: int, times_more: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    kernels = [pointwise(14, *rng.integers(8, 64, 2).tolist()) for _ in range(count)]
+    kernel_ns = np.array([0.1 * 196 * c.inputs[0][-1] * c.output[-1] for c in kernels])
+    regressor = KernelRegressor.fit(kernels, kernel_ns)
+    near_ns, far_ns = regressor.predict(
+        [pointwise(14, 400, 400), pointwise(14, 400, 400 * (1 + times_more))]
+    )
+    assert far_ns >= 0.8 * near_ns > 0
