@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import Machine, random_networks
 
 from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
 from latency_models.predictor import Predictor
+from tests.latency_models.synthetic import Machine, random_networks
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import Machine
 
 from latency_models import kernel as k
 from latency_models.kernel import Kernel
@@ -15,6 +14,7 @@ from latency_models.lookup import lookup_table
 from latency_models.observation import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.regressor import KernelRegressor
+from tests.latency_models.synthetic import Machine
 
 ADD = Kernel(k.ADD, ((1, 7, 7, 8), (1, 7, 7, 8)), (1, 7, 7, 8))
 SIGMOID = Kernel(k.SIGMOID, ((1, 1, 1, 8),), (1, 1, 1, 8))
