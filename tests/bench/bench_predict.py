@@ -1,0 +1,51 @@
+"""predict.*, interval.*, repeat.cv_pct: how well networks held out are predicted, from those
+that the running lab has measured on its default target.
+
+python -m tests.bench.bench_predict [TRAIN TEST SPLITS], networks and splits: 40 20 5.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from host.client import LatencyClient
+from latency_models.evaluate import evaluate
+
+SEED = 20260
+
+
+def main() -> None:
+    train_size, test_size, splits = map(int, sys.argv[1:] or ("40", "20", "5"))
+    with LatencyClient.connect() as lab:
+        target = lab.default_target()
+        networks = lab.measured_networks(target.id)
+    result = evaluate(
+        networks, train_size=train_size, test_size=test_size, splits=splits, seed=SEED
+    )
+    predictor, work = result.predictor, result.multiply_adds
+    figures = [
+        ("predict.within_10pct", predictor.within_10pct, "share", "≥ 0.90"),
+        ("predict.within_5pct", predictor.within_5pct, "share", None),
+        ("predict.kendall", predictor.kendall, "tau", "≥ 0.92"),
+        ("predict.kendall_madds", work.kendall, "tau", None),
+        ("predict.mean_error", predictor.mean_error, "share", None),
+        ("interval.coverage", result.interval_coverage, "share", "0.9"),
+        ("interval.width_pct", 100 * result.interval_width, "%", None),
+        ("repeat.cv_pct", 100 * result.repeat_cv, "%", None),
+    ]
+    conditions = {
+        "target": target.name,
+        "measured_networks": len(networks),
+        "train": train_size,
+        "test": test_size,
+        "splits": splits,
+        "seed": SEED,
+    }
+    for name, value, unit, goal in figures:
+        line = {"name": name, "value": value, "unit": unit, "goal": goal, "conditions": conditions}
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
