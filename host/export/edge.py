@@ -61,6 +61,7 @@ class _Builder:
         if node.op == "output":
             self._output(node)
             return
+        _require(len(node.users) > 0, f"{node.name} is computed for nothing")
         meta = node.meta.get("tensor_meta")
         if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
             raise Unsupported(f"{node.name} is not one tensor of float32")

@@ -65,6 +65,11 @@ def _in_place_and_read_again(x: Tensor) -> Tensor:
     return torch.sigmoid(y) + x  # x has been changed
 
 
+def _changed_by_what_nobody_reads(x: Tensor) -> Tensor:
+    nn.functional.relu(x, inplace=True)
+    return torch.sigmoid(x)
+
+
 # Networks with which each kernel kind of direct lowering is proved equal to stock's.
 PROOFS: dict[str, tuple[nn.Module, str]] = {
     "conv2d": (nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2, dilation=2), nn.ReLU()), "conv2d"),
@@ -150,6 +155,7 @@ class CalledTwice(nn.Module):
         pytest.param(Function(torch.tanh), id="an operator outside the set"),
         pytest.param(Function(lambda x: x * 2.0), id="arithmetic with a number"),
         pytest.param(Function(_in_place_and_read_again), id="changed in place and read again"),
+        pytest.param(Function(_changed_by_what_nobody_reads), id="changed by what nobody reads"),
         pytest.param(Branching(), id="control flow"),
         pytest.param(CalledTwice(), id="a layer that is called twice"),
     ],
