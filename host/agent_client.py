@@ -21,6 +21,7 @@ from protos import device_agent_pb2 as messages
 from protos.device_agent_pb2_grpc import DeviceAgentStub
 
 CHUNK_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 10.0
 UPLOAD_TIMEOUT_S = 300.0
 # Beyond the visit's own deadline: for waiting behind a visit that is being ended.
@@ -41,7 +42,9 @@ class AgentClient:
     def __init__(self, address: str, token: str) -> None:
         self.address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
-        self._channel = grpc.insecure_channel(address)
+        # A traced visit brings every kernel's every duration.
+        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+        self._channel = grpc.insecure_channel(address, options)
         self._stub = DeviceAgentStub(self._channel)
 
     def describe(self) -> Device:

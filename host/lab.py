@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def _start(home: LabHome, process: LockedProcess) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={**os.environ, "LATLAB_HOME": str(home.root)},
         )
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while (process.info() or {}).get("pid") != daemon.pid:

@@ -28,10 +28,10 @@ class ProgramStore:
     def has(self, program: Program) -> bool:
         """Also marks it as used just now."""
         path = self.path(program.sha256)
-        if path.is_file():
-            os.utime(path)
-            return True
-        return False
+        if not path.is_file() or path.stat().st_size != program.size_bytes:
+            return False
+        os.utime(path)
+        return True
 
     def add(self, program: Program, chunks: Iterable[bytes], in_use: Collection[str]) -> None:
         """Raises TooLarge, and InvalidRequest when the bytes are not those announced; no

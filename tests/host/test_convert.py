@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host import convert
+from host.domain import Failure, FailureKind
+from protos import common_pb2
 from tests.host import strategies as nouns
 
 ROUND_TRIPS = [
@@ -46,10 +48,6 @@ def test_a_noun_survives_the_wire(
 
 
 def test_an_unknown_kind_of_failure_is_still_a_failure() -> None:
-    message = convert.failure_to_message(nouns_failure())
-    message.kind = 0
+    message = convert.failure_to_message(Failure(FailureKind.CRASHED, "told"))
+    message.kind = common_pb2.FAILURE_KIND_UNSPECIFIED
     assert convert.failure_from_message(message).message == "told"
-
-
-def nouns_failure() -> convert.Failure:
-    return convert.Failure(convert.FailureKind.CRASHED, "told")

@@ -111,7 +111,8 @@ def answer(database: Database, run_id: str, outcome: Visit | Failure) -> None:
 
 def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None:
     failure = Failure(FailureKind.CRASHED, "once")
-    for number, outcome in enumerate([QUIET, failure, QUIET, TRACED]):
+    outcomes: list[Visit | Failure] = [QUIET, failure, QUIET, TRACED]
+    for number, outcome in enumerate(outcomes):
         answer(database, str(number), outcome)
     with database.writing() as connection:
         assert jobs.open_jobs(connection) == [JOB]
@@ -136,7 +137,7 @@ def test_a_job_ends_once(database: Database) -> None:
     answer(database, "0", QUIET)
     with database.writing() as connection:
         jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "gone"), 9)
-    with pytest.raises(Exception, match="(?i)unique"), database.writing() as connection:
+    with pytest.raises(Exception, match=r"(?i)unique"), database.writing() as connection:
         jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "again"), 9)
     with database.reading() as connection:
         rows = connection.execute(select(schema.failures.c.message)).scalars().all()
@@ -147,7 +148,7 @@ def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Databas
     def acquire(holder: str, now: int) -> int | None:
         with database.writing() as connection:
             lease = devices.acquire_lease(connection, "serial", holder, now, 10)
-            return lease and lease.token
+            return None if lease is None else lease.token
 
     assert acquire("a", 0) == 1
     assert acquire("b", 5) is None

@@ -59,7 +59,7 @@ def test_the_interval_covers_the_median_as_often_as_it_says(n: int) -> None:
     assert 0 <= low <= high == n - 1 - low
 
     def coverage(low: int) -> float:
-        return 1 - 2 * sum(math.comb(n, k) for k in range(low + 1)) / 2**n
+        return float(1 - 2 * sum(math.comb(n, k) for k in range(low + 1)) / 2**n)
 
     assert low == 0 or coverage(low) >= CONFIDENCE
     assert low + 1 > (n - 1) // 2 or coverage(low + 1) < CONFIDENCE

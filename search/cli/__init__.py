@@ -1,0 +1,22 @@
+"""`latlab`: the one command."""
+
+from __future__ import annotations
+
+import typer
+
+from host import cli as host_cli
+from search.cli import calibrating, networks, reporting, searching
+
+app = typer.Typer(
+    help="Latency Lab: networks searched with their real latency on real devices.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(host_cli.app, name="lab")
+app.command("search")(searching.search)
+app.command("report")(reporting.report)
+app.command("zoo")(networks.zoo)
+app.command("measure")(networks.measure)
+app.command("predict")(networks.predict)
+app.command("calibrate")(calibrating.calibrate)
+app.command("evaluate")(calibrating.evaluate)

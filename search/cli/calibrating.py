@@ -1,0 +1,123 @@
+"""`latlab calibrate` and `latlab evaluate`: feeding a predictor and judging it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host.client import LatencyClient
+from host.console import console, progress_bar
+from host.domain import Failure, Target
+from host.errors import NotReady
+from latency_models.evaluate import Evaluation, Metrics
+from latency_models.evaluate import evaluate as evaluate_predictor
+from latency_models.predictor import NotEnoughData
+from search.calibration import calibration_networks
+from search.cli.common import Session, TargetOption, session
+from search.report.data import PredictorEvaluation
+from search.report.plots import plot_parity
+from search.space import mnasnet_space
+
+DEFAULT_NETWORKS = 16
+
+NetworksOption = Annotated[
+    int, typer.Option("--networks", "-n", min=4, max=1000, help="How many to measure in all.")
+]
+
+
+def calibrate(networks: NetworksOption = DEFAULT_NETWORKS, target: TargetOption = None) -> None:
+    """Measure a fixed set of networks, so that the target's predictor can be fitted."""
+    with session(target) as opened:
+        run_calibration(opened, networks)
+        measurements, fit_s = opened.client.refit(opened.target.id)
+        console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
+
+
+def run_calibration(opened: Session, count: int) -> None:
+    """What was measured before is not measured again."""
+    networks = calibration_networks(mnasnet_space(), count)
+    with progress_bar() as bar:
+        task = bar.add_task(f"calibrating {opened.target.name}", total=len(networks))
+        outcomes = opened.lab.measure(networks, lambda done: bar.update(task, completed=done))
+    for network, outcome in zip(networks, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            console.print(f"[yellow]{network.id}: {outcome.kind.value}: {outcome.message}[/]")
+
+
+def evaluate(
+    target: TargetOption = None,
+    splits: Annotated[int, typer.Option(min=1, max=100, help="Random splits.")] = 5,
+    held_out: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share held out.")] = 0.33,
+    plot: Annotated[Path, typer.Option(help="Where the parity plot goes.")] = Path("parity.png"),
+) -> None:
+    """Hold measured networks out of the predictor, and say how well it predicts them."""
+    with session(target) as opened:
+        evaluation = evaluation_of(opened.client, opened.target, splits, held_out)
+        console.print(_table(evaluation, opened.target))
+        data = for_report(evaluation)
+        plot_parity(
+            data.measured_ns,
+            data.predicted_ns,
+            data.lower_ns,
+            data.upper_ns,
+            f"Held-out networks on {opened.target.name}",
+            plot,
+        )
+        console.print(f"Parity plot: {plot}")
+
+
+def evaluation_of(
+    client: LatencyClient, target: Target, splits: int = 5, held_out: float = 0.33
+) -> Evaluation:
+    """Raises NotReady where too few networks were measured."""
+    networks = [n for n in client.measured_networks(target.id) if n.kernel_ns is not None]
+    test_size = max(1, round(len(networks) * held_out))
+    try:
+        return evaluate_predictor(
+            networks, train_size=len(networks) - test_size, test_size=test_size, splits=splits
+        )
+    except NotEnoughData as error:
+        raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
+
+
+def for_report(evaluation: Evaluation) -> PredictorEvaluation:
+    return PredictorEvaluation(
+        measured_ns=evaluation.parity.measured_ns,
+        predicted_ns=evaluation.parity.predicted_ns,
+        lower_ns=evaluation.parity.lower_ns,
+        upper_ns=evaluation.parity.upper_ns,
+        scores={
+            "mean error": f"{evaluation.predictor.mean_error:.1%}",
+            "within ±5 %": f"{evaluation.predictor.within_5pct:.0%}",
+            "within ±10 %": f"{evaluation.predictor.within_10pct:.0%}",
+            "Kendall's τ": f"{evaluation.predictor.kendall:.3f}",
+            "Kendall's τ of multiply-adds alone": f"{evaluation.multiply_adds.kendall:.3f}",
+            "inside their 90 % intervals": f"{evaluation.interval_coverage:.0%}",
+        },
+        repeat_noise=evaluation.repeat_cv,
+    )
+
+
+def _table(evaluation: Evaluation, target: Target) -> Table:
+    table = Table("", "predictor", "multiply-adds", title=f"Held-out networks on {target.name}")
+
+    def row(label: str, field: str, form: str) -> None:
+        def shown(of: Metrics) -> str:
+            return format(getattr(of, field), form)
+
+        table.add_row(label, shown(evaluation.predictor), shown(evaluation.multiply_adds))
+
+    row("mean relative error", "mean_error", ".1%")
+    row("median relative error", "median_error", ".1%")
+    row("within ±5 %", "within_5pct", ".0%")
+    row("within ±10 %", "within_10pct", ".0%")
+    row("Kendall", "kendall", ".3f")
+    row("Spearman", "spearman", ".3f")
+    table.add_section()
+    table.add_row("inside their 90 % intervals", f"{evaluation.interval_coverage:.0%}", "")
+    table.add_row("median width of the intervals", f"{evaluation.interval_width:.1%}", "")
+    table.add_row("noise of the measurements", f"{evaluation.repeat_cv:.1%}", "")
+    return table

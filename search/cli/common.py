@@ -1,0 +1,49 @@
+"""What the commands share: their options' types, their errors, the lab they open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from host.client import LatencyClient
+from host.console import reported
+from host.domain import Target
+from host.errors import LabError
+from host.export import ExportPool, ProgramCache
+from host.home import LabHome
+from search.accuracy.readers import DatasetError
+from search.lab import TargetLab, resolve_target
+from search.study import StudyError
+
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", help="Id or name; by default the first device, one thread."),
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Measure again what is known.")]
+
+# Two cores export twice as fast; more would only wait for the one device.
+EXPORT_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Session:
+    client: LatencyClient
+    target: Target
+    lab: TargetLab
+
+
+@contextmanager
+def session(target: str | None) -> Iterator[Session]:
+    """The running lab, one target of it, and exporters. Errors end the command."""
+    home = LabHome.from_environment()
+    with (
+        reported(LabError, StudyError, DatasetError, ValueError),
+        LatencyClient.connect(home) as client,
+        ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
+    ):
+        found = resolve_target(client, target)
+        yield Session(client, found, TargetLab(client, found, pool))

@@ -1,0 +1,104 @@
+"""`latlab zoo`, `latlab measure` and `latlab predict`: single networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from host.console import console, milliseconds, progress_bar, reported
+from host.domain import Failure
+from latency_models.estimate import LatencyEstimate
+from search.architecture import Architecture
+from search.cli.common import FreshOption, TargetOption, session
+from search.counts import counts
+from search.zoo import ZOO
+
+NetworksArgument = Annotated[
+    list[str],
+    typer.Argument(help="Names from `latlab zoo`, or JSON files as `latlab search` writes them."),
+]
+
+
+def zoo(
+    measure: Annotated[bool, typer.Option("--measure", help="Also on the target.")] = False,
+    target: TargetOption = None,
+) -> None:
+    """List the published networks with parameters, multiply-adds and, on request, latency."""
+    latencies: dict[str, str] = {}
+    if measure:
+        with session(target) as opened, progress_bar() as bar:
+            task = bar.add_task(f"measuring on {opened.target.name}", total=len(ZOO))
+            outcomes = opened.lab.measure(
+                list(ZOO.values()), lambda done: bar.update(task, completed=done)
+            )
+        latencies = {
+            name: f"failed: {outcome.message}"
+            if isinstance(outcome, Failure)
+            else milliseconds(outcome[0].latency_ns)
+            for name, outcome in zip(ZOO, outcomes, strict=True)
+        }
+    table = Table("network", "parameters", "multiply-adds", *(["latency"] if measure else []))
+    for name, architecture in ZOO.items():
+        total = counts(architecture)
+        row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
+        table.add_row(*row, *([latencies[name]] if measure else []))
+    console.print(table)
+
+
+def measure(
+    networks: NetworksArgument, target: TargetOption = None, fresh: FreshOption = False
+) -> None:
+    """Measure networks on a target."""
+    with reported(ValueError):
+        architectures = list(map(find_network, networks))
+    with session(target) as opened:
+        with progress_bar() as bar:
+            task = bar.add_task(f"measuring on {opened.target.name}", total=len(architectures))
+            outcomes = opened.lab.measure(
+                architectures, lambda done: bar.update(task, completed=done), fresh=fresh
+            )
+        table = Table("network", "latency", "90 % interval", "measurement")
+        for name, outcome in zip(networks, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                table.add_row(name, f"[red]{outcome.kind.value}[/]", outcome.message, "")
+            else:
+                table.add_row(name, *_latency(outcome[0]), f"[dim]{outcome[1]}[/]")
+        console.print(table)
+    if any(isinstance(outcome, Failure) for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def predict(networks: NetworksArgument, target: TargetOption = None) -> None:
+    """Predict latencies on a target, without measuring."""
+    with reported(ValueError):
+        architectures = list(map(find_network, networks))
+    with session(target) as opened:
+        table = Table("network", "latency", "90 % interval", "from", "coverage")
+        for name, estimate in zip(networks, opened.lab.predict(architectures), strict=True):
+            table.add_row(
+                name, *_latency(estimate), estimate.source.value, f"{estimate.coverage:.0%}"
+            )
+        console.print(table)
+
+
+def find_network(name: str) -> Architecture:
+    """Raises ValueError, saying what there is."""
+    if name in ZOO:
+        return ZOO[name]
+    if not name.endswith(".json"):
+        raise ValueError(f"no network {name!r}: give one of {', '.join(ZOO)}, or a .json file")
+    try:
+        return Architecture.from_dict(json.loads(Path(name).read_text()))
+    except OSError as error:
+        raise ValueError(f"cannot read {name}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{name} does not hold an architecture: {error!r}") from error
+
+
+def _latency(estimate: LatencyEstimate) -> tuple[str, str]:
+    lower, upper = milliseconds(estimate.lower_ns), milliseconds(estimate.upper_ns)
+    return milliseconds(estimate.latency_ns), f"{lower} to {upper}"

@@ -1,0 +1,142 @@
+"""`latlab search`: calibrate, search, measure, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+
+from host.console import console, milliseconds, progress_bar
+from host.domain import Failure
+from host.errors import LabError
+from search.accuracy.datasets import load_dataset
+from search.accuracy.proxy import ProxyAccuracy
+from search.accuracy.training import ProxyBudget
+from search.calibration import REFERENCE
+from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
+from search.cli.common import Session, TargetOption, session
+from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.loop import LoopSettings, Progress, run_search
+from search.reward import HARD, SOFT
+from search.space import mnasnet_space
+from search.strategies import StrategyName, make_strategy
+from search.study import StudyError, StudySettings, open_study
+
+
+class RewardName(str, Enum):
+    SOFT = "soft"
+    HARD = "hard"
+
+
+def search(
+    study: Annotated[str, typer.Option(help="Its name; an interrupted one goes on.")] = "first",
+    target: TargetOption = None,
+    target_latency_ms: Annotated[
+        float | None,
+        typer.Option("--target-latency", help="In ms; by default MobileNetV2's, as the paper."),
+    ] = None,
+    strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
+    reward: Annotated[RewardName, typer.Option(help="The paper's two.")] = RewardName.SOFT,
+    rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
+    round_size: Annotated[int, typer.Option(min=1, help="Candidates a round.")] = 16,
+    measured_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of all candidates, measured at most.")
+    ] = 1 / 3,
+    calibration: Annotated[
+        int, typer.Option(min=4, help="Networks measured before the search.")
+    ] = DEFAULT_NETWORKS,
+    dataset: Annotated[
+        str,
+        typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
+    ] = "auto",
+    train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
+    resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Search for networks that are accurate and fast on a target, measured on the device.
+
+    Each round the strategy proposes candidates; a short training gives their accuracy, the
+    lab predicts their latency and measures the most promising. The front is drawn from
+    measurements alone. Interrupted, the same command goes on where it stopped.
+    """
+    with session(target) as opened:
+        budget = ProxyBudget(
+            train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
+        )
+        data = load_dataset(
+            dataset,
+            resolution=resolution,
+            train_images=train_images,
+            val_images=budget.val_images,
+            seed=seed,
+        )
+        console.print(f"Accuracy: {data.note}.")
+        run_calibration(opened, calibration)
+        alpha, beta = SOFT if reward is RewardName.SOFT else HARD
+        settings = StudySettings(
+            space=mnasnet_space().name,
+            strategy=strategy.value,
+            target_id=opened.target.id,
+            target_ns=_target_ns(runs / study, target_latency_ms, opened),
+            accuracy={"dataset": data.name, **asdict(budget)},
+            alpha=alpha,
+            beta=beta,
+            round_size=round_size,
+            seed=seed,
+        )
+        console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
+        with open_study(runs / study, settings) as opened_study:
+            with progress_bar() as bar:
+                run_search(
+                    opened_study,
+                    make_strategy(strategy, mnasnet_space(), seed),
+                    ProxyAccuracy(data, budget),
+                    opened.lab,
+                    LoopSettings(rounds=rounds, max_measured_share=measured_share),
+                    on_progress=_drawn_on(bar),
+                    on_note=lambda note: bar.console.print(note, highlight=False),
+                )
+            show_report(opened_study)
+
+
+def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:
+    """As asked for; else the study's own when it is resumed; else the reference's latency.
+
+    Raises ValueError, StudyError, LabError.
+    """
+    if asked_ms is not None:
+        return round(asked_ms * 1e6)
+    path = directory / "study.json"
+    if path.is_file():
+        try:
+            return int(json.loads(path.read_text())["target_ns"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"{path} is damaged: {error!r}") from error
+    [outcome] = opened.lab.measure([REFERENCE])
+    if isinstance(outcome, Failure):
+        raise LabError(
+            f"MobileNetV2 could not be measured ({outcome.message}): name a --target-latency"
+        )
+    return outcome[0].latency_ns
+
+
+def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
+    tasks: dict[str, TaskID] = {}
+
+    def draw(progress: Progress) -> None:
+        where = f"round {progress.round}" if progress.round else "the front"
+        label = f"{where}: {progress.activity}"
+        if label not in tasks:
+            tasks[label] = bar.add_task(label, total=progress.total)
+        bar.update(tasks[label], completed=progress.done, total=progress.total)
+
+    return draw
