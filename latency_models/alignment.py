@@ -1,15 +1,15 @@
 """Gives each kernel of a network its time out of a runner's trace.
 
 Kernels and trace are both in the order the backend runs them, so position decides and
-the name is the proof: every kind has the names that XNNPACK reports it under. Portable
-operators, kind `portable:<operator>`, are reported under the operator's own name.
+the name is the proof. Most kinds are called alike on both sides. Portable operators, kind
+`portable:<operator>`, are reported under the operator's own name.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import numpy as np
 
@@ -18,23 +18,26 @@ from latency_models.kernel import Kernel
 
 PORTABLE = "portable:"
 
+# What XNNPACK calls a kernel where that is not its kind.
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
-    k.CONV2D: ("Convolution (", "Fully Connected ("),  # the latter where it is 1×1
-    k.DEPTHWISE_CONV2D: ("Convolution (",),
-    k.FULLY_CONNECTED: ("Fully Connected (",),
-    k.ADD: ("Add (",),
-    k.MULTIPLY: ("Multiply (",),
-    k.SIGMOID: ("Sigmoid (",),
-    k.HARDSWISH: ("HardSwish (",),
-    k.CLAMP: ("Clamp (",),
-    k.GLOBAL_AVG_POOL2D: ("Mean (", "Global Average Pooling ("),
-    k.AVG_POOL2D: ("Average Pooling (",),
-    k.MAX_POOL2D: ("Max Pooling (",),
-    k.CONCATENATE: ("Concatenate (", "Copy ("),
-    k.TRANSPOSE: ("Transpose (",),
-    k.RESHAPE: ("Static Reshape (", "Copy ("),
-    k.CONSTANT_PAD: ("Constant Pad (",),
+    k.CONV2D: ("Convolution", "Fully Connected"),  # the latter where it is 1×1
+    k.DEPTHWISE_CONV2D: ("Convolution",),
+    "conv_transpose2d": ("Deconvolution",),
+    k.MULTIPLY: ("Square",),  # of a tensor by itself
+    k.GLOBAL_AVG_POOL2D: ("Mean", "Global Average Pooling"),
+    k.AVG_POOL2D: ("Average Pooling",),
+    k.MAX_POOL2D: ("Max Pooling",),
+    k.CONCATENATE: ("Copy",),
+    k.RESHAPE: ("Static Reshape", "Copy"),
+    "static_resize_bilinear2_d": ("Resize Bilinear",),
+    "gelu": ("GELU", "ApproxGELU"),
+    "div": ("Divide",),
+    "sin": ("Sine",),
+    "cos": ("Cosine",),
 }
+
+# Their activation is always part of them; that of others may be a clamp of its own.
+_FUSE_ACTIVATION = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 
 # "mean" of `aten::mean.out`, of `aten.mean.dim` and of the runtime's `native_call_mean.out`.
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
@@ -52,25 +55,48 @@ def align(
     """The mean time of each kernel in ns, parallel to `kernels`.
 
     traces: each kernel's name and its durations in ns, one for each traced run.
+    The runtime fuses a clamp into the kernel before it where it can: then the clamp took
+    0 ns. And it splits the activation off an addition: then the addition took both times.
     Raises TraceMismatch naming the first position where kernels and trace differ, and
     where a kernel has no durations.
     """
-    for position, (kernel, trace) in enumerate(zip_longest(kernels, traces)):
-        if kernel is None or trace is None or not _is_named(kernel, trace[0]):
+    kernel_ns: list[float] = []
+    unmatched = deque(traces)
+    for position, kernel in enumerate(kernels):
+        if kernel.kind == k.CLAMP and not _is_next(unmatched, k.CLAMP):
+            kernel_ns.append(0.0)
+            continue
+        if not _is_next(unmatched, kernel.kind):
             raise TraceMismatch(
-                f"position {position}: expected {kernel or 'no more kernels'}, "
-                f"the trace has {trace[0] if trace else 'ended'} "
+                f"position {position}: expected {kernel}, the trace has "
+                f"{unmatched[0][0] if unmatched else 'ended'} "
                 f"({len(kernels)} kernels, {len(traces)} in the trace)"
             )
-        if len(trace[1]) == 0:
-            raise TraceMismatch(f"position {position}: {kernel} has no durations")
-    return tuple(_mean_undisturbed(durations) for _, durations in traces)
+        kernel_ns.append(_mean_undisturbed(*unmatched.popleft()))
+        splits = kernel.activation and kernel.kind not in _FUSE_ACTIVATION
+        if splits and _is_next(unmatched, k.CLAMP):
+            kernel_ns[-1] += _mean_undisturbed(*unmatched.popleft())
+    if unmatched:
+        raise TraceMismatch(
+            f"position {len(kernels)}: expected no more kernels, the trace has {unmatched[0][0]} "
+            f"({len(kernels)} kernels, {len(traces)} in the trace)"
+        )
+    return tuple(kernel_ns)
 
 
-def _is_named(kernel: Kernel, trace_name: str) -> bool:
-    if kernel.kind.startswith(PORTABLE):
-        return _operator(kernel.kind.removeprefix(PORTABLE)) == _operator(trace_name)
-    return trace_name.startswith(_TRACE_NAMES.get(kernel.kind, ()))
+def _is_next(unmatched: Sequence[tuple[str, Sequence[int]]], kind: str) -> bool:
+    if not unmatched:
+        return False
+    name = unmatched[0][0]
+    if kind.startswith(PORTABLE):
+        return _operator(kind.removeprefix(PORTABLE)) == _operator(name)
+    operator = name.split(" (")[0]
+    return operator in _TRACE_NAMES.get(kind, ()) or _letters(operator) == _letters(kind)
+
+
+def _letters(name: str) -> str:
+    """The same for XNNPACK's `Slice` and the exporter's `static_slice`."""
+    return re.sub(r"[^a-z]", "", name.lower().removeprefix("static_"))
 
 
 def _operator(name: str) -> str:
@@ -78,14 +104,16 @@ def _operator(name: str) -> str:
     return match.group(1) if match else name
 
 
-def _mean_undisturbed(durations_ns: Sequence[int]) -> float:
+def _mean_undisturbed(name: str, durations_ns: Sequence[int]) -> float:
     """The mean of the runs that take at most half again as long as the median, plus two
-    steps of the resolution.
+    steps of the resolution. Raises TraceMismatch where there is none.
 
     An interrupted run adds whole time slices to one kernel, so a plain mean will not do.
     A median, or a mean trimmed on both sides, would turn a kernel of 0.3 µs, which reads
     0 or 1 µs, into 0. This holds with nearly half of the runs disturbed.
     """
+    if len(durations_ns) == 0:
+        raise TraceMismatch(f"{name} has no durations")
     values = np.asarray(durations_ns, dtype=np.float64)
     limit = 1.5 * np.median(values) + 2 * _RESOLUTION_NS
     return float(values[values <= limit].mean())

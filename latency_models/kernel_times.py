@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from latency_models.kernel import Kernel
 from latency_models.lookup import KernelTime, lookup_table
 from latency_models.observation import MeasuredNetwork
-from latency_models.regressor import OFFSET_NS, KernelRegressor
+from latency_models.regressor import KernelRegressor
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -24,39 +24,6 @@ class UnknownKernelKinds(Exception):
     def __init__(self, kinds: Sequence[str]) -> None:
         super().__init__(f"never measured on this target: {', '.join(kinds)}")
         self.kinds = tuple(kinds)
-
-
-@dataclass(frozen=True)
-class KindModel:
-    """A reading from few networks is noisy, so it is drawn towards what its shape predicts
-    (empirical Bayes).
-
-    between: variance of kernels around what their shapes predict.
-    within: variance of one kernel from network to network. Both of log time.
-    """
-
-    regressor: KernelRegressor
-    between: float
-    within: float
-
-    @classmethod
-    def fit(
-        cls, kernels: Sequence[Kernel], times: Sequence[KernelTime], like: KindModel | None
-    ) -> KindModel:
-        kernel_ns = np.array([time.mean_ns for time in times])
-        regressor = KernelRegressor.fit(kernels, kernel_ns, like=like.regressor if like else None)
-        networks = np.array([time.networks for time in times])
-        relative = np.array([time.spread_ns for time in times]) / (kernel_ns + OFFSET_NS)
-        repeats = float((networks - 1).sum())
-        within = float((relative**2 * (networks - 1)).sum()) / repeats if repeats else 0.0
-        between = max(0.0, regressor.noise - within * float(np.mean(1 / networks)))
-        return cls(regressor, between, within)
-
-    def lookup_weight(self, networks: int) -> float:
-        """Of a mean over so many networks, against the regressor's prediction."""
-        if self.within == 0:
-            return 1.0
-        return self.between / (self.between + self.within / networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +44,7 @@ class KernelTimes:
     """What is known of single kernels on a target."""
 
     table: Mapping[Kernel, KernelTime]
-    kinds: Mapping[str, KindModel]
+    regressors: Mapping[str, KernelRegressor]
 
     @classmethod
     def fit(
@@ -88,17 +55,15 @@ class KernelTimes:
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in sorted(table):
             by_kind[kernel.kind].append(kernel)
-        return cls(
-            table,
-            {
-                kind: KindModel.fit(
-                    kernels,
-                    [table[kernel] for kernel in kernels],
-                    like.kinds.get(kind) if like else None,
-                )
-                for kind, kernels in by_kind.items()
-            },
-        )
+        regressors = {
+            kind: KernelRegressor.fit(
+                kernels,
+                np.array([table[kernel].mean_ns for kernel in kernels]),
+                like=like.regressors.get(kind) if like else None,
+            )
+            for kind, kernels in by_kind.items()
+        }
+        return cls(table, regressors)
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Each kernel's time in ns, and whether it was measured.
@@ -108,19 +73,15 @@ class KernelTimes:
         rows: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
             rows[kernel.kind].append(row)
-        unknown = sorted(rows.keys() - self.kinds.keys())
+        unknown = sorted(rows.keys() - self.regressors.keys())
         if unknown:
             raise UnknownKernelKinds(unknown)
         kernel_ns = np.empty(len(kernels))
         for kind, of_kind in rows.items():
-            kernel_ns[of_kind] = self.kinds[kind].regressor.predict(
-                [kernels[row] for row in of_kind]
-            )
+            kernel_ns[of_kind] = self.regressors[kind].predict([kernels[row] for row in of_kind])
         seen = np.array([kernel in self.table for kernel in kernels], dtype=np.bool_)
         for row in np.flatnonzero(seen).tolist():
-            time = self.table[kernels[row]]
-            weight = self.kinds[kernels[row].kind].lookup_weight(time.networks)
-            kernel_ns[row] += weight * (time.mean_ns - kernel_ns[row])
+            kernel_ns[row] = self.table[kernels[row]].mean_ns
         return kernel_ns, seen
 
     def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:

@@ -121,7 +121,7 @@ def _hold_out(
         held_out = [
             network
             for network in (networks[i] for i in fold)
-            if times.kinds.keys() >= {kernel.kind for kernel in network.kernels}
+            if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
         ]
         if held_out:
             sums_ns.append(times.sum(*pack(n.kernels for n in held_out)).sums_ns)

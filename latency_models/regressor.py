@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 
 # Times are compared as log(time + 0.5 µs): relative where they matter, and finite where
 # the runtime's profiler, which counts in µs, reads 0.
-OFFSET_NS = 500.0
+_OFFSET_NS = 500.0
 _MIN_FOR_RESIDUAL = 8
 _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
@@ -33,15 +33,12 @@ class KernelRegressor:
 
     The roofline is a sum of cost terms with coefficients of at least 0: it stays sane where
     it extrapolates. The factor, a Gaussian process over the logarithms of shapes, learns
-    what the terms miss and fades to 1 away from the kernels it has seen.
-
-    noise: variance of log time that neither explains: the kernel's own ways, and errors of
-    measurement.
+    what the terms miss and fades to 1 away from the kernels it has seen. `residual` is its
+    logarithm, None where the kernels were too few for one.
     """
 
     coefficients: FloatArray
     residual: Pipeline | None
-    noise: float
 
     @classmethod
     def fit(
@@ -57,22 +54,17 @@ class KernelRegressor:
         most of the cost.
         """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
-        weights = 1 / (kernel_ns + OFFSET_NS)
-        scale = terms.max(axis=0)
-        scale[scale == 0] = 1.0
-        solution, _ = nnls(terms / scale * weights[:, None], kernel_ns * weights)
-        coefficients = solution / scale
-        logs = _log_ratio(kernel_ns, terms @ coefficients)
+        coefficients = _fit_roofline(terms, kernel_ns)
         if len(kernels) < _MIN_FOR_RESIDUAL:
-            return cls(coefficients, None, float(np.mean(logs**2)))
-        process = _new_process() if like is None else _process_like(like)
-        residual = make_pipeline(StandardScaler(), process)
-        some = _spread_out(len(kernels))
+            return cls(coefficients, None)
+        log_factors = np.log((kernel_ns + _OFFSET_NS) / (terms @ coefficients + _OFFSET_NS))
+        some = np.unique(np.linspace(0, len(kernels) - 1, _MAX_FOR_RESIDUAL).astype(np.int64))
+        residual = make_pipeline(StandardScaler(), _new_process(like and like.residual))
         with warnings.catch_warnings():
             # A hyperparameter at its bound is an answer: say, that nothing is left to explain.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            residual.fit(_points(kernels)[some], logs[some])
-        return cls(coefficients, residual, float(process.kernel_.k2.noise_level))
+            residual.fit(_points(kernels)[some], log_factors[some])
+        return cls(coefficients, residual)
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
         """The time of each kernel in ns, at least 0."""
@@ -81,29 +73,26 @@ class KernelRegressor:
         if self.residual is None:
             return roofline_ns
         factor: FloatArray = np.exp(self.residual.predict(_points(kernels)))
-        kernel_ns: FloatArray = np.maximum((roofline_ns + OFFSET_NS) * factor - OFFSET_NS, 0.0)
+        kernel_ns: FloatArray = np.maximum((roofline_ns + _OFFSET_NS) * factor - _OFFSET_NS, 0.0)
         return kernel_ns
 
 
-def _log_ratio(kernel_ns: FloatArray, roofline_ns: FloatArray) -> FloatArray:
-    return np.log((kernel_ns + OFFSET_NS) / (roofline_ns + OFFSET_NS))
-
-
-def _spread_out(count: int) -> NDArray[np.int64]:
-    """Which of so many kernels the Gaussian process learns from; all up to its limit."""
-    return np.unique(np.linspace(0, count - 1, min(count, _MAX_FOR_RESIDUAL)).astype(np.int64))
+def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
+    """Non-negative least squares on relative errors."""
+    weights = 1 / (kernel_ns + _OFFSET_NS)
+    largest = np.maximum(terms.max(axis=0), 1.0)
+    shares = terms / largest
+    solution, _ = nnls(shares * weights[:, None], kernel_ns * weights, maxiter=1_000)
+    coefficients: FloatArray = solution / largest
+    return coefficients
 
 
 def _points(kernels: Sequence[Kernel]) -> FloatArray:
     return np.array([coordinates(kernel) for kernel in kernels])
 
 
-def _new_process() -> GaussianProcessRegressor:
+def _new_process(like: Pipeline | None) -> GaussianProcessRegressor:
+    if like is not None:
+        return GaussianProcessRegressor(like[-1].kernel_, optimizer=None)
     smooth = ConstantKernel(0.03, (1e-4, 3.0)) * Matern(2.0, (0.5, 30.0), nu=2.5)
     return GaussianProcessRegressor(smooth + WhiteKernel(0.003, (1e-5, 0.3)))
-
-
-def _process_like(other: KernelRegressor) -> GaussianProcessRegressor:
-    if other.residual is None:
-        return _new_process()
-    return GaussianProcessRegressor(other.residual[-1].kernel_, optimizer=None)

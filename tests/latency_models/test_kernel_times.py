@@ -43,24 +43,13 @@ def test_the_table_pools_over_networks_and_counts_each_once() -> None:
     assert (table[SIGMOID].mean_ns, table[SIGMOID].spread_ns, table[SIGMOID].networks) == (5, 0, 1)
 
 
-def test_kernels_that_agree_everywhere_are_looked_up_exactly() -> None:
+def test_what_was_measured_is_looked_up_exactly() -> None:
     kernels = [pointwise(14, 16 * i, 16 * i + 8) for i in range(1, 20)]
     odd_ns = [5_000.0 * (1 + i % 3) for i in range(len(kernels))]  # no shape explains these
-    times = KernelTimes.fit([network(*zip(kernels, odd_ns, strict=True))] * 3)
+    times = KernelTimes.fit([network(*zip(kernels, odd_ns, strict=True))])
     kernel_ns, seen = times.predict(kernels)
-    assert kernel_ns.tolist() == pytest.approx(odd_ns)
+    assert kernel_ns.tolist() == odd_ns
     assert seen.all()
-
-
-def test_a_noisy_lookup_lies_between_its_reading_and_its_shape() -> None:
-    rng = np.random.default_rng(0)
-    kernels = [pointwise(14, 16 * i, 16 * j) for i in range(1, 7) for j in range(1, 7)]
-    true_ns = np.array([100.0 * i * j for i in range(1, 7) for j in range(1, 7)]) * 200
-    readings = [true_ns * rng.lognormal(0, 0.2, len(kernels)) for _ in range(2)]
-    times = KernelTimes.fit([network(*zip(kernels, r.tolist(), strict=True)) for r in readings])
-    looked_up_ns = np.mean(readings, axis=0)
-    predicted_ns, _ = times.predict(kernels)
-    assert np.abs(predicted_ns / true_ns - 1).mean() < np.abs(looked_up_ns / true_ns - 1).mean()
 
 
 def test_every_unknown_kind_is_listed() -> None:
