@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.layers import layers_by_block, round_channels
@@ -42,6 +42,7 @@ def test_every_resolution_is_well_formed(picked: tuple[int, ...]) -> None:
 
 
 @given(choices)
+@settings(max_examples=30)  # each one resolves a hundred networks
 def test_a_decision_is_inactive_exactly_when_no_other_choice_changes_anything(
     picked: tuple[int, ...],
 ) -> None:
