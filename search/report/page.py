@@ -54,7 +54,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot]) -> str:
         ),
         _section("Progress", figures.get("progress", "")),
         _section("Published networks", _zoo(data.zoo)),
-        _section("Failures", _failures(data.trials)),
+        _section("Failures", _failures(data.latest())),
         _section("Settings", _pairs(data.settings)),
     )
     title = escape(data.study)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "xtick.labelcolor": LIGHT["muted"],
     "ytick.labelcolor": LIGHT["muted"],
     "legend.frameon": False,
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "latency-lab",
 }
@@ -98,7 +100,7 @@ def accuracy_latency(data: ReportData) -> Plot | None:
             va="top",
             fontsize=9,
         )
-        _scale_latency(axes, [target_ms, *_latencies_ms(trials)[0]])
+        _scale(axes, "x", [target_ms, *_latencies_ms(trials)[0]])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
         axes.set_ylabel("accuracy of the proxy task")
@@ -129,7 +131,7 @@ def parity(
         axes.scatter(
             measured, predicted, s=30, color=LIGHT["measured"], zorder=3, gid="points-parity"
         )
-        _scale_latency(axes, ends)
+        _scale(axes, "xy", ends)
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=title)
         axes.set_xlabel("measured (ms)")
         axes.set_ylabel("predicted (ms)")
@@ -150,36 +152,31 @@ def plot_parity(
 
 
 def progress(data: ReportData) -> Plot | None:
-    """Rewards by round with the best so far, and what each round evaluated and measured."""
+    """Rewards by round with the best so far, and what each round evaluated and measured anew."""
     rounds = sorted({trial.round for trial in data.trials})
     if not rounds:
         return None
     numbers = np.array(rounds) + 1
-    by_round = [[t for t in data.trials if t.round == index] for index in rounds]
+    rewarded = [(t.round + 1, t.reward) for t in data.trials if t.reward is not None]
+    best = [max((r for n, r in rewarded if n <= number), default=np.nan) for number in numbers]
+    evaluated = _first_rounds((t.architecture.id, t.round) for t in data.trials)
+    measured = _first_rounds(
+        (t.measurement_id, t.round) for t in data.trials if t.measurement_id is not None
+    )
     with rc_context(STYLE):
         figure = Figure(figsize=(8.6, 4.0), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        rewarded = [(t.round + 1, t.reward) for t in data.trials if t.reward is not None]
-        if rewarded:
-            x, y = zip(*rewarded, strict=True)
-            top.scatter(x, y, s=16, color=LIGHT["predicted"], linewidth=0, label="candidates")
-            best = [
-                max((r for n, r in rewarded if n <= number), default=np.nan) for number in numbers
-            ]
-            top.plot(
-                numbers, best, color=LIGHT["front"], marker="o", markersize=4, label="best so far"
-            )
+        x, y = np.array(rewarded, np.float64).reshape(-1, 2).T
+        top.scatter(x, y, s=16, color=LIGHT["predicted"], linewidth=0, label="candidates")
+        top.plot(numbers, best, "o-", color=LIGHT["front"], markersize=4, label="best so far")
         top.set_ylabel("reward")
-
-        seen: set[str] = set()
-        evaluated, measured = [], []
-        for trials in by_round:
-            new = {t.architecture.id for t in trials} - seen
-            seen |= new
-            evaluated.append(len(new))
-            measured.append(len({t.measurement_id for t in trials if is_measured(t)}))
-        bottom.bar(numbers - 0.2, evaluated, 0.38, color=LIGHT["predicted"], label="new candidates")
-        bottom.bar(numbers + 0.2, measured, 0.38, color=LIGHT["measured"], label="measured")
+        for counts, offset, color, label in (
+            (evaluated, -0.2, LIGHT["predicted"], "new candidates"),
+            (measured, 0.2, LIGHT["measured"], "measured"),
+        ):
+            bottom.bar(
+                numbers + offset, [counts[r] for r in rounds], 0.38, color=color, label=label
+            )
         bottom.set_xlabel("round")
         bottom.set_ylabel("networks")
         for axes in (top, bottom):
@@ -228,13 +225,24 @@ def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
         )
 
 
-def _scale_latency(axes: Axes, values_ms: Sequence[float] | FloatArray) -> None:
+def _scale(axes: Axes, names: str, values_ms: Sequence[float] | FloatArray) -> None:
+    """Make the axes of these names ("x", "xy") logarithmic where the latencies differ much."""
     if max(values_ms) < WIDE_RANGE * min(values_ms):
         return
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _first_rounds(seen_in: Iterable[tuple[str, int]]) -> Counter[int]:
+    """How many things each round was the first to see."""
+    first: dict[str, int] = {}
+    for thing, index in seen_in:
+        first.setdefault(thing, index)
+    return Counter(first.values())
 
 
 def _tooltip(trial: Trial) -> str:
