@@ -7,8 +7,6 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.database.engine import sqlite_url
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -79,3 +77,7 @@ class LabHome:
             token = secrets.token_urlsafe(32)
             file.write(token)
         return token
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"

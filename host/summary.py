@@ -18,7 +18,7 @@ import numpy.typing as npt
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
 from latency_models.estimate import LatencyEstimate, Source
 
-MIN_CLEAN_SHARE = 0.5
+MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
 CONFIDENCE = 0.9
 # A sample's wall time may exceed its CPU time by this share of it before it counts as

@@ -68,11 +68,14 @@ def evaluate(
     seed: int = 0,
 ) -> Evaluation:
     """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
+    Of a network measured several times the newest counts: none is both learned and held out.
 
     Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
     the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
     kernel that the others lack.
     """
+    newest = sorted(networks, key=lambda network: network.unix_ns)
+    networks = list({network.kernels: network for network in newest}.values())
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from host.client import LatencyClient
 from host.domain import BenchmarkSpec, Failure, FailureKind, ProgramFile, Target
@@ -15,7 +16,9 @@ from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from search.architecture import Architecture
 from search.kernels import kernels
-from search.network import build_network
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Latency is of the network as it would be deployed.
 RESOLUTION = 224
@@ -87,9 +90,16 @@ def export_spec(architecture: Architecture) -> ExportSpec:
     """The network as it would be deployed, its weights seeded."""
     return ExportSpec(
         key=f"architecture {architecture.id}, {CLASSES} classes, input {INPUT_SHAPE}",
-        build=partial(build_network, architecture, classes=CLASSES, seed=0),
+        build=partial(_build, architecture),
         input_shape=INPUT_SHAPE,
     )
+
+
+def _build(architecture: Architecture) -> nn.Module:
+    """In a worker: nobody else needs to wait for torch's import."""
+    from search.network import build_network
+
+    return build_network(architecture, classes=CLASSES, seed=0)
 
 
 def resolve_target(client: LatencyClient, wanted: str | None) -> Target:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import Protocol
 
 import optuna
@@ -15,6 +14,7 @@ from optuna.trial import TrialState
 from search.architecture import Architecture
 from search.ppo import PPO
 from search.space import Space
+from search.study import StrategyName
 from search.trial import Trial
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
@@ -31,13 +31,6 @@ class Strategy(Protocol):
     def tell(self, trials: Sequence[Trial]) -> None:
         """The trials of what was last asked for, all of them and in its order."""
         ...
-
-
-class StrategyName(str, Enum):
-    PPO = "ppo"
-    NSGA2 = "nsga2"
-    TPE = "tpe"
-    RANDOM = "random"
 
 
 def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:

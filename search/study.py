@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ from search.reward import SOFT
 from search.trial import Trial
 
 SETTINGS, JOURNAL = "study.json", "journal.log"
+
+
+class StrategyName(str, Enum):
+    PPO = "ppo"
+    NSGA2 = "nsga2"
+    TPE = "tpe"
+    RANDOM = "random"
 
 
 class StudyError(Exception):

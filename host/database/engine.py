@@ -37,10 +37,6 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"
-
-
 def migrate(engine: Engine) -> None:
     """Brings the schema up to this version; refuses one that is newer."""
     config = Config()

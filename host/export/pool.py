@@ -62,7 +62,9 @@ class ExportPool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._retire()
+        if self._executor is not None:
+            # Waited for: a pool that is still ending when Python ends says so in a traceback.
+            self._executor.shutdown(cancel_futures=True)
 
     def export_all(
         self,

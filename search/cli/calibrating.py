@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,14 +12,13 @@ from host.client import LatencyClient
 from host.console import console, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
-from latency_models.evaluate import Evaluation, Metrics
-from latency_models.evaluate import evaluate as evaluate_predictor
-from latency_models.predictor import NotEnoughData
 from search.calibration import calibration_networks
 from search.cli.common import Session, TargetOption, session
 from search.report.data import PredictorEvaluation
-from search.report.plots import plot_parity
 from search.space import mnasnet_space
+
+if TYPE_CHECKING:
+    from latency_models.evaluate import Evaluation, Metrics
 
 DEFAULT_NETWORKS = 16
 
@@ -54,6 +53,8 @@ def evaluate(
     plot: Annotated[Path, typer.Option(help="Where the parity plot goes.")] = Path("parity.png"),
 ) -> None:
     """Hold measured networks out of the predictor, and say how well it predicts them."""
+    from search.report.plots import plot_parity
+
     with session(target) as opened:
         evaluation = evaluation_of(opened.client, opened.target, splits, held_out)
         console.print(_table(evaluation, opened.target))
@@ -73,6 +74,9 @@ def evaluation_of(
     client: LatencyClient, target: Target, splits: int = 5, held_out: float = 0.33
 ) -> Evaluation:
     """Raises NotReady where too few networks were measured."""
+    from latency_models.evaluate import evaluate as evaluate_predictor
+    from latency_models.predictor import NotEnoughData
+
     networks = [n for n in client.measured_networks(target.id) if n.kernel_ns is not None]
     test_size = max(1, round(len(networks) * held_out))
     try:

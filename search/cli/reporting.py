@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +11,26 @@ import typer
 
 from host.client import LatencyClient
 from host.console import console, reported
-from host.domain import Target
 from host.errors import LabError, NotReady
-from search.accuracy.readers import DatasetError
 from search.cli.calibrating import evaluation_of, for_report
-from search.loop import measured_front
-from search.report.data import PredictorEvaluation, ReportData, is_measured
-from search.report.page import write_report
-from search.report.table import front_table
+from search.kernels import kernels
+from search.lab import resolve_target
+from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
 from search.study import Study, StudyError, read_study
+from search.zoo import ZOO
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
 DEFAULT_RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class LabKnowledge:
+    """What a report takes from the lab; the defaults are what is left without one."""
+
+    target: str
+    measured: int = 0
+    evaluation: PredictorEvaluation | None = None
+    zoo: tuple[ZooRow, ...] = ()
 
 
 def report(
@@ -29,45 +38,58 @@ def report(
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Write a study's report.html and plots again, and print its front."""
-    with reported(LabError, StudyError, DatasetError):
+    with reported(LabError, StudyError):
         show_report(read_study(runs / study))
 
 
 def show_report(study: Study) -> None:
-    """Without a running lab the report lacks the held-out networks, and says so."""
-    target_name, evaluation = study.settings.target_id, None
+    """Without a running lab the report lacks what only the lab knows, and says so."""
+    from search.report.page import write_report
+    from search.report.table import front_table
+
     try:
-        with LatencyClient.connect() as client:
-            target = next(
-                s.target for s in client.targets() if s.target.id == study.settings.target_id
-            )
-            target_name, evaluation = target.name, _evaluation(client, target)
-    except (LabError, StopIteration) as error:
-        console.print(f"[yellow]the report is written without the lab: {error}[/]")
-    trials = list(study.latest().values())
+        lab = _ask_lab(study.settings.target_id)
+    except LabError as error:
+        console.print(f"[yellow]The report is written without the lab: {error}[/]")
+        lab = LabKnowledge(study.settings.target_id)
+    trials = [trial for finished in study.rounds for trial in finished.trials]
+    measurements = sum(map(is_measured, study.latest().values()))
     data = ReportData(
         study=study.directory.name,
-        settings=_settings(study, target_name),
+        settings=_settings(study, lab.target),
         trials=trials,
-        target=target_name,
+        target=lab.target,
         target_latency_ns=study.settings.target_ns,
-        measurements=sum(map(is_measured, trials)),
-        calibration=0 if evaluation is None else len(evaluation.measured_ns),
-        evaluation=evaluation,
+        measurements=measurements,
+        calibration=max(0, lab.measured - measurements),
+        evaluation=lab.evaluation,
+        zoo=lab.zoo,
     )
     console.print(front_table(data))
-    for trial in measured_front(trials):
-        path = study.directory / "front" / f"{trial.architecture.id}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(trial.architecture.to_dict(), indent=2) + "\n")
-    console.print(f"Report: {write_report(data, study.directory)}")
+    folder = study.directory / "front"
+    folder.mkdir(exist_ok=True)
+    for trial in data.measured_front():
+        architecture = trial.architecture
+        path = folder / f"{architecture.id}.json"
+        path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
+    console.print(f"The front's networks: {folder}/", soft_wrap=True)
+    console.print(f"Report: {write_report(data, study.directory)}", soft_wrap=True)
 
 
-def _evaluation(client: LatencyClient, target: Target) -> PredictorEvaluation | None:
-    try:
-        return for_report(evaluation_of(client, target))
-    except NotReady:
-        return None
+def _ask_lab(target_id: str) -> LabKnowledge:
+    with LatencyClient.connect() as client:
+        target = resolve_target(client, target_id)
+        measured = len(client.measured_networks(target.id))
+        try:
+            evaluation = for_report(evaluation_of(client, target))
+            estimates = client.predict(target.id, list(map(kernels, ZOO.values())))
+        except NotReady:
+            return LabKnowledge(target.name, measured)
+        zoo = tuple(
+            ZooRow(name, architecture, estimate)
+            for (name, architecture), estimate in zip(ZOO.items(), estimates, strict=True)
+        )
+        return LabKnowledge(target.name, measured, evaluation, zoo)
 
 
 def _settings(study: Study, target_name: str) -> dict[str, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress as ProgressBar
@@ -16,18 +15,16 @@ from rich.progress import TaskID
 from host.console import console, milliseconds, progress_bar
 from host.domain import Failure
 from host.errors import LabError
-from search.accuracy.datasets import load_dataset
-from search.accuracy.proxy import ProxyAccuracy
-from search.accuracy.training import ProxyBudget
 from search.calibration import REFERENCE
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
-from search.loop import LoopSettings, Progress, run_search
 from search.reward import HARD, SOFT
 from search.space import mnasnet_space
-from search.strategies import StrategyName, make_strategy
-from search.study import StudyError, StudySettings, open_study
+from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
+
+if TYPE_CHECKING:
+    from search.loop import Progress
 
 
 class RewardName(str, Enum):
@@ -68,6 +65,13 @@ def search(
     lab predicts their latency and measures the most promising. The front is drawn from
     measurements alone. Interrupted, the same command goes on where it stopped.
     """
+    # PyTorch and its kin take seconds to import: only those who search wait for them.
+    from search.accuracy.datasets import load_dataset
+    from search.accuracy.proxy import ProxyAccuracy
+    from search.accuracy.training import ProxyBudget
+    from search.loop import LoopSettings, run_search
+    from search.strategies import make_strategy
+
     with session(target) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
@@ -115,12 +119,8 @@ def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:
     """
     if asked_ms is not None:
         return round(asked_ms * 1e6)
-    path = directory / "study.json"
-    if path.is_file():
-        try:
-            return int(json.loads(path.read_text())["target_ns"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{path} is damaged: {error!r}") from error
+    if (directory / SETTINGS).is_file():
+        return read_settings(directory).target_ns
     [outcome] = opened.lab.measure([REFERENCE])
     if isinstance(outcome, Failure):
         raise LabError(

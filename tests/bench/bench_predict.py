@@ -1,5 +1,5 @@
 """predict.*, interval.*, repeat.cv_pct: how well networks held out are predicted, from those
-that the running lab has measured on its default target.
+that the lab has measured on its default target; what is missing is measured first.
 
 python -m tests.bench.bench_predict [TRAIN TEST SPLITS], networks and splits: 40 20 5.
 """
@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import sys
 
-from host.client import LatencyClient
 from latency_models.evaluate import evaluate
+from tests.bench.real_lab import calibrated
 
 SEED = 20260
 
 
 def main() -> None:
     train_size, test_size, splits = map(int, sys.argv[1:] or ("40", "20", "5"))
-    with LatencyClient.connect() as lab:
-        target = lab.default_target()
-        networks = lab.measured_networks(target.id)
+    with calibrated(train_size + test_size) as (client, target):
+        networks = client.measured_networks(target.id)
     result = evaluate(
         networks, train_size=train_size, test_size=test_size, splits=splits, seed=SEED
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from host.database.engine import sqlite_url
 from host.domain import ProgramFile
+from host.home import sqlite_url
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import select, text
 
 from host.database import devices, jobs, measurements, programs, schema
-from host.database.engine import Database, sqlite_url
+from host.database.engine import Database
 from host.domain import BenchmarkSpec, Device, Failure, FailureKind, Job, Program, Target, Visit
 from host.errors import InvalidRequest, StorageError
+from host.home import sqlite_url
 from latency_models.kernel import Kernel
 from tests.host import strategies as nouns
 from tests.host.test_summary import QUIET, TRACED

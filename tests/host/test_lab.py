@@ -21,7 +21,7 @@ from sqlalchemy import text
 
 from host import lab
 from host.client import LatencyClient
-from host.database.engine import Database, sqlite_url
+from host.database.engine import Database
 from host.domain import (
     BenchmarkSpec,
     Failure,
@@ -41,7 +41,7 @@ from host.errors import (
     Unavailable,
     UnknownKernels,
 )
-from host.home import LabHome
+from host.home import LabHome, sqlite_url
 from host.processes import LockedProcess
 from latency_models.estimate import Source
 from latency_models.kernel import Kernel

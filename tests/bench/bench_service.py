@@ -1,0 +1,46 @@
+"""service.predict_networks_per_s: estimates a second through the lab's API, asked for and
+answered, 10,000 networks a message.
+
+python -m tests.bench.bench_service
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+
+import numpy as np
+
+from search.kernels import kernels
+from search.space import mnasnet_space
+from tests.bench.real_lab import calibrated
+
+SEED = 20261
+NETWORKS = 10_000
+CALLS = 5
+
+
+def main() -> None:
+    rng = np.random.default_rng(SEED)
+    space = mnasnet_space()
+    networks = [kernels(space.resolve(space.sample(rng))) for _ in range(NETWORKS)]
+    calls_s = []
+    with calibrated(16) as (client, target):
+        client.predict(target.id, networks[:1])  # the fit is not what is timed
+        for _ in range(CALLS):
+            start_s = time.perf_counter()
+            client.predict(target.id, networks)
+            calls_s.append(time.perf_counter() - start_s)
+    line = {
+        "name": "service.predict_networks_per_s",
+        "value": round(NETWORKS / statistics.median(calls_s)),
+        "unit": "networks/s",
+        "goal": None,
+        "conditions": {"networks_a_call": NETWORKS, "calls": CALLS, "seed": SEED},
+    }
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
