@@ -14,8 +14,8 @@ from latency_models.estimate import Source
 from search.architecture import Architecture
 from search.loop import LoopSettings, Progress, measured_front, run_search
 from search.reward import reward
-from search.strategies import Strategy, StrategyName, make_strategy
-from search.study import StudyError, open_study, read_study
+from search.strategies import Strategy, make_strategy
+from search.study import StrategyName, StudyError, open_study, read_study
 from search.trial import Trial
 from tests.search.fakes import (
     TARGET_NS,

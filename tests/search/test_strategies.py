@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.architecture import Architecture
-from search.strategies import Strategy, StrategyName, make_strategy
+from search.strategies import Strategy, make_strategy
+from search.study import StrategyName
 from search.trial import Trial
 from tests.search.fakes import estimate, small_space, true_accuracy, true_latency_ns
 
