@@ -10,10 +10,10 @@ from search.report.words import interval, short
 
 
 def front_table(data: ReportData) -> Table:
-    """The front of measured networks, fastest first. Without rows where nothing has been
-    measured."""
+    """The front of measured networks, fastest first, each with its id and its layers.
+    Without rows where nothing has been measured."""
     table = Table(title=f"{data.study}: the front, from measurements alone", title_justify="left")
-    for name in ("", "accuracy", "latency (ms)", "source", "params (M)", "MAdds (M)"):
+    for name in ("", "accuracy", "latency (ms)", "params (M)", "MAdds (M)"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for number, trial in enumerate(data.measured_front(), 1):
@@ -24,9 +24,8 @@ def front_table(data: ReportData) -> Table:
             str(number),
             f"{trial.accuracy:.1%}",
             interval(trial.latency),
-            trial.latency.source.value,
             f"{size.parameters / 1e6:.2f}",
             f"{size.multiply_adds / 1e6:.0f}",
-            short(trial.architecture),
+            f"{trial.architecture.id}\n[dim]{short(trial.architecture)}[/]",
         )
     return table

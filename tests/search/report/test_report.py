@@ -247,7 +247,8 @@ def test_table_for_the_terminal() -> None:
     for trial in data.measured_front():
         assert trial.latency is not None
         assert milliseconds(trial.latency.latency_ns) in table
-    assert "measured" in table
+        assert trial.architecture.id in table
+    assert "from measurements alone" in table
 
 
 @pytest.mark.parametrize(
