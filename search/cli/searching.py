@@ -99,6 +99,8 @@ def search(
         )
         console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
         with open_study(runs / study, settings) as opened_study:
+            if opened_study.rounds:
+                console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
             with progress_bar() as bar:
                 run_search(
                     opened_study,
