@@ -73,7 +73,7 @@ $(INSTALLED): pyproject.toml
 $(RUNNER): $(INSTALLED) $(wildcard device_agent/runner/*)
 	@command -v $${CXX:-c++} >/dev/null \
 	  || { echo "a C++ compiler is missing: apt install g++"; exit 1; }
-	$(BIN)/cmake -S device_agent/runner -B build/runner -Wno-dev --log-level=WARNING \
+	$(BIN)/cmake -S device_agent/runner -B build/runner --log-level=WARNING \
 	  -DCMAKE_PREFIX_PATH="$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("executorch").submodule_search_locations[0])')"
 	$(BIN)/cmake --build build/runner --parallel
 	@touch $@

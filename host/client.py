@@ -23,6 +23,7 @@ from host.processes import LockedProcess
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
+from latency_models.packing import pack
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import LabServiceStub
 from protos.latency_pb2_grpc import LatencyServiceStub
@@ -115,13 +116,12 @@ class LatencyClient:
 
         Raises NotReady when too little was measured, UnknownKernels listing the kinds.
         """
-        rows: dict[Kernel, int] = {}
-        indices = [rows.setdefault(kernel, len(rows)) for network in networks for kernel in network]
+        table, lengths, indices = pack(networks)
         request = latency_pb2.PredictRequest(
             target=target,
-            kernels=map(convert.kernel_to_message, rows),
-            lengths=map(len, networks),
-            indices=indices,
+            kernels=map(convert.kernel_to_message, table),
+            lengths=lengths.tolist(),
+            indices=indices.tolist(),
         )
         response = self._call(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(convert.estimate_from_message, response.estimates))
