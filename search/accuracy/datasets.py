@@ -82,19 +82,21 @@ def load_dataset(
 
 
 def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
-    """Sorted indices of `count` labels (all of them if there are fewer), every class in its
-    share of the whole to within one."""
-    if count >= len(labels):
-        return np.arange(len(labels))
-    # An item's place within its class, as a fraction of the class: the smallest fractions
-    # are the same share of every class. The random second key breaks ties fairly.
-    shuffled = rng.permutation(len(labels))
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    _, first, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
-    place = np.arange(len(labels)) - np.repeat(first, sizes)
-    fraction = (place + 0.5) / np.repeat(sizes, sizes)
-    chosen = by_class[np.lexsort((rng.random(len(labels)), fraction))[:count]]
-    return np.sort(chosen)
+    """Indices of `count` labels (all of them if there are fewer) in random order, so that
+    any part of them is a fair sample; every class in its share of the whole to within one."""
+    total = len(labels)
+    shuffled = rng.permutation(total)
+    if count >= total:
+        return shuffled
+    classes, sizes = np.unique(labels[shuffled], return_counts=True)
+    # Largest remainders: each share rounded down, then up where most was cut off.
+    quotas, remainders = np.divmod(sizes * count, total)
+    quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
+    chosen = [
+        shuffled[labels[shuffled] == label][:quota]
+        for label, quota in zip(classes, quotas, strict=True)
+    ]
+    return rng.permutation(np.concatenate(chosen))
 
 
 def _open(spec: str) -> tuple[Source, str]:

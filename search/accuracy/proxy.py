@@ -47,7 +47,8 @@ class ProxyAccuracy:
             collect(range(len(architectures)))
         except lost:
             # One of several took its process down or hangs: those left try again, one by one.
-            for index in set(range(len(architectures))) - set(outcomes):
+            left = [index for index in range(len(architectures)) if index not in outcomes]
+            for index in left:
                 try:
                     collect([index])
                 except lost:

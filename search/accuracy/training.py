@@ -27,6 +27,8 @@ class ProxyBudget:
     """What one evaluation may cost. Recorded in the study: accuracies under two budgets do
     not compare.
 
+    batch_size, learning_rate: those whose accuracies of twelve random architectures agreed
+    best between two seeds, for their cost (rates of 0.03 to 0.3; AdamW learned less).
     limit_s: one training's wall time, after which it is a failure.
     """
 
@@ -37,7 +39,7 @@ class ProxyBudget:
     width_multiplier: float = 0.25
     stem_stride: int = 1
     batch_size: int = 32
-    learning_rate: float = 0.1
+    learning_rate: float = 0.05
     weight_decay: float = 1e-4
     seed: int = 0
     limit_s: float = 300.0

@@ -64,6 +64,13 @@ def test_digits_at_the_asked_size_and_the_same_for_the_same_seed() -> None:
     assert not np.array_equal(a.train_images, other.train_images)
 
 
+def test_images_come_in_no_order_of_class(tmp_path: Path) -> None:
+    write_images(tmp_path / "cats", 40)
+    write_images(tmp_path / "dogs", 40)
+    data = load_dataset(str(tmp_path), resolution=8)
+    assert set(data.train_labels[:20]) == {0, 1}
+
+
 def test_training_and_validation_images_are_disjoint() -> None:
     data = load_dataset("digits", resolution=8, train_images=5000, val_images=5000)
     assert len(data.train_labels) + len(data.val_labels) == 1797
