@@ -44,6 +44,7 @@ class JobBoard:
         with database.reading() as connection:
             open_jobs = job_rows.open_jobs(connection)
         self._states = {job.id: self._load(job) for job in open_jobs}
+        self._open = {_request(job): job for job in open_jobs}
 
     def submit(
         self, target_id: str, program_sha256: str, spec: BenchmarkSpec, listener: Listener
@@ -53,15 +54,9 @@ class JobBoard:
         Raises NotFound for a program that was never uploaded.
         """
         with self._changed:
-            for state in self._states.values():
-                job = state.job
-                if (job.target_id, job.program_sha256, job.spec) == (
-                    target_id,
-                    program_sha256,
-                    spec,
-                ):
-                    self._listeners[job.id].append(listener)
-                    return job
+            if (known := self._open.get((target_id, program_sha256, spec))) is not None:
+                self._listeners[known.id].append(listener)
+                return known
             job = Job(uuid.uuid4().hex, target_id, program_sha256, spec, time.time_ns())
             with self._database.reading() as connection:
                 program = program_rows.get_program(connection, program_sha256)
@@ -70,6 +65,7 @@ class JobBoard:
             with self._database.writing() as connection:
                 job_rows.add_job(connection, job)
             self._states[job.id] = JobState(job, program)
+            self._open[_request(job)] = job
             self._listeners[job.id].append(listener)
             self._changed.notify_all()
             return job
@@ -138,6 +134,7 @@ class JobBoard:
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._changed:
             del self._states[job.id]
+            self._open.pop(_request(job), None)
             self._tell(job, outcome)
             del self._listeners[job.id]
 
@@ -159,3 +156,8 @@ class JobBoard:
             failures=[outcome for outcome in answered if isinstance(outcome, Failure)],
             asked=(asked[-1][0], NextVisit(asked[-1][1])) if asked else None,
         )
+
+
+def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:
+    """What makes two requests the same job while it is open."""
+    return job.target_id, job.program_sha256, job.spec

@@ -20,6 +20,7 @@ from host.domain import BenchmarkSpec, Device, Failure, Measurement, ProgramFile
 from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
+from host.targets import find_target
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
@@ -110,6 +111,12 @@ class LatencyClient:
             if status.devices and status.target.threads == 1:
                 return status.target
         raise NotFound("no device is connected: see `latlab lab status`")
+
+    def find_target(self, wanted: str) -> Target:
+        """By id or name. Raises NotFound, listing what there is, and InvalidRequest."""
+        statuses = self.targets()
+        served = [status.target for status in statuses if status.devices]
+        return find_target(wanted, served, [status.target for status in statuses])
 
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         """One estimate for each network, given as its kernels in order.

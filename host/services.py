@@ -50,10 +50,8 @@ class Lab:
     def find_target(self, wanted: str) -> Target:
         """By id or name; where builds share a name, the one that a device serves now."""
         served = [target for worker in self.workers for target in worker.targets.values()]
-        if any(wanted in (target.id, target.name) for target in served):
-            return find_target(wanted, set(served))
         with self.database.reading() as connection:
-            return find_target(wanted, device_rows.all_targets(connection))
+            return find_target(wanted, served, device_rows.all_targets(connection))
 
     def measurement_count(self, target: Target) -> int:
         with self.database.reading() as connection:
@@ -120,14 +118,16 @@ class LatencyServicer(LatencyServiceServicer):
             spec = convert.spec_from_message(request.spec)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
-        wanted = list(dict.fromkeys(request.program_sha256))
+        wanted = dict.fromkeys(request.program_sha256)
         if not 1 <= len(wanted) <= MAX_PROGRAMS_PER_CALL:
             raise InvalidRequest(f"name 1 to {MAX_PROGRAMS_PER_CALL} programs a call")
+        unknown = []
         for sha256 in wanted:
             if not request.fresh and (known := self._known(target, sha256, spec)) is not None:
-                wanted = [other for other in wanted if other != sha256]
                 yield _event(sha256, known)
-        yield from self._measure(target, wanted, spec, context)
+            else:
+                unknown.append(sha256)
+        yield from self._measure(target, unknown, spec, context)
 
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext

@@ -27,18 +27,21 @@ def targets_of(device: Device) -> list[Target]:
     ]
 
 
-def find_target(wanted: str, targets: Collection[Target]) -> Target:
-    """The target of this id, or of this name if only one bears it.
+def find_target(wanted: str, served: Collection[Target], known: Collection[Target]) -> Target:
+    """The target of this id or name. Where builds of one device share the name, those that
+    a device serves now come before those that the lab only remembers.
 
     Raises NotFound, listing what there is, and InvalidRequest for an ambiguous name.
     """
-    found = [target for target in targets if wanted in (target.id, target.name)]
-    if not found:
-        names = ", ".join(sorted({target.name for target in targets})) or "none yet"
-        raise NotFound(f"no target {wanted!r}; there are: {names}")
-    if len(found) > 1:
-        builds = "; ".join(
-            f"{target.id} ({target.os_build}, {target.runtime_version})" for target in found
-        )
-        raise InvalidRequest(f"several targets are named {wanted}, give an id: {builds}")
-    return found[0]
+    for targets in (served, known):
+        found = {target.id: target for target in targets if wanted in (target.id, target.name)}
+        if len(found) > 1:
+            builds = "; ".join(
+                f"{target.id} ({target.os_build}, {target.runtime_version})"
+                for target in found.values()
+            )
+            raise InvalidRequest(f"several targets are named {wanted}, give an id: {builds}")
+        if found:
+            return found.popitem()[1]
+    names = ", ".join(sorted({target.name for target in known})) or "none yet"
+    raise NotFound(f"no target {wanted!r}; there are: {names}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from host.client import LatencyClient
 from host.domain import BenchmarkSpec, Failure, FailureKind, ProgramFile, Target
-from host.errors import ExportError, NotFound
+from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
 from host.summary import measured_estimate
 from latency_models.estimate import LatencyEstimate
@@ -100,20 +100,3 @@ def _build(architecture: Architecture) -> nn.Module:
     from search.network import build_network
 
     return build_network(architecture, classes=CLASSES, seed=0)
-
-
-def resolve_target(client: LatencyClient, wanted: str | None) -> Target:
-    """The target of this id or name; by default the first device's on one thread.
-
-    Raises NotFound, listing what there is.
-    """
-    if wanted is None:
-        return client.default_target()
-    statuses = client.targets()
-    found = [s for s in statuses if wanted in (s.target.id, s.target.name)]
-    # Where builds of one device share a name, the one that is connected is meant.
-    found.sort(key=lambda status: status.devices, reverse=True)
-    if not found:
-        names = ", ".join(sorted({status.target.name for status in statuses}))
-        raise NotFound(f"no target {wanted!r}; there are: {names or 'none yet'}")
-    return found[0].target

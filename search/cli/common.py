@@ -16,7 +16,7 @@ from host.errors import LabError
 from host.export import ExportPool, ProgramCache
 from host.home import LabHome
 from search.accuracy.readers import DatasetError
-from search.lab import TargetLab, resolve_target
+from search.lab import TargetLab
 from search.study import StudyError
 
 TargetOption = Annotated[
@@ -45,5 +45,5 @@ def session(target: str | None) -> Iterator[Session]:
         LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
-        found = resolve_target(client, target)
+        found = client.default_target() if target is None else client.find_target(target)
         yield Session(client, found, TargetLab(client, found, pool))

@@ -14,7 +14,6 @@ from host.console import console, reported
 from host.errors import LabError, NotReady
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
-from search.lab import resolve_target
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
 from search.study import Study, StudyError, read_study
 from search.zoo import ZOO
@@ -78,7 +77,7 @@ def show_report(study: Study) -> None:
 
 def _ask_lab(target_id: str) -> LabKnowledge:
     with LatencyClient.connect() as client:
-        target = resolve_target(client, target_id)
+        target = client.find_target(target_id)
         measured = len(client.measured_networks(target.id))
         try:
             evaluation = for_report(evaluation_of(client, target))
