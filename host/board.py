@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from host.database import jobs as job_rows
 from host.database import measurements as measurement_rows
@@ -27,11 +27,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    job_id: str
+    program_sha256: str
     event: Progress | Measurement | Failure
 
 
-Listener = queue.SimpleQueue[JobEvent]
+class Listener(Protocol):
+    """A queue without a bound: putting never waits."""
+
+    def put(self, event: JobEvent, /) -> None: ...
 
 
 class JobBoard:
@@ -140,7 +143,7 @@ class JobBoard:
 
     def _tell(self, job: Job, event: Progress | Measurement | Failure) -> None:
         for listener in self._listeners[job.id]:
-            listener.put(JobEvent(job.id, event))
+            listener.put(JobEvent(job.program_sha256, event))
 
     def _load(self, job: Job) -> JobState:
         with self._database.reading() as connection:

@@ -8,7 +8,8 @@ with LatencyClient.connect() as lab:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ CALL_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 300.0
 FIT_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
+# Programs of one campaign that wait in the lab: they fill its disk.
+MAX_AHEAD = 64
+ROOM_POLL_S = 1.0
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 
 T = TypeVar("T")
@@ -43,12 +47,14 @@ Outcome = Measurement | Failure
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """devices: how many can serve it now; fitted_measurements: 0 without a predictor."""
+    """devices: how many can serve it now; fitted_measurements: 0 without a predictor;
+    shares_host: whether other work on the lab's machine disturbs it."""
 
     target: Target
     devices: int
     measurements: int
     fitted_measurements: int
+    shares_host: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class LatencyClient:
                 status.devices,
                 status.measurements,
                 status.fitted_measurements,
+                status.shares_host,
             )
             for status in response.targets
         ]
@@ -117,6 +124,11 @@ class LatencyClient:
         statuses = self.targets()
         served = [status.target for status in statuses if status.devices]
         return find_target(wanted, served, [status.target for status in statuses])
+
+    def shares_host(self, target: Target) -> bool:
+        """Whether a device that serves it is the lab's own machine, which other work
+        disturbs: then that work and measuring take turns."""
+        return any(status.shares_host for status in self.targets() if status.target == target)
 
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         """One estimate for each network, given as its kernels in order.
@@ -136,40 +148,54 @@ class LatencyClient:
     def measure(
         self,
         target: str,
-        programs: Sequence[ProgramFile],
+        programs: Iterable[ProgramFile],
         spec: BenchmarkSpec | None = None,
         *,
         fresh: bool = False,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Callable[[int, int], None] = lambda visits, ended: None,
     ) -> list[Outcome]:
         """An outcome for each program, in their order. What the lab holds already for the
         same program, target and spec is not measured again unless `fresh`.
 
+        programs: may be made while others are measured; taken in another thread, at most
+        MAX_AHEAD before the oldest has ended. What it raises is raised.
         on_progress: called with visits done and programs ended, over all programs.
         """
-        for program in programs:
-            self._upload(program)
-        request = latency_pb2.MeasureRequest(
-            target=target,
-            program_sha256=[file.program.sha256 for file in programs],
-            spec=convert.spec_to_message(spec or BenchmarkSpec()),
-            fresh=fresh,
-        )
+        ahead = _Ahead(programs)
+        spec_message = convert.spec_to_message(spec or BenchmarkSpec())
+
+        def request(file: ProgramFile) -> latency_pb2.MeasureRequest:
+            self._upload(file)
+            return latency_pb2.MeasureRequest(
+                target=target,
+                program_sha256=[file.program.sha256],
+                spec=spec_message,
+                fresh=fresh,
+            )
+
         outcomes: dict[str, Outcome] = {}
         visits_done: dict[str, int] = {}
-        for event in self._stream(self._latency.Measure, request, timeout_s=MEASURE_TIMEOUT_S):
-            match event.WhichOneof("event"):
-                case "measurement":
-                    outcomes[event.program_sha256] = convert.measurement_from_message(
-                        event.measurement
-                    )
-                case "failure":
-                    outcomes[event.program_sha256] = convert.failure_from_message(event.failure)
-                case _:
-                    visits_done[event.program_sha256] = event.progress.visits_done
-            if on_progress is not None:
+        try:
+            requests = ahead.map(request)
+            for event in self._stream(self._latency.Measure, requests, MEASURE_TIMEOUT_S):
+                sha256 = event.program_sha256
+                match event.WhichOneof("event"):
+                    case "measurement":
+                        outcomes[sha256] = convert.measurement_from_message(event.measurement)
+                        ahead.ended()
+                    case "failure":
+                        outcomes[sha256] = convert.failure_from_message(event.failure)
+                        ahead.ended()
+                    case _:
+                        visits_done[sha256] = event.progress.visits_done
                 on_progress(sum(visits_done.values()), len(outcomes))
-        return [outcomes[file.program.sha256] for file in programs]
+        except LabError:
+            if ahead.error is not None:
+                raise ahead.error from None
+            raise
+        finally:
+            ahead.close()
+        return [outcomes[sha256] for sha256 in ahead.order]
 
     def measurement(self, measurement_id: str) -> Measurement:
         """Raises NotFound."""
@@ -225,6 +251,47 @@ class LatencyClient:
             yield from method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             raise _to_lab_error(error) from error
+
+
+class _Ahead:
+    """Programs taken from an iterable in gRPC's thread, few ahead of their outcomes.
+
+    order: the SHA-256 of each. error: what the iterable, or sending, has raised.
+    """
+
+    def __init__(self, programs: Iterable[ProgramFile]) -> None:
+        self.order: list[str] = []
+        self.error: Exception | None = None
+        self._programs = programs
+        self._room = threading.Semaphore(MAX_AHEAD)
+        self._closed = threading.Event()
+
+    def map(self, send: Callable[[ProgramFile], T]) -> Iterator[T]:
+        """What `send` makes of each distinct program."""
+        try:
+            for file in self._programs:
+                sha256 = file.program.sha256
+                is_new = sha256 not in self.order
+                self.order.append(sha256)
+                if is_new:
+                    yield send(file)
+                    self._wait_for_room()
+                if self._closed.is_set():
+                    return
+        except Exception as error:
+            self.error = error
+            raise
+
+    def ended(self) -> None:
+        self._room.release()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _wait_for_room(self) -> None:
+        while not self._closed.is_set():
+            if self._room.acquire(timeout=ROOM_POLL_S):
+                return
 
 
 def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:

@@ -13,6 +13,7 @@ import platform
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from grpc_reflection.v1alpha import reflection
 
 from host.board import JobBoard
 from host.database.engine import Database
-from host.device_worker import DeviceWorker
+from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
 from host.home import LabHome
 from host.interceptors import ErrorInterceptor, TokenInterceptor
@@ -41,7 +42,7 @@ THREADS = 32
 STOP_GRACE_S = 2.0
 
 
-def serve(home: LabHome) -> None:
+def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
@@ -53,25 +54,24 @@ def serve(home: LabHome) -> None:
     board = JobBoard(database)
     programs = ProgramStore(home.programs)
     quiet = threading.Lock()
-    worker = DeviceWorker(
-        LocalTransport(home.agent, home.runner),
-        database,
-        board,
-        programs,
-        quiet,
-        holder=f"{platform.node()}:{home.root}",
-    )
-    lab = Lab(database, board, programs, Predictors(database, quiet), [worker])
+    holder = f"{platform.node()}:{home.root}"
+    workers = [
+        DeviceWorker(transport, database, board, programs, quiet, holder)
+        for transport in transports
+    ]
+    lab = Lab(database, board, programs, Predictors(database, quiet), workers)
     server, port = _server(lab, home.token())
     server.start()
-    worker.start()
+    for worker in workers:
+        worker.start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
     write_atomically(home.daemon_file, json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
     stopping.wait()
     server.stop(STOP_GRACE_S).wait()
-    worker.stop()
+    for worker in workers:
+        worker.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
@@ -116,7 +116,8 @@ def _lock(path: Path) -> int:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        serve(LabHome.from_environment())
+        home = LabHome.from_environment()
+        serve(home, [LocalTransport(home.agent, home.runner)])
     except LabError as error:
         logging.error("%s", error)
         sys.exit(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,8 @@ import grpc
 import numpy as np
 
 from host import convert
-from host.board import JobBoard, Listener, Progress
+from host.board import JobBoard, JobEvent, Progress
+from host.campaign import Campaign
 from host.database import devices as device_rows
 from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
@@ -25,9 +26,6 @@ from latency_models.predictor import UnknownKernelKinds
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import LabServiceServicer
 from protos.latency_pb2_grpc import LatencyServiceServicer
-
-MAX_PROGRAMS_PER_CALL = 10_000
-EVENT_POLL_S = 1.0
 
 
 class Lab:
@@ -75,6 +73,11 @@ class LatencyServicer(LatencyServiceServicer):
                     devices=sum(target.id in worker.targets for worker in self._lab.workers),
                     measurements=counts.get(target.id, 0),
                     fitted_measurements=self._lab.predictors.fitted_measurements(target.id),
+                    shares_host=any(
+                        worker.transport.shares_host
+                        for worker in self._lab.workers
+                        if target.id in worker.targets
+                    ),
                 )
                 for target in targets
             ]
@@ -111,23 +114,24 @@ class LatencyServicer(LatencyServiceServicer):
         return latency_pb2.PredictResponse(estimates=map(convert.estimate_to_message, estimates))
 
     def Measure(  # noqa: N802
-        self, request: latency_pb2.MeasureRequest, context: grpc.ServicerContext
+        self,
+        request_iterator: Iterator[latency_pb2.MeasureRequest],
+        context: grpc.ServicerContext,
     ) -> Iterator[latency_pb2.MeasureEvent]:
-        target = self._lab.find_target(request.target)
-        try:
-            spec = convert.spec_from_message(request.spec)
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from error
-        wanted = dict.fromkeys(request.program_sha256)
-        if not 1 <= len(wanted) <= MAX_PROGRAMS_PER_CALL:
-            raise InvalidRequest(f"name 1 to {MAX_PROGRAMS_PER_CALL} programs a call")
-        unknown = []
-        for sha256 in wanted:
-            if not request.fresh and (known := self._known(target, sha256, spec)) is not None:
-                yield _event(sha256, known)
-            else:
-                unknown.append(sha256)
-        yield from self._measure(target, unknown, spec, context)
+        def wanted() -> Iterator[tuple[Target, str, BenchmarkSpec, bool]]:
+            # The stream raises where the client has gone, which ends the campaign as well.
+            with contextlib.suppress(grpc.RpcError):
+                for request in request_iterator:
+                    target = self._lab.find_target(request.target)
+                    try:
+                        spec = convert.spec_from_message(request.spec)
+                    except ValueError as error:
+                        raise InvalidRequest(str(error)) from error
+                    for sha256 in request.program_sha256:
+                        yield target, sha256, spec, request.fresh
+
+        campaign = Campaign(self._lab.database, self._lab.board)
+        yield from map(_event, campaign.run(wanted(), context.is_active))
 
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
@@ -147,34 +151,6 @@ class LatencyServicer(LatencyServiceServicer):
                 connection, target.id
             ):
                 yield convert.network_to_message(sha256, measurement_id, network)
-
-    def _known(self, target: Target, sha256: str, spec: BenchmarkSpec) -> Measurement | None:
-        with self._lab.database.reading() as connection:
-            return measurement_rows.find_measurement(connection, target.id, sha256, spec)
-
-    def _measure(
-        self,
-        target: Target,
-        sha256s: Sequence[str],
-        spec: BenchmarkSpec,
-        context: grpc.ServicerContext,
-    ) -> Iterator[latency_pb2.MeasureEvent]:
-        listener: Listener = queue.SimpleQueue()
-        board = self._lab.board
-        try:
-            open_jobs = {
-                board.submit(target.id, sha256, spec, listener).id: sha256 for sha256 in sha256s
-            }
-            while open_jobs and context.is_active():
-                try:
-                    event = listener.get(timeout=EVENT_POLL_S)
-                except queue.Empty:
-                    continue
-                yield _event(open_jobs[event.job_id], event.event)
-                if not isinstance(event.event, Progress):
-                    del open_jobs[event.job_id]
-        finally:
-            board.unsubscribe(listener)
 
 
 class LabServicer(LabServiceServicer):
@@ -204,13 +180,13 @@ class LabServicer(LabServiceServicer):
         return status
 
 
-def _event(sha256: str, event: Progress | Measurement | Failure) -> latency_pb2.MeasureEvent:
-    message = latency_pb2.MeasureEvent(program_sha256=sha256)
-    match event:
-        case Progress():
-            message.progress.visits_done = event.visits_done
-        case Measurement():
-            message.measurement.CopyFrom(convert.measurement_to_message(event))
-        case Failure():
-            message.failure.CopyFrom(convert.failure_to_message(event))
+def _event(job_event: JobEvent) -> latency_pb2.MeasureEvent:
+    message = latency_pb2.MeasureEvent(program_sha256=job_event.program_sha256)
+    match job_event.event:
+        case Progress() as progress:
+            message.progress.visits_done = progress.visits_done
+        case Measurement() as measurement:
+            message.measurement.CopyFrom(convert.measurement_to_message(measurement))
+        case Failure() as failure:
+            message.failure.CopyFrom(convert.failure_to_message(failure))
     return message

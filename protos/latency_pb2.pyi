@@ -92,11 +92,14 @@ class TargetStatus(_message.Message):
     DEVICES_FIELD_NUMBER: _builtins.int
     MEASUREMENTS_FIELD_NUMBER: _builtins.int
     FITTED_MEASUREMENTS_FIELD_NUMBER: _builtins.int
+    SHARES_HOST_FIELD_NUMBER: _builtins.int
     devices: _builtins.int
     """that can serve it now"""
     measurements: _builtins.int
     fitted_measurements: _builtins.int
     """0: no predictor yet"""
+    shares_host: _builtins.bool
+    """other work on the lab's machine disturbs it"""
     @_builtins.property
     def target(self) -> Global___Target: ...
     def __init__(
@@ -106,10 +109,11 @@ class TargetStatus(_message.Message):
         devices: _builtins.int = ...,
         measurements: _builtins.int = ...,
         fitted_measurements: _builtins.int = ...,
+        shares_host: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "fitted_measurements", b"fitted_measurements", "measurements", b"measurements", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "fitted_measurements", b"fitted_measurements", "measurements", b"measurements", "shares_host", b"shares_host", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

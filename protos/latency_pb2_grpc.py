@@ -51,7 +51,7 @@ class LatencyServiceStub:
                 request_serializer=protos_dot_latency__pb2.PredictRequest.SerializeToString,
                 response_deserializer=protos_dot_latency__pb2.PredictResponse.FromString,
                 _registered_method=True)
-        self.Measure = channel.unary_stream(
+        self.Measure = channel.stream_stream(
                 '/latlab.v1.LatencyService/Measure',
                 request_serializer=protos_dot_latency__pb2.MeasureRequest.SerializeToString,
                 response_deserializer=protos_dot_latency__pb2.MeasureEvent.FromString,
@@ -80,7 +80,8 @@ class LatencyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadProgram(self, request_iterator, context):
-        """The program's description first, then its bytes in chunks.
+        """The program's description first, then its bytes in chunks; answered at once,
+        without reading them, where the lab has the bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +95,9 @@ class LatencyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Measure(self, request, context):
-        """One outcome for each program, in the order they end, with progress between.
+    def Measure(self, request_iterator, context):
+        """A campaign: one outcome for each distinct program, in the order they end,
+        with progress between. More programs may be named while others are measured.
         A measurement that the lab already holds for the same program, target and
         spec is answered at once unless `fresh`. Jobs outlive a broken stream:
         asking again joins them.
@@ -135,7 +137,7 @@ def add_LatencyServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_latency__pb2.PredictRequest.FromString,
                     response_serializer=protos_dot_latency__pb2.PredictResponse.SerializeToString,
             ),
-            'Measure': grpc.unary_stream_rpc_method_handler(
+            'Measure': grpc.stream_stream_rpc_method_handler(
                     servicer.Measure,
                     request_deserializer=protos_dot_latency__pb2.MeasureRequest.FromString,
                     response_serializer=protos_dot_latency__pb2.MeasureEvent.SerializeToString,
@@ -245,7 +247,7 @@ class LatencyService:
             _registered_method=True)
 
     @staticmethod
-    def Measure(request,
+    def Measure(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -255,8 +257,8 @@ class LatencyService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/latlab.v1.LatencyService/Measure',
             protos_dot_latency__pb2.MeasureRequest.SerializeToString,

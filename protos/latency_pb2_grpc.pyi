@@ -37,13 +37,16 @@ class LatencyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LatencyServiceAsyncStub: ...
     ListTargets: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListTargetsRequest, _latency_pb2.ListTargetsResponse]
     UploadProgram: _grpc.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]
-    """The program's description first, then its bytes in chunks."""
+    """The program's description first, then its bytes in chunks; answered at once,
+    without reading them, where the lab has the bytes.
+    """
     Predict: _grpc.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]
     """FAILED_PRECONDITION: too little has been measured on the target.
     INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
     """
-    Measure: _grpc.UnaryStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]
-    """One outcome for each program, in the order they end, with progress between.
+    Measure: _grpc.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]
+    """A campaign: one outcome for each distinct program, in the order they end,
+    with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
     asking again joins them.
@@ -61,13 +64,16 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTargets: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListTargetsRequest, _latency_pb2.ListTargetsResponse]  # type: ignore[assignment]
     UploadProgram: _aio.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]  # type: ignore[assignment]
-    """The program's description first, then its bytes in chunks."""
+    """The program's description first, then its bytes in chunks; answered at once,
+    without reading them, where the lab has the bytes.
+    """
     Predict: _aio.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]  # type: ignore[assignment]
     """FAILED_PRECONDITION: too little has been measured on the target.
     INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
     """
-    Measure: _aio.UnaryStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]  # type: ignore[assignment]
-    """One outcome for each program, in the order they end, with progress between.
+    Measure: _aio.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]  # type: ignore[assignment]
+    """A campaign: one outcome for each distinct program, in the order they end,
+    with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
     asking again joins them.
@@ -94,7 +100,9 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_latency_pb2.UploadRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.UploadResponse, _abc.Awaitable[_latency_pb2.UploadResponse]]:
-        """The program's description first, then its bytes in chunks."""
+        """The program's description first, then its bytes in chunks; answered at once,
+        without reading them, where the lab has the bytes.
+        """
 
     @_abc_1.abstractmethod
     def Predict(
@@ -109,10 +117,11 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Measure(
         self,
-        request: _latency_pb2.MeasureRequest,
+        request_iterator: _MaybeAsyncIterator[_latency_pb2.MeasureRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_latency_pb2.MeasureEvent], _abc.AsyncIterator[_latency_pb2.MeasureEvent]]:
-        """One outcome for each program, in the order they end, with progress between.
+        """A campaign: one outcome for each distinct program, in the order they end,
+        with progress between. More programs may be named while others are measured.
         A measurement that the lab already holds for the same program, target and
         spec is answered at once unless `fresh`. Jobs outlive a broken stream:
         asking again joins them.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Failure, FailureKind, ProgramFile, Target
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
 from host.summary import measured_estimate
@@ -30,9 +30,13 @@ _kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
 )
 
 
+# On the lab's own machine so many are exported, then measured, then the next.
+TURN = 64
+
+
 class TargetLab:
-    """Exports what is to be measured, and all of it before the first visit: on this
-    machine's own processor exporting and measuring would disturb each other."""
+    """Measures and predicts. On this machine's own processor, exporting and measuring would
+    disturb each other and take turns; beside other devices they overlap."""
 
     def __init__(
         self,
@@ -60,30 +64,56 @@ class TargetLab:
         """Of each, its latency and the id of its measurement, in their order. `on_done` is
         told how many have ended. What the lab holds already is not measured again unless
         `fresh`."""
-        exported = self._pool.export_all(list(map(export_spec, architectures)))
-        files = list({f.program.sha256: f for f in exported if isinstance(f, ProgramFile)}.values())
-        measured = self._client.measure(
+        specs = list(map(export_spec, architectures))
+        distinct = list({spec.key: spec for spec in specs}.values())
+        take_turns = self._client.shares_host(self._target)
+        turn = TURN if take_turns else max(1, len(distinct))
+        outcomes: dict[str, Measurement | Failure] = {}  # by the spec's key
+        for start in range(0, len(distinct), turn):
+            outcomes |= self._measure(
+                distinct[start : start + turn],
+                lambda ended, before=start: on_done(before + ended),  # type: ignore[misc]
+                export_first=take_turns,
+                fresh=fresh,
+            )
+        now_unix_ns = time.time_ns()
+        return [_latency(outcomes[spec.key], now_unix_ns) for spec in specs]
+
+    def _measure(
+        self,
+        specs: Sequence[ExportSpec],
+        on_done: Callable[[int], None],
+        *,
+        export_first: bool,
+        fresh: bool,
+    ) -> dict[str, Measurement | Failure]:
+        keys: list[str] = []  # of the programs, in their order
+        unexported: dict[str, Measurement | Failure] = {}
+
+        def programs() -> Iterator[ProgramFile]:
+            for spec, export in self._pool.export_each(specs):
+                if isinstance(export, ExportError):
+                    unexported[spec.key] = Failure(FailureKind.UNSUPPORTED, str(export))
+                else:
+                    keys.append(spec.key)
+                    yield export
+
+        outcomes = self._client.measure(
             self._target.id,
-            files,
+            list(programs()) if export_first else programs(),
             self._spec,
             fresh=fresh,
-            on_progress=lambda visits, ended: on_done(ended),
+            on_progress=lambda visits, ended: on_done(ended + len(unexported)),
         )
-        by_program = {
-            file.program.sha256: outcome for file, outcome in zip(files, measured, strict=True)
-        }
-        now_unix_ns = time.time_ns()
-        outcomes: list[tuple[LatencyEstimate, str] | Failure] = []
-        for export in exported:
-            if isinstance(export, ExportError):
-                outcomes.append(Failure(FailureKind.UNSUPPORTED, str(export)))
-                continue
-            outcome = by_program[export.program.sha256]
-            if isinstance(outcome, Failure):
-                outcomes.append(outcome)
-            else:
-                outcomes.append((measured_estimate(outcome, now_unix_ns), outcome.id))
-        return outcomes
+        return unexported | dict(zip(keys, outcomes, strict=True))
+
+
+def _latency(
+    outcome: Measurement | Failure, now_unix_ns: int
+) -> tuple[LatencyEstimate, str] | Failure:
+    if isinstance(outcome, Failure):
+        return outcome
+    return measured_estimate(outcome, now_unix_ns), outcome.id
 
 
 def export_spec(architecture: Architecture) -> ExportSpec:

@@ -3,6 +3,6 @@ it imports torch only when something is exported."""
 
 from host.export.cache import ProgramCache
 from host.export.exporter import EXPORTER, export_program
-from host.export.pool import ExportPool, ExportSpec, export_all
+from host.export.pool import ExportPool, ExportSpec
 
-__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_all", "export_program"]
+__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_program"]

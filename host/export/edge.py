@@ -246,6 +246,11 @@ def _sigmoid(b: _Builder, input: Value) -> Value:
     return b.emit(aten.sigmoid.default, input)
 
 
+def _silu(b: _Builder, input: Value, inplace: bool = False) -> Value:
+    """XNNPACK has no kernel of its own for it."""
+    return b.emit(aten.mul.Tensor, input, _sigmoid(b, input))
+
+
 def _hardswish(b: _Builder, input: Value, inplace: bool = False) -> Value:
     return b.emit(aten.hardswish.default, input)
 
@@ -286,6 +291,7 @@ _LAYERS: dict[type, Callable[..., Value]] = {
     nn.ReLU: _layer(_relu),
     nn.ReLU6: _layer(_relu6),
     nn.Sigmoid: _layer(_sigmoid),
+    nn.SiLU: _layer(_silu),
     nn.Hardswish: _layer(_hardswish),
     nn.Flatten: lambda b, layer, x: _flatten(b, x, layer.start_dim, layer.end_dim),
     nn.Identity: _layer(_same),
@@ -302,6 +308,7 @@ _FUNCTIONS: dict[Any, Callable[..., Value]] = {
     torch.relu: _relu,
     F.relu: _relu,
     F.relu6: _relu6,
+    F.silu: _silu,
     F.hardswish: _hardswish,
     torch.sigmoid: _sigmoid,
     torch.mean: _mean,

@@ -112,19 +112,19 @@ def _dtype(datatype: xnn.XNNDatatype) -> str:
 
 def _portable_kernel(name: str, call: schema.KernelCall, plan: schema.ExecutionPlan) -> Kernel:
     """The last argument of a call is its output, which also stands among those before it;
-    tensors that have data in the program are weights."""
-    output = plan.values[call.args[-1]].val
+    tensors that have data in the program are weights. Of several outputs the first stands
+    for all."""
+    *before, last = (list(_tensors(plan.values[index].val, plan)) for index in call.args)
     inputs = [
         tensor
-        for index in call.args
-        if index != call.args[-1]
-        for tensor in _tensors(plan.values[index].val, plan)
-        if tensor.data_buffer_idx == 0
+        for tensors in before
+        for tensor in tensors
+        if tensor.data_buffer_idx == 0 and not any(tensor is output for output in last)
     ]
     return Kernel(
         kind=f"portable:{name}",
         inputs=tuple(_shape(tensor) for tensor in inputs),
-        output=_shape(next(_tensors(output, plan))),
+        output=_shape(last[0]),
     )
 
 

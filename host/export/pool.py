@@ -8,7 +8,7 @@ import resource
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -66,49 +66,51 @@ class ExportPool:
             # Waited for: a pool that is still ending when Python ends says so in a traceback.
             self._executor.shutdown(cancel_futures=True)
 
-    def export_all(
-        self,
-        specs: Sequence[ExportSpec],
-        on_done: Callable[[ExportSpec, Outcome], None] = lambda spec, outcome: None,
-    ) -> list[Outcome]:
+    def export_all(self, specs: Sequence[ExportSpec]) -> list[Outcome]:
         """One outcome for each spec, in their order. What cannot be exported is an
-        ExportError in its place and stops no other. `on_done` is called in this thread,
-        once for each distinct key, as they end."""
-        outcomes: dict[str, Outcome] = {}
+        ExportError in its place and stops no other."""
+        outcomes = {spec.key: outcome for spec, outcome in self.export_each(specs)}
+        return [outcomes[spec.key] for spec in specs]
+
+    def export_each(self, specs: Iterable[ExportSpec]) -> Iterator[tuple[ExportSpec, Outcome]]:
+        """The same as they end, once for each distinct key. While one is looked at, the
+        workers are busy with the next."""
         pending: deque[ExportSpec] = deque()
-        suspects: deque[ExportSpec] = deque()  # a worker died while they were exported
-        running: dict[Future[_Exported], ExportSpec] = {}
-
-        def start(spec: ExportSpec) -> None:
-            running[self._submit(spec)] = spec
-
-        def end(spec: ExportSpec, outcome: Outcome) -> None:
-            outcomes[spec.key] = outcome
-            on_done(spec, outcome)
-
         for spec in {spec.key: spec for spec in specs}.values():
             cached = self._cache.get(spec.key)
             if cached is None:
                 pending.append(spec)
             else:
-                end(spec, cached)
-        while pending or suspects or running:
+                yield spec, cached
+        suspects: deque[ExportSpec] = deque()  # a worker died while they were exported
+        running: dict[Future[_Exported], ExportSpec] = {}
+
+        def start(waiting: deque[ExportSpec]) -> None:
+            spec = waiting.popleft()
+            running[self._submit(spec)] = spec
+
+        def occupy() -> None:
             while pending and len(running) < self._workers:
-                start(pending.popleft())
+                start(pending)
+
+        occupy()
+        while running or suspects:
             alone = not running
             if alone:  # with no neighbour that could be the guilty one
-                start(suspects.popleft())
+                start(suspects)
             done, _ = wait(running, timeout=2 * EXPORT_DEADLINE_S, return_when=FIRST_COMPLETED)
+            ended: list[tuple[ExportSpec, Outcome]] = []
             for future in done or list(running):
                 spec = running.pop(future)
                 outcome = self._result(future)
                 if outcome is not None:
-                    end(spec, outcome)
+                    ended.append((spec, outcome))
                 elif alone:
-                    end(spec, _died(spec))
+                    ended.append((spec, _died(spec)))
                 else:
                     suspects.append(spec)
-        return [outcomes[spec.key] for spec in specs]
+            occupy()
+            yield from ended
 
     def _submit(self, spec: ExportSpec) -> Future[_Exported]:
         try:
@@ -136,17 +138,6 @@ class ExportPool:
         if self._executor is not None:
             self._executor.shutdown(wait=False)
         self._executor = None
-
-
-def export_all(
-    specs: Sequence[ExportSpec],
-    cache: ProgramCache,
-    workers: int = 1,
-    on_done: Callable[[ExportSpec, Outcome], None] = lambda spec, outcome: None,
-) -> list[Outcome]:
-    """`ExportPool.export_all` with workers of its own."""
-    with ExportPool(cache, workers) as pool:
-        return pool.export_all(specs, on_done)
 
 
 def _died(spec: ExportSpec) -> ExportError:

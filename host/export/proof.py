@@ -95,7 +95,7 @@ class EveryKind(nn.Module):
         self.depthwise = nn.Sequential(
             nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), nn.BatchNorm2d(8), nn.ReLU6()
         )
-        self.gate = nn.Sequential(nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Conv2d(4, 8, 1), nn.Sigmoid())
+        self.gate = nn.Sequential(nn.Conv2d(8, 4, 1), nn.SiLU(), nn.Conv2d(4, 8, 1), nn.Sigmoid())
         self.average = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
         self.maximum = nn.MaxPool2d(3, 2, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)

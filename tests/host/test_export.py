@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from host.domain import Program, ProgramFile
 from host.errors import ExportError
-from host.export import ExportPool, ExportSpec, ProgramCache, export_all, export_program, proof
+from host.export import ExportPool, ExportSpec, ProgramCache, export_program, proof
 from host.export.edge import Unsupported
 from latency_models.kernel import Kernel
 
@@ -301,14 +301,9 @@ def test_a_pool_gives_every_outcome_its_place(tmp_path: Path) -> None:
     bad = ExportSpec("bad", partial(_convolution, 4), (1, 5, 8, 8))
     broken = ExportSpec("broken", _broken, SHAPE)
     deadly = ExportSpec("deadly", partial(os._exit, 1), SHAPE)
-    done: list[str] = []
-    outcomes = export_all(
-        [bad, deadly, good, broken, good],
-        cache,
-        workers=2,  # whoever is exported beside the deadly one has to survive it
-        on_done=lambda spec, _: done.append(spec.key),
-    )
-    assert sorted(done) == ["bad", "broken", "deadly", "good"]
+    # Whoever is exported beside the deadly one has to survive it.
+    with ExportPool(cache, workers=2) as pool:
+        outcomes = pool.export_all([bad, deadly, good, broken, good])
     exported = outcomes[2]
     assert isinstance(exported, ProgramFile)
     assert outcomes[4] == exported

@@ -1,0 +1,136 @@
+"""pipeline.*: how busy a device is kept, from architectures to stored measurements.
+
+python -m tests.bench.bench_pipeline [NETWORKS], 100 by default. In homes of its own, empty
+at first.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from host import lab
+from host.client import LatencyClient
+from host.domain import BenchmarkSpec, Failure
+from host.export import ExportPool, ProgramCache
+from host.home import LabHome
+from search.architecture import Architecture
+from search.cli.common import EXPORT_WORKERS
+from search.lab import INPUT_SHAPE, TargetLab
+from search.space import mnasnet_space
+from tests.bench.figures import report
+from tests.bench.simulated_remote import simulated_remote_lab
+
+SEED = 20262
+STOCK_EXPORTS = 4
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    space, rng = mnasnet_space(), np.random.default_rng(SEED)
+    networks = [space.resolve(space.sample(rng)) for _ in range(count)]
+    with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
+        local_device(networks, LabHome(Path(folder) / "local"))
+        remote_device(networks, LabHome(Path(folder) / "remote"))
+
+
+def local_device(networks: list[Architecture], home: LabHome) -> None:
+    lab.up(home)
+    try:
+        with LatencyClient.connect(home) as client:
+            wall_s, busy_s = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
+            warm_s, _ = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
+    finally:
+        lab.down(home)
+    conditions = {"networks": len(networks), "seed": SEED, "export_workers": EXPORT_WORKERS}
+    report("pipeline.device_busy", round(busy_s / wall_s, 3), "share", "≥ 0.85", **conditions)
+    per_hour = 3600 * len(networks) / wall_s
+    report("pipeline.networks_per_hour", round(per_hour), "networks/h", None, **conditions)
+    # The rest of the pipeline is the same, so exporting alone has to be timed.
+    with ProcessPoolExecutor(EXPORT_WORKERS, get_context("spawn")) as workers:
+        list(workers.map(stock_export_s, networks[:EXPORT_WORKERS]))  # imports
+        stock_s = statistics.fmean(workers.map(stock_export_s, networks[:STOCK_EXPORTS]))
+    direct_s = (wall_s - busy_s) / len(networks)
+    stock_per_hour = 3600 / (busy_s / len(networks) + stock_s / EXPORT_WORKERS)
+    report(
+        "pipeline.networks_per_hour_stock",
+        round(stock_per_hour),
+        "networks/h",
+        None,
+        **conditions,
+        stock_export_s=round(stock_s, 2),
+        other_than_measuring_s=round(direct_s, 3),
+        how="measured device time plus the time of stock exports",
+    )
+    report("pipeline.warm_s", round(warm_s, 2), "s", "≤ 5", **conditions)
+
+
+def remote_device(networks: list[Architecture], home: LabHome) -> None:
+    """Untraced, for a timer has no kernels."""
+    spec = replace(BenchmarkSpec(), traced_visits=0)
+    with simulated_remote_lab(home) as client:
+        wall_s, busy_s = campaign(client, home, networks, spec, workers=1)
+    report(
+        "pipeline.device_busy_remote",
+        round(busy_s / wall_s, 3),
+        "share",
+        "≥ 0.95",
+        networks=len(networks),
+        seed=SEED,
+        export_workers=1,
+        traced_visits=0,
+    )
+
+
+def campaign(
+    client: LatencyClient,
+    home: LabHome,
+    networks: list[Architecture],
+    spec: BenchmarkSpec,
+    workers: int,
+) -> tuple[float, float]:
+    """Wall time of the whole, and how long runners lived in it: between the conditions
+    that the agent reads right before and after each. In seconds."""
+    start_s = time.perf_counter()
+    with ExportPool(ProgramCache(home.exports), workers) as pool:
+        outcomes = TargetLab(client, client.default_target(), pool, spec).measure(networks, _show)
+        wall_s = time.perf_counter() - start_s
+    print(file=sys.stderr)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if failures:
+        print(f"{len(failures)} failures, the first: {failures[0]}", file=sys.stderr)
+    busy_ns = 0
+    for measurement_id in {o[1] for o in outcomes if not isinstance(o, Failure)}:
+        for visit in client.measurement(measurement_id).visits:
+            busy_ns += visit.after.unix_ns - visit.before.unix_ns
+    return wall_s, busy_ns / 1e9
+
+
+def stock_export_s(architecture: Architecture) -> float:
+    import torch
+
+    from host.export.preparation import prepare
+    from host.export.stock import lower
+    from search.network import build_network
+
+    torch.set_num_threads(1)
+    network = build_network(architecture, seed=0)
+    start_s = time.perf_counter()
+    lower(prepare(network, INPUT_SHAPE), INPUT_SHAPE)
+    return time.perf_counter() - start_s
+
+
+def _show(done: int) -> None:
+    print(f"\r{done} measured", end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
