@@ -1,0 +1,94 @@
+"""transfer.*: how well ten measurements on a phone predict the order of all other networks,
+from what is known of 22 other devices (NAS-Bench-201).
+
+python -m tests.bench.bench_transfer
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from latency_models.transfer import transfer
+from tests.bench.public_data import public_data
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+PHONES = ("pixel3", "samsung_a50", "samsung_s7", "essential_ph_1")
+SAMPLES = 10
+SEEDS = range(20)
+ALPHAS = np.logspace(-3, 3, 13)
+BASELINE = (
+    "RidgeCV by leave-one-out, alphas 1e-3 to 1e3 in 13 steps, "
+    "on the sources' latencies standardized over the samples"
+)
+
+
+def main() -> None:
+    path = public_data("nb201_dev.npz")
+    if path is None:
+        return
+    with np.load(path, allow_pickle=False) as data:
+        devices, latencies_ns = data["devices"].tolist(), 1e6 * data["latency_ms"]
+    conditions = {
+        "data": "NAS-Bench-201",
+        "networks": len(latencies_ns),
+        "sources": len(devices) - 1,
+        "samples": SAMPLES,
+        "seeds": list(SEEDS),
+        "statistic": "mean over seeds, on all networks not sampled",
+    }
+    for phone in PHONES:
+        column = devices.index(phone)
+        sources_ns, target_ns = np.delete(latencies_ns, column, axis=1), latencies_ns[:, column]
+        draws = np.array([one_draw(sources_ns, target_ns, seed) for seed in SEEDS])
+        ours, baseline, covered, width = draws.mean(axis=0).tolist()
+        report(
+            f"transfer.{phone}_spearman",
+            ours,
+            f"> {baseline:.4f}, the baseline",
+            conditions
+            | {
+                "draws_5_to_95pct": np.quantile(draws[:, 0], [0.05, 0.95]).round(4).tolist(),
+                "draws_above_baseline": int((draws[:, 0] > draws[:, 1]).sum()),
+                "interval_coverage": round(covered, 3),
+                "interval_width_pct": round(100 * width, 1),
+            },
+        )
+        report(f"transfer.{phone}_baseline", baseline, None, conditions | {"baseline": BASELINE})
+
+
+def one_draw(
+    sources_ns: FloatArray, target_ns: FloatArray, seed: int
+) -> tuple[float, float, float, float]:
+    """Spearman's rho of ours and of the baseline, then of our intervals the share that holds
+    the truth and the median of width / latency."""
+    order = np.random.default_rng(seed).permutation(len(target_ns))
+    sampled, rest = order[:SAMPLES], order[SAMPLES:]
+    result = transfer(sources_ns, sampled, target_ns[sampled])
+    ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
+    ridge.fit(sources_ns[sampled], target_ns[sampled])
+    inside = (result.lower_ns <= target_ns) & (target_ns <= result.upper_ns)
+    width = (result.upper_ns - result.lower_ns) / result.latency_ns
+    return (
+        float(spearmanr(result.latency_ns[rest], target_ns[rest]).statistic),
+        float(spearmanr(ridge.predict(sources_ns[rest]), target_ns[rest]).statistic),
+        float(inside[rest].mean()),
+        float(np.median(width[rest])),
+    )
+
+
+def report(name: str, value: float, goal: str | None, conditions: dict[str, object]) -> None:
+    line = {"name": name, "value": value, "unit": "rho", "goal": goal, "conditions": conditions}
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
