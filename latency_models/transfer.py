@@ -1,11 +1,11 @@
-"""A new target from a few measurements on it and what is known of other targets.
+"""A new target, from a few measurements on it and what is known of other targets.
 
-A network's latency is near to a sum over its kernels, and so, with the same kernels in all
-networks, near to a weighted sum of its latencies elsewhere. The weights are found by
-Bayesian linear regression: its prior says that devices differ as the sources do among
-themselves, which leaves few directions to learn, and its errors are relative. How much of
-the new target the sources cannot explain is not known from few samples: each level in
-question is tried, and the answers are averaged, weighed by their evidence.
+A network's latency is about a sum over its kernels, and so, where networks share kernels,
+about a weighted sum of its latencies elsewhere. Bayesian linear regression finds the
+weights. Its prior is that the new target differs from the sources as they differ among
+themselves, which leaves few directions to learn, and its errors are relative. How much the
+sources leave unexplained, few samples cannot tell: several levels are tried, and their
+answers averaged, weighed by evidence.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ IntArray = NDArray[np.int64]
 
 MIN_SAMPLES = 3
 
-# Variance of what the sources cannot explain, in units of what they can: a standard
-# deviation of 3 % to 55 % of the spread of latencies.
-_NOISE = np.geomspace(1e-3, 0.3, 6)
+# Variance of what the sources leave unexplained, where that of what they explain is 1:
+# from a standard deviation of 3 % to as much again.
+_NOISE = np.geomspace(1e-3, 1.0, 7)
 
-# Of the mean latency's prior, in units of the spread of latencies: wide enough for any.
+# Prior of the mean latency, in standard deviations of latency between networks: wide
+# enough not to matter.
 _MEAN_DEVIATION = 10.0
 
-_TINY = 1e-12  # share of the samples' sum of squares that no fit is trusted to explain
-_FLOOR = 0.1  # of the smallest sample, for its size: no linear model knows that time is positive
+_TINY = 1e-12  # keeps a perfect fit's errors above 0; a share of the sum of squares
+_FLOOR = 0.1  # of the smallest sample, size for size: a linear model may fall below 0
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """Parallel arrays (networks,) in ns, all above 0: latencies with 90 % intervals."""
+    """Parallel arrays (networks,) in ns, all above 0: latencies and their 90 % intervals."""
 
     latency_ns: FloatArray
     lower_ns: FloatArray
@@ -47,65 +48,75 @@ class Transferred:
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
-    """The latency of every network on a new target.
+    """Predicts every network's latency on the new target, of the measured ones too.
 
-    sources_ns: (networks, sources), measured or predicted on other targets. measured:
-    (samples,) rows of it that were measured on the new one, at least MIN_SAMPLES; a row may
-    come again. measured_ns: parallel to it. 5 samples give an order of networks, 20 good
-    intervals; each source may be in a unit of its own.
+    sources_ns: (networks, sources), measured or predicted. measured: (samples,) rows of it,
+    at least MIN_SAMPLES; a network measured twice may be in it twice. measured_ns:
+    (samples,) their latencies on the new target.
 
-    Raises NotEnoughData for fewer samples, and ValueError for a source that lacks a network,
-    for latencies that are not above 0, and for rows that are not there.
-
-    The posterior of Bayesian linear regression with a known ratio of noise to signal and an
-    unknown scale is Student's t: Bishop, "Pattern Recognition and Machine Learning", 3.3
-    and exercise 3.12, here with p(scale²) ∝ 1 / scale².
+    Raises NotEnoughData for fewer samples, and ValueError where a source lacks a network, a
+    latency is not above 0, or a row does not exist.
     """
     _check(sources_ns, measured, measured_ns)
     size = _size(sources_ns)
     columns = StandardScaler().fit_transform(sources_ns) / np.sqrt(sources_ns.shape[1])
     inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
     ratios = measured_ns / size[measured]
-
-    # One row for each level of noise; `left` is sums of squares over the samples.
-    u, singular, directions = np.linalg.svd(inputs[measured], full_matrices=False)
-    noise, signal = _NOISE[:, None], singular**2
-    found = u.T @ ratios
-    outside = np.maximum(ratios @ ratios - found @ found, 0.0)
-    left = (found**2 / (signal + noise)).sum(axis=1) + outside / _NOISE
-    left += _TINY * ratios @ ratios
-    determinants = np.log(signal + noise).sum(axis=1) + (len(ratios) - len(signal)) * np.log(_NOISE)
-    evidence = softmax(-0.5 * (determinants + len(ratios) * np.log(left)))
-
-    # One column for each level of noise; means and variances of the ratio to a network's size.
-    means = inputs @ (singular * found / (signal + noise) @ directions).T
-    known = (inputs @ directions.T) ** 2 @ (signal / (signal + noise)).T
-    unknown = (inputs**2).sum(axis=1, keepdims=True) - known
-    variances = (unknown + _NOISE) * left / len(ratios)
-    mean = means @ evidence
-    deviation = np.sqrt((variances + (means - mean[:, None]) ** 2) @ evidence)
-
-    margin = stats.t.ppf((1 + LEVEL) / 2, len(ratios)) * deviation
+    mean, deviation = _regress(inputs[measured], ratios, inputs)
+    margin = stats.t.ppf((1 + LEVEL) / 2, len(measured) - 1) * deviation
     floor = _FLOOR * ratios.min()
     mean = np.maximum(mean, floor)
     return Transferred(size * mean, size * np.maximum(mean - margin, floor), size * (mean + margin))
 
 
 def _size(sources_ns: FloatArray) -> FloatArray:
-    """How slow a network is on the sources: 1 for a typical one, whatever their speeds."""
+    """How slow each network is on the sources, fast and slow ones alike; 1 is typical."""
     logs = np.log(sources_ns)
     size: FloatArray = np.exp((logs - logs.mean(axis=0)).mean(axis=1))
     return size
 
 
+def _regress(
+    inputs: FloatArray, outputs: FloatArray, new_inputs: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and scale of Student's t, with a degree of freedom less than samples, for the
+    noisy output at each new input.
+
+    inputs: (samples, features). Weights have the prior N(0, scale²), outputs the noise
+    N(0, scale² × level), and p(scale²) ∝ 1 / scale². One level's posterior: Bishop, "Pattern
+    Recognition and Machine Learning", section 3.3 and exercises 3.12 and 3.13, where the
+    mean latency, whose prior is as good as flat, takes a degree of freedom; over the levels,
+    the first two moments of the mixture.
+    """
+    freedom = len(outputs) - 1
+    u, singular, directions = np.linalg.svd(inputs, full_matrices=False)
+    signal, noise = singular**2, _NOISE[:, None]  # (directions,), (levels, 1)
+    found = u.T @ outputs
+    total = outputs @ outputs
+    squares = (found**2 / (signal + noise)).sum(axis=1) + _TINY * total
+    squares += np.maximum(total - found @ found, 0.0) / _NOISE
+    log_determinants = np.log(signal + noise).sum(axis=1)
+    log_determinants += (len(outputs) - len(signal)) * np.log(_NOISE)
+    evidence = softmax(-0.5 * (log_determinants + freedom * np.log(squares)))
+
+    along = new_inputs @ directions.T  # (new inputs, directions)
+    means = along @ (singular * found / (signal + noise)).T  # (new inputs, levels)
+    learned = along**2 @ (signal / (signal + noise)).T
+    variances = (new_inputs**2).sum(axis=1, keepdims=True) - learned + _NOISE
+    variances *= squares / freedom
+    mean: FloatArray = means @ evidence
+    deviation: FloatArray = np.sqrt((variances + (means - mean[:, None]) ** 2) @ evidence)
+    return mean, deviation
+
+
 def _check(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> None:
     if sources_ns.ndim != 2 or sources_ns.shape[1] == 0:
-        raise ValueError(f"latencies of networks by sources are needed, not {sources_ns.shape}")
+        raise ValueError(f"(networks, sources) are needed, not {sources_ns.shape}")
     usable = np.isfinite(sources_ns) & (sources_ns > 0)
     if not usable.all():
-        lacking = ", ".join(map(str, np.flatnonzero(~usable.all(axis=0)).tolist()))
-        raise ValueError(f"a latency above 0 is needed of every network on sources {lacking}")
-    if measured.shape != measured_ns.shape or measured.ndim != 1:
+        columns = np.flatnonzero(~usable.all(axis=0)).tolist()
+        raise ValueError(f"sources {columns} lack the latency of some networks")
+    if measured.ndim != 1 or measured.shape != measured_ns.shape:
         raise ValueError(f"{measured.shape} networks, but {measured_ns.shape} latencies")
     if len(measured) < MIN_SAMPLES:
         raise NotEnoughData(
@@ -115,4 +126,4 @@ def _check(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) 
     if not 0 <= measured.min() <= measured.max() < len(sources_ns):
         raise ValueError(f"a measured row lies outside the {len(sources_ns)} networks")
     if not np.all(np.isfinite(measured_ns) & (measured_ns > 0)):
-        raise ValueError("measured latencies must be above 0")
+        raise ValueError("a measured latency is not above 0")
