@@ -39,6 +39,8 @@ _TRACE_NAMES: dict[str, tuple[str, ...]] = {
 # Their activation is always part of them; that of others may be a clamp of its own.
 _FUSE_ACTIVATION = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 
+_FUSED_WHERE_POSSIBLE = frozenset({k.CLAMP, k.CONSTANT_PAD})
+
 # "mean" of `aten::mean.out`, of `aten.mean.dim` and of the runtime's `native_call_mean.out`.
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
@@ -55,15 +57,16 @@ def align(
     """The mean time of each kernel in ns, parallel to `kernels`.
 
     traces: each kernel's name and its durations in ns, one for each traced run.
-    The runtime fuses a clamp into the kernel before it where it can: then the clamp took
-    0 ns. And it splits the activation off an addition: then the addition took both times.
+    The runtime fuses a clamp into the kernel before it where it can, and a pad into the
+    convolution after it: then they took 0 ns. And it splits the activation off an addition:
+    then the addition took both times.
     Raises TraceMismatch naming the first position where kernels and trace differ, and
     where a kernel has no durations.
     """
     kernel_ns: list[float] = []
     unmatched = deque(traces)
     for position, kernel in enumerate(kernels):
-        if kernel.kind == k.CLAMP and not _is_next(unmatched, k.CLAMP):
+        if kernel.kind in _FUSED_WHERE_POSSIBLE and not _is_next(unmatched, kernel.kind):
             kernel_ns.append(0.0)
             continue
         if not _is_next(unmatched, kernel.kind):

@@ -51,7 +51,7 @@ def build_network(
             )
         )
     network.to_empty(device="cpu")
-    _initialize(network, seed)
+    initialize(network, seed)
     return network
 
 
@@ -141,7 +141,8 @@ def _skip(kind: str) -> nn.Module | None:
     return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
 
 
-def _initialize(network: nn.Module, seed: int | None) -> None:
+def initialize(network: nn.Module, seed: int | None) -> None:
+    """Weights as `build_network` has them."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):

@@ -101,6 +101,15 @@ def test_clamps_that_the_runtime_fuses_and_activations_that_it_splits_off() -> N
         align([pool], [pooling, clamping])
 
 
+def test_a_pad_that_the_runtime_fuses_into_a_convolution_took_no_time() -> None:
+    pad = Kernel(k.CONSTANT_PAD, ((1, 4, 4, 8),), (1, 5, 5, 8))
+    convolution = Kernel(k.CONV2D, ((1, 5, 5, 8),), (1, 2, 2, 8), (3, 3), (2, 2))
+    convolving = ("Convolution (NHWC, F32) IGEMM #1", [5_000])
+    padding = ("Constant Pad (ND, X32) #1", [2_000])
+    assert align([pad, convolution], [convolving]) == (0, 5_000)
+    assert align([pad, convolution], [padding, convolving]) == (2_000, 5_000)
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
