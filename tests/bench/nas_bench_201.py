@@ -1,0 +1,74 @@
+"""The kernels of NAS-Bench-201's networks (Dong and Yang, 2020, section 2.1, CIFAR-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latency_models import kernel as k
+from latency_models.kernel import Kernel, Shape
+
+# (from, to) of each edge of a cell, in the order of the benchmark's architecture strings.
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+OUTPUT_NODE = 3
+CELLS_A_STAGE = 5
+STAGES: tuple[Shape, ...] = ((1, 32, 32, 16), (1, 16, 16, 32), (1, 8, 8, 64))
+CLASSES = 10
+
+
+def kernels(operations: Sequence[str]) -> tuple[Kernel, ...]:
+    """operations: of the edges of the cell, by the benchmark's names.
+
+    What does not reach the output of a cell is left out, as exporters leave it out. Within
+    a cell the kernels are in no particular order.
+    """
+    first, *_, last = STAGES
+    listed = [_convolution((*first[:-1], 3), first, 3)]
+    for stage, shape in enumerate(STAGES):
+        if stage:
+            listed += _reduction(STAGES[stage - 1], shape)
+        listed += CELLS_A_STAGE * _cell(operations, shape)
+    pooled = (1, 1, 1, last[-1])
+    listed.append(Kernel(k.GLOBAL_AVG_POOL2D, (last,), pooled))
+    listed.append(Kernel(k.FULLY_CONNECTED, (pooled,), (1, CLASSES)))
+    return tuple(listed)
+
+
+def _cell(operations: Sequence[str], shape: Shape) -> list[Kernel]:
+    needed = {OUTPUT_NODE}
+    nodes: list[int] = []  # where each operation that is kept ends
+    listed: list[Kernel] = []
+    for (source, node), operation in zip(reversed(EDGES), reversed(operations), strict=True):
+        if operation != "none" and node in needed:
+            needed.add(source)
+            nodes.append(node)
+            listed += _operation(operation, shape)
+    additions = len(nodes) - len(set(nodes))
+    return listed + additions * [Kernel(k.ADD, (shape, shape), shape)]
+
+
+def _operation(operation: str, shape: Shape) -> list[Kernel]:
+    if operation == "skip_connect":
+        return []
+    if operation == "avg_pool_3x3":
+        return [Kernel(k.AVG_POOL2D, (shape,), shape, kernel_size=(3, 3))]
+    size = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[operation]
+    return [Kernel(k.CLAMP, (shape,), shape), _convolution(shape, shape, size)]
+
+
+def _reduction(before: Shape, after: Shape) -> list[Kernel]:
+    """A residual block of stride 2, its shortcut an average pool and a convolution."""
+    pooled = (*after[:-1], before[-1])
+    return [
+        Kernel(k.CLAMP, (before,), before),
+        _convolution(before, after, 3),
+        Kernel(k.CLAMP, (after,), after),
+        _convolution(after, after, 3),
+        Kernel(k.AVG_POOL2D, (before,), pooled, kernel_size=(2, 2), stride=(2, 2)),
+        _convolution(pooled, after, 1),
+        Kernel(k.ADD, (after, after), after),
+    ]
+
+
+def _convolution(before: Shape, after: Shape, size: int) -> Kernel:
+    stride = before[1] // after[1]
+    return Kernel(k.CONV2D, (before,), after, kernel_size=(size, size), stride=(stride, stride))
