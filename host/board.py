@@ -82,10 +82,14 @@ class JobBoard:
     def wait_for_job(self, target_ids: Collection[str], timeout_s: float) -> JobState | None:
         """The next job for a device that serves `target_ids`; None when none came."""
         with self._changed:
-            if (state := choose(self._states.values(), target_ids)) is None:
+            if (state := choose(self._states.values(), target_ids, time.time_ns())) is None:
                 self._changed.wait(timeout_s)
-                state = choose(self._states.values(), target_ids)
+                state = choose(self._states.values(), target_ids, time.time_ns())
             return state
+
+    def rest(self, state: JobState, until_unix_ns: int) -> None:
+        with self._changed:
+            state.rests_until_unix_ns = until_unix_ns
 
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
         """Records that a run is about to be asked for; its run_id."""

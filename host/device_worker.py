@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
 from host.database import devices as device_rows
@@ -17,15 +19,16 @@ from host.domain import Device, Failure, FailureKind, Lease, Program, Target, Vi
 from host.errors import Unavailable
 from host.program_store import ProgramStore
 from host.scheduler import JobState
-from host.summary import NextVisit
+from host.summary import QUANTILE, NextVisit
 from host.targets import targets_of
 from latency_models.alignment import TraceMismatch, align
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 1.0
-# Longer than any visit may take, so that a lease outlives the visit it was taken for.
+# A lease is renewed when less is left than any visit may take.
 LEASE_NS = 900 * 10**9
+LEASE_LEFT_NS = 700 * 10**9
 CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 LOST_PAUSE_S = 30.0
 
@@ -77,6 +80,7 @@ class DeviceWorker(threading.Thread):
                 self._agent = None
                 log.warning("%s", error)
             except LeaseLost as error:
+                self._lease = None
                 self.state = f"held by another lab: {error}"
                 self._stopping.wait(LOST_PAUSE_S)
             except Exception as error:
@@ -107,6 +111,10 @@ class DeviceWorker(threading.Thread):
         if state.asked is not None:
             self._visit(self._agent, state, *state.asked)
         elif isinstance(needed, NextVisit):
+            rested_unix_ns = state.last_asked_unix_ns + round(needed.rest_s * 1e9)
+            if rested_unix_ns > time.time_ns():
+                self._board.rest(state, rested_unix_ns)
+                return
             run_id = self._board.ask(state, needed, self._known_device().serial)
             self._visit(self._agent, state, run_id, needed)
         elif isinstance(needed, Failure):
@@ -172,10 +180,13 @@ class DeviceWorker(threading.Thread):
                 device_rows.register_target(connection, target)
 
     def _renew_lease(self) -> Lease:
-        serial = self._known_device().serial
+        serial, now_unix_ns = self._known_device().serial, time.time_ns()
+        held = self._lease
+        if held is not None and LEASE_LEFT_NS < held.expires_unix_ns - now_unix_ns <= LEASE_NS:
+            return held
         with self._database.writing() as connection:
             lease = device_rows.acquire_lease(
-                connection, serial, self._holder, time.time_ns(), LEASE_NS
+                connection, serial, self._holder, now_unix_ns, LEASE_NS
             )
         if lease is None:
             raise LeaseLost(f"{serial} is leased to another lab on this database")
@@ -189,8 +200,9 @@ class DeviceWorker(threading.Thread):
 
 
 def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
-    """Mean time of each kernel over all traced runs, in the program's order; None without a
-    traced visit. Raises TraceMismatch when kernels and traces do not align."""
+    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
+    order: as a latency, that of the machine left to itself. None without a traced visit.
+    Raises TraceMismatch when kernels and traces do not align."""
     traced = [visit for visit in visits if visit.traced]
     if not traced:
         return None
@@ -198,8 +210,7 @@ def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] 
     for visit in traced[1:]:
         if [trace.name for trace in visit.kernel_traces] != names:
             raise TraceMismatch("two traced visits of one program ran different kernels")
-    pooled = [
-        (name, [ns for visit in traced for ns in visit.kernel_traces[position].durations_ns])
-        for position, name in enumerate(names)
-    ]
-    return align(program.kernels, pooled)
+    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
+    totals_ns = durations_ns.sum(axis=0)
+    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
+    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))

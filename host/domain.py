@@ -83,9 +83,9 @@ class VisitSpec:
     two fields before `threads` are caps."""
 
     warmup_runs: int = 10
-    warmup_ns: int = 200_000_000
+    warmup_ns: int = 100_000_000
     timed_runs: int = 10
-    timed_ns: int = 300_000_000
+    timed_ns: int = 200_000_000
     max_timed_runs: int = 2_000
     deadline_ns: int = 60_000_000_000
     threads: int = 1
@@ -97,13 +97,13 @@ class VisitSpec:
 @dataclass(frozen=True, slots=True)
 class BenchmarkSpec:
     """A measurement ends when its visits agree: at least `min_visits` of them, and the
-    interval of their median within ± `tolerance`; or at `max_visits`. Then come
+    interval of their latency within ± `tolerance`; or at `max_visits`. Then come
     `traced_visits` more, which feed the kernel timings and never the latency."""
 
     visit: VisitSpec = field(default_factory=VisitSpec)
-    min_visits: int = 5
-    max_visits: int = 8
-    tolerance: float = 0.02
+    min_visits: int = 6
+    max_visits: int = 11
+    tolerance: float = 0.01
     traced_visits: int = 2
 
     def __post_init__(self) -> None:

@@ -40,6 +40,7 @@ class JobState:
     failures: list[Failure] = field(default_factory=list)
     asked: tuple[str, NextVisit] | None = None
     last_asked_unix_ns: int = 0
+    rests_until_unix_ns: int = 0
 
     def next(self) -> NextVisit | Failure | None:
         """The visit it needs; a Failure when it cannot go on; None when it is complete."""
@@ -51,12 +52,15 @@ class JobState:
         return progress(self.job.spec, self.visits)
 
 
-def choose(states: Iterable[JobState], target_ids: Collection[str]) -> JobState | None:
+def choose(
+    states: Iterable[JobState], target_ids: Collection[str], now_unix_ns: int
+) -> JobState | None:
     """The job whose turn it is on a device that serves `target_ids`: one with an unanswered
-    run first, else the longest unvisited of the `WINDOW` oldest."""
+    run first, else the longest unvisited of the `WINDOW` oldest that do not rest."""
     mine = [state for state in states if state.job.target_id in target_ids]
     mine.sort(key=lambda state: state.job.created_unix_ns)
     for state in mine:
         if state.asked is not None:
             return state
-    return min(mine[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)
+    awake = [state for state in mine if state.rests_until_unix_ns <= now_unix_ns]
+    return min(awake[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)

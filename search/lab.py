@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from host.client import LatencyClient
+from host.comparison import Comparison, compare, paired_spec
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
@@ -78,6 +79,34 @@ class TargetLab:
             )
         now_unix_ns = time.time_ns()
         return [_latency(outcomes[spec.key], now_unix_ns) for spec in specs]
+
+    def compare(
+        self,
+        first: Architecture,
+        second: Architecture,
+        pairs: int,
+        on_done: Callable[[int], None] = lambda visits: None,
+    ) -> Comparison | Failure:
+        """`first` against `second`, by visits in turn; `on_done` is told how many. Raises
+        ValueError for too few pairs."""
+        spec = paired_spec(pairs)
+        files = self._pool.export_all([export_spec(first), export_spec(second)])
+        programs = [file for file in files if isinstance(file, ProgramFile)]
+        for file in files:
+            if isinstance(file, ExportError):
+                return Failure(FailureKind.UNSUPPORTED, str(file))
+        outcomes = self._client.measure(
+            self._target.id,
+            programs,
+            spec,
+            fresh=True,
+            on_progress=lambda visits, ended: on_done(visits),
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                return outcome
+        first_visits, second_visits = (o.visits for o in outcomes if isinstance(o, Measurement))
+        return compare(first_visits, second_visits)
 
     def _measure(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from host.client import LatencyClient
-from host.console import console, progress_bar
+from host.console import console, milliseconds, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
 from search.calibration import calibration_networks
@@ -44,6 +45,39 @@ def run_calibration(opened: Session, count: int) -> None:
     for network, outcome in zip(networks, outcomes, strict=True):
         if isinstance(outcome, Failure):
             console.print(f"[yellow]{network.id}: {outcome.kind.value}: {outcome.message}[/]")
+
+
+def repeatability(
+    networks: Annotated[int, typer.Option(min=1, max=50, help="How many networks.")] = 5,
+    times: Annotated[int, typer.Option(min=2, max=100, help="Measurements of each.")] = 5,
+    target: TargetOption = None,
+) -> None:
+    """Measure a few networks again and again: the noise that no prediction can beat."""
+    chosen = calibration_networks(mnasnet_space(), networks)
+    latencies_ns: list[list[int]] = [[] for _ in chosen]
+    with session(target) as opened:
+        with progress_bar() as bar:
+            task = bar.add_task(f"measuring on {opened.target.name}", total=times * networks)
+            for round_ in range(times):
+                outcomes = opened.lab.measure(
+                    chosen,
+                    lambda done, before=round_ * networks: bar.update(  # type: ignore[misc]
+                        task, completed=before + done
+                    ),
+                    fresh=True,
+                )
+                for seen, outcome in zip(latencies_ns, outcomes, strict=True):
+                    if not isinstance(outcome, Failure):
+                        seen.append(outcome[0].latency_ns)
+        table = Table("network", "measured", "median", "coefficient of variation")
+        for network, seen in zip(chosen, latencies_ns, strict=True):
+            table.add_row(
+                network.id[:12],
+                str(len(seen)),
+                milliseconds(median(seen)) if seen else "",
+                f"{stdev(seen) / fmean(seen):.2%}" if len(seen) > 1 else "",
+            )
+        console.print(table)
 
 
 def evaluate(

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from host.comparison import MIN_PAIRS
 from host.console import console, milliseconds, progress_bar, reported
-from host.domain import Failure
+from host.domain import MAX_VISITS, Failure
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
 from search.cli.common import FreshOption, TargetOption, session
@@ -70,6 +71,30 @@ def measure(
         console.print(table)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="A name from `latlab zoo`, or a JSON file.")],
+    second: Annotated[str, typer.Argument(help="What it is compared with.")],
+    pairs: Annotated[int, typer.Option(min=MIN_PAIRS, max=MAX_VISITS, help="Of visits.")] = 20,
+    target: TargetOption = None,
+) -> None:
+    """Measure two networks in turn and report their ratio: tells 1 % apart on a noisy machine."""
+    with reported(ValueError):
+        networks = find_network(first), find_network(second)
+    with session(target) as opened:
+        with progress_bar() as bar:
+            task = bar.add_task(f"measuring in turn on {opened.target.name}", total=2 * pairs)
+            result = opened.lab.compare(
+                *networks, pairs, lambda visits: bar.update(task, completed=visits)
+            )
+        if isinstance(result, Failure):
+            console.print(f"[red]{result.kind.value}[/]: {result.message}")
+            raise typer.Exit(1)
+        console.print(
+            f"{first} takes {result.ratio:.3f} times as long as {second}"
+            f" (90 % interval {result.lower:.3f} to {result.upper:.3f}, {result.pairs} pairs)."
+        )
 
 
 def predict(networks: NetworksArgument, target: TargetOption = None) -> None:

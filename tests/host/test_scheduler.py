@@ -17,15 +17,23 @@ def state(number: int, target_id: str = "t") -> JobState:
 
 
 def test_only_jobs_of_the_devices_targets_are_chosen() -> None:
-    assert choose([state(1, "other")], {"t"}) is None
-    assert choose([], {"t"}) is None
+    assert choose([state(1, "other")], {"t"}, 0) is None
+    assert choose([], {"t"}, 0) is None
 
 
 def test_an_unanswered_run_comes_first() -> None:
     states = [state(1), state(2)]
     states[1].asked = ("run", NextVisit(traced=False))
     states[1].last_asked_unix_ns = 99
-    assert choose(states, {"t"}) is states[1]
+    assert choose(states, {"t"}, 0) is states[1]
+
+
+def test_a_job_that_rests_leaves_its_turn_to_others() -> None:
+    states = [state(1), state(2)]
+    states[0].rests_until_unix_ns = 10
+    assert choose(states, {"t"}, 9) is states[1]
+    assert choose(states, {"t"}, 10) is states[0]
+    assert choose(states[:1], {"t"}, 9) is None
 
 
 @given(st.integers(1, 3 * WINDOW), st.integers(1, 200))
@@ -33,7 +41,7 @@ def test_visits_are_interleaved_evenly_over_the_oldest_jobs(jobs: int, visits: i
     states = [state(number) for number in reversed(range(jobs))]
     chosen = Counter[str]()
     for now in range(1, visits + 1):
-        turn = choose(states, {"t"})
+        turn = choose(states, {"t"}, now)
         assert turn is not None
         turn.last_asked_unix_ns = now
         chosen[turn.job.id] += 1

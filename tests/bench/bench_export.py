@@ -1,0 +1,185 @@
+"""export.*: direct lowering against ExecuTorch's own: time, equality, latency, memory.
+
+python -m tests.bench.bench_export [EQUAL], the number of architectures compared node by
+node beside the published ones: 50.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from host.export import export_program
+from host.export.stock import lower as stock_lower
+from search.architecture import Architecture
+from search.lab import INPUT_SHAPE
+from search.space import mnasnet_space
+from search.zoo import ZOO
+from tests.bench.bench_agent import bare_visit_ns
+from tests.bench.figures import report
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SEED = 20263
+TIMED = 10
+A1_EXPORTS = 9
+VISIT_PAIRS = 8
+RSS_EXPORTS = 200
+
+
+def main() -> None:
+    equal = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    space, rng = mnasnet_space(), np.random.default_rng(SEED)
+    networks = [space.resolve(space.sample(rng)) for _ in range(max(equal, RSS_EXPORTS))]
+    with tempfile.TemporaryDirectory() as folder:
+        programs = speed(networks[:TIMED], Path(folder))
+        latency(programs)
+    memory(networks[:RSS_EXPORTS])
+    equality([*networks[:equal], *ZOO.values()])
+
+
+def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]:
+    """Both programs of each network: by direct lowering, by stock lowering."""
+    _one_core()
+    for way in (direct, stock):
+        way(ZOO["mnasnet-small"])  # imports
+    ratios, stocks_s, programs = [], [], []
+    for index, network in enumerate(networks):
+        paths = folder / f"{index}-direct.pte", folder / f"{index}-stock.pte"
+        direct_s = _timed(direct, network, paths[0])
+        stock_s = _timed(stock, network, paths[1])
+        ratios.append(stock_s / direct_s)
+        stocks_s.append(stock_s)
+        programs.append(paths)
+    report(
+        "export.ratio",
+        round(statistics.median(ratios), 1),
+        "ratio",
+        "≥ 30",
+        networks=len(networks),
+        seed=SEED,
+        each=[round(ratio, 1) for ratio in ratios],
+    )
+    a1_s = [_timed(direct, ZOO["mnasnet-a1"]) for _ in range(A1_EXPORTS)]
+    report(
+        "export.a1_s",
+        round(statistics.median(a1_s), 3),
+        "s",
+        "≤ 0.35",
+        exports=A1_EXPORTS,
+        stock_median_s=round(statistics.median(stocks_s), 2),
+    )
+    return programs
+
+
+def latency(programs: list[tuple[Path, Path]]) -> None:
+    """Visits in turn, by the bare runner."""
+    shape = "x".join(map(str, INPUT_SHAPE))
+    ratios = []
+    for direct_program, stock_program in programs:
+        pairs = []
+        for turn in range(VISIT_PAIRS):
+            order = (direct_program, stock_program) if turn % 2 else (stock_program, direct_program)
+            ns = {program: bare_visit_ns(program, shape, cpu=1) for program in order}
+            pairs.append(ns[direct_program] / ns[stock_program])
+        ratios.append(statistics.median(pairs))
+    report(
+        "export.latency_ratio",
+        round(statistics.median(ratios), 4),
+        "ratio",
+        "1 ± 0.02",
+        networks=len(programs),
+        visit_pairs=VISIT_PAIRS,
+        each=[round(ratio, 3) for ratio in ratios],
+    )
+
+
+def memory(networks: list[Architecture]) -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as worker:
+        before = worker.submit(_rss_after, networks[:1]).result()
+        after = worker.submit(_rss_after, networks).result()
+    report(
+        "export.rss_growth_mb",
+        round((after - before) / 1e6, 1),
+        "MB",
+        "≤ 50",
+        exports=len(networks),
+        before_mb=round(before / 1e6),
+        after_mb=round(after / 1e6),
+    )
+
+
+def equality(networks: list[Architecture]) -> None:
+    """The same nodes in the same order, and the same outputs."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as workers:
+        equal = list(workers.map(_equal, networks))
+    report(
+        "export.nodes_equal", sum(equal) / len(equal), "share", "1", networks=len(equal), seed=SEED
+    )
+
+
+def direct(network: Architecture) -> bytes:
+    program, data = export_program(_module(network), INPUT_SHAPE)
+    assert program.exporter.startswith("direct")
+    return data
+
+
+def stock(network: Architecture) -> bytes:
+    from host.export.preparation import prepare
+
+    data, _, _ = stock_lower(prepare(_module(network), INPUT_SHAPE), INPUT_SHAPE)
+    return data
+
+
+def _timed(
+    way: Callable[[Architecture], bytes], network: Architecture, path: Path | None = None
+) -> float:
+    start_s = time.perf_counter()
+    data = way(network)
+    wall_s = time.perf_counter() - start_s
+    if path is not None:
+        path.write_bytes(data)
+    return wall_s
+
+
+def _module(network: Architecture) -> nn.Module:
+    from search.network import build_network
+
+    return build_network(network, seed=0)
+
+
+def _equal(network: Architecture) -> bool:
+    from host.export import proof
+
+    _one_core()
+    return proof.agrees(_module(network), INPUT_SHAPE)
+
+
+def _rss_after(networks: list[Architecture]) -> int:
+    """Resident memory of this process in bytes, after exporting them."""
+    _one_core()
+    for network in networks:
+        direct(network)
+    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return resident_pages * resource.getpagesize()
+
+
+def _one_core() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+if __name__ == "__main__":
+    main()
