@@ -7,6 +7,7 @@ import sys
 
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
+    "export": ("export", "pipeline"),
 }
 
 

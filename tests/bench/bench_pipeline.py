@@ -76,7 +76,12 @@ def local_device(networks: list[Architecture], home: LabHome) -> None:
 def remote_device(networks: list[Architecture], home: LabHome) -> None:
     """A timer has no kernels to trace, so untraced visits stand for the traced ones."""
     usual = BenchmarkSpec()
-    spec = replace(usual, min_visits=usual.min_visits + usual.traced_visits, traced_visits=0)
+    spec = replace(
+        usual,
+        min_visits=usual.min_visits + usual.traced_visits,
+        max_visits=usual.max_visits + usual.traced_visits,
+        traced_visits=0,
+    )
     with simulated_remote_lab(home) as client:
         wall_s, busy_s = campaign(client, home, networks, spec, workers=1)
     report(
@@ -87,7 +92,7 @@ def remote_device(networks: list[Architecture], home: LabHome) -> None:
         networks=len(networks),
         seed=SEED,
         export_workers=1,
-        visits=spec.min_visits,
+        visits=f"{spec.min_visits} to {spec.max_visits}",
     )
 
 

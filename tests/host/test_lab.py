@@ -118,6 +118,64 @@ def test_a_measurement_is_clean_traced_and_remembered(
     assert again.id != first.id
 
 
+def test_programs_may_be_made_while_others_are_measured(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    """The second is not made before the first has ended."""
+    first_ended = threading.Event()
+
+    def programs() -> Iterator[ProgramFile]:
+        yield small_programs[1]
+        assert first_ended.wait(timeout=60)
+        yield small_programs[2]
+        yield small_programs[1]
+
+    def note(visits: int, ended: int) -> None:
+        if ended:
+            first_ended.set()
+
+    outcomes = client.measure(
+        client.default_target().id, programs(), SPEC, fresh=True, on_progress=note
+    )
+    assert [outcome.program_sha256 for outcome in outcomes if isinstance(outcome, Measurement)] == [
+        file.program.sha256 for file in (small_programs[1], small_programs[2], small_programs[1])
+    ]
+    assert outcomes[0] == outcomes[2]
+    assert client.measure(client.default_target().id, [], SPEC) == []
+
+
+def test_what_the_programs_raise_ends_the_campaign(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    def programs() -> Iterator[ProgramFile]:
+        yield small_programs[1]
+        raise RuntimeError("no second program")
+
+    with pytest.raises(RuntimeError, match="no second program"):
+        client.measure(client.default_target().id, programs(), SPEC)
+
+
+def test_few_programs_are_taken_ahead_of_their_outcomes(
+    client: LatencyClient, small_programs: list[ProgramFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.client.MAX_AHEAD", 2)
+    taken, ended = [0], [0]
+    ahead = []
+
+    def programs() -> Iterator[ProgramFile]:
+        for file in small_programs:
+            taken[0] += 1
+            ahead.append(taken[0] - ended[0])
+            yield file
+
+    def note(visits: int, done: int) -> None:
+        ended[0] = done
+
+    client.measure(client.default_target().id, programs(), SPEC, fresh=True, on_progress=note)
+    assert taken[0] == len(small_programs)
+    assert max(ahead) <= 4  # the two, the one that waits for room, and one not yet told
+
+
 def test_predictions_come_from_what_was_measured(
     client: LatencyClient, small_programs: list[ProgramFile]
 ) -> None:

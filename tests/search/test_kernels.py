@@ -3,8 +3,9 @@ from __future__ import annotations
 import random
 
 import pytest
+import torch
 
-from host.export import export_program
+from host.export import export_program, proof
 from host.export.preparation import prepare
 from host.export.stock import lower
 from search.architecture import Architecture, Block
@@ -31,6 +32,23 @@ def test_kernels_are_the_exported_programs(seed: int, resolution: int) -> None:
 def test_kernels_of_published_networks(architecture: Architecture) -> None:
     program, _ = export_program(build_network(architecture, seed=0), (1, 3, 224, 224))
     assert kernels(architecture) == program.kernels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_direct_lowering_makes_what_stock_lowering_makes(seed: int) -> None:
+    """The first three of seven blocks, for speed: the benchmark compares whole networks."""
+    whole = SPACE.resolve(SPACE.sample(random.Random(100 + seed)))
+    architecture = Architecture(whole.stem_channels, whole.blocks[:3], 64)
+    network = build_network(architecture, classes=10, seed=0)
+    assert proof.agrees(network, (1, 3, 64, 64))
+
+
+def test_weights_are_neither_zero_nor_denormal() -> None:
+    """Arithmetic on either may be quicker, or a hundred times slower, than on others."""
+    network = prepare(build_network(ZOO["mnasnet-small"], seed=0), (1, 3, 64, 64))
+    for name, weight in network.named_parameters():
+        if name.endswith("weight"):
+            assert weight.abs().min() >= torch.finfo(weight.dtype).tiny
 
 
 def test_kernels_are_those_of_stock_lowering_too() -> None:

@@ -1,0 +1,112 @@
+"""TargetLab between an exporter and a lab that only note what they are asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import cast
+
+from host.client import LatencyClient
+from host.domain import (
+    BenchmarkSpec,
+    Conditions,
+    Failure,
+    FailureKind,
+    Measurement,
+    Program,
+    ProgramFile,
+    Target,
+    Visit,
+)
+from host.errors import ExportError
+from host.export import ExportPool, ExportSpec
+from search.lab import TURN, TargetLab, export_spec
+from search.space import mnasnet_space
+from search.zoo import ZOO
+
+TARGET = Target("board", "os", "1", "r", "xnnpack", 1, "all")
+NOW = Conditions(unix_ns=0)
+VISIT = Visit("v", False, (10**7,) * 20, (10**7,) * 20, (0,) * 20, 10, 1, 1, NOW, NOW)
+SPACE = mnasnet_space()
+ARCHITECTURES = list(ZOO.values())[:3]
+
+
+class NotingPool:
+    def __init__(self, log: list[str], refused: str = "") -> None:
+        self.log = log
+        self.refused = refused
+
+    def export_each(
+        self, specs: Iterable[ExportSpec]
+    ) -> Iterator[tuple[ExportSpec, ProgramFile | ExportError]]:
+        for spec in specs:
+            self.log.append("export")
+            if spec.key == self.refused:
+                yield spec, ExportError("no such operator")
+                continue
+            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            yield spec, ProgramFile(program, Path("none"))
+
+
+class NotingClient:
+    def __init__(self, log: list[str], shares_host: bool) -> None:
+        self.log = log
+        self.is_shared = shares_host
+
+    def shares_host(self, target: Target) -> bool:
+        return self.is_shared
+
+    def measure(
+        self,
+        target: str,
+        programs: Iterable[ProgramFile],
+        spec: BenchmarkSpec,
+        *,
+        fresh: bool,
+        on_progress: Callable[[int, int], None],
+    ) -> list[Measurement]:
+        outcomes = []
+        for file in programs:
+            self.log.append("measure")
+            sha256 = file.program.sha256
+            outcomes.append(Measurement(f"of {sha256}", target, sha256, spec, 0, (VISIT,) * 5))
+            on_progress(5, len(outcomes))
+        return outcomes
+
+
+def target_lab(log: list[str], *, shares_host: bool, refused: str = "") -> TargetLab:
+    client = cast(LatencyClient, NotingClient(log, shares_host))
+    return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
+
+
+def test_beside_a_remote_device_exporting_and_measuring_overlap() -> None:
+    log: list[str] = []
+    done: list[int] = []
+    outcomes = target_lab(log, shares_host=False).measure(ARCHITECTURES, done.append)
+    assert log == ["export", "measure"] * 3
+    assert done == [1, 2, 3]
+    assert [outcome[1] for outcome in outcomes if not isinstance(outcome, Failure)] == [
+        f"of {export_spec(architecture).key}" for architecture in ARCHITECTURES
+    ]
+
+
+def test_on_the_labs_own_machine_they_take_turns() -> None:
+    rng = random.Random(0)
+    architectures = [SPACE.resolve(SPACE.sample(rng)) for _ in range(TURN + 2)]
+    log: list[str] = []
+    done: list[int] = []
+    target_lab(log, shares_host=True).measure(architectures, done.append)
+    assert log == ["export"] * TURN + ["measure"] * TURN + ["export"] * 2 + ["measure"] * 2
+    assert done == list(range(1, TURN + 3))
+
+
+def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
+    first, second, third = ARCHITECTURES
+    refused = export_spec(second).key
+    for shares_host in (True, False):
+        lab = target_lab([], shares_host=shares_host, refused=refused)
+        outcomes = lab.measure([third, second, first, third])
+        assert outcomes[1] == Failure(FailureKind.UNSUPPORTED, "no such operator")
+        ids = [outcome[1] for outcome in outcomes if not isinstance(outcome, Failure)]
+        assert ids == [f"of {export_spec(a).key}" for a in (third, first, third)]
