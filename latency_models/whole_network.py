@@ -4,13 +4,14 @@ A network takes a fixed time and the sum of its kernels' times. A kernel's time,
 is the sum of its cost terms, each times a coefficient that all kernels of its kind share
 plus a deviation that varies smoothly with its shape. With Gaussian priors on all of these
 the latencies are a Gaussian process: the covariance of two networks is the sum of that of
-their kernels, pair by pair, and what sums tell about kernels follows from it in closed form.
+their kernels, pair by pair, and what sums tell about kernels follows in closed form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from latency_models.estimate import LatencyEstimate, Source
-from latency_models.features import coordinates, cost_terms
+from latency_models.features import coordinates, multiply_adds
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import UnknownKernelKinds
@@ -47,12 +48,12 @@ class WholeNetworkPredictor:
 
     latency = fixed_ns + sum over kernels of (covariances with `kernels`) @ `weights_ns`.
 
-    terms: of the covariances. kernels: the distinct ones of the networks measured, and
-    weights_ns: (kernels,) what the latencies say of each.
+    kernels: the distinct ones of the networks measured. weights_ns: (kernels,) what the
+    latencies say of each.
     samples: the measured networks behind it; newest_unix_ns: when the last was measured.
     """
 
-    terms: Terms
+    units: CostUnits
     prior: Prior
     kernels: tuple[Kernel, ...]
     weights_ns: FloatArray
@@ -63,10 +64,11 @@ class WholeNetworkPredictor:
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> WholeNetworkPredictor:
-        """Learns from latencies alone, traces or not. Costs the cube of the number of networks.
+        """Learns from latencies alone, also where there are traces. Its time grows with the
+        cube of the number of networks.
 
-        The interval comes from leave-one-out errors. Raises NotEnoughData where there are
-        fewer than MIN_NETWORKS.
+        The interval comes from the errors on each network, left out. Raises NotEnoughData
+        where there are fewer than MIN_NETWORKS.
         """
         if len(networks) < MIN_NETWORKS:
             raise NotEnoughData(
@@ -74,25 +76,25 @@ class WholeNetworkPredictor:
             )
         kernels, lengths, indices = pack(network.kernels for network in networks)
         counts = _counts(kernels, lengths, indices)
+        units = CostUnits.fit(kernels, counts)
+        products, squared_octaves = units.compare(kernels, kernels)
         latencies_ns = np.array([network.latency_ns for network in networks])
         mean_ns = float(latencies_ns.mean())
-        terms = Terms.fit(kernels, counts)
-        products, squared_octaves = terms.products(kernels, kernels)
         shares = latencies_ns / mean_ns
 
         def covariance(prior: Prior) -> FloatArray:
-            """Of the networks' measured latencies."""
-            between = prior.covariance(products, squared_octaves)
-            exact: FloatArray = counts @ (counts @ between).T + _FIXED_VARIANCE
-            return exact + prior.noise_variance * np.eye(len(networks))
+            """Of the measured latencies."""
+            between_kernels = prior.covariance(products, squared_octaves)
+            exact: FloatArray = counts @ (counts @ between_kernels).T + _FIXED_VARIANCE
+            return exact + prior.noise_variance * np.eye(len(shares))
 
         prior = Prior.fit(lambda prior: _surprise(covariance(prior), shares))
         inverse = np.linalg.inv(covariance(prior))
         solution = inverse @ shares
         # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12.
-        left_out_ns = (shares - solution / np.diag(inverse)) * mean_ns
+        left_out_ns = latencies_ns - mean_ns * solution / np.diag(inverse)
         return cls(
-            terms,
+            units,
             prior,
             tuple(kernels),
             mean_ns * (counts.T @ solution),
@@ -110,13 +112,15 @@ class WholeNetworkPredictor:
         Coverage is the share of the kernels' time from kernels of measured networks.
         Raises UnknownKernelKinds.
         """
+        if len(lengths) == 0:
+            return []
         counts = _counts(table, lengths, indices)
         kernel_ns = self.kernel_ns(table)
         latencies_ns = np.maximum(self.fixed_ns + counts @ kernel_ns, _MIN_LATENCY_NS)
         known = set(self.kernels)
-        seen = np.array([kernel in known for kernel in table])
+        seen = np.array([kernel in known for kernel in table], dtype=np.bool_)
         sizes_ns = np.abs(kernel_ns)
-        coverages = (counts @ (sizes_ns * seen)) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
+        coverages = counts @ (sizes_ns * seen) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -132,62 +136,55 @@ class WholeNetworkPredictor:
         ]
 
     def kernel_ns(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """What the networks' latencies say of each kernel's time: kernels that always come
-        together share it arbitrarily, and a small one may fall below 0.
+        """What the latencies say of each kernel's time. Kernels that always come together
+        share theirs by their cost terms, and small ones may fall below 0.
 
         Raises UnknownKernelKinds.
         """
-        return self.prior.covariance(*self.terms.products(kernels, self.kernels)) @ self.weights_ns
+        covariance = self.prior.covariance(*self.units.compare(kernels, self.kernels))
+        kernel_ns: FloatArray = covariance @ self.weights_ns
+        return kernel_ns
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Cost terms of kernels of all kinds side by side, each in units of its sum over a mean
-    network, so that one prior fits all.
-
-    columns: where the terms of each kind stand; scale: (terms,).
+class CostUnits:
+    """For each kind of kernel, (terms,) the sum of each cost term over a mean network: in
+    these units one prior fits the terms of all kinds.
     """
 
-    columns: dict[str, slice]
-    scale: FloatArray
+    by_kind: dict[str, FloatArray]
 
     @classmethod
-    def fit(cls, kernels: Sequence[Kernel], counts: csr_array) -> Terms:
-        columns: dict[str, slice] = {}
-        width = 0
-        for kernel in kernels:
-            if kernel.kind not in columns:
-                columns[kernel.kind] = slice(width, width + len(cost_terms(kernel)))
-                width = columns[kernel.kind].stop
-        unscaled = cls(columns, np.ones(width))
-        typical = (counts @ unscaled(kernels)).mean(axis=0)
-        return cls(columns, np.where(typical > 0, typical, 1.0))
+    def fit(cls, kernels: Sequence[Kernel], counts: csr_array) -> CostUnits:
+        """counts: (networks, kernels)."""
+        mean_counts = counts.mean(axis=0)
+        by_kind: dict[str, FloatArray] = {}
+        for kernel, mean_count in zip(kernels, mean_counts.tolist(), strict=True):
+            by_kind[kernel.kind] = by_kind.get(kernel.kind, 0.0) + mean_count * _costs(kernel)
+        return cls({kind: np.where(sums > 0, sums, 1.0) for kind, sums in by_kind.items()})
 
-    def __call__(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """(kernels, terms). Raises UnknownKernelKinds."""
-        unknown = sorted({kernel.kind for kernel in kernels} - self.columns.keys())
-        if unknown:
-            raise UnknownKernelKinds(unknown)
-        terms = np.zeros((len(kernels), len(self.scale)))
-        for row, kernel in zip(terms, kernels, strict=True):
-            row[self.columns[kernel.kind]] = cost_terms(kernel)
-        return terms / self.scale
-
-    def products(
+    def compare(
         self, left: Sequence[Kernel], right: Sequence[Kernel]
     ) -> tuple[FloatArray, FloatArray]:
-        """(left, right): scalar products of terms, 0 between kinds; and squared distances
-        between shapes in octaves.
+        """(left, right) scalar products of cost terms, 0 between kinds, and (left, right)
+        squared distances between shapes, in octaves. Raises UnknownKernelKinds.
         """
-        distances = cdist(_points(left), _points(right), "sqeuclidean")
-        return self(left) @ self(right).T, distances
+        unknown = sorted({kernel.kind for kernel in (*left, *right)} - self.by_kind.keys())
+        if unknown:
+            raise UnknownKernelKinds(unknown)
+        of_one_kind = np.equal.outer([x.kind for x in left], [x.kind for x in right])
+        products = self._in_units(left) @ self._in_units(right).T * of_one_kind
+        return products, cdist(_points(left), _points(right), "sqeuclidean")
+
+    def _in_units(self, kernels: Sequence[Kernel]) -> FloatArray:
+        return np.array([_costs(kernel) / self.by_kind[kernel.kind] for kernel in kernels])
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Variances, in units of the mean latency squared, of a term's coefficient, of its
-    deviations and of what a measurement adds; and how far apart, in octaves, two shapes are
-    whose deviations have little in common.
+    """Variances, in units of the mean latency squared, of a cost term's coefficient, of its
+    deviations and of a measurement's error; and the distance in octaves at which the
+    deviations of two shapes have little in common.
     """
 
     coefficient_variance: float
@@ -197,7 +194,7 @@ class Prior:
 
     @classmethod
     def fit(cls, surprise: Callable[[Prior], float]) -> Prior:
-        """The one that surprises least: a local minimum, over logarithms."""
+        """The one that surprises least: a local minimum."""
         solution = minimize(
             lambda logs: surprise(cls(*np.exp(logs).tolist())),
             np.log(_START),
@@ -207,7 +204,7 @@ class Prior:
         return cls(*np.exp(solution.x).tolist())
 
     def covariance(self, products: FloatArray, squared_octaves: FloatArray) -> FloatArray:
-        """Of kernels' times, from what `Terms.products` gives."""
+        """Of kernels' times, from what `CostUnits.compare` gives."""
         alike: FloatArray = np.exp(-0.5 * squared_octaves / self.octaves**2)
         return products * (self.coefficient_variance + self.deviation_variance * alike)
 
@@ -215,8 +212,17 @@ class Prior:
 def _surprise(covariance: FloatArray, values: FloatArray) -> float:
     """Negative logarithm of the marginal likelihood, but for a constant."""
     factor = cho_factor(covariance, lower=True)
-    fit = values @ cho_solve(factor, values)
-    return float(0.5 * fit + np.log(np.diag(factor[0])).sum())
+    misfit = values @ cho_solve(factor, values)
+    return float(0.5 * misfit + np.log(np.diag(factor[0])).sum())
+
+
+def _costs(kernel: Kernel) -> FloatArray:
+    """The call itself, work, elements moved, and weights: no more, for nothing is known of
+    how the target computes.
+    """
+    work = multiply_adds(kernel)
+    moved = sum(map(prod, kernel.inputs)) + prod(kernel.output)
+    return np.array([1.0, work, moved, work / max(1, prod(kernel.output[:-1]))])
 
 
 def _counts(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_array:
