@@ -8,14 +8,16 @@ from latency_models import kernel as k
 from latency_models.kernel import Kernel, Shape
 
 _WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
-_ELEMENT_BYTES = 4
+_ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # quantized: 1
 
 # XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
 _TILE_CHANNELS = (8, 16, 32)
+# And several pixels at once: below about that many, loading weights takes as long.
+_TILE_PIXELS = 8
 
-# Where a working set outgrows a cache, each step costs more. Devices differ in where their
-# steps are: two ladders, two octaves a rung, from the smallest L1 to the largest L2, and
-# from the smallest L2 to beyond the L3, of which a fit uses the rungs that it needs.
+# What does not fit into a cache costs more. Devices differ in where their caches end: two
+# ladders, two octaves a rung, from the smallest L1 to the largest L2, and from the smallest
+# L2 to beyond the L3, of which a fit uses the rungs that it needs.
 _REUSED_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(2, 6))  # 16 KiB to 1 MiB
 _TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB to 16 MiB
 
@@ -31,28 +33,52 @@ def multiply_adds(kernel: Kernel) -> int:
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:
     """Quantities that each cost time in proportion, at least 0 and in the same order for all
     kernels of one kind: the call itself (1), work, traffic, and both again in so far as they
-    spill out of caches. Work is in multiply-adds, traffic in elements.
+    spill out of caches. Work is in multiply-adds or elements, traffic in bytes.
     """
-    inputs = float(sum(map(_elements, kernel.inputs)))
-    output = float(_elements(kernel.output))
+    if kernel.kind in _WORKERS:
+        return _work_terms(kernel)
+    output = _elements(kernel.output)
     taps = _elements(kernel.kernel_size)
-    if kernel.kind not in _WORKERS:
-        traffic = inputs + output
-        return (1.0, inputs, output, output * taps, *_spills(traffic, traffic, _TOTAL_RUNGS_BYTES))
-    channels = _channels(kernel.output)
-    pixels = output / channels
-    work = float(multiply_adds(kernel))
-    weights = work / pixels
-    traffic = inputs + output + weights
+    inputs_bytes, output_bytes = _traffic_bytes(kernel)
+    traffic_bytes = inputs_bytes + output_bytes
+    moves_channels = _source(kernel)[-1:] != kernel.output[-1:]
     return (
         1.0,
-        *(work * tile * ceil(channels / tile) / channels for tile in _TILE_CHANNELS),
-        inputs,
-        output,
-        weights,
+        inputs_bytes,
+        output_bytes,
+        float(output * taps),
+        # Stretches of memory, each of one pixel's channels.
+        output / _channels(kernel.output) * taps * len(kernel.inputs),
+        float(output * bool(kernel.activation)),  # a pass of its own
+        float(output * moves_channels),  # element by element, in a transpose
+        *_spills(traffic_bytes, traffic_bytes, _TOTAL_RUNGS_BYTES),
+    )
+
+
+def _work_terms(kernel: Kernel) -> tuple[float, ...]:
+    output = _elements(kernel.output)
+    taps = _elements(kernel.kernel_size)
+    pixels = output / _channels(kernel.output)
+    work = float(multiply_adds(kernel))
+    inputs_bytes, output_bytes = _traffic_bytes(kernel)
+    weights_bytes = work / pixels * _element_bytes(kernel)
+    loaded_bytes = inputs_bytes + weights_bytes
+    # A 1×1 convolution is a product of matrices. Others gather their input on the way, and
+    # may have tiles of another size.
+    gathers = taps > 1 or kernel.stride != (1, 1)
+    tiled = [work * share for share in _tiled_shares(kernel, pixels)]
+    return (
+        1.0,
+        *(0.0 if gathers else padded for padded in tiled),
+        *(padded if gathers else 0.0 for padded in tiled),
+        inputs_bytes,
+        output_bytes,
+        weights_bytes,
         pixels * taps,  # pointers to set up, one for each tap
-        *_spills(work, _reused(kernel, weights), _REUSED_RUNGS_BYTES),
-        *_spills(traffic, traffic, _TOTAL_RUNGS_BYTES),
+        float(output * taps * gathers),  # and to follow, again for each tile of channels
+        *_spills(work, _reused_bytes(kernel, weights_bytes), _REUSED_RUNGS_BYTES),
+        *_spills(loaded_bytes, loaded_bytes, _TOTAL_RUNGS_BYTES),
+        *_spills(output_bytes, output_bytes, _TOTAL_RUNGS_BYTES),
     )
 
 
@@ -63,7 +89,7 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
     source = _source(kernel)
     pixels = _elements(kernel.output[:-1])
     return (
-        log2(_channels(source)),
+        log2(max(1, _channels(source) // _groups(kernel))),
         log2(_channels(kernel.output)),
         log2(pixels),
         log2(_elements(source[:-1]) / pixels),
@@ -84,13 +110,39 @@ def _channels(shape: Shape) -> int:
     return _elements(shape[-1:])
 
 
-def _reused(kernel: Kernel, weights: float) -> float:
-    """Elements that stay in use all along: the rows under a depthwise window; the weights."""
+def _groups(kernel: Kernel) -> int:
+    """Those computed one by one: a depthwise convolution is computed as a whole."""
+    return 1 if kernel.kind == k.DEPTHWISE_CONV2D else max(1, kernel.groups)
+
+
+def _element_bytes(kernel: Kernel) -> int:
+    return _ELEMENT_BYTES.get(kernel.dtype, 1)
+
+
+def _traffic_bytes(kernel: Kernel) -> tuple[float, float]:
+    """Inputs, and output."""
+    size_bytes = float(_element_bytes(kernel))
+    return size_bytes * sum(map(_elements, kernel.inputs)), size_bytes * _elements(kernel.output)
+
+
+def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
+    """Work done over work asked for, with each tile of channels. For up to 16 channels
+    there are narrow tiles."""
+    channels = max(1, _channels(kernel.output) // _groups(kernel))
+    rows = max(1.0, _TILE_PIXELS / pixels)
+    tiles = (min(tile, 16) if channels <= 16 else tile for tile in _TILE_CHANNELS)
+    return [rows * tile * ceil(channels / tile) / channels for tile in tiles]
+
+
+def _reused_bytes(kernel: Kernel, weights_bytes: float) -> float:
+    """What stays in use all along: the rows under a depthwise window; the weights."""
     if kernel.kind == k.DEPTHWISE_CONV2D:
-        return float(kernel.kernel_size[0] * _elements(_source(kernel)[-2:]))
-    return weights
+        rows = kernel.kernel_size[0] * _elements(_source(kernel)[-2:])
+        return float(rows * _element_bytes(kernel))
+    return weights_bytes
 
 
-def _spills(cost: float, elements: float, rungs_bytes: tuple[float, ...]) -> list[float]:
-    octaves = [log2(max(1.0, _ELEMENT_BYTES * elements) / rung) for rung in rungs_bytes]
-    return [cost * min(1.0, max(0.0, above / 2)) for above in octaves]
+def _spills(cost: float, size_bytes: float, rungs_bytes: tuple[float, ...]) -> list[float]:
+    """The share of a cost that misses a cache of each size. It sets in gradually: a price
+    learnt where little of it is to be seen would otherwise explode beyond."""
+    return [cost * size_bytes / (size_bytes + rung) for rung in rungs_bytes]

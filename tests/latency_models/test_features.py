@@ -68,6 +68,40 @@ def test_channels_beside_a_tile_pay_for_the_whole_tile() -> None:
     assert below[3] == at[3] < beyond[3]
 
 
+def test_small_images_pay_for_a_whole_tile_of_pixels() -> None:
+    one, four, many = (cost_terms(convolution(side, 64, 64)) for side in (1, 2, 14))
+    assert one[3] == four[3] < many[3]
+
+
+def test_groups_pay_for_a_tile_each() -> None:
+    whole = convolution(14, 80, 80, 3)
+    grouped = replace(whole, groups=4)  # of 20 channels, in tiles of 32
+    assert cost_terms(whole)[6] / multiply_adds(whole) == 96 / 80
+    assert cost_terms(grouped)[6] / multiply_adds(grouped) == 32 / 20
+
+
+def test_products_of_matrices_are_apart_from_other_convolutions() -> None:
+    product, strided = convolution(14, 64, 64), replace(convolution(14, 64, 64), stride=(2, 2))
+    assert not any(cost_terms(product)[4:7])
+    assert not any(cost_terms(strided)[1:4])
+    assert not any(cost_terms(convolution(14, 64, 64, 3))[1:4])
+
+
+@given(st.integers(1, 112), st.integers(1, 400))
+def test_a_narrower_dtype_moves_fewer_bytes(pixels: int, channels: int) -> None:
+    wide = convolution(pixels, channels, channels)
+    narrow = cost_terms(replace(wide, dtype="float16"))
+    assert np.all(np.array(narrow) <= np.array(cost_terms(wide)))
+    assert sum(narrow) < sum(cost_terms(wide))
+
+
+def test_a_concatenation_pays_for_each_piece_it_copies() -> None:
+    output = (1, 28, 28, 64)
+    pieces = [Kernel(k.CONCATENATE, ((1, 28, 28, 64 // n),) * n, output) for n in (2, 4)]
+    two, four = map(cost_terms, pieces)
+    assert 2 * two[4] == four[4]
+
+
 def test_groups_divide_the_work() -> None:
     whole = convolution(14, 64, 64, 3)
     assert multiply_adds(replace(whole, groups=8)) * 8 == multiply_adds(whole)
