@@ -10,11 +10,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from host import sentinel
 from host.database import jobs as job_rows
 from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
+from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.domain import BenchmarkSpec, Failure, Job, Measurement, Visit
+from host.domain import BenchmarkSpec, Failure, Job, Measurement, Program, Visit
 from host.errors import NotFound
 from host.scheduler import JobState, choose
 from host.summary import NextVisit
@@ -91,6 +93,20 @@ class JobBoard:
         with self._changed:
             state.rests_until_unix_ns = until_unix_ns
 
+    def open_sentinel(self, target_id: str, program: Program) -> JobState:
+        """A job for its caller alone: no worker is offered it."""
+        job = Job(
+            uuid.uuid4().hex,
+            target_id,
+            program.sha256,
+            sentinel.SPEC,
+            time.time_ns(),
+            is_sentinel=True,
+        )
+        with self._database.writing() as connection:
+            job_rows.add_job(connection, job)
+        return JobState(job, program)
+
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
         """Records that a run is about to be asked for; its run_id."""
         run_id, now_unix_ns = uuid.uuid4().hex, time.time_ns()
@@ -119,31 +135,42 @@ class JobBoard:
             job_rows.end_with_failure(connection, state.job, failure, time.time_ns())
         self._ended(state.job, failure)
 
-    def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> None:
+    def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
         measurement_id = uuid.uuid4().hex
         with self._database.writing() as connection:
             job_rows.end_with_measurement(
-                connection, state.job, measurement_id, kernel_ns, time.time_ns()
+                connection, state.job, measurement_id, kernel_ns, time.time_ns(), state.suspect
             )
             measurement = measurement_rows.get_measurement(connection, measurement_id)
         if measurement is None:
             raise AssertionError("a row that was just written is there")
         self._ended(state.job, measurement)
+        return measurement
+
+    def suspect(self, target_id: str) -> None:
+        """The visits made so far for the target's open jobs, and so their measurements."""
+        with self._changed:
+            for state in self._states.values():
+                if state.job.target_id == target_id:
+                    state.suspect |= bool(state.visits)
 
     def open_states(self, target_ids: Collection[str]) -> list[JobState]:
         with self._changed:
             return [s for s in self._states.values() if s.job.target_id in target_ids]
 
     def programs_in_use(self) -> set[str]:
+        with self._database.reading() as connection:
+            pinned = sentinel_rows.pinned_program(connection)
         with self._changed:
-            return {state.job.program_sha256 for state in self._states.values()}
+            jobs = {state.job.program_sha256 for state in self._states.values()}
+        return jobs if pinned is None else jobs | {pinned}
 
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._changed:
-            del self._states[job.id]
-            self._open.pop(_request(job), None)
+            if self._states.pop(job.id, None) is not None:
+                self._open.pop(_request(job), None)
             self._tell(job, outcome)
-            del self._listeners[job.id]
+            self._listeners.pop(job.id, None)
 
     def _tell(self, job: Job, event: Progress | Measurement | Failure) -> None:
         for listener in self._listeners[job.id]:

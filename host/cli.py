@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from host import lab
-from host.client import LatencyClient
+from host.client import LatencyClient, TargetStatus
 from host.console import console, reported
 from host.errors import LabError
 from host.home import LabHome
@@ -19,8 +19,12 @@ def up() -> None:
     """Bring the lab up in the background and list its devices. Harmless when it is up."""
     home = LabHome.from_environment()
     with reported(LabError):
+        with console.status("preparing the sentinel"):
+            sentinel = lab.export_sentinel(home)  # before devices measure: it would disturb
         with console.status("bringing the lab up"):
             started = lab.up(home)
+        with LatencyClient.connect(home) as client:
+            client.pin_sentinel(sentinel)
         console.print("The lab is up." if started else "The lab was up already.")
         _show(home)
 
@@ -48,6 +52,14 @@ def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
     console.print(f"Fitted on {measurements} measurements in {fit_s:.1f} s.")
 
 
+@app.command()
+def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None:
+    """Hold a target's sentinel against what it measures next: its drift is here to stay."""
+    with reported(LabError), LatencyClient.connect() as client:
+        client.renew_baseline(target)
+    console.print("The next measurement of the sentinel is the baseline.")
+
+
 def _show(home: LabHome) -> None:
     with LatencyClient.connect(home) as client:
         devices, targets = client.devices(), client.targets()
@@ -68,7 +80,8 @@ def _show(home: LabHome) -> None:
             device.runtime_version,
         )
     console.print(table)
-    table = Table("target", "id", "device", "measured", "predictor", title="Targets")
+    columns = ("target", "id", "device", "measured", "predictor", "sentinel")
+    table = Table(*columns, title="Targets")
     for entry in targets:
         fitted = entry.fitted_measurements
         table.add_row(
@@ -77,5 +90,13 @@ def _show(home: LabHome) -> None:
             "connected" if entry.devices else "absent",
             str(entry.measurements),
             f"on {fitted} networks" if fitted else "none yet",
+            _sentinel(entry),
         )
     console.print(table)
+
+
+def _sentinel(status: TargetStatus) -> str:
+    if status.sentinel_drift is None:
+        return "[dim]not yet measured[/]"
+    drift = f"{status.sentinel_drift:+.1%}"
+    return f"[red]drifted by {drift}: jobs wait[/]" if status.drifted else drift

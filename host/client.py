@@ -48,13 +48,16 @@ Outcome = Measurement | Failure
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
     """devices: how many can serve it now; fitted_measurements: 0 without a predictor;
-    shares_host: whether other work on the lab's machine disturbs it."""
+    shares_host: whether other work on the lab's machine disturbs it; sentinel_drift: of the
+    last sentinel from its baseline, as a share, None before one; drifted: its jobs wait."""
 
     target: Target
     devices: int
     measurements: int
     fitted_measurements: int
     shares_host: bool
+    sentinel_drift: float | None = None
+    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class LatencyClient:
                 status.measurements,
                 status.fitted_measurements,
                 status.shares_host,
+                status.sentinel_drift if status.HasField("sentinel_drift") else None,
+                status.drifted,
             )
             for status in response.targets
         ]
@@ -228,6 +233,16 @@ class LatencyClient:
         request = lab_pb2.RefitRequest(target=target)
         response = self._call(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
         return response.measurements, response.fit_s
+
+    def pin_sentinel(self, file: ProgramFile) -> None:
+        """Makes it the program that every target is held against, now and then."""
+        self._upload(file)
+        request = lab_pb2.PinSentinelRequest(program_sha256=file.program.sha256)
+        self._call(self._lab.PinSentinel, request)
+
+    def renew_baseline(self, target: str) -> None:
+        """What the target's sentinel measures next is what it is held against from then on."""
+        self._call(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
 
     def _upload(self, file: ProgramFile) -> None:
         def parts() -> Iterator[latency_pb2.UploadRequest]:

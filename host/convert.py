@@ -238,6 +238,7 @@ def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
         spec=spec_to_message(measurement.spec),
         unix_ns=measurement.unix_ns,
         visits=map(visit_to_message, measurement.visits),
+        suspect=measurement.suspect,
     )
 
 
@@ -249,6 +250,7 @@ def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
         spec=spec_from_message(message.spec),
         unix_ns=message.unix_ns,
         visits=tuple(map(visit_from_message, message.visits)),
+        suspect=message.suspect,
     )
 
 

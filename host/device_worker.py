@@ -14,11 +14,13 @@ import numpy as np
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
 from host.database import devices as device_rows
+from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.domain import Device, Failure, FailureKind, Lease, Program, Target, Visit
 from host.errors import Unavailable
 from host.program_store import ProgramStore
 from host.scheduler import JobState
+from host.sentinel_watch import SentinelWatch
 from host.summary import QUANTILE, NextVisit
 from host.targets import targets_of
 from latency_models.alignment import TraceMismatch, align
@@ -63,6 +65,7 @@ class DeviceWorker(threading.Thread):
         self.device: Device | None = None
         self.targets: dict[str, Target] = {}
         self.state = "connecting"
+        self.sentinels = SentinelWatch(database)
         self._database = database
         self._board = board
         self._programs = programs
@@ -103,13 +106,15 @@ class DeviceWorker(threading.Thread):
             self._connect()
             return
         self.state = "idle"
-        state = self._board.wait_for_job(self.targets, IDLE_S)
+        state = self._board.wait_for_job(self.sentinels.awake(self.targets), IDLE_S)
         if state is None or self._stopping.is_set():
             return
         self.state = "measuring"
         needed = state.next()
         if state.asked is not None:
             self._visit(self._agent, state, *state.asked)
+        elif (sentinel := self.sentinels.due(state.job.target_id)) is not None:
+            self._check(self._agent, state.job.target_id, sentinel)
         elif isinstance(needed, NextVisit):
             rested_unix_ns = state.last_asked_unix_ns + round(needed.rest_s * 1e9)
             if rested_unix_ns > time.time_ns():
@@ -118,9 +123,30 @@ class DeviceWorker(threading.Thread):
             run_id = self._board.ask(state, needed, self._known_device().serial)
             self._visit(self._agent, state, run_id, needed)
         elif isinstance(needed, Failure):
-            self._board.end(state, needed)
+            self._end(state, needed)
         else:
             self._complete(state)
+
+    def _check(self, agent: AgentClient, target_id: str, sentinel: Program) -> None:
+        """Measures the target's sentinel, to its end and before any job goes on."""
+        self.state = "measuring the sentinel"
+        serial = self._known_device().serial
+        state = self._board.open_sentinel(target_id, sentinel)
+        measurement = None
+        try:
+            while isinstance(needed := state.next(), NextVisit):
+                if self._stopping.wait(needed.rest_s):
+                    raise Unavailable("the lab is stopping")
+                self._visit(agent, state, self._board.ask(state, needed, serial), needed)
+        except (Unavailable, LeaseLost) as error:
+            self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(error)))
+            raise
+        if needed is None:
+            measurement = self._board.complete(state, kernel_ns=None)
+        else:
+            self._board.end(state, needed)
+        if self.sentinels.take(target_id, serial, measurement).drifted:
+            self._board.suspect(target_id)
 
     def _visit(self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit) -> None:
         target = self.targets[state.job.target_id]
@@ -132,9 +158,8 @@ class DeviceWorker(threading.Thread):
         )
         program = state.program
         if not self._programs.has(program):
-            self._board.end(
-                state, Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
-            )
+            gone = Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
+            self._board.answer(state, run_id, gone)
             return
         lease = self._renew_lease()
         with self._quiet:
@@ -147,9 +172,14 @@ class DeviceWorker(threading.Thread):
         try:
             kernel_ns = kernel_times_ns(state.program, state.visits)
         except TraceMismatch as error:
-            self._board.end(state, Failure(FailureKind.TRACE_MISMATCH, str(error)))
+            self._end(state, Failure(FailureKind.TRACE_MISMATCH, str(error)))
         else:
             self._board.complete(state, kernel_ns)
+            self.sentinels.job_ended(state.job.target_id)
+
+    def _end(self, state: JobState, failure: Failure) -> None:
+        self._board.end(state, failure)
+        self.sentinels.job_ended(state.job.target_id)
 
     def _connect(self) -> None:
         """Bounded: then the open jobs of this device fail, and it is tried again later."""
@@ -164,6 +194,7 @@ class DeviceWorker(threading.Thread):
                     return
             else:
                 self._register(device)
+                self.sentinels.reconnected()
                 self._agent = agent
                 return
         self.state = f"lost: {lost}"
@@ -178,6 +209,8 @@ class DeviceWorker(threading.Thread):
             device_rows.register(connection, device, self.transport.name, time.time_ns())
             for target in self.targets.values():
                 device_rows.register_target(connection, target)
+            if (pinned := sentinel_rows.pinned_program(connection)) is not None:
+                sentinel_rows.pin(connection, pinned)
 
     def _renew_lease(self) -> Lease:
         serial, now_unix_ns = self._known_device().serial, time.time_ns()

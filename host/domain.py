@@ -13,6 +13,8 @@ from latency_models.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
 MAX_VISITS = 100
+# Loading code, weights and caches takes tens of runs; from a second on, load is for heat.
+SUSTAINED_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,12 @@ class VisitSpec:
     core_class: str = "all"
     traced: bool = False
     seed: int = 0
+
+    @property
+    def is_sustained(self) -> bool:
+        """Whether it warms the device as well as the program: a mode of its own, never
+        pooled with ordinary measurements."""
+        return self.warmup_ns >= SUSTAINED_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +191,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Immutable: its visits. `host.summary` says what latency they amount to."""
+    """Immutable: its visits. `host.summary` says what latency they amount to. `suspect`
+    when the sentinel had drifted by the time it was taken: kept, and learned from by none."""
 
     id: str
     target_id: str
@@ -191,17 +200,20 @@ class Measurement:
     spec: BenchmarkSpec
     unix_ns: int
     visits: tuple[Visit, ...]
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request to measure one Program on one Target; ends as a Measurement or a Failure."""
+    """A request to measure one Program on one Target; ends as a Measurement or a Failure.
+    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it."""
 
     id: str
     target_id: str
     program_sha256: str
     spec: BenchmarkSpec
     created_unix_ns: int
+    is_sentinel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ import sys
 import time
 
 from host.client import LatencyClient
-from host.errors import LabError, Unavailable
+from host.domain import ProgramFile
+from host.errors import ExportError, LabError, Unavailable
+from host.export import ExportPool, ProgramCache
+from host.export.reference import REFERENCE
 from host.home import LabHome
 from host.processes import POLL_S, LockedProcess
 
@@ -27,6 +30,15 @@ def up(home: LabHome) -> bool:
     with LatencyClient.connect(home) as client:
         _wait_for_devices(client)
     return started
+
+
+def export_sentinel(home: LabHome) -> ProgramFile:
+    """The lab's reference program, from the cache but the first time. Raises ExportError."""
+    with ExportPool(ProgramCache(home.exports)) as pool:
+        [outcome] = pool.export_all([REFERENCE])
+    if isinstance(outcome, ExportError):
+        raise outcome
+    return outcome
 
 
 def down(home: LabHome) -> bool:

@@ -32,7 +32,8 @@ MAX_FAILED_VISITS = 3
 @dataclass
 class JobState:
     """An open job and its visits so far. `asked` is a run that was asked for and not yet
-    answered: after a crash of the host, the first thing to fetch."""
+    answered: after a crash of the host, the first thing to fetch. `suspect`: some of the
+    visits were made while the sentinel drifted."""
 
     job: Job
     program: Program
@@ -40,6 +41,7 @@ class JobState:
     failures: list[Failure] = field(default_factory=list)
     asked: tuple[str, NextVisit] | None = None
     last_asked_unix_ns: int = 0
+    suspect: bool = False
     rests_until_unix_ns: int = 0
 
     def next(self) -> NextVisit | Failure | None:

@@ -15,12 +15,14 @@ from host.campaign import Campaign
 from host.database import devices as device_rows
 from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
+from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.device_worker import DeviceWorker
 from host.domain import BenchmarkSpec, Failure, Measurement, Target
 from host.errors import InvalidRequest, NotFound, UnknownKernels
 from host.predictors import Predictors
 from host.program_store import ProgramStore
+from host.sentinel import Watch
 from host.targets import find_target
 from latency_models.predictor import UnknownKernelKinds
 from protos import lab_pb2, latency_pb2
@@ -51,6 +53,11 @@ class Lab:
         with self.database.reading() as connection:
             return find_target(wanted, served, device_rows.all_targets(connection))
 
+    def watch(self, target: Target) -> Watch | None:
+        """What the sentinel says of it: on several devices, the one that has most to say."""
+        watches = [worker.sentinels.watch(target.id) for worker in self.workers]
+        return max(filter(None, watches), key=lambda watch: watch.misses, default=None)
+
     def measurement_count(self, target: Target) -> int:
         with self.database.reading() as connection:
             return device_rows.measurement_counts(connection).get(target.id, 0)
@@ -66,6 +73,7 @@ class LatencyServicer(LatencyServiceServicer):
         with self._lab.database.reading() as connection:
             targets = device_rows.all_targets(connection)
             counts = device_rows.measurement_counts(connection)
+        watches = {target: self._lab.watch(target) for target in targets}
         return latency_pb2.ListTargetsResponse(
             targets=[
                 latency_pb2.TargetStatus(
@@ -78,8 +86,10 @@ class LatencyServicer(LatencyServiceServicer):
                         for worker in self._lab.workers
                         if target.id in worker.targets
                     ),
+                    sentinel_drift=None if watch is None else watch.drift,
+                    drifted=watch is not None and watch.drifted,
                 )
-                for target in targets
+                for target, watch in watches.items()
             ]
         )
 
@@ -167,6 +177,25 @@ class LabServicer(LabServiceServicer):
     ) -> lab_pb2.RefitResponse:
         fit = self._lab.predictors.refit(self._lab.find_target(request.target).id)
         return lab_pb2.RefitResponse(measurements=fit.measurements, fit_s=fit.fit_s)
+
+    def PinSentinel(  # noqa: N802
+        self, request: lab_pb2.PinSentinelRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.PinSentinelResponse:
+        with self._lab.database.writing() as connection:
+            if program_rows.get_program(connection, request.program_sha256) is None:
+                raise NotFound(f"no program {request.program_sha256[:12]} was uploaded")
+            sentinel_rows.pin(connection, request.program_sha256)
+        return lab_pb2.PinSentinelResponse()
+
+    def RenewBaseline(  # noqa: N802
+        self, request: lab_pb2.RenewBaselineRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.RenewBaselineResponse:
+        target = self._lab.find_target(request.target)
+        with self._lab.database.writing() as connection:
+            sentinel_rows.set_baseline(connection, target.id, None)
+        for worker in self._lab.workers:
+            worker.sentinels.renew(target.id)
+        return lab_pb2.RenewBaselineResponse()
 
     def _status(self, worker: DeviceWorker) -> lab_pb2.DeviceStatus:
         status = lab_pb2.DeviceStatus(

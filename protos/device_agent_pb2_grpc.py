@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from protos import common_pb2 as protos_dot_common__pb2
 from protos import device_agent_pb2 as protos_dot_device__agent__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -40,6 +41,11 @@ class DeviceAgentStub:
                 request_serializer=protos_dot_device__agent__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=protos_dot_device__agent__pb2.DeviceDescription.FromString,
                 _registered_method=True)
+        self.ReadConditions = channel.unary_unary(
+                '/latlab.v1.DeviceAgent/ReadConditions',
+                request_serializer=protos_dot_device__agent__pb2.ReadConditionsRequest.SerializeToString,
+                response_deserializer=protos_dot_common__pb2.Conditions.FromString,
+                _registered_method=True)
         self.UploadProgram = channel.stream_unary(
                 '/latlab.v1.DeviceAgent/UploadProgram',
                 request_serializer=protos_dot_device__agent__pb2.UploadProgramRequest.SerializeToString,
@@ -63,6 +69,13 @@ class DeviceAgentServicer:
 
     def Describe(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadConditions(self, request, context):
+        """As they are now, over all of the device's cores. Answered at any time.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -101,6 +114,11 @@ def add_DeviceAgentServicer_to_server(servicer, server):
                     servicer.Describe,
                     request_deserializer=protos_dot_device__agent__pb2.DescribeRequest.FromString,
                     response_serializer=protos_dot_device__agent__pb2.DeviceDescription.SerializeToString,
+            ),
+            'ReadConditions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadConditions,
+                    request_deserializer=protos_dot_device__agent__pb2.ReadConditionsRequest.FromString,
+                    response_serializer=protos_dot_common__pb2.Conditions.SerializeToString,
             ),
             'UploadProgram': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadProgram,
@@ -146,6 +164,33 @@ class DeviceAgent:
             '/latlab.v1.DeviceAgent/Describe',
             protos_dot_device__agent__pb2.DescribeRequest.SerializeToString,
             protos_dot_device__agent__pb2.DeviceDescription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadConditions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.DeviceAgent/ReadConditions',
+            protos_dot_device__agent__pb2.ReadConditionsRequest.SerializeToString,
+            protos_dot_common__pb2.Conditions.FromString,
             options,
             channel_credentials,
             insecure,

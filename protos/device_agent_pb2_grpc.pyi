@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from protos import common_pb2 as _common_pb2
 from protos import device_agent_pb2 as _device_agent_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -34,6 +35,8 @@ class DeviceAgentStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeviceAgentAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]
+    ReadConditions: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]
+    """As they are now, over all of the device's cores. Answered at any time."""
     UploadProgram: _grpc.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]
     """A program is addressed by the SHA-256 of its bytes; an upload of one that is
     there already is answered at once.
@@ -55,6 +58,8 @@ class DeviceAgentAsyncStub(DeviceAgentStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]  # type: ignore[assignment]
+    ReadConditions: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
+    """As they are now, over all of the device's cores. Answered at any time."""
     UploadProgram: _aio.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]  # type: ignore[assignment]
     """A program is addressed by the SHA-256 of its bytes; an upload of one that is
     there already is answered at once.
@@ -79,6 +84,14 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         request: _device_agent_pb2.DescribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_agent_pb2.DeviceDescription, _abc.Awaitable[_device_agent_pb2.DeviceDescription]]: ...
+
+    @_abc_1.abstractmethod
+    def ReadConditions(
+        self,
+        request: _device_agent_pb2.ReadConditionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.Conditions, _abc.Awaitable[_common_pb2.Conditions]]:
+        """As they are now, over all of the device's cores. Answered at any time."""
 
     @_abc_1.abstractmethod
     def UploadProgram(

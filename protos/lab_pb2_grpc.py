@@ -45,6 +45,16 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.RefitRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.RefitResponse.FromString,
                 _registered_method=True)
+        self.PinSentinel = channel.unary_unary(
+                '/latlab.v1.LabService/PinSentinel',
+                request_serializer=protos_dot_lab__pb2.PinSentinelRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.PinSentinelResponse.FromString,
+                _registered_method=True)
+        self.RenewBaseline = channel.unary_unary(
+                '/latlab.v1.LabService/RenewBaseline',
+                request_serializer=protos_dot_lab__pb2.RenewBaselineRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.RenewBaselineResponse.FromString,
+                _registered_method=True)
 
 
 class LabServiceServicer:
@@ -64,6 +74,21 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PinSentinel(self, request, context):
+        """Makes an uploaded program the sentinel of every target: measured now and then, and
+        held against its first measurement, the baseline. NOT_FOUND: upload it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewBaseline(self, request, context):
+        """Of one target: the next measurement of its sentinel is the new baseline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +101,16 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.Refit,
                     request_deserializer=protos_dot_lab__pb2.RefitRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.RefitResponse.SerializeToString,
+            ),
+            'PinSentinel': grpc.unary_unary_rpc_method_handler(
+                    servicer.PinSentinel,
+                    request_deserializer=protos_dot_lab__pb2.PinSentinelRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.PinSentinelResponse.SerializeToString,
+            ),
+            'RenewBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewBaseline,
+                    request_deserializer=protos_dot_lab__pb2.RenewBaselineRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.RenewBaselineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +168,60 @@ class LabService:
             '/latlab.v1.LabService/Refit',
             protos_dot_lab__pb2.RefitRequest.SerializeToString,
             protos_dot_lab__pb2.RefitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PinSentinel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/PinSentinel',
+            protos_dot_lab__pb2.PinSentinelRequest.SerializeToString,
+            protos_dot_lab__pb2.PinSentinelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/RenewBaseline',
+            protos_dot_lab__pb2.RenewBaselineRequest.SerializeToString,
+            protos_dot_lab__pb2.RenewBaselineResponse.FromString,
             options,
             channel_credentials,
             insecure,

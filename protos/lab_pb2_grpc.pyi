@@ -36,6 +36,12 @@ class LabServiceStub:
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
     Refit: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]
     """Fits the target's predictor now, on everything measured."""
+    PinSentinel: _grpc.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]
+    """Makes an uploaded program the sentinel of every target: measured now and then, and
+    held against its first measurement, the baseline. NOT_FOUND: upload it first.
+    """
+    RenewBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]
+    """Of one target: the next measurement of its sentinel is the new baseline."""
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
@@ -45,6 +51,12 @@ class LabServiceAsyncStub(LabServiceStub):
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
     Refit: _aio.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]  # type: ignore[assignment]
     """Fits the target's predictor now, on everything measured."""
+    PinSentinel: _aio.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]  # type: ignore[assignment]
+    """Makes an uploaded program the sentinel of every target: measured now and then, and
+    held against its first measurement, the baseline. NOT_FOUND: upload it first.
+    """
+    RenewBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]  # type: ignore[assignment]
+    """Of one target: the next measurement of its sentinel is the new baseline."""
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
     """The lab itself: its devices and its predictors."""
@@ -63,5 +75,23 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RefitResponse, _abc.Awaitable[_lab_pb2.RefitResponse]]:
         """Fits the target's predictor now, on everything measured."""
+
+    @_abc_1.abstractmethod
+    def PinSentinel(
+        self,
+        request: _lab_pb2.PinSentinelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.PinSentinelResponse, _abc.Awaitable[_lab_pb2.PinSentinelResponse]]:
+        """Makes an uploaded program the sentinel of every target: measured now and then, and
+        held against its first measurement, the baseline. NOT_FOUND: upload it first.
+        """
+
+    @_abc_1.abstractmethod
+    def RenewBaseline(
+        self,
+        request: _lab_pb2.RenewBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.RenewBaselineResponse, _abc.Awaitable[_lab_pb2.RenewBaselineResponse]]:
+        """Of one target: the next measurement of its sentinel is the new baseline."""
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

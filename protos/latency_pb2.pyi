@@ -93,6 +93,8 @@ class TargetStatus(_message.Message):
     MEASUREMENTS_FIELD_NUMBER: _builtins.int
     FITTED_MEASUREMENTS_FIELD_NUMBER: _builtins.int
     SHARES_HOST_FIELD_NUMBER: _builtins.int
+    SENTINEL_DRIFT_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
     devices: _builtins.int
     """that can serve it now"""
     measurements: _builtins.int
@@ -100,6 +102,10 @@ class TargetStatus(_message.Message):
     """0: no predictor yet"""
     shares_host: _builtins.bool
     """other work on the lab's machine disturbs it"""
+    sentinel_drift: _builtins.float
+    """of the last sentinel from its baseline, as a share"""
+    drifted: _builtins.bool
+    """beyond doubt: its jobs wait"""
     @_builtins.property
     def target(self) -> Global___Target: ...
     def __init__(
@@ -110,12 +116,16 @@ class TargetStatus(_message.Message):
         measurements: _builtins.int = ...,
         fitted_measurements: _builtins.int = ...,
         shares_host: _builtins.bool = ...,
+        sentinel_drift: _builtins.float | None = ...,
+        drifted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sentinel_drift", b"_sentinel_drift", "sentinel_drift", b"sentinel_drift", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "fitted_measurements", b"fitted_measurements", "measurements", b"measurements", "shares_host", b"shares_host", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sentinel_drift", b"_sentinel_drift", "devices", b"devices", "drifted", b"drifted", "fitted_measurements", b"fitted_measurements", "measurements", b"measurements", "sentinel_drift", b"sentinel_drift", "shares_host", b"shares_host", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__sentinel_drift: _TypeAlias = _typing.Literal["sentinel_drift"]  # noqa: Y015
+    _WhichOneofArgType__sentinel_drift: _TypeAlias = _typing.Literal["_sentinel_drift", b"_sentinel_drift"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sentinel_drift) -> _WhichOneofReturnType__sentinel_drift | None: ...
 
 Global___TargetStatus: _TypeAlias = TargetStatus  # noqa: Y015
 
@@ -409,10 +419,13 @@ class Measurement(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     UNIX_NS_FIELD_NUMBER: _builtins.int
     VISITS_FIELD_NUMBER: _builtins.int
+    SUSPECT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     target_id: _builtins.str
     program_sha256: _builtins.str
     unix_ns: _builtins.int
+    suspect: _builtins.bool
+    """the sentinel had drifted: kept, not learned from"""
     @_builtins.property
     def spec(self) -> Global___BenchmarkSpec: ...
     @_builtins.property
@@ -426,10 +439,11 @@ class Measurement(_message.Message):
         spec: Global___BenchmarkSpec | None = ...,
         unix_ns: _builtins.int = ...,
         visits: _abc.Iterable[_common_pb2.Visit] | None = ...,
+        suspect: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "program_sha256", b"program_sha256", "spec", b"spec", "target_id", b"target_id", "unix_ns", b"unix_ns", "visits", b"visits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "program_sha256", b"program_sha256", "spec", b"spec", "suspect", b"suspect", "target_id", b"target_id", "unix_ns", b"unix_ns", "visits", b"visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from host.database.jobs import spec_from_text
+from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
 from host.domain import Device, Lease, Target
 
@@ -40,13 +43,18 @@ def all_targets(connection: Connection) -> list[Target]:
 
 
 def measurement_counts(connection: Connection) -> dict[str, int]:
-    """Measurements by target id."""
+    """How many measurements there are to learn from, by target id."""
     query = (
-        select(jobs.c.target_id, func.count().label("measured"))
+        select(jobs.c.target_id, jobs.c.spec, func.count().label("measured"))
         .join(measurements, measurements.c.job_id == jobs.c.id)
-        .group_by(jobs.c.target_id)
+        .where(TRUSTED)
+        .group_by(jobs.c.target_id, jobs.c.spec)
     )
-    return {row.target_id: row.measured for row in connection.execute(query)}
+    counts: Counter[str] = Counter()
+    for row in connection.execute(query):
+        if not spec_from_text(row.spec).visit.is_sustained:
+            counts[row.target_id] += row.measured
+    return counts
 
 
 def acquire_lease(

@@ -31,6 +31,7 @@ def add_job(connection: Connection, job: Job) -> None:
             program_sha256=job.program_sha256,
             spec=spec_to_text(job.spec),
             created_unix_ns=job.created_unix_ns,
+            is_sentinel=job.is_sentinel,
         )
     )
 
@@ -45,6 +46,7 @@ def open_jobs(connection: Connection) -> list[Job]:
             program_sha256=row.program_sha256,
             spec=spec_from_text(row.spec),
             created_unix_ns=row.created_unix_ns,
+            is_sentinel=row.is_sentinel,
         )
         for row in connection.execute(query)
     ]
@@ -105,11 +107,14 @@ def end_with_measurement(
     measurement_id: str,
     kernel_ns: Sequence[float] | None,
     now_unix_ns: int,
+    suspect: bool = False,
 ) -> None:
     """`kernel_ns` runs parallel to the program's kernels; None without a traced visit."""
     _end(connection, job, now_unix_ns)
     connection.execute(
-        measurements.insert().values(id=measurement_id, job_id=job.id, unix_ns=now_unix_ns)
+        measurements.insert().values(
+            id=measurement_id, job_id=job.id, unix_ns=now_unix_ns, suspect=suspect
+        )
     )
     if kernel_ns is not None:
         kernel_ids = connection.execute(

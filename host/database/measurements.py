@@ -15,6 +15,9 @@ from host.domain import BenchmarkSpec, Measurement, Visit
 from host.summary import summarize
 from latency_models.observation import MeasuredNetwork
 
+# What may be answered again, and learned from.
+TRUSTED = measurements.c.suspect.is_(False) & jobs.c.is_sentinel.is_(False)
+
 _JOINED = select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.spec).join(
     jobs, measurements.c.job_id == jobs.c.id
 )
@@ -28,9 +31,10 @@ def get_measurement(connection: Connection, measurement_id: str) -> Measurement 
 def find_measurement(
     connection: Connection, target_id: str, program_sha256: str, spec: BenchmarkSpec
 ) -> Measurement | None:
-    """The newest one of this very program, target and spec."""
+    """The newest one of this very program, target and spec that is not suspect."""
     row = connection.execute(
         _JOINED.where(
+            TRUSTED,
             jobs.c.target_id == target_id,
             jobs.c.program_sha256 == program_sha256,
             jobs.c.spec == spec_to_text(spec),
@@ -44,15 +48,18 @@ def find_measurement(
 def measured_networks(
     connection: Connection, target_id: str
 ) -> Iterator[tuple[str, str, MeasuredNetwork]]:
-    """(program SHA-256, measurement id, network) of every measurement, the oldest first."""
+    """(program SHA-256, measurement id, network) of every measurement to learn from, the
+    oldest first: none that is suspect, a sentinel's, or of sustained load."""
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns)
         .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .outerjoin(kernel_timings, kernel_timings.c.measurement_id == measurements.c.id)
-        .where(jobs.c.target_id == target_id)
+        .where(jobs.c.target_id == target_id, TRUSTED)
         .order_by(measurements.c.unix_ns)
     )
-    rows = connection.execute(query).all()
+    rows = [
+        row for row in connection.execute(query) if not spec_from_text(row.spec).visit.is_sustained
+    ]
     ids = [unpack_int64(row.kernel_ids).tolist() for row in rows]
     kernels = get_kernels(connection, {kernel_id for network in ids for kernel_id in network})
     for row, kernel_ids in zip(rows, ids, strict=True):
@@ -83,6 +90,7 @@ def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
         spec=spec_from_text(row.spec),
         unix_ns=row.unix_ns,
         visits=tuple(_visits(connection, row.job_id)),
+        suspect=row.suspect,
     )
 
 

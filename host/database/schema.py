@@ -5,6 +5,7 @@
                  └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
                        ▲                  failures
                      visits
+    sentinels: of a target, its reference program and the measurement that is its baseline
     leases: a device, its holder, a token that only grows
 
 Change them together with a migration in `migrations/versions/`.
@@ -25,6 +26,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -89,6 +91,7 @@ jobs = Table(
     Column("spec", Text, nullable=False),  # canonical JSON, compared as text
     Column("created_unix_ns", BigInteger, nullable=False),
     Column("ended_unix_ns", BigInteger),
+    Column("is_sentinel", Boolean, nullable=False, server_default=false()),
     Index(None, "target_id", "program_sha256"),
     Index(None, "ended_unix_ns"),
 )
@@ -124,6 +127,7 @@ measurements = Table(
     Column("id", String(32), primary_key=True),
     Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, unique=True),
     Column("unix_ns", BigInteger, nullable=False),
+    Column("suspect", Boolean, nullable=False, server_default=false()),
 )
 
 # Mean time of each kernel over a measurement's traced runs, in the program's order.
@@ -143,6 +147,14 @@ failures = Table(
     Column("unix_ns", BigInteger, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("message", Text, nullable=False),
+)
+
+sentinels = Table(
+    "sentinels",
+    metadata,
+    Column("target_id", String(16), ForeignKey("targets.id"), primary_key=True),
+    Column("program_sha256", String(64), ForeignKey("programs.sha256"), nullable=False),
+    Column("baseline_id", String(32), ForeignKey("measurements.id")),  # null until measured
 )
 
 leases = Table(

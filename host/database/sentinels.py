@@ -1,0 +1,75 @@
+"""Sentinels: what is held against what, and what their drift makes suspect."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from host.database.measurements import get_measurement
+from host.database.programs import get_program
+from host.database.schema import jobs, measurements, sentinels, targets, visits
+from host.domain import Measurement, Program
+
+
+def pin(connection: Connection, program_sha256: str) -> None:
+    """Makes it the sentinel of every known target. A baseline of another program goes."""
+    other = sentinels.c.program_sha256 != program_sha256
+    connection.execute(
+        sentinels.update().where(other).values(program_sha256=program_sha256, baseline_id=None)
+    )
+    pinned = select(sentinels.c.target_id)
+    for target_id in connection.scalars(select(targets.c.id).where(targets.c.id.not_in(pinned))):
+        connection.execute(
+            sentinels.insert().values(target_id=target_id, program_sha256=program_sha256)
+        )
+
+
+def pinned_program(connection: Connection) -> str | None:
+    """The SHA-256 of the one that all targets share."""
+    return connection.scalars(select(sentinels.c.program_sha256).limit(1)).one_or_none()
+
+
+def get_sentinel(
+    connection: Connection, target_id: str
+) -> tuple[Program, Measurement | None] | None:
+    """The target's reference program and its baseline, where it has been measured."""
+    query = select(sentinels).where(sentinels.c.target_id == target_id)
+    row = connection.execute(query).one_or_none()
+    program = None if row is None else get_program(connection, row.program_sha256)
+    if row is None or program is None:
+        return None
+    measured = row.baseline_id is not None
+    return program, get_measurement(connection, row.baseline_id) if measured else None
+
+
+def set_baseline(connection: Connection, target_id: str, measurement_id: str | None) -> None:
+    """None: the next measurement of the sentinel is the baseline."""
+    mine = sentinels.c.target_id == target_id
+    connection.execute(sentinels.update().where(mine).values(baseline_id=measurement_id))
+
+
+def mark_suspect(connection: Connection, measurement_id: str) -> None:
+    connection.execute(
+        measurements.update().where(measurements.c.id == measurement_id).values(suspect=True)
+    )
+
+
+def mark_since_last_good(connection: Connection, target_id: str, device_serial: str) -> None:
+    """Whatever was measured of the target on the device after the last sentinel there that
+    is not itself suspect."""
+    here = select(visits.c.job_id).where(visits.c.device_serial == device_serial)
+    mine = select(jobs.c.id).where(jobs.c.target_id == target_id, jobs.c.id.in_(here))
+    last_good = (
+        select(measurements.c.unix_ns)
+        .where(
+            measurements.c.job_id.in_(mine.where(jobs.c.is_sentinel)),
+            measurements.c.suspect.is_(False),
+        )
+        .order_by(measurements.c.unix_ns.desc())
+        .limit(1)
+    )
+    since_unix_ns = connection.scalars(last_good).one_or_none() or 0
+    connection.execute(
+        measurements.update()
+        .where(measurements.c.job_id.in_(mine), measurements.c.unix_ns > since_unix_ns)
+        .values(suspect=True)
+    )

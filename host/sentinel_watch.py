@@ -1,0 +1,103 @@
+"""When a device's targets are due for their sentinel, and what follows from it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from host.database import sentinels as sentinel_rows
+from host.database.engine import Database
+from host.domain import Measurement, Program
+from host.sentinel import JOBS_BETWEEN, Watch, judge
+from host.summary import summarize
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Duty:
+    """jobs_left: that may end before the next sentinel; until_s: of time.monotonic, up to
+    which the target's jobs wait."""
+
+    watch: Watch
+    jobs_left: int
+    until_s: float
+
+
+class SentinelWatch:
+    """Over the targets of one device, by its worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._duties: dict[str, _Duty] = {}
+
+    def watch(self, target_id: str) -> Watch | None:
+        """None before the sentinel's first measurement since the lab came up."""
+        duty = self._duties.get(target_id)
+        return None if duty is None else duty.watch
+
+    def awake(self, target_ids: Iterable[str]) -> list[str]:
+        """Those whose jobs need not wait for now."""
+        now_s = time.monotonic()
+        duties = self._duties.copy()
+        return [id for id in target_ids if id not in duties or duties[id].until_s <= now_s]
+
+    def due(self, target_id: str) -> Program | None:
+        """The sentinel, where it is to be measured before the target's next visit."""
+        duty = self._duties.get(target_id)
+        if duty is not None and duty.jobs_left > 0:
+            return None
+        with self._database.reading() as connection:
+            sentinel = sentinel_rows.get_sentinel(connection, target_id)
+        return None if sentinel is None else sentinel[0]
+
+    def reconnected(self) -> None:
+        for duty in self._duties.copy().values():
+            duty.jobs_left = 0
+
+    def job_ended(self, target_id: str) -> None:
+        if (duty := self._duties.get(target_id)) is not None:
+            duty.jobs_left -= 1
+
+    def renew(self, target_id: str) -> None:
+        """Its baseline was renewed: what was held against the old one is forgotten."""
+        self._duties.pop(target_id, None)
+
+    def take(self, target_id: str, device_serial: str, measurement: Measurement | None) -> Watch:
+        """Judges a measurement of the sentinel, and marks what it makes suspect. None where
+        none came about: a disturbed machine, say, which tells nothing of a drift."""
+        watch = self.watch(target_id) or Watch()
+        if measurement is not None:
+            watch = self._judge(watch, measurement)
+            self._mark(watch, measurement, device_serial)
+        jobs_left = 0 if watch.misses else JOBS_BETWEEN
+        self._duties[target_id] = _Duty(watch, jobs_left, time.monotonic() + watch.pause_s)
+        return watch
+
+    def _judge(self, before: Watch, measurement: Measurement) -> Watch:
+        target_id = measurement.target_id
+        with self._database.writing() as connection:
+            sentinel = sentinel_rows.get_sentinel(connection, target_id)
+            baseline = sentinel and sentinel[1]
+            if baseline is None:
+                sentinel_rows.set_baseline(connection, target_id, measurement.id)
+        now, then = summarize(measurement.visits), summarize((baseline or measurement).visits)
+        if now is None or then is None:
+            raise AssertionError("no measurement is written without a clean visit")
+        return judge(before, now, then.latency_ns)
+
+    def _mark(self, watch: Watch, measurement: Measurement, device_serial: str) -> None:
+        if not watch.misses:
+            return
+        with self._database.writing() as connection:
+            sentinel_rows.mark_suspect(connection, measurement.id)
+            if watch.drifted:
+                sentinel_rows.mark_since_last_good(connection, measurement.target_id, device_serial)
+        log.warning(
+            "target %s: the sentinel is %+.1f %% off its baseline%s",
+            measurement.target_id,
+            100 * watch.drift,
+            "; jobs wait" if watch.drifted else ", once",
+        )
