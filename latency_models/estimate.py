@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+MIN_COVERAGE = 0.5
+
 
 class Source(str, Enum):
     MEASURED = "measured"
@@ -25,3 +27,8 @@ class LatencyEstimate:
     coverage: float
     samples: int
     age_s: float
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether most of it rests on kernels unlike any seen: its interval may be too narrow."""
+        return self.coverage < MIN_COVERAGE

@@ -47,33 +47,80 @@ class Transferred:
     upper_ns: FloatArray
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """inputs: (samples, sources + 1) the sources' standardized latencies of the measured
+    networks, and a constant; ratios: (samples,) measured latencies. Both are divided by the
+    networks' sizes.
+    """
+
+    scaler: StandardScaler
+    mean_logs: FloatArray
+    inputs: FloatArray
+    ratios: FloatArray
+
+    @classmethod
+    def fit(cls, sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transfer:
+        """sources_ns: (networks, sources), measured or predicted; the more networks, the
+        better it is known how sources differ. measured: (samples,) rows of it, at least
+        MIN_SAMPLES; a network measured twice may be in it twice. measured_ns: (samples,)
+        their latencies on the new target.
+
+        Raises NotEnoughData for fewer samples, and ValueError where a source lacks a network,
+        a latency is not above 0, or a row does not exist.
+        """
+        _check_sources(sources_ns)
+        _check_samples(len(sources_ns), measured, measured_ns)
+        scaler, mean_logs = StandardScaler().fit(sources_ns), np.log(sources_ns).mean(axis=0)
+        inputs, size = _inputs(sources_ns[measured], scaler, mean_logs)
+        return cls(scaler, mean_logs, inputs, measured_ns / size)
+
+    def predict(self, sources_ns: FloatArray) -> Transferred:
+        """sources_ns: (networks, sources), the sources as in `fit`. Raises ValueError where
+        one lacks a network."""
+        _check_sources(sources_ns)
+        new_inputs, size = _inputs(sources_ns, self.scaler, self.mean_logs)
+        mean, deviation = _regress(self.inputs, self.ratios, new_inputs)
+        margin = stats.t.ppf((1 + LEVEL) / 2, len(self.ratios) - 1) * deviation
+        floor = _FLOOR * self.ratios.min()
+        mean = np.maximum(mean, floor)
+        lower, upper = np.maximum(mean - margin, floor), mean + margin
+        return Transferred(size * mean, size * lower, size * upper)
+
+
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
     """Predicts every network's latency on the new target, of the measured ones too.
 
-    sources_ns: (networks, sources), measured or predicted. measured: (samples,) rows of it,
-    at least MIN_SAMPLES; a network measured twice may be in it twice. measured_ns:
-    (samples,) their latencies on the new target.
-
-    Raises NotEnoughData for fewer samples, and ValueError where a source lacks a network, a
-    latency is not above 0, or a row does not exist.
+    Arguments and errors are those of `Transfer.fit`.
     """
-    _check(sources_ns, measured, measured_ns)
-    size = _size(sources_ns)
-    columns = StandardScaler().fit_transform(sources_ns) / np.sqrt(sources_ns.shape[1])
+    return Transfer.fit(sources_ns, measured, measured_ns).predict(sources_ns)
+
+
+def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> FloatArray:
+    """(samples,) relative errors on each measured network, predicted from the others.
+
+    sources_ns: (samples, sources). Raises NotEnoughData for fewer than MIN_SAMPLES + 1, and
+    ValueError as `Transfer.fit`.
+    """
+    _check_samples(len(sources_ns), np.arange(len(measured_ns)), measured_ns, MIN_SAMPLES + 1)
+    rows = np.arange(len(measured_ns))
+    left_out_ns = []
+    for row in rows:
+        others = np.delete(rows, row)
+        left_out_ns.append(transfer(sources_ns, others, measured_ns[others]).latency_ns[row])
+    errors: FloatArray = np.abs(np.array(left_out_ns) / measured_ns - 1)
+    return errors
+
+
+def _inputs(
+    sources_ns: FloatArray, scaler: StandardScaler, mean_logs: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What the regression learns from, and each network's size: how slow it is on the
+    sources, fast and slow ones alike; 1 is typical."""
+    size = np.exp((np.log(sources_ns) - mean_logs).mean(axis=1))
+    columns = (sources_ns - scaler.mean_) / scaler.scale_ / np.sqrt(sources_ns.shape[1])
     inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
-    ratios = measured_ns / size[measured]
-    mean, deviation = _regress(inputs[measured], ratios, inputs)
-    margin = stats.t.ppf((1 + LEVEL) / 2, len(measured) - 1) * deviation
-    floor = _FLOOR * ratios.min()
-    mean = np.maximum(mean, floor)
-    return Transferred(size * mean, size * np.maximum(mean - margin, floor), size * (mean + margin))
-
-
-def _size(sources_ns: FloatArray) -> FloatArray:
-    """How slow each network is on the sources, fast and slow ones alike; 1 is typical."""
-    logs = np.log(sources_ns)
-    size: FloatArray = np.exp((logs - logs.mean(axis=0)).mean(axis=1))
-    return size
+    return inputs, size
 
 
 def _regress(
@@ -109,21 +156,25 @@ def _regress(
     return mean, deviation
 
 
-def _check(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> None:
+def _check_sources(sources_ns: FloatArray) -> None:
     if sources_ns.ndim != 2 or sources_ns.shape[1] == 0:
         raise ValueError(f"(networks, sources) are needed, not {sources_ns.shape}")
     usable = np.isfinite(sources_ns) & (sources_ns > 0)
     if not usable.all():
         columns = np.flatnonzero(~usable.all(axis=0)).tolist()
         raise ValueError(f"sources {columns} lack the latency of some networks")
+
+
+def _check_samples(
+    networks: int, measured: IntArray, measured_ns: FloatArray, at_least: int = MIN_SAMPLES
+) -> None:
     if measured.ndim != 1 or measured.shape != measured_ns.shape:
         raise ValueError(f"{measured.shape} networks, but {measured_ns.shape} latencies")
-    if len(measured) < MIN_SAMPLES:
+    if len(measured) < at_least:
         raise NotEnoughData(
-            f"{MIN_SAMPLES} networks measured on the new target are needed, "
-            f"there are {len(measured)}"
+            f"{at_least} networks measured on the new target are needed, there are {len(measured)}"
         )
-    if not 0 <= measured.min() <= measured.max() < len(sources_ns):
-        raise ValueError(f"a measured row lies outside the {len(sources_ns)} networks")
+    if not 0 <= measured.min() <= measured.max() < networks:
+        raise ValueError(f"a measured row lies outside the {networks} networks")
     if not np.all(np.isfinite(measured_ns) & (measured_ns > 0)):
         raise ValueError("a measured latency is not above 0")

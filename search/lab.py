@@ -62,10 +62,19 @@ class TargetLab:
         *,
         fresh: bool = False,
     ) -> list[tuple[LatencyEstimate, str] | Failure]:
+        """As `measure_specs` does, of the networks as they would be deployed."""
+        return self.measure_specs(list(map(export_spec, architectures)), on_done, fresh=fresh)
+
+    def measure_specs(
+        self,
+        specs: Sequence[ExportSpec],
+        on_done: Callable[[int], None] = lambda done: None,
+        *,
+        fresh: bool = False,
+    ) -> list[tuple[LatencyEstimate, str] | Failure]:
         """Of each, its latency and the id of its measurement, in their order. `on_done` is
         told how many have ended. What the lab holds already is not measured again unless
         `fresh`."""
-        specs = list(map(export_spec, architectures))
         distinct = list({spec.key: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN if take_turns else max(1, len(distinct))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Annotated
@@ -13,38 +15,73 @@ from host.client import LatencyClient
 from host.console import console, milliseconds, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
-from search.calibration import calibration_networks
+from host.export import ExportSpec
+from search.calibration import CANDIDATES, calibration_networks, random_networks
 from search.cli.common import Session, TargetOption, session
+from search.lab import export_spec
+from search.probes import probe_specs
 from search.report.data import PredictorEvaluation
 from search.space import mnasnet_space
 
 if TYPE_CHECKING:
     from latency_models.evaluate import Evaluation, Metrics
+    from latency_models.observation import MeasuredNetwork
 
 DEFAULT_NETWORKS = 16
 
 NetworksOption = Annotated[
-    int, typer.Option("--networks", "-n", min=4, max=1000, help="How many to measure in all.")
+    int,
+    typer.Option(
+        "--networks", "-n", min=4, max=CANDIDATES, help="How many of the space to measure in all."
+    ),
 ]
 
 
-def calibrate(networks: NetworksOption = DEFAULT_NETWORKS, target: TargetOption = None) -> None:
-    """Measure a fixed set of networks, so that the target's predictor can be fitted."""
+def calibrate(
+    networks: NetworksOption = DEFAULT_NETWORKS,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Lean on the lab's other targets: 10 will do.")
+    ] = False,
+    target: TargetOption = None,
+) -> None:
+    """Measure the networks that tell most, and probes of every kernel kind, so that the
+    target's predictor can be fitted."""
     with session(target) as opened:
-        run_calibration(opened, networks)
+        if transfer:
+            run_calibration(opened, networks)
+            _show_transfer(opened)
+            return
+        run_calibration(opened, networks, probe_specs())
         measurements, fit_s = opened.client.refit(opened.target.id)
         console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
 
 
-def run_calibration(opened: Session, count: int) -> None:
+def run_calibration(opened: Session, count: int, probes: Sequence[ExportSpec] = ()) -> None:
     """What was measured before is not measured again."""
-    networks = calibration_networks(mnasnet_space(), count)
+    measured = [network.kernels for network in opened.client.measured_networks(opened.target.id)]
+    networks = calibration_networks(mnasnet_space(), count, measured)
+    specs = [*map(export_spec, networks), *probes]
     with progress_bar() as bar:
-        task = bar.add_task(f"calibrating {opened.target.name}", total=len(networks))
-        outcomes = opened.lab.measure(networks, lambda done: bar.update(task, completed=done))
-    for network, outcome in zip(networks, outcomes, strict=True):
+        task = bar.add_task(f"calibrating {opened.target.name}", total=len(specs))
+        outcomes = opened.lab.measure_specs(specs, lambda done: bar.update(task, completed=done))
+    for spec, outcome in zip(specs, outcomes, strict=True):
         if isinstance(outcome, Failure):
-            console.print(f"[yellow]{network.id}: {outcome.kind.value}: {outcome.message}[/]")
+            console.print(f"[yellow]{spec.key}: {outcome.kind.value}: {outcome.message}[/]")
+
+
+def _show_transfer(opened: Session) -> None:
+    from search.other_targets import predict_from_other_targets
+
+    transferred = predict_from_other_targets(opened.client, opened.target, [])
+    sources = ", ".join(f"{source.name} ({source.id})" for source in transferred.sources)
+    console.print(f"Transferred from: {sources}.", highlight=False)
+    errors = transferred.errors
+    console.print(
+        f"Each of the {len(errors)} networks, predicted from the others: mean error "
+        f"{errors.mean():.1%}, {(errors <= 0.1).mean():.0%} within ±10 %.",
+        highlight=False,
+    )
+    console.print("`latlab predict` uses it until the target has a predictor of its own.")
 
 
 def repeatability(
@@ -53,7 +90,7 @@ def repeatability(
     target: TargetOption = None,
 ) -> None:
     """Measure a few networks again and again: the noise that no prediction can beat."""
-    chosen = calibration_networks(mnasnet_space(), networks)
+    chosen = random_networks(mnasnet_space(), networks)
     latencies_ns: list[list[int]] = [[] for _ in chosen]
     with session(target) as opened:
         with progress_bar() as bar:
@@ -112,6 +149,7 @@ def evaluation_of(
     from latency_models.predictor import NotEnoughData
 
     networks = [n for n in client.measured_networks(target.id) if n.kernel_ns is not None]
+    networks = _of_common_kinds(networks, held_out)
     test_size = max(1, round(len(networks) * held_out))
     try:
         return evaluate_predictor(
@@ -119,6 +157,18 @@ def evaluation_of(
         )
     except NotEnoughData as error:
         raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
+
+
+def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> list[MeasuredNetwork]:
+    """Those whose kinds of kernels are all in more networks than are held out: whatever the
+    split, one is left to learn from. Probes and networks unlike all others are not."""
+    distinct = {
+        network.kernels: {kernel.kind for kernel in network.kernels} for network in networks
+    }
+    holders = Counter(kind for kinds in distinct.values() for kind in kinds)
+    most_held_out = max(1, round(len(networks) * held_out))
+    common = {kind for kind, count in holders.items() if count > most_held_out}
+    return [network for network in networks if distinct[network.kernels] <= common]
 
 
 def for_report(evaluation: Evaluation) -> PredictorEvaluation:

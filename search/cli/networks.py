@@ -12,10 +12,12 @@ from rich.table import Table
 from host.comparison import MIN_PAIRS
 from host.console import console, milliseconds, progress_bar, reported
 from host.domain import MAX_VISITS, Failure
+from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
-from search.cli.common import FreshOption, TargetOption, session
+from search.cli.common import FreshOption, Session, TargetOption, session
 from search.counts import counts
+from search.kernels import kernels
 from search.zoo import ZOO
 
 NetworksArgument = Annotated[
@@ -103,11 +105,39 @@ def predict(networks: NetworksArgument, target: TargetOption = None) -> None:
         architectures = list(map(find_network, networks))
     with session(target) as opened:
         table = Table("network", "latency", "90 % interval", "from", "coverage")
-        for name, estimate in zip(networks, opened.lab.predict(architectures), strict=True):
-            table.add_row(
-                name, *_latency(estimate), estimate.source.value, f"{estimate.coverage:.0%}"
-            )
+        for name, cells in zip(networks, _predictions(opened, architectures), strict=True):
+            table.add_row(name, *cells)
         console.print(table)
+
+
+def _predictions(opened: Session, architectures: list[Architecture]) -> list[tuple[str, ...]]:
+    """The cells of each; from the lab's other targets where this one has no predictor yet."""
+    try:
+        estimates = opened.lab.predict(architectures)
+    except NotReady as not_ready:
+        try:
+            return _from_other_targets(opened, architectures)
+        except NotReady as error:
+            raise NotReady(f"{not_ready}; {error}") from error
+    return [
+        (
+            *_latency(estimate),
+            estimate.source.value,
+            f"{estimate.coverage:.0%}" + (" [yellow]low[/]" if estimate.extrapolates else ""),
+        )
+        for estimate in estimates
+    ]
+
+
+def _from_other_targets(
+    opened: Session, architectures: list[Architecture]
+) -> list[tuple[str, ...]]:
+    from search.other_targets import predict_from_other_targets
+
+    networks = list(map(kernels, architectures))
+    predicted = predict_from_other_targets(opened.client, opened.target, networks).predicted
+    bounds_ns = zip(predicted.latency_ns, predicted.lower_ns, predicted.upper_ns, strict=True)
+    return [(*_interval(*ns), "other targets", "") for ns in bounds_ns]
 
 
 def find_network(name: str) -> Architecture:
@@ -125,5 +155,8 @@ def find_network(name: str) -> Architecture:
 
 
 def _latency(estimate: LatencyEstimate) -> tuple[str, str]:
-    lower, upper = milliseconds(estimate.lower_ns), milliseconds(estimate.upper_ns)
-    return milliseconds(estimate.latency_ns), f"{lower} to {upper}"
+    return _interval(estimate.latency_ns, estimate.lower_ns, estimate.upper_ns)
+
+
+def _interval(latency_ns: float, lower_ns: float, upper_ns: float) -> tuple[str, str]:
+    return milliseconds(latency_ns), f"{milliseconds(lower_ns)} to {milliseconds(upper_ns)}"

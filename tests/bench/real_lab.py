@@ -3,33 +3,61 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from host import lab
 from host.client import LatencyClient
-from host.domain import Target
-from host.export import ExportPool, ProgramCache
+from host.domain import Failure, ProgramFile, Target
+from host.export import ExportPool, ExportSpec, ProgramCache
 from host.home import LabHome
-from search.calibration import calibration_networks
-from search.lab import TargetLab
+from latency_models.observation import MeasuredNetwork
+from search.calibration import random_networks
+from search.lab import TargetLab, export_spec
 from search.space import mnasnet_space
 
 
+@dataclass(frozen=True)
+class RealLab:
+    client: LatencyClient
+    target: Target
+    pool: ExportPool
+
+    def measured(self, specs: Sequence[ExportSpec]) -> list[MeasuredNetwork | None]:
+        """Each as it was measured last, None where it failed. What is missing is measured."""
+        print(f"measuring {len(specs)} networks on {self.target.name}", file=sys.stderr)
+        outcomes = TargetLab(self.client, self.target, self.pool).measure_specs(
+            specs, lambda done: print(f"\r{done}/{len(specs)}", end="", file=sys.stderr)
+        )
+        print(file=sys.stderr)
+        for spec, outcome in zip(specs, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                print(f"{spec.key}: {outcome.message}", file=sys.stderr)
+        newest = {n.kernels: n for n in self.client.measured_networks(self.target.id)}
+        return [
+            newest.get(file.program.kernels)
+            if isinstance(file, ProgramFile) and not isinstance(outcome, Failure)
+            else None
+            for file, outcome in zip(self.pool.export_all(specs), outcomes, strict=True)
+        ]
+
+
 @contextmanager
-def calibrated(networks: int) -> Iterator[tuple[LatencyClient, Target]]:
-    """Measures what is missing of the first `networks` of the calibration."""
+def real_lab() -> Iterator[RealLab]:
+    """Its default target."""
     home = LabHome.from_environment()
     lab.up(home)
     with (
         LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), workers=2) as pool,
     ):
-        target = client.default_target()
-        print(f"measuring {networks} networks on {target.name}", file=sys.stderr)
-        wanted = calibration_networks(mnasnet_space(), networks)
-        TargetLab(client, target, pool).measure(
-            wanted, lambda done: print(f"\r{done}/{networks}", end="", file=sys.stderr)
-        )
-        print(file=sys.stderr)
-        yield client, target
+        yield RealLab(client, client.default_target(), pool)
+
+
+@contextmanager
+def calibrated(networks: int) -> Iterator[tuple[LatencyClient, Target]]:
+    """Measures what is missing of the first `networks` random ones."""
+    with real_lab() as opened:
+        opened.measured(list(map(export_spec, random_networks(mnasnet_space(), networks))))
+        yield opened.client, opened.target

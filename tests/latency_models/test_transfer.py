@@ -12,7 +12,13 @@ from scipy.stats import spearmanr
 
 from latency_models.intervals import LEVEL
 from latency_models.predictor import NotEnoughData
-from latency_models.transfer import MIN_SAMPLES, Transferred, transfer
+from latency_models.transfer import (
+    MIN_SAMPLES,
+    Transfer,
+    Transferred,
+    leave_one_out_errors,
+    transfer,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -142,6 +148,29 @@ def test_equal_measurements_give_about_equal_predictions() -> None:
     assert np.median(np.abs(result.latency_ns / 5e6 - 1)) < 0.05
 
 
+@settings(deadline=None)
+@given(seeds, sample_counts, st.integers(0, NETWORKS - 1))
+def test_a_fit_answers_alike_for_few_networks_and_many(seed: int, samples: int, few: int) -> None:
+    sources_ns, _, measured, measured_ns = lab(seed, samples)
+    fitted = Transfer.fit(sources_ns, measured, measured_ns)
+    expected = transfer(sources_ns, measured, measured_ns)
+    assert_close(
+        fitted.predict(sources_ns[:few]), Transferred(*(a[:few] for a in vars(expected).values()))
+    )
+
+
+def test_left_out_errors_tell_how_well_other_networks_are_predicted() -> None:
+    for noise in (0.02, 0.2):
+        told, true = [], []
+        for seed in range(20):
+            sources_ns, truth_ns, measured, measured_ns = lab(seed, 10, noise)
+            told.append(leave_one_out_errors(sources_ns[measured], measured_ns).mean())
+            result = transfer(sources_ns, measured, measured_ns)
+            again_ns = truth_ns * np.random.default_rng(seed).lognormal(0, noise, NETWORKS)
+            true.append(np.abs(result.latency_ns / again_ns - 1).mean())
+        assert np.mean(told) == pytest.approx(np.mean(true), rel=0.25)
+
+
 def test_what_cannot_be_used_is_refused() -> None:
     sources_ns, _, measured, measured_ns = lab(0, 5)
     with pytest.raises(NotEnoughData, match=r"3 networks .* there are 2"):
@@ -157,3 +186,7 @@ def test_what_cannot_be_used_is_refused() -> None:
     sources_ns[7, 2], sources_ns[9, 5] = np.nan, 0.0
     with pytest.raises(ValueError, match=r"sources \[2, 5\] lack"):
         transfer(sources_ns, measured, measured_ns)
+    with pytest.raises(NotEnoughData, match=r"4 networks .* there are 3"):
+        leave_one_out_errors(sources_ns[:3], measured_ns[:3])
+    with pytest.raises(ValueError, match=r"source"):
+        Transfer.fit(np.abs(sources_ns[10:]) + 1, measured % 200, measured_ns).predict(sources_ns)

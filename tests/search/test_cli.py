@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from search.cli import app
+from host.client import LatencyClient
+from host.domain import Target
+from host.errors import NotReady
+from latency_models.estimate import LatencyEstimate
+from latency_models.transfer import Transferred
+from search import other_targets
+from search.architecture import Architecture
+from search.cli import app, networks
+from search.cli.common import Session
+from search.lab import TargetLab
+from tests.search.fakes import estimate
+
+TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +70,52 @@ def test_going_down_without_a_lab_is_harmless() -> None:
     result = CliRunner().invoke(app, ["lab", "down"])
     assert result.exit_code == 0
     assert "not running" in result.stdout
+
+
+Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
+
+
+@dataclass
+class Predicting:
+    predict: Predict
+
+
+def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
+    """A lab that does nothing but predict."""
+
+    @contextmanager
+    def session(target: str | None) -> Iterator[Session]:
+        lab = cast(TargetLab, Predicting(predict))
+        yield Session(cast(LatencyClient, None), TARGET, lab)
+
+    monkeypatch.setattr(networks, "session", session)
+
+
+@pytest.mark.parametrize(("coverage", "shown"), [(0.49, "49% low"), (0.5, "50% "), (1, "100% ")])
+def test_a_prediction_from_kernels_unlike_those_seen_says_so(
+    monkeypatch: pytest.MonkeyPatch, coverage: float, shown: str
+) -> None:
+    opens(monkeypatch, lambda asked: [replace(estimate(10**7), coverage=coverage) for _ in asked])
+    result = CliRunner().invoke(app, ["predict", "mnasnet-a1"])
+    assert result.exit_code == 0
+    assert shown in result.stdout
+    assert ("low" in result.stdout) == (coverage < 0.5)
+
+
+def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(asked: Sequence[Architecture]) -> list[LatencyEstimate]:
+        raise NotReady("none yet")
+
+    def from_others(
+        client: LatencyClient, target: Target, asked: Sequence[object]
+    ) -> other_targets.FromOtherTargets:
+        ns = np.full(len(asked), 7e6)
+        predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
+        return other_targets.FromOtherTargets((TARGET,), np.zeros(4), predicted)
+
+    opens(monkeypatch, predict)
+    monkeypatch.setattr(other_targets, "predict_from_other_targets", from_others)
+    result = CliRunner().invoke(app, ["predict", "mnasnet-a1"])
+    assert result.exit_code == 0
+    assert "7.00 ms" in result.stdout
+    assert "other targets" in result.stdout

@@ -1,0 +1,66 @@
+"""predict_other.within_10pct: published networks outside the space, predicted on the lab's
+default target from networks of the space and the probes; what is missing is measured first.
+
+python -m tests.bench.bench_other [TRAIN], networks of the space: 60.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from host.export import ExportSpec
+from latency_models.packing import pack
+from latency_models.predictor import Predictor
+from search.calibration import random_networks
+from search.lab import export_spec
+from search.probes import probe_specs
+from search.space import mnasnet_space
+from tests.bench.figures import report
+from tests.bench.real_lab import real_lab
+from tests.networks import INPUT_SHAPE, NETWORKS, build
+
+
+def main() -> None:
+    train_size = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    # Without the reference, which comes first: it is one of those to be predicted.
+    of_the_space = random_networks(mnasnet_space(), 1 + train_size)[1:]
+    train_specs = [*map(export_spec, of_the_space), *probe_specs()]
+    other_specs = [
+        ExportSpec(f"{name}, input {INPUT_SHAPE}", partial(build, name), INPUT_SHAPE)
+        for name in NETWORKS
+    ]
+    with real_lab() as opened:
+        train = [network for network in opened.measured(train_specs) if network]
+        measured = dict(zip(NETWORKS, opened.measured(other_specs), strict=True))
+    predictor = Predictor.fit(train)
+    each: dict[str, object] = {}
+    errors = []
+    for name, network in measured.items():
+        if network is None:
+            each[name] = "not measured"
+            continue
+        [estimate] = predictor.predict(*pack([network.kernels]), network.unix_ns)
+        errors.append(estimate.latency_ns / network.latency_ns - 1)
+        each[name] = {
+            "measured_ms": round(network.latency_ns / 1e6, 3),
+            "predicted_ms": round(estimate.latency_ns / 1e6, 3),
+            "interval_ms": [round(ns / 1e6, 3) for ns in (estimate.lower_ns, estimate.upper_ns)],
+            "error_pct": round(100 * errors[-1], 1),
+            "coverage": round(estimate.coverage, 2),
+        }
+    report(
+        "predict_other.within_10pct",
+        round(sum(abs(error) <= 0.1 for error in errors) / len(NETWORKS), 3),
+        "share",
+        "≥ 5/6",
+        target=opened.target.name,
+        measured_networks_of_the_space=train_size,
+        probes=len(train_specs) - train_size,
+        learned_from=len(train),
+        each=each,
+    )
+
+
+if __name__ == "__main__":
+    main()

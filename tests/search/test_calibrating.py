@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from host.client import LatencyClient
+from host.domain import Target
+from host.errors import NotReady
+from latency_models import kernel as k
+from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
+from search.cli.calibrating import evaluation_of
+from tests.latency_models.synthetic import Machine, random_networks
+
+TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")
+
+
+class FakeClient:
+    def __init__(self, measured: list[MeasuredNetwork]) -> None:
+        self.measured = measured
+
+    def measured_networks(self, target: str) -> list[MeasuredNetwork]:
+        return self.measured
+
+
+def evaluated_sizes(measured: list[MeasuredNetwork]) -> int:
+    """How many predictions were judged in two splits."""
+    client = cast(LatencyClient, FakeClient(measured))
+    return len(evaluation_of(client, TARGET, splits=2).parity.measured_ns)
+
+
+def test_what_no_other_network_resembles_is_not_held_out() -> None:
+    networks = Machine().measure_all(random_networks(12, seed=3))
+    shape = (1, 7, 7, 8)
+    probe = replace(
+        networks[0],
+        kernels=(*networks[0].kernels, Kernel(k.HARDSWISH, (shape,), shape)),
+        kernel_ns=(*(networks[0].kernel_ns or ()), 1_000.0),
+    )
+    assert evaluated_sizes(networks) == evaluated_sizes([*networks, probe]) == 2 * 4
+
+
+def test_too_little_to_judge_by_says_what_to_do() -> None:
+    with pytest.raises(NotReady, match="latlab calibrate"):
+        evaluated_sizes(Machine().measure_all(random_networks(3, seed=3)))
