@@ -17,11 +17,13 @@ from device_agent.limits import check_inputs, check_spec
 from device_agent.runner_process import Runner
 from device_agent.store import ProgramStore, ResultStore
 from device_agent.visits import PendingVisit, VisitQueue
+from protos.common_pb2 import Conditions
 from protos.device_agent_pb2 import (
     AcknowledgeRequest,
     AcknowledgeResponse,
     DescribeRequest,
     DeviceDescription,
+    ReadConditionsRequest,
     RunRequest,
     RunResponse,
     UploadProgramRequest,
@@ -64,6 +66,11 @@ class Agent(DeviceAgentServicer):
         self, request: DescribeRequest, context: grpc.ServicerContext
     ) -> DeviceDescription:
         return self._description
+
+    def ReadConditions(  # noqa: N802
+        self, request: ReadConditionsRequest, context: grpc.ServicerContext
+    ) -> Conditions:
+        return read_conditions(self._root, sorted(os.sched_getaffinity(0)))
 
     def UploadProgram(  # noqa: N802
         self, request_iterator: Iterator[UploadProgramRequest], context: grpc.ServicerContext

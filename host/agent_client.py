@@ -9,13 +9,23 @@ from typing import TypeVar
 import grpc
 
 from host.convert import (
+    conditions_from_message,
     device_from_message,
     failure_from_message,
     shape_to_message,
     visit_from_message,
     visit_spec_to_message,
 )
-from host.domain import Device, Failure, FailureKind, Lease, Program, Visit, VisitSpec
+from host.domain import (
+    Conditions,
+    Device,
+    Failure,
+    FailureKind,
+    Lease,
+    Program,
+    Visit,
+    VisitSpec,
+)
 from host.errors import LabError, NotFound, Unavailable
 from protos import device_agent_pb2 as messages
 from protos.device_agent_pb2_grpc import DeviceAgentStub
@@ -51,6 +61,12 @@ class AgentClient:
         request = messages.DescribeRequest()
         return device_from_message(
             self._call(self._stub.Describe, request, timeout_s=CALL_TIMEOUT_S)
+        )
+
+    def read_conditions(self) -> Conditions:
+        request = messages.ReadConditionsRequest()
+        return conditions_from_message(
+            self._call(self._stub.ReadConditions, request, timeout_s=CALL_TIMEOUT_S)
         )
 
     def run(

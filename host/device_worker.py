@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from host import heat
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
 from host.database import devices as device_rows
@@ -73,6 +74,7 @@ class DeviceWorker(threading.Thread):
         self._holder = holder
         self._agent: AgentClient | None = None
         self._lease: Lease | None = None
+        self._idle = heat.Idle()
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -161,12 +163,25 @@ class DeviceWorker(threading.Thread):
             gone = Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
             self._board.answer(state, run_id, gone)
             return
+        self._cool_down(agent)
         lease = self._renew_lease()
         with self._quiet:
             path = self._programs.path(program.sha256)
             outcome = agent.run(run_id, lease, program, path, spec)
         self._board.answer(state, run_id, outcome)
         agent.acknowledge(run_id)
+
+    def _cool_down(self, agent: AgentClient) -> None:
+        """Until the device is cool or has rested long enough; its conditions tell which."""
+        activity, rested_s = self.state, time.monotonic() + heat.MAX_WAIT_S
+        now = agent.read_conditions()
+        self._idle = heat.learn(self._idle, now)
+        while heat.is_hot(now, self._idle) and not self._stopping.wait(heat.POLL_S):
+            self.state = "cooling down"
+            now = agent.read_conditions()
+            resting = time.monotonic() < rested_s
+            self._idle = heat.learn(self._idle, now) if resting else heat.at_rest(now)
+        self.state = activity
 
     def _complete(self, state: JobState) -> None:
         try:

@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from protos import common_pb2
-from tests.device_agent.agent_process import AgentProcess, spec, wait_until
+from protos.device_agent_pb2 import ReadConditionsRequest
+from tests.device_agent.agent_process import TIMEOUT_S, AgentProcess, spec, wait_until
 
 ANSWER = b"answer()"
 
@@ -43,6 +44,15 @@ def test_a_shape_that_the_program_does_not_take(real_agent: AgentProcess, progra
     failure = real_agent.run("shape", program, shapes=[[1, 3, 16, 17]]).failure
     assert failure.kind == common_pb2.FAILURE_KIND_BAD_INPUT
     assert "1x3x16x16" in failure.message
+
+
+def test_conditions_are_read_without_a_visit(agent: AgentProcess) -> None:
+    now = agent.stub.ReadConditions(
+        ReadConditionsRequest(), timeout=TIMEOUT_S, metadata=agent.metadata
+    )
+    assert now.unix_ns > 0
+    assert now.HasField("load_1min")
+    assert not now.HasField("memory_probe_ns")
 
 
 def test_what_is_not_a_program(real_agent: AgentProcess) -> None:

@@ -1,0 +1,160 @@
+"""A lab without gRPC: a real worker, board and database, and a device made of a test's words."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from host import sentinel
+from host.agent_client import AgentClient
+from host.board import JobBoard, JobEvent
+from host.database import devices, measurements, schema, sentinels
+from host.database import programs as program_rows
+from host.database.engine import Database
+from host.device_worker import DeviceWorker
+from host.domain import (
+    BenchmarkSpec,
+    Conditions,
+    CoreClass,
+    Device,
+    Failure,
+    Lease,
+    Measurement,
+    Program,
+    Visit,
+    VisitSpec,
+)
+from host.errors import Unavailable
+from host.program_store import ProgramStore
+from host.targets import targets_of
+from tests.host.test_summary import NOW, QUIET
+
+DEVICE = Device(
+    "serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (CoreClass("all", (0,)),), 1, 1
+)
+[TARGET] = targets_of(DEVICE)
+SENTINEL = Program("5e" * 32, 1, "xnnpack", ((1, 8),), (), (), "test")
+SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0)
+WAIT_S = 60.0
+
+
+@dataclass
+class FakeDevice(AgentClient):
+    """Its own transport and agent. The sentinel takes 1 ms times `slowness`, of which each
+    check takes one value and then the last for ever; `conditions` likewise, one a reading;
+    `ran` is what was run, visit by visit; `readings`, and after how many visits."""
+
+    slowness: list[float] = field(default_factory=lambda: [1.0])
+    ran: list[str] = field(default_factory=list)
+    conditions: list[Conditions] = field(default_factory=lambda: [NOW])
+    readings: list[tuple[Conditions, int]] = field(default_factory=list)
+    is_lost: bool = False
+    name: str = "fake"
+    shares_host: bool = False
+
+    def connect(self) -> FakeDevice:
+        return self
+
+    def stop(self) -> None: ...
+
+    def describe(self) -> Device:
+        return DEVICE
+
+    def run(
+        self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec
+    ) -> Visit | Failure:
+        if self.is_lost:
+            self.is_lost = False
+            raise Unavailable("unplugged")
+        ns = 1_000_000
+        if program == SENTINEL:
+            check = min(self.checks(), len(self.slowness) - 1)
+            ns = round(ns * self.slowness[check])
+        self.ran.append(program.sha256)
+        return replace(QUIET, run_id=run_id, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20)
+
+    def read_conditions(self) -> Conditions:
+        now = self.conditions.pop(0) if len(self.conditions) > 1 else self.conditions[0]
+        self.readings.append((now, len(self.ran)))
+        return now
+
+    def acknowledge(self, run_id: str) -> None: ...
+
+    def checks(self) -> int:
+        """How many have ended: visits that agree are as few as may be."""
+        return self.ran.count(SENTINEL.sha256) // sentinel.SPEC.min_visits
+
+
+def ended(events: queue.SimpleQueue[JobEvent]) -> Measurement:
+    while not isinstance(outcome := events.get(timeout=WAIT_S).event, Measurement):
+        assert not isinstance(outcome, Failure), outcome
+    return outcome
+
+
+@dataclass
+class Lab:
+    database: Database
+    board: JobBoard
+    device: FakeDevice
+    worker: DeviceWorker
+    store: ProgramStore
+    programs: int = 0
+
+    def start(self, *slowness: float, pinned: bool = True) -> None:
+        self.device.slowness = list(slowness)
+        with self.database.writing() as connection:
+            devices.register_target(connection, TARGET)
+            if pinned:
+                sentinels.pin(connection, SENTINEL.sha256)
+        self.worker.start()
+
+    def submit(self) -> queue.SimpleQueue[JobEvent]:
+        """A new program to measure."""
+        self.programs += 1
+        program = self.add(replace(SENTINEL, sha256=f"{self.programs:064}"))
+        events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
+        self.board.submit(TARGET.id, program.sha256, SPEC, events)
+        return events
+
+    def measure(self, count: int) -> list[Measurement]:
+        return [ended(self.submit()) for _ in range(count)]
+
+    def add(self, program: Program) -> Program:
+        self.store.path(program.sha256).write_bytes(b"x")
+        with self.database.writing() as connection:
+            program_rows.add_program(connection, program)
+        return program
+
+    def learned_from(self) -> list[str]:
+        """Programs; a known measurement of each is answered again, of no other."""
+        with self.database.reading() as connection:
+            found = [sha for sha, _, _ in measurements.measured_networks(connection, TARGET.id)]
+            assert devices.measurement_counts(connection).get(TARGET.id, 0) == len(found)
+            for number in range(1, self.programs + 1):
+                sha = f"{number:064}"
+                known = measurements.find_measurement(connection, TARGET.id, sha, SPEC)
+                assert (known is not None) == (sha in found)
+        return found
+
+    def measured(self) -> int:
+        """Rows, of whatever kind."""
+        with self.database.reading() as connection:
+            return connection.scalars(select(func.count()).select_from(schema.measurements)).one()
+
+
+@contextmanager
+def fake_lab(database: Database, folder: Path) -> Iterator[Lab]:
+    board, store, device = JobBoard(database), ProgramStore(folder / "programs"), FakeDevice()
+    worker = DeviceWorker(device, database, board, store, threading.Lock(), "test")
+    lab = Lab(database, board, device, worker, store)
+    lab.add(SENTINEL)
+    try:
+        yield lab
+    finally:
+        worker.stop()
