@@ -20,7 +20,17 @@ MAY_IMPORT = {
 }
 OURS = {"protos", "latency_models", "device_agent", "host", "search", "tests"}
 # Beside the exports, only the client, the command and the nouns that the client speaks in.
-HOST_FOR_SEARCH = {"cli", "client", "console", "domain", "errors", "export", "home", "summary"}
+HOST_FOR_SEARCH = {
+    "comparison",
+    "cli",
+    "client",
+    "console",
+    "domain",
+    "errors",
+    "export",
+    "home",
+    "summary",
+}
 # The daemon is torch-free; so is what every command imports.
 TORCH_ONLY_IN = ("host/export/", "search/")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import multiprocessing
 import os
 import resource
@@ -175,4 +178,15 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
         outcome = ExportError(f"{spec.key}: {type(error).__name__}: {error}")
     finally:
         signal.alarm(0)
+    _give_back_memory()
     return outcome, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _give_back_memory() -> None:
+    """An export leaves cycles of tensors behind, and the allocator keeps their pages. What
+    outlives a collection is code and its tables: later collections need not look at it,
+    which makes them a hundred times quicker."""
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(AttributeError):  # the C library may not be glibc
+        ctypes.CDLL(None).malloc_trim(0)
