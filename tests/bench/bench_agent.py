@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import export
 
-VISITS = 20
+VISITS = 40
 RUNNER = REPOSITORY / "build/runner/latlab-runner"
 SPEC = spec(
     warmup_runs=10,

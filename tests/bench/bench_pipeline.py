@@ -16,9 +16,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import select
 
 from host import lab
 from host.client import LatencyClient
+from host.database.engine import Database
+from host.database.schema import visits
 from host.domain import BenchmarkSpec, Failure
 from host.export import ExportPool, ProgramCache
 from host.home import LabHome
@@ -105,6 +108,7 @@ def campaign(
 ) -> tuple[float, float]:
     """Wall time of the whole, and how long runners lived in it: between the conditions
     that the agent reads right before and after each. In seconds."""
+    busy_before_s = _runners_s(home)
     start_s = time.perf_counter()
     with ExportPool(ProgramCache(home.exports), workers) as pool:
         outcomes = TargetLab(client, client.default_target(), pool, spec).measure(networks, _show)
@@ -113,11 +117,18 @@ def campaign(
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if failures:
         print(f"{len(failures)} failures, the first: {failures[0]}", file=sys.stderr)
-    busy_ns = 0
-    for measurement_id in {o[1] for o in outcomes if not isinstance(o, Failure)}:
-        for visit in client.measurement(measurement_id).visits:
-            busy_ns += visit.after.unix_ns - visit.before.unix_ns
-    return wall_s, busy_ns / 1e9
+    return wall_s, _runners_s(home) - busy_before_s
+
+
+def _runners_s(home: LabHome) -> float:
+    """How long the lab's runners have lived in all, those of sentinels too."""
+    database = Database(home.database_url)
+    query = select(visits.c.conditions_before, visits.c.conditions_after)
+    with database.reading() as connection:
+        lived = connection.execute(query.where(visits.c.wall_ns.is_not(None))).all()
+    database.close()
+    lived_ns: int = sum(after["unix_ns"] - before["unix_ns"] for before, after in lived)
+    return lived_ns / 1e9
 
 
 def stock_export_s(architecture: Architecture) -> float:

@@ -1,0 +1,102 @@
+"""predict60.*, predict15.*, interval.*: how well random architectures are predicted from
+others, beside how well the measurements themselves repeat. What is missing on the lab's
+default target is measured first; the repeat is measured anew.
+
+python -m tests.bench.bench_predict60 [SPLITS]: 20.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from host.domain import Failure
+from host.export import ExportSpec
+from latency_models.evaluate import Evaluation, evaluate
+from latency_models.observation import MeasuredNetwork
+from search.calibration import random_networks
+from search.lab import TargetLab, export_spec
+from search.space import mnasnet_space
+from tests.bench.figures import report
+from tests.bench.real_lab import RealLab, real_lab
+
+NETWORKS = 120
+TEST = 60
+SPLITS = 20
+
+
+def main() -> None:
+    splits = int(sys.argv[1]) if len(sys.argv) > 1 else SPLITS
+    # Without the reference, which comes first and is not random.
+    specs = list(map(export_spec, random_networks(mnasnet_space(), 1 + NETWORKS)[1:]))
+    with real_lab() as opened:
+        networks = [network for network in opened.measured(specs) if network]
+        device_s, repeat_kendall = _repeated(opened, specs[:TEST], networks)
+    conditions = {"target": opened.target.name, "networks": len(networks), "splits": splits}
+    of_60 = _evaluations(networks, 60, splits)
+    conditions_60 = conditions | {"device_s_of_60": round(60 * device_s, 1)}
+    for name, goal in (("within_10pct", "≥ 0.99"), ("within_5pct", "≥ 0.95")):
+        _report(
+            f"predict60.{name}", [getattr(e.predictor, name) for e in of_60], goal, conditions_60
+        )
+    kendalls = [e.predictor.kendall for e in of_60]
+    goal = f"≥ 0.97 and ≥ {repeat_kendall - 0.015:.3f}"
+    _report("predict60.kendall", kendalls, goal, conditions_60, unit="tau")
+    report("predict60.kendall_repeat", round(repeat_kendall, 4), "tau", None, **conditions)
+    _report("predict60.mean_error", [e.predictor.mean_error for e in of_60], None, conditions_60)
+    _report("interval.coverage", [e.interval_coverage for e in of_60], "0.88 to 0.92", conditions)
+    widths_pct = [100 * e.interval_width for e in of_60]
+    _report("interval.width_pct", widths_pct, None, conditions, unit="%")
+    of_15 = _evaluations(networks, 15, splits)
+    within = [e.predictor.within_10pct for e in of_15]
+    _report("predict15.within_10pct", within, "≥ 0.95", conditions)
+
+
+def _evaluations(
+    networks: Sequence[MeasuredNetwork], train_size: int, splits: int
+) -> list[Evaluation]:
+    return [
+        evaluate(networks, train_size=train_size, test_size=TEST, splits=1, seed=split)
+        for split in range(splits)
+    ]
+
+
+def _repeated(
+    opened: RealLab, specs: Sequence[ExportSpec], networks: Sequence[MeasuredNetwork]
+) -> tuple[float, float]:
+    """Mean device time of a measurement in s; Kendall's tau of first measurements with
+    second ones, which are made here."""
+    lab = TargetLab(opened.client, opened.target, opened.pool)
+    outcomes = lab.measure_specs(specs, fresh=True)
+    device_ns = [
+        sum(v.after.unix_ns - v.before.unix_ns for v in opened.client.measurement(o[1]).visits)
+        for o in outcomes
+        if not isinstance(o, Failure)
+    ]
+    second = {n.kernels: n for n in opened.client.measured_networks(opened.target.id)}
+    pairs = [
+        (network.latency_ns, again.latency_ns)
+        for network in networks
+        if (again := second[network.kernels]).unix_ns != network.unix_ns
+    ]
+    return float(np.mean(device_ns)) / 1e9, float(stats.kendalltau(*zip(*pairs, strict=True))[0])
+
+
+def _report(
+    name: str,
+    values: Sequence[float],
+    goal: str | None,
+    conditions: dict[str, object],
+    unit: str = "share",
+) -> None:
+    """The mean over the splits, with what 90 % of the splits lie between."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    interval = [round(float(low), 4), round(float(high), 4)]
+    report(name, round(float(np.mean(values)), 4), unit, goal, **conditions, splits_90pct=interval)
+
+
+if __name__ == "__main__":
+    main()
