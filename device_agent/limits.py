@@ -12,7 +12,7 @@ from protos.common_pb2 import VisitSpec
 from protos.device_agent_pb2 import CoreClass, RunRequest
 
 MAX_DEADLINE_NS = 600_000_000_000
-MAX_RUNS = 10_000
+MAX_RUNS = 1_000_000  # minutes of sustained load, of a network of a millisecond
 MAX_INPUTS = 16
 MAX_RANK = 8
 MAX_INPUT_ELEMENTS = 1 << 28

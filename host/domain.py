@@ -15,6 +15,8 @@ BACKEND = "xnnpack"
 MAX_VISITS = 100
 # Loading code, weights and caches takes tens of runs; from a second on, load is for heat.
 SUSTAINED_NS = 1_000_000_000
+MAX_SUSTAINED_S = 500  # a visit with its load must end within an agent's longest deadline
+MAX_RUNS = 1_000_000  # of any agent; with it half a millisecond a run is 500 s of load
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class VisitSpec:
     """What one visit does. Runs and durations are floors, whichever is later; the last
-    two fields before `threads` are caps."""
+    two fields before `threads` are caps, `max_timed_runs` of the warm-up as well."""
 
     warmup_runs: int = 10
     warmup_ns: int = 100_000_000
@@ -113,6 +115,20 @@ class BenchmarkSpec:
     max_visits: int = 11
     tolerance: float = 0.01
     traced_visits: int = 2
+
+    @classmethod
+    def sustained(cls, load_s: float) -> BenchmarkSpec:
+        """Each visit after so many seconds of running the program without a pause, as on a
+        device that it has warmed. Untraced: no predictor learns from it. Raises ValueError."""
+        if not SUSTAINED_NS <= load_s * 1e9 <= MAX_SUSTAINED_S * 1e9:
+            raise ValueError(f"load must be sustained for 1 to {MAX_SUSTAINED_S} s: got {load_s}")
+        load_ns = round(load_s * 1e9)
+        visit = VisitSpec(
+            warmup_ns=load_ns,
+            max_timed_runs=MAX_RUNS,
+            deadline_ns=VisitSpec().deadline_ns + load_ns,
+        )
+        return cls(visit, traced_visits=0)
 
     def __post_init__(self) -> None:
         """Raises ValueError, in a sentence for a person."""

@@ -11,7 +11,7 @@ import typer
 
 from host.client import LatencyClient
 from host.console import reported
-from host.domain import Target
+from host.domain import BenchmarkSpec, Target
 from host.errors import LabError
 from host.export import ExportPool, ProgramCache
 from host.home import LabHome
@@ -37,8 +37,9 @@ class Session:
 
 
 @contextmanager
-def session(target: str | None) -> Iterator[Session]:
-    """The running lab, one target of it, and exporters. Errors end the command."""
+def session(target: str | None, spec: BenchmarkSpec | None = None) -> Iterator[Session]:
+    """The running lab, one target of it, and exporters; measured by `spec`, else the
+    default. Errors end the command."""
     home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
@@ -46,4 +47,4 @@ def session(target: str | None) -> Iterator[Session]:
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = client.default_target() if target is None else client.find_target(target)
-        yield Session(client, found, TargetLab(client, found, pool))
+        yield Session(client, found, TargetLab(client, found, pool, spec))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from host.comparison import MIN_PAIRS
 from host.console import console, milliseconds, progress_bar, reported
-from host.domain import MAX_VISITS, Failure
+from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
@@ -53,12 +53,24 @@ def zoo(
 
 
 def measure(
-    networks: NetworksArgument, target: TargetOption = None, fresh: FreshOption = False
+    networks: NetworksArgument,
+    target: TargetOption = None,
+    fresh: FreshOption = False,
+    sustained_s: Annotated[
+        int | None,
+        typer.Option(
+            "--sustained",
+            min=1,
+            max=MAX_SUSTAINED_S,
+            help="Seconds of load before each visit: the latency of a device that is warm.",
+        ),
+    ] = None,
 ) -> None:
     """Measure networks on a target."""
     with reported(ValueError):
         architectures = list(map(find_network, networks))
-    with session(target) as opened:
+    spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
+    with session(target, spec) as opened:
         with progress_bar() as bar:
             task = bar.add_task(f"measuring on {opened.target.name}", total=len(architectures))
             outcomes = opened.lab.measure(

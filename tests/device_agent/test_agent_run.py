@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
+from host.convert import visit_spec_to_message
+from host.domain import MAX_SUSTAINED_S, BenchmarkSpec
 from protos import common_pb2
 from protos.device_agent_pb2 import ReadConditionsRequest
 from tests.device_agent.agent_process import TIMEOUT_S, AgentProcess, spec, wait_until
@@ -44,6 +46,12 @@ def test_a_shape_that_the_program_does_not_take(real_agent: AgentProcess, progra
     failure = real_agent.run("shape", program, shapes=[[1, 3, 16, 17]]).failure
     assert failure.kind == common_pb2.FAILURE_KIND_BAD_INPUT
     assert "1x3x16x16" in failure.message
+
+
+def test_a_sustained_load_is_let_in(agent: AgentProcess) -> None:
+    agent.upload(ANSWER)
+    longest = visit_spec_to_message(BenchmarkSpec.sustained(MAX_SUSTAINED_S).visit)
+    assert agent.run("sustained", ANSWER, spec=longest).HasField("visit")
 
 
 def test_conditions_are_read_without_a_visit(agent: AgentProcess) -> None:

@@ -134,6 +134,31 @@ def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None
         assert devices.measurement_counts(connection) == {TARGET.id: 1}
 
 
+def test_sustained_load_is_a_mode_of_its_own(database: Database) -> None:
+    answer(database, "0", QUIET)
+    sustained = replace(JOB, id="warm", spec=BenchmarkSpec.sustained(30))
+    with database.writing() as connection:
+        jobs.end_with_measurement(connection, JOB, "m1", None, 9)
+        jobs.add_job(connection, sustained)
+        jobs.ask_visit(connection, "1", sustained.id, "serial", False, 10)
+        jobs.answer_visit(connection, "1", replace(QUIET, run_id="1"), 11)
+        jobs.end_with_measurement(connection, sustained, "m2", None, 12)
+    with database.reading() as connection:
+        learned = [found for _, found, _ in measurements.measured_networks(connection, TARGET.id)]
+        assert learned == ["m1"]
+        assert devices.measurement_counts(connection) == {TARGET.id: 1}
+        for job, expected in ((JOB, "m1"), (sustained, "m2")):
+            found = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, job.spec)
+            assert found is not None
+            assert found.id == expected
+
+
+@pytest.mark.parametrize("load_s", [0, 0.5, 501, float("nan")])
+def test_sustained_load_is_of_seconds_up_to_minutes(load_s: float) -> None:
+    with pytest.raises(ValueError, match="load"):
+        BenchmarkSpec.sustained(load_s)
+
+
 def test_a_job_ends_once(database: Database) -> None:
     answer(database, "0", QUIET)
     with database.writing() as connection:

@@ -50,6 +50,9 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("evaluate", "latlab lab up"),
         ("lab status", "latlab lab up"),
         ("search --rounds 0", "--rounds"),
+        ("measure mnasnet-a1 --sustained 0", "--sustained"),
+        ("measure mnasnet-a1 --sustained 501", "--sustained"),
+        ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
     ],
 )
