@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench.figures import report
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import export
 
@@ -87,22 +88,18 @@ def main() -> None:
     load_1min = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         with_agent_ns, bare_ns = measure(program, shape, Path(folder))
-    figure = {
-        "name": "agent.ratio",
-        "value": round(with_agent_ns / bare_ns, 4),
-        "unit": "ratio",
-        "goal": "1 ± 0.02",
-        "conditions": {
-            "visits": VISITS,
-            "agent_ns": round(with_agent_ns),
-            "bare_ns": round(bare_ns),
-            "program": sha256(program)[:12],
-            "seed": SPEC.seed,
-            "cpus": os.cpu_count(),
-            "load_1min_before": load_1min,
-        },
-    }
-    print(json.dumps(figure, ensure_ascii=False))
+    report(
+        "agent.ratio",
+        round(with_agent_ns / bare_ns, 4),
+        "ratio",
+        "1 ± 0.02",
+        visits=VISITS,
+        agent_ns=round(with_agent_ns),
+        bare_ns=round(bare_ns),
+        program=sha256(program)[:12],
+        seed=SPEC.seed,
+        load_1min_before=load_1min,
+    )
 
 
 if __name__ == "__main__":

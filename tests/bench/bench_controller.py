@@ -6,7 +6,6 @@ python -m tests.bench.bench_controller
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from search.architecture import Architecture
 from search.ppo import PPO
 from search.space import Space, mnasnet_space
 from search.trial import Trial
+from tests.bench.figures import report
 
 BATCH = 20
 SAMPLES = 2_000
@@ -129,9 +129,9 @@ def main() -> None:
         asks_s.append(asked_s - start_s)
         tells_s.append(time.perf_counter() - asked_s)
     samples_per_s = BATCH / statistics.median(asks_s)
-    report("controller.samples_per_s", round(samples_per_s), "1/s", None, conditions)
+    report("controller.samples_per_s", round(samples_per_s), "1/s", None, **conditions)
     update_ms = 1e3 * statistics.median(tells_s)
-    report("controller.update_ms", round(update_ms, 1), "ms", "<= 30", conditions)
+    report("controller.update_ms", round(update_ms, 1), "ms", "<= 30", **conditions)
 
     closed = [gap_closed(space, seed) for seed in SEEDS]
     report(
@@ -139,16 +139,11 @@ def main() -> None:
         round(statistics.fmean(closed), 3),
         "share",
         ">= 0.5",
-        conditions
-        | {"samples": SAMPLES, "seeds": list(SEEDS), "each": [round(share, 3) for share in closed]},
+        **conditions,
+        samples=SAMPLES,
+        seeds=list(SEEDS),
+        each=[round(share, 3) for share in closed],
     )
-
-
-def report(
-    name: str, value: float, unit: str, goal: str | None, conditions: dict[str, object]
-) -> None:
-    line = {"name": name, "value": value, "unit": unit, "goal": goal, "conditions": conditions}
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ def main() -> None:
 
 def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]:
     """Both programs of each network: by direct lowering, by stock lowering."""
-    _one_core()
+    one_core()
     for way in (direct, stock):
         way(ZOO["mnasnet-small"])  # imports
     ratios, stocks_s, programs = [], [], []
     for index, network in enumerate(networks):
         paths = folder / f"{index}-direct.pte", folder / f"{index}-stock.pte"
-        direct_s = _timed(direct, network, paths[0])
-        stock_s = _timed(stock, network, paths[1])
+        direct_s = timed_s(direct, network, paths[0])
+        stock_s = timed_s(stock, network, paths[1])
         ratios.append(stock_s / direct_s)
         stocks_s.append(stock_s)
         programs.append(paths)
@@ -71,7 +71,7 @@ def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]
         seed=SEED,
         each=[round(ratio, 1) for ratio in ratios],
     )
-    a1_s = [_timed(direct, ZOO["mnasnet-a1"]) for _ in range(A1_EXPORTS)]
+    a1_s = [timed_s(direct, ZOO["mnasnet-a1"]) for _ in range(A1_EXPORTS)]
     report(
         "export.a1_s",
         round(statistics.median(a1_s), 3),
@@ -147,7 +147,7 @@ def stock(network: Architecture) -> bytes:
     return data
 
 
-def _timed(
+def timed_s(
     way: Callable[[Architecture], bytes], network: Architecture, path: Path | None = None
 ) -> float:
     start_s = time.perf_counter()
@@ -167,7 +167,7 @@ def _module(network: Architecture) -> nn.Module:
 def _equal(network: Architecture) -> bool:
     from host.export import proof
 
-    _one_core()
+    one_core()
     return proof.agrees(_module(network), INPUT_SHAPE)
 
 
@@ -176,7 +176,7 @@ def _rss_bytes(pid: int | None) -> int:
     return resident_pages * resource.getpagesize()
 
 
-def _one_core() -> None:
+def one_core() -> None:
     import torch
 
     torch.set_num_threads(1)

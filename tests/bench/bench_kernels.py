@@ -6,7 +6,6 @@ python -m tests.bench.bench_kernels [DIRECT STOCK], the numbers of architectures
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from search.architecture import Architecture
 from search.kernels import kernels
 from search.network import build_network
 from search.space import mnasnet_space
+from tests.bench.figures import report
 
 SEED = 20260
 SHAPE = (1, 3, 224, 224)
@@ -48,19 +48,16 @@ def _report(
     space, rng = mnasnet_space(), random.Random(SEED)
     architectures = [space.resolve(space.sample(rng)) for _ in range(number)]
     equal = sum(kernels(architecture) == listed(architecture) for architecture in architectures)
-    line = {
-        "name": "kernels.equal",
-        "value": equal / number,
-        "unit": "share",
-        "goal": 1,
-        "conditions": {
-            "architectures": number,
-            "seed": SEED,
-            "lowering": f"{lowering} {EXPORTER}",
-            "resolution": SHAPE[-1],
-        },
-    }
-    print(json.dumps(line), flush=True)
+    report(
+        "kernels.equal",
+        equal / number,
+        "share",
+        1,
+        architectures=number,
+        seed=SEED,
+        lowering=f"{lowering} {EXPORTER}",
+        resolution=SHAPE[-1],
+    )
 
 
 if __name__ == "__main__":

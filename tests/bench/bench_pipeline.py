@@ -27,8 +27,9 @@ from host.export import ExportPool, ProgramCache
 from host.home import LabHome
 from search.architecture import Architecture
 from search.cli.common import EXPORT_WORKERS
-from search.lab import INPUT_SHAPE, TargetLab
+from search.lab import TargetLab
 from search.space import mnasnet_space
+from tests.bench.bench_export import one_core, stock, timed_s
 from tests.bench.figures import report
 from tests.bench.simulated_remote import simulated_remote_lab
 
@@ -121,7 +122,7 @@ def campaign(
 
 
 def _runners_s(home: LabHome) -> float:
-    """How long the lab's runners have lived in all, those of sentinels too."""
+    """How long the lab's runners have lived in all, of every visit that brought samples."""
     database = Database(home.database_url)
     query = select(visits.c.conditions_before, visits.c.conditions_after)
     with database.reading() as connection:
@@ -132,17 +133,8 @@ def _runners_s(home: LabHome) -> float:
 
 
 def stock_export_s(architecture: Architecture) -> float:
-    import torch
-
-    from host.export.preparation import prepare
-    from host.export.stock import lower
-    from search.network import build_network
-
-    torch.set_num_threads(1)
-    network = build_network(architecture, seed=0)
-    start_s = time.perf_counter()
-    lower(prepare(network, INPUT_SHAPE), INPUT_SHAPE)
-    return time.perf_counter() - start_s
+    one_core()
+    return timed_s(stock, architecture)
 
 
 def _show(done: int) -> None:

@@ -6,10 +6,10 @@ python -m tests.bench.bench_predict [TRAIN TEST SPLITS], networks and splits: 40
 
 from __future__ import annotations
 
-import json
 import sys
 
 from latency_models.evaluate import evaluate
+from tests.bench.figures import report
 from tests.bench.real_lab import calibrated
 
 SEED = 20260
@@ -42,8 +42,7 @@ def main() -> None:
         "seed": SEED,
     }
     for name, value, unit, goal in figures:
-        line = {"name": name, "value": value, "unit": unit, "goal": goal, "conditions": conditions}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        report(name, value, unit, goal, **conditions)
 
 
 if __name__ == "__main__":

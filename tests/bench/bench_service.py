@@ -6,7 +6,6 @@ python -m tests.bench.bench_service
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from search.kernels import kernels
 from search.space import mnasnet_space
+from tests.bench.figures import report
 from tests.bench.real_lab import calibrated
 
 SEED = 20261
@@ -32,14 +32,15 @@ def main() -> None:
             start_s = time.perf_counter()
             client.predict(target.id, networks)
             calls_s.append(time.perf_counter() - start_s)
-    line = {
-        "name": "service.predict_networks_per_s",
-        "value": round(NETWORKS / statistics.median(calls_s)),
-        "unit": "networks/s",
-        "goal": None,
-        "conditions": {"networks_a_call": NETWORKS, "calls": CALLS, "seed": SEED},
-    }
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    report(
+        "service.predict_networks_per_s",
+        round(NETWORKS / statistics.median(calls_s)),
+        "networks/s",
+        None,
+        networks_a_call=NETWORKS,
+        calls=CALLS,
+        seed=SEED,
+    )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ python -m tests.bench.bench_transfer
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
@@ -16,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latency_models.transfer import transfer
+from tests.bench.figures import report
 from tests.bench.public_data import public_data
 
 FloatArray = NDArray[np.float64]
@@ -55,21 +54,23 @@ def main() -> None:
         report(
             f"transfer.{phone}_spearman",
             ours,
+            "rho",
             f"> {baseline:.4f}, the baseline",
-            conditions
-            | {
-                "draws_5_to_95pct": np.quantile(draws[:, 0], [0.05, 0.95]).round(4).tolist(),
-                "gain_90pct_bootstrap": np.quantile(resampled, [0.05, 0.95]).round(4).tolist(),
-                "draws_above_baseline": int((gains > 0).sum()),
-                "interval_coverage": round(covered, 3),
-                "interval_width_pct": round(100 * width, 1),
-            },
+            **conditions,
+            draws_5_to_95pct=np.quantile(draws[:, 0], [0.05, 0.95]).round(4).tolist(),
+            gain_90pct_bootstrap=np.quantile(resampled, [0.05, 0.95]).round(4).tolist(),
+            draws_above_baseline=int((gains > 0).sum()),
+            interval_coverage=round(covered, 3),
+            interval_width_pct=round(100 * width, 1),
         )
         report(
             f"transfer.{phone}_baseline",
             baseline,
+            "rho",
             None,
-            conditions | {"baseline": BASELINE, "with_default_alphas": round(default, 4)},
+            **conditions,
+            baseline=BASELINE,
+            with_default_alphas=round(default, 4),
         )
 
 
@@ -95,11 +96,6 @@ def one_draw(
         for latency_ns in (result.latency_ns, *ridges_ns)
     )
     return ours, baseline, default, float(inside[rest].mean()), float(np.median(width[rest]))
-
-
-def report(name: str, value: float, goal: str | None, conditions: dict[str, object]) -> None:
-    line = {"name": name, "value": value, "unit": "rho", "goal": goal, "conditions": conditions}
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ python -m tests.bench.bench_zoo
 
 from __future__ import annotations
 
-import json
-
 from search.counts import counts
 from search.zoo import ZOO
+from tests.bench.figures import report
 
 # Parameters, and millions of multiply-adds.
 GOALS = {
@@ -27,14 +26,8 @@ def main() -> None:
             ("params", counted.parameters, "parameters", parameters),
             ("madds_m", madds_m, "million multiply-adds", multiply_adds_m),
         ):
-            line = {
-                "name": f"zoo.{short}_{figure}",
-                "value": value,
-                "unit": unit,
-                "goal": goal,
-                "conditions": {"network": name, "resolution": 224, "classes": 1000},
-            }
-            print(json.dumps(line), flush=True)
+            conditions = {"network": name, "resolution": 224, "classes": 1000}
+            report(f"zoo.{short}_{figure}", value, unit, goal, **conditions)
 
 
 if __name__ == "__main__":
