@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.gaussian_process.kernels import Matern
 
-from latency_models.features import coordinates, multiply_adds
+from latency_models.features import multiply_adds, points
 from latency_models.kernel import Kernel
 from latency_models.packing import pack
 
@@ -76,7 +76,7 @@ def _cost_ns(kernel: Kernel) -> float:
 
 def _covariance(table: Sequence[Kernel]) -> FloatArray:
     kinds = np.array([kernel.kind for kernel in table])
-    near = Matern(_NEAR_OCTAVES, nu=2.5)(np.array([coordinates(kernel) for kernel in table]))
+    near = Matern(_NEAR_OCTAVES, nu=2.5)(points(table))
     covariance: FloatArray = _SHARED * near * (kinds[:, None] == kinds) + _OWN * np.eye(len(table))
     return covariance
 

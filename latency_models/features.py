@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, log2, prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from latency_models import kernel as k
 from latency_models.kernel import Kernel, Shape
@@ -95,6 +99,11 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
         log2(_elements(source[:-1]) / pixels),
         log2(_elements(kernel.kernel_size)),
     )
+
+
+def points(kernels: Sequence[Kernel]) -> NDArray[np.float64]:
+    """(kernels, 5) the coordinates of each."""
+    return np.array([coordinates(kernel) for kernel in kernels])
 
 
 def _source(kernel: Kernel) -> Shape:

@@ -15,7 +15,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from latency_models.features import coordinates, cost_terms
+from latency_models.features import cost_terms, points
 from latency_models.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
@@ -63,7 +63,7 @@ class KernelRegressor:
         with warnings.catch_warnings():
             # A hyperparameter at its bound is an answer: say, that nothing is left to explain.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            residual.fit(_points(kernels)[some], log_factors[some])
+            residual.fit(points(kernels)[some], log_factors[some])
         return cls(coefficients, residual)
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
@@ -72,7 +72,7 @@ class KernelRegressor:
         roofline_ns: FloatArray = terms @ self.coefficients
         if self.residual is None:
             return roofline_ns
-        factor: FloatArray = np.exp(self.residual.predict(_points(kernels)))
+        factor: FloatArray = np.exp(self.residual.predict(points(kernels)))
         kernel_ns: FloatArray = np.maximum((roofline_ns + _OFFSET_NS) * factor - _OFFSET_NS, 0.0)
         return kernel_ns
 
@@ -85,10 +85,6 @@ def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
     solution, _ = nnls(shares * weights[:, None], kernel_ns * weights, maxiter=1_000)
     coefficients: FloatArray = solution / largest
     return coefficients
-
-
-def _points(kernels: Sequence[Kernel]) -> FloatArray:
-    return np.array([coordinates(kernel) for kernel in kernels])
 
 
 def _new_process(like: Pipeline | None) -> GaussianProcessRegressor:

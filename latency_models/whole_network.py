@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 from latency_models.estimate import LatencyEstimate, Source
-from latency_models.features import coordinates, multiply_adds
+from latency_models.features import multiply_adds, points
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import UnknownKernelKinds
@@ -174,7 +174,7 @@ class CostUnits:
             raise UnknownKernelKinds(unknown)
         of_one_kind = np.equal.outer([x.kind for x in left], [x.kind for x in right])
         products = self._in_units(left) @ self._in_units(right).T * of_one_kind
-        return products, cdist(_points(left), _points(right), "sqeuclidean")
+        return products, cdist(points(left), points(right), "sqeuclidean")
 
     def _in_units(self, kernels: Sequence[Kernel]) -> FloatArray:
         return np.array([_costs(kernel) / self.by_kind[kernel.kind] for kernel in kernels])
@@ -230,7 +230,3 @@ def _counts(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> cs
     starts = np.append(0, np.cumsum(lengths))
     shape = (len(lengths), len(table))
     return csr_array((np.ones(len(indices)), indices, starts), shape=shape)
-
-
-def _points(kernels: Sequence[Kernel]) -> FloatArray:
-    return np.array([coordinates(kernel) for kernel in kernels])
