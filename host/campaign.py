@@ -10,7 +10,7 @@ from host.board import JobBoard, JobEvent, Progress
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Target
-from host.errors import InvalidRequest, LabError
+from host.errors import InvalidRequest
 
 MAX_PROGRAMS = 10_000
 EVENT_POLL_S = 1.0
@@ -23,7 +23,7 @@ class Campaign:
     def __init__(self, database: Database, board: JobBoard) -> None:
         self._database = database
         self._board = board
-        self._events: queue.SimpleQueue[JobEvent | LabError | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[JobEvent | Exception | None] = queue.SimpleQueue()
         self._named: set[str] = set()
 
     def run(
@@ -34,9 +34,9 @@ class Campaign:
         """Progress, and one Measurement or Failure for each distinct program, until all
         have ended or the client has gone.
 
-        wanted: (target, program SHA-256, spec, fresh), read in a thread of its own; it may
-        raise LabErrors. Raises those, NotFound for a program that was never uploaded, and
-        InvalidRequest above MAX_PROGRAMS.
+        wanted: (target, program SHA-256, spec, fresh), read in a thread of its own. Raises
+        what it raises, NotFound for a program that was never uploaded, and InvalidRequest
+        above MAX_PROGRAMS.
         """
         threading.Thread(target=self._name_all, args=[wanted], daemon=True).start()
         all_named, ended = False, 0
@@ -46,7 +46,7 @@ class Campaign:
                     event = self._events.get(timeout=EVENT_POLL_S)
                 except queue.Empty:
                     continue
-                if isinstance(event, LabError):
+                if isinstance(event, Exception):
                     raise event
                 if event is None:
                     all_named = True
@@ -61,7 +61,7 @@ class Campaign:
             for target, sha256, spec, fresh in wanted:
                 if sha256 not in self._named:
                     self._name(target, sha256, spec, fresh)
-        except LabError as error:
+        except Exception as error:  # unsaid, it would leave the client waiting for ever
             self._events.put(error)
         else:
             self._events.put(None)
@@ -70,12 +70,10 @@ class Campaign:
         if len(self._named) == MAX_PROGRAMS:
             raise InvalidRequest(f"a campaign has at most {MAX_PROGRAMS} programs")
         self._named.add(sha256)
-        with self._database.reading() as connection:
-            known = (
-                None
-                if fresh
-                else measurement_rows.find_measurement(connection, target.id, sha256, spec)
-            )
+        known = None
+        if not fresh:
+            with self._database.reading() as connection:
+                known = measurement_rows.find_measurement(connection, target.id, sha256, spec)
         if known is None:
             self._board.submit(target.id, sha256, spec, self._events)
         else:

@@ -8,7 +8,6 @@ with LatencyClient.connect() as lab:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import grpc
 
 from host import convert, errors
+from host.ahead import Ahead
 from host.domain import BenchmarkSpec, Device, Failure, Measurement, ProgramFile, Target
 from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
 from host.home import LabHome
@@ -36,9 +36,6 @@ CALL_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 300.0
 FIT_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
-# Programs of one campaign that wait in the lab: they fill its disk.
-MAX_AHEAD = 64
-ROOM_POLL_S = 1.0
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 
 T = TypeVar("T")
@@ -163,10 +160,10 @@ class LatencyClient:
         same program, target and spec is not measured again unless `fresh`.
 
         programs: may be made while others are measured; taken in another thread, at most
-        MAX_AHEAD before the oldest has ended. What it raises is raised.
+        `host.ahead.MAX_AHEAD` before their outcomes. What it raises is raised.
         on_progress: called with visits done and programs ended, over all programs.
         """
-        ahead = _Ahead(programs)
+        ahead = Ahead(programs)
         spec_message = convert.spec_to_message(spec or BenchmarkSpec())
 
         def request(file: ProgramFile) -> latency_pb2.MeasureRequest:
@@ -266,47 +263,6 @@ class LatencyClient:
             yield from method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             raise _to_lab_error(error) from error
-
-
-class _Ahead:
-    """Programs taken from an iterable in gRPC's thread, few ahead of their outcomes.
-
-    order: the SHA-256 of each. error: what the iterable, or sending, has raised.
-    """
-
-    def __init__(self, programs: Iterable[ProgramFile]) -> None:
-        self.order: list[str] = []
-        self.error: Exception | None = None
-        self._programs = programs
-        self._room = threading.Semaphore(MAX_AHEAD)
-        self._closed = threading.Event()
-
-    def map(self, send: Callable[[ProgramFile], T]) -> Iterator[T]:
-        """What `send` makes of each distinct program."""
-        try:
-            for file in self._programs:
-                sha256 = file.program.sha256
-                is_new = sha256 not in self.order
-                self.order.append(sha256)
-                if is_new:
-                    yield send(file)
-                    self._wait_for_room()
-                if self._closed.is_set():
-                    return
-        except Exception as error:
-            self.error = error
-            raise
-
-    def ended(self) -> None:
-        self._room.release()
-
-    def close(self) -> None:
-        self._closed.set()
-
-    def _wait_for_room(self) -> None:
-        while not self._closed.is_set():
-            if self._room.acquire(timeout=ROOM_POLL_S):
-                return
 
 
 def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Sequence
 
@@ -129,10 +130,11 @@ class LatencyServicer(LatencyServiceServicer):
         context: grpc.ServicerContext,
     ) -> Iterator[latency_pb2.MeasureEvent]:
         def wanted() -> Iterator[tuple[Target, str, BenchmarkSpec, bool]]:
+            find_target = functools.cache(self._lab.find_target)  # a request for each program
             # The stream raises where the client has gone, which ends the campaign as well.
             with contextlib.suppress(grpc.RpcError):
                 for request in request_iterator:
-                    target = self._lab.find_target(request.target)
+                    target = find_target(request.target)
                     try:
                         spec = convert.spec_from_message(request.spec)
                     except ValueError as error:

@@ -158,7 +158,7 @@ def test_what_the_programs_raise_ends_the_campaign(
 def test_few_programs_are_taken_ahead_of_their_outcomes(
     client: LatencyClient, small_programs: list[ProgramFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.client.MAX_AHEAD", 2)
+    monkeypatch.setattr("host.ahead.MAX_AHEAD", 2)
     taken, ended = [0], [0]
     ahead = []
 

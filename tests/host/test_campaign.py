@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host.board import JobBoard
+from host.campaign import Campaign
+from host.database.engine import Database
+from host.domain import BenchmarkSpec, Target
+from host.home import sqlite_url
+
+
+def test_whatever_ends_the_naming_of_programs_ends_the_campaign(tmp_path: Path) -> None:
+    def wanted() -> Iterator[tuple[Target, str, BenchmarkSpec, bool]]:
+        raise OSError("the disk is gone")
+        yield
+
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(Campaign(database, JobBoard(database)).run(wanted(), lambda: True))
+    database.close()
