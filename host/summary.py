@@ -3,8 +3,8 @@
 The latency is that of the machine left to itself. Whatever shares the machine (neighbours
 behind a hypervisor, caches, memory) only ever adds time, for seconds on end and mostly
 unseen by clocks and probes: so of a visit the lower decile counts, and of the visits the
-lower quartile. On 100 networks this halved the disagreement of two half measurements
-against medians (1.8 % against 3.0 %). Minima, or the mean of the two fastest visits, did
+lower quartile. Over 90 networks two halves of a measurement so disagreed by 1.8 %, their
+medians of medians by 3.0 %. Minima, or the mean of the two fastest visits, did
 as well; correcting by the speed probes took off a twentieth more, not worth its fit.
 
 A sample is spoiled when its thread was switched out against its will, or when its wall

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from host.client import LatencyClient
 from host.comparison import Comparison, compare, paired_spec
-from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target, Visit
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
 from host.summary import measured_estimate
@@ -29,7 +29,6 @@ INPUT_SHAPE = (1, 3, RESOLUTION, RESOLUTION)
 _kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
     partial(kernels, resolution=RESOLUTION, classes=CLASSES)
 )
-
 
 # On the lab's own machine so many are exported, then measured, then the next.
 TURN = 64
@@ -82,7 +81,8 @@ class TargetLab:
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
-                lambda ended, before=start: on_done(before + ended),  # type: ignore[misc]
+                on_done,
+                done=len(outcomes),
                 export_first=take_turns,
                 fresh=fresh,
             )
@@ -99,11 +99,11 @@ class TargetLab:
         """`first` against `second`, by visits in turn; `on_done` is told how many. Raises
         ValueError for too few pairs."""
         spec = paired_spec(pairs)
-        files = self._pool.export_all([export_spec(first), export_spec(second)])
-        programs = [file for file in files if isinstance(file, ProgramFile)]
-        for file in files:
-            if isinstance(file, ExportError):
-                return Failure(FailureKind.UNSUPPORTED, str(file))
+        programs: list[ProgramFile] = []
+        for export in self._pool.export_all([export_spec(first), export_spec(second)]):
+            if isinstance(export, ExportError):
+                return _unexported(export)
+            programs.append(export)
         outcomes = self._client.measure(
             self._target.id,
             programs,
@@ -111,17 +111,19 @@ class TargetLab:
             fresh=True,
             on_progress=lambda visits, ended: on_done(visits),
         )
+        visits: list[tuple[Visit, ...]] = []
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 return outcome
-        first_visits, second_visits = (o.visits for o in outcomes if isinstance(o, Measurement))
-        return compare(first_visits, second_visits)
+            visits.append(outcome.visits)
+        return compare(*visits)
 
     def _measure(
         self,
         specs: Sequence[ExportSpec],
         on_done: Callable[[int], None],
         *,
+        done: int,
         export_first: bool,
         fresh: bool,
     ) -> dict[str, Measurement | Failure]:
@@ -131,7 +133,7 @@ class TargetLab:
         def programs() -> Iterator[ProgramFile]:
             for spec, export in self._pool.export_each(specs):
                 if isinstance(export, ExportError):
-                    unexported[spec.key] = Failure(FailureKind.UNSUPPORTED, str(export))
+                    unexported[spec.key] = _unexported(export)
                 else:
                     keys.append(spec.key)
                     yield export
@@ -141,9 +143,13 @@ class TargetLab:
             list(programs()) if export_first else programs(),
             self._spec,
             fresh=fresh,
-            on_progress=lambda visits, ended: on_done(ended + len(unexported)),
+            on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
         return unexported | dict(zip(keys, outcomes, strict=True))
+
+
+def _unexported(error: ExportError) -> Failure:
+    return Failure(FailureKind.UNSUPPORTED, str(error))
 
 
 def _latency(
