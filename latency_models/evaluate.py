@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latency_models.features import multiply_adds
-from latency_models.observation import MeasuredNetwork
+from latency_models.observation import MeasuredNetwork, newest_of_each
 from latency_models.packing import pack
 from latency_models.predictor import NotEnoughData, Predictor
 
@@ -74,8 +74,7 @@ def evaluate(
     the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
     kernel that the others lack.
     """
-    newest = sorted(networks, key=lambda network: network.unix_ns)
-    networks = list({network.kernels: network for network in newest}.values())
+    networks = list(newest_of_each(networks).values())
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"

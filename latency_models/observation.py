@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from latency_models.kernel import Kernel
@@ -29,3 +30,11 @@ class MeasuredNetwork:
             raise ValueError(
                 f"latency {self.latency_ns} ns outside [{self.lower_ns}, {self.upper_ns}] ns"
             )
+
+
+def newest_of_each(
+    networks: Iterable[MeasuredNetwork],
+) -> dict[tuple[Kernel, ...], MeasuredNetwork]:
+    """Of networks measured several times the last measurement, by their kernels."""
+    in_time = sorted(networks, key=lambda network: network.unix_ns)
+    return {network.kernels: network for network in in_time}

@@ -12,6 +12,7 @@ from host.client import LatencyClient
 from host.domain import Target
 from host.errors import NotReady, UnknownKernels
 from latency_models.kernel import Kernel
+from latency_models.observation import newest_of_each
 from latency_models.predictor import NotEnoughData
 from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
 from search.calibration import CANDIDATES, random_networks
@@ -38,7 +39,7 @@ def predict_from_other_targets(
     """By what was measured on the target, and every other target's predictor that knows all
     the kinds of kernels in it. Raises NotReady where there is none or too little was measured.
     """
-    newest = {network.kernels: network for network in client.measured_networks(target.id)}
+    newest = newest_of_each(client.measured_networks(target.id))
     candidates = map(kernels, random_networks(mnasnet_space(), CANDIDATES))
     known = [*newest, *candidates]
     sources_ns = _sources_ns(client, target, [*known, *networks])

@@ -16,6 +16,7 @@ from host.console import console, milliseconds, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
 from host.export import ExportSpec
+from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.calibration import CANDIDATES, calibration_networks, random_networks
 from search.cli.common import Session, TargetOption, session
 from search.lab import export_spec
@@ -25,7 +26,6 @@ from search.space import mnasnet_space
 
 if TYPE_CHECKING:
     from latency_models.evaluate import Evaluation, Metrics
-    from latency_models.observation import MeasuredNetwork
 
 DEFAULT_NETWORKS = 16
 
@@ -148,8 +148,8 @@ def evaluation_of(
     from latency_models.evaluate import evaluate as evaluate_predictor
     from latency_models.predictor import NotEnoughData
 
-    networks = [n for n in client.measured_networks(target.id) if n.kernel_ns is not None]
-    networks = _of_common_kinds(networks, held_out)
+    measured = newest_of_each(client.measured_networks(target.id)).values()
+    networks = _of_common_kinds([n for n in measured if n.kernel_ns is not None], held_out)
     test_size = max(1, round(len(networks) * held_out))
     try:
         return evaluate_predictor(
@@ -160,15 +160,14 @@ def evaluation_of(
 
 
 def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> list[MeasuredNetwork]:
-    """Those whose kinds of kernels are all in more networks than are held out: whatever the
-    split, one is left to learn from. Probes and networks unlike all others are not."""
-    distinct = {
-        network.kernels: {kernel.kind for kernel in network.kernels} for network in networks
-    }
-    holders = Counter(kind for kinds in distinct.values() for kind in kinds)
+    """Those of distinct networks whose kinds of kernels are all in more than are held out:
+    whatever the split, one is left to learn from. Probes and networks unlike all others are
+    not."""
+    kinds_of_each = [{kernel.kind for kernel in network.kernels} for network in networks]
+    holders = Counter(kind for kinds in kinds_of_each for kind in kinds)
     most_held_out = max(1, round(len(networks) * held_out))
     common = {kind for kind, count in holders.items() if count > most_held_out}
-    return [network for network in networks if distinct[network.kernels] <= common]
+    return [n for n, kinds in zip(networks, kinds_of_each, strict=True) if kinds <= common]
 
 
 def for_report(evaluation: Evaluation) -> PredictorEvaluation:

@@ -16,7 +16,7 @@ from scipy import stats
 from host.domain import Failure
 from host.export import ExportSpec
 from latency_models.evaluate import Evaluation, evaluate
-from latency_models.observation import MeasuredNetwork
+from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.calibration import random_networks
 from search.lab import TargetLab, export_spec
 from search.space import mnasnet_space
@@ -76,7 +76,7 @@ def _repeated(
         for o in outcomes
         if not isinstance(o, Failure)
     ]
-    second = {n.kernels: n for n in opened.client.measured_networks(opened.target.id)}
+    second = newest_of_each(opened.client.measured_networks(opened.target.id))
     pairs = [
         (network.latency_ns, again.latency_ns)
         for network in networks

@@ -12,7 +12,7 @@ from host.client import LatencyClient
 from host.domain import Failure, ProgramFile, Target
 from host.export import ExportPool, ExportSpec, ProgramCache
 from host.home import LabHome
-from latency_models.observation import MeasuredNetwork
+from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.calibration import random_networks
 from search.lab import TargetLab, export_spec
 from search.space import mnasnet_space
@@ -34,7 +34,7 @@ class RealLab:
         for spec, outcome in zip(specs, outcomes, strict=True):
             if isinstance(outcome, Failure):
                 print(f"{spec.key}: {outcome.message}", file=sys.stderr)
-        newest = {n.kernels: n for n in self.client.measured_networks(self.target.id)}
+        newest = newest_of_each(self.client.measured_networks(self.target.id))
         return [
             newest.get(file.program.kernels)
             if isinstance(file, ProgramFile) and not isinstance(outcome, Failure)
