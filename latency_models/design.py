@@ -42,6 +42,8 @@ def most_informative(
     """
     if count > len(candidates):
         raise ValueError(f"{count} networks are wanted, there are {len(candidates)} candidates")
+    if count == 0:
+        return []
     table, lengths, indices = pack([*candidates, *measured])
     networks = np.split(indices, np.cumsum(lengths)[:-1])
     shares = _shares(table, networks[: len(candidates)])

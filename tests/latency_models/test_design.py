@@ -86,3 +86,7 @@ def test_chosen_networks_teach_more_than_random_ones() -> None:
 def test_more_networks_than_there_are_cannot_be_chosen() -> None:
     with pytest.raises(ValueError, match="2 networks are wanted, there are 1 candidates"):
         most_informative([(add(8),)], [], 2)
+
+
+def test_where_all_are_measured_none_is_chosen() -> None:
+    assert most_informative([], [(add(8),)], 0) == []
