@@ -161,3 +161,20 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
             " cores; free them and measure again",
         )
     return NextVisit(traced=True) if traced < spec.traced_visits else None
+
+
+def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
+    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
+    order: as a latency, that of the machine left to itself. None without a traced visit.
+    Raises TraceMismatch when kernels and traces do not align."""
+    traced = [visit for visit in visits if visit.traced]
+    if not traced:
+        return None
+    names = [trace.name for trace in traced[0].kernel_traces]
+    for visit in traced[1:]:
+        if [trace.name for trace in visit.kernel_traces] != names:
+            raise TraceMismatch("two traced visits of one program ran different kernels")
+    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
+    totals_ns = durations_ns.sum(axis=0)
+    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
+    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))
