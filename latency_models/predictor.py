@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
 from latency_models.observation import MeasuredNetwork
-from latency_models.packing import pack
+from latency_models.packing import check, pack
 
 __all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
 
@@ -24,7 +23,6 @@ IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4
 _MAX_FOLDS = 10
-_MAX_ELEMENTS = 2**40
 
 
 class NotEnoughData(Exception):
@@ -82,7 +80,7 @@ class Predictor:
         has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
         Raises UnknownKernelKinds, and ValueError where the three do not fit together.
         """
-        _check(table, lengths, indices)
+        check(table, lengths, indices)
         if len(lengths) == 0:
             return []
         kernels = self.kernel_times.sum(table, lengths, indices)
@@ -127,16 +125,3 @@ def _hold_out(
             sums_ns.append(times.sum(*pack(n.kernels for n in held_out)).sums_ns)
             latencies_ns.append(np.array([n.latency_ns for n in held_out]))
     return np.concatenate(sums_ns), np.concatenate(latencies_ns)
-
-
-def _check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
-    for kernel in table:
-        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
-        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
-            raise ValueError(f"no device holds a tensor of this size: {kernel}")
-    if np.any(lengths < 1):
-        raise ValueError("a network has at least one kernel")
-    if lengths.sum() != len(indices):
-        raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
-    if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
-        raise ValueError(f"an index lies outside the table of {len(table)} kernels")

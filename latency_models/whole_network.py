@@ -25,8 +25,9 @@ from latency_models.features import multiply_adds, points
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import UnknownKernelKinds
+from latency_models.neighbourhood import Neighbourhood
 from latency_models.observation import MeasuredNetwork
-from latency_models.packing import pack
+from latency_models.packing import check, pack
 from latency_models.predictor import MIN_NETWORKS, NotEnoughData
 
 FloatArray = NDArray[np.float64]
@@ -109,18 +110,18 @@ class WholeNetworkPredictor:
     ) -> list[LatencyEstimate]:
         """One estimate for each network, in the form that `packing.pack` gives.
 
-        Coverage is the share of the kernels' time from kernels of measured networks.
-        Raises UnknownKernelKinds.
+        Coverage is the share of the kernels' time from such near those of measured networks.
+        Raises UnknownKernelKinds, and ValueError as `packing.check` does.
         """
+        check(table, lengths, indices)
         if len(lengths) == 0:
             return []
         counts = _counts(table, lengths, indices)
         kernel_ns = self.kernel_ns(table)
         latencies_ns = np.maximum(self.fixed_ns + counts @ kernel_ns, _MIN_LATENCY_NS)
-        known = set(self.kernels)
-        seen = np.array([kernel in known for kernel in table], dtype=np.bool_)
+        near = Neighbourhood.of(self.kernels).holds(table)
         sizes_ns = np.abs(kernel_ns)
-        coverages = counts @ (sizes_ns * seen) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
+        coverages = counts @ (sizes_ns * near) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
