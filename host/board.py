@@ -18,7 +18,7 @@ from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, Job, Measurement, Program, Visit
 from host.errors import NotFound
-from host.scheduler import JobState, choose, upcoming
+from host.scheduler import JobState, choose, next_rested, upcoming
 from host.summary import NextVisit
 
 
@@ -86,7 +86,8 @@ class JobBoard:
         back; None when none came."""
         with self._changed:
             if (state := choose(self._states.values(), target_ids, time.time_ns())) is None:
-                self._changed.wait(timeout_s)
+                rested_unix_ns = next_rested(self._states.values(), target_ids)
+                self._changed.wait(min(timeout_s, max(0.0, rested_unix_ns - time.time_ns()) / 1e9))
                 state = choose(self._states.values(), target_ids, time.time_ns())
             if state is not None:
                 state.taken = True

@@ -6,15 +6,16 @@ last seconds: spread visits see several of them, a contiguous run sees one and l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from host.domain import Failure, FailureKind, Job, Program, Visit
 from host.summary import NextVisit, progress
 
-# Programs whose visits are interleaved: wide enough to spread five visits over a minute,
-# narrow enough that results keep coming.
-WINDOW = 16
+# Programs whose visits are interleaved: wide enough to spread a measurement over two
+# minutes, narrow enough that results keep coming.
+WINDOW = 32
 
 # A second visit would end as the first one did.
 FINAL_KINDS = frozenset(
@@ -69,6 +70,12 @@ def choose(
     awake = [state for state in mine if state.rests_until_unix_ns <= now_unix_ns][:WINDOW]
     free = (state for state in awake if not state.taken)
     return min(free, key=lambda state: state.last_asked_unix_ns, default=None)
+
+
+def next_rested(states: Iterable[JobState], target_ids: Collection[str]) -> float:
+    """When the first job that rests has rested, in ns of Unix time; infinite if none does."""
+    mine = (state for state in states if state.job.target_id in target_ids and not state.taken)
+    return min((state.rests_until_unix_ns for state in mine), default=math.inf)
 
 
 def upcoming(states: Iterable[JobState], target_ids: Collection[str]) -> list[Program]:

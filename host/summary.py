@@ -131,7 +131,7 @@ def measured_estimate(measurement: Measurement, now_unix_ns: int) -> LatencyEsti
 
 @dataclass(frozen=True, slots=True)
 class NextVisit:
-    """rest_s: at least so long after the visit before."""
+    """rest_s: at least so long after the visit before was asked for."""
 
     traced: bool
     rest_s: float = 0.0
@@ -150,17 +150,21 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     )
     rounds, in_round = divmod(untraced, spec.max_visits)
     enough = clean >= math.ceil(spec.min_visits / 2)
+    spacing_s = spec.spacing_ns / 1e9
     if not agreed and (untraced == 0 or in_round):
-        return NextVisit(traced=False)
+        return NextVisit(traced=False, rest_s=spacing_s)
     if not enough and rounds < MAX_ROUNDS:
-        return NextVisit(traced=False, rest_s=FIRST_REST_S * 2 ** (rounds - 1))
+        rest_s = max(spacing_s, FIRST_REST_S * 2 ** (rounds - 1))
+        return NextVisit(traced=False, rest_s=rest_s)
     if not enough:
         return Failure(
             FailureKind.DISTURBED,
             f"{clean} of {untraced} visits were clean: something else ran on the measured"
             " cores; free them and measure again",
         )
-    return NextVisit(traced=True) if traced < spec.traced_visits else None
+    if traced < spec.traced_visits:
+        return NextVisit(traced=True, rest_s=spacing_s)
+    return None
 
 
 def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:

@@ -40,7 +40,7 @@ DEVICE = Device(
 )
 [TARGET] = targets_of(DEVICE)
 SENTINEL = Program("5e" * 32, 1, "xnnpack", ((1, 8),), (), (), "test")
-SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0)
+SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 WAIT_S = 60.0
 
 

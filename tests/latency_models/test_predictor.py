@@ -38,9 +38,7 @@ def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
 ) -> None:
     seen = measured[0].kernels
     far = Kernel(k.CONV2D, ((1, 33, 33, 77),), (1, 33, 33, 99), (11, 11))
-    mixed, alone, without = predictor.predict(
-        *pack([(*seen, far), (far,), seen]), NOW_UNIX_NS
-    )
+    mixed, alone, without = predictor.predict(*pack([(*seen, far), (far,), seen]), NOW_UNIX_NS)
     assert mixed.source is alone.source is Source.REGRESSION
     assert alone.coverage == 0.0
     intercept_ns = predictor.correction.intercept_ns
