@@ -179,7 +179,7 @@ class DeviceWorker(threading.Thread):
         if self.transport.shares_host:
             self._filing.file(agent, state, run_id, outcome)
         else:
-            self._filing.file_beside(agent, state, run_id, outcome, held.pop_all())
+            self._filing.file_beside(agent, state, run_id, outcome, held)
 
     def _run(
         self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit

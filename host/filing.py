@@ -34,12 +34,13 @@ class Filing:
         outcome: Visit | Failure,
         held: contextlib.ExitStack,
     ) -> None:
-        """While the device makes its next visit; `held` is closed when it is done. Raises
-        what the filing before this one has raised."""
+        """While the device makes its next visit; what `held` holds is let go when it is done.
+        Raises what the filing before this one has raised; then `held` holds it still."""
         self.settle()
+        taken_over = held.pop_all()
 
         def file() -> None:
-            with held:
+            with taken_over:
                 self.file(agent, state, run_id, outcome)
 
         self._under_way = self._thread.submit(file)

@@ -34,7 +34,7 @@ def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool
     return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
 
 
-def fit(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
+def fit_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
     """From times of kernels, where there are such; else from latencies of networks alone: a
     runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
     if sum(network.kernel_ns is not None for network in networks) >= MIN_NETWORKS:
@@ -81,7 +81,7 @@ class Predictors:
         with self._quiet:
             start_s = time.monotonic()
             try:
-                predictor = fit(networks)
+                predictor = fit_predictor(networks)
             except NotEnoughData as error:
                 raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
             fit_s = time.monotonic() - start_s

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Program, Visit
+from latency_models.alignment import TraceMismatch, align
 from latency_models.estimate import LatencyEstimate, Source
 
 MIN_CLEAN_SHARE = 0.25

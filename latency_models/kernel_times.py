@@ -13,6 +13,7 @@ from latency_models.kernel import Kernel
 from latency_models.lookup import KernelTime, lookup_table
 from latency_models.neighbourhood import Neighbourhood
 from latency_models.observation import MeasuredNetwork
+from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
 
 FloatArray = NDArray[np.float64]
@@ -32,8 +33,8 @@ class UnknownKernelKinds(Exception):
 class KernelSums:
     """Parallel arrays, one entry for each network.
 
-    sums_ns: at least 1. coverage: share (0 to 1) of it from kernels near measured ones.
-    all_seen: whether every kernel was measured itself.
+    sums_ns: (networks, kinds) over the kernels of each kind. coverage: share (0 to 1) of
+    these from kernels near measured ones. all_seen: whether every kernel was measured itself.
     """
 
     sums_ns: FloatArray
@@ -68,6 +69,10 @@ class KernelTimes:
         }
         return cls(table, regressors, Neighbourhood.of(table))
 
+    @property
+    def kinds(self) -> list[str]:
+        return sorted(self.regressors)
+
     def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, BoolArray]:
         """Each kernel's time in ns, and whether it was measured.
 
@@ -88,13 +93,13 @@ class KernelTimes:
         return kernel_ns, seen
 
     def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
-        """Over each network, in the form that `packing.pack` gives. Raises UnknownKernelKinds."""
+        """Over each network, in the form that `packing.pack` gives; kinds in the order of
+        `kinds`. Raises UnknownKernelKinds."""
         kernel_ns, seen = self.predict(table)
-        near_ns = kernel_ns * self.neighbourhood.holds(table)
-        starts = np.cumsum(lengths) - lengths
-        sums_ns = np.maximum(np.add.reduceat(kernel_ns[indices], starts), 1.0)
+        counts = count(table, lengths, indices)
+        is_of_kind = np.equal.outer([kernel.kind for kernel in table], self.kinds)
+        sums_ns = counts @ (kernel_ns[:, None] * is_of_kind)
+        near_ns = counts @ (kernel_ns * self.neighbourhood.holds(table))
         return KernelSums(
-            sums_ns,
-            np.add.reduceat(near_ns[indices], starts) / sums_ns,
-            np.logical_and.reduceat(seen[indices], starts),
+            sums_ns, near_ns / np.maximum(sums_ns.sum(axis=1), 1.0), counts @ ~seen == 0
         )

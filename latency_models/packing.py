@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from latency_models.kernel import Kernel
 
@@ -26,6 +27,13 @@ def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], IntArray, 
         lengths.append(len(kernels))
         indices.extend(rows.setdefault(kernel, len(rows)) for kernel in kernels)
     return list(rows), np.array(lengths, dtype=np.int64), np.array(indices, dtype=np.int64)
+
+
+def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_array:
+    """(networks, rows of `table`): how often each network holds each kernel."""
+    starts = np.append(0, np.cumsum(lengths))
+    shape = (len(lengths), len(table))
+    return csr_array((np.ones(len(indices)), indices, starts), shape=shape)
 
 
 def check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:

@@ -62,7 +62,7 @@ class Predictor:
                 f"the {len(traced)} measured networks share too few kinds of kernels "
                 "for one to be predicted from the others"
             )
-        correction = Correction.fit(sums_ns, latencies_ns)
+        correction = Correction.fit(kernel_times.kinds, sums_ns, latencies_ns)
         return cls(
             kernel_times,
             correction,
@@ -108,11 +108,12 @@ class Predictor:
 def _hold_out(
     networks: Sequence[MeasuredNetwork], like: KernelTimes, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums of kernels by models that have not seen the network, and measured latencies.
+    """(networks, kinds) sums of kernels by models that have not seen the network, kinds in
+    the order of `like`, and measured latencies.
 
     A network that holds a kind of kernel which its fold alone has is left out.
     """
-    sums_ns, latencies_ns = [np.empty(0)], [np.empty(0)]
+    sums_ns, latencies_ns = [np.empty((0, len(like.kinds)))], [np.empty(0)]
     order = np.random.default_rng(seed).permutation(len(networks))
     for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
         times = KernelTimes.fit([networks[i] for i in np.setdiff1d(order, fold)], like=like)
@@ -122,6 +123,9 @@ def _hold_out(
             if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
         ]
         if held_out:
-            sums_ns.append(times.sum(*pack(n.kernels for n in held_out)).sums_ns)
+            known_ns = times.sum(*pack(n.kernels for n in held_out)).sums_ns
+            of_all_kinds_ns = np.zeros((len(held_out), len(like.kinds)))
+            of_all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
+            sums_ns.append(of_all_kinds_ns)
             latencies_ns.append(np.array([n.latency_ns for n in held_out]))
     return np.concatenate(sums_ns), np.concatenate(latencies_ns)

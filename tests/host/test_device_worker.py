@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from host.database import devices
 from host.database.engine import Database
 from host.database.schema import visits
 from host.home import sqlite_url
 from host.scheduler import WINDOW
-from tests.host.fake_lab import SPEC, Lab, ended, fake_lab
+from tests.host.fake_lab import SPEC, TARGET, Lab, ended, fake_lab
 
 
 @pytest.fixture
@@ -42,6 +43,8 @@ def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab, shares_host
 @pytest.mark.parametrize("shares_host", [False, True])
 def test_programs_go_ahead_of_their_visits_to_a_remote_device(lab: Lab, shares_host: bool) -> None:
     lab.device.shares_host = shares_host
+    with lab.database.writing() as connection:
+        devices.register_target(connection, TARGET)
     submitted = [lab.submit() for _ in range(2 * WINDOW)]
     lab.start(1.0, pinned=False)
     for events in submitted:

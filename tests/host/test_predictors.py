@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from host.predictors import fit, is_due
+from host.predictors import fit_predictor, is_due
 from latency_models.observation import MeasuredNetwork
 from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor
 from latency_models.whole_network import WholeNetworkPredictor
@@ -27,12 +27,12 @@ def test_a_target_without_traces_is_predicted_from_whole_networks(
         for number, network in enumerate(measured)
     ]
     expected = Predictor if traced >= MIN_NETWORKS else WholeNetworkPredictor
-    assert type(fit(networks)) is expected
+    assert type(fit_predictor(networks)) is expected
 
 
 def test_too_few_networks_are_told(measured: list[MeasuredNetwork]) -> None:
     with pytest.raises(NotEnoughData, match=f"{MIN_NETWORKS} measured networks"):
-        fit(measured[: MIN_NETWORKS - 1])
+        fit_predictor(measured[: MIN_NETWORKS - 1])
 
 
 @pytest.mark.parametrize(

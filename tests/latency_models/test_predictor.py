@@ -41,8 +41,9 @@ def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
     mixed, alone, without = predictor.predict(*pack([(*seen, far), (far,), seen]), NOW_UNIX_NS)
     assert mixed.source is alone.source is Source.REGRESSION
     assert alone.coverage == 0.0
-    intercept_ns = predictor.correction.intercept_ns
-    share = (without.latency_ns - intercept_ns) / (mixed.latency_ns - intercept_ns)
+    sums_ns = predictor.kernel_times.sum(*pack([seen, (*seen, far)])).sums_ns.sum(axis=1)
+    share = sums_ns[0] / sums_ns[1]
+    assert without.coverage == 1.0
     assert mixed.coverage == pytest.approx(share, rel=1e-6)
 
 
