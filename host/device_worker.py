@@ -108,7 +108,8 @@ class DeviceWorker(threading.Thread):
             self._connect()
             return
         self.state = "idle"
-        state = self._board.wait_for_job(self.sentinels.awake(self.targets), IDLE_S)
+        awake = self.sentinels.awake(self.targets)
+        state = self._board.wait_for_job(self._known_device().serial, awake, IDLE_S)
         if state is None or self._stopping.is_set():
             return
         self.state = "measuring"

@@ -70,12 +70,22 @@ def spec(**changes: Any) -> VisitSpec:  # noqa: ANN401
 
 
 class AgentProcess:
-    """Started on `state`, ready when the constructor returns."""
+    """Started on `state`, ready when the constructor returns. `within`: a command that it is
+    started by, for a place of its own."""
 
-    def __init__(self, state: Path, runner: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        state: Path,
+        runner: Path,
+        options: Sequence[str] = (),
+        within: Sequence[str | Path] = (),
+    ) -> None:
         self.state = state
+        state.parent.mkdir(parents=True, exist_ok=True)
+        self.output = state.with_name(f"{state.name}.out")
         self.process = subprocess.Popen(
             [
+                *within,
                 sys.executable,
                 "-m",
                 "device_agent",
@@ -86,6 +96,7 @@ class AgentProcess:
                 *options,
             ],
             cwd=REPOSITORY,
+            stdout=self.output.open("wb"),
             stderr=subprocess.PIPE,
         )
         announcement = state / "agent.json"
@@ -100,6 +111,11 @@ class AgentProcess:
             announcement.exists()
             and json.loads(announcement.read_text())["pid"] == self.process.pid
         )
+
+    @property
+    def code(self) -> str:
+        """The enrolment code that it printed."""
+        return self.output.read_text().splitlines()[-1]
 
     @property
     def channel(self) -> grpc.Channel:

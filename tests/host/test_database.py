@@ -94,10 +94,10 @@ def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None
         job_id = f"{visit.run_id[:16]}"
         jobs.add_job(connection, replace(JOB, id=job_id))
         jobs.ask_visit(connection, visit.run_id, job_id, "serial", visit.traced, 5)
-        assert jobs.asked_visits(connection, job_id) == [(visit.run_id, visit.traced)]
+        asked = jobs.AskedVisit(visit.run_id, job_id, "serial", visit.traced)
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, None)]
         jobs.answer_visit(connection, visit.run_id, visit, 6)
-        assert jobs.asked_visits(connection, job_id) == []
-        assert jobs.answered_visits(connection, job_id) == [visit]
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, visit)]
         connection.rollback()
 
 

@@ -4,9 +4,10 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program
-from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobState, choose
+from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobQueue, JobState
 from host.summary import NextVisit
 
 PROGRAM = Program("00", 1, "xnnpack", ((1,),), (), (), "test")
@@ -16,39 +17,112 @@ def state(number: int, target_id: str = "t") -> JobState:
     return JobState(Job(str(number), target_id, "00", BenchmarkSpec(), number), PROGRAM)
 
 
-def test_only_jobs_of_the_devices_targets_are_chosen() -> None:
-    assert choose([state(1, "other")], {"t"}, 0) is None
-    assert choose([], {"t"}, 0) is None
+def queue_of(*states: JobState) -> JobQueue:
+    queue = JobQueue()
+    for state in states:
+        queue.add(state)
+    return queue
 
 
-def test_an_unanswered_run_comes_first() -> None:
-    states = [state(1), state(2)]
-    states[1].asked = ("run", NextVisit(traced=False))
-    states[1].last_asked_unix_ns = 99
-    assert choose(states, {"t"}, 0) is states[1]
+def test_only_jobs_of_the_devices_targets_are_taken() -> None:
+    assert queue_of(state(1, "other")).take("a", {"t"}, 0) is None
+    assert JobQueue().take("a", {"t"}, 0) is None
+
+
+def test_an_unanswered_run_comes_first_and_on_its_device_alone() -> None:
+    older, asked = state(1), state(2)
+    asked.asked, asked.device_serial = ("run", NextVisit(traced=False)), "a"
+    asked.last_asked_unix_ns = 99
+    queue = queue_of(older, asked)
+    assert queue.take("a", {"t"}, 0) is asked
+    assert queue.take("b", {"t"}, 0) is older
+    assert queue.take("c", {"t"}, 0) is None
+    asked.asked = None
+    assert queue.take("a", {"t"}, 0) is asked
+    queue.remove(asked)
+    assert queue.take("a", {"t"}, 0) is None
 
 
 def test_a_job_that_rests_leaves_its_turn_to_others() -> None:
-    states = [state(1), state(2)]
-    states[0].rests_until_unix_ns = 10
-    assert choose(states, {"t"}, 9) is states[1]
-    assert choose(states, {"t"}, 10) is states[0]
-    assert choose(states[:1], {"t"}, 9) is None
+    first, second = state(1), state(2)
+    queue = queue_of(first, second)
+    assert queue.take("a", {"t"}, 0) is first
+    first.rests_until_unix_ns = 10
+    assert queue.take("a", {"t"}, 9) is second
+    queue.remove(second)
+    assert queue.take("a", {"t"}, 9) is None
+    assert queue.take("a", {"t"}, 10) is first
 
 
-@given(st.integers(1, 3 * WINDOW), st.integers(1, 200))
-def test_visits_are_interleaved_evenly_over_the_oldest_jobs(jobs: int, visits: int) -> None:
-    states = [state(number) for number in reversed(range(jobs))]
-    chosen = Counter[str]()
+@given(st.integers(1, 3 * WINDOW), st.integers(1, 200), st.integers(1, 3))
+def test_visits_are_interleaved_evenly_over_the_oldest_jobs(
+    jobs: int, visits: int, targets: int
+) -> None:
+    names = [str(number) for number in range(targets)]
+    queue = queue_of(*(state(number, names[number % targets]) for number in reversed(range(jobs))))
+    taken = Counter[str]()
     for now in range(1, visits + 1):
-        turn = choose(states, {"t"}, now)
+        turn = queue.take("a", names, now)
         assert turn is not None
         turn.last_asked_unix_ns = now
-        chosen[turn.job.id] += 1
+        taken[turn.job.id] += 1
     in_window = min(jobs, WINDOW)
-    assert set(chosen) <= {str(number) for number in range(in_window)}
-    turns = [chosen[str(number)] for number in range(in_window)]
+    assert set(taken) <= {str(number) for number in range(in_window)}
+    turns = [taken[str(number)] for number in range(in_window)]
     assert max(turns) - min(turns) <= 1
+
+
+class Devices(RuleBasedStateMachine):
+    """Devices that take, rest and end jobs in any order, against a plain list of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = JobQueue()
+        self.open: list[JobState] = []
+        self.having: dict[str, JobState] = {}
+        self.now = 1
+
+    @rule(target_id=st.sampled_from("tu"))
+    def submit(self, target_id: str) -> None:
+        self.now += 1
+        self.open.append(state(self.now, target_id))
+        self.queue.add(self.open[-1])
+
+    @rule(device=st.sampled_from("abc"), target_ids=st.sets(st.sampled_from("tu"), min_size=1))
+    def take(self, device: str, target_ids: set[str]) -> None:
+        self.now += 1
+        self.having.pop(device, None)
+        free = [
+            state
+            for state in self.open
+            if state.job.target_id in target_ids
+            and state.rests_until_unix_ns <= self.now
+            and state not in self.having.values()
+        ]
+        expected = min(free[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)
+        taken = self.queue.take(device, target_ids, self.now)
+        assert (taken is None) == (expected is None)
+        if taken is not None and expected is not None:
+            assert taken in free[:WINDOW]
+            assert taken.last_asked_unix_ns == expected.last_asked_unix_ns
+            taken.last_asked_unix_ns = self.now
+            self.having[device] = taken
+
+    @rule(device=st.sampled_from("abc"), for_ns=st.integers(1, 9))
+    def rest(self, device: str, for_ns: int) -> None:
+        if device in self.having:
+            self.having[device].rests_until_unix_ns = self.now + for_ns
+
+    @rule(number=st.integers(0, 99))
+    def end(self, number: int) -> None:
+        """Any job: one that waits, rests, or is with a device."""
+        if self.open:
+            ended = self.open.pop(number % len(self.open))
+            self.having = {d: state for d, state in self.having.items() if state is not ended}
+            self.queue.remove(ended)
+
+
+TestDevices = Devices.TestCase
 
 
 @given(st.lists(st.sampled_from(FailureKind), max_size=6))
