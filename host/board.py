@@ -13,7 +13,6 @@ from typing import Protocol
 
 from host import sentinel
 from host.database import jobs as job_rows
-from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
@@ -157,15 +156,21 @@ class JobBoard:
         self._ended(state.job, failure)
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
-        measurement_id = uuid.uuid4().hex
+        job = state.job
+        measurement = Measurement(
+            id=uuid.uuid4().hex,
+            target_id=job.target_id,
+            program_sha256=job.program_sha256,
+            spec=job.spec,
+            unix_ns=time.time_ns(),
+            visits=tuple(state.visits),
+            suspect=state.suspect,
+        )
         with self._database.writing() as connection:
             job_rows.end_with_measurement(
-                connection, state.job, measurement_id, kernel_ns, time.time_ns(), state.suspect
+                connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
             )
-            measurement = measurement_rows.get_measurement(connection, measurement_id)
-        if measurement is None:
-            raise AssertionError("a row that was just written is there")
-        self._ended(state.job, measurement)
+        self._ended(job, measurement)
         return measurement
 
     def suspect(self, target_id: str) -> None:
