@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import signal
 import sys
 import threading
@@ -49,6 +50,9 @@ def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
+    # Every device takes a file or two, and a thousand of them more than the usual 1,024.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
