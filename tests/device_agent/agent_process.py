@@ -83,22 +83,12 @@ class AgentProcess:
         self.state = state
         state.parent.mkdir(parents=True, exist_ok=True)
         self.output = state.with_name(f"{state.name}.out")
-        self.process = subprocess.Popen(
-            [
-                *within,
-                sys.executable,
-                "-m",
-                "device_agent",
-                "--state-dir",
-                state,
-                "--runner",
-                runner,
-                *options,
-            ],
-            cwd=REPOSITORY,
-            stdout=self.output.open("wb"),
-            stderr=subprocess.PIPE,
-        )
+        command = [*within, sys.executable, "-m", "device_agent"]
+        command += ["--state-dir", state, "--runner", runner, *options]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=REPOSITORY, stdout=output, stderr=subprocess.PIPE
+            )
         announcement = state / "agent.json"
         wait_until(lambda: self._announced(announcement) or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.communicate()[1]

@@ -16,6 +16,7 @@ from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement
 from host.home import sqlite_url
 from host.summary import NextVisit
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET
 from tests.host.test_summary import QUIET
 
@@ -75,8 +76,7 @@ def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) ->
         target=lambda: offered.put(board.wait_for_job("a", [TARGET.id], WAIT_S))
     )
     waiting.start()
-    while not board._idle:  # it waits for nothing else by now
-        pass
+    wait_until(lambda: bool(board._idle))
     submit(board, 0)
     assert offered.get(timeout=WAIT_S) is not None
     waiting.join(timeout=WAIT_S)

@@ -75,13 +75,15 @@ def boards(tmp_path: Path) -> Boards:
     return Boards(tmp_path / "boards")
 
 
-def test_an_enrolled_board_is_reached(start_board: StartBoard, boards: Boards) -> None:
+def test_an_enrolled_board_is_reached(
+    start_board: StartBoard, boards: Boards, tmp_path: Path
+) -> None:
     board = start_board()
     pinned = enrol(address_of(board), board.code)
     boards.add(pinned)
     assert boards.addresses() == [address_of(board)]
     assert boards.get(address_of(board)) == pinned
-    [file] = (boards._directory).iterdir()
+    [file] = (tmp_path / "boards").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     transport = TcpTransport(address_of(board), boards)
     assert len(transport.connect().describe().serial) == 16
