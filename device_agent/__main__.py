@@ -1,11 +1,13 @@
 """Starts the agent: `python -m device_agent --state-dir DIR --runner PATH`.
 
-It listens on 127.0.0.1 only. DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, is
-there while it serves: written once it listens, removed when it goes. SIGTERM and SIGINT let
-the running calls end, for DRAIN_S at most. Exit code 2: it could not start, and says why.
+It listens on 127.0.0.1; beyond loopback, with --listen HOST:PORT, never without TLS.
+DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, is there while it serves: written
+once it listens, removed when it goes. SIGTERM and SIGINT let the running calls end, for
+DRAIN_S at most. Exit code 2: it could not start, and says why.
 
 What outlives it in DIR: the token, the serial, the highest lease token seen, programs/ and
-results/ (those not yet acknowledged).
+results/ (those not yet acknowledged); with --listen, tls.pem and the hash of an unused
+enrolment code.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +31,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from device_agent.auth import TokenInterceptor, load_or_create_token
+from device_agent.auth import Token, TokenInterceptor
+from device_agent.enrolment import Enrolment, new_code
 from device_agent.errors import StatusInterceptor
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
@@ -36,6 +40,8 @@ from device_agent.store import ProgramStore, replacing
 from protos import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
+TLS_FILE = "tls.pem"
+CODE_FILE = "enrolment_code_hash"
 _CALLS_AT_ONCE = 16
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_NO_NEW_PRIVS = 38
@@ -51,12 +57,22 @@ def parse_arguments() -> argparse.Namespace:
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     parser = argparse.ArgumentParser(
         prog="latlab-agent",
-        description="Serves this device's latency measurements on 127.0.0.1.",
+        description="Serves this device's latency measurements.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--state-dir", type=Path, required=True, help="programs, results, token")
-    parser.add_argument("--runner", type=Path, required=True, help="the latlab-runner binary")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    serving = parser.add_mutually_exclusive_group(required=True)
+    serving.add_argument("--runner", type=Path, help="the latlab-runner binary")
+    serving.add_argument(
+        "--new-code",
+        action="store_true",
+        help="print an enrolment code, which replaces the last, and serve nothing",
+    )
+    listening = parser.add_mutually_exclusive_group()
+    listening.add_argument("--port", type=int, default=0, help="of 127.0.0.1, 0 takes a free one")
+    listening.add_argument(
+        "--listen", type=host_and_port, metavar="HOST:PORT", help="with TLS, to enrolled hosts"
+    )
     parser.add_argument("--max-program-bytes", type=int, default=1 << 30, help="of one program")
     parser.add_argument("--max-programs-bytes", type=int, default=8 << 30, help="of all of them")
     parser.add_argument(
@@ -66,6 +82,13 @@ def parse_arguments() -> argparse.Namespace:
         help="address space of a runner",
     )
     return parser.parse_args()
+
+
+def host_and_port(text: str) -> str:
+    """Raises ValueError."""
+    if not re.fullmatch(r".+:\d{1,5}", text):
+        raise ValueError
+    return text
 
 
 @contextlib.contextmanager
@@ -93,6 +116,47 @@ def load_runner(options: argparse.Namespace) -> Runner:
         raise CannotStart(f"{options.runner} is no working runner: {error}") from error
 
 
+def listen(server: grpc.Server, options: argparse.Namespace, token: Token) -> int:
+    """The port."""
+    address = options.listen or f"127.0.0.1:{options.port}"
+    try:
+        if options.listen is None:
+            return server.add_insecure_port(address)
+        enrolment = Enrolment(options.state_dir / CODE_FILE, token)
+        device_agent_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)
+        return server.add_secure_port(address, tls_credentials(options.state_dir))
+    except RuntimeError as error:
+        raise CannotStart(f"{address} cannot be listened on: {error}") from error
+
+
+def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
+    is_first_start = not (state_directory / TLS_FILE).exists()
+    pem, fingerprint = load_or_create_tls(state_directory)
+    if is_first_start:
+        print_new_code(state_directory, fingerprint)
+    return grpc.ssl_server_credentials([(pem, pem)])
+
+
+def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
+    """Key and certificate as PEM, and the certificate's fingerprint."""
+    try:
+        from device_agent import tls  # loopback, and so every phone, needs no cryptography
+    except ImportError as error:
+        raise CannotStart(
+            f"beyond loopback there must be TLS, which needs a package ({error}):"
+            " pip install cryptography"
+        ) from error
+    pem = tls.load_or_create(state_directory / TLS_FILE)
+    return pem, tls.fingerprint(pem)
+
+
+def print_new_code(state_directory: Path, fingerprint: str) -> None:
+    """On standard output, and never in the log."""
+    code = new_code(state_directory / CODE_FILE, fingerprint)
+    print("This code enrols the board once, with `latlab devices add HOST:PORT CODE`:")
+    print(code, flush=True)
+
+
 def serve(options: argparse.Namespace) -> None:
     # Blocked in every thread, and waited for below: a handler runs only once the main thread
     # wakes, which a signal that lands on one of gRPC's threads does not see to.
@@ -105,9 +169,10 @@ def serve(options: argparse.Namespace) -> None:
     )
     agent = Agent(options.state_dir, load_runner(options), programs)
     token_file = options.state_dir / "token"
+    token = Token(token_file)
     server = grpc.server(
         ThreadPoolExecutor(_CALLS_AT_ONCE),
-        interceptors=[TokenInterceptor(load_or_create_token(token_file)), StatusInterceptor()],
+        interceptors=[TokenInterceptor(token), StatusInterceptor()],
         options=[("grpc.so_reuseport", 0)],
     )
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
@@ -119,17 +184,14 @@ def serve(options: argparse.Namespace) -> None:
     reflection.enable_server_reflection(
         (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    try:
-        port = server.add_insecure_port(f"127.0.0.1:{options.port}")
-    except RuntimeError as error:
-        raise CannotStart(f"port {options.port} cannot be listened on: {error}") from error
+    port = listen(server, options, token)
     server.start()
 
     announcement = options.state_dir / "agent.json"
     ready = {"pid": os.getpid(), "port": port, "token_file": str(token_file.resolve())}
     with replacing(announcement) as file:
         file.write(json.dumps(ready).encode())
-    _log.info("serving on 127.0.0.1:%d", port)
+    _log.info("serving on %s", options.listen or f"127.0.0.1:{port}")
     signal.sigwait(_STOP_SIGNALS)
     announcement.unlink(missing_ok=True)
     health_servicer.enter_graceful_shutdown()
@@ -142,6 +204,10 @@ def main() -> int:
     options = parse_arguments()
     options.state_dir = options.state_dir.resolve()
     try:
+        if options.new_code:
+            options.state_dir.mkdir(parents=True, exist_ok=True)
+            print_new_code(options.state_dir, load_or_create_tls(options.state_dir)[1])
+            return 0
         with locked(options.state_dir):
             (options.state_dir / "agent.json").unlink(missing_ok=True)  # of one that was killed
             serve(options)

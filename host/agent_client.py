@@ -27,6 +27,7 @@ from host.domain import (
     VisitSpec,
 )
 from host.errors import LabError, NotFound, Unavailable
+from host.tls import pinned_channel
 from protos import device_agent_pb2 as messages
 from protos.device_agent_pb2_grpc import DeviceAgentStub
 
@@ -49,12 +50,18 @@ class LeaseLost(LabError):
 class AgentClient:
     """Every call has a deadline; raises Unavailable when the agent does not answer."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, certificate: str | None = None) -> None:
+        """certificate: the agent's own, as PEM, which it must prove to hold; None on
+        loopback."""
         self.address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
         # A traced visit brings every kernel's every duration.
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
-        self._channel = grpc.insecure_channel(address, options)
+        self._channel = (
+            grpc.insecure_channel(address, options)
+            if certificate is None
+            else pinned_channel(address, certificate, options)
+        )
         self._stub = DeviceAgentStub(self._channel)
 
     def describe(self) -> Device:
@@ -130,7 +137,11 @@ def _to_lab_error(error: grpc.RpcError, address: str) -> LabError:
             return NotFound(details)
         case grpc.StatusCode.FAILED_PRECONDITION:
             return LeaseLost(details)
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED:
+        case (
+            grpc.StatusCode.UNAVAILABLE
+            | grpc.StatusCode.DEADLINE_EXCEEDED
+            | grpc.StatusCode.CANCELLED  # by close(), while the lab goes down
+        ):
             return Unavailable(details)
         case grpc.StatusCode.UNAUTHENTICATED:
             return Unavailable(f"{details} (its token has changed)")

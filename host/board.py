@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from host import sentinel
 from host.database import jobs as job_rows
-from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, Job, Measurement, Program, Visit
 from host.errors import NotFound
-from host.scheduler import JobState, choose, next_rested, upcoming
+from host.scheduler import JobQueue, JobState
 from host.summary import NextVisit
 
 
@@ -39,17 +39,28 @@ class Listener(Protocol):
     def put(self, event: JobEvent, /) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    """A worker that waits for a job of one of these targets."""
+
+    offered: threading.Condition
+    target_ids: Collection[str]
+
+
 class JobBoard:
     """Memory follows the database: a change is written before it is seen here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._changed = threading.Condition()
+        self._submitting = threading.Lock()  # held while the database writes, unlike the next
+        self._lock = threading.Lock()
+        self._idle: dict[str, _Idle] = {}  # by the device's serial
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
-        with database.reading() as connection:
-            open_jobs = job_rows.open_jobs(connection)
-        self._states = {job.id: self._load(job) for job in open_jobs}
-        self._open = {_request(job): job for job in open_jobs}
+        self._open: dict[tuple[str, str, BenchmarkSpec], Job] = {}
+        self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
+        self._queue = JobQueue()
+        for state in _load(database):
+            self._add(state)
 
     def submit(
         self, target_id: str, program_sha256: str, spec: BenchmarkSpec, listener: Listener
@@ -58,10 +69,11 @@ class JobBoard:
 
         Raises NotFound for a program that was never uploaded.
         """
-        with self._changed:
-            if (known := self._open.get((target_id, program_sha256, spec))) is not None:
-                self._listeners[known.id].append(listener)
-                return known
+        with self._submitting:
+            with self._lock:
+                if (known := self._open.get((target_id, program_sha256, spec))) is not None:
+                    self._listeners[known.id].append(listener)
+                    return known
             job = Job(uuid.uuid4().hex, target_id, program_sha256, spec, time.time_ns())
             with self._database.reading() as connection:
                 program = program_rows.get_program(connection, program_sha256)
@@ -69,41 +81,46 @@ class JobBoard:
                 raise NotFound(f"no program {program_sha256[:12]} was uploaded")
             with self._database.writing() as connection:
                 job_rows.add_job(connection, job)
-            self._states[job.id] = JobState(job, program)
-            self._open[_request(job)] = job
-            self._listeners[job.id].append(listener)
-            self._changed.notify_all()
+            with self._lock:
+                self._listeners[job.id].append(listener)
+                self._add(JobState(job, program))
+                self._wake_one(target_id)
             return job
 
     def unsubscribe(self, listener: Listener) -> None:
-        with self._changed:
+        with self._lock:
             for listeners in self._listeners.values():
                 if listener in listeners:
                     listeners.remove(listener)
 
-    def take(self, target_ids: Collection[str], timeout_s: float) -> JobState | None:
-        """The next job for a device that serves `target_ids`, its caller's until it is put
-        back; None when none came."""
-        with self._changed:
-            if (state := choose(self._states.values(), target_ids, time.time_ns())) is None:
-                rested_unix_ns = next_rested(self._states.values(), target_ids)
-                self._changed.wait(min(timeout_s, max(0.0, rested_unix_ns - time.time_ns()) / 1e9))
-                state = choose(self._states.values(), target_ids, time.time_ns())
-            if state is not None:
-                state.taken = True
+    def take(
+        self, device_serial: str, target_ids: Collection[str], timeout_s: float
+    ) -> JobState | None:
+        """The next job for the device, which serves `target_ids`; None when none came. It is
+        this device's alone until it is put back."""
+        with self._lock:
+            state = self._queue.take(device_serial, target_ids, time.time_ns())
+            if state is None:
+                idle = _Idle(threading.Condition(self._lock), target_ids)
+                self._idle[device_serial] = idle
+                rest_ns = self._queue.next_rested_unix_ns(target_ids) - time.time_ns()
+                idle.offered.wait(min(timeout_s, max(0.0, rest_ns / 1e9)))
+                self._idle.pop(device_serial, None)
+                state = self._queue.take(device_serial, target_ids, time.time_ns())
             return state
 
     def put_back(self, state: JobState) -> None:
-        with self._changed:
-            state.taken = False
-            self._changed.notify_all()
+        with self._lock:
+            self._queue.put_back(state)
+            self._wake_one(state.job.target_id)
 
     def upcoming(self, target_ids: Collection[str]) -> list[Program]:
-        with self._changed:
-            return upcoming(self._states.values(), target_ids)
+        """Of the jobs whose turn comes soon and that were never visited."""
+        with self._lock:
+            return self._queue.upcoming(target_ids)
 
     def rest(self, state: JobState, until_unix_ns: int) -> None:
-        with self._changed:
+        with self._lock:
             state.rests_until_unix_ns = until_unix_ns
 
     def open_sentinel(self, target_id: str, program: Program) -> JobState:
@@ -127,15 +144,16 @@ class JobBoard:
             job_rows.ask_visit(
                 connection, run_id, state.job.id, device_serial, needed.traced, now_unix_ns
             )
-        with self._changed:
+        with self._lock:
             state.asked = (run_id, needed)
+            state.device_serial = device_serial
             state.last_asked_unix_ns = now_unix_ns
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
         with self._database.writing() as connection:
             job_rows.answer_visit(connection, run_id, outcome, time.time_ns())
-        with self._changed:
+        with self._lock:
             state.asked = None
             if isinstance(outcome, Visit):
                 state.visits.append(outcome)
@@ -149,39 +167,63 @@ class JobBoard:
         self._ended(state.job, failure)
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
-        measurement_id = uuid.uuid4().hex
+        job = state.job
+        measurement = Measurement(
+            id=uuid.uuid4().hex,
+            target_id=job.target_id,
+            program_sha256=job.program_sha256,
+            spec=job.spec,
+            unix_ns=time.time_ns(),
+            visits=tuple(state.visits),
+            suspect=state.suspect,
+        )
         with self._database.writing() as connection:
             job_rows.end_with_measurement(
-                connection, state.job, measurement_id, kernel_ns, time.time_ns(), state.suspect
+                connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
             )
-            measurement = measurement_rows.get_measurement(connection, measurement_id)
-        if measurement is None:
-            raise AssertionError("a row that was just written is there")
-        self._ended(state.job, measurement)
+        self._ended(job, measurement)
         return measurement
 
     def suspect(self, target_id: str) -> None:
         """The visits made so far for the target's open jobs, and so their measurements."""
-        with self._changed:
-            for state in self._states.values():
-                if state.job.target_id == target_id:
-                    state.suspect |= bool(state.visits)
+        with self._lock:
+            for state in self._states[target_id].values():
+                state.suspect |= bool(state.visits)
 
-    def open_states(self, target_ids: Collection[str]) -> list[JobState]:
-        with self._changed:
-            return [s for s in self._states.values() if s.job.target_id in target_ids]
+    def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
+        with self._lock:
+            return [state for id in target_ids for state in self._states[id].values()]
+
+    def count_open(self, target_ids: Iterable[str]) -> int:
+        with self._lock:
+            return sum(len(self._states[id]) for id in target_ids)
 
     def programs_in_use(self) -> set[str]:
         with self._database.reading() as connection:
             pinned = sentinel_rows.pinned_program(connection)
-        with self._changed:
-            jobs = {state.job.program_sha256 for state in self._states.values()}
+        with self._lock:
+            jobs = {job.program_sha256 for job in self._open.values()}
         return jobs if pinned is None else jobs | {pinned}
 
+    def _add(self, state: JobState) -> None:
+        self._states[state.job.target_id][state.job.id] = state
+        self._open[_request(state.job)] = state.job
+        self._queue.add(state)
+
+    def _wake_one(self, target_id: str) -> None:
+        """One is enough for one job; the others look again by themselves."""
+        for device_serial, idle in self._idle.items():
+            if target_id in idle.target_ids:
+                del self._idle[device_serial]
+                idle.offered.notify()
+                return
+
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
-        with self._changed:
-            if self._states.pop(job.id, None) is not None:
+        with self._lock:
+            # A sentinel's is not among them.
+            if (state := self._states[job.target_id].pop(job.id, None)) is not None:
                 self._open.pop(_request(job), None)
+                self._queue.remove(state)
             self._tell(job, outcome)
             self._listeners.pop(job.id, None)
 
@@ -189,20 +231,27 @@ class JobBoard:
         for listener in self._listeners[job.id]:
             listener.put(JobEvent(job.program_sha256, event))
 
-    def _load(self, job: Job) -> JobState:
-        with self._database.reading() as connection:
-            program = program_rows.get_program(connection, job.program_sha256)
-            answered = job_rows.answered_visits(connection, job.id)
-            asked = job_rows.asked_visits(connection, job.id)
-        if program is None:
-            raise AssertionError("a job's program is held by a foreign key")
-        return JobState(
-            job=job,
-            program=program,
-            visits=[outcome for outcome in answered if isinstance(outcome, Visit)],
-            failures=[outcome for outcome in answered if isinstance(outcome, Failure)],
-            asked=(asked[-1][0], NextVisit(asked[-1][1])) if asked else None,
-        )
+
+def _load(database: Database) -> list[JobState]:
+    """Every open job, as the daemon before left it."""
+    with database.reading() as connection:
+        get_program = functools.cache(functools.partial(program_rows.get_program, connection))
+        states: dict[str, JobState] = {}
+        for job in job_rows.open_jobs(connection):
+            program = get_program(job.program_sha256)
+            if program is None:
+                raise AssertionError("a job's program is held by a foreign key")
+            states[job.id] = JobState(job, program)
+        for asked, outcome in job_rows.visits_of_open_jobs(connection):
+            state = states[asked.job_id]
+            if isinstance(outcome, Visit):
+                state.visits.append(outcome)
+            elif isinstance(outcome, Failure):
+                state.failures.append(outcome)
+            else:
+                state.asked = (asked.run_id, NextVisit(asked.traced))
+                state.device_serial = asked.device_serial
+    return list(states.values())
 
 
 def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:

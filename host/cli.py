@@ -1,4 +1,4 @@
-"""`latlab lab`: the commands that know no network."""
+"""`latlab lab` and `latlab devices`: the commands that know no network."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import typer
 from rich.table import Table
 
 from host import lab
+from host.boards import Boards, enrol
 from host.client import LatencyClient, TargetStatus
+from host.config import load_config
 from host.console import console, reported
-from host.errors import LabError
+from host.errors import InvalidRequest, LabError, Unavailable
 from host.home import LabHome
+from host.tls import fingerprint
 
 app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
+devices = typer.Typer(help="The boards of the lab: enrol them, let them go.", no_args_is_help=True)
 
 
 @app.command()
@@ -60,11 +64,51 @@ def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None
     console.print("The next measurement of the sentinel is the baseline.")
 
 
+@devices.command()
+def add(
+    address: str = typer.Argument(help="HOST:PORT of the board's agent."),
+    code: str = typer.Argument(help="As the agent printed it; it works once."),
+) -> None:
+    """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
+    home = LabHome.from_environment()
+    with reported(LabError):
+        home.create()
+        if address not in load_config(home.config_file).chosen_boards([address]):
+            raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
+        Boards(home.boards).add(enrol(address, code))
+        console.print(f"{address} is enrolled.")
+        try:
+            with LatencyClient.connect(home) as client:
+                client.add_board(address)
+        except Unavailable:
+            console.print("The lab is not running: the board joins when it is brought up.")
+
+
+@devices.command("list")
+def list_boards() -> None:
+    """List the boards that were enrolled."""
+    home = LabHome.from_environment()
+    boards = Boards(home.boards)
+    table = Table("board", "certificate's SHA-256")
+    for address in boards.addresses():
+        if (board := boards.get(address)) is not None:
+            table.add_row(address, fingerprint(board.certificate))
+    console.print(table)
+
+
+@devices.command()
+def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
+    """Forget a board's certificate and token. A lab that is up serves it until it goes down."""
+    with reported(LabError):
+        Boards(LabHome.from_environment().boards).remove(address)
+    console.print(f"{address} is forgotten.")
+
+
 def _show(home: LabHome) -> None:
     with LatencyClient.connect(home) as client:
-        devices, targets = client.devices(), client.targets()
+        statuses, targets = client.devices(), client.targets()
     table = Table("device", "by", "state", "jobs", "cores", "memory", "runtime", title="Devices")
-    for status in devices:
+    for status in statuses:
         device = status.device
         if device is None:
             table.add_row("?", status.transport, status.state, "", "", "", "")

@@ -225,6 +225,10 @@ class LatencyClient:
             for status in response.devices
         ]
 
+    def add_board(self, address: str) -> None:
+        """Has the lab serve an enrolled board from now on. Raises InvalidRequest."""
+        self._call(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
+
     def refit(self, target: str) -> tuple[int, float]:
         """(measurements, seconds) of a fit on everything measured. Raises NotReady."""
         request = lab_pb2.RefitRequest(target=target)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from host.board import JobBoard
+from host.boards import Boards, checked_address
+from host.config import load_config
 from host.database.engine import Database
 from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
@@ -32,6 +35,7 @@ from host.processes import write_atomically
 from host.program_store import ProgramStore
 from host.services import Lab, LabServicer, LatencyServicer
 from host.transports.local import LocalTransport
+from host.transports.tcp import TcpTransport
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
 from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server
@@ -46,6 +50,9 @@ def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
+    # Every device takes a file or two, and a thousand of them more than the usual 1,024.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -55,15 +62,24 @@ def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     programs = ProgramStore(home.programs)
     quiet = threading.Lock()
     holder = f"{platform.node()}:{home.root}"
-    workers = [
-        DeviceWorker(transport, database, board, programs, quiet, holder)
-        for transport in transports
-    ]
-    lab = Lab(database, board, programs, Predictors(database, quiet), workers)
+    workers: list[DeviceWorker] = []
+    adding = threading.Lock()
+
+    def add(transport: Transport) -> None:
+        with adding:
+            if all(worker.transport.name != transport.name for worker in workers):
+                worker = DeviceWorker(transport, database, board, programs, quiet, holder)
+                workers.append(worker)
+                worker.start()
+
+    def add_board(address: str) -> None:
+        add(TcpTransport(checked_address(address), Boards(home.boards)))
+
+    lab = Lab(database, board, programs, Predictors(database, quiet), workers, add_board)
     server, port = _server(lab, home.token())
     server.start()
-    for worker in workers:
-        worker.start()
+    for transport in transports:
+        add(transport)
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
     write_atomically(home.daemon_file, json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
@@ -117,7 +133,10 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         home = LabHome.from_environment()
-        serve(home, [LocalTransport(home.agent, home.runner)])
+        boards = Boards(home.boards)
+        chosen = load_config(home.config_file).chosen_boards(boards.addresses())
+        local = LocalTransport(home.agent, home.runner)
+        serve(home, [local, *(TcpTransport(address, boards) for address in chosen)])
     except LabError as error:
         logging.error("%s", error)
         sys.exit(2)

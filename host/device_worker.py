@@ -115,7 +115,8 @@ class DeviceWorker(threading.Thread):
             self._connect()
             return
         self.state = "idle"
-        state = self._board.take(self.sentinels.awake(self.targets), IDLE_S)
+        awake = self.sentinels.awake(self.targets)
+        state = self._board.take(self._known_device().serial, awake, IDLE_S)
         if state is None:
             self._filing.settle()
             return

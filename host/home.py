@@ -17,6 +17,7 @@ class LabHome:
     token          of the daemon, 0600     daemon.log
     programs/      being measured          daemon.lock  held while the daemon lives
     exports/       of clients: a cache     agent/       state of this machine's own agent
+    lab.toml       written by its owner    boards/      what is kept of each enrolled board
     """
 
     root: Path
@@ -63,6 +64,14 @@ class LabHome:
     @property
     def agent(self) -> Path:
         return self.root / "agent"
+
+    @property
+    def boards(self) -> Path:
+        return self.root / "boards"
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "lab.toml"
 
     def create(self) -> None:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)

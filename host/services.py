@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import grpc
 import numpy as np
@@ -41,12 +41,14 @@ class Lab:
         programs: ProgramStore,
         predictors: Predictors,
         workers: Sequence[DeviceWorker],
+        add_board: Callable[[str], None],
     ) -> None:
         self.database = database
         self.board = board
         self.programs = programs
         self.predictors = predictors
         self.workers = workers
+        self.add_board = add_board
 
     def find_target(self, wanted: str) -> Target:
         """By id or name; where builds share a name, the one that a device serves now."""
@@ -174,6 +176,12 @@ class LabServicer(LabServiceServicer):
     ) -> lab_pb2.ListDevicesResponse:
         return lab_pb2.ListDevicesResponse(devices=map(self._status, self._lab.workers))
 
+    def AddBoard(  # noqa: N802
+        self, request: lab_pb2.AddBoardRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.AddBoardResponse:
+        self._lab.add_board(request.address)
+        return lab_pb2.AddBoardResponse()
+
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RefitResponse:
@@ -204,7 +212,7 @@ class LabServicer(LabServiceServicer):
             transport=worker.transport.name,
             state=worker.state,
             targets=[target.name for target in worker.targets.values()],
-            queued_jobs=len(self._lab.board.open_states(worker.targets)),
+            queued_jobs=self._lab.board.count_open(worker.targets),
         )
         if worker.device is not None:
             status.description.CopyFrom(convert.device_to_message(worker.device))

@@ -281,3 +281,81 @@ class DeviceAgent:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class EnrolmentStub:
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Enrol = channel.unary_unary(
+                '/latlab.v1.Enrolment/Enrol',
+                request_serializer=protos_dot_device__agent__pb2.EnrolRequest.SerializeToString,
+                response_deserializer=protos_dot_device__agent__pb2.EnrolResponse.FromString,
+                _registered_method=True)
+
+
+class EnrolmentServicer:
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """
+
+    def Enrol(self, request, context):
+        """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
+        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
+        code to trade, it was used or closed after too many wrong ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_EnrolmentServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Enrol': grpc.unary_unary_rpc_method_handler(
+                    servicer.Enrol,
+                    request_deserializer=protos_dot_device__agent__pb2.EnrolRequest.FromString,
+                    response_serializer=protos_dot_device__agent__pb2.EnrolResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'latlab.v1.Enrolment', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('latlab.v1.Enrolment', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Enrolment:
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """
+
+    @staticmethod
+    def Enrol(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.Enrolment/Enrol',
+            protos_dot_device__agent__pb2.EnrolRequest.SerializeToString,
+            protos_dot_device__agent__pb2.EnrolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -126,3 +126,43 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         """The host has stored these results; the agent may forget them."""
 
 def add_DeviceAgentServicer_to_server(servicer: DeviceAgentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class EnrolmentStub:
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> EnrolmentAsyncStub: ...
+    Enrol: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.EnrolRequest, _device_agent_pb2.EnrolResponse]
+    """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
+    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
+    code to trade, it was used or closed after too many wrong ones.
+    """
+
+@_typing.type_check_only
+class EnrolmentAsyncStub(EnrolmentStub):
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Enrol: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.EnrolRequest, _device_agent_pb2.EnrolResponse]  # type: ignore[assignment]
+    """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
+    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
+    code to trade, it was used or closed after too many wrong ones.
+    """
+
+class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
+    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+
+    @_abc_1.abstractmethod
+    def Enrol(
+        self,
+        request: _device_agent_pb2.EnrolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_agent_pb2.EnrolResponse, _abc.Awaitable[_device_agent_pb2.EnrolResponse]]:
+        """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
+        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
+        code to trade, it was used or closed after too many wrong ones.
+        """
+
+def add_EnrolmentServicer_to_server(servicer: EnrolmentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

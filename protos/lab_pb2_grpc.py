@@ -40,6 +40,11 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.ListDevicesRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.ListDevicesResponse.FromString,
                 _registered_method=True)
+        self.AddBoard = channel.unary_unary(
+                '/latlab.v1.LabService/AddBoard',
+                request_serializer=protos_dot_lab__pb2.AddBoardRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.AddBoardResponse.FromString,
+                _registered_method=True)
         self.Refit = channel.unary_unary(
                 '/latlab.v1.LabService/Refit',
                 request_serializer=protos_dot_lab__pb2.RefitRequest.SerializeToString,
@@ -63,6 +68,13 @@ class LabServiceServicer:
 
     def ListDevices(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddBoard(self, request, context):
+        """Begins to serve a board that was enrolled; harmless where it is served already.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -96,6 +108,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.ListDevices,
                     request_deserializer=protos_dot_lab__pb2.ListDevicesRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.ListDevicesResponse.SerializeToString,
+            ),
+            'AddBoard': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddBoard,
+                    request_deserializer=protos_dot_lab__pb2.AddBoardRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.AddBoardResponse.SerializeToString,
             ),
             'Refit': grpc.unary_unary_rpc_method_handler(
                     servicer.Refit,
@@ -141,6 +158,33 @@ class LabService:
             '/latlab.v1.LabService/ListDevices',
             protos_dot_lab__pb2.ListDevicesRequest.SerializeToString,
             protos_dot_lab__pb2.ListDevicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddBoard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/AddBoard',
+            protos_dot_lab__pb2.AddBoardRequest.SerializeToString,
+            protos_dot_lab__pb2.AddBoardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,8 @@ class LabServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabServiceAsyncStub: ...
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
+    AddBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]
+    """Begins to serve a board that was enrolled; harmless where it is served already."""
     Refit: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _grpc.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]
@@ -49,6 +51,8 @@ class LabServiceAsyncStub(LabServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    AddBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]  # type: ignore[assignment]
+    """Begins to serve a board that was enrolled; harmless where it is served already."""
     Refit: _aio.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]  # type: ignore[assignment]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _aio.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]  # type: ignore[assignment]
@@ -67,6 +71,14 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ListDevicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.ListDevicesResponse, _abc.Awaitable[_lab_pb2.ListDevicesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AddBoard(
+        self,
+        request: _lab_pb2.AddBoardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.AddBoardResponse, _abc.Awaitable[_lab_pb2.AddBoardResponse]]:
+        """Begins to serve a board that was enrolled; harmless where it is served already."""
 
     @_abc_1.abstractmethod
     def Refit(

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MAY_IMPORT = {
     "protos": {"protos"},
     "latency_models": {"numpy", "scipy", "sklearn"},
-    "device_agent": {"protos", "grpc", "grpc_health", "grpc_reflection", "google"},
+    "device_agent": {"protos", "grpc", "grpc_health", "grpc_reflection", "google", "cryptography"},
     "host": {"latency_models", "protos"},
     "search": {"host", "latency_models"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from host.errors import StorageError
 
 BUSY_TIMEOUT_S = 30
+MAX_BATCH = 64
 
 
 def open_engine(url: str) -> Engine:
@@ -74,6 +76,28 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+class _Batch:
+    """The writes of several threads in one transaction, each in a savepoint of its own.
+    `committed` comes when all are durable, and brings the error where none is."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._transaction = engine.begin()
+        self.connection = self._transaction.__enter__()
+        self.writes = 0
+        self.committed: Future[None] = Future()
+
+    def end(self, error: Exception | None) -> None:
+        """Commits; with an error, which may have cost any of the writes, none of them."""
+        try:
+            self._transaction.__exit__(type(error) if error else None, error, None)
+        except Exception as refused:  # whatever it is, nobody may wait for ever
+            error = error or refused
+        if error is None:
+            self.committed.set_result(None)
+        else:
+            self.committed.set_exception(error)
+
+
 class Database:
     """One engine and one writer at a time. The functions of this package take the
     connections that it hands out."""
@@ -81,6 +105,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self._writer = threading.Lock()
+        self._counting = threading.Lock()
+        self._waiting_writers = 0
+        self._batch: _Batch | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -89,16 +116,41 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction, committed on leaving and durable then.
+        """A transaction, committed on leaving and durable then; undone when the block raises.
+
+        To commit is to wait for the disk, for milliseconds, and a thousand devices need
+        hundreds of writes a second. So a writer leaves the commit to the next one that
+        waits already, and the last commits for all.
 
         Raises StorageError when the database cannot take it (a full disk, say).
         """
+        try:
+            with self._turn():
+                batch = self._batch = self._batch or _Batch(self.engine)
+                error = None
+                try:
+                    with batch.connection.begin_nested():
+                        yield batch.connection
+                except OperationalError as refused:
+                    error = refused
+                finally:
+                    batch.writes += 1
+                    if error or not self._waiting_writers or batch.writes == MAX_BATCH:
+                        self._batch = None
+                        batch.end(error)
+            batch.committed.result()
+        except OperationalError as error:
+            raise StorageError(f"the database refused a write: {error.orig}") from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Holds the writer's lock, and knows how many wait for it."""
+        with self._counting:
+            self._waiting_writers += 1
         with self._writer:
-            try:
-                with self.engine.begin() as connection:
-                    yield connection
-            except OperationalError as error:
-                raise StorageError(f"the database refused a write: {error.orig}") from error
+            with self._counting:
+                self._waiting_writers -= 1
+            yield
 
     def close(self) -> None:
         self.engine.dispose()

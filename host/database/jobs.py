@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -83,22 +83,26 @@ def answer_visit(
     )
 
 
-def asked_visits(connection: Connection, job_id: str) -> list[tuple[str, bool]]:
-    """(run_id, traced) of the visits that were asked for and never answered."""
-    query = select(visits.c.run_id, visits.c.traced).where(
-        visits.c.job_id == job_id, visits.c.answered_unix_ns.is_(None)
-    )
-    return [(row.run_id, row.traced) for row in connection.execute(query)]
+class AskedVisit(NamedTuple):
+    run_id: str
+    job_id: str
+    device_serial: str
+    traced: bool
 
 
-def answered_visits(connection: Connection, job_id: str) -> list[Visit | Failure]:
-    """In the order they were asked for."""
+def visits_of_open_jobs(
+    connection: Connection,
+) -> Iterator[tuple[AskedVisit, Visit | Failure | None]]:
+    """In the order they were asked for; None for one that was never answered."""
     query = (
         select(visits)
-        .where(visits.c.job_id == job_id, visits.c.answered_unix_ns.is_not(None))
+        .join(jobs, jobs.c.id == visits.c.job_id)
+        .where(jobs.c.ended_unix_ns.is_(None))
         .order_by(visits.c.id)
     )
-    return [outcome_from_row(row) for row in connection.execute(query)]
+    for row in connection.execute(query):
+        asked = AskedVisit(row.run_id, row.job_id, row.device_serial, row.traced)
+        yield asked, None if row.answered_unix_ns is None else outcome_from_row(row)
 
 
 def end_with_measurement(

@@ -42,7 +42,7 @@ devices = Table(
     "devices",
     metadata,
     Column("serial", String(128), primary_key=True),
-    Column("transport", String(16), nullable=False),
+    Column("transport", String(256), nullable=False, server_default=""),
     Column("description", JSON, nullable=False),  # of the newest agent that served it
     Column("first_seen_unix_ns", BigInteger, nullable=False),
     Column("last_seen_unix_ns", BigInteger, nullable=False),

@@ -13,6 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(host_cli.app, name="lab")
+app.add_typer(host_cli.devices, name="devices")
 app.command("search")(searching.search)
 app.command("report")(reporting.report)
 app.command("zoo")(networks.zoo)

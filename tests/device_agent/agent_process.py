@@ -70,24 +70,25 @@ def spec(**changes: Any) -> VisitSpec:  # noqa: ANN401
 
 
 class AgentProcess:
-    """Started on `state`, ready when the constructor returns."""
+    """Started on `state`, ready when the constructor returns. `within`: a command that it is
+    started by, for a place of its own."""
 
-    def __init__(self, state: Path, runner: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        state: Path,
+        runner: Path,
+        options: Sequence[str] = (),
+        within: Sequence[str | Path] = (),
+    ) -> None:
         self.state = state
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "device_agent",
-                "--state-dir",
-                state,
-                "--runner",
-                runner,
-                *options,
-            ],
-            cwd=REPOSITORY,
-            stderr=subprocess.PIPE,
-        )
+        state.parent.mkdir(parents=True, exist_ok=True)
+        self.output = state.with_name(f"{state.name}.out")
+        command = [*within, sys.executable, "-m", "device_agent"]
+        command += ["--state-dir", state, "--runner", runner, *options]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=REPOSITORY, stdout=output, stderr=subprocess.PIPE
+            )
         announcement = state / "agent.json"
         wait_until(lambda: self._announced(announcement) or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.communicate()[1]
@@ -100,6 +101,11 @@ class AgentProcess:
             announcement.exists()
             and json.loads(announcement.read_text())["pid"] == self.process.pid
         )
+
+    @property
+    def code(self) -> str:
+        """The enrolment code that it printed."""
+        return self.output.read_text().splitlines()[-1]
 
     @property
     def channel(self) -> grpc.Channel:

@@ -48,6 +48,13 @@ def export(network: torch.nn.Module, input_shape: tuple[int, ...]) -> bytes:
     return bytes(lowered.to_executorch().buffer)
 
 
+def write_stand_in(folder: Path) -> Path:
+    path = folder / "runner"
+    path.write_text(STAND_IN.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
 @pytest.fixture(scope="session")
 def runner() -> Path:
     """The real runner, built unless it is there."""
@@ -68,10 +75,7 @@ def runner() -> Path:
 
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("stand_in") / "runner"
-    path.write_text(STAND_IN.format(python=sys.executable))
-    path.chmod(0o755)
-    return path
+    return write_stand_in(tmp_path_factory.mktemp("stand_in"))
 
 
 @pytest.fixture(scope="session")

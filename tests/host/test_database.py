@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from host.database import devices, jobs, measurements, programs, schema
 from host.database.engine import Database
@@ -94,10 +97,10 @@ def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None
         job_id = f"{visit.run_id[:16]}"
         jobs.add_job(connection, replace(JOB, id=job_id))
         jobs.ask_visit(connection, visit.run_id, job_id, "serial", visit.traced, 5)
-        assert jobs.asked_visits(connection, job_id) == [(visit.run_id, visit.traced)]
+        asked = jobs.AskedVisit(visit.run_id, job_id, "serial", visit.traced)
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, None)]
         jobs.answer_visit(connection, visit.run_id, visit, 6)
-        assert jobs.asked_visits(connection, job_id) == []
-        assert jobs.answered_visits(connection, job_id) == [visit]
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, visit)]
         connection.rollback()
 
 
@@ -205,3 +208,44 @@ def test_writers_take_turns(database: Database) -> None:
         thread.join(timeout=60)
     with database.reading() as connection:
         assert connection.execute(select(schema.leases.c.token)).scalar_one() == 1 + 4 * 5
+
+
+def test_writers_that_share_a_commit_fail_alone(database: Database) -> None:
+    """What one of them writes is undone when it raises; the others' stays."""
+
+    def write(number: int) -> None:
+        job = replace(JOB, id=f"many-{number}", created_unix_ns=number)
+        with (
+            contextlib.suppress(ZeroDivisionError, IntegrityError),
+            database.writing() as connection,
+        ):
+            jobs.add_job(connection, job)
+            if number % 3 == 0:
+                raise ZeroDivisionError
+            if number % 3 == 1:
+                jobs.add_job(connection, job)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(write, range(2, 99)))
+    with database.reading() as connection:
+        written = {job.created_unix_ns for job in jobs.open_jobs(connection)}
+    assert written == {1, *range(2, 99, 3)}
+
+
+def test_a_database_that_refuses_says_so_to_every_writer(database: Database) -> None:
+    """And takes no part of what they wrote."""
+    started = threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        started.wait(timeout=60)
+        try:
+            with database.writing() as connection:
+                jobs.add_job(connection, replace(JOB, id=f"refused-{number}"))
+                raise OperationalError("INSERT", {}, Exception("the disk is full"))
+        except StorageError as error:
+            return "the disk is full" in str(error)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(write, range(8)))
+    with database.writing() as connection:
+        assert [job.id for job in jobs.open_jobs(connection)] == [JOB.id]

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program
-from host.scheduler import (
-    FINAL_KINDS,
-    MAX_FAILED_VISITS,
-    WINDOW,
-    JobState,
-    choose,
-    upcoming,
-)
+from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobQueue, JobState
 from host.summary import NextVisit
 
 PROGRAM = Program("00", 1, "xnnpack", ((1,),), (), (), "test")
@@ -24,26 +19,41 @@ def state(number: int, target_id: str = "t") -> JobState:
     return JobState(Job(str(number), target_id, "00", BenchmarkSpec(), number), PROGRAM)
 
 
-def test_only_jobs_of_the_devices_targets_are_chosen() -> None:
-    assert choose([state(1, "other")], {"t"}, 0) is None
-    assert choose([], {"t"}, 0) is None
+def queue_of(*states: JobState) -> JobQueue:
+    queue = JobQueue()
+    for state in states:
+        queue.add(state)
+    return queue
 
 
-def test_an_unanswered_run_comes_first() -> None:
-    states = [state(1), state(2)]
-    states[1].asked = ("run", NextVisit(traced=False))
-    states[1].last_asked_unix_ns = 99
-    assert choose(states, {"t"}, 0) is states[1]
+def test_only_jobs_of_the_devices_targets_are_taken() -> None:
+    assert queue_of(state(1, "other")).take("a", {"t"}, 0) is None
+    assert JobQueue().take("a", {"t"}, 0) is None
 
 
-def test_a_job_in_hand_is_nobody_elses() -> None:
-    states = [state(1), state(2)]
-    states[0].taken = True
-    assert choose(states, {"t"}, 0) is states[1]
-    states[0].asked = ("run", NextVisit(traced=False))
-    assert choose(states, {"t"}, 0) is states[1]
-    states[1].taken = True
-    assert choose(states, {"t"}, 0) is None
+def test_an_unanswered_run_comes_first_and_on_its_device_alone() -> None:
+    older, asked = state(1), state(2)
+    asked.asked, asked.device_serial = ("run", NextVisit(traced=False)), "a"
+    asked.last_asked_unix_ns = 99
+    queue = queue_of(older, asked)
+    assert queue.take("b", {"t"}, 0) is older
+    assert queue.take("b", {"t"}, 0) is None
+    assert queue.take("a", {"t"}, 0) is asked
+    assert queue.take("a", {"t"}, 0) is None
+    queue.put_back(asked)
+    assert queue.take("a", {"t"}, 0) is asked
+    asked.asked = None
+    queue.put_back(asked)
+    assert queue.take("b", {"t"}, 0) is asked
+
+
+def test_a_job_that_ended_while_it_was_taken_stays_away() -> None:
+    ended = state(1)
+    queue = queue_of(ended)
+    assert queue.take("a", {"t"}, 0) is ended
+    queue.remove(ended)
+    queue.put_back(ended)
+    assert queue.take("a", {"t"}, 0) is None
 
 
 @given(st.integers(0, 4 * WINDOW), st.sets(st.integers(0, 4 * WINDOW)))
@@ -54,31 +64,94 @@ def test_what_comes_soon_is_of_the_oldest_jobs_and_was_never_visited(
     for each in states:
         each.program = replace(PROGRAM, sha256=each.job.id)
         each.last_asked_unix_ns = int(each.job.id) in visited
-    soon = [int(program.sha256) for program in upcoming([*reversed(states), state(0, "u")], {"t"})]
-    assert soon == [number for number in range(min(jobs, 2 * WINDOW)) if number not in visited]
+    soon = queue_of(*reversed(states), state(0, "u")).upcoming({"t"})
+    assert [int(program.sha256) for program in soon] == [number for number in range(min(jobs, 2 * WINDOW)) if number not in visited]
 
 
 def test_a_job_that_rests_leaves_its_turn_to_others() -> None:
-    states = [state(1), state(2)]
-    states[0].rests_until_unix_ns = 10
-    assert choose(states, {"t"}, 9) is states[1]
-    assert choose(states, {"t"}, 10) is states[0]
-    assert choose(states[:1], {"t"}, 9) is None
+    first, second = state(1), state(2)
+    queue = queue_of(first, second)
+    assert queue.next_rested_unix_ns({"t"}) == math.inf
+    assert queue.take("a", {"t"}, 0) is first
+    first.rests_until_unix_ns = 10
+    queue.put_back(first)
+    assert queue.next_rested_unix_ns({"t"}) == 10
+    assert queue.take("a", {"t"}, 9) is second
+    assert queue.take("a", {"t"}, 9) is None
+    assert queue.take("a", {"t"}, 10) is first
 
 
-@given(st.integers(1, 3 * WINDOW), st.integers(1, 200))
-def test_visits_are_interleaved_evenly_over_the_oldest_jobs(jobs: int, visits: int) -> None:
-    states = [state(number) for number in reversed(range(jobs))]
-    chosen = Counter[str]()
+@given(st.integers(1, 3 * WINDOW), st.integers(1, 200), st.integers(1, 3))
+def test_visits_are_interleaved_evenly_over_the_oldest_jobs(
+    jobs: int, visits: int, targets: int
+) -> None:
+    names = [str(number) for number in range(targets)]
+    queue = queue_of(*(state(number, names[number % targets]) for number in reversed(range(jobs))))
+    taken = Counter[str]()
     for now in range(1, visits + 1):
-        turn = choose(states, {"t"}, now)
+        turn = queue.take("a", names, now)
         assert turn is not None
         turn.last_asked_unix_ns = now
-        chosen[turn.job.id] += 1
+        queue.put_back(turn)
+        taken[turn.job.id] += 1
     in_window = min(jobs, WINDOW)
-    assert set(chosen) <= {str(number) for number in range(in_window)}
-    turns = [chosen[str(number)] for number in range(in_window)]
+    assert set(taken) <= {str(number) for number in range(in_window)}
+    turns = [taken[str(number)] for number in range(in_window)]
     assert max(turns) - min(turns) <= 1
+
+
+class Devices(RuleBasedStateMachine):
+    """Devices that take, rest, put back and end jobs in any order, against a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = JobQueue()
+        self.open: list[JobState] = []
+        self.taken: list[JobState] = []
+        self.now = 1
+
+    @rule(target_id=st.sampled_from("tu"))
+    def submit(self, target_id: str) -> None:
+        self.now += 1
+        self.open.append(state(self.now, target_id))
+        self.queue.add(self.open[-1])
+
+    @rule(device=st.sampled_from("abc"), target_ids=st.sets(st.sampled_from("tu"), min_size=1))
+    def take(self, device: str, target_ids: set[str]) -> None:
+        self.now += 1
+        free = [
+            state
+            for state in self.open
+            if state.job.target_id in target_ids
+            and state.rests_until_unix_ns <= self.now
+            and state not in self.taken
+        ]
+        expected = min(free[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)
+        taken = self.queue.take(device, target_ids, self.now)
+        assert (taken is None) == (expected is None)
+        if taken is not None and expected is not None:
+            assert taken in free[:WINDOW]
+            assert taken.last_asked_unix_ns == expected.last_asked_unix_ns
+            taken.last_asked_unix_ns = self.now
+            self.taken.append(taken)
+
+    @rule(number=st.integers(0, 99), rests_ns=st.integers(0, 9))
+    def put_back(self, number: int, rests_ns: int) -> None:
+        if self.taken:
+            state = self.taken.pop(number % len(self.taken))
+            state.rests_until_unix_ns = self.now + rests_ns if rests_ns else 0
+            self.queue.put_back(state)
+
+    @rule(number=st.integers(0, 99))
+    def end(self, number: int) -> None:
+        """Any job: one that waits, rests, or is taken."""
+        if self.open:
+            ended = self.open.pop(number % len(self.open))
+            self.taken = [state for state in self.taken if state is not ended]
+            self.queue.remove(ended)
+
+
+TestDevices = Devices.TestCase
 
 
 @given(st.lists(st.sampled_from(FailureKind), max_size=6))

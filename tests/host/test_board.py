@@ -1,0 +1,112 @@
+"""The board over a real database: who is offered what, and what a restart finds."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from host.board import JobBoard, JobEvent
+from host.database import devices, programs
+from host.database.engine import Database
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement
+from host.home import sqlite_url
+from host.summary import NextVisit
+from tests.device_agent.agent_process import wait_until
+from tests.host.fake_lab import DEVICE, SENTINEL, TARGET
+from tests.host.test_summary import QUIET
+
+SPEC = BenchmarkSpec(min_visits=2, max_visits=3, traced_visits=0)
+UNTRACED = NextVisit(traced=False)
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    with database.writing() as connection:
+        for serial in ("a", "b"):
+            devices.register(connection, replace(DEVICE, serial=serial), "test", 1)
+        devices.register_target(connection, TARGET)
+        for number in range(3):
+            programs.add_program(connection, replace(SENTINEL, sha256=f"{number:064}"))
+    yield database
+    database.close()
+
+
+def submit(board: JobBoard, number: int) -> queue.SimpleQueue[JobEvent]:
+    events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
+    board.submit(TARGET.id, f"{number:064}", SPEC, events)
+    return events
+
+
+def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
+    board = JobBoard(database)
+    ends = [submit(board, 0), submit(board, 1)]
+    first = board.take("a", [TARGET.id], 0)
+    second = board.take("b", [TARGET.id], 0)
+    assert first is not None
+    assert second is not None
+    assert first is not second
+    assert board.take("c", [TARGET.id], 0) is None
+    for state, serial in ((first, "a"), (second, "b")):
+        for number in range(2):
+            run_id = board.ask(state, UNTRACED, serial)
+            board.put_back(state)
+            assert board.take(serial, [TARGET.id], 0) is state
+            board.answer(state, run_id, replace(QUIET, run_id=f"{serial}{number}"))
+        board.complete(state, None)
+    for events in ends:
+        assert [type(events.get(timeout=WAIT_S).event).__name__ for _ in range(3)] == [
+            "Progress",
+            "Progress",
+            "Measurement",
+        ]
+    assert board.count_open([TARGET.id]) == 0
+    assert board.take("a", [TARGET.id], 0) is None
+
+
+def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) -> None:
+    board = JobBoard(database)
+    offered: queue.SimpleQueue[object] = queue.SimpleQueue()
+    waiting = threading.Thread(
+        target=lambda: offered.put(board.take("a", [TARGET.id], WAIT_S))
+    )
+    waiting.start()
+    wait_until(lambda: bool(board._idle))
+    submit(board, 0)
+    assert offered.get(timeout=WAIT_S) is not None
+    waiting.join(timeout=WAIT_S)
+
+
+def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
+    before = JobBoard(database)
+    for number in range(3):
+        submit(before, number)
+    asked, tried = (before.take(serial, [TARGET.id], 0) for serial in "ab")
+    assert asked is not None
+    assert tried is not None
+    visit = replace(QUIET, run_id=before.ask(asked, UNTRACED, "a"))
+    before.answer(asked, visit.run_id, visit)
+    run_id = before.ask(asked, UNTRACED, "a")
+    crash = Failure(FailureKind.CRASHED, "once")
+    before.answer(tried, before.ask(tried, UNTRACED, "b"), crash)
+
+    board = JobBoard(database)
+    found = {state.job.id: state for state in board.open_states([TARGET.id])}
+    assert len(found) == 3
+    assert found[asked.job.id].visits == [visit]
+    assert found[tried.job.id].failures == [crash]
+    again = board.take("a", [TARGET.id], 0)
+    assert again is found[asked.job.id]
+    assert again.asked == (run_id, UNTRACED)
+    joined = submit(board, int(asked.job.program_sha256))
+    board.answer(again, run_id, replace(visit, run_id=run_id))
+    board.complete(again, None)
+    outcome = [joined.get(timeout=WAIT_S).event for _ in range(2)][-1]
+    assert isinstance(outcome, Measurement)
+    assert len(outcome.visits) == 2
