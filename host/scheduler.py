@@ -14,9 +14,8 @@ from host.domain import Failure, FailureKind, Job, Program, Visit
 from host.summary import NextVisit, progress
 
 # Programs whose visits are interleaved: wide enough to spread a measurement over three
-# minutes, and that a campaign of a hundred ends without stragglers whose spaced visits keep
-# the device idle;
-# narrow enough that results keep coming.
+# minutes, and to end a campaign without stragglers, whose spaced visits leave the device
+# idle; narrow enough that results keep coming.
 WINDOW = 64
 
 # A second visit would end as the first one did.
