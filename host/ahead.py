@@ -9,7 +9,7 @@ from typing import TypeVar
 from host.domain import ProgramFile
 
 # Programs of one campaign that wait in the lab: they fill its disk.
-MAX_AHEAD = 64
+MAX_AHEAD = 96
 ROOM_POLL_S = 1.0
 
 T = TypeVar("T")

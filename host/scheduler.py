@@ -17,9 +17,10 @@ from itertools import islice
 from host.domain import Failure, FailureKind, Job, Program, Visit
 from host.summary import NextVisit, progress
 
-# Programs whose visits are interleaved: wide enough to spread a measurement over two
-# minutes, narrow enough that results keep coming.
-WINDOW = 32
+# Programs whose visits are interleaved: wide enough to spread a measurement over three
+# minutes, and to end a campaign without stragglers, whose spaced visits leave the device
+# idle; narrow enough that results keep coming.
+WINDOW = 64
 
 # A second visit would end as the first one did.
 FINAL_KINDS = frozenset(
