@@ -59,6 +59,7 @@ class JobBoard:
         self._open: dict[tuple[str, str, BenchmarkSpec], Job] = {}
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
         self._queue = JobQueue()
+        self._served: dict[str, frozenset[str]] = {}  # targets, by the device's serial
         for state in _load(database):
             self._add(state)
 
@@ -92,6 +93,24 @@ class JobBoard:
             for listeners in self._listeners.values():
                 if listener in listeners:
                     listeners.remove(listener)
+
+    def join(self, device_serial: str, target_ids: Iterable[str]) -> None:
+        """The device is there and serves these targets."""
+        with self._lock:
+            self._served[device_serial] = frozenset(target_ids)
+
+    def leave(self, device_serial: str, why: Failure) -> None:
+        """The device is away for longer than its jobs wait. What it was asked has failed, and
+        others may try; jobs of targets that no other device serves end with `why`."""
+        with self._lock:
+            left = self._served.pop(device_serial, frozenset())
+            abandoned = left.difference(*self._served.values())
+            asked = self._queue.take_asked(device_serial)
+        for state, run_id in asked:
+            self.answer(state, run_id, why)
+            self.put_back(state)
+        for state in self.open_states(abandoned):
+            self.end(state, why)
 
     def take(
         self, device_serial: str, target_ids: Collection[str], timeout_s: float

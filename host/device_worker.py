@@ -253,8 +253,10 @@ class DeviceWorker(threading.Thread):
                 self._agent = agent
                 return
         self.state = f"lost: {lost}"
-        for state in self._board.open_states(self.targets):
-            self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(lost)))
+        if self.device is not None:
+            self._board.leave(
+                self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost))
+            )
         self._stopping.wait(LOST_PAUSE_S)
 
     def _register(self, device: Device) -> None:
@@ -266,6 +268,7 @@ class DeviceWorker(threading.Thread):
                 device_rows.register_target(connection, target)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
+        self._board.join(device.serial, self.targets)
 
     def _renew_lease(self) -> Lease:
         serial, now_unix_ns = self._known_device().serial, time.time_ns()

@@ -99,6 +99,16 @@ class JobQueue:
             self._taken.add(chosen)
         return chosen
 
+    def take_asked(self, device_serial: str) -> list[tuple[JobState, str]]:
+        """All with an unanswered run of the device, and its run_id."""
+        asked = [
+            (state, state.asked[0])
+            for state in self._asked.pop(device_serial, [])
+            if state.asked is not None
+        ]
+        self._taken.update(state for state, _ in asked)
+        return asked
+
     def put_back(self, state: JobState) -> None:
         """One that has ended in the meantime stays away."""
         if state in self._taken:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host.board import JobBoard, JobEvent
+from host.board import JobBoard, JobEvent, Progress
 from host.database import devices, programs
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement
@@ -81,6 +81,28 @@ def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) ->
     submit(board, 0)
     assert offered.get(timeout=WAIT_S) is not None
     waiting.join(timeout=WAIT_S)
+
+
+def test_a_lost_devices_job_goes_to_another_and_ends_where_there_is_none(
+    database: Database,
+) -> None:
+    board = JobBoard(database)
+    lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
+    events = submit(board, 0)
+    for serial in ("a", "b"):
+        board.join(serial, [TARGET.id])
+    state = board.take("a", [TARGET.id], 0)
+    assert state is not None
+    board.ask(state, UNTRACED, "a")
+    board.put_back(state)
+    assert board.take("b", [TARGET.id], 0) is None
+    board.leave("a", lost)
+    assert board.take("b", [TARGET.id], 0) is state
+    assert (state.failures, state.asked) == ([lost], None)
+    board.put_back(state)
+    board.leave("b", lost)
+    assert [events.get(timeout=WAIT_S).event for _ in range(2)] == [Progress(0), lost]
+    assert board.count_open([TARGET.id]) == 0
 
 
 def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
