@@ -254,9 +254,7 @@ class DeviceWorker(threading.Thread):
                 return
         self.state = f"lost: {lost}"
         if self.device is not None:
-            self._board.leave(
-                self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost))
-            )
+            self._board.leave(self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost)))
         self._stopping.wait(LOST_PAUSE_S)
 
     def _register(self, device: Device) -> None:

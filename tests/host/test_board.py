@@ -73,9 +73,7 @@ def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
 def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) -> None:
     board = JobBoard(database)
     offered: queue.SimpleQueue[object] = queue.SimpleQueue()
-    waiting = threading.Thread(
-        target=lambda: offered.put(board.take("a", [TARGET.id], WAIT_S))
-    )
+    waiting = threading.Thread(target=lambda: offered.put(board.take("a", [TARGET.id], WAIT_S)))
     waiting.start()
     wait_until(lambda: bool(board._idle))
     submit(board, 0)

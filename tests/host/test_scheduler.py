@@ -65,7 +65,9 @@ def test_what_comes_soon_is_of_the_oldest_jobs_and_was_never_visited(
         each.program = replace(PROGRAM, sha256=each.job.id)
         each.last_asked_unix_ns = int(each.job.id) in visited
     soon = queue_of(*reversed(states), state(0, "u")).upcoming({"t"})
-    assert [int(program.sha256) for program in soon] == [number for number in range(min(jobs, 2 * WINDOW)) if number not in visited]
+    assert [int(program.sha256) for program in soon] == [
+        number for number in range(min(jobs, 2 * WINDOW)) if number not in visited
+    ]
 
 
 def test_a_job_that_rests_leaves_its_turn_to_others() -> None:
