@@ -25,8 +25,10 @@ from host.board import JobBoard
 from host.database.engine import Database
 from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
+from host.fleet import Fleet
 from host.home import LabHome
 from host.interceptors import ErrorInterceptor, TokenInterceptor
+from host.phones import Phones
 from host.predictors import Predictors
 from host.processes import write_atomically
 from host.program_store import ProgramStore
@@ -42,8 +44,9 @@ THREADS = 32
 STOP_GRACE_S = 2.0
 
 
-def serve(home: LabHome, transports: Sequence[Transport]) -> None:
-    """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
+def serve(home: LabHome, transports: Sequence[Transport], follow_phones: bool = False) -> None:
+    """Serves the devices behind `transports`, and the phones that are plugged in, until
+    SIGTERM or SIGINT. Raises LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
     stopping = threading.Event()
@@ -55,23 +58,21 @@ def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     programs = ProgramStore(home.programs)
     quiet = threading.Lock()
     holder = f"{platform.node()}:{home.root}"
-    workers = [
-        DeviceWorker(transport, database, board, programs, quiet, holder)
-        for transport in transports
-    ]
-    lab = Lab(database, board, programs, Predictors(database, quiet), workers)
+    fleet = Fleet(lambda way: DeviceWorker(way, database, board, programs, quiet, holder))
+    lab = Lab(database, board, programs, Predictors(database, quiet), fleet)
     server, port = _server(lab, home.token())
     server.start()
-    for worker in workers:
-        worker.start()
+    for transport in transports:
+        fleet.add(transport)
+    if follow_phones:
+        Phones(fleet, home.bundles).start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
     write_atomically(home.daemon_file, json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
     stopping.wait()
     server.stop(STOP_GRACE_S).wait()
-    for worker in workers:
-        worker.stop()
+    fleet.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
@@ -117,7 +118,7 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         home = LabHome.from_environment()
-        serve(home, [LocalTransport(home.agent, home.runner)])
+        serve(home, [LocalTransport(home.agent, home.runner)], follow_phones=True)
     except LabError as error:
         logging.error("%s", error)
         sys.exit(2)
