@@ -24,7 +24,7 @@ def read_battery_level(root: Path) -> float | None:
     state = _answer(root, "dumpsys", "battery")
     told = dict(re.findall(r"^ *(level|scale): (\d{1,9})$", state, re.MULTILINE))
     level, scale = int(told.get("level", 0)), int(told.get("scale", 0))
-    return level / scale if "level" in told and 0 < scale and level <= scale else None
+    return level / scale if "level" in told and scale >= max(level, 1) else None
 
 
 def _answer(root: Path, command: str, argument: str) -> str:

@@ -75,29 +75,27 @@ class AdbTransport:
 
     def _bring(self, bundle: Bundle, home: str) -> None:
         """`home` is there, and the only one, when every byte has arrived; else as before."""
-        incoming, size_bytes = f"{HOME}/incoming", 0
-        self._shell(f"rm -rf {incoming} && mkdir {incoming}")
-        try:
-            with tempfile.TemporaryFile() as archive:
-                bundle.write_archive(archive)
-                size_bytes = archive.tell()
-                archive.seek(0)
-                # It reads all that is sent, come what may: who hangs up is not heard out.
-                unpack = f"tar -xf - -C {incoming} || (cat >/dev/null; false)"
-                self._shell(f"head -c {size_bytes} | ({unpack})", PUSH_TIMEOUT_S, archive)
+        incoming = f"{HOME}/incoming"
+        with tempfile.TemporaryFile() as archive:
+            bundle.write_archive(archive)
+            size_bytes = archive.tell()
+            archive.seek(0)
+            # It reads all that is sent, come what may: who hangs up is not heard out.
+            unpack = f"tar -xf - -C {incoming} || (cat >/dev/null; false)"
             list_files = "find . -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum"
-            listed = self._shell(f"cd {incoming} && sync && {list_files}", PUSH_TIMEOUT_S)
-            if listed.split()[0] != bundle.digest():
-                raise AdbError("the agent's files did not arrive as they were sent")
-        except (AdbError, OSError) as error:
-            with contextlib.suppress(AdbError, OSError):
+            try:
+                self._shell(f"rm -rf {incoming} && mkdir {incoming}")
+                self._shell(f"head -c {size_bytes} | ({unpack})", PUSH_TIMEOUT_S, archive)
+                listed = self._shell(f"cd {incoming} && sync && {list_files}", PUSH_TIMEOUT_S)
+            except AdbError as error:
+                if "No space left" not in str(error):
+                    raise
                 self._shell(f"rm -rf {incoming}")
-            if "No space left" in str(error):
-                needed_mb = -(-size_bytes // 1_000_000)
                 raise Unavailable(
-                    f"{self.name}: its storage is full: free {needed_mb} MB for the agent"
+                    f"{self.name}: its storage is full, free {-(-size_bytes // 1_000_000)} MB"
                 ) from error
-            raise
+        if listed.split()[0] != bundle.digest():
+            raise AdbError("the agent's files did not arrive as they were sent")
         self._end_agent()
         self._shell(f"rm -rf {HOME}/bundle-* && mv {incoming} {home} && sync")
 
@@ -119,9 +117,10 @@ class AdbTransport:
         pid = self._shell(f"setsid sh -c '{agent} </dev/null >{STATE}/agent.log 2>&1 & echo $!'")
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while (announced := self._announced(home)) is None:
-            ended = self._shell(f"[ -d /proc/{pid} ] || tail -n 3 {STATE}/agent.log")
+            log = f"{{ echo it ended; tail -n 3 {STATE}/agent.log; }}"
+            ended = self._shell(f"[ -d /proc/{pid} ] || {log}")
             if ended or time.monotonic() > deadline_s:
-                raise AdbError(f"the agent did not start: {ended or 'it says nothing'}")
+                raise AdbError(f"the agent did not start: {ended or 'it is too slow'}")
             time.sleep(POLL_S)
         return announced
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
-from host.database.engine import Database
-from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
-from host.home import LabHome, sqlite_url
-from tests.virtual_phone.adb_server import AdbServer, adb_server
+from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
+from host.transports.adb import HOME
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
-from tests.virtual_phone.phone import NoPhone, VirtualPhone, virtual_phone
+from tests.virtual_phone.phone import NoPhone
+from tests.virtual_phone.phone_lab import PhoneLab, is_idle, lab_with_phone, wait_until
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 
-WAIT_S = 90.0
 DATA_BYTES = 256 << 20
 SPEC = BenchmarkSpec(
     visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
@@ -34,85 +30,6 @@ SPEC = BenchmarkSpec(
 )
 # Long enough for a fault to fall into a visit.
 LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000))
-FOLDER = "/data/local/tmp/latlab"
-
-
-class PhoneLab:
-    """A lab, a phone, and adb between them."""
-
-    def __init__(self, home: LabHome, bundles: Path, adb: AdbServer, phone: VirtualPhone) -> None:
-        self.home = home
-        self.bundles = bundles
-        self.adb = adb
-        self.phone = phone
-
-    def plug_in(self, client: LatencyClient) -> str:
-        """The phone's target of one thread on its fastest cores, once it is registered."""
-        self.adb.connect(self.phone.serial)
-        status = self.wait_for(client, is_idle)
-        return [name for name in status.targets if name.endswith("/1t")][-1]
-
-    def unplug(self, client: LatencyClient) -> None:
-        self.adb.disconnect(self.phone.serial)
-        self.wait_for(client, lambda status: not is_idle(status))
-
-    def wait_for(
-        self,
-        client: LatencyClient,
-        condition: Callable[[DeviceStatus], bool],
-        serial: str | None = None,
-    ) -> DeviceStatus:
-        name = f"adb:{serial or self.phone.serial}"
-
-        def found() -> list[DeviceStatus]:
-            return [s for s in client.devices() if s.transport == name and condition(s)]
-
-        wait_until(lambda: found() != [])
-        return next(status for status in client.devices() if status.transport == name)
-
-    def wait_for_runner(self) -> None:
-        wait_until(lambda: self.phone.pids("latlab-runner --program") != [])
-
-    @contextmanager
-    def measuring(
-        self, target: str, programs: list[ProgramFile]
-    ) -> Iterator[list[Measurement | Failure]]:
-        """Meanwhile; the outcomes are there at the block's end."""
-        outcomes: list[Measurement | Failure] = []
-
-        def measure() -> None:
-            with LatencyClient.connect(self.home) as mine:
-                outcomes.extend(mine.measure(target, programs, LONG, fresh=True))
-
-        thread = threading.Thread(target=measure)
-        thread.start()
-        yield outcomes
-        thread.join(WAIT_S)
-        assert not thread.is_alive()
-
-    def ends(self) -> dict[str, int]:
-        """How often each job has ended, in a Measurement or a Failure."""
-        database = Database(sqlite_url(self.home.root / "lab.db"))
-        with database.reading() as connection:
-            rows = connection.execute(
-                text(
-                    "SELECT jobs.id, (SELECT count(*) FROM measurements WHERE job_id = jobs.id)"
-                    " + (SELECT count(*) FROM failures WHERE job_id = jobs.id) FROM jobs"
-                )
-            ).all()
-        database.close()
-        return {job_id: count for job_id, count in rows}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.05)
-
-
-def is_idle(status: DeviceStatus) -> bool:
-    return status.state == "idle"
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +38,9 @@ def phone_lab(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterato
     write_stand_in(folder / "bundles", runner)
     with ExitStack() as stack:
         try:
-            adb = stack.enter_context(adb_server(folder))
-            phone = stack.enter_context(virtual_phone(DATA_BYTES))
+            yield stack.enter_context(lab_with_phone(folder, folder / "bundles", DATA_BYTES))
         except NoPhone as reason:
             pytest.skip(str(reason))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(adb.port))
-        patch.setenv("LATLAB_BUNDLES", str(folder / "bundles"))
-        home = LabHome(folder / "home")
-        stack.callback(lab.down, home)
-        yield PhoneLab(home, folder / "bundles", adb, phone)
 
 
 @pytest.fixture
@@ -161,14 +71,12 @@ def test_the_agent_is_brought_once_and_outlives_adb(
     phone_lab: PhoneLab, client: LatencyClient
 ) -> None:
     def bundle_and_agent() -> str:
-        return phone_lab.phone.shell(
-            f"stat -c '%n %i %Z' {FOLDER}/bundle-*; cat {FOLDER}/state/lock"
-        )
+        return phone_lab.phone.shell(f"stat -c '%n %i %Z' {HOME}/bundle-*; cat {HOME}/state/lock")
 
     phone_lab.plug_in(client)
     before = bundle_and_agent()
     assert before.count("bundle-") == 1
-    assert phone_lab.phone.shell(f"stat -c %a {FOLDER}/state {FOLDER}/state/token") == "700\n600\n"
+    assert phone_lab.phone.shell(f"stat -c %a {HOME}/state {HOME}/state/token") == "700\n600\n"
 
     phone_lab.unplug(client)
     phone_lab.plug_in(client)
@@ -179,14 +87,14 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(
     phone_lab: PhoneLab, client: LatencyClient
 ) -> None:
     phone_lab.plug_in(client)
-    before = phone_lab.phone.shell(f"ls {FOLDER}")
+    before = phone_lab.phone.shell(f"ls {HOME}")
     phone_lab.unplug(client)
     description = phone_lab.bundles / "x86_64/bundle.json"
     description.write_text(json.dumps({"sha256": "5e" * 32}))
     phone_lab.plug_in(client)
-    assert phone_lab.phone.shell(f"ls {FOLDER}").split() == [f"bundle-{'5e' * 8}", "state"]
+    assert phone_lab.phone.shell(f"ls {HOME}").split() == [f"bundle-{'5e' * 8}", "state"]
     assert before.split()[0] != f"bundle-{'5e' * 8}"
-    assert phone_lab.phone.shell(f"cat /proc/$(cat {FOLDER}/state/lock)/cmdline").count("5e5e")
+    assert phone_lab.phone.pids(f"bundle-{'5e' * 8}/latlab-runner")
 
 
 def pull_the_cable(phone_lab: PhoneLab) -> None:
@@ -233,7 +141,7 @@ def test_a_fault_in_mid_run_costs_no_job(
 ) -> None:
     target = phone_lab.plug_in(client)
     ended_before = phone_lab.ends()
-    with phone_lab.measuring(target, small_programs[:1]) as outcomes:
+    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
         phone_lab.wait_for_runner()
         fault(phone_lab)
     assert [type(outcome) for outcome in outcomes] == [Measurement]
@@ -249,8 +157,8 @@ def test_what_was_measured_while_the_phone_was_away_is_fetched(
     phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
 ) -> None:
     target = phone_lab.plug_in(client)
-    results = f"ls {FOLDER}/state/results"
-    with phone_lab.measuring(target, small_programs[:1]) as outcomes:
+    results = f"ls {HOME}/state/results"
+    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
         phone_lab.wait_for_runner()
         phone_lab.phone.cut_cable()
         phone_lab.adb.disconnect(phone_lab.phone.serial)
@@ -268,11 +176,11 @@ def test_a_full_phone_says_how_much_to_free(phone_lab: PhoneLab, client: Latency
     phone_lab.plug_in(client)
     phone_lab.unplug(client)
     phone_lab.phone.reboot()
-    phone_lab.phone.shell(f"rm -r {FOLDER}/bundle-*")
+    phone_lab.phone.shell(f"rm -r {HOME}/bundle-*")
     phone_lab.phone.fill_disk()
     phone_lab.adb.connect(phone_lab.phone.serial)
-    phone_lab.wait_for(client, says("storage is full: free 2 MB"))
-    assert phone_lab.phone.shell(f"ls {FOLDER}").split() == ["state"]
+    phone_lab.wait_for(client, says("storage is full, free 1 MB"))
+    assert phone_lab.phone.shell(f"ls {HOME}").split() == ["state"]
     phone_lab.phone.shell("rm /data/local/tmp/filling")
     phone_lab.unplug(client)
     phone_lab.plug_in(client)
