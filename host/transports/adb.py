@@ -76,28 +76,29 @@ class AdbTransport:
     def _bring(self, bundle: Bundle, home: str) -> None:
         """`home` is there, and the only one, when every byte has arrived; else as before."""
         incoming = f"{HOME}/incoming"
+        self._shell(f"rm -rf {incoming} && mkdir {incoming}")
         with tempfile.TemporaryFile() as archive:
             bundle.write_archive(archive)
             size_bytes = archive.tell()
+            self._check_space(size_bytes + size_bytes // 10)
             archive.seek(0)
-            # It reads all that is sent, come what may: who hangs up is not heard out.
-            unpack = f"tar -xf - -C {incoming} || (cat >/dev/null; false)"
-            list_files = "find . -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum"
-            try:
-                self._shell(f"rm -rf {incoming} && mkdir {incoming}")
-                self._shell(f"head -c {size_bytes} | ({unpack})", PUSH_TIMEOUT_S, archive)
-                listed = self._shell(f"cd {incoming} && sync && {list_files}", PUSH_TIMEOUT_S)
-            except AdbError as error:
-                if "No space left" not in str(error):
-                    raise
-                self._shell(f"rm -rf {incoming}")
-                raise Unavailable(
-                    f"{self.name}: its storage is full, free {-(-size_bytes // 1_000_000)} MB"
-                ) from error
+            unpack = f"head -c {size_bytes} | tar -xf - -C {incoming}"
+            self._shell(unpack, PUSH_TIMEOUT_S, archive)
+        list_files = "find . -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum"
+        listed = self._shell(f"cd {incoming} && sync && {list_files}", PUSH_TIMEOUT_S)
         if listed.split()[0] != bundle.digest():
             raise AdbError("the agent's files did not arrive as they were sent")
         self._end_agent()
         self._shell(f"rm -rf {HOME}/bundle-* && mv {incoming} {home} && sync")
+
+    def _check_space(self, needed_bytes: int) -> None:
+        free_bytes = int(self._shell(f"df -kP {HOME} | tail -n 1").split()[-3]) * 1024
+        if free_bytes < needed_bytes:
+            needed_mb, free_mb = -(-needed_bytes // 1_000_000), free_bytes // 1_000_000
+            raise Unavailable(
+                f"{self.name}: its storage is full: the agent needs {needed_mb} MB,"
+                f" and {free_mb} MB are free"
+            )
 
     def _announced(self, home: str) -> tuple[int, str] | None:
         """Port and token of the agent, if one of this bundle serves."""

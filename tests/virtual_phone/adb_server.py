@@ -83,6 +83,8 @@ class AdbServer(Adb):
             time.sleep(POLL_S)
 
     def stop(self) -> None:
+        """Also one that a lab has started here since."""
+        self.run("kill-server")
         if self._process is not None:
             self._process.kill()
             self._process.wait(TIMEOUT_S)
