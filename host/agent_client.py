@@ -89,7 +89,7 @@ class AgentClient:
             try:
                 response = self._call(self._stub.Run, request, timeout_s=timeout_s)
             except NotFound:
-                self._upload(program, path)
+                self.upload(program, path)
                 response = self._call(self._stub.Run, request, timeout_s=timeout_s)
         except (LeaseLost, Unavailable):
             raise
@@ -106,7 +106,7 @@ class AgentClient:
     def close(self) -> None:
         self._channel.close()
 
-    def _upload(self, program: Program, path: Path) -> None:
+    def upload(self, program: Program, path: Path) -> None:
         def parts() -> Iterator[messages.UploadProgramRequest]:
             header = messages.ProgramHeader(sha256=program.sha256, size_bytes=program.size_bytes)
             yield messages.UploadProgramRequest(header=header)

@@ -18,7 +18,7 @@ from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, Job, Measurement, Program, Visit
 from host.errors import NotFound
-from host.scheduler import JobState, choose
+from host.scheduler import JobState, choose, next_rested, upcoming
 from host.summary import NextVisit
 
 
@@ -81,13 +81,26 @@ class JobBoard:
                 if listener in listeners:
                     listeners.remove(listener)
 
-    def wait_for_job(self, target_ids: Collection[str], timeout_s: float) -> JobState | None:
-        """The next job for a device that serves `target_ids`; None when none came."""
+    def take(self, target_ids: Collection[str], timeout_s: float) -> JobState | None:
+        """The next job for a device that serves `target_ids`, its caller's until it is put
+        back; None when none came."""
         with self._changed:
             if (state := choose(self._states.values(), target_ids, time.time_ns())) is None:
-                self._changed.wait(timeout_s)
+                rested_unix_ns = next_rested(self._states.values(), target_ids)
+                self._changed.wait(min(timeout_s, max(0.0, rested_unix_ns - time.time_ns()) / 1e9))
                 state = choose(self._states.values(), target_ids, time.time_ns())
+            if state is not None:
+                state.taken = True
             return state
+
+    def put_back(self, state: JobState) -> None:
+        with self._changed:
+            state.taken = False
+            self._changed.notify_all()
+
+    def upcoming(self, target_ids: Collection[str]) -> list[Program]:
+        with self._changed:
+            return upcoming(self._states.values(), target_ids)
 
     def rest(self, state: JobState, until_unix_ns: int) -> None:
         with self._changed:

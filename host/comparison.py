@@ -29,7 +29,7 @@ def paired_spec(pairs: int) -> BenchmarkSpec:
     """Of either measurement: so many visits, whether or not they agree. Raises ValueError."""
     if pairs < MIN_PAIRS:
         raise ValueError(f"a comparison takes at least {MIN_PAIRS} pairs of visits, not {pairs}")
-    return BenchmarkSpec(min_visits=pairs, max_visits=pairs, traced_visits=0)
+    return BenchmarkSpec(min_visits=pairs, max_visits=pairs, traced_visits=0, spacing_ns=0)
 
 
 def compare(first: Sequence[Visit], second: Sequence[Visit]) -> Comparison | Failure:

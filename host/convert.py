@@ -105,6 +105,7 @@ def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
         max_visits=spec.max_visits,
         tolerance=spec.tolerance,
         traced_visits=spec.traced_visits,
+        spacing_ns=spec.spacing_ns,
     )
 
 
@@ -115,6 +116,7 @@ def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
         max_visits=message.max_visits,
         tolerance=message.tolerance,
         traced_visits=message.traced_visits,
+        spacing_ns=message.spacing_ns,
     )
 
 

@@ -9,26 +9,28 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
 from host import heat
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.domain import Device, Failure, FailureKind, Lease, Program, Target, Visit
+from host.domain import Conditions, Device, Failure, FailureKind, Lease, Program, Target, Visit
 from host.errors import Unavailable
+from host.filing import Filing
 from host.program_store import ProgramStore
 from host.scheduler import JobState
 from host.sentinel_watch import SentinelWatch
-from host.summary import QUANTILE, NextVisit
+from host.summary import NextVisit, kernel_times_ns
 from host.targets import targets_of
-from latency_models.alignment import TraceMismatch, align
+from host.uploads import Uploads
+from latency_models.alignment import TraceMismatch
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 1.0
+# Conditions this young need not be asked for again: those of the visit before.
+FRESH_S = 1.0
 # A lease is renewed when less is left than any visit may take.
 LEASE_NS = 900 * 10**9
 LEASE_LEFT_NS = 700 * 10**9
@@ -38,8 +40,8 @@ LOST_PAUSE_S = 30.0
 
 class Transport(Protocol):
     """A way to one device's agent. The daemon and a device that `shares_host` disturb
-    each other, so they take turns. `patience_s` is for how long the open jobs of a device
-    that is away wait for it to come back."""
+    each other, so they take turns; on any other, what the daemon does goes on beside.
+    `patience_s` is for how long the open jobs of a device that is away wait for it."""
 
     name: str
     shares_host: bool
@@ -77,6 +79,9 @@ class DeviceWorker(threading.Thread):
         self._agent: AgentClient | None = None
         self._lease: Lease | None = None
         self._idle = heat.Idle()
+        self._shown: tuple[float, Conditions] | None = None
+        self._uploads = Uploads(programs)
+        self._filing = Filing(board)
         self._stopping = threading.Event()
         self._anew = threading.Event()
         self._lost_s = time.monotonic()
@@ -108,6 +113,8 @@ class DeviceWorker(threading.Thread):
         self._anew.set()
         self.transport.stop()
         self.join(timeout=10.0)
+        self._filing.close()
+        self._uploads.close()
         if self._lease is not None:
             with self._database.writing() as connection:
                 device_rows.release_lease(connection, self._lease)
@@ -117,22 +124,31 @@ class DeviceWorker(threading.Thread):
             self._connect()
             return
         self.state = "idle"
-        state = self._board.wait_for_job(self.sentinels.awake(self.targets), IDLE_S)
-        if state is None or self._stopping.is_set():
+        state = self._board.take(self.sentinels.awake(self.targets), IDLE_S)
+        if state is None:
+            self._filing.settle()
             return
-        self.state = "measuring"
+        with contextlib.ExitStack() as held:
+            held.callback(self._board.put_back, state)
+            if not self._stopping.is_set():
+                self.state = "measuring"
+                self._serve(self._agent, state, held)
+
+    def _serve(self, agent: AgentClient, state: JobState, held: contextlib.ExitStack) -> None:
+        """`held` puts the job back; it goes along with an outcome that is still to be filed."""
         needed = state.next()
         if state.asked is not None:
-            self._visit(self._agent, state, *state.asked)
+            self._visit(agent, state, *state.asked, held)
         elif (sentinel := self.sentinels.due(state.job.target_id)) is not None:
-            self._check(self._agent, state.job.target_id, sentinel)
+            self._filing.settle()
+            self._check(agent, state.job.target_id, sentinel)
         elif isinstance(needed, NextVisit):
             rested_unix_ns = state.last_asked_unix_ns + round(needed.rest_s * 1e9)
             if rested_unix_ns > time.time_ns():
                 self._board.rest(state, rested_unix_ns)
                 return
             run_id = self._board.ask(state, needed, self._known_device().serial)
-            self._visit(self._agent, state, run_id, needed)
+            self._visit(agent, state, run_id, needed, held)
         elif isinstance(needed, Failure):
             self._end(state, needed)
         else:
@@ -148,7 +164,8 @@ class DeviceWorker(threading.Thread):
             while isinstance(needed := state.next(), NextVisit):
                 if self._stopping.wait(needed.rest_s):
                     raise Unavailable("the lab is stopping")
-                self._visit(agent, state, self._board.ask(state, needed, serial), needed)
+                run_id = self._board.ask(state, needed, serial)
+                self._filing.file(agent, state, run_id, self._run(agent, state, run_id, needed))
         except (Unavailable, LeaseLost) as error:
             self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(error)))
             raise
@@ -159,7 +176,23 @@ class DeviceWorker(threading.Thread):
         if self.sentinels.take(target_id, serial, measurement).drifted:
             self._board.suspect(target_id)
 
-    def _visit(self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit) -> None:
+    def _visit(
+        self,
+        agent: AgentClient,
+        state: JobState,
+        run_id: str,
+        needed: NextVisit,
+        held: contextlib.ExitStack,
+    ) -> None:
+        outcome = self._run(agent, state, run_id, needed)
+        if self.transport.shares_host:
+            self._filing.file(agent, state, run_id, outcome)
+        else:
+            self._filing.file_beside(agent, state, run_id, outcome, held)
+
+    def _run(
+        self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit
+    ) -> Visit | Failure:
         target = self.targets[state.job.target_id]
         spec = replace(
             state.job.spec.visit,
@@ -169,21 +202,27 @@ class DeviceWorker(threading.Thread):
         )
         program = state.program
         if not self._programs.has(program):
-            gone = Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
-            self._board.answer(state, run_id, gone)
-            return
+            return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
         self._cool_down(agent)
         lease = self._renew_lease()
+        if not self.transport.shares_host:
+            self._uploads.wait_for(program)
+            self._uploads.go_on(agent, self._board.upcoming(self.targets))
         with self._quiet:
             path = self._programs.path(program.sha256)
             outcome = agent.run(run_id, lease, program, path, spec)
-        self._board.answer(state, run_id, outcome)
-        agent.acknowledge(run_id)
+        if isinstance(outcome, Visit):
+            self._shown = time.monotonic(), outcome.after
+        return outcome
 
     def _cool_down(self, agent: AgentClient) -> None:
         """Until the device is cool or has rested long enough; its conditions tell which."""
-        activity, rested_s = self.state, time.monotonic() + heat.MAX_WAIT_S
-        now = agent.read_conditions()
+        activity, now_s = self.state, time.monotonic()
+        rested_s = now_s + heat.MAX_WAIT_S
+        if self._shown is not None and now_s - self._shown[0] < FRESH_S:
+            now = self._shown[1]
+        else:
+            now = agent.read_conditions()
         self._idle = heat.learn(self._idle, now)
         while heat.is_hot(now, self._idle) and not self._stopping.wait(heat.POLL_S):
             self.state = "cooling down"
@@ -260,20 +299,3 @@ class DeviceWorker(threading.Thread):
         if self.device is None:
             raise Unavailable(f"the device behind {self.transport.name} is not connected yet")
         return self.device
-
-
-def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
-    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
-    order: as a latency, that of the machine left to itself. None without a traced visit.
-    Raises TraceMismatch when kernels and traces do not align."""
-    traced = [visit for visit in visits if visit.traced]
-    if not traced:
-        return None
-    names = [trace.name for trace in traced[0].kernel_traces]
-    for visit in traced[1:]:
-        if [trace.name for trace in visit.kernel_traces] != names:
-            raise TraceMismatch("two traced visits of one program ran different kernels")
-    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
-    totals_ns = durations_ns.sum(axis=0)
-    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
-    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))

@@ -13,6 +13,7 @@ from latency_models.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
 MAX_VISITS = 100
+MAX_SPACING_NS = 600 * 10**9
 # Loading code, weights and caches takes tens of runs; from a second on, load is for heat.
 SUSTAINED_NS = 1_000_000_000
 MAX_SUSTAINED_S = 500  # a visit with its load must end within an agent's longest deadline
@@ -108,13 +109,16 @@ class VisitSpec:
 class BenchmarkSpec:
     """A measurement ends when its visits agree: at least `min_visits` of them, and the
     interval of their latency within ± `tolerance`; or at `max_visits`. Then come
-    `traced_visits` more, which feed the kernel timings and never the latency."""
+    `traced_visits` more, which feed the kernel timings and never the latency. From one visit
+    to the next it is at least `spacing_ns`: a machine has moods of seconds, in which visits
+    agree and are wrong together."""
 
     visit: VisitSpec = field(default_factory=VisitSpec)
     min_visits: int = 6
     max_visits: int = 11
     tolerance: float = 0.01
     traced_visits: int = 2
+    spacing_ns: int = 5_000_000_000
 
     @classmethod
     def sustained(cls, load_s: float) -> BenchmarkSpec:
@@ -128,7 +132,7 @@ class BenchmarkSpec:
             max_timed_runs=MAX_RUNS,
             deadline_ns=VisitSpec().deadline_ns + load_ns,
         )
-        return cls(visit, traced_visits=0)
+        return cls(visit, traced_visits=0, spacing_ns=0)
 
     def __post_init__(self) -> None:
         """Raises ValueError, in a sentence for a person."""
@@ -141,6 +145,11 @@ class BenchmarkSpec:
             raise ValueError(f"traced visits must be 0 to {MAX_VISITS}: got {self.traced_visits}")
         if not 0 < self.tolerance < 1:
             raise ValueError(f"tolerance must be a share between 0 and 1: got {self.tolerance}")
+        if not 0 <= self.spacing_ns <= MAX_SPACING_NS:
+            raise ValueError(
+                f"visits must be at most {MAX_SPACING_NS / 1e9:g} s apart: got"
+                f" {self.spacing_ns / 1e9:g} s"
+            )
 
 
 @dataclass(frozen=True, slots=True)

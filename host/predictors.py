@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.database.engine import Database
 from host.database.measurements import measured_networks
 from host.errors import NotReady
-from latency_models.predictor import NotEnoughData, Predictor
+from latency_models.observation import MeasuredNetwork
+from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor
+from latency_models.whole_network import WholeNetworkPredictor
 
 REFIT_AFTER = 8
 REFIT_AFTER_SHARE = 0.1
@@ -18,7 +21,7 @@ MAX_FIT_SHARE = 1 / 20
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    predictor: Predictor
+    predictor: Predictor | WholeNetworkPredictor
     measurements: int
     fit_s: float
 
@@ -29,6 +32,14 @@ def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool
     grown = measured - fitted
     enough = grown >= REFIT_AFTER or grown >= max(1, REFIT_AFTER_SHARE * fitted)
     return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
+
+
+def fit_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
+    """From times of kernels, where there are such; else from latencies of networks alone: a
+    runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
+    if sum(network.kernel_ns is not None for network in networks) >= MIN_NETWORKS:
+        return Predictor.fit(networks)
+    return WholeNetworkPredictor.fit(networks)
 
 
 class Predictors:
@@ -70,7 +81,7 @@ class Predictors:
         with self._quiet:
             start_s = time.monotonic()
             try:
-                predictor = Predictor.fit(networks)
+                predictor = fit_predictor(networks)
             except NotEnoughData as error:
                 raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
             fit_s = time.monotonic() - start_s

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Program, Visit
+from latency_models.alignment import TraceMismatch, align
 from latency_models.estimate import LatencyEstimate, Source
 
 MIN_CLEAN_SHARE = 0.25
@@ -131,7 +132,7 @@ def measured_estimate(measurement: Measurement, now_unix_ns: int) -> LatencyEsti
 
 @dataclass(frozen=True, slots=True)
 class NextVisit:
-    """rest_s: at least so long after the visit before."""
+    """rest_s: at least so long after the visit before was asked for."""
 
     traced: bool
     rest_s: float = 0.0
@@ -150,14 +151,35 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     )
     rounds, in_round = divmod(untraced, spec.max_visits)
     enough = clean >= math.ceil(spec.min_visits / 2)
+    spacing_s = spec.spacing_ns / 1e9
     if not agreed and (untraced == 0 or in_round):
-        return NextVisit(traced=False)
+        return NextVisit(traced=False, rest_s=spacing_s)
     if not enough and rounds < MAX_ROUNDS:
-        return NextVisit(traced=False, rest_s=FIRST_REST_S * 2 ** (rounds - 1))
+        rest_s = max(spacing_s, FIRST_REST_S * 2 ** (rounds - 1))
+        return NextVisit(traced=False, rest_s=rest_s)
     if not enough:
         return Failure(
             FailureKind.DISTURBED,
             f"{clean} of {untraced} visits were clean: something else ran on the measured"
             " cores; free them and measure again",
         )
-    return NextVisit(traced=True) if traced < spec.traced_visits else None
+    if traced < spec.traced_visits:
+        return NextVisit(traced=True, rest_s=spacing_s)
+    return None
+
+
+def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
+    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
+    order: as a latency, that of the machine left to itself. None without a traced visit.
+    Raises TraceMismatch when kernels and traces do not align."""
+    traced = [visit for visit in visits if visit.traced]
+    if not traced:
+        return None
+    names = [trace.name for trace in traced[0].kernel_traces]
+    for visit in traced[1:]:
+        if [trace.name for trace in visit.kernel_traces] != names:
+            raise TraceMismatch("two traced visits of one program ran different kernels")
+    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
+    totals_ns = durations_ns.sum(axis=0)
+    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
+    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,32 +15,48 @@ FloatArray = NDArray[np.float64]
 # share of a typical latency. A few networks of much the same size cannot tell the
 # intercept from the scale.
 _INTERCEPT_SHARE = 0.02
+# And scales that are equal for all kinds of kernels, give or take this share. Caches are
+# warm or cold for a kernel, and its errors alike, by what it is; but kinds always come
+# together, and a few networks cannot tell them apart.
+_KIND_SHARE = 0.2
 _TYPICAL_ERROR = 0.03  # relative; larger ones count by their size, not its square
+_MIN_LATENCY_NS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Correction:
-    """latency = intercept + scale × sum of kernels, neither below 0."""
+    """latency = intercept + sum over kinds of scale × sum of the kind's kernels, none of
+    them below 0."""
 
     intercept_ns: float
-    scale: float
+    kinds: tuple[str, ...]
+    scales: FloatArray
 
     @classmethod
-    def fit(cls, sums_ns: FloatArray, latencies_ns: FloatArray) -> Correction:
-        """Robust least relative squares. sums_ns: above 0."""
+    def fit(cls, kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray) -> Correction:
+        """Robust least relative squares. sums_ns: (networks, kinds), above 0 in all.
+        latencies_ns: (networks,)."""
         typical_ns = float(np.median(latencies_ns))
+        shares = sums_ns / latencies_ns[:, None]
 
         def residuals(parameters: FloatArray) -> FloatArray:
-            intercept, scale = parameters
-            errors = (intercept * typical_ns + scale * sums_ns) / latencies_ns - 1
-            return np.append(errors / _TYPICAL_ERROR, intercept / _INTERCEPT_SHARE)
+            intercept, scale, *of_kinds = parameters
+            errors = intercept * typical_ns / latencies_ns + scale * shares @ of_kinds - 1
+            assumed = [intercept / _INTERCEPT_SHARE, *((np.array(of_kinds) - 1) / _KIND_SHARE)]
+            return np.concatenate([errors / _TYPICAL_ERROR, assumed])
 
-        start = (0.0, float(np.median(latencies_ns / sums_ns)))
-        solution = least_squares(residuals, start, bounds=(0.0, np.inf), loss="soft_l1")
-        return cls(float(solution.x[0]) * typical_ns, float(solution.x[1]))
+        scale = float(np.median(1 / shares.sum(axis=1)))
+        start = [0.0, scale, *np.ones(len(kinds))]
+        intercept, scale, *of_kinds = least_squares(
+            residuals, start, bounds=(0.0, np.inf), loss="soft_l1"
+        ).x
+        return cls(float(intercept) * typical_ns, tuple(kinds), scale * np.array(of_kinds))
 
     def __call__(self, sums_ns: FloatArray) -> FloatArray:
-        return self.intercept_ns + self.scale * sums_ns
+        """(networks, kinds) to (networks,), in ns, at least 1."""
+        corrected: FloatArray = self.intercept_ns + sums_ns @ self.scales
+        return np.maximum(corrected, _MIN_LATENCY_NS)
 
     def __str__(self) -> str:
-        return f"{self.intercept_ns / 1e6:.3f} ms + {self.scale:.3f} × sum of kernels"
+        scaled = (f"{s:.3f} × {kind}" for kind, s in zip(self.kinds, self.scales, strict=True))
+        return " + ".join([f"{self.intercept_ns / 1e6:.3f} ms", *scaled])

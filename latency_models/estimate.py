@@ -16,8 +16,9 @@ class Source(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class LatencyEstimate:
-    """`coverage` is the share (0 to 1) of the latency that rests on kernels seen before;
-    `samples` the number of measured networks behind it; `age_s` that of the newest one.
+    """`coverage` is the share (0 to 1) of the latency that rests on kernels near such as
+    were measured; `samples` the number of measured networks behind it; `age_s` that of the
+    newest one.
     """
 
     latency_ns: int

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from latency_models.kernel import Kernel
 from latency_models.lookup import KernelTime, lookup_table
+from latency_models.neighbourhood import Neighbourhood
 from latency_models.observation import MeasuredNetwork
+from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 class UnknownKernelKinds(Exception):
@@ -30,13 +33,13 @@ class UnknownKernelKinds(Exception):
 class KernelSums:
     """Parallel arrays, one entry for each network.
 
-    sums_ns: at least 1. coverage: share (0 to 1) of it from kernels that were measured.
-    all_seen: whether every kernel was.
+    sums_ns: (networks, kinds) over the kernels of each kind. coverage: share (0 to 1) of
+    these from kernels near measured ones. all_seen: whether every kernel was measured itself.
     """
 
     sums_ns: FloatArray
     coverage: FloatArray
-    all_seen: NDArray[np.bool_]
+    all_seen: BoolArray
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class KernelTimes:
 
     table: Mapping[Kernel, KernelTime]
     regressors: Mapping[str, KernelRegressor]
+    neighbourhood: Neighbourhood
 
     @classmethod
     def fit(
@@ -63,9 +67,13 @@ class KernelTimes:
             )
             for kind, kernels in by_kind.items()
         }
-        return cls(table, regressors)
+        return cls(table, regressors, Neighbourhood.of(table))
 
-    def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    @property
+    def kinds(self) -> list[str]:
+        return sorted(self.regressors)
+
+    def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, BoolArray]:
         """Each kernel's time in ns, and whether it was measured.
 
         Raises UnknownKernelKinds.
@@ -85,12 +93,13 @@ class KernelTimes:
         return kernel_ns, seen
 
     def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
-        """Over each network, in the form that `packing.pack` gives. Raises UnknownKernelKinds."""
+        """Over each network, in the form that `packing.pack` gives; kinds in the order of
+        `kinds`. Raises UnknownKernelKinds."""
         kernel_ns, seen = self.predict(table)
-        starts = np.cumsum(lengths) - lengths
-        sums_ns = np.maximum(np.add.reduceat(kernel_ns[indices], starts), 1.0)
+        counts = count(table, lengths, indices)
+        is_of_kind = np.equal.outer([kernel.kind for kernel in table], self.kinds)
+        sums_ns = counts @ (kernel_ns[:, None] * is_of_kind)
+        near_ns = counts @ (kernel_ns * self.neighbourhood.holds(table))
         return KernelSums(
-            sums_ns,
-            np.add.reduceat((kernel_ns * seen)[indices], starts) / sums_ns,
-            np.logical_and.reduceat(seen[indices], starts),
+            sums_ns, near_ns / np.maximum(sums_ns.sum(axis=1), 1.0), counts @ ~seen == 0
         )

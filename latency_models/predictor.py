@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
 from latency_models.observation import MeasuredNetwork
-from latency_models.packing import pack
+from latency_models.packing import check, pack
 
 __all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
 
@@ -24,7 +23,6 @@ IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4
 _MAX_FOLDS = 10
-_MAX_ELEMENTS = 2**40
 
 
 class NotEnoughData(Exception):
@@ -64,7 +62,7 @@ class Predictor:
                 f"the {len(traced)} measured networks share too few kinds of kernels "
                 "for one to be predicted from the others"
             )
-        correction = Correction.fit(sums_ns, latencies_ns)
+        correction = Correction.fit(kernel_times.kinds, sums_ns, latencies_ns)
         return cls(
             kernel_times,
             correction,
@@ -82,7 +80,7 @@ class Predictor:
         has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
         Raises UnknownKernelKinds, and ValueError where the three do not fit together.
         """
-        _check(table, lengths, indices)
+        check(table, lengths, indices)
         if len(lengths) == 0:
             return []
         kernels = self.kernel_times.sum(table, lengths, indices)
@@ -110,11 +108,12 @@ class Predictor:
 def _hold_out(
     networks: Sequence[MeasuredNetwork], like: KernelTimes, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums of kernels by models that have not seen the network, and measured latencies.
+    """(networks, kinds) sums of kernels by models that have not seen the network, kinds in
+    the order of `like`, and measured latencies.
 
     A network that holds a kind of kernel which its fold alone has is left out.
     """
-    sums_ns, latencies_ns = [np.empty(0)], [np.empty(0)]
+    sums_ns, latencies_ns = [np.empty((0, len(like.kinds)))], [np.empty(0)]
     order = np.random.default_rng(seed).permutation(len(networks))
     for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
         times = KernelTimes.fit([networks[i] for i in np.setdiff1d(order, fold)], like=like)
@@ -124,19 +123,9 @@ def _hold_out(
             if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
         ]
         if held_out:
-            sums_ns.append(times.sum(*pack(n.kernels for n in held_out)).sums_ns)
+            known_ns = times.sum(*pack(n.kernels for n in held_out)).sums_ns
+            of_all_kinds_ns = np.zeros((len(held_out), len(like.kinds)))
+            of_all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
+            sums_ns.append(of_all_kinds_ns)
             latencies_ns.append(np.array([n.latency_ns for n in held_out]))
     return np.concatenate(sums_ns), np.concatenate(latencies_ns)
-
-
-def _check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
-    for kernel in table:
-        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
-        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
-            raise ValueError(f"no device holds a tensor of this size: {kernel}")
-    if np.any(lengths < 1):
-        raise ValueError("a network has at least one kernel")
-    if lengths.sum() != len(indices):
-        raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
-    if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
-        raise ValueError(f"an index lies outside the table of {len(table)} kernels")

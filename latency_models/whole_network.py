@@ -25,8 +25,9 @@ from latency_models.features import multiply_adds, points
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import UnknownKernelKinds
+from latency_models.neighbourhood import Neighbourhood
 from latency_models.observation import MeasuredNetwork
-from latency_models.packing import pack
+from latency_models.packing import check, count, pack
 from latency_models.predictor import MIN_NETWORKS, NotEnoughData
 
 FloatArray = NDArray[np.float64]
@@ -75,7 +76,7 @@ class WholeNetworkPredictor:
                 f"{MIN_NETWORKS} measured networks are needed, there are {len(networks)}"
             )
         kernels, lengths, indices = pack(network.kernels for network in networks)
-        counts = _counts(kernels, lengths, indices)
+        counts = count(kernels, lengths, indices)
         units = CostUnits.fit(kernels, counts)
         products, squared_octaves = units.compare(kernels, kernels)
         latencies_ns = np.array([network.latency_ns for network in networks])
@@ -109,18 +110,18 @@ class WholeNetworkPredictor:
     ) -> list[LatencyEstimate]:
         """One estimate for each network, in the form that `packing.pack` gives.
 
-        Coverage is the share of the kernels' time from kernels of measured networks.
-        Raises UnknownKernelKinds.
+        Coverage is the share of the kernels' time from such near those of measured networks.
+        Raises UnknownKernelKinds, and ValueError as `packing.check` does.
         """
+        check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        counts = _counts(table, lengths, indices)
+        counts = count(table, lengths, indices)
         kernel_ns = self.kernel_ns(table)
         latencies_ns = np.maximum(self.fixed_ns + counts @ kernel_ns, _MIN_LATENCY_NS)
-        known = set(self.kernels)
-        seen = np.array([kernel in known for kernel in table], dtype=np.bool_)
+        near = Neighbourhood.of(self.kernels).holds(table)
         sizes_ns = np.abs(kernel_ns)
-        coverages = counts @ (sizes_ns * seen) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
+        coverages = counts @ (sizes_ns * near) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -223,10 +224,3 @@ def _costs(kernel: Kernel) -> FloatArray:
     work = multiply_adds(kernel)
     moved = sum(map(prod, kernel.inputs)) + prod(kernel.output)
     return np.array([1.0, work, moved, work / max(1, prod(kernel.output[:-1]))])
-
-
-def _counts(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_array:
-    """(networks, kernels): how often each network holds each kernel."""
-    starts = np.append(0, np.cumsum(lengths))
-    shape = (len(lengths), len(table))
-    return csr_array((np.ones(len(indices)), indices, starts), shape=shape)

@@ -354,11 +354,14 @@ class BenchmarkSpec(_message.Message):
     MAX_VISITS_FIELD_NUMBER: _builtins.int
     TOLERANCE_FIELD_NUMBER: _builtins.int
     TRACED_VISITS_FIELD_NUMBER: _builtins.int
+    SPACING_NS_FIELD_NUMBER: _builtins.int
     min_visits: _builtins.int
     max_visits: _builtins.int
     tolerance: _builtins.float
     """half-width of the interval, as a share, at which visits agree"""
     traced_visits: _builtins.int
+    spacing_ns: _builtins.int
+    """from one visit to the next, at least"""
     @_builtins.property
     def visit(self) -> _common_pb2.VisitSpec: ...
     def __init__(
@@ -369,10 +372,11 @@ class BenchmarkSpec(_message.Message):
         max_visits: _builtins.int = ...,
         tolerance: _builtins.float = ...,
         traced_visits: _builtins.int = ...,
+        spacing_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["visit", b"visit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_visits", b"max_visits", "min_visits", b"min_visits", "tolerance", b"tolerance", "traced_visits", b"traced_visits", "visit", b"visit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_visits", b"max_visits", "min_visits", b"min_visits", "spacing_ns", b"spacing_ns", "tolerance", b"tolerance", "traced_visits", b"traced_visits", "visit", b"visit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -147,7 +147,7 @@ def spec_to_text(spec: BenchmarkSpec) -> str:
 
 
 def spec_from_text(text: str) -> BenchmarkSpec:
-    fields = json.loads(text)
+    fields = {"spacing_ns": 0, **json.loads(text)}  # which specs once lacked
     return BenchmarkSpec(**{**fields, "visit": VisitSpec(**fields["visit"])})
 
 

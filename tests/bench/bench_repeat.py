@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -66,24 +67,29 @@ def main() -> None:
 def idle(
     client: LatencyClient, programs: list[ProgramFile], times: int, rng: np.random.Generator
 ) -> tuple[dict[str, float], float]:
-    """Rounds of measurements, each followed by a contiguous run of every program of the
-    same device time. Latency by program, and the mean coefficient of variation."""
+    """Rounds of measurements, and between their visits a contiguous run of every program of
+    the same device time. Latency by program, and the mean coefficient of variation."""
     spread_ns: dict[str, list[float]] = {file.program.sha256: [] for file in programs}
     contiguous_ns: dict[str, list[float]] = {file.program.sha256: [] for file in programs}
     device_s = []
+    device_ns = SPEC.max_visits * (SPEC.visit.warmup_ns + SPEC.visit.timed_ns)
     for round_ in range(times):
         print(f"\rround {round_ + 1} of {times}", end="", file=sys.stderr)
         shuffled = [programs[i] for i in rng.permutation(len(programs))]
-        for outcome in measure(client, shuffled, SPEC):
+        timed_ns = device_ns - SPEC.visit.warmup_ns
+        one_long = replace(
+            SPEC, visit=replace(SPEC.visit, timed_ns=timed_ns), min_visits=1, max_visits=1
+        )
+        with ThreadPoolExecutor() as both:
+            spread = both.submit(measure, client, shuffled, SPEC)
+            contiguous = both.submit(measure, client, shuffled, one_long)
+        for outcome in spread.result():
             spread_ns[outcome.program_sha256].append(latency_ns(outcome))
             device_s.append(
                 sum(visit.after.unix_ns - visit.before.unix_ns for visit in outcome.visits) / 1e9
             )
-        timed_ns = round(1e9 * fmean(device_s)) - SPEC.visit.warmup_ns
-        one_long = replace(
-            SPEC, visit=replace(SPEC.visit, timed_ns=timed_ns), min_visits=1, max_visits=1
-        )
-        for outcome in measure(client, shuffled, one_long):
+        device_ns = round(1e9 * fmean(device_s))
+        for outcome in contiguous.result():
             contiguous_ns[outcome.program_sha256].append(median(outcome.visits[0].wall_ns))
     print(file=sys.stderr)
     cvs = [stdev(ns) / fmean(ns) for ns in spread_ns.values()]

@@ -40,7 +40,7 @@ DEVICE = Device(
 )
 [TARGET] = targets_of(DEVICE)
 SENTINEL = Program("5e" * 32, 1, "xnnpack", ((1, 8),), (), (), "test")
-SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0)
+SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 WAIT_S = 60.0
 
 
@@ -48,12 +48,15 @@ WAIT_S = 60.0
 class FakeDevice(AgentClient):
     """Its own transport and agent. The sentinel takes 1 ms times `slowness`, of which each
     check takes one value and then the last for ever; `conditions` likewise, one a reading;
-    `ran` is what was run, visit by visit; `readings`, and after how many visits."""
+    `ran` is what was run, visit by visit; `readings`, and after how many visits; `uploads`,
+    and after how many. `unacknowledged` are calls that will fail."""
 
     slowness: list[float] = field(default_factory=lambda: [1.0])
     ran: list[str] = field(default_factory=list)
     conditions: list[Conditions] = field(default_factory=lambda: [NOW])
     readings: list[tuple[Conditions, int]] = field(default_factory=list)
+    uploads: list[tuple[str, int]] = field(default_factory=list)
+    unacknowledged: int = 0
     is_lost: bool = False
     name: str = "fake"
     shares_host: bool = False
@@ -78,14 +81,21 @@ class FakeDevice(AgentClient):
             check = min(self.checks(), len(self.slowness) - 1)
             ns = round(ns * self.slowness[check])
         self.ran.append(program.sha256)
-        return replace(QUIET, run_id=run_id, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20)
+        after = self.read_conditions()
+        return replace(QUIET, run_id=run_id, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20, after=after)
+
+    def upload(self, program: Program, path: Path) -> None:
+        self.uploads.append((program.sha256, len(self.ran)))
 
     def read_conditions(self) -> Conditions:
         now = self.conditions.pop(0) if len(self.conditions) > 1 else self.conditions[0]
         self.readings.append((now, len(self.ran)))
         return now
 
-    def acknowledge(self, run_id: str) -> None: ...
+    def acknowledge(self, run_id: str) -> None:
+        if self.unacknowledged:
+            self.unacknowledged -= 1
+            raise Unavailable("unplugged")
 
     def checks(self) -> int:
         """How many have ended: visits that agree are as few as may be."""

@@ -74,6 +74,7 @@ def _specs(draw: st.DrawFn) -> BenchmarkSpec:
         max_visits=draw(st.integers(min_visits, 100)),
         tolerance=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
         traced_visits=draw(st.integers(0, 100)),
+        spacing_ns=draw(st.integers(0, 600 * 10**9)),
     )
 
 

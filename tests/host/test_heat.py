@@ -67,7 +67,7 @@ def test_a_hot_device_is_visited_when_it_has_cooled(lab: Lab, hot: Conditions) -
     lab.start(1.0, pinned=False)
     lab.measure(2)
     assert lab.device.conditions == [COOL]
-    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (COOL, 1)]
+    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (COOL, 1), (COOL, 2)]
 
 
 @pytest.mark.parametrize("hot", [HOT, THROTTLED])
@@ -78,4 +78,4 @@ def test_what_does_not_cool_is_waited_for_once(
     lab.device.conditions = [COOL, hot]
     lab.start(1.0, pinned=False)
     lab.measure(3)
-    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (hot, 2)]
+    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (hot, 2), (hot, 3)]

@@ -52,6 +52,7 @@ SPEC = BenchmarkSpec(
     min_visits=2,
     max_visits=3,
     traced_visits=1,
+    spacing_ns=0,
 )
 # Long enough to be interrupted.
 LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=500_000_000), min_visits=3)

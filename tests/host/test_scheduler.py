@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program
-from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobState, choose
+from host.scheduler import (
+    FINAL_KINDS,
+    MAX_FAILED_VISITS,
+    WINDOW,
+    JobState,
+    choose,
+    upcoming,
+)
 from host.summary import NextVisit
 
 PROGRAM = Program("00", 1, "xnnpack", ((1,),), (), (), "test")
@@ -26,6 +34,28 @@ def test_an_unanswered_run_comes_first() -> None:
     states[1].asked = ("run", NextVisit(traced=False))
     states[1].last_asked_unix_ns = 99
     assert choose(states, {"t"}, 0) is states[1]
+
+
+def test_a_job_in_hand_is_nobody_elses() -> None:
+    states = [state(1), state(2)]
+    states[0].taken = True
+    assert choose(states, {"t"}, 0) is states[1]
+    states[0].asked = ("run", NextVisit(traced=False))
+    assert choose(states, {"t"}, 0) is states[1]
+    states[1].taken = True
+    assert choose(states, {"t"}, 0) is None
+
+
+@given(st.integers(0, 4 * WINDOW), st.sets(st.integers(0, 4 * WINDOW)))
+def test_what_comes_soon_is_of_the_oldest_jobs_and_was_never_visited(
+    jobs: int, visited: set[int]
+) -> None:
+    states = [state(number) for number in range(jobs)]
+    for each in states:
+        each.program = replace(PROGRAM, sha256=each.job.id)
+        each.last_asked_unix_ns = int(each.job.id) in visited
+    soon = [int(program.sha256) for program in upcoming([*reversed(states), state(0, "u")], {"t"})]
+    assert soon == [number for number in range(min(jobs, 2 * WINDOW)) if number not in visited]
 
 
 def test_a_job_that_rests_leaves_its_turn_to_others() -> None:

@@ -22,6 +22,7 @@ SPEC = BenchmarkSpec(
     min_visits=1,
     max_visits=1,
     traced_visits=0,
+    spacing_ns=0,
 )
 
 

@@ -75,7 +75,7 @@ def test_the_interval_covers_the_quantile_as_often_as_it_says(n: int, quantile: 
     assert high == 0 or misses(low, high - 1)[1] > tail * (1 - 1e-9)
 
 
-SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.01, traced_visits=2)
+SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.01, traced_visits=2, spacing_ns=0)
 
 
 def test_a_measurement_ends_when_its_visits_agree_and_were_traced() -> None:
@@ -90,6 +90,15 @@ def test_disagreeing_visits_go_on_to_the_cap() -> None:
     slow = replace(QUIET, wall_ns=(150_000,) * 20, cpu_ns=(149_000,) * 20)
     assert progress(SPEC, [QUIET, slow] * 2) == NextVisit(traced=False)
     assert progress(SPEC, [QUIET, slow] * 3) == NextVisit(traced=True)
+
+
+@given(st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=9))
+def test_visits_are_spaced_out(visits: list[Visit]) -> None:
+    close, spaced = progress(SPEC, visits), progress(replace(SPEC, spacing_ns=7 * 10**9), visits)
+    if isinstance(close, NextVisit):
+        assert spaced == replace(close, rest_s=max(7.0, close.rest_s))
+    else:
+        assert spaced == close
 
 
 def test_a_disturbed_measurement_rests_and_tries_again_before_it_fails() -> None:

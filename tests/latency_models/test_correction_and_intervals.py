@@ -10,27 +10,37 @@ from latency_models.intervals import LEVEL, RelativeInterval
 
 
 @settings(deadline=None)
-@given(st.floats(0.7, 1.5), st.floats(0, 0.5), st.integers(0, 1_000))
+@given(st.floats(0.7, 1.5), st.floats(0.9, 1.1), st.floats(0, 0.5), st.integers(0, 1_000))
 def test_the_correction_is_found_despite_disturbed_networks(
-    scale: float, intercept_ms: float, seed: int
+    scale: float, of_adds: float, intercept_ms: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    sums_ns = rng.uniform(2e6, 3e7, 40)
-    latencies_ns = intercept_ms * 1e6 + scale * sums_ns
+    sums_ns = rng.uniform(2e6, 3e7, 40)[:, None] * rng.dirichlet([9, 3], 40)
+    latencies_ns = intercept_ms * 1e6 + scale * sums_ns @ [1, of_adds]
     disturbed_ns = latencies_ns * rng.lognormal(0, 0.01, 40)
     disturbed_ns[:4] *= 1.6
-    corrected_ns = Correction.fit(sums_ns, disturbed_ns)(sums_ns)
+    corrected_ns = Correction.fit(["conv2d", "add"], sums_ns, disturbed_ns)(sums_ns)
     assert np.abs(corrected_ns / latencies_ns - 1)[4:].mean() < 0.04
 
 
 def test_few_networks_of_one_size_give_a_scale_and_no_intercept() -> None:
-    sums_ns = np.array([10.0e6, 10.1e6, 9.9e6])
-    correction = Correction.fit(sums_ns, 0.9 * sums_ns + np.array([1e5, -1e5, 1e5]))
+    sums_ns = np.array([[10.0e6, 2e6], [10.1e6, 2e6], [9.9e6, 2e6]])
+    latencies_ns = 0.9 * sums_ns.sum(axis=1) + np.array([1e5, -1e5, 1e5])
+    correction = Correction.fit(["conv2d", "add"], sums_ns, latencies_ns)
     assert correction.intercept_ns < 2e5
-    assert correction(np.array([2e6]))[0] == pytest.approx(1.8e6, rel=0.15)
+    assert correction.scales == pytest.approx(0.9, rel=0.05)
+    assert correction(np.array([[2e6, 0.0]]))[0] == pytest.approx(1.8e6, rel=0.15)
+    conv2d, add = correction.scales
     assert str(correction) == (
-        f"{correction.intercept_ns / 1e6:.3f} ms + {correction.scale:.3f} × sum of kernels"
+        f"{correction.intercept_ns / 1e6:.3f} ms + {conv2d:.3f} × conv2d + {add:.3f} × add"
     )
+
+
+def test_a_kind_that_costs_more_in_the_whole_is_found_out() -> None:
+    rng = np.random.default_rng(0)
+    sums_ns = rng.uniform(2e6, 3e7, 60)[:, None] * rng.dirichlet([4, 4], 60)
+    correction = Correction.fit(["conv2d", "add"], sums_ns, sums_ns @ [1.0, 1.3])
+    assert correction.scales == pytest.approx([1.0, 1.3], rel=0.02)
 
 
 @pytest.mark.parametrize("count", [4, 12, 40])

@@ -33,18 +33,17 @@ def test_a_network_of_kernels_seen_is_a_lookup(
     assert estimate.latency_ns == pytest.approx(measured[0].latency_ns, rel=0.1)
 
 
-def test_coverage_is_the_share_of_time_from_kernels_seen(
+def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
     predictor: Predictor, measured: list[MeasuredNetwork]
 ) -> None:
     seen = measured[0].kernels
-    unseen = Kernel(k.CONV2D, ((1, 33, 33, 77),), (1, 33, 33, 99), (5, 5))
-    mixed, alone, without = predictor.predict(
-        *pack([(*seen, unseen), (unseen,), seen]), NOW_UNIX_NS
-    )
+    far = Kernel(k.CONV2D, ((1, 33, 33, 77),), (1, 33, 33, 99), (11, 11))
+    mixed, alone, without = predictor.predict(*pack([(*seen, far), (far,), seen]), NOW_UNIX_NS)
     assert mixed.source is alone.source is Source.REGRESSION
     assert alone.coverage == 0.0
-    intercept_ns = predictor.correction.intercept_ns
-    share = (without.latency_ns - intercept_ns) / (mixed.latency_ns - intercept_ns)
+    sums_ns = predictor.kernel_times.sum(*pack([seen, (*seen, far)])).sums_ns.sum(axis=1)
+    share = sums_ns[0] / sums_ns[1]
+    assert without.coverage == 1.0
     assert mixed.coverage == pytest.approx(share, rel=1e-6)
 
 

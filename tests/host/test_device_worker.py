@@ -1,0 +1,56 @@
+"""What a worker does beside its device's visits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from host.database import devices
+from host.database.engine import Database
+from host.database.schema import visits
+from host.home import sqlite_url
+from host.scheduler import WINDOW
+from tests.host.fake_lab import SPEC, TARGET, Lab, ended, fake_lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr("host.device_worker.IDLE_S", 0.01)
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    with fake_lab(database, tmp_path) as lab:
+        yield lab
+    database.close()
+
+
+@pytest.mark.parametrize("shares_host", [False, True])
+def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab, shares_host: bool) -> None:
+    lab.device.shares_host = shares_host
+    lab.device.unacknowledged = 2
+    lab.start(1.0, pinned=False)
+    jobs = 3
+    lab.measure(jobs)
+    assert lab.measured() == jobs
+    with lab.database.reading() as connection:
+        asked = connection.execute(select(visits)).all()
+    assert len(asked) == jobs * SPEC.max_visits
+    assert all(visit.answered_unix_ns is not None for visit in asked)
+
+
+@pytest.mark.parametrize("shares_host", [False, True])
+def test_programs_go_ahead_of_their_visits_to_a_remote_device(lab: Lab, shares_host: bool) -> None:
+    lab.device.shares_host = shares_host
+    with lab.database.writing() as connection:
+        devices.register_target(connection, TARGET)
+    submitted = [lab.submit() for _ in range(2 * WINDOW)]
+    lab.start(1.0, pinned=False)
+    for events in submitted:
+        ended(events)
+    sent = Counter(sha256 for sha256, _ in lab.device.uploads)
+    assert set(sent.values()) <= {1}
+    assert bool(sent) == (not shares_host)
+    for sha256, ran_before in lab.device.uploads:
+        assert sha256 not in lab.device.ran[:ran_before]
