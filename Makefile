@@ -8,7 +8,7 @@ PROTOS := $(wildcard protos/*.proto)
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runner protos lab-up lab-status lab-down search test check bench clean
+.PHONY: help setup runner protos lab-up lab-status lab-down virtual-phone search test check bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z%-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,9 @@ lab-status: $(INSTALLED)  ## The lab's devices and targets
 
 lab-down: $(INSTALLED)  ## Stop the lab and what it started
 	$(BIN)/latlab lab down
+
+virtual-phone: $(INSTALLED)  ## A phone without a phone, plugged into this machine's adb (as root)
+	$(BIN)/python -m tests.virtual_phone
 
 test: $(RUNNER)  ## The tests
 	$(BIN)/pytest

@@ -1,6 +1,6 @@
 """The state of the machine at one instant. What a machine cannot tell stays absent.
 
-`root` is where /proc and /sys are, "/" but in tests.
+`root` is where /proc, /sys and /system are, "/" but in tests.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from device_agent.android import read_battery_level
 from protos.common_pb2 import Conditions
 
 _CPUS = "sys/devices/system/cpu"
@@ -72,7 +73,7 @@ def _battery_level(root: Path) -> float | None:
         percent = read_count(supply / "capacity")
         if read_text(supply / "type") == "Battery" and percent is not None and percent <= 100:
             return percent / 100
-    return None
+    return read_battery_level(root)
 
 
 def _load_1min(root: Path) -> float | None:

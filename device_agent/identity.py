@@ -1,6 +1,6 @@
 """Who this device is: its serial, names, memory and core classes.
 
-`root` is where /proc, /sys and /etc are, "/" but in tests.
+`root` is where /proc, /sys, /etc and /system are, "/" but in tests.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Collection
 from pathlib import Path
 
+from device_agent.android import read_property
 from device_agent.conditions import read_count, read_text
 from device_agent.store import replacing
 from protos.device_agent_pb2 import CoreClass
@@ -20,8 +21,10 @@ _CLASS_NAMES = {1: ("all",), 2: ("little", "big"), 3: ("little", "big", "prime")
 
 
 def read_serial(root: Path, state_directory: Path) -> str:
-    """Sixteen hexadecimal digits that stay with the installation: a hash of its machine-id,
-    or made once and kept in the state directory."""
+    """A phone's own, which adb shows too. Else sixteen hexadecimal digits that stay with the
+    installation: a hash of its machine-id, or made once and kept in the state directory."""
+    if (phone := read_property(root, "ro.serialno")) is not None:
+        return phone
     machine_id = read_text(root / "etc/machine-id")
     if machine_id is not None and machine_id != "uninitialized":
         return hashlib.sha256(f"latlab {machine_id}".encode()).hexdigest()[:16]
@@ -35,7 +38,10 @@ def read_serial(root: Path, state_directory: Path) -> str:
 
 
 def read_model(root: Path) -> str:
-    """A board's name from its device tree, a computer's from its firmware, else the SoC's."""
+    """A phone's by its properties, a board's name from its device tree, a computer's from its
+    firmware, else the SoC's."""
+    if phone := _read_properties(root, "ro.product.manufacturer", "ro.product.model"):
+        return phone
     board = read_text(root / "proc/device-tree/model")
     if board is not None:
         return board
@@ -45,12 +51,16 @@ def read_model(root: Path) -> str:
 
 
 def read_soc(root: Path) -> str:
+    if phone := _read_properties(root, "ro.soc.manufacturer", "ro.soc.model"):
+        return phone
     cpuinfo = _fields(read_text(root / "proc/cpuinfo") or "", ":")
     soc = read_text(root / "sys/devices/soc0/soc_id")
     return soc or cpuinfo.get("Hardware") or cpuinfo.get("model name") or platform.machine()
 
 
 def read_os_build(root: Path) -> str:
+    if phone := _read_properties(root, "ro.build.fingerprint"):  # names the kernel's build too
+        return f"Android {phone}"
     release = _fields(read_text(root / "etc/os-release") or "", "=")
     kernel = read_text(root / "proc/sys/kernel/osrelease") or platform.release()
     return ", ".join(filter(None, [release.get("PRETTY_NAME", "").strip('"'), f"Linux {kernel}"]))
@@ -85,6 +95,10 @@ def read_core_classes(root: Path, cpus: Collection[int]) -> list[CoreClass]:
         )
         for name, members in zip(names, classes, strict=True)
     ]
+
+
+def _read_properties(root: Path, *names: str) -> str:
+    return " ".join(filter(None, (read_property(root, name) for name in names)))
 
 
 def _fields(text: str, separator: str) -> dict[str, str]:

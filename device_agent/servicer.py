@@ -35,7 +35,7 @@ UPLOAD_TIMEOUT_S = 600.0
 
 
 class Agent(DeviceAgentServicer):
-    """`root` is where /proc, /sys and /etc are."""
+    """`root` is where /proc, /sys, /etc and /system are."""
 
     def __init__(
         self, state_directory: Path, runner: Runner, programs: ProgramStore, root: Path = Path("/")

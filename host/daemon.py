@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,8 +28,10 @@ from host.config import load_config
 from host.database.engine import Database
 from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
+from host.fleet import Fleet
 from host.home import LabHome
 from host.interceptors import ErrorInterceptor, TokenInterceptor
+from host.phones import Phones
 from host.predictors import Predictors
 from host.processes import write_atomically
 from host.program_store import ProgramStore
@@ -46,8 +48,13 @@ THREADS = 32
 STOP_GRACE_S = 2.0
 
 
-def serve(home: LabHome, transports: Sequence[Transport]) -> None:
-    """Runs until SIGTERM or SIGINT. Raises LabError when it cannot start."""
+def serve(
+    home: LabHome,
+    transports: Sequence[Transport],
+    takes_phone: Callable[[str], bool] | None = None,
+) -> None:
+    """Serves the devices behind `transports`, and the phones that are plugged in whose serials
+    `takes_phone` takes, until SIGTERM or SIGINT. Raises LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
     # Every device takes a file or two, and a thousand of them more than the usual 1,024.
@@ -62,32 +69,25 @@ def serve(home: LabHome, transports: Sequence[Transport]) -> None:
     programs = ProgramStore(home.programs)
     quiet = threading.Lock()
     holder = f"{platform.node()}:{home.root}"
-    workers: list[DeviceWorker] = []
-    adding = threading.Lock()
-
-    def add(transport: Transport) -> None:
-        with adding:
-            if all(worker.transport.name != transport.name for worker in workers):
-                worker = DeviceWorker(transport, database, board, programs, quiet, holder)
-                workers.append(worker)
-                worker.start()
+    fleet = Fleet(lambda way: DeviceWorker(way, database, board, programs, quiet, holder))
 
     def add_board(address: str) -> None:
-        add(TcpTransport(checked_address(address), Boards(home.boards)))
+        fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
-    lab = Lab(database, board, programs, Predictors(database, quiet), workers, add_board)
+    lab = Lab(database, board, programs, Predictors(database, quiet), fleet, add_board)
     server, port = _server(lab, home.token())
     server.start()
     for transport in transports:
-        add(transport)
+        fleet.add(transport)
+    if takes_phone is not None:
+        Phones(fleet, home.bundles, takes_phone).start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
     write_atomically(home.daemon_file, json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
     stopping.wait()
     server.stop(STOP_GRACE_S).wait()
-    for worker in workers:
-        worker.stop()
+    fleet.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
@@ -133,10 +133,10 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         home = LabHome.from_environment()
-        boards = Boards(home.boards)
-        chosen = load_config(home.config_file).chosen_boards(boards.addresses())
+        boards, config = Boards(home.boards), load_config(home.config_file)
+        chosen = config.chosen_boards(boards.addresses())
         local = LocalTransport(home.agent, home.runner)
-        serve(home, [local, *(TcpTransport(address, boards) for address in chosen)])
+        serve(home, [local, *(TcpTransport(way, boards) for way in chosen)], config.takes)
     except LabError as error:
         logging.error("%s", error)
         sys.exit(2)

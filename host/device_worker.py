@@ -40,10 +40,12 @@ LOST_PAUSE_S = 30.0
 
 class Transport(Protocol):
     """A way to one device's agent. The daemon and a device that `shares_host` disturb
-    each other, so they take turns; on any other, what the daemon does goes on beside."""
+    each other, so they take turns; on any other, what the daemon does goes on beside.
+    `patience_s` is for how long the open jobs of a device that is away wait for it."""
 
     name: str
     shares_host: bool
+    patience_s: float
 
     def connect(self) -> AgentClient:
         """Raises Unavailable."""
@@ -81,13 +83,15 @@ class DeviceWorker(threading.Thread):
         self._uploads = Uploads(programs)
         self._filing = Filing(board)
         self._stopping = threading.Event()
+        self._anew = threading.Event()
+        self._lost_s = time.monotonic()
 
     def run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._step()
             except Unavailable as error:
-                self._agent = None
+                self._anew.set()
                 log.warning("%s", error)
             except LeaseLost as error:
                 self._lease = None
@@ -99,9 +103,14 @@ class DeviceWorker(threading.Thread):
                 log.exception("the worker of %s failed", self.transport.name)
                 self._stopping.wait(LOST_PAUSE_S)
 
+    def reconnect(self) -> None:
+        """Its device may have come or gone: to be looked for before anything else is asked."""
+        self._anew.set()
+
     def stop(self) -> None:
         """Ends the agent, and with it a visit under way; its job goes on at the next start."""
         self._stopping.set()
+        self._anew.set()
         self.transport.stop()
         self.join(timeout=10.0)
         self._filing.close()
@@ -111,7 +120,7 @@ class DeviceWorker(threading.Thread):
                 device_rows.release_lease(connection, self._lease)
 
     def _step(self) -> None:
-        if self._agent is None:
+        if self._agent is None or self._anew.is_set():
             self._connect()
             return
         self.state = "idle"
@@ -237,15 +246,20 @@ class DeviceWorker(threading.Thread):
         self.sentinels.job_ended(state.job.target_id)
 
     def _connect(self) -> None:
-        """Bounded: then the open jobs of this device fail, and it is tried again later."""
+        """Bounded: then it is tried again later, and the open jobs of this device fail where
+        they have waited for long enough."""
         self.state = "connecting"
+        if self._agent is not None:
+            self._agent, self._lost_s = None, time.monotonic()
         for pause_s in CONNECT_PAUSES_S:
+            self._anew.clear()
             try:
                 agent = self.transport.connect()
                 device = agent.describe()
             except Unavailable as error:
                 lost = error
-                if self._stopping.wait(pause_s):
+                self._anew.wait(pause_s)
+                if self._stopping.is_set():
                     return
             else:
                 self._register(device)
@@ -253,9 +267,9 @@ class DeviceWorker(threading.Thread):
                 self._agent = agent
                 return
         self.state = f"lost: {lost}"
-        if self.device is not None:
+        if self.device is not None and time.monotonic() > self._lost_s + self.transport.patience_s:
             self._board.leave(self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost)))
-        self._stopping.wait(LOST_PAUSE_S)
+        self._anew.wait(LOST_PAUSE_S)
 
     def _register(self, device: Device) -> None:
         self.device = device

@@ -38,6 +38,11 @@ class LabHome:
         return Path(os.environ.get("LATLAB_RUNNER") or built)
 
     @property
+    def bundles(self) -> Path:
+        """A folder with the agent's bundle for each ABI."""
+        return Path(os.environ.get("LATLAB_BUNDLES") or REPOSITORY / "build" / "bundle")
+
+    @property
     def daemon_file(self) -> Path:
         return self.root / "daemon.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import grpc
 import numpy as np
@@ -21,6 +21,7 @@ from host.database.engine import Database
 from host.device_worker import DeviceWorker
 from host.domain import BenchmarkSpec, Failure, Measurement, Target
 from host.errors import InvalidRequest, NotFound, UnknownKernels
+from host.fleet import Fleet
 from host.predictors import Predictors
 from host.program_store import ProgramStore
 from host.sentinel import Watch
@@ -40,15 +41,19 @@ class Lab:
         board: JobBoard,
         programs: ProgramStore,
         predictors: Predictors,
-        workers: Sequence[DeviceWorker],
+        fleet: Fleet,
         add_board: Callable[[str], None],
     ) -> None:
         self.database = database
         self.board = board
         self.programs = programs
         self.predictors = predictors
-        self.workers = workers
         self.add_board = add_board
+        self._fleet = fleet
+
+    @property
+    def workers(self) -> list[DeviceWorker]:
+        return self._fleet.workers
 
     def find_target(self, wanted: str) -> Target:
         """By id or name; where builds share a name, the one that a device serves now."""

@@ -21,6 +21,7 @@ class LocalTransport:
 
     name = "local"
     shares_host = True  # measuring and the daemon's own work disturb each other
+    patience_s = 0.0  # what does not start here has a cause that waiting will not mend
 
     def __init__(self, state_dir: Path, runner: Path) -> None:
         self._state_dir = state_dir

@@ -13,6 +13,7 @@ class TcpTransport:
     reached without a restart of the lab."""
 
     shares_host = False
+    patience_s = 120.0  # a network that went is mostly soon back
 
     def __init__(self, address: str, boards: Boards) -> None:
         self.name = address

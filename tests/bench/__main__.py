@@ -10,6 +10,7 @@ GROUPS = {
     "export": ("export", "pipeline"),
     "lab": ("scale",),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
+    "lab": ("lab",),
 }
 
 

@@ -38,6 +38,7 @@ SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0)
 
 class SimulatedTransport:
     shares_host = False
+    patience_s = 0.0
 
     def __init__(self, address: str) -> None:
         self.name = address

@@ -60,6 +60,7 @@ class FakeDevice(AgentClient):
     is_lost: bool = False
     name: str = "fake"
     shares_host: bool = False
+    patience_s: float = 0.0
 
     def connect(self) -> FakeDevice:
         return self

@@ -1,0 +1,219 @@
+"""Phones in a real lab: daemon, adb server, adbd, agent, runner and database."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from host import lab
+from host.client import DeviceStatus, LatencyClient
+from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
+from host.transports.adb import HOME
+from tests.virtual_phone.android import MODEL, SERIAL
+from tests.virtual_phone.locked_phone import locked_phone
+from tests.virtual_phone.phone import NoPhone
+from tests.virtual_phone.phone_lab import PhoneLab, is_idle, lab_with_phone, wait_until
+from tests.virtual_phone.stand_in_bundle import write_stand_in
+
+DATA_BYTES = 256 << 20
+SPEC = BenchmarkSpec(
+    visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
+    min_visits=2,
+    max_visits=3,
+    traced_visits=1,
+)
+# Long enough for a fault to fall into a visit.
+LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000))
+
+
+@pytest.fixture(scope="module")
+def phone_lab(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterator[PhoneLab]:
+    folder = tmp_path_factory.mktemp("phones")
+    write_stand_in(folder / "bundles", runner)
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(lab_with_phone(folder, folder / "bundles", DATA_BYTES))
+        except NoPhone as reason:
+            pytest.skip(str(reason))
+
+
+@pytest.fixture
+def client(phone_lab: PhoneLab) -> Iterator[LatencyClient]:
+    lab.up(phone_lab.home)
+    with LatencyClient.connect(phone_lab.home) as client:
+        yield client
+
+
+def test_a_phone_that_is_plugged_in_is_measured_on(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = phone_lab.plug_in(client)
+    device = phone_lab.wait_for(client, is_idle).device
+    assert device is not None
+    assert (device.serial, device.model, device.soc) == (SERIAL, MODEL, "Latency Lab VSOC1")
+    assert "latlab/virtual" in device.os_build
+    assert all(core_class.max_clock_khz for core_class in device.core_classes)
+
+    [measured] = client.measure(target, small_programs[:1], SPEC)
+    assert isinstance(measured, Measurement)
+    told = measured.visits[0].before
+    assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
+    assert (told.governor, told.throttled) == ("schedutil", False)
+
+
+def test_the_agent_is_brought_once_and_outlives_adb(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    def bundle_and_agent() -> str:
+        return phone_lab.phone.shell(f"stat -c '%n %i %Z' {HOME}/bundle-*; cat {HOME}/state/lock")
+
+    phone_lab.plug_in(client)
+    before = bundle_and_agent()
+    assert before.count("bundle-") == 1
+    assert phone_lab.phone.shell(f"stat -c %a {HOME}/state {HOME}/state/token") == "700\n600\n"
+
+    phone_lab.unplug(client)
+    phone_lab.plug_in(client)
+    assert bundle_and_agent() == before
+
+
+def test_a_new_bundle_takes_the_place_of_the_old_one(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    phone_lab.plug_in(client)
+    before = phone_lab.phone.shell(f"ls {HOME}")
+    phone_lab.unplug(client)
+    description = phone_lab.bundles / "x86_64/bundle.json"
+    description.write_text(json.dumps({"sha256": "5e" * 32}))
+    phone_lab.plug_in(client)
+    assert phone_lab.phone.shell(f"ls {HOME}").split() == [f"bundle-{'5e' * 8}", "state"]
+    assert before.split()[0] != f"bundle-{'5e' * 8}"
+    assert phone_lab.phone.pids(f"bundle-{'5e' * 8}/latlab-runner")
+
+
+def pull_the_cable(phone_lab: PhoneLab) -> None:
+    phone_lab.phone.cut_cable()
+    phone_lab.adb.disconnect(phone_lab.phone.serial)
+    time.sleep(1)
+    phone_lab.phone.mend_cable()
+    phone_lab.adb.connect(phone_lab.phone.serial)
+
+
+def kill_the_agent(phone_lab: PhoneLab) -> None:
+    assert phone_lab.phone.kill("-m device_agent") == 1
+
+
+def kill_the_runner(phone_lab: PhoneLab) -> None:
+    assert phone_lab.phone.kill("latlab-runner --program") == 1
+
+
+def kill_adbd(phone_lab: PhoneLab) -> None:
+    assert phone_lab.phone.kill("/adbd") == 1
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+
+
+def reboot(phone_lab: PhoneLab) -> None:
+    phone_lab.phone.reboot()
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+
+
+def restart_adb(phone_lab: PhoneLab) -> None:
+    phone_lab.adb.stop()
+    phone_lab.adb.start()
+    phone_lab.adb.connect(phone_lab.phone.serial)
+
+
+FAULTS = [pull_the_cable, kill_the_agent, kill_the_runner, kill_adbd, reboot, restart_adb]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_mid_run_costs_no_job(
+    phone_lab: PhoneLab,
+    client: LatencyClient,
+    small_programs: list[ProgramFile],
+    fault: Callable[[PhoneLab], None],
+) -> None:
+    target = phone_lab.plug_in(client)
+    ended_before = phone_lab.ends()
+    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+        phone_lab.wait_for_runner()
+        fault(phone_lab)
+    assert [type(outcome) for outcome in outcomes] == [Measurement]
+    ended = phone_lab.ends()
+    assert len(ended) == len(ended_before) + 1
+    assert set(ended.values()) == {1}
+    device = phone_lab.wait_for(client, is_idle).device
+    assert device is not None
+    assert device.serial == SERIAL
+
+
+def test_what_was_measured_while_the_phone_was_away_is_fetched(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = phone_lab.plug_in(client)
+    results = f"ls {HOME}/state/results"
+    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+        phone_lab.wait_for_runner()
+        phone_lab.phone.cut_cable()
+        phone_lab.adb.disconnect(phone_lab.phone.serial)
+        wait_until(lambda: phone_lab.phone.shell(results) != "")
+        [run_id] = phone_lab.phone.shell(results).split()
+        phone_lab.phone.mend_cable()
+        phone_lab.adb.connect(phone_lab.phone.serial)
+    [measured] = outcomes
+    assert isinstance(measured, Measurement)
+    assert run_id in [visit.run_id for visit in measured.visits]
+    wait_until(lambda: phone_lab.phone.shell(results) == "")  # acknowledged
+
+
+def test_a_full_phone_says_how_much_to_free(phone_lab: PhoneLab, client: LatencyClient) -> None:
+    phone_lab.plug_in(client)
+    phone_lab.unplug(client)
+    phone_lab.phone.reboot()
+    phone_lab.phone.shell(f"rm -r {HOME}/bundle-*")
+    phone_lab.phone.fill_disk()
+    phone_lab.adb.connect(phone_lab.phone.serial)
+    phone_lab.wait_for(client, says("storage is full: the agent needs 1 MB, and 0 MB are free"))
+    phone_lab.phone.shell("rm /data/local/tmp/filling")
+    phone_lab.unplug(client)
+    phone_lab.plug_in(client)
+
+
+def test_a_phone_of_another_abi_says_which_would_do(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    phone_lab.phone.set_property("ro.product.cpu.abi", "armeabi-v7a")
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+    phone_lab.wait_for(client, says("armeabi-v7a: the lab has agents for arm64-v8a and x86_64"))
+    phone_lab.phone.set_property("ro.product.cpu.abi", "x86_64")
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+    phone_lab.wait_for(client, is_idle)
+
+
+def test_a_missing_bundle_says_how_to_build_it(phone_lab: PhoneLab, client: LatencyClient) -> None:
+    bundle = phone_lab.bundles / "x86_64"
+    bundle.rename(phone_lab.bundles / "away")
+    try:
+        phone_lab.adb.reconnect(phone_lab.phone.serial)
+        phone_lab.wait_for(client, says("make agent-bundle"))
+    finally:
+        (phone_lab.bundles / "away").rename(bundle)
+
+
+def test_a_locked_phone_says_to_allow_debugging(phone_lab: PhoneLab, client: LatencyClient) -> None:
+    with locked_phone() as serial:
+        phone_lab.adb.run("connect", serial)
+        try:
+            phone_lab.wait_for(client, says("allow USB debugging"), serial)
+        finally:
+            phone_lab.adb.disconnect(serial)
+
+
+def says(words: str) -> Callable[[DeviceStatus], bool]:
+    return lambda status: words in status.state

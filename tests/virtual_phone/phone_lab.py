@@ -1,0 +1,118 @@
+"""A lab with a phone: the real daemon, adb server, adbd and agent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from sqlalchemy import text
+
+from host import lab
+from host.client import DeviceStatus, LatencyClient
+from host.database.engine import Database
+from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
+from host.home import LabHome, sqlite_url
+from tests.virtual_phone.adb_server import AdbServer, adb_server
+from tests.virtual_phone.phone import VirtualPhone, virtual_phone
+
+WAIT_S = 60.0
+POLL_S = 0.02
+
+
+class PhoneLab:
+    """A lab, a phone, and adb between them."""
+
+    def __init__(self, home: LabHome, bundles: Path, adb: AdbServer, phone: VirtualPhone) -> None:
+        self.home = home
+        self.bundles = bundles
+        self.adb = adb
+        self.phone = phone
+
+    def plug_in(self, client: LatencyClient) -> str:
+        """The phone's target of one thread on its fastest cores, once it is registered."""
+        self.adb.connect(self.phone.serial)
+        status = self.wait_for(client, is_idle)
+        return [name for name in status.targets if name.endswith("/1t")][-1]
+
+    def unplug(self, client: LatencyClient) -> None:
+        self.adb.disconnect(self.phone.serial)
+        self.wait_for(client, lambda status: not is_idle(status))
+
+    def wait_for(
+        self,
+        client: LatencyClient,
+        condition: Callable[[DeviceStatus], bool],
+        serial: str | None = None,
+    ) -> DeviceStatus:
+        name = f"adb:{serial or self.phone.serial}"
+        deadline_s = time.monotonic() + WAIT_S
+        while True:
+            statuses = [status for status in client.devices() if status.transport == name]
+            if any(map(condition, statuses)):
+                return statuses[0]
+            assert time.monotonic() < deadline_s, (
+                f"waited in vain: {[status.state for status in statuses]}"
+            )
+            time.sleep(POLL_S)
+
+    def wait_for_runner(self) -> None:
+        wait_until(lambda: self.phone.pids("latlab-runner --program") != [])
+
+    @contextmanager
+    def measuring(
+        self, target: str, programs: list[ProgramFile], spec: BenchmarkSpec
+    ) -> Iterator[list[Measurement | Failure]]:
+        """Meanwhile; the outcomes are there at the block's end."""
+        outcomes: list[Measurement | Failure] = []
+
+        def measure() -> None:
+            with LatencyClient.connect(self.home) as mine:
+                outcomes.extend(mine.measure(target, programs, spec, fresh=True))
+
+        thread = threading.Thread(target=measure)
+        thread.start()
+        yield outcomes
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+    def ends(self) -> dict[str, int]:
+        """How often each job has ended, in a Measurement or a Failure."""
+        database = Database(sqlite_url(self.home.root / "lab.db"))
+        with database.reading() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT jobs.id, (SELECT count(*) FROM measurements WHERE job_id = jobs.id)"
+                    " + (SELECT count(*) FROM failures WHERE job_id = jobs.id) FROM jobs"
+                )
+            ).all()
+        database.close()
+        return {row[0]: row[1] for row in rows}
+
+
+@contextmanager
+def lab_with_phone(folder: Path, bundles: Path, data_bytes: int) -> Iterator[PhoneLab]:
+    """The phone runs and is not plugged in, the lab is down. Raises NoPhone."""
+    with adb_server(folder) as adb, virtual_phone(data_bytes) as phone:
+        settings = {"ANDROID_ADB_SERVER_PORT": str(adb.port), "LATLAB_BUNDLES": str(bundles)}
+        home = LabHome(folder / "home")
+        with patch.dict(os.environ, settings):
+            try:
+                yield PhoneLab(home, bundles, adb, phone)
+            finally:
+                lab.down(home)
+
+
+def is_idle(status: DeviceStatus) -> bool:
+    return status.state == "idle"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(POLL_S)
