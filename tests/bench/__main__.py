@@ -8,9 +8,8 @@ import sys
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
-    "lab": ("scale",),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
-    "lab": ("lab",),
+    "lab": ("lab", "scale"),
 }
 
 
