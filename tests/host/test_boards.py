@@ -39,6 +39,7 @@ SPEC = BenchmarkSpec(
     min_visits=3,
     max_visits=3,
     traced_visits=0,
+    spacing_ns=0,
 )
 DAEMON = """\
 from host.daemon import serve

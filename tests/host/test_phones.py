@@ -27,6 +27,7 @@ SPEC = BenchmarkSpec(
     min_visits=2,
     max_visits=3,
     traced_visits=1,
+    spacing_ns=0,
 )
 # Long enough for a fault to fall into a visit.
 LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000))
