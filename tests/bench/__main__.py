@@ -8,6 +8,7 @@ import sys
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
+    "lab": ("bundle",),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
 }
 

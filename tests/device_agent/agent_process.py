@@ -70,21 +70,18 @@ def spec(**changes: Any) -> VisitSpec:  # noqa: ANN401
 
 
 class AgentProcess:
-    """Started on `state`, ready when the constructor returns."""
+    """Started on `state`, ready when the constructor returns. `program`: what is started."""
 
-    def __init__(self, state: Path, runner: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        state: Path,
+        runner: Path,
+        options: Sequence[str] = (),
+        program: Sequence[str | Path] = (sys.executable, "-m", "device_agent"),
+    ) -> None:
         self.state = state
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "device_agent",
-                "--state-dir",
-                state,
-                "--runner",
-                runner,
-                *options,
-            ],
+            [*program, "--state-dir", state, "--runner", runner, *options],
             cwd=REPOSITORY,
             stderr=subprocess.PIPE,
         )
