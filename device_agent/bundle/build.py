@@ -74,7 +74,8 @@ def build(machine: str, bundles: Path) -> tuple[Path, Path]:
                 subprocess.run(["dpkg-deb", "--extract", package, system], check=True)
             else:
                 is_runtime = package.name.startswith("executorch-")
-                zipfile.ZipFile(package).extractall(wheels if is_runtime else bundle / "site")
+                with zipfile.ZipFile(package) as wheel:
+                    wheel.extractall(wheels if is_runtime else bundle / "site")
         executorch = wheels / "executorch"
         runner = compile_runner(machine, system, executorch, scratch / "compiled")
         _copy_python(system, bundle)

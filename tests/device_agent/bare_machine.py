@@ -40,8 +40,8 @@ class NoBareMachine(Exception):
 def within(machine: str, folder: Path) -> list[str | Path]:
     """What starts a command on a bare `machine`, as the process that is started itself. What
     is not of this machine's own kind runs under qemu. Raises NoBareMachine."""
-    unshare = ["unshare", "--user", "--map-root-user", "--mount"]
-    enter = [*unshare, "sh", "-c", _ENTER, "enter", machine, folder]
+    enter: list[str | Path] = ["unshare", "--user", "--map-root-user", "--mount"]
+    enter += ["sh", "-c", _ENTER, "enter", machine, folder]
     try:
         subprocess.run(
             [*enter, "true"], check=True, capture_output=True, text=True, timeout=TIMEOUT_S
