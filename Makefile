@@ -4,11 +4,12 @@ PYTHON ?= python3
 STUDY ?= first
 BIN := .venv/bin
 RUNNER := build/runner/latlab-runner
+MACHINE ?= aarch64
 PROTOS := $(wildcard protos/*.proto)
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runner protos lab-up lab-status lab-down virtual-phone search test check bench clean
+.PHONY: help setup runner agent-bundle protos lab-up lab-status lab-down virtual-phone search test check bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z%-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +17,9 @@ help:  ## This list
 setup: $(INSTALLED)  ## Make .venv and install the pinned dependencies
 
 runner: $(RUNNER)  ## Build the C++ runner
+
+agent-bundle: $(INSTALLED)  ## The agent for phones and boards: build/bundle/$(MACHINE), or MACHINE=x86_64
+	$(BIN)/python -m device_agent.bundle $(MACHINE)
 
 search: lab-up  ## Search: calibrate, search, measure, and write runs/$(STUDY)/report.html
 	$(BIN)/latlab search --study $(STUDY)

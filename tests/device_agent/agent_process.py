@@ -70,8 +70,8 @@ def spec(**changes: Any) -> VisitSpec:  # noqa: ANN401
 
 
 class AgentProcess:
-    """Started on `state`, ready when the constructor returns. `within`: a command that it is
-    started by, for a place of its own."""
+    """Started on `state`, ready when the constructor returns. `program`: what is started;
+    `within`: a command that it is started by, for a place of its own."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class AgentProcess:
         runner: Path,
         options: Sequence[str] = (),
         within: Sequence[str | Path] = (),
+        program: Sequence[str | Path] = (sys.executable, "-m", "device_agent"),
     ) -> None:
         self.state = state
         state.parent.mkdir(parents=True, exist_ok=True)
         self.output = state.with_name(f"{state.name}.out")
-        command = [*within, sys.executable, "-m", "device_agent"]
-        command += ["--state-dir", state, "--runner", runner, *options]
+        command = [*within, *program, "--state-dir", state, "--runner", runner, *options]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command, cwd=REPOSITORY, stdout=output, stderr=subprocess.PIPE

@@ -41,6 +41,13 @@ def test_a_trace_gives_each_kernel_its_own_time() -> None:
     assert align(NETWORK, trace()) == tuple(1_000.0 * (i + 1) for i in range(len(NETWORK)))
 
 
+def test_kernels_that_pack_their_input_keep_their_names() -> None:
+    """So XNNPACK calls those for Arm's SME, as in "Fully Connected (NC, PF32) GEMM"."""
+    packed = [(name.replace(" F32)", " PF32)"), durations_ns) for name, durations_ns in trace()]
+    assert packed != trace()
+    assert align(NETWORK, packed) == align(NETWORK, trace())
+
+
 @given(POSITIONS, POSITIONS)
 def test_the_first_kernel_of_another_kind_is_named_with_its_position(one: int, other: int) -> None:
     traces = trace()

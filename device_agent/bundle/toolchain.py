@@ -1,0 +1,72 @@
+"""What this machine must bring to a bundle, and the runner that it compiles.
+
+The compiler is this machine's, everything else the bundle's: headers, the C and C++ libraries
+that are linked. So the runner asks for no newer symbols than the bundle has, whatever the
+machine it was compiled on.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from device_agent.bundle import BundleError
+
+REPOSITORY = Path(__file__).parents[2]
+_RUNNER_SOURCES = REPOSITORY / "device_agent/runner"
+_TIMEOUT_S = 300.0
+
+
+def triplet(machine: str) -> str:
+    return f"{machine}-linux-gnu"
+
+
+def check_tools(machine: str) -> None:
+    """Raises BundleError with the Debian packages of what is missing."""
+    cross = "" if machine == platform.machine() else f"-{triplet(machine).replace('_', '-')}"
+    packages = {f"{triplet(machine)}-g++": f"g++{cross}", "make": "make", "dpkg-deb": "dpkg"}
+    missing = [tool for tool in packages if shutil.which(tool) is None]
+    if missing:
+        names = " ".join(packages[tool] for tool in missing)
+        are = "are" if len(missing) > 1 else "is"
+        raise BundleError(f"{' and '.join(missing)} {are} missing: apt install {names}")
+
+
+def compile_runner(machine: str, system: Path, executorch: Path, build: Path) -> Path:
+    """`system` is a root of the bundle's Debian packages, `executorch` the package of the
+    machine's wheel. The same bytes wherever all of these lie. Raises BundleError."""
+    headers = system / "usr/include"
+    compiler_flags = [
+        "-nostdinc++",
+        *("-isystem", headers / "c++/12", "-isystem", headers / triplet(machine) / "c++/12"),
+        *(f"-ffile-prefix-map={folder}=." for folder in (REPOSITORY, build.parent)),
+    ]
+    settings = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "CMAKE_SYSTEM_NAME": "Linux",
+        "CMAKE_SYSTEM_PROCESSOR": machine,
+        "CMAKE_CXX_COMPILER": f"{triplet(machine)}-g++",
+        "CMAKE_SYSROOT": system,
+        "CMAKE_PREFIX_PATH": executorch,
+        "CMAKE_FIND_ROOT_PATH_MODE_PACKAGE": "NEVER",
+        "CMAKE_CXX_FLAGS": " ".join(map(str, compiler_flags)),
+        "CMAKE_EXE_LINKER_FLAGS": f"-s -L{system}/usr/lib/gcc/{triplet(machine)}/12",
+        "CMAKE_SKIP_RPATH": "ON",
+    }
+    defined = [f"-D{name}={value}" for name, value in settings.items()]
+    cmake = [sys.executable, "-m", "cmake"]
+    _run([*cmake, "-S", _RUNNER_SOURCES, "-B", build, *defined])
+    _run([*cmake, "--build", build, "--parallel"])
+    return build / "latlab-runner"
+
+
+def _run(command: list[str | Path]) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    except subprocess.CalledProcessError as error:
+        raise BundleError(f"the runner does not compile:\n{error.stdout}{error.stderr}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(f"the runner took over {_TIMEOUT_S:g} s to compile") from error
