@@ -24,8 +24,8 @@ from device_agent.bundle.build import LOADERS, build
 from device_agent.bundle.downloads import Pin, fetch, read_pins
 from device_agent.bundle.toolchain import check_tools
 from host.convert import visit_from_message
-from host.device_worker import kernel_times_ns
 from host.export import export_program
+from host.summary import kernel_times_ns
 from protos import common_pb2
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, is_alive, spec, wait_until
 from tests.device_agent.bare_machine import NoBareMachine, within
