@@ -24,12 +24,17 @@ from tests.virtual_phone.stand_in_bundle import write_stand_in
 DATA_BYTES = 256 << 20
 SPEC = BenchmarkSpec(
     visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
-    min_visits=2,
+    min_visits=1,
     max_visits=3,
     traced_visits=1,
 )
-# Long enough for a fault to fall into a visit.
-LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000))
+# Long enough for a fault to fall into it.
+ONE_LONG_VISIT = BenchmarkSpec(
+    visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000),
+    min_visits=1,
+    max_visits=3,
+    traced_visits=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +146,7 @@ def test_a_fault_in_mid_run_costs_no_job(
 ) -> None:
     target = phone_lab.plug_in(client)
     ended_before = phone_lab.ends()
-    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         fault(phone_lab)
     assert [type(outcome) for outcome in outcomes] == [Measurement]
@@ -158,7 +163,7 @@ def test_what_was_measured_while_the_phone_was_away_is_fetched(
 ) -> None:
     target = phone_lab.plug_in(client)
     results = f"ls {HOME}/state/results"
-    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         phone_lab.phone.cut_cable()
         phone_lab.adb.disconnect(phone_lab.phone.serial)
