@@ -14,7 +14,8 @@ import pytest
 from host import lab
 from host.client import DeviceStatus, LatencyClient
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
-from host.transports.adb import HOME
+from host.errors import Unavailable
+from host.transports.adb import HOME, AdbTransport
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
 from tests.virtual_phone.phone import NoPhone
@@ -188,6 +189,24 @@ def test_a_full_phone_says_how_much_to_free(phone_lab: PhoneLab, client: Latency
     phone_lab.phone.shell("rm /data/local/tmp/filling")
     phone_lab.unplug(client)
     phone_lab.plug_in(client)
+
+
+def test_a_bundle_that_did_not_arrive_whole_is_not_used(
+    phone_lab: PhoneLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its storage fills up while the bundle is on its way, and not every tar notices."""
+    lab.down(phone_lab.home)
+    phone_lab.adb.connect(phone_lab.phone.serial)
+    phone_lab.phone.shell(f"rm -rf {HOME}/bundle-*")
+    phone_lab.phone.fill_disk()
+    transport = AdbTransport(phone_lab.phone.serial, phone_lab.bundles)
+    with monkeypatch.context() as patch:
+        patch.setattr(AdbTransport, "_check_space", lambda *_: None)
+        with pytest.raises(Unavailable):
+            transport.connect()
+    assert "bundle-" not in phone_lab.phone.shell(f"ls {HOME}")
+    phone_lab.phone.shell("rm /data/local/tmp/filling")
+    assert transport.connect().describe().serial == SERIAL
 
 
 def test_a_phone_of_another_abi_says_which_would_do(
