@@ -1,6 +1,6 @@
 """lab.plug_in_s, lab.first_plug_in_s: from plugging in a virtual phone to its registration.
 
-The bundle is that of `make agent-bundle` where it is built, else a stand-in of its size that
+The bundle is that of `build/bundle` where there is one, else a stand-in of its size that
 borrows this machine's Python.
 """
 

@@ -14,7 +14,8 @@ import pytest
 from host import lab
 from host.client import DeviceStatus, LatencyClient
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
-from host.transports.adb import HOME
+from host.errors import Unavailable
+from host.transports.adb import HOME, AdbTransport
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
 from tests.virtual_phone.phone import NoPhone
@@ -24,13 +25,18 @@ from tests.virtual_phone.stand_in_bundle import write_stand_in
 DATA_BYTES = 256 << 20
 SPEC = BenchmarkSpec(
     visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
-    min_visits=2,
+    min_visits=1,
     max_visits=3,
     traced_visits=1,
     spacing_ns=0,
 )
-# Long enough for a fault to fall into a visit.
-LONG = replace(SPEC, visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000))
+# Long enough for a fault to fall into it.
+ONE_LONG_VISIT = BenchmarkSpec(
+    visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000),
+    min_visits=1,
+    max_visits=3,
+    traced_visits=0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +148,7 @@ def test_a_fault_in_mid_run_costs_no_job(
 ) -> None:
     target = phone_lab.plug_in(client)
     ended_before = phone_lab.ends()
-    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         fault(phone_lab)
     assert [type(outcome) for outcome in outcomes] == [Measurement]
@@ -159,7 +165,7 @@ def test_what_was_measured_while_the_phone_was_away_is_fetched(
 ) -> None:
     target = phone_lab.plug_in(client)
     results = f"ls {HOME}/state/results"
-    with phone_lab.measuring(target, small_programs[:1], LONG) as outcomes:
+    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         phone_lab.phone.cut_cable()
         phone_lab.adb.disconnect(phone_lab.phone.serial)
@@ -186,6 +192,24 @@ def test_a_full_phone_says_how_much_to_free(phone_lab: PhoneLab, client: Latency
     phone_lab.plug_in(client)
 
 
+def test_a_bundle_that_did_not_arrive_whole_is_not_used(
+    phone_lab: PhoneLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its storage fills up while the bundle is on its way, and not every tar notices."""
+    lab.down(phone_lab.home)
+    phone_lab.adb.connect(phone_lab.phone.serial)
+    phone_lab.phone.shell(f"rm -rf {HOME}/bundle-*")
+    phone_lab.phone.fill_disk()
+    transport = AdbTransport(phone_lab.phone.serial, phone_lab.bundles)
+    with monkeypatch.context() as patch:
+        patch.setattr(AdbTransport, "_check_space", lambda *_: None)
+        with pytest.raises(Unavailable):
+            transport.connect()
+    assert "bundle-" not in phone_lab.phone.shell(f"ls {HOME}")
+    phone_lab.phone.shell("rm /data/local/tmp/filling")
+    assert transport.connect().describe().serial == SERIAL
+
+
 def test_a_phone_of_another_abi_says_which_would_do(
     phone_lab: PhoneLab, client: LatencyClient
 ) -> None:
@@ -197,12 +221,12 @@ def test_a_phone_of_another_abi_says_which_would_do(
     phone_lab.wait_for(client, is_idle)
 
 
-def test_a_missing_bundle_says_how_to_build_it(phone_lab: PhoneLab, client: LatencyClient) -> None:
+def test_a_missing_bundle_says_where(phone_lab: PhoneLab, client: LatencyClient) -> None:
     bundle = phone_lab.bundles / "x86_64"
     bundle.rename(phone_lab.bundles / "away")
     try:
         phone_lab.adb.reconnect(phone_lab.phone.serial)
-        phone_lab.wait_for(client, says("make agent-bundle"))
+        phone_lab.wait_for(client, says("no agent for it at"))
     finally:
         (phone_lab.bundles / "away").rename(bundle)
 

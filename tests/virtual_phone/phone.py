@@ -207,7 +207,7 @@ def _furnish(root: Path, image: Path, folders: Sequence[str]) -> None:
 def _plug_in(hardware_pid: int) -> tuple[str, str]:
     """The cable's near end, and the first three numbers of the addresses at both ends."""
     for number in _NETWORKS:
-        near, network = f"vphone{number}", f"198.18.{number}"
+        near, network = f"vphone{number}", f"198.19.{number}"
         far = ("peer", "name", "usb0", "netns", str(hardware_pid))
         with contextlib.suppress(subprocess.CalledProcessError):  # another phone's
             _run("ip", "link", "add", near, "type", "veth", *far)
