@@ -1,4 +1,5 @@
-"""What an agent needs to run on a device with nothing installed: a directory for each ABI."""
+"""What an agent needs to run on a device with nothing installed: a directory for each ABI,
+built by `make agent-bundle`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ class Bundle:
 
     @classmethod
     def for_abi(cls, bundles: Path, android_abi: str) -> Bundle:
-        """Raises Unavailable, saying what there are or where it is missing."""
+        """Raises Unavailable, saying what there are or how to build it."""
         if android_abi not in ABIS:
             able = " and ".join(ABIS)
             raise Unavailable(
@@ -33,7 +34,7 @@ class Bundle:
         try:
             content = json.loads((folder / "bundle.json").read_text())
         except FileNotFoundError:
-            raise Unavailable(f"no agent for it at {folder}") from None
+            raise Unavailable(f"no agent at {folder}: build it with `make agent-bundle`") from None
         return cls(folder, str(content["sha256"]))
 
     def write_archive(self, file: IO[bytes]) -> None:

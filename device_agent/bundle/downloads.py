@@ -1,36 +1,41 @@
-"""What a bundle is made of: pinned files, downloaded once."""
+"""What a bundle is made of: pinned files, each downloaded once, from wherever apt and pip are
+set up to take theirs."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.request
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.bundle import BundleError
-from device_agent.store import replacing
 
-_TIMEOUT_S = 60.0  # without a byte
-_CHUNK_BYTES = 1 << 20
-_AT_ONCE = 4
+_APT_HELPER = "/usr/lib/apt/apt-helper"  # downloads as apt does, and checks hashes
+_PYTHON_VERSION = "3.11"
+_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
 class Pin:
+    """path: of a Debian package on its mirror, or the name of a wheel."""
+
     sha256: str
-    url: str
+    path: str
 
     @property
     def name(self) -> str:
-        return self.url.rpartition("/")[2]
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.path.endswith(".whl")
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """From lines of "SHA256  URL"; those with a # in front are comments."""
+    """From lines of "SHA256  PATH"; those with a # in front are comments."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     return [Pin(*line.split()) for line in lines]
 
@@ -39,23 +44,66 @@ def fetch(pins: Sequence[Pin], folder: Path) -> list[Path]:
     """The files of `pins`, in their order, from `folder` where they are there already.
     Raises BundleError where one cannot be had, or is not what was pinned."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda pin: _fetch(pin, folder / pin.name), pins))
+    missing = [pin for pin in pins if not _is_there(pin, folder)]
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        scratch = Path(name)
+        if packages := [pin for pin in missing if not pin.is_wheel]:
+            _download_packages(packages, scratch)
+        if wheels := [pin for pin in missing if pin.is_wheel]:
+            _download_wheels(wheels, scratch)
+        for pin in missing:
+            if not _is_there(pin, scratch):
+                raise BundleError(f"{pin.name} is not what was pinned, or was not downloaded")
+            (scratch / pin.name).replace(folder / pin.name)
+    return [folder / pin.name for pin in pins]
 
 
-def _fetch(pin: Pin, path: Path) -> Path:
-    if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == pin.sha256:
-        return path
-    digest = hashlib.sha256()
+def _is_there(pin: Pin, folder: Path) -> bool:
+    path = folder / pin.name
+    return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == pin.sha256
+
+
+def _download_packages(pins: Sequence[Pin], folder: Path) -> None:
+    mirrors = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
+    if not mirrors:
+        raise BundleError("apt knows no mirror of Debian (or needs its apt-get update)")
+    words: list[str] = []
+    for pin in pins:
+        words += [f"{mirrors[0]}{pin.path}", str(folder / pin.name), f"SHA256:{pin.sha256}"]
+    _run(_APT_HELPER, "download-file", *words)
+
+
+def _download_wheels(pins: Sequence[Pin], folder: Path) -> None:
+    """As for another machine and its Python; the tags are those of the wheels' names."""
+    requirements, abis, platforms = folder / "requirements.txt", set(), set()
+    lines = []
+    for pin in pins:
+        name, version, _, abi, platform = pin.name.removesuffix(".whl").split("-")
+        lines.append(f"{name}=={version} --hash=sha256:{pin.sha256}\n")
+        abis.add(abi)
+        platforms.update(platform.split("."))
+    requirements.write_text("".join(lines))
+    tags = [f"--abi={abi}" for abi in sorted(abis)]
+    tags += [f"--platform={platform}" for platform in sorted(platforms)]
+    _run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={_PYTHON_VERSION}"),
+        *(*tags, f"--dest={folder}", f"--requirement={requirements}"),
+    )
+
+
+def _run(*command: str) -> str:
     try:
-        with urllib.request.urlopen(pin.url, timeout=_TIMEOUT_S) as answer, replacing(path) as file:
-            while chunk := answer.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                file.write(chunk)
-            if digest.hexdigest() != pin.sha256:
-                raise BundleError(f"{pin.url} hashes to {digest.hexdigest()}, not to {pin.sha256}")
-    except urllib.error.HTTPError as error:
-        raise BundleError(f"{pin.url}: {error}; if it is gone, pin what took its place") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise BundleError(f"{pin.url}: {error}") from error
-    return path
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        )
+    except FileNotFoundError as error:
+        raise BundleError(f"{command[0]} is missing: a bundle is built on a Debian") from error
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(f"{command[0]} was not done in {_TIMEOUT_S:g} s") from error
+    except subprocess.CalledProcessError as error:
+        words = " ".join(error.stderr.split())[-400:]
+        raise BundleError(
+            f"{words} (a package that is gone was replaced by a newer one: pin that)"
+        ) from error
+    return done.stdout

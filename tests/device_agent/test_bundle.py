@@ -187,22 +187,20 @@ def test_it_says_which_packages_are_missing(tmp_path: Path) -> None:
 
 
 def test_bytes_that_were_not_pinned_are_refused(tmp_path: Path) -> None:
-    source = tmp_path / "package.deb"
-    source.write_bytes(b"other bytes")
-    downloads = tmp_path / "downloads"
-    with pytest.raises(BundleError, match=r"package\.deb hashes to"):
-        fetch([Pin("0" * 64, source.as_uri())], downloads)
-    assert not list(downloads.iterdir())
-    with pytest.raises(BundleError, match=r"absent\.deb"):
-        fetch([Pin("0" * 64, (tmp_path / "absent.deb").as_uri())], downloads)
+    wheel = next(pin for pin in _pins(platform.machine()) if pin.name.startswith("typing_ext"))
+    with pytest.raises(BundleError, match="hash"):
+        fetch([Pin("0" * 64, wheel.path)], tmp_path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(BundleError, match=r"absent_1_all\.deb"):
+        fetch([Pin("0" * 64, "pool/main/a/absent/absent_1_all.deb")], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_pins_are_what_this_package_requires() -> None:
     """The same for every machine, and the very runtime that programs are exported for."""
 
     def wheels(machine: str) -> dict[str, Version]:
-        pins = Path(device_agent.bundle.__file__).with_name(f"{machine}.sha256")
-        names = [pin.name for pin in read_pins(pins) if pin.name.endswith(".whl")]
+        names = [pin.name for pin in _pins(machine) if pin.is_wheel]
         return {name: version for name, version, _, _ in map(parse_wheel_filename, names)}
 
     pinned = wheels(MACHINES[0])
@@ -211,3 +209,7 @@ def test_the_pins_are_what_this_package_requires() -> None:
         version = pinned.get(canonicalize_name(requirement.name))
         assert version is None or version in requirement.specifier, requirement
     assert str(pinned["executorch"]) == importlib.metadata.version("executorch")
+
+
+def _pins(machine: str) -> list[Pin]:
+    return read_pins(Path(device_agent.bundle.__file__).with_name(f"{machine}.sha256"))

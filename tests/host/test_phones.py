@@ -221,12 +221,12 @@ def test_a_phone_of_another_abi_says_which_would_do(
     phone_lab.wait_for(client, is_idle)
 
 
-def test_a_missing_bundle_says_where(phone_lab: PhoneLab, client: LatencyClient) -> None:
+def test_a_missing_bundle_says_how_to_build_it(phone_lab: PhoneLab, client: LatencyClient) -> None:
     bundle = phone_lab.bundles / "x86_64"
     bundle.rename(phone_lab.bundles / "away")
     try:
         phone_lab.adb.reconnect(phone_lab.phone.serial)
-        phone_lab.wait_for(client, says("no agent for it at"))
+        phone_lab.wait_for(client, says("make agent-bundle"))
     finally:
         (phone_lab.bundles / "away").rename(bundle)
 
