@@ -102,7 +102,7 @@ def _run(*command: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise BundleError(f"{command[0]} was not done in {_TIMEOUT_S:g} s") from error
     except subprocess.CalledProcessError as error:
-        words = " ".join(error.stderr.split())[-400:]
+        words = " ".join(error.stderr.split())[-1_000:]
         raise BundleError(
             f"{words} (a package that is gone was replaced by a newer one: pin that)"
         ) from error
