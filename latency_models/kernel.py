@@ -29,7 +29,7 @@ class Kernel:
 
     def __str__(self) -> str:
         """The kernel in one line, equal for equal kernels only."""
-        inputs = "+".join("x".join(map(str, shape)) for shape in self.inputs)
+        inputs = "+".join("x".join(map(str, shape)) or "scalar" for shape in self.inputs)
         parts = [
             f"{self.kind} {inputs}->{'x'.join(map(str, self.output))}",
             f"k{self.kernel_size[0]}x{self.kernel_size[1]}",
