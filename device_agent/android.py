@@ -28,9 +28,12 @@ def read_battery_level(root: Path) -> float | None:
 
 
 def _answer(root: Path, command: str, argument: str) -> str:
+    program = root / "system/bin" / command
     try:
+        if not program.exists():  # asked before and after every visit: no process for nothing
+            return ""
         answer = subprocess.run(
-            [root / "system/bin" / command, argument],
+            [program, argument],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

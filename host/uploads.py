@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent_client import AgentClient
@@ -25,10 +25,11 @@ class Uploads:
         self._sent: set[str] = set()
         self._under_way: tuple[str, Future[None]] | None = None
 
-    def go_on(self, agent: AgentClient, upcoming: Iterable[Program]) -> None:
+    def go_on(self, agent: AgentClient, upcoming: Sequence[Program]) -> None:
         """Begins with the first that was not sent, unless an upload is under way."""
         if self._under_way is not None and not self._under_way[1].done():
             return
+        self._sent.intersection_update(program.sha256 for program in upcoming)
         for program in upcoming:
             if program.sha256 not in self._sent and self._programs.has(program):
                 self._sent.add(program.sha256)

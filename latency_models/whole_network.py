@@ -59,6 +59,7 @@ class WholeNetworkPredictor:
     kernels: tuple[Kernel, ...]
     weights_ns: FloatArray
     fixed_ns: float
+    neighbourhood: Neighbourhood
     interval: RelativeInterval
     samples: int
     newest_unix_ns: int
@@ -100,6 +101,7 @@ class WholeNetworkPredictor:
             tuple(kernels),
             mean_ns * (counts.T @ solution),
             mean_ns * _FIXED_VARIANCE * float(solution.sum()),
+            Neighbourhood.of(kernels),
             RelativeInterval.fit(np.maximum(left_out_ns, _MIN_LATENCY_NS), latencies_ns),
             len(networks),
             max(network.unix_ns for network in networks),
@@ -119,9 +121,9 @@ class WholeNetworkPredictor:
         counts = count(table, lengths, indices)
         kernel_ns = self.kernel_ns(table)
         latencies_ns = np.maximum(self.fixed_ns + counts @ kernel_ns, _MIN_LATENCY_NS)
-        near = Neighbourhood.of(self.kernels).holds(table)
         sizes_ns = np.abs(kernel_ns)
-        coverages = counts @ (sizes_ns * near) / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
+        near_ns = sizes_ns * self.neighbourhood.holds(table)
+        coverages = counts @ near_ns / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(

@@ -15,7 +15,7 @@ from device_agent.bundle import BundleError
 
 _APT_HELPER = "/usr/lib/apt/apt-helper"  # downloads as apt does, and checks hashes
 _PYTHON_VERSION = "3.11"
-_TIMEOUT_S = 300.0
+_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,19 @@ def _is_there(pin: Pin, folder: Path) -> bool:
     return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == pin.sha256
 
 
-def _download_packages(pins: Sequence[Pin], folder: Path) -> None:
-    mirrors = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
-    if not mirrors:
+def mirror() -> str:
+    """That of Debian which apt is set up with, ending in a slash. Raises BundleError."""
+    told = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
+    if not told:
         raise BundleError("apt knows no mirror of Debian (or needs its apt-get update)")
-    words: list[str] = []
+    return told[0]
+
+
+def _download_packages(pins: Sequence[Pin], folder: Path) -> None:
+    base, words = mirror(), list[str]()
     for pin in pins:
-        words += [f"{mirrors[0]}{pin.path}", str(folder / pin.name), f"SHA256:{pin.sha256}"]
-    _run(_APT_HELPER, "download-file", *words)
+        words += [f"{base}{pin.path}", str(folder / pin.name), f"SHA256:{pin.sha256}"]
+    run(_APT_HELPER, "download-file", *words)
 
 
 def _download_wheels(pins: Sequence[Pin], folder: Path) -> None:
@@ -85,20 +90,21 @@ def _download_wheels(pins: Sequence[Pin], folder: Path) -> None:
     requirements.write_text("".join(lines))
     tags = [f"--abi={abi}" for abi in sorted(abis)]
     tags += [f"--platform={platform}" for platform in sorted(platforms)]
-    _run(
+    run(
         *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
         *("--only-binary=:all:", "--implementation=cp", f"--python-version={_PYTHON_VERSION}"),
         *(*tags, f"--dest={folder}", f"--requirement={requirements}"),
     )
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """What it prints. Raises BundleError with what it says where it fails."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         )
     except FileNotFoundError as error:
-        raise BundleError(f"{command[0]} is missing: a bundle is built on a Debian") from error
+        raise BundleError(f"{command[0]} is missing: this needs a Debian") from error
     except subprocess.TimeoutExpired as error:
         raise BundleError(f"{command[0]} was not done in {_TIMEOUT_S:g} s") from error
     except subprocess.CalledProcessError as error:

@@ -18,8 +18,8 @@ from host.fleet import Fleet
 from host.home import sqlite_url
 from host.phones import Phones
 from host.program_store import ProgramStore
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import FakeDevice
-from tests.virtual_phone.phone_lab import wait_until
 
 
 class CountingDevice(FakeDevice):

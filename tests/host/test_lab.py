@@ -45,6 +45,7 @@ from host.home import LabHome, sqlite_url
 from host.processes import LockedProcess
 from latency_models.estimate import Source
 from latency_models.kernel import Kernel
+from tests.host.job_ends import ends_of_jobs
 
 # Visits are short: the tests are of the lab, not of the figures.
 SPEC = BenchmarkSpec(
@@ -343,16 +344,7 @@ def test_a_kill_loses_nothing_that_was_measured(
         _wait_for_idle(again)
     assert all(isinstance(outcome, Measurement) for outcome in outcomes)
     assert answered <= _answered_run_ids(home)
-    database = Database(sqlite_url(home.root / "lab.db"))
-    with database.reading() as connection:
-        ends = connection.execute(
-            text(
-                "SELECT jobs.id, (SELECT count(*) FROM measurements WHERE job_id = jobs.id)"
-                " + (SELECT count(*) FROM failures WHERE job_id = jobs.id) FROM jobs"
-            )
-        ).all()
-    database.close()
-    assert all(count == 1 for _, count in ends)
+    assert all(count == 1 for count in ends_of_jobs(home).values())
 
 
 def _wait_for_idle(client: LatencyClient) -> None:

@@ -16,10 +16,12 @@ from host.client import DeviceStatus, LatencyClient
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
 from host.transports.adb import HOME, AdbTransport
+from tests.device_agent.agent_process import wait_until
+from tests.host.job_ends import ends_of_jobs
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
 from tests.virtual_phone.phone import NoPhone
-from tests.virtual_phone.phone_lab import PhoneLab, is_idle, lab_with_phone, wait_until
+from tests.virtual_phone.phone_lab import PhoneLab, is_idle, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 
 DATA_BYTES = 256 << 20
@@ -147,12 +149,12 @@ def test_a_fault_in_mid_run_costs_no_job(
     fault: Callable[[PhoneLab], None],
 ) -> None:
     target = phone_lab.plug_in(client)
-    ended_before = phone_lab.ends()
+    ended_before = ends_of_jobs(phone_lab.home)
     with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         fault(phone_lab)
     assert [type(outcome) for outcome in outcomes] == [Measurement]
-    ended = phone_lab.ends()
+    ended = ends_of_jobs(phone_lab.home)
     assert len(ended) == len(ended_before) + 1
     assert set(ended.values()) == {1}
     device = phone_lab.wait_for(client, is_idle).device

@@ -21,9 +21,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from device_agent.bundle import BundleError
 from host.home import REPOSITORY
 from tests.virtual_phone import android
-from tests.virtual_phone.packages import NoPackages, system_image
+from tests.virtual_phone.packages import system_image
 
 ADBD_PORT = 5555
 SHELL_UID = 2000
@@ -149,8 +150,9 @@ def virtual_phone(data_bytes: int = DATA_BYTES) -> Iterator[VirtualPhone]:
         raise NoPhone("a virtual phone needs namespaces of its own: run as root")
     try:
         image = system_image()
-    except NoPackages as error:
-        raise NoPhone(str(error)) from error
+    except BundleError as error:
+        renewed = "`python -m tests.virtual_phone.packages` pins newer packages"
+        raise NoPhone(f"{error}; {renewed}") from error
     with tempfile.TemporaryDirectory(prefix="latlab-phone-") as folder:
         root = Path(folder)
         with _hardware(root, image, data_bytes) as hardware:

@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from sqlalchemy import text
-
 from host import lab
 from host.client import DeviceStatus, LatencyClient
-from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
-from host.home import LabHome, sqlite_url
+from host.home import LabHome
+from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone
 
@@ -80,19 +78,6 @@ class PhoneLab:
         thread.join(WAIT_S)
         assert not thread.is_alive()
 
-    def ends(self) -> dict[str, int]:
-        """How often each job has ended, in a Measurement or a Failure."""
-        database = Database(sqlite_url(self.home.root / "lab.db"))
-        with database.reading() as connection:
-            rows = connection.execute(
-                text(
-                    "SELECT jobs.id, (SELECT count(*) FROM measurements WHERE job_id = jobs.id)"
-                    " + (SELECT count(*) FROM failures WHERE job_id = jobs.id) FROM jobs"
-                )
-            ).all()
-        database.close()
-        return {row[0]: row[1] for row in rows}
-
 
 @contextmanager
 def lab_with_phone(folder: Path, bundles: Path, data_bytes: int) -> Iterator[PhoneLab]:
@@ -109,10 +94,3 @@ def lab_with_phone(folder: Path, bundles: Path, data_bytes: int) -> Iterator[Pho
 
 def is_idle(status: DeviceStatus) -> bool:
     return status.state == "idle"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(POLL_S)
