@@ -165,20 +165,23 @@ def test_a_fault_in_mid_run_costs_no_job(
 def test_what_was_measured_while_the_phone_was_away_is_fetched(
     phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
 ) -> None:
+    def results() -> list[str]:
+        names = phone_lab.phone.shell(f"ls {HOME}/state/results").split()
+        return [name for name in names if not name.endswith(".part")]  # being written
+
     target = phone_lab.plug_in(client)
-    results = f"ls {HOME}/state/results"
     with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         phone_lab.phone.cut_cable()
         phone_lab.adb.disconnect(phone_lab.phone.serial)
-        wait_until(lambda: phone_lab.phone.shell(results) != "")
-        [run_id] = phone_lab.phone.shell(results).split()
+        wait_until(lambda: results() != [])
+        [run_id] = results()
         phone_lab.phone.mend_cable()
         phone_lab.adb.connect(phone_lab.phone.serial)
     [measured] = outcomes
     assert isinstance(measured, Measurement)
     assert run_id in [visit.run_id for visit in measured.visits]
-    wait_until(lambda: phone_lab.phone.shell(results) == "")  # acknowledged
+    wait_until(lambda: results() == [])  # acknowledged
 
 
 def test_a_full_phone_says_how_much_to_free(phone_lab: PhoneLab, client: LatencyClient) -> None:
