@@ -204,6 +204,13 @@ class LatencyClient:
         request = latency_pb2.GetMeasurementRequest(id=measurement_id)
         return convert.measurement_from_message(self._call(self._latency.GetMeasurement, request))
 
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        """What measurements say of their networks, steadied where the target's predictor has
+        learned to; in the order given. Raises NotFound."""
+        request = latency_pb2.LookUpRequest(measurement_ids=measurement_ids)
+        response = self._call(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
+        return list(map(convert.estimate_from_message, response.estimates))
+
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
         """Everything measured on the target, the oldest first."""
         request = latency_pb2.ListMeasuredNetworksRequest(target=target)

@@ -266,6 +266,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
         coverage=estimate.coverage,
         samples=estimate.samples,
         age_s=estimate.age_s,
+        steadied=estimate.steadied,
     )
 
 
@@ -279,6 +280,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         coverage=message.coverage,
         samples=message.samples,
         age_s=message.age_s,
+        steadied=message.steadied,
     )
 
 
@@ -294,10 +296,13 @@ def network_to_message(
         latency_ns=network.latency_ns,
         lower_ns=network.lower_ns,
         upper_ns=network.upper_ns,
+        memory_probe_ns=network.memory_probe_ns,
+        traced_memory_probe_ns=network.traced_memory_probe_ns,
     )
 
 
 def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwork:
+    traced = message.HasField("traced_memory_probe_ns")
     return MeasuredNetwork(
         kernels=tuple(map(kernel_from_message, message.kernels)),
         kernel_ns=tuple(message.kernel_ns) or None,
@@ -305,6 +310,8 @@ def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwor
         lower_ns=message.lower_ns,
         upper_ns=message.upper_ns,
         unix_ns=message.unix_ns,
+        memory_probe_ns=message.memory_probe_ns if message.HasField("memory_probe_ns") else None,
+        traced_memory_probe_ns=message.traced_memory_probe_ns if traced else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import grpc
 import numpy as np
@@ -20,13 +20,16 @@ from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.device_worker import DeviceWorker
 from host.domain import BenchmarkSpec, Failure, Measurement, Target
-from host.errors import InvalidRequest, NotFound, UnknownKernels
+from host.errors import InvalidRequest, NotFound, NotReady, UnknownKernels
 from host.fleet import Fleet
 from host.predictors import Predictors
 from host.program_store import ProgramStore
 from host.sentinel import Watch
+from host.summary import measured_estimate
 from host.targets import find_target
+from latency_models.estimate import LatencyEstimate
 from latency_models.predictor import UnknownKernelKinds
+from latency_models.steadying import Steadying
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import LabServiceServicer
 from protos.latency_pb2_grpc import LatencyServiceServicer
@@ -65,6 +68,29 @@ class Lab:
         """What the sentinel says of it: on several devices, the one that has most to say."""
         watches = [worker.sentinels.watch(target.id) for worker in self.workers]
         return max(filter(None, watches), key=lambda watch: watch.misses, default=None)
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        """Raises NotFound."""
+        with self.database.reading() as connection:
+            found = measurement_rows.look_up(connection, measurement_ids)
+            counts = device_rows.measurement_counts(connection)
+
+        @functools.cache
+        def steadying_of(target_id: str) -> Steadying:
+            try:
+                return self.predictors.get(target_id, counts[target_id]).predictor.steadying
+            except NotReady:
+                return Steadying.none()
+
+        estimates = []
+        for measurement_id in measurement_ids:
+            if measurement_id not in found:
+                raise NotFound(f"no measurement {measurement_id!r}")
+            target_id, spec, network = found[measurement_id]
+            # No predictor has learned of devices that are warm.
+            steadying = Steadying.none() if spec.visit.is_sustained else steadying_of(target_id)
+            estimates.append(measured_estimate(network, steadying, time.time_ns()))
+        return estimates
 
     def measurement_count(self, target: Target) -> int:
         with self.database.reading() as connection:
@@ -160,6 +186,12 @@ class LatencyServicer(LatencyServiceServicer):
         if measurement is None:
             raise NotFound(f"no measurement {request.id!r}")
         return convert.measurement_to_message(measurement)
+
+    def LookUp(  # noqa: N802
+        self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.LookUpResponse:
+        estimates = self._lab.look_up(request.measurement_ids)
+        return latency_pb2.LookUpResponse(estimates=map(convert.estimate_to_message, estimates))
 
     def ListMeasuredNetworks(  # noqa: N802
         self, request: latency_pb2.ListMeasuredNetworksRequest, context: grpc.ServicerContext

@@ -5,7 +5,8 @@ behind a hypervisor, caches, memory) only ever adds time, for seconds on end and
 unseen by clocks and probes: so of a visit the lower decile counts, and of the visits the
 lower quartile. Over 90 networks two halves of a measurement so disagreed by 1.8 %, their
 medians of medians by 3.0 %. Minima, or the mean of the two fastest visits, did
-as well; correcting by the speed probes took off a twentieth more, not worth its fit.
+as well. What neighbours on the memory still add is taken out afterwards, by probes of it
+(see `latency_models.steadying`).
 
 A sample is spoiled when its thread was switched out against its will, or when its wall
 time exceeds its CPU time by more than the other samples of its visit show. A visit whose
@@ -22,9 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Program, Visit
+from host.domain import BenchmarkSpec, Failure, FailureKind, Program, Visit
 from latency_models.alignment import TraceMismatch, align
 from latency_models.estimate import LatencyEstimate, Source
+from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
+from latency_models.steadying import Steadying
 
 MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
@@ -95,6 +99,19 @@ def summarize(visits: Sequence[Visit]) -> Summary | None:
     )
 
 
+def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
+    """The lower quartile of the memory probes before and after those of the visits that were
+    clean, or all where none was; None where no probe was made."""
+    clean = [visit for visit in visits if visit_latency_ns(visit) is not None]
+    probes_ns = [
+        conditions.memory_probe_ns
+        for visit in clean or visits
+        for conditions in (visit.before, visit.after)
+        if conditions.memory_probe_ns is not None
+    ]
+    return float(np.quantile(probes_ns, QUANTILE)) if probes_ns else None
+
+
 def interval_ranks(n: int, quantile: float) -> tuple[int, int]:
     """Ranks (from 0) of the order statistics of `n` values that enclose the quantile of
     their population with at least `CONFIDENCE` where `n` allows it, else as nearly as it
@@ -114,19 +131,44 @@ def _at_most(k: int, n: int, p: float) -> float:
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
 
 
-def measured_estimate(measurement: Measurement, now_unix_ns: int) -> LatencyEstimate:
-    """What a measurement says of its own network."""
-    summary = summarize(measurement.visits)
+def measured_network(
+    kernels: tuple[Kernel, ...],
+    kernel_ns: tuple[float, ...] | None,
+    visits: Sequence[Visit],
+    unix_ns: int,
+) -> MeasuredNetwork | None:
+    """None where no untraced visit was clean."""
+    traced = [visit for visit in visits if visit.traced]
+    untraced = [visit for visit in visits if not visit.traced]
+    summary = summarize(untraced)
     if summary is None:
-        raise ValueError(f"measurement {measurement.id} has no clean visit")
+        return None
+    return MeasuredNetwork(
+        kernels,
+        kernel_ns,
+        summary.latency_ns,
+        summary.lower_ns,
+        summary.upper_ns,
+        unix_ns,
+        memory_probe_ns(untraced),
+        memory_probe_ns(traced),
+    )
+
+
+def measured_estimate(
+    network: MeasuredNetwork, steadying: Steadying, now_unix_ns: int
+) -> LatencyEstimate:
+    """What a measurement says of its own network."""
+    steady = steadying(network)
     return LatencyEstimate(
-        latency_ns=round(summary.latency_ns),
-        lower_ns=round(summary.lower_ns),
-        upper_ns=round(summary.upper_ns),
+        latency_ns=round(steady.latency_ns),
+        lower_ns=round(steady.lower_ns),
+        upper_ns=round(steady.upper_ns),
         source=Source.MEASURED,
         coverage=1.0,
         samples=1,
-        age_s=max(0.0, (now_unix_ns - measurement.unix_ns) / 1e9),
+        age_s=max(0.0, (now_unix_ns - network.unix_ns) / 1e9),
+        steadied=steadying != Steadying.none(),
     )
 
 

@@ -18,7 +18,8 @@ class Source(str, Enum):
 class LatencyEstimate:
     """`coverage` is the share (0 to 1) of the latency that rests on kernels near such as
     were measured; `samples` the number of measured networks behind it; `age_s` that of the
-    newest one.
+    newest one. `steadied` says that what neighbours on the machine's memory add was taken
+    out (see `Steadying`).
     """
 
     latency_ns: int
@@ -28,6 +29,7 @@ class LatencyEstimate:
     coverage: float
     samples: int
     age_s: float
+    steadied: bool = False
 
     @property
     def extrapolates(self) -> bool:

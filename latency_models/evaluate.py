@@ -69,6 +69,7 @@ def evaluate(
 ) -> Evaluation:
     """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
     Of a network measured several times the newest counts: none is both learned and held out.
+    The measured latencies are steadied as the predictor has learned to on its own networks.
 
     Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
     the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
@@ -125,6 +126,7 @@ def repeat_cv(networks: Sequence[MeasuredNetwork]) -> float:
 
 
 def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parity:
+    networks = list(map(predictor.steadying, networks))
     now_unix_ns = max(network.unix_ns for network in networks)
     estimates = predictor.predict(*pack(n.kernels for n in networks), now_unix_ns)
     return Parity(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, log2, prod
 
 import numpy as np
@@ -32,6 +32,11 @@ def multiply_adds(kernel: Kernel) -> int:
         return 0
     depth = _channels(_source(kernel)) // max(1, kernel.groups)
     return _elements(kernel.output) * _elements(kernel.kernel_size) * depth
+
+
+def moved_bytes(kernels: Iterable[Kernel]) -> float:
+    """What all of them read and write, but for weights."""
+    return sum(sum(_traffic_bytes(kernel)) for kernel in kernels)
 
 
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from latency_models.kernel import Kernel
@@ -13,6 +13,9 @@ class MeasuredNetwork:
     """`latency_ns` and its 90 % interval come from untraced visits. `kernel_ns`, parallel to
     `kernels`, holds means over traced runs; None where no trace was taken.
 
+    The probes are what a sweep over memory took beside the untraced and the traced visits,
+    None where none was made. They tell how busy the machine's neighbours were: see `Steadying`.
+
     Raises ValueError where the two differ in length or a latency is not positive.
     """
 
@@ -22,6 +25,8 @@ class MeasuredNetwork:
     lower_ns: float
     upper_ns: float
     unix_ns: int
+    memory_probe_ns: float | None = None
+    traced_memory_probe_ns: float | None = None
 
     def __post_init__(self) -> None:
         if self.kernel_ns is not None and len(self.kernel_ns) != len(self.kernels):
@@ -38,3 +43,12 @@ def newest_of_each(
     """Of networks measured several times the last measurement, by their kernels."""
     in_time = sorted(networks, key=lambda network: network.unix_ns)
     return {network.kernels: network for network in in_time}
+
+
+def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
+    """Where the measurements of each distinct network stand, networks in order of first
+    appearance."""
+    rows: dict[tuple[Kernel, ...], list[int]] = {}
+    for row, network in enumerate(networks):
+        rows.setdefault(network.kernels, []).append(row)
+    return list(rows.values())

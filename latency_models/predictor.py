@@ -13,8 +13,9 @@ from latency_models.estimate import LatencyEstimate, Source
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
-from latency_models.observation import MeasuredNetwork
+from latency_models.observation import MeasuredNetwork, rows_of_each
 from latency_models.packing import check, pack
+from latency_models.steadying import Steadying
 
 __all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
 
@@ -32,11 +33,12 @@ class NotEnoughData(Exception):
 @dataclass(frozen=True)
 class Predictor:
     """Kernel times, summed, corrected for the whole, with an interval from networks that
-    the kernel times were not fitted on.
+    neither was fitted on. All of it is learned from steadied measurements.
 
     samples: the measured networks behind it; newest_unix_ns: when the last was measured.
     """
 
+    steadying: Steadying
     kernel_times: KernelTimes
     correction: Correction
     interval: RelativeInterval
@@ -56,17 +58,24 @@ class Predictor:
                 f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(traced)}"
             )
         kernel_times = KernelTimes.fit(traced)
-        sums_ns, latencies_ns = _hold_out(traced, kernel_times, seed)
-        if len(sums_ns) < MIN_NETWORKS // 2:
+        held_out, sums_ns = _hold_out(traced, kernel_times, seed)
+        if len(held_out) < MIN_NETWORKS // 2:
             raise NotEnoughData(
                 f"the {len(traced)} measured networks share too few kinds of kernels "
                 "for one to be predicted from the others"
             )
-        correction = Correction.fit(kernel_times.kinds, sums_ns, latencies_ns)
+        correction = Correction.fit(kernel_times.kinds, sums_ns, _latencies_ns(held_out))
+        steadying = Steadying.fit(held_out, correction(sums_ns))
+        traced = list(map(steadying, traced))
+        kernel_times = KernelTimes.fit(traced, like=kernel_times)
+        held_out, sums_ns = _hold_out(traced, kernel_times, seed)
+        latencies_ns = _latencies_ns(held_out)
+        corrected_ns = _hold_out_correction(kernel_times.kinds, sums_ns, latencies_ns)
         return cls(
+            steadying,
             kernel_times,
-            correction,
-            RelativeInterval.fit(correction(sums_ns), latencies_ns),
+            Correction.fit(kernel_times.kinds, sums_ns, latencies_ns),
+            RelativeInterval.fit(corrected_ns, latencies_ns),
             len(traced),
             max(network.unix_ns for network in traced),
         )
@@ -95,6 +104,7 @@ class Predictor:
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
                 age_s=age_s,
+                steadied=self.steadying != Steadying.none(),
             )
             for latency_ns, all_seen, coverage in zip(
                 latencies_ns.tolist(),
@@ -107,25 +117,46 @@ class Predictor:
 
 def _hold_out(
     networks: Sequence[MeasuredNetwork], like: KernelTimes, seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """(networks, kinds) sums of kernels by models that have not seen the network, kinds in
-    the order of `like`, and measured latencies.
+) -> tuple[list[MeasuredNetwork], FloatArray]:
+    """The networks, fold by fold, and (networks, kinds) sums of their kernels by models that
+    have not seen them; kinds in the order of `like`. One that was measured several times is
+    in one fold.
 
     A network that holds a kind of kernel which its fold alone has is left out.
     """
-    sums_ns, latencies_ns = [np.empty((0, len(like.kinds)))], [np.empty(0)]
-    order = np.random.default_rng(seed).permutation(len(networks))
-    for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
-        times = KernelTimes.fit([networks[i] for i in np.setdiff1d(order, fold)], like=like)
-        held_out = [
+    rows = rows_of_each(networks)
+    held_out: list[MeasuredNetwork] = []
+    sums_ns = [np.empty((0, len(like.kinds)))]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    for fold in np.array_split(order, min(_MAX_FOLDS, len(rows))):
+        rest = [networks[row] for i in np.setdiff1d(order, fold) for row in rows[i]]
+        times = KernelTimes.fit(rest, like=like)
+        of_fold = [
             network
-            for network in (networks[i] for i in fold)
+            for network in (networks[row] for i in fold for row in rows[i])
             if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
         ]
-        if held_out:
-            known_ns = times.sum(*pack(n.kernels for n in held_out)).sums_ns
-            of_all_kinds_ns = np.zeros((len(held_out), len(like.kinds)))
+        if of_fold:
+            held_out += of_fold
+            known_ns = times.sum(*pack(network.kernels for network in of_fold)).sums_ns
+            of_all_kinds_ns = np.zeros((len(of_fold), len(like.kinds)))
             of_all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
             sums_ns.append(of_all_kinds_ns)
-            latencies_ns.append(np.array([n.latency_ns for n in held_out]))
-    return np.concatenate(sums_ns), np.concatenate(latencies_ns)
+    return held_out, np.concatenate(sums_ns)
+
+
+def _hold_out_correction(
+    kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray
+) -> FloatArray:
+    """(networks,) what each comes to by a correction fitted on others: the one fitted on all
+    is closer to them than to any new one, and its errors would make the interval too narrow."""
+    corrected_ns = np.empty(len(sums_ns))
+    rows = np.arange(len(sums_ns))
+    for fold in np.array_split(rows, min(_MAX_FOLDS, len(rows))):
+        rest = np.setdiff1d(rows, fold)
+        corrected_ns[fold] = Correction.fit(kinds, sums_ns[rest], latencies_ns[rest])(sums_ns[fold])
+    return corrected_ns
+
+
+def _latencies_ns(networks: Sequence[MeasuredNetwork]) -> FloatArray:
+    return np.array([network.latency_ns for network in networks])

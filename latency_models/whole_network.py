@@ -26,9 +26,10 @@ from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import UnknownKernelKinds
 from latency_models.neighbourhood import Neighbourhood
-from latency_models.observation import MeasuredNetwork
+from latency_models.observation import MeasuredNetwork, rows_of_each
 from latency_models.packing import check, count, pack
 from latency_models.predictor import MIN_NETWORKS, NotEnoughData
+from latency_models.steadying import Steadying
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,6 +55,7 @@ class WholeNetworkPredictor:
     samples: the measured networks behind it; newest_unix_ns: when the last was measured.
     """
 
+    steadying: Steadying
     units: CostUnits
     prior: Prior
     kernels: tuple[Kernel, ...]
@@ -76,6 +78,17 @@ class WholeNetworkPredictor:
             raise NotEnoughData(
                 f"{MIN_NETWORKS} measured networks are needed, there are {len(networks)}"
             )
+        predictor, left_out_ns = cls._fit(networks, Steadying.none())
+        steadying = Steadying.fit(networks, left_out_ns)
+        if steadying != Steadying.none():
+            predictor, _ = cls._fit(list(map(steadying, networks)), steadying)
+        return predictor
+
+    @classmethod
+    def _fit(
+        cls, networks: Sequence[MeasuredNetwork], steadying: Steadying
+    ) -> tuple[WholeNetworkPredictor, FloatArray]:
+        """With (networks,) each as it is predicted from others."""
         kernels, lengths, indices = pack(network.kernels for network in networks)
         counts = count(kernels, lengths, indices)
         units = CostUnits.fit(kernels, counts)
@@ -93,19 +106,25 @@ class WholeNetworkPredictor:
         prior = Prior.fit(lambda prior: _surprise(covariance(prior), shares))
         inverse = np.linalg.inv(covariance(prior))
         solution = inverse @ shares
-        # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12.
-        left_out_ns = latencies_ns - mean_ns * solution / np.diag(inverse)
-        return cls(
+        # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12, for
+        # all measurements of one network at a time.
+        left_out_ns = latencies_ns.copy()
+        for of in rows_of_each(networks):
+            left_out_ns[of] -= mean_ns * np.linalg.solve(inverse[np.ix_(of, of)], solution[of])
+        left_out_ns = np.maximum(left_out_ns, _MIN_LATENCY_NS)
+        predictor = cls(
+            steadying,
             units,
             prior,
             tuple(kernels),
             mean_ns * (counts.T @ solution),
             mean_ns * _FIXED_VARIANCE * float(solution.sum()),
             Neighbourhood.of(kernels),
-            RelativeInterval.fit(np.maximum(left_out_ns, _MIN_LATENCY_NS), latencies_ns),
+            RelativeInterval.fit(left_out_ns, latencies_ns),
             len(networks),
             max(network.unix_ns for network in networks),
         )
+        return predictor, left_out_ns
 
     def predict(
         self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
@@ -134,6 +153,7 @@ class WholeNetworkPredictor:
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
+                steadied=self.steadying != Steadying.none(),
             )
             for latency_ns, coverage in zip(latencies_ns.tolist(), coverages.tolist(), strict=True)
         ]

@@ -296,6 +296,7 @@ class LatencyEstimate(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     AGE_S_FIELD_NUMBER: _builtins.int
+    STEADIED_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
     upper_ns: _builtins.int
@@ -306,6 +307,8 @@ class LatencyEstimate(_message.Message):
     """measured networks behind it"""
     age_s: _builtins.float
     """of the newest of them"""
+    steadied: _builtins.bool
+    """what neighbours on the machine's memory add was taken out"""
     def __init__(
         self,
         *,
@@ -316,10 +319,11 @@ class LatencyEstimate(_message.Message):
         coverage: _builtins.float = ...,
         samples: _builtins.int = ...,
         age_s: _builtins.float = ...,
+        steadied: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "steadied", b"steadied", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -523,6 +527,46 @@ class GetMeasurementRequest(_message.Message):
 Global___GetMeasurementRequest: _TypeAlias = GetMeasurementRequest  # noqa: Y015
 
 @_typing.final
+class LookUpRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASUREMENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def measurement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        measurement_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measurement_ids", b"measurement_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookUpRequest: _TypeAlias = LookUpRequest  # noqa: Y015
+
+@_typing.final
+class LookUpResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyEstimate]: ...
+    def __init__(
+        self,
+        *,
+        estimates: _abc.Iterable[Global___LatencyEstimate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates", b"estimates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookUpResponse: _TypeAlias = LookUpResponse  # noqa: Y015
+
+@_typing.final
 class ListMeasuredNetworksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -543,7 +587,9 @@ Global___ListMeasuredNetworksRequest: _TypeAlias = ListMeasuredNetworksRequest  
 
 @_typing.final
 class MeasuredNetwork(_message.Message):
-    """kernel_ns, where present, runs parallel to kernels: means over traced runs."""
+    """As measured, nothing steadied. kernel_ns, where present, runs parallel to kernels: means
+    over traced runs. The probes are those beside the untraced and the traced visits.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -555,12 +601,16 @@ class MeasuredNetwork(_message.Message):
     LATENCY_NS_FIELD_NUMBER: _builtins.int
     LOWER_NS_FIELD_NUMBER: _builtins.int
     UPPER_NS_FIELD_NUMBER: _builtins.int
+    MEMORY_PROBE_NS_FIELD_NUMBER: _builtins.int
+    TRACED_MEMORY_PROBE_NS_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
     measurement_id: _builtins.str
     unix_ns: _builtins.int
     latency_ns: _builtins.float
     lower_ns: _builtins.float
     upper_ns: _builtins.float
+    memory_probe_ns: _builtins.float
+    traced_memory_probe_ns: _builtins.float
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
     @_builtins.property
@@ -576,11 +626,20 @@ class MeasuredNetwork(_message.Message):
         latency_ns: _builtins.float = ...,
         lower_ns: _builtins.float = ...,
         upper_ns: _builtins.float = ...,
+        memory_probe_ns: _builtins.float | None = ...,
+        traced_memory_probe_ns: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_probe_ns", b"_memory_probe_ns", "_traced_memory_probe_ns", b"_traced_memory_probe_ns", "memory_probe_ns", b"memory_probe_ns", "traced_memory_probe_ns", b"traced_memory_probe_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kernel_ns", b"kernel_ns", "kernels", b"kernels", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "measurement_id", b"measurement_id", "program_sha256", b"program_sha256", "unix_ns", b"unix_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_probe_ns", b"_memory_probe_ns", "_traced_memory_probe_ns", b"_traced_memory_probe_ns", "kernel_ns", b"kernel_ns", "kernels", b"kernels", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "measurement_id", b"measurement_id", "memory_probe_ns", b"memory_probe_ns", "program_sha256", b"program_sha256", "traced_memory_probe_ns", b"traced_memory_probe_ns", "unix_ns", b"unix_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__memory_probe_ns: _TypeAlias = _typing.Literal["memory_probe_ns"]  # noqa: Y015
+    _WhichOneofArgType__memory_probe_ns: _TypeAlias = _typing.Literal["_memory_probe_ns", b"_memory_probe_ns"]  # noqa: Y015
+    _WhichOneofReturnType__traced_memory_probe_ns: _TypeAlias = _typing.Literal["traced_memory_probe_ns"]  # noqa: Y015
+    _WhichOneofArgType__traced_memory_probe_ns: _TypeAlias = _typing.Literal["_traced_memory_probe_ns", b"_traced_memory_probe_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_probe_ns) -> _WhichOneofReturnType__memory_probe_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__traced_memory_probe_ns) -> _WhichOneofReturnType__traced_memory_probe_ns | None: ...
 
 Global___MeasuredNetwork: _TypeAlias = MeasuredNetwork  # noqa: Y015

@@ -61,6 +61,11 @@ class LatencyServiceStub:
                 request_serializer=protos_dot_latency__pb2.GetMeasurementRequest.SerializeToString,
                 response_deserializer=protos_dot_latency__pb2.Measurement.FromString,
                 _registered_method=True)
+        self.LookUp = channel.unary_unary(
+                '/latlab.v1.LatencyService/LookUp',
+                request_serializer=protos_dot_latency__pb2.LookUpRequest.SerializeToString,
+                response_deserializer=protos_dot_latency__pb2.LookUpResponse.FromString,
+                _registered_method=True)
         self.ListMeasuredNetworks = channel.unary_stream(
                 '/latlab.v1.LatencyService/ListMeasuredNetworks',
                 request_serializer=protos_dot_latency__pb2.ListMeasuredNetworksRequest.SerializeToString,
@@ -112,6 +117,14 @@ class LatencyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookUp(self, request, context):
+        """What measurements say of their networks, in the order of the request: latencies
+        steadied by the target's predictor, where it has learned to. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMeasuredNetworks(self, request, context):
         """Everything measured on a target, in the form predictors are trained on.
         """
@@ -146,6 +159,11 @@ def add_LatencyServiceServicer_to_server(servicer, server):
                     servicer.GetMeasurement,
                     request_deserializer=protos_dot_latency__pb2.GetMeasurementRequest.FromString,
                     response_serializer=protos_dot_latency__pb2.Measurement.SerializeToString,
+            ),
+            'LookUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUp,
+                    request_deserializer=protos_dot_latency__pb2.LookUpRequest.FromString,
+                    response_serializer=protos_dot_latency__pb2.LookUpResponse.SerializeToString,
             ),
             'ListMeasuredNetworks': grpc.unary_stream_rpc_method_handler(
                     servicer.ListMeasuredNetworks,
@@ -290,6 +308,33 @@ class LatencyService:
             '/latlab.v1.LatencyService/GetMeasurement',
             protos_dot_latency__pb2.GetMeasurementRequest.SerializeToString,
             protos_dot_latency__pb2.Measurement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/LookUp',
+            protos_dot_latency__pb2.LookUpRequest.SerializeToString,
+            protos_dot_latency__pb2.LookUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,10 @@ class LatencyServiceStub:
     asking again joins them.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
+    LookUp: _grpc.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]
+    """What measurements say of their networks, in the order of the request: latencies
+    steadied by the target's predictor, where it has learned to. NOT_FOUND.
+    """
     ListMeasuredNetworks: _grpc.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]
     """Everything measured on a target, in the form predictors are trained on."""
 
@@ -79,6 +83,10 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     asking again joins them.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
+    LookUp: _aio.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]  # type: ignore[assignment]
+    """What measurements say of their networks, in the order of the request: latencies
+    steadied by the target's predictor, where it has learned to. NOT_FOUND.
+    """
     ListMeasuredNetworks: _aio.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]  # type: ignore[assignment]
     """Everything measured on a target, in the form predictors are trained on."""
 
@@ -133,6 +141,16 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.GetMeasurementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.Measurement, _abc.Awaitable[_latency_pb2.Measurement]]: ...
+
+    @_abc_1.abstractmethod
+    def LookUp(
+        self,
+        request: _latency_pb2.LookUpRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.LookUpResponse, _abc.Awaitable[_latency_pb2.LookUpResponse]]:
+        """What measurements say of their networks, in the order of the request: latencies
+        steadied by the target's predictor, where it has learned to. NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListMeasuredNetworks(

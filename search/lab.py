@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from host.comparison import Comparison, compare, paired_spec
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target, Visit
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
-from host.summary import measured_estimate
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from search.architecture import Architecture
@@ -86,8 +84,7 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        now_unix_ns = time.time_ns()
-        return [_latency(outcomes[spec.key], now_unix_ns) for spec in specs]
+        return self._latencies([outcomes[spec.key] for spec in specs])
 
     def compare(
         self,
@@ -117,6 +114,16 @@ class TargetLab:
                 return outcome
             visits.append(outcome.visits)
         return compare(*visits)
+
+    def _latencies(
+        self, outcomes: Sequence[Measurement | Failure]
+    ) -> list[tuple[LatencyEstimate, str] | Failure]:
+        ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+        estimates = dict(zip(ids, self._client.look_up(ids), strict=True))
+        return [
+            outcome if isinstance(outcome, Failure) else (estimates[outcome.id], outcome.id)
+            for outcome in outcomes
+        ]
 
     def _measure(
         self,
@@ -150,14 +157,6 @@ class TargetLab:
 
 def _unexported(error: ExportError) -> Failure:
     return Failure(FailureKind.UNSUPPORTED, str(error))
-
-
-def _latency(
-    outcome: Measurement | Failure, now_unix_ns: int
-) -> tuple[LatencyEstimate, str] | Failure:
-    if isinstance(outcome, Failure):
-        return outcome
-    return measured_estimate(outcome, now_unix_ns), outcome.id
 
 
 def export_spec(architecture: Architecture) -> ExportSpec:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from host.database.jobs import outcome_from_row, spec_from_text, spec_to_text
 from host.database.programs import get_kernels
 from host.database.schema import jobs, kernel_timings, measurements, programs, visits
 from host.database.series import unpack_float64, unpack_int64
 from host.domain import BenchmarkSpec, Measurement, Visit
-from host.summary import summarize
+from host.summary import measured_network
 from latency_models.observation import MeasuredNetwork
 
 # What may be answered again, and learned from.
@@ -50,36 +50,44 @@ def measured_networks(
 ) -> Iterator[tuple[str, str, MeasuredNetwork]]:
     """(program SHA-256, measurement id, network) of every measurement to learn from, the
     oldest first: none that is suspect, a sentinel's, or of sustained load."""
+    for row, network in _networks(connection, jobs.c.target_id == target_id, TRUSTED):
+        if not spec_from_text(row.spec).visit.is_sustained:
+            yield row.program_sha256, row.id, network
+
+
+def look_up(
+    connection: Connection, measurement_ids: Sequence[str]
+) -> dict[str, tuple[str, BenchmarkSpec, MeasuredNetwork]]:
+    """(target id, spec, network) by measurement id, of those that are there."""
+    return {
+        row.id: (row.target_id, spec_from_text(row.spec), network)
+        for row, network in _networks(connection, measurements.c.id.in_(measurement_ids))
+    }
+
+
+def _networks(
+    connection: Connection, *conditions: ColumnElement[bool]
+) -> Iterator[tuple[Row[Any], MeasuredNetwork]]:
+    """The oldest first."""
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns)
         .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .outerjoin(kernel_timings, kernel_timings.c.measurement_id == measurements.c.id)
-        .where(jobs.c.target_id == target_id, TRUSTED)
+        .where(*conditions)
         .order_by(measurements.c.unix_ns)
     )
-    rows = [
-        row for row in connection.execute(query) if not spec_from_text(row.spec).visit.is_sustained
-    ]
+    rows = connection.execute(query).all()
     ids = [unpack_int64(row.kernel_ids).tolist() for row in rows]
     kernels = get_kernels(connection, {kernel_id for network in ids for kernel_id in network})
     for row, kernel_ids in zip(rows, ids, strict=True):
-        summary = summarize(_visits(connection, row.job_id))
-        if summary is None:  # no measurement is written without a clean visit
-            continue
-        yield (
-            row.program_sha256,
-            row.id,
-            MeasuredNetwork(
-                kernels=tuple(kernels[kernel_id] for kernel_id in kernel_ids),
-                kernel_ns=None
-                if row.mean_ns is None
-                else tuple(unpack_float64(row.mean_ns).tolist()),
-                latency_ns=summary.latency_ns,
-                lower_ns=summary.lower_ns,
-                upper_ns=summary.upper_ns,
-                unix_ns=row.unix_ns,
-            ),
+        network = measured_network(
+            tuple(kernels[kernel_id] for kernel_id in kernel_ids),
+            None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist()),
+            _visits(connection, row.job_id),
+            row.unix_ns,
         )
+        if network is not None:  # no measurement is written without a clean visit
+            yield row, network
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:

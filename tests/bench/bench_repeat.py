@@ -1,5 +1,8 @@
 """repeat.*: how well a measurement repeats, on an idle machine and beside a neighbour.
 
+Latencies are as the lab answers them: steadied by what it had learned on its default target
+before the first of them. What is missing for that is measured first.
+
 python -m tests.bench.bench_repeat [TIMES], measurements of each network: 20.
 """
 

@@ -20,6 +20,7 @@ from host.domain import (
 )
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
 
 counts = st.integers(0, 2**32 - 1)
 nanoseconds = st.integers(0, 2**62)
@@ -167,4 +168,27 @@ estimates = st.builds(
     coverage=shares,
     samples=counts,
     age_s=st.floats(0, 1e9),
+    steadied=st.booleans(),
 )
+
+_times_ns = st.floats(1, 1e12)
+
+
+@st.composite
+def _networks(draw: st.DrawFn) -> MeasuredNetwork:
+    of = draw(st.lists(kernels, max_size=3).map(tuple))
+    times_ns = st.lists(_times_ns, min_size=len(of), max_size=len(of)).map(tuple)
+    lower_ns, latency_ns, upper_ns = sorted(draw(st.tuples(_times_ns, _times_ns, _times_ns)))
+    return MeasuredNetwork(
+        kernels=of,
+        kernel_ns=draw(st.none() | times_ns) if of else None,
+        latency_ns=latency_ns,
+        lower_ns=lower_ns,
+        upper_ns=upper_ns,
+        unix_ns=draw(nanoseconds),
+        memory_probe_ns=draw(st.none() | _times_ns),
+        traced_memory_probe_ns=draw(st.none() | _times_ns),
+    )
+
+
+networks = _networks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,13 +27,14 @@ ROUND_TRIPS = [
     (nouns.targets, convert.target_to_message, convert.target_from_message),
     (nouns.measurements, convert.measurement_to_message, convert.measurement_from_message),
     (nouns.estimates, convert.estimate_to_message, convert.estimate_from_message),
+    (nouns.networks, partial(convert.network_to_message, "", ""), convert.network_from_message),
 ]
 
 
 @pytest.mark.parametrize(
     ("values", "to_message", "from_message"),
     ROUND_TRIPS,
-    ids=[to_message.__name__ for _, to_message, _ in ROUND_TRIPS],
+    ids=[from_message.__name__ for _, _, from_message in ROUND_TRIPS],
 )
 @given(data=st.data())
 def test_a_noun_survives_the_wire(

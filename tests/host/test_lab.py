@@ -43,6 +43,7 @@ from host.errors import (
 )
 from host.home import LabHome, sqlite_url
 from host.processes import LockedProcess
+from host.summary import summarize
 from latency_models.estimate import Source
 from latency_models.kernel import Kernel
 from tests.host.job_ends import ends_of_jobs
@@ -157,6 +158,25 @@ def test_what_the_programs_raise_ends_the_campaign(
         client.measure(client.default_target().id, programs(), SPEC)
 
 
+def test_a_measurement_looked_up_says_its_latency_and_whether_it_is_steadied(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = client.default_target().id
+    outcomes = client.measure(target, small_programs, SPEC)
+    ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+    client.refit(target)
+    estimates = client.look_up(ids[::-1])
+    for measurement_id, estimate in zip(ids[::-1], estimates, strict=True):
+        summary = summarize(client.measurement(measurement_id).visits)
+        assert summary is not None
+        assert estimate.source is Source.MEASURED
+        assert estimate.steadied
+        assert 0.5 * summary.latency_ns <= estimate.latency_ns <= 2 * summary.latency_ns
+    with pytest.raises(NotFound, match="nothing"):
+        client.look_up([*ids, "nothing"])
+    assert client.look_up([]) == []
+
+
 def test_few_programs_are_taken_ahead_of_their_outcomes(
     client: LatencyClient, small_programs: list[ProgramFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +216,7 @@ def test_predictions_come_from_what_was_measured(
     many = client.predict(target, [small_programs[0].program.kernels] * 10_000)
     assert many == [replace(estimate, age_s=many[0].age_s)] * 10_000
     networks = client.measured_networks(target)
+    assert all(network.memory_probe_ns for network in networks)
     assert {network.kernels for network in networks} >= {
         file.program.kernels for file in small_programs
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from host.domain import (
 )
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
+from latency_models.estimate import LatencyEstimate, Source
 from search.lab import TURN, TargetLab, export_spec
 from search.space import mnasnet_space
 from search.zoo import ZOO
@@ -73,6 +74,11 @@ class NotingClient:
             outcomes.append(Measurement(f"of {sha256}", target, sha256, spec, 0, (VISIT,) * 5))
             on_progress(5, len(outcomes))
         return outcomes
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        return [LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)] * len(
+            measurement_ids
+        )
 
 
 def target_lab(log: list[str], *, shares_host: bool, refused: str = "") -> TargetLab:
