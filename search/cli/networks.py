@@ -20,6 +20,8 @@ from search.counts import counts
 from search.kernels import kernels
 from search.zoo import ZOO
 
+STEADIED = "steadied: less what neighbours on the memory add, as the predictor has learned"
+
 NetworksArgument = Annotated[
     list[str],
     typer.Argument(help="Names from `latlab zoo`, or JSON files as `latlab search` writes them."),
@@ -82,6 +84,8 @@ def measure(
                 table.add_row(name, f"[red]{outcome.kind.value}[/]", outcome.message, "")
             else:
                 table.add_row(name, *_latency(outcome[0]), f"[dim]{outcome[1]}[/]")
+                if outcome[0].steadied:
+                    table.caption = STEADIED
         console.print(table)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)

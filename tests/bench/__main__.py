@@ -8,7 +8,7 @@ import sys
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
-    "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
+    "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "bundle", "scale"),
 }
 
