@@ -36,7 +36,8 @@ def main() -> None:
     with real_lab() as opened:
         measured = opened.measured(specs)
     pool = [network for network in measured[:pool_size] if network]
-    test = [network for network in measured[pool_size:] if network]
+    steadying = Predictor.fit(pool).steadying
+    test = [steadying(network) for network in measured[pool_size:] if network]
     sizes = [size for size in SIZES if size <= len(pool)]
     chosen = most_informative([network.kernels for network in pool], [], len(pool))
     rng = np.random.default_rng(SEED)

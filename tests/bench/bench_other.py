@@ -40,6 +40,7 @@ def main() -> None:
         if network is None:
             each[name] = "not measured"
             continue
+        network = predictor.steadying(network)
         try:
             [estimate] = predictor.predict(*pack([network.kernels]), network.unix_ns)
         except UnknownKernelKinds as error:
