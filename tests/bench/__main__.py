@@ -9,7 +9,7 @@ GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
-    "lab": ("lab", "bundle", "scale"),
+    "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
 }
 
 
