@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -18,7 +17,6 @@ from device_agent.errors import Refused
 from protos.device_agent_pb2 import ProgramHeader, RunResponse
 
 MAX_RESULTS = 10_000
-MAX_RESULT_AGE_S = 30 * 86_400
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
@@ -140,7 +138,9 @@ def _write_verified(file: IO[bytes], header: ProgramHeader, chunks: Iterable[byt
 
 
 class ResultStore:
-    """Finished runs until they are acknowledged, at most MAX_RESULTS and MAX_RESULT_AGE_S old."""
+    """Finished runs until they are acknowledged, at most MAX_RESULTS. None is too old: a board
+    without a clock of its own begins in 1970, and what it measures is of today when it has asked
+    for the time."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = _open_directory(directory)
@@ -155,7 +155,8 @@ class ResultStore:
         """On disk when this returns. Raises OSError."""
         with replacing(self._path(run_id)) as file:
             file.write(response.SerializeToString())
-        self._forget_stale()
+        for path, _ in _oldest_first(self._directory)[:-MAX_RESULTS]:
+            path.unlink(missing_ok=True)
 
     def forget(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
@@ -168,10 +169,3 @@ class ResultStore:
                 f"a run_id is up to 128 letters, digits, '.', '_' and '-', not {run_id[:80]!r}",
             )
         return self._directory / run_id
-
-    def _forget_stale(self) -> None:
-        files = _oldest_first(self._directory)
-        oldest_ns = time.time_ns() - MAX_RESULT_AGE_S * 1_000_000_000
-        for index, (path, stat) in enumerate(files):
-            if len(files) - index > MAX_RESULTS or stat.st_mtime_ns < oldest_ns:
-                path.unlink(missing_ok=True)

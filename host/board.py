@@ -13,6 +13,7 @@ from typing import Protocol
 
 from host import sentinel
 from host.database import jobs as job_rows
+from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
@@ -118,14 +119,14 @@ class JobBoard:
         """The next job for the device, which serves `target_ids`; None when none came. It is
         this device's alone until it is put back."""
         with self._lock:
-            state = self._queue.take(device_serial, target_ids, time.time_ns())
+            state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             if state is None:
                 idle = _Idle(threading.Condition(self._lock), target_ids)
                 self._idle[device_serial] = idle
-                rest_ns = self._queue.next_rested_unix_ns(target_ids) - time.time_ns()
+                rest_ns = self._queue.next_rested_ns(target_ids) - time.monotonic_ns()
                 idle.offered.wait(min(timeout_s, max(0.0, rest_ns / 1e9)))
                 self._idle.pop(device_serial, None)
-                state = self._queue.take(device_serial, target_ids, time.time_ns())
+                state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             return state
 
     def put_back(self, state: JobState) -> None:
@@ -138,9 +139,10 @@ class JobBoard:
         with self._lock:
             return self._queue.upcoming(target_ids)
 
-    def rest(self, state: JobState, until_unix_ns: int) -> None:
+    def rest(self, state: JobState, until_ns: int) -> None:
+        """In the time of `time.monotonic_ns`."""
         with self._lock:
-            state.rests_until_unix_ns = until_unix_ns
+            state.rests_until_ns = until_ns
 
     def open_sentinel(self, target_id: str, program: Program) -> JobState:
         """A job for its caller alone: no worker is offered it."""
@@ -158,15 +160,16 @@ class JobBoard:
 
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
         """Records that a run is about to be asked for; its run_id."""
-        run_id, now_unix_ns = uuid.uuid4().hex, time.time_ns()
+        run_id = uuid.uuid4().hex
         with self._database.writing() as connection:
             job_rows.ask_visit(
-                connection, run_id, state.job.id, device_serial, needed.traced, now_unix_ns
+                connection, run_id, state.job.id, device_serial, needed.traced, time.time_ns()
             )
         with self._lock:
             state.asked = (run_id, needed)
             state.device_serial = device_serial
-            state.last_asked_unix_ns = now_unix_ns
+            state.times_lost = 0
+            state.last_asked_ns = time.monotonic_ns()
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
@@ -181,11 +184,15 @@ class JobBoard:
             self._tell(state.job, Progress(len(state.visits)))
 
     def end(self, state: JobState, failure: Failure) -> None:
+        """With `failure`, unless another lab on this database has ended the job."""
+        outcome: Measurement | Failure = failure
         with self._database.writing() as connection:
-            job_rows.end_with_failure(connection, state.job, failure, time.time_ns())
-        self._ended(state.job, failure)
+            if not job_rows.end_with_failure(connection, state.job, failure, time.time_ns()):
+                outcome = measurement_rows.outcome_of(connection, state.job.id)
+        self._ended(state.job, outcome)
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
+        """Of its visits, unless another lab on this database has ended the job."""
         job = state.job
         measurement = Measurement(
             id=uuid.uuid4().hex,
@@ -196,11 +203,13 @@ class JobBoard:
             visits=tuple(state.visits),
             suspect=state.suspect,
         )
+        outcome: Measurement | Failure = measurement
         with self._database.writing() as connection:
-            job_rows.end_with_measurement(
+            if not job_rows.end_with_measurement(
                 connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
-            )
-        self._ended(job, measurement)
+            ):
+                outcome = measurement_rows.outcome_of(connection, job.id)
+        self._ended(job, outcome)
         return measurement
 
     def suspect(self, target_id: str) -> None:

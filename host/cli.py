@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import typer
 from rich.table import Table
 
@@ -98,9 +100,12 @@ def list_boards() -> None:
 
 @devices.command()
 def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
-    """Forget a board's certificate and token. A lab that is up serves it until it goes down."""
+    """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
+    home = LabHome.from_environment()
     with reported(LabError):
-        Boards(LabHome.from_environment().boards).remove(address)
+        Boards(home.boards).remove(address)
+        with suppress(Unavailable), LatencyClient.connect(home) as client:
+            client.remove_board(address)
     console.print(f"{address} is forgotten.")
 
 

@@ -233,8 +233,13 @@ class LatencyClient:
         ]
 
     def add_board(self, address: str) -> None:
-        """Has the lab serve an enrolled board from now on. Raises InvalidRequest."""
+        """Has the lab serve an enrolled board from now on. Raises InvalidRequest, and NotReady
+        while one that was removed ends its last visit."""
         self._call(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
+
+    def remove_board(self, address: str) -> None:
+        """Has the lab let go of a board, once its visit is over. Raises InvalidRequest."""
+        self._call(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))
 
     def refit(self, target: str) -> tuple[int, float]:
         """(measurements, seconds) of a fit on everything measured. Raises NotReady."""

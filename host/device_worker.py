@@ -19,7 +19,7 @@ from host.domain import Conditions, Device, Failure, FailureKind, Lease, Program
 from host.errors import Unavailable
 from host.filing import Filing
 from host.program_store import ProgramStore
-from host.scheduler import JobState
+from host.scheduler import MAX_TIMES_LOST, JobState
 from host.sentinel_watch import SentinelWatch
 from host.summary import NextVisit, kernel_times_ns
 from host.targets import targets_of
@@ -36,6 +36,7 @@ LEASE_NS = 900 * 10**9
 LEASE_LEFT_NS = 700 * 10**9
 CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 LOST_PAUSE_S = 30.0
+SLOW_ANSWER_S = 2.0
 
 
 class Transport(Protocol):
@@ -84,6 +85,8 @@ class DeviceWorker(threading.Thread):
         self._filing = Filing(board)
         self._stopping = threading.Event()
         self._anew = threading.Event()
+        self._removed = False
+        self._answer_s = 0.0  # how long its conditions took to come, last
         self._lost_s = time.monotonic()
 
     def run(self) -> None:
@@ -102,6 +105,7 @@ class DeviceWorker(threading.Thread):
                 self.state = f"error: {error}"
                 log.exception("the worker of %s failed", self.transport.name)
                 self._stopping.wait(LOST_PAUSE_S)
+        self._close()
 
     def reconnect(self) -> None:
         """Its device may have come or gone: to be looked for before anything else is asked."""
@@ -113,8 +117,26 @@ class DeviceWorker(threading.Thread):
         self._anew.set()
         self.transport.stop()
         self.join(timeout=10.0)
+
+    def remove(self) -> None:
+        """Returns at once. A visit under way is the device's last; then it leaves its jobs to
+        others, and those that no other device serves end."""
+        self._removed = True
+        self._stopping.set()
+        self._anew.set()
+
+    @property
+    def is_removed(self) -> bool:
+        return self._removed
+
+    def _close(self) -> None:
         self._filing.close()
         self._uploads.close()
+        if self._removed:
+            self.transport.stop()
+            if self.device is not None:
+                why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
+                self._board.leave(self.device.serial, why)
         if self._lease is not None:
             with self._database.writing() as connection:
                 device_rows.release_lease(connection, self._lease)
@@ -144,9 +166,9 @@ class DeviceWorker(threading.Thread):
             self._filing.settle()
             self._check(agent, state.job.target_id, sentinel)
         elif isinstance(needed, NextVisit):
-            rested_unix_ns = state.last_asked_unix_ns + round(needed.rest_s * 1e9)
-            if rested_unix_ns > time.time_ns():
-                self._board.rest(state, rested_unix_ns)
+            rested_ns = state.last_asked_ns + round(needed.rest_s * 1e9)
+            if rested_ns > time.monotonic_ns():
+                self._board.rest(state, rested_ns)
                 return
             run_id = self._board.ask(state, needed, self._known_device().serial)
             self._visit(agent, state, run_id, needed, held)
@@ -185,7 +207,13 @@ class DeviceWorker(threading.Thread):
         needed: NextVisit,
         held: contextlib.ExitStack,
     ) -> None:
-        outcome = self._run(agent, state, run_id, needed)
+        try:
+            outcome = self._run(agent, state, run_id, needed)
+        except Unavailable as error:
+            state.times_lost += 1
+            if self._stopping.is_set() or state.times_lost < MAX_TIMES_LOST:
+                raise
+            outcome = Failure(FailureKind.DEVICE_LOST, f"{MAX_TIMES_LOST} times: {error}")
         if self.transport.shares_host:
             self._filing.file(agent, state, run_id, outcome)
         else:
@@ -205,6 +233,10 @@ class DeviceWorker(threading.Thread):
         if not self._programs.has(program):
             return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
         self._cool_down(agent)
+        if self._stopping.is_set():
+            raise Unavailable("the lab lets go of the device")
+        if self._answer_s > SLOW_ANSWER_S:
+            self.state += f", and answers slowly: in {self._answer_s:.1f} s"
         lease = self._renew_lease()
         if not self.transport.shares_host:
             self._uploads.wait_for(program)
@@ -223,14 +255,20 @@ class DeviceWorker(threading.Thread):
         if self._shown is not None and now_s - self._shown[0] < FRESH_S:
             now = self._shown[1]
         else:
-            now = agent.read_conditions()
+            now = self._ask_conditions(agent)
         self._idle = heat.learn(self._idle, now)
         while heat.is_hot(now, self._idle) and not self._stopping.wait(heat.POLL_S):
             self.state = "cooling down"
-            now = agent.read_conditions()
+            now = self._ask_conditions(agent)
             resting = time.monotonic() < rested_s
             self._idle = heat.learn(self._idle, now) if resting else heat.at_rest(now)
         self.state = activity
+
+    def _ask_conditions(self, agent: AgentClient) -> Conditions:
+        asked_s = time.monotonic()
+        now = agent.read_conditions()
+        self._answer_s = time.monotonic() - asked_s
+        return now
 
     def _complete(self, state: JobState) -> None:
         try:

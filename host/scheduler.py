@@ -2,6 +2,8 @@
 
 The visits of a campaign are interleaved over its programs, because a machine has moods that
 last seconds: spread visits see several of them, a contiguous run sees one and looks steady.
+
+Turns and rests are in the time of `time.monotonic_ns`: the wall clock may jump.
 """
 
 from __future__ import annotations
@@ -33,13 +35,16 @@ FINAL_KINDS = frozenset(
     }
 )
 MAX_FAILED_VISITS = 3
+# A device that connects and never answers must not hold a job for ever.
+MAX_TIMES_LOST = 3
 
 
 @dataclass(eq=False)
 class JobState:
     """An open job and its visits so far. `asked` is a run that was asked for and not yet
     answered: after a crash of the host, the first thing to fetch, from the device of
-    `device_serial`. `suspect`: some of the visits were made while the sentinel drifted."""
+    `device_serial`, which was lost `times_lost` times while it ran. `suspect`: some of the
+    visits were made while the sentinel drifted."""
 
     job: Job
     program: Program
@@ -47,9 +52,10 @@ class JobState:
     failures: list[Failure] = field(default_factory=list)
     asked: tuple[str, NextVisit] | None = None
     device_serial: str = ""
-    last_asked_unix_ns: int = 0
+    times_lost: int = 0
+    last_asked_ns: int = 0
     suspect: bool = False
-    rests_until_unix_ns: int = 0
+    rests_until_ns: int = 0
 
     def next(self) -> NextVisit | Failure | None:
         """The visit it needs; a Failure when it cannot go on; None when it is complete."""
@@ -77,21 +83,19 @@ class JobQueue:
     def add(self, state: JobState) -> None:
         if state.asked is not None:
             self._asked[state.device_serial].append(state)
-        elif state.rests_until_unix_ns:
+        elif state.rests_until_ns:
             insort(self._resting[state.job.target_id], state, key=_waking)
         else:
             insort(self._waiting[state.job.target_id], state, key=_age)
 
-    def take(
-        self, device_serial: str, target_ids: Collection[str], now_unix_ns: int
-    ) -> JobState | None:
+    def take(self, device_serial: str, target_ids: Collection[str], now_ns: int) -> JobState | None:
         """The job whose turn it is on the device, which serves `target_ids`: one with an
         unanswered run first, else the longest unvisited of the `WINDOW` oldest that neither
         rest nor are taken."""
         asked = (s for s in self._asked[device_serial] if s.job.target_id in target_ids)
         chosen = next(asked, None) or min(
-            self._oldest(target_ids, now_unix_ns),
-            key=lambda state: state.last_asked_unix_ns,
+            self._oldest(target_ids, now_ns),
+            key=lambda state: state.last_asked_ns,
             default=None,
         )
         if chosen is not None:
@@ -128,23 +132,23 @@ class JobQueue:
             if place < len(states) and states[place] is state:
                 del states[place]
 
-    def next_rested_unix_ns(self, target_ids: Iterable[str]) -> float:
+    def next_rested_ns(self, target_ids: Iterable[str]) -> float:
         """When the first job that rests has rested; infinite if none does."""
         soonest = (self._resting[id][0] for id in target_ids if self._resting[id])
-        return min((state.rests_until_unix_ns for state in soonest), default=math.inf)
+        return min((state.rests_until_ns for state in soonest), default=math.inf)
 
     def upcoming(self, target_ids: Iterable[str]) -> list[Program]:
         """Of the jobs whose turn comes soon and that were never visited, the oldest first."""
         heads = (self._waiting[target_id][: 2 * WINDOW] for target_id in target_ids)
         soon = islice(merge(*heads, key=_age), 2 * WINDOW)
-        return [state.program for state in soon if not state.last_asked_unix_ns]
+        return [state.program for state in soon if not state.last_asked_ns]
 
-    def _oldest(self, target_ids: Collection[str], now_unix_ns: int) -> Iterator[JobState]:
+    def _oldest(self, target_ids: Collection[str], now_ns: int) -> Iterator[JobState]:
         for target_id in target_ids:
             resting = self._resting[target_id]
-            while resting and resting[0].rests_until_unix_ns <= now_unix_ns:
+            while resting and resting[0].rests_until_ns <= now_ns:
                 woken = resting.pop(0)
-                woken.rests_until_unix_ns = 0
+                woken.rests_until_ns = 0
                 self.add(woken)
         heads = (self._waiting[target_id][:WINDOW] for target_id in target_ids)
         return islice(merge(*heads, key=_age), WINDOW)
@@ -155,4 +159,4 @@ def _age(state: JobState) -> tuple[int, str]:
 
 
 def _waking(state: JobState) -> tuple[int, str]:
-    return state.rests_until_unix_ns, state.job.id
+    return state.rests_until_ns, state.job.id

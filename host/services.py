@@ -12,6 +12,7 @@ import numpy as np
 
 from host import convert
 from host.board import JobBoard, JobEvent, Progress
+from host.boards import checked_address
 from host.campaign import Campaign
 from host.database import devices as device_rows
 from host.database import measurements as measurement_rows
@@ -57,6 +58,10 @@ class Lab:
     @property
     def workers(self) -> list[DeviceWorker]:
         return self._fleet.workers
+
+    def remove_board(self, address: str) -> None:
+        """Raises InvalidRequest."""
+        self._fleet.remove(checked_address(address))
 
     def find_target(self, wanted: str) -> Target:
         """By id or name; where builds share a name, the one that a device serves now."""
@@ -218,6 +223,12 @@ class LabServicer(LabServiceServicer):
     ) -> lab_pb2.AddBoardResponse:
         self._lab.add_board(request.address)
         return lab_pb2.AddBoardResponse()
+
+    def RemoveBoard(  # noqa: N802
+        self, request: lab_pb2.RemoveBoardRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.RemoveBoardResponse:
+        self._lab.remove_board(request.address)
+        return lab_pb2.RemoveBoardResponse()
 
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext

@@ -13,6 +13,10 @@ from host.errors import Unavailable
 # Agents carry this name in their certificates, whatever their addresses are.
 _NAME = "latlab-agent"
 _HANDSHAKE_TIMEOUT_S = 3.0
+# While a call waits. A link that went dead without a word is noticed after the two together,
+# and the call ends as UNAVAILABLE. Agents permit it: see PING_OPTIONS there.
+KEEPALIVE_S = 10.0
+KEEPALIVE_TIMEOUT_S = 5.0
 
 
 def pinned_channel(
@@ -20,8 +24,13 @@ def pinned_channel(
 ) -> grpc.Channel:
     """To whoever holds the key of `certificate` (PEM), and to nobody else."""
     credentials = grpc.ssl_channel_credentials(root_certificates=certificate.encode())
-    named = [*options, ("grpc.ssl_target_name_override", _NAME)]
-    return grpc.secure_channel(address, credentials, named)
+    mine = [
+        ("grpc.ssl_target_name_override", _NAME),
+        ("grpc.keepalive_time_ms", round(KEEPALIVE_S * 1e3)),
+        ("grpc.keepalive_timeout_ms", round(KEEPALIVE_TIMEOUT_S * 1e3)),
+        ("grpc.http2.max_pings_without_data", 0),  # as many as a long visit takes
+    ]
+    return grpc.secure_channel(address, credentials, [*options, *mine])
 
 
 def presented_certificate(address: str) -> str:

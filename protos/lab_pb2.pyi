@@ -125,6 +125,41 @@ class AddBoardResponse(_message.Message):
 Global___AddBoardResponse: _TypeAlias = AddBoardResponse  # noqa: Y015
 
 @_typing.final
+class RemoveBoardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """"host:port" """
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveBoardRequest: _TypeAlias = RemoveBoardRequest  # noqa: Y015
+
+@_typing.final
+class RemoveBoardResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveBoardResponse: _TypeAlias = RemoveBoardResponse  # noqa: Y015
+
+@_typing.final
 class RefitRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

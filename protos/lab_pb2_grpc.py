@@ -45,6 +45,11 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.AddBoardRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.AddBoardResponse.FromString,
                 _registered_method=True)
+        self.RemoveBoard = channel.unary_unary(
+                '/latlab.v1.LabService/RemoveBoard',
+                request_serializer=protos_dot_lab__pb2.RemoveBoardRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.RemoveBoardResponse.FromString,
+                _registered_method=True)
         self.Refit = channel.unary_unary(
                 '/latlab.v1.LabService/Refit',
                 request_serializer=protos_dot_lab__pb2.RefitRequest.SerializeToString,
@@ -74,6 +79,13 @@ class LabServiceServicer:
 
     def AddBoard(self, request, context):
         """Begins to serve a board that was enrolled; harmless where it is served already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveBoard(self, request, context):
+        """Lets go of a board, once its visit is over; harmless where it is not served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +125,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.AddBoard,
                     request_deserializer=protos_dot_lab__pb2.AddBoardRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.AddBoardResponse.SerializeToString,
+            ),
+            'RemoveBoard': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveBoard,
+                    request_deserializer=protos_dot_lab__pb2.RemoveBoardRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.RemoveBoardResponse.SerializeToString,
             ),
             'Refit': grpc.unary_unary_rpc_method_handler(
                     servicer.Refit,
@@ -185,6 +202,33 @@ class LabService:
             '/latlab.v1.LabService/AddBoard',
             protos_dot_lab__pb2.AddBoardRequest.SerializeToString,
             protos_dot_lab__pb2.AddBoardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveBoard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/RemoveBoard',
+            protos_dot_lab__pb2.RemoveBoardRequest.SerializeToString,
+            protos_dot_lab__pb2.RemoveBoardResponse.FromString,
             options,
             channel_credentials,
             insecure,

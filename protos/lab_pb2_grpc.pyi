@@ -36,6 +36,8 @@ class LabServiceStub:
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
     AddBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]
     """Begins to serve a board that was enrolled; harmless where it is served already."""
+    RemoveBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]
+    """Lets go of a board, once its visit is over; harmless where it is not served."""
     Refit: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _grpc.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]
@@ -53,6 +55,8 @@ class LabServiceAsyncStub(LabServiceStub):
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
     AddBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]  # type: ignore[assignment]
     """Begins to serve a board that was enrolled; harmless where it is served already."""
+    RemoveBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]  # type: ignore[assignment]
+    """Lets go of a board, once its visit is over; harmless where it is not served."""
     Refit: _aio.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]  # type: ignore[assignment]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _aio.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]  # type: ignore[assignment]
@@ -79,6 +83,14 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.AddBoardResponse, _abc.Awaitable[_lab_pb2.AddBoardResponse]]:
         """Begins to serve a board that was enrolled; harmless where it is served already."""
+
+    @_abc_1.abstractmethod
+    def RemoveBoard(
+        self,
+        request: _lab_pb2.RemoveBoardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.RemoveBoardResponse, _abc.Awaitable[_lab_pb2.RemoveBoardResponse]]:
+        """Lets go of a board, once its visit is over; harmless where it is not served."""
 
     @_abc_1.abstractmethod
     def Refit(

@@ -61,7 +61,8 @@ def acquire_lease(
     connection: Connection, device_serial: str, holder: str, now_unix_ns: int, duration_ns: int
 ) -> Lease | None:
     """A lease with a token higher than any before it, or, for its present holder, the same
-    one prolonged. None while another holder's has not expired."""
+    one prolonged. None while another holder's has not expired. One that would outlast
+    `duration_ns` was written before the clock was set back, and is cut to that."""
     mine = leases.c.device_serial == device_serial
     row = connection.execute(select(leases).where(mine).with_for_update()).one_or_none()
     expires_unix_ns = now_unix_ns + duration_ns
@@ -70,6 +71,10 @@ def acquire_lease(
         connection.execute(leases.insert().values(asdict(lease)))
         return lease
     if row.holder != holder and row.expires_unix_ns > now_unix_ns:
+        latest = leases.c.expires_unix_ns > expires_unix_ns
+        connection.execute(
+            leases.update().where(mine, latest).values(expires_unix_ns=expires_unix_ns)
+        )
         return None
     token = row.token if row.holder == holder else row.token + 1
     lease = Lease(device_serial, holder, token, expires_unix_ns)

@@ -76,9 +76,10 @@ def ask_visit(
 def answer_visit(
     connection: Connection, run_id: str, outcome: Visit | Failure, now_unix_ns: int
 ) -> None:
+    """Once: an answer that came before, by another lab that held the device, stays."""
     connection.execute(
         visits.update()
-        .where(visits.c.run_id == run_id)
+        .where(visits.c.run_id == run_id, visits.c.answered_unix_ns.is_(None))
         .values(answered_unix_ns=now_unix_ns, **_outcome_columns(outcome))
     )
 
@@ -112,9 +113,11 @@ def end_with_measurement(
     kernel_ns: Sequence[float] | None,
     now_unix_ns: int,
     suspect: bool = False,
-) -> None:
-    """`kernel_ns` runs parallel to the program's kernels; None without a traced visit."""
-    _end(connection, job, now_unix_ns)
+) -> bool:
+    """`kernel_ns` runs parallel to the program's kernels; None without a traced visit. False,
+    and nothing written, where the job has ended already."""
+    if not _end(connection, job, now_unix_ns):
+        return False
     connection.execute(
         measurements.insert().values(
             id=measurement_id, job_id=job.id, unix_ns=now_unix_ns, suspect=suspect
@@ -131,10 +134,13 @@ def end_with_measurement(
                 mean_ns=pack_float64(kernel_ns),
             )
         )
+    return True
 
 
-def end_with_failure(connection: Connection, job: Job, failure: Failure, now_unix_ns: int) -> None:
-    _end(connection, job, now_unix_ns)
+def end_with_failure(connection: Connection, job: Job, failure: Failure, now_unix_ns: int) -> bool:
+    """False, and nothing written, where the job has ended already."""
+    if not _end(connection, job, now_unix_ns):
+        return False
     connection.execute(
         failures.insert().values(
             job_id=job.id,
@@ -143,6 +149,7 @@ def end_with_failure(connection: Connection, job: Job, failure: Failure, now_uni
             message=failure.message,
         )
     )
+    return True
 
 
 def spec_to_text(spec: BenchmarkSpec) -> str:
@@ -195,5 +202,7 @@ def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
     }
 
 
-def _end(connection: Connection, job: Job, now_unix_ns: int) -> None:
-    connection.execute(jobs.update().where(jobs.c.id == job.id).values(ended_unix_ns=now_unix_ns))
+def _end(connection: Connection, job: Job, now_unix_ns: int) -> bool:
+    still_open = (jobs.c.id == job.id) & jobs.c.ended_unix_ns.is_(None)
+    ended = connection.execute(jobs.update().where(still_open).values(ended_unix_ns=now_unix_ns))
+    return ended.rowcount == 1

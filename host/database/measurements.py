@@ -9,9 +9,16 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from host.database.jobs import outcome_from_row, spec_from_text, spec_to_text
 from host.database.programs import get_kernels
-from host.database.schema import jobs, kernel_timings, measurements, programs, visits
+from host.database.schema import (
+    failures,
+    jobs,
+    kernel_timings,
+    measurements,
+    programs,
+    visits,
+)
 from host.database.series import unpack_float64, unpack_int64
-from host.domain import BenchmarkSpec, Measurement, Visit
+from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
 from host.summary import measured_network
 from latency_models.observation import MeasuredNetwork
 
@@ -26,6 +33,15 @@ _JOINED = select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.s
 def get_measurement(connection: Connection, measurement_id: str) -> Measurement | None:
     row = connection.execute(_JOINED.where(measurements.c.id == measurement_id)).one_or_none()
     return None if row is None else _measurement(connection, row)
+
+
+def outcome_of(connection: Connection, job_id: str) -> Measurement | Failure:
+    """Of a job that has ended."""
+    row = connection.execute(_JOINED.where(measurements.c.job_id == job_id)).one_or_none()
+    if row is not None:
+        return _measurement(connection, row)
+    failure = connection.execute(select(failures).where(failures.c.job_id == job_id)).one()
+    return Failure(FailureKind(failure.kind), failure.message)
 
 
 def find_measurement(

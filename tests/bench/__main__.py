@@ -9,7 +9,7 @@ GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
-    "lab": ("lab", "bundle", "scale"),
+    "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
 }
 
 

@@ -11,6 +11,9 @@ import pytest
 
 from host.domain import ProgramFile
 from host.home import sqlite_url
+from tests.device_agent.agent_process import AgentProcess
+from tests.device_agent.conftest import write_stand_in
+from tests.host.board_lab import StartBoard
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +95,20 @@ def small_programs(tmp_path_factory: pytest.TempPathFactory) -> list[ProgramFile
         path.write_bytes(data)
         files.append(ProgramFile(program, path))
     return files
+
+
+@pytest.fixture
+def start_board(tmp_path: Path) -> Iterator[StartBoard]:
+    """Starts agents, with TLS on a free port unless told."""
+    started: list[AgentProcess] = []
+    runner = write_stand_in(tmp_path)
+
+    def start(*options: str, state: str = "board", within: tuple[str, ...] = ()) -> AgentProcess:
+        options = options or ("--listen", "127.0.0.1:0")
+        started.append(AgentProcess(tmp_path / state, runner, options, within))
+        return started[-1]
+
+    yield start
+    for board in started:
+        if board.process.poll() is None:
+            board.end()

@@ -164,13 +164,15 @@ def test_sustained_load_is_of_seconds_up_to_minutes(load_s: float) -> None:
 
 def test_a_job_ends_once(database: Database) -> None:
     answer(database, "0", QUIET)
+    gone = Failure(FailureKind.CRASHED, "gone")
     with database.writing() as connection:
-        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "gone"), 9)
-    with pytest.raises(Exception, match=r"(?i)unique"), database.writing() as connection:
-        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "again"), 9)
+        assert jobs.end_with_failure(connection, JOB, gone, 9)
+        assert not jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "2"), 9)
+        assert not jobs.end_with_measurement(connection, JOB, "m", None, 9)
     with database.reading() as connection:
-        rows = connection.execute(select(schema.failures.c.message)).scalars().all()
-    assert rows == ["gone"]
+        assert measurements.outcome_of(connection, JOB.id) == gone
+        assert connection.execute(select(schema.failures.c.message)).scalars().all() == ["gone"]
+        assert connection.execute(select(schema.measurements)).all() == []
 
 
 def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Database) -> None:
@@ -189,6 +191,19 @@ def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Databas
         assert lease is not None
         devices.release_lease(connection, lease)
     assert acquire("a", 20) == 3
+
+
+def test_a_lease_by_a_clock_that_was_set_back_ends_within_its_duration(
+    database: Database,
+) -> None:
+    def acquire(holder: str, now: int) -> bool:
+        with database.writing() as connection:
+            return devices.acquire_lease(connection, "serial", holder, now, 10) is not None
+
+    assert acquire("a", 1_000_000)
+    assert not acquire("b", 0)
+    assert not acquire("b", 9)
+    assert acquire("b", 10)
 
 
 def test_writers_take_turns(database: Database) -> None:

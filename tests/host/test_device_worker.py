@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from host.database import devices
 from host.database.engine import Database
-from host.database.schema import visits
+from host.database.schema import failures, visits
+from host.domain import Failure, FailureKind, Visit
+from host.errors import Unavailable
 from host.home import sqlite_url
-from host.scheduler import WINDOW
-from tests.host.fake_lab import SPEC, TARGET, Lab, ended, fake_lab
+from host.scheduler import MAX_FAILED_VISITS, MAX_TIMES_LOST, WINDOW
+from tests.host.fake_lab import SPEC, TARGET, WAIT_S, Lab, ended, fake_lab
 
 
 @pytest.fixture
@@ -54,3 +57,40 @@ def test_programs_go_ahead_of_their_visits_to_a_remote_device(lab: Lab, shares_h
     assert bool(sent) == (not shares_host)
     for sha256, ran_before in lab.device.uploads:
         assert sha256 not in lab.device.ran[:ran_before]
+
+
+def test_a_device_that_connects_and_never_answers_holds_no_job_for_ever(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def never(run_id: str, *_: object) -> None:
+        asked.append(run_id)
+        raise Unavailable("Deadline Exceeded")
+
+    monkeypatch.setattr(lab.device, "run", never)
+    lab.start(1.0, pinned=False)
+    events = lab.submit()
+    while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
+        pass
+    assert outcome.kind is FailureKind.DEVICE_LOST
+    assert set(Counter(asked).values()) == {MAX_TIMES_LOST}
+    assert len(set(asked)) == MAX_FAILED_VISITS
+    with lab.database.reading() as connection:
+        assert len(connection.execute(select(failures)).all()) == 1
+    assert lab.measured() == 0
+
+
+def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.device_worker.SLOW_ANSWER_S", 0.0)
+    states: list[str] = []
+    run = lab.device.run
+
+    def noted(*arguments: Any) -> Visit | Failure:  # noqa: ANN401
+        states.append(lab.worker.state)
+        return run(*arguments)
+
+    monkeypatch.setattr(lab.device, "run", noted)
+    lab.start(1.0, pinned=False)
+    lab.measure(1)
+    assert states == ["measuring, and answers slowly: in 0.0 s"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ from host import lab
 from host.client import DeviceStatus, LatencyClient
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
+from host.processes import LockedProcess
 from host.transports.adb import HOME, AdbTransport
 from tests.device_agent.agent_process import wait_until
 from tests.host.job_ends import ends_of_jobs
@@ -132,6 +135,14 @@ def reboot(phone_lab: PhoneLab) -> None:
     phone_lab.adb.reconnect(phone_lab.phone.serial)
 
 
+def kill_the_daemon(phone_lab: PhoneLab) -> None:
+    process = LockedProcess(phone_lab.home.daemon_file, phone_lab.home.lock_file)
+    info = process.info()
+    assert info is not None
+    os.kill(info["pid"], signal.SIGKILL)
+    wait_until(lambda: process.info() is None)
+
+
 def restart_adb(phone_lab: PhoneLab) -> None:
     phone_lab.adb.stop()
     phone_lab.adb.start()
@@ -160,6 +171,25 @@ def test_a_fault_in_mid_run_costs_no_job(
     device = phone_lab.wait_for(client, is_idle).device
     assert device is not None
     assert device.serial == SERIAL
+
+
+def test_a_killed_daemon_costs_no_job(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    """The phone goes on with its run, and the next daemon fetches it."""
+    target = phone_lab.plug_in(client)
+    ended_before = ends_of_jobs(phone_lab.home)
+    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
+        phone_lab.wait_for_runner()
+        [runner] = phone_lab.phone.pids("latlab-runner --program")
+        kill_the_daemon(phone_lab)
+        assert phone_lab.phone.pids("latlab-runner --program") == [runner]
+        lab.up(phone_lab.home)
+    assert outcomes == []  # who asked was told that the lab is gone
+    wait_until(lambda: set(ends_of_jobs(phone_lab.home).values()) == {1})
+    assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
+    with LatencyClient.connect(phone_lab.home) as again:
+        phone_lab.wait_for(again, is_idle)
 
 
 def test_what_was_measured_while_the_phone_was_away_is_fetched(

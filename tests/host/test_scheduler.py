@@ -34,7 +34,7 @@ def test_only_jobs_of_the_devices_targets_are_taken() -> None:
 def test_an_unanswered_run_comes_first_and_on_its_device_alone() -> None:
     older, asked = state(1), state(2)
     asked.asked, asked.device_serial = ("run", NextVisit(traced=False)), "a"
-    asked.last_asked_unix_ns = 99
+    asked.last_asked_ns = 99
     queue = queue_of(older, asked)
     assert queue.take("b", {"t"}, 0) is older
     assert queue.take("b", {"t"}, 0) is None
@@ -63,7 +63,7 @@ def test_what_comes_soon_is_of_the_oldest_jobs_and_was_never_visited(
     states = [state(number) for number in range(jobs)]
     for each in states:
         each.program = replace(PROGRAM, sha256=each.job.id)
-        each.last_asked_unix_ns = int(each.job.id) in visited
+        each.last_asked_ns = int(each.job.id) in visited
     soon = queue_of(*reversed(states), state(0, "u")).upcoming({"t"})
     assert [int(program.sha256) for program in soon] == [
         number for number in range(min(jobs, 2 * WINDOW)) if number not in visited
@@ -73,11 +73,11 @@ def test_what_comes_soon_is_of_the_oldest_jobs_and_was_never_visited(
 def test_a_job_that_rests_leaves_its_turn_to_others() -> None:
     first, second = state(1), state(2)
     queue = queue_of(first, second)
-    assert queue.next_rested_unix_ns({"t"}) == math.inf
+    assert queue.next_rested_ns({"t"}) == math.inf
     assert queue.take("a", {"t"}, 0) is first
-    first.rests_until_unix_ns = 10
+    first.rests_until_ns = 10
     queue.put_back(first)
-    assert queue.next_rested_unix_ns({"t"}) == 10
+    assert queue.next_rested_ns({"t"}) == 10
     assert queue.take("a", {"t"}, 9) is second
     assert queue.take("a", {"t"}, 9) is None
     assert queue.take("a", {"t"}, 10) is first
@@ -93,7 +93,7 @@ def test_visits_are_interleaved_evenly_over_the_oldest_jobs(
     for now in range(1, visits + 1):
         turn = queue.take("a", names, now)
         assert turn is not None
-        turn.last_asked_unix_ns = now
+        turn.last_asked_ns = now
         queue.put_back(turn)
         taken[turn.job.id] += 1
     in_window = min(jobs, WINDOW)
@@ -125,23 +125,23 @@ class Devices(RuleBasedStateMachine):
             state
             for state in self.open
             if state.job.target_id in target_ids
-            and state.rests_until_unix_ns <= self.now
+            and state.rests_until_ns <= self.now
             and state not in self.taken
         ]
-        expected = min(free[:WINDOW], key=lambda state: state.last_asked_unix_ns, default=None)
+        expected = min(free[:WINDOW], key=lambda state: state.last_asked_ns, default=None)
         taken = self.queue.take(device, target_ids, self.now)
         assert (taken is None) == (expected is None)
         if taken is not None and expected is not None:
             assert taken in free[:WINDOW]
-            assert taken.last_asked_unix_ns == expected.last_asked_unix_ns
-            taken.last_asked_unix_ns = self.now
+            assert taken.last_asked_ns == expected.last_asked_ns
+            taken.last_asked_ns = self.now
             self.taken.append(taken)
 
     @rule(number=st.integers(0, 99), rests_ns=st.integers(0, 9))
     def put_back(self, number: int, rests_ns: int) -> None:
         if self.taken:
             state = self.taken.pop(number % len(self.taken))
-            state.rests_until_unix_ns = self.now + rests_ns if rests_ns else 0
+            state.rests_until_ns = self.now + rests_ns if rests_ns else 0
             self.queue.put_back(state)
 
     @rule(number=st.integers(0, 99))

@@ -6,13 +6,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
 from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
+from host.errors import Unavailable
 from host.home import LabHome
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
@@ -65,11 +66,11 @@ class PhoneLab:
     def measuring(
         self, target: str, programs: list[ProgramFile], spec: BenchmarkSpec
     ) -> Iterator[list[Measurement | Failure]]:
-        """Meanwhile; the outcomes are there at the block's end."""
+        """Meanwhile; the outcomes are there at the block's end, unless the lab is gone."""
         outcomes: list[Measurement | Failure] = []
 
         def measure() -> None:
-            with LatencyClient.connect(self.home) as mine:
+            with LatencyClient.connect(self.home) as mine, suppress(Unavailable):
                 outcomes.extend(mine.measure(target, programs, spec, fresh=True))
 
         thread = threading.Thread(target=measure)

@@ -1,0 +1,115 @@
+"""agent.idle_cpu_pct, agent.rss_mb, agent.overhead_ms: what the agent itself takes.
+
+python -m tests.bench.bench_agent_cost [IDLE_S], 60 by default
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from host.agent_client import AgentClient
+from host.domain import Lease, Program, VisitSpec
+from tests.bench.bench_agent import RUNNER, export_network
+from tests.bench.figures import report
+from tests.device_agent.agent_process import AgentProcess, sha256
+
+IDLE_S = 60.0
+VISITS = 40
+SHAPE = (1, 3, 64, 64)
+# As short as may be: what is the agent's then stands out.
+SPEC = VisitSpec(warmup_runs=1, warmup_ns=0, timed_runs=3, timed_ns=0, max_timed_runs=3)
+
+
+def cpu_ns(pid: int) -> int:
+    """Of all its threads, as far as they live."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads)
+
+
+def rss_bytes(pid: int) -> int:
+    [line] = [
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS:")
+    ]
+    return int(line.split()[1]) * 1024
+
+
+def bare_visit_s(program: Path, cpu: int) -> float:
+    """From the runner's start to its end, without an agent."""
+    options = {
+        "--program": program,
+        "--input": "x".join(map(str, SHAPE)),
+        "--cpus": cpu,
+        "--threads": SPEC.threads,
+        "--seed": SPEC.seed,
+        "--warmup-runs": SPEC.warmup_runs,
+        "--warmup-ns": SPEC.warmup_ns,
+        "--timed-runs": SPEC.timed_runs,
+        "--timed-ns": SPEC.timed_ns,
+        "--max-timed-runs": SPEC.max_timed_runs,
+    }
+    command = [str(RUNNER), *(str(word) for option in options.items() for word in option)]
+    start_s = time.perf_counter()
+    json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    return time.perf_counter() - start_s
+
+
+def agent_visit_s(client: AgentClient, run_id: str, program: Program, path: Path) -> float:
+    """As the daemon has it: asked for, and acknowledged."""
+    start_s = time.perf_counter()
+    client.run(run_id, Lease("", "", 1, 0), program, path, SPEC)
+    client.acknowledge(run_id)
+    return time.perf_counter() - start_s
+
+
+def overheads_s(client: AgentClient, folder: Path) -> list[float]:
+    """Of visits in turn with bare ones."""
+    data = export_network()
+    path = folder / "program.pte"
+    path.write_bytes(data)
+    program = Program(sha256(data), len(data), "xnnpack", (SHAPE,), (), (), "bench")
+    client.upload(program, path)
+    cpu = client.describe().core_classes[0].cpus[-1]
+    return [
+        agent_visit_s(client, f"bench-{index}", program, path) - bare_visit_s(path, cpu)
+        for index in range(VISITS)
+    ]
+
+
+def main() -> None:
+    idle_s = float(sys.argv[1]) if len(sys.argv) > 1 else IDLE_S
+    with tempfile.TemporaryDirectory() as name:
+        agent = AgentProcess(Path(name) / "state", RUNNER)
+        client = AgentClient(f"127.0.0.1:{agent.port}", agent.token)
+        try:
+            took_s = overheads_s(client, Path(name))
+            rss_mb = rss_bytes(agent.process.pid) / 1e6
+            before_ns = cpu_ns(agent.process.pid)
+            time.sleep(idle_s)
+            idle_pct = (cpu_ns(agent.process.pid) - before_ns) / 1e9 / idle_s * 100
+        finally:
+            client.close()
+            agent.end()
+    report("agent.idle_cpu_pct", round(idle_pct, 4), "%", "≤ 0.1", idle_s=idle_s)
+    report("agent.rss_mb", round(rss_mb, 1), "MB", "≤ 60", after_visits=VISITS)
+    overhead_ms = statistics.median(took_s) * 1e3
+    worst_ms = max(took_s) * 1e3
+    report(
+        "agent.overhead_ms",
+        round(overhead_ms, 2),
+        "ms",
+        "≤ 30",
+        visits=VISITS,
+        worst_ms=round(worst_ms, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""lab.jobs_lost, lab.jobs_doubled: one job at a time on a virtual phone, a fault in the middle
+of each. By the database afterwards: jobs that have not ended, and that ended twice.
+
+python -m tests.bench.bench_faults [ROUNDS], 10 of each fault by default
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from host import lab
+from host.client import LatencyClient
+from host.domain import ProgramFile
+from host.errors import LabError
+from host.export import export_program
+from host.home import LabHome
+from tests.bench.figures import report
+from tests.host.job_ends import ends_of_jobs
+from tests.host.test_phones import DATA_BYTES, FAULTS, ONE_LONG_VISIT, kill_the_daemon
+from tests.virtual_phone.phone import NoPhone
+from tests.virtual_phone.phone_lab import PhoneLab, lab_with_phone
+from tests.virtual_phone.stand_in_bundle import write_stand_in
+
+ROUNDS = 10
+END_TIMEOUT_S = 60.0
+
+
+def small_program(folder: Path) -> ProgramFile:
+    from torch import nn
+
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 900, 10))
+    program, data = export_program(network.eval(), (1, 3, 32, 32))
+    path = folder / "program.pte"
+    path.write_bytes(data)
+    return ProgramFile(program, path)
+
+
+def round_of(phone_lab: PhoneLab, program: ProgramFile, fault: Callable[[PhoneLab], None]) -> None:
+    """A job that has ended when this returns, or has had END_TIMEOUT_S for it."""
+    lab.up(phone_lab.home)
+    with LatencyClient.connect(phone_lab.home) as client:
+        target = phone_lab.plug_in(client)
+    with suppress(LabError), phone_lab.measuring(target, [program], ONE_LONG_VISIT):
+        phone_lab.wait_for_runner()
+        fault(phone_lab)
+        lab.up(phone_lab.home)
+    deadline_s = time.monotonic() + END_TIMEOUT_S
+    while 0 in ends_of_jobs(phone_lab.home).values() and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    faults = [*FAULTS, kill_the_daemon]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_stand_in(folder / "bundles", LabHome.from_environment().runner)
+        try:
+            with lab_with_phone(folder, folder / "bundles", DATA_BYTES) as phone_lab:
+                program = small_program(folder)
+                for _ in range(rounds):
+                    for fault in faults:
+                        print(fault.__name__, file=sys.stderr)
+                        round_of(phone_lab, program, fault)
+                ends = ends_of_jobs(phone_lab.home)
+        except NoPhone as reason:
+            print(f"no figures of faults: {reason}", file=sys.stderr)
+            return
+    asked = rounds * len(faults)
+    lost = asked - sum(count > 0 for count in ends.values())
+    doubled = max(len(ends) - asked, 0) + sum(count > 1 for count in ends.values())
+    conditions = {"rounds": rounds, "faults": [fault.__name__ for fault in faults]}
+    report("lab.jobs_lost", lost, "jobs", "0", **conditions)
+    report("lab.jobs_doubled", doubled, "jobs", "0", **conditions)
+
+
+if __name__ == "__main__":
+    main()
