@@ -22,38 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from protos import common_pb2 as protos_dot_common__pb2
 from protos import device_agent_pb2 as protos_dot_device__agent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x89\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse2\xfd\x02\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x13protos/common.proto\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x89\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"0\n\x1bReadDeviceConditionsRequest\x12\x11\n\ttransport\x18\x01 \x01(\t\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse2\xce\x03\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12O\n\x0eReadConditions\x12&.latlab.v1.ReadDeviceConditionsRequest\x1a\x15.latlab.v1.Conditions\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.lab_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTDEVICESREQUEST']._serialized_start=58
-  _globals['_LISTDEVICESREQUEST']._serialized_end=78
-  _globals['_DEVICESTATUS']._serialized_start=81
-  _globals['_DEVICESTATUS']._serialized_end=218
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=220
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=283
-  _globals['_ADDBOARDREQUEST']._serialized_start=285
-  _globals['_ADDBOARDREQUEST']._serialized_end=319
-  _globals['_ADDBOARDRESPONSE']._serialized_start=321
-  _globals['_ADDBOARDRESPONSE']._serialized_end=339
-  _globals['_REFITREQUEST']._serialized_start=341
-  _globals['_REFITREQUEST']._serialized_end=371
-  _globals['_REFITRESPONSE']._serialized_start=373
-  _globals['_REFITRESPONSE']._serialized_end=425
-  _globals['_PINSENTINELREQUEST']._serialized_start=427
-  _globals['_PINSENTINELREQUEST']._serialized_end=471
-  _globals['_PINSENTINELRESPONSE']._serialized_start=473
-  _globals['_PINSENTINELRESPONSE']._serialized_end=494
-  _globals['_RENEWBASELINEREQUEST']._serialized_start=496
-  _globals['_RENEWBASELINEREQUEST']._serialized_end=534
-  _globals['_RENEWBASELINERESPONSE']._serialized_start=536
-  _globals['_RENEWBASELINERESPONSE']._serialized_end=559
-  _globals['_LABSERVICE']._serialized_start=562
-  _globals['_LABSERVICE']._serialized_end=943
+  _globals['_LISTDEVICESREQUEST']._serialized_start=79
+  _globals['_LISTDEVICESREQUEST']._serialized_end=99
+  _globals['_DEVICESTATUS']._serialized_start=102
+  _globals['_DEVICESTATUS']._serialized_end=239
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=241
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=304
+  _globals['_READDEVICECONDITIONSREQUEST']._serialized_start=306
+  _globals['_READDEVICECONDITIONSREQUEST']._serialized_end=354
+  _globals['_ADDBOARDREQUEST']._serialized_start=356
+  _globals['_ADDBOARDREQUEST']._serialized_end=390
+  _globals['_ADDBOARDRESPONSE']._serialized_start=392
+  _globals['_ADDBOARDRESPONSE']._serialized_end=410
+  _globals['_REFITREQUEST']._serialized_start=412
+  _globals['_REFITREQUEST']._serialized_end=442
+  _globals['_REFITRESPONSE']._serialized_start=444
+  _globals['_REFITRESPONSE']._serialized_end=496
+  _globals['_PINSENTINELREQUEST']._serialized_start=498
+  _globals['_PINSENTINELREQUEST']._serialized_end=542
+  _globals['_PINSENTINELRESPONSE']._serialized_start=544
+  _globals['_PINSENTINELRESPONSE']._serialized_end=565
+  _globals['_RENEWBASELINEREQUEST']._serialized_start=567
+  _globals['_RENEWBASELINEREQUEST']._serialized_end=605
+  _globals['_RENEWBASELINERESPONSE']._serialized_start=607
+  _globals['_RENEWBASELINERESPONSE']._serialized_end=630
+  _globals['_LABSERVICE']._serialized_start=633
+  _globals['_LABSERVICE']._serialized_end=1095
 # @@protoc_insertion_point(module_scope)

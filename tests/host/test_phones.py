@@ -76,6 +76,29 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     assert (told.governor, told.throttled) == ("schedutil", False)
 
 
+def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    """Rooted: its agent may write what only root may elsewhere."""
+    frequencies = phone_lab.phone.root / "sys/devices/system/cpu"
+    settings = [*frequencies.glob("cpu*/cpufreq/scaling_[gm]*")]
+    before = [path.read_text().strip() for path in settings]
+    target = phone_lab.plug_in(client)
+    try:
+        for path in settings:
+            path.chmod(0o666)
+        with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
+            phone_lab.wait_for_runner()
+            kill_the_agent(phone_lab)
+        [measured] = outcomes
+        assert isinstance(measured, Measurement)
+        assert {visit.before.governor for visit in measured.visits} == {"performance"}
+        assert [path.read_text().strip() for path in settings] == before
+    finally:
+        for path in settings:
+            path.chmod(0o644)
+
+
 def test_the_agent_is_brought_once_and_outlives_adb(
     phone_lab: PhoneLab, client: LatencyClient
 ) -> None:
