@@ -18,7 +18,10 @@ def targets_of(device: Device, core_classes: Collection[str] | None = None) -> l
         if core_classes is None or core_class.name in core_classes
     ]
     if not chosen:
-        wanted, there = ", ".join(core_classes or ()), ", ".join(c.name for c in device.core_classes)
+        wanted, there = (
+            ", ".join(core_classes or ()),
+            ", ".join(c.name for c in device.core_classes),
+        )
         raise Unavailable(f"lab.toml has it measured on its cores {wanted}; it has: {there}")
     return [
         Target(

@@ -161,9 +161,7 @@ class Lab:
 
 
 @contextmanager
-def fake_lab(
-    database: Database, folder: Path, config: LabConfig = NO_CONFIG
-) -> Iterator[Lab]:
+def fake_lab(database: Database, folder: Path, config: LabConfig = NO_CONFIG) -> Iterator[Lab]:
     board, store, device = JobBoard(database), ProgramStore(folder / "programs"), FakeDevice()
     worker = DeviceWorker(device, database, board, store, threading.Lock(), "test", config)
     lab = Lab(database, board, device, worker, store)

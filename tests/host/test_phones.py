@@ -13,8 +13,10 @@ import pytest
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
+from host.doctor import Level, check_daemon, check_phones, limited
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
+from host.first_phone import Log, accept
 from host.transports.adb import HOME, AdbTransport
 from tests.device_agent.agent_process import wait_until
 from tests.host.job_ends import ends_of_jobs
@@ -266,6 +268,48 @@ def test_a_locked_phone_says_to_allow_debugging(phone_lab: PhoneLab, client: Lat
             phone_lab.wait_for(client, says("allow USB debugging"), serial)
         finally:
             phone_lab.adb.disconnect(serial)
+
+
+def test_a_phone_is_accepted_that_does_all_that_a_phone_must(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile], tmp_path: Path
+) -> None:
+    phone_lab.plug_in(client)
+    phone_lab.unplug(client)
+
+    def obey(line: str) -> None:
+        if line.startswith("Plug"):
+            phone_lab.adb.connect(phone_lab.phone.serial)
+        elif "Pull the cable" in line:
+            phone_lab.wait_for_runner()
+            phone_lab.adb.disconnect(phone_lab.phone.serial)
+
+    log = tmp_path / "log"
+    spec = replace(ONE_LONG_VISIT, traced_visits=1)
+    accept(client, small_programs[0], Log(log, obey), spec)
+    told = log.read_text()
+    for step in ("identified: ", "started: ", "measured: ", "traced: ", "came back", "accepted"):
+        assert step in told
+    assert SERIAL not in told
+    assert phone_lab.phone.serial not in told
+
+
+def test_the_doctor_sees_phones_and_says_their_mends(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    phone_lab.plug_in(client)
+    [finding] = [
+        f for f in limited(check_phones, phone_lab.home) if phone_lab.phone.serial in f.found
+    ]
+    assert "MB free" in finding.found
+    told = {finding.check: finding for finding in limited(check_daemon, phone_lab.home)}
+    assert told["daemon"].level is Level.OK
+    assert "battery 83%" in told[f"adb:{phone_lab.phone.serial}"].found
+    with locked_phone() as serial:
+        phone_lab.adb.run("connect", serial)
+        [locked] = [f for f in limited(check_phones, phone_lab.home) if serial in f.found]
+        phone_lab.adb.disconnect(serial)
+    assert locked.level is Level.WRONG
+    assert "allow USB debugging" in locked.mend
 
 
 def says(words: str) -> Callable[[DeviceStatus], bool]:
