@@ -138,7 +138,7 @@ if __name__ == "__main__":
         boards, config = Boards(home.boards), load_config(home.config_file)
         chosen = config.chosen_boards(boards.addresses())
         local = LocalTransport(home.agent, home.runner)
-        ways = [local, *(TcpTransport(way, boards) for way in chosen)]
+        ways: list[Transport] = [local, *(TcpTransport(way, boards) for way in chosen)]
         serve(home, ways, config.takes, config)
     except LabError as error:
         logging.error("%s", error)

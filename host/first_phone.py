@@ -56,7 +56,6 @@ def accept(
     if device is None:
         raise NotAccepted("it is connected and not described")
     log.hide(device.serial, "PHONE")
-    log.hide(status.transport, "adb:PHONE")
     log(f"identified: {device.model}, {device.soc}, {device.os_build}, {device.abi}")
     for core_class in device.core_classes:
         log(f"  {core_class.name}: {len(core_class.cpus)} cores, {core_class.max_clock_khz} kHz")
@@ -94,7 +93,7 @@ def _measured(outcomes: list[Measurement | Failure], program: ProgramFile, log: 
     )
     log(f"measured: {latency_ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}), {summary.visits} visits")
     try:
-        kernel_ns = kernel_times_ns(program.program, outcome.visits)
+        kernel_ns = kernel_times_ns(program.program, list(outcome.visits))
     except TraceMismatch as error:
         raise NotAccepted(f"its trace does not fit the program: {error}") from error
     if kernel_ns is None:

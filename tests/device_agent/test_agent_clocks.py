@@ -43,10 +43,15 @@ def test_they_are_steady_for_the_run_and_then_as_before(phone: Path, tmp_path: P
     (phone / CPUFREQ / "scaling_max_freq").write_text("1000000")
     before = settings(phone)
     assert before == ("schedutil", "300000", "1000000")
-    with pytest.raises(ZeroDivisionError), steady(phone, [0], tmp_path / "saved"):
-        assert settings(phone) == ("performance", highest_khz, highest_khz)
-        assert read_conditions(phone, [0]).governor == "performance"
-        raise ZeroDivisionError
+
+    def fail_in_mid_run() -> None:
+        with steady(phone, [0], tmp_path / "saved"):
+            assert settings(phone) == ("performance", highest_khz, highest_khz)
+            assert read_conditions(phone, [0]).governor == "performance"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_in_mid_run()
     assert settings(phone) == before
     assert not (tmp_path / "saved").exists()
 
