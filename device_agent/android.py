@@ -13,6 +13,10 @@ from pathlib import Path
 _TIMEOUT_S = 5.0
 
 
+def is_android(root: Path) -> bool:
+    return (root / "system/bin/getprop").exists()
+
+
 def read_property(root: Path, name: str) -> str | None:
     """None where it is not set, or withheld."""
     value = _answer(root, "getprop", name).strip()

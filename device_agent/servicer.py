@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from device_agent import identity
+from device_agent import clocks, identity
 from device_agent.conditions import read_conditions
 from device_agent.errors import Refused
 from device_agent.limits import check_inputs, check_spec
@@ -43,6 +43,8 @@ class Agent(DeviceAgentServicer):
         self._runner = runner
         self._programs = programs
         self._root = root
+        self._saved_clocks = state_directory / "clocks.json"
+        clocks.restore(self._saved_clocks)
         self._results = ResultStore(state_directory / "results")
         self._visits = VisitQueue(self._measure, self._results, state_directory / "lease_token")
         self._description = DeviceDescription(
@@ -101,13 +103,15 @@ class Agent(DeviceAgentServicer):
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
         program = self._programs.path(request.program_sha256)
-        before = read_conditions(self._root, cpus)
-        response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)
+        with clocks.steady(self._root, cpus, self._saved_clocks):
+            before = read_conditions(self._root, cpus)
+            response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)
+            after = read_conditions(self._root, cpus)
         if response.HasField("visit"):
             response.visit.run_id = request.run_id
             response.visit.traced = request.spec.traced
             response.visit.before.MergeFrom(before)
-            response.visit.after.MergeFrom(read_conditions(self._root, cpus))
+            response.visit.after.MergeFrom(after)
         return response
 
 

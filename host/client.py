@@ -17,7 +17,15 @@ import grpc
 
 from host import convert, errors
 from host.ahead import Ahead
-from host.domain import BenchmarkSpec, Device, Failure, Measurement, ProgramFile, Target
+from host.domain import (
+    BenchmarkSpec,
+    Conditions,
+    Device,
+    Failure,
+    Measurement,
+    ProgramFile,
+    Target,
+)
 from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
@@ -231,6 +239,11 @@ class LatencyClient:
             )
             for status in response.devices
         ]
+
+    def conditions(self, transport: str) -> Conditions:
+        """As they are now, of the device behind it. Raises NotFound, Unavailable."""
+        request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
+        return convert.conditions_from_message(self._call(self._lab.ReadConditions, request))
 
     def add_board(self, address: str) -> None:
         """Has the lab serve an enrolled board from now on. Raises InvalidRequest, and NotReady

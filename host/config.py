@@ -5,10 +5,16 @@ boards = ["pi.local:7070"]    # none but these; without it every board that was 
 [phones]                      # serials, by shell patterns
 take = ["R5C*"]               # none but these; without it every phone that is plugged in
 leave = ["emulator-*"]        # and of them not these
+
+[groups.pixels]               # devices that are treated alike; the first group that fits counts
+devices = ["Google Pixel*"]   # shell patterns of serials, models and boards' addresses
+core_classes = ["big"]        # measured on these cores; without it on all
+max_c = 38                    # °C: hotter than this it cools first, besides the lab's own rule
 """
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -29,12 +35,27 @@ EVERY = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """devices: patterns; core_classes: names, None for all that a device has; max_c: of the
+    hottest zone, for a visit to begin."""
+
+    name: str = ""
+    devices: tuple[str, ...] = ()
+    core_classes: tuple[str, ...] | None = None
+    max_c: float = math.inf
+
+
+NO_GROUP = Group()
+
+
+@dataclass(frozen=True, slots=True)
 class LabConfig:
     """boards: addresses, None where the file names none."""
 
     boards: tuple[str, ...] | None = None
     take: tuple[str, ...] = EVERY
     leave: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     def chosen_boards(self, enrolled: Sequence[str]) -> Sequence[str]:
         return enrolled if self.boards is None else self.boards
@@ -42,6 +63,16 @@ class LabConfig:
     def takes(self, serial: str) -> bool:
         """Whether the lab uses the phone of this serial."""
         return _matches(serial, self.take) and not _matches(serial, self.leave)
+
+    def group_of(self, *names: str) -> Group:
+        """Of the device that goes by all these names."""
+        fitting = (
+            group for group in self.groups if any(_matches(name, group.devices) for name in names)
+        )
+        return next(fitting, NO_GROUP)
+
+
+NO_CONFIG = LabConfig()
 
 
 def load_config(path: Path) -> LabConfig:
@@ -51,7 +82,7 @@ def load_config(path: Path) -> LabConfig:
         document = tomllib.loads(text)
         return _parse(document)
     except FileNotFoundError:
-        return LabConfig()
+        return NO_CONFIG
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # says where
         raise InvalidRequest(f"{path}: {error}") from error
     except _Mistake as mistake:
@@ -68,19 +99,42 @@ class _Mistake(Exception):
 
 
 def _parse(document: Mapping[str, Any]) -> LabConfig:
-    _check_keys(document, {"boards", "phones"})
+    _check_keys(document, {"boards", "phones", "groups"})
     boards = _strings(document, "boards")
     for address in boards or ():
         try:
             checked_address(address)
         except InvalidRequest as error:
             raise _Mistake(str(error), "boards", address) from error
-    phones = document.get("phones", {})
-    if not isinstance(phones, dict):
-        raise _Mistake("phones is a table: [phones]", "phones")
+    phones = _table(document, "phones")
     _check_keys(phones, {"take", "leave"}, "phones")
     take, leave = (_strings(phones, key, "phones") for key in ("take", "leave"))
-    return LabConfig(boards, EVERY if take is None else take, leave or ())
+    named = _table(document, "groups")
+    groups = tuple(_parse_group(_table(named, name, "groups"), name) for name in named)
+    return LabConfig(boards, EVERY if take is None else take, leave or (), groups)
+
+
+def _parse_group(table: Mapping[str, Any], name: str) -> Group:
+    path = ("groups", name)
+    _check_keys(table, {"devices", "core_classes", "max_c"}, *path)
+    devices, core_classes = (_strings(table, key, *path) for key in ("devices", "core_classes"))
+    if not devices:
+        raise _Mistake(f"group {name} says which devices are in it: devices = [...]", *path)
+    if core_classes == ():
+        raise _Mistake("core_classes names at least one", *path, "core_classes")
+    max_c = table.get("max_c", math.inf)
+    if isinstance(max_c, bool) or not isinstance(max_c, int | float) or not max_c > 0:
+        raise _Mistake("max_c is a temperature in °C, above 0", *path, "max_c")
+    return Group(name, devices, core_classes, float(max_c))
+
+
+def _table(parent: Mapping[str, Any], key: str, *path: str) -> Mapping[str, Any]:
+    """Empty where the key is absent."""
+    table = parent.get(key, {})
+    if not isinstance(table, dict):
+        header = ".".join((*path, key))
+        raise _Mistake(f"{key} is a table: [{header}]", *path, key)
+    return table
 
 
 def _check_keys(table: Mapping[str, Any], known: Collection[str], *path: str) -> None:

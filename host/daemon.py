@@ -24,7 +24,7 @@ from grpc_reflection.v1alpha import reflection
 
 from host.board import JobBoard
 from host.boards import Boards, checked_address
-from host.config import load_config
+from host.config import NO_CONFIG, LabConfig, load_config
 from host.database.engine import Database
 from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
@@ -52,9 +52,11 @@ def serve(
     home: LabHome,
     transports: Sequence[Transport],
     takes_phone: Callable[[str], bool] | None = None,
+    config: LabConfig = NO_CONFIG,
 ) -> None:
     """Serves the devices behind `transports`, and the phones that are plugged in whose serials
-    `takes_phone` takes, until SIGTERM or SIGINT. Raises LabError when it cannot start."""
+    `takes_phone` takes, as `config` says of their groups, until SIGTERM or SIGINT. Raises
+    LabError when it cannot start."""
     home.create()
     lock = _lock(home.lock_file)
     # Every device takes a file or two, and a thousand of them more than the usual 1,024.
@@ -69,7 +71,7 @@ def serve(
     programs = ProgramStore(home.programs)
     quiet = threading.Lock()
     holder = f"{platform.node()}:{home.root}"
-    fleet = Fleet(lambda way: DeviceWorker(way, database, board, programs, quiet, holder))
+    fleet = Fleet(lambda way: DeviceWorker(way, database, board, programs, quiet, holder, config))
 
     def add_board(address: str) -> None:
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
@@ -136,7 +138,8 @@ if __name__ == "__main__":
         boards, config = Boards(home.boards), load_config(home.config_file)
         chosen = config.chosen_boards(boards.addresses())
         local = LocalTransport(home.agent, home.runner)
-        serve(home, [local, *(TcpTransport(way, boards) for way in chosen)], config.takes)
+        ways: list[Transport] = [local, *(TcpTransport(way, boards) for way in chosen)]
+        serve(home, ways, config.takes, config)
     except LabError as error:
         logging.error("%s", error)
         sys.exit(2)

@@ -12,6 +12,7 @@ from typing import Protocol
 from host import heat
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
+from host.config import NO_CONFIG, NO_GROUP, LabConfig
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
@@ -65,6 +66,7 @@ class DeviceWorker(threading.Thread):
         programs: ProgramStore,
         quiet: threading.Lock,
         holder: str,
+        config: LabConfig = NO_CONFIG,
     ) -> None:
         super().__init__(name=f"device-{transport.name}", daemon=True)
         self.transport = transport
@@ -77,6 +79,8 @@ class DeviceWorker(threading.Thread):
         self._programs = programs
         self._quiet = quiet if transport.shares_host else contextlib.nullcontext()
         self._holder = holder
+        self._config = config
+        self._group = NO_GROUP
         self._agent: AgentClient | None = None
         self._lease: Lease | None = None
         self._idle = heat.Idle()
@@ -110,6 +114,12 @@ class DeviceWorker(threading.Thread):
     def reconnect(self) -> None:
         """Its device may have come or gone: to be looked for before anything else is asked."""
         self._anew.set()
+
+    def read_conditions(self) -> Conditions:
+        """From any thread. Raises Unavailable."""
+        if (agent := self._agent) is None:
+            raise Unavailable(f"the device behind {self.transport.name} is not connected")
+        return agent.read_conditions()
 
     def stop(self) -> None:
         """Ends the agent, and with it a visit under way; its job goes on at the next start."""
@@ -257,11 +267,14 @@ class DeviceWorker(threading.Thread):
         else:
             now = self._ask_conditions(agent)
         self._idle = heat.learn(self._idle, now)
-        while heat.is_hot(now, self._idle) and not self._stopping.wait(heat.POLL_S):
+        max_c = self._group.max_c
+        while heat.is_hot(now, self._idle, max_c) and not self._stopping.wait(heat.POLL_S):
             self.state = "cooling down"
             now = self._ask_conditions(agent)
-            resting = time.monotonic() < rested_s
-            self._idle = heat.learn(self._idle, now) if resting else heat.at_rest(now)
+            if time.monotonic() >= rested_s:
+                self._idle = heat.at_rest(now)
+                break
+            self._idle = heat.learn(self._idle, now)
         self.state = activity
 
     def _ask_conditions(self, agent: AgentClient) -> Conditions:
@@ -293,14 +306,13 @@ class DeviceWorker(threading.Thread):
             self._anew.clear()
             try:
                 agent = self.transport.connect()
-                device = agent.describe()
+                self._register(agent.describe())
             except Unavailable as error:
                 lost = error
                 self._anew.wait(pause_s)
                 if self._stopping.is_set():
                     return
             else:
-                self._register(device)
                 self.sentinels.reconnected()
                 self._agent = agent
                 return
@@ -311,7 +323,9 @@ class DeviceWorker(threading.Thread):
 
     def _register(self, device: Device) -> None:
         self.device = device
-        self.targets = {target.id: target for target in targets_of(device)}
+        self._group = self._config.group_of(device.serial, device.model, self.transport.name)
+        targets = targets_of(device, self._group.core_classes)
+        self.targets = {target.id: target for target in targets}
         with self._database.writing() as connection:
             device_rows.register(connection, device, self.transport.name, time.time_ns())
             for target in self.targets.values():

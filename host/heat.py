@@ -28,12 +28,12 @@ class Idle:
     throttled: bool = False
 
 
-def is_hot(now: Conditions, idle: Idle) -> bool:
-    """False where the device has no sensors: then nothing can be waited for."""
+def is_hot(now: Conditions, idle: Idle, max_c: float = math.inf) -> bool:
+    """`max_c`: the owner's own limit, whatever the device is like at rest. False where the
+    device has no sensors: then nothing can be waited for."""
     throttled = now.throttled is True and not idle.throttled
-    return throttled or (
-        now.temperature_c is not None and now.temperature_c > idle.temperature_c + MAX_RISE_C
-    )
+    limit_c = min(idle.temperature_c + MAX_RISE_C, max_c)
+    return throttled or (now.temperature_c is not None and now.temperature_c > limit_c)
 
 
 def learn(idle: Idle, now: Conditions) -> Idle:

@@ -31,7 +31,7 @@ from host.targets import find_target
 from latency_models.estimate import LatencyEstimate
 from latency_models.predictor import UnknownKernelKinds
 from latency_models.steadying import Steadying
-from protos import lab_pb2, latency_pb2
+from protos import common_pb2, lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import LabServiceServicer
 from protos.latency_pb2_grpc import LatencyServiceServicer
 
@@ -217,6 +217,14 @@ class LabServicer(LabServiceServicer):
         self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ListDevicesResponse:
         return lab_pb2.ListDevicesResponse(devices=map(self._status, self._lab.workers))
+
+    def ReadConditions(  # noqa: N802
+        self, request: lab_pb2.ReadDeviceConditionsRequest, context: grpc.ServicerContext
+    ) -> common_pb2.Conditions:
+        for worker in self._lab.workers:
+            if worker.transport.name == request.transport:
+                return convert.conditions_to_message(worker.read_conditions())
+        raise NotFound(f"no device by {request.transport!r}")
 
     def AddBoard(  # noqa: N802
         self, request: lab_pb2.AddBoardRequest, context: grpc.ServicerContext

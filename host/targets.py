@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from host.domain import Device, Target
-from host.errors import InvalidRequest, NotFound
+from host.errors import InvalidRequest, NotFound, Unavailable
 
 
-def targets_of(device: Device) -> list[Target]:
+def targets_of(device: Device, core_classes: Collection[str] | None = None) -> list[Target]:
     """For every backend and core class: one thread, the field's usual case, and one thread
-    for every core of the class."""
+    for every core of the class. `core_classes`: the names of those that count, None for all;
+    raises Unavailable where the device has none of them."""
+    chosen = [
+        core_class
+        for core_class in device.core_classes
+        if core_classes is None or core_class.name in core_classes
+    ]
+    if not chosen:
+        wanted, there = (
+            ", ".join(core_classes or ()),
+            ", ".join(c.name for c in device.core_classes),
+        )
+        raise Unavailable(f"lab.toml has it measured on its cores {wanted}; it has: {there}")
     return [
         Target(
             device_model=device.model,
@@ -22,7 +34,7 @@ def targets_of(device: Device) -> list[Target]:
             core_class=core_class.name,
         )
         for backend in device.backends
-        for core_class in device.core_classes
+        for core_class in chosen
         for threads in sorted({1, len(core_class.cpus)})
     ]
 

@@ -90,6 +90,26 @@ class ListDevicesResponse(_message.Message):
 Global___ListDevicesResponse: _TypeAlias = ListDevicesResponse  # noqa: Y015
 
 @_typing.final
+class ReadDeviceConditionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSPORT_FIELD_NUMBER: _builtins.int
+    transport: _builtins.str
+    """as ListDevices names it"""
+    def __init__(
+        self,
+        *,
+        transport: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transport", b"transport"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDeviceConditionsRequest: _TypeAlias = ReadDeviceConditionsRequest  # noqa: Y015
+
+@_typing.final
 class AddBoardRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

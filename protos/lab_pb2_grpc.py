@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from protos import common_pb2 as protos_dot_common__pb2
 from protos import lab_pb2 as protos_dot_lab__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -40,6 +41,11 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.ListDevicesRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.ListDevicesResponse.FromString,
                 _registered_method=True)
+        self.ReadConditions = channel.unary_unary(
+                '/latlab.v1.LabService/ReadConditions',
+                request_serializer=protos_dot_lab__pb2.ReadDeviceConditionsRequest.SerializeToString,
+                response_deserializer=protos_dot_common__pb2.Conditions.FromString,
+                _registered_method=True)
         self.AddBoard = channel.unary_unary(
                 '/latlab.v1.LabService/AddBoard',
                 request_serializer=protos_dot_lab__pb2.AddBoardRequest.SerializeToString,
@@ -73,6 +79,13 @@ class LabServiceServicer:
 
     def ListDevices(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadConditions(self, request, context):
+        """Of one device, as they are now. UNAVAILABLE where it is not connected.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -120,6 +133,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.ListDevices,
                     request_deserializer=protos_dot_lab__pb2.ListDevicesRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.ListDevicesResponse.SerializeToString,
+            ),
+            'ReadConditions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadConditions,
+                    request_deserializer=protos_dot_lab__pb2.ReadDeviceConditionsRequest.FromString,
+                    response_serializer=protos_dot_common__pb2.Conditions.SerializeToString,
             ),
             'AddBoard': grpc.unary_unary_rpc_method_handler(
                     servicer.AddBoard,
@@ -175,6 +193,33 @@ class LabService:
             '/latlab.v1.LabService/ListDevices',
             protos_dot_lab__pb2.ListDevicesRequest.SerializeToString,
             protos_dot_lab__pb2.ListDevicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadConditions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ReadConditions',
+            protos_dot_lab__pb2.ReadDeviceConditionsRequest.SerializeToString,
+            protos_dot_common__pb2.Conditions.FromString,
             options,
             channel_credentials,
             insecure,

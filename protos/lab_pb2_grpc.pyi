@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from protos import common_pb2 as _common_pb2
 from protos import lab_pb2 as _lab_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -34,6 +35,8 @@ class LabServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabServiceAsyncStub: ...
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
+    ReadConditions: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]
+    """Of one device, as they are now. UNAVAILABLE where it is not connected."""
     AddBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]
     """Begins to serve a board that was enrolled; harmless where it is served already."""
     RemoveBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]
@@ -53,6 +56,8 @@ class LabServiceAsyncStub(LabServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    ReadConditions: _aio.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
+    """Of one device, as they are now. UNAVAILABLE where it is not connected."""
     AddBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]  # type: ignore[assignment]
     """Begins to serve a board that was enrolled; harmless where it is served already."""
     RemoveBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]  # type: ignore[assignment]
@@ -75,6 +80,14 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ListDevicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.ListDevicesResponse, _abc.Awaitable[_lab_pb2.ListDevicesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ReadConditions(
+        self,
+        request: _lab_pb2.ReadDeviceConditionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_common_pb2.Conditions, _abc.Awaitable[_common_pb2.Conditions]]:
+        """Of one device, as they are now. UNAVAILABLE where it is not connected."""
 
     @_abc_1.abstractmethod
     def AddBoard(

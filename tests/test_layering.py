@@ -25,10 +25,13 @@ HOST_FOR_SEARCH = {
     "cli",
     "client",
     "console",
+    "doctor",
     "domain",
     "errors",
     "export",
+    "first_phone",
     "home",
+    "lab",
     "summary",
 }
 # The daemon is torch-free; so is what every command imports.

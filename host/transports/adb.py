@@ -23,7 +23,8 @@ from host.agent_client import AgentClient
 from host.bundle import Bundle
 from host.errors import Unavailable
 
-HOME = "/data/local/tmp/latlab"
+STORAGE = "/data/local/tmp"
+HOME = f"{STORAGE}/latlab"
 STATE = f"{HOME}/state"
 CALL_TIMEOUT_S = 10.0
 PUSH_TIMEOUT_S = 180.0
@@ -91,8 +92,13 @@ class AdbTransport:
         self._end_agent()
         self._shell(f"rm -rf {HOME}/bundle-* && mv {incoming} {home} && sync")
 
+    def free_bytes(self) -> int:
+        """Where agents and programs go. Raises Unavailable."""
+        with self._explained():
+            return int(self._shell(f"df -kP {STORAGE} | tail -n 1").split()[-3]) * 1024
+
     def _check_space(self, needed_bytes: int) -> None:
-        free_bytes = int(self._shell(f"df -kP {HOME} | tail -n 1").split()[-3]) * 1024
+        free_bytes = self.free_bytes()
         if free_bytes < needed_bytes:
             needed_mb, free_mb = -(-needed_bytes // 1_000_000), free_bytes // 1_000_000
             raise Unavailable(

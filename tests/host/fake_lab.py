@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from host import sentinel
 from host.agent_client import AgentClient
 from host.board import JobBoard, JobEvent
+from host.config import NO_CONFIG, LabConfig
 from host.database import devices, measurements, schema, sentinels
 from host.database import programs as program_rows
 from host.database.engine import Database
@@ -160,9 +161,9 @@ class Lab:
 
 
 @contextmanager
-def fake_lab(database: Database, folder: Path) -> Iterator[Lab]:
+def fake_lab(database: Database, folder: Path, config: LabConfig = NO_CONFIG) -> Iterator[Lab]:
     board, store, device = JobBoard(database), ProgramStore(folder / "programs"), FakeDevice()
-    worker = DeviceWorker(device, database, board, store, threading.Lock(), "test")
+    worker = DeviceWorker(device, database, board, store, threading.Lock(), "test", config)
     lab = Lab(database, board, device, worker, store)
     lab.add(SENTINEL)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host.config import LabConfig, load_config
+from host.config import NO_GROUP, Group, LabConfig, load_config
 from host.errors import InvalidRequest
 
 
@@ -45,6 +45,27 @@ leave = ["R5C9*"]
     assert load(tmp_path, 'phones.leave = ["a"]').takes("b")
 
 
+def test_a_device_is_of_the_first_group_that_one_of_its_names_fits(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """\
+[groups.desk]
+devices = ["R5C1", "pi.local:*"]
+max_c = 40
+[groups.pixels]
+devices = ["Google Pixel*", "R5C*"]
+core_classes = ["big", "prime"]
+""",
+    )
+    desk = Group("desk", ("R5C1", "pi.local:*"), None, 40.0)
+    pixels = Group("pixels", ("Google Pixel*", "R5C*"), ("big", "prime"))
+    assert config.groups == (desk, pixels)
+    assert config.group_of("R5C1", "Google Pixel 8", "adb:R5C1") == desk
+    assert config.group_of("5e", "Raspberry Pi 5", "pi.local:7070") == desk
+    assert config.group_of("R5C2", "Samsung", "adb:R5C2") == pixels
+    assert config.group_of("5e", "Samsung", "adb:5e") == NO_GROUP
+
+
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
@@ -59,6 +80,14 @@ leave = ["R5C9*"]
         ("boards = []\n[phones]\ntake = ['take']\nleave = [\n 'a',\n 7]\n", 6, "7"),
         ("boards = []\nphones.take = true\n", 2, "take"),
         ('"boards" = []\n"x y" = 1\n', 2, "x y"),
+        ("groups = 1\n", 1, "table"),
+        ("[groups]\na = 1\n", 2, "groups.a"),
+        ("[groups.a]\nmax_c = 40\n", 1, "devices"),
+        ("[groups.a]\ndevices = []\n", 1, "devices"),
+        ("[groups.a]\ndevices = ['*']\ncores = ['big']\n", 3, "cores"),
+        ("[groups.a]\ndevices = ['*']\ncore_classes = []\n", 3, "core_classes"),
+        ("[groups.a]\ndevices = ['*']\n[groups.b]\ndevices = ['*']\nmax_c = true\n", 5, "max_c"),
+        ("[groups.a]\ndevices = ['*']\nmax_c = nan\n", 3, "max_c"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line(

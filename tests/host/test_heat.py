@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host.config import Group, LabConfig
 from host.database.engine import Database
 from host.domain import Conditions
 from host.heat import MAX_RISE_C, Idle, at_rest, is_hot, learn
 from host.home import sqlite_url
-from tests.host.fake_lab import Lab, fake_lab
+from tests.host.fake_lab import DEVICE, Lab, fake_lab
 from tests.host.strategies import conditions
 from tests.host.test_summary import NOW
 
@@ -42,6 +43,12 @@ def test_idle_is_the_coolest_that_was_seen(seen: list[Conditions], now: Conditio
     warm = now.temperature_c is not None and bool(known)
     risen = warm and now.temperature_c > min(known) + MAX_RISE_C  # type: ignore[operator]
     assert is_hot(now, idle) == (throttled or risen)
+
+
+@given(conditions, idles, st.floats(1, 100))
+def test_the_owner_s_limit_is_one_more(now: Conditions, idle: Idle, max_c: float) -> None:
+    above = now.temperature_c is not None and now.temperature_c > max_c
+    assert is_hot(now, idle, max_c) == (is_hot(now, idle) or above)
 
 
 def test_a_throttled_device_is_hot_unless_it_always_is() -> None:
@@ -79,3 +86,18 @@ def test_what_does_not_cool_is_waited_for_once(
     lab.start(1.0, pinned=False)
     lab.measure(3)
     assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (hot, 2), (hot, 3)]
+
+
+def test_a_group_s_limit_holds_for_its_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.heat.POLL_S", 0.01)
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    group = Group("warm", (DEVICE.serial,), max_c=42.0)
+    warm, cooler = replace(COOL, temperature_c=43.0), replace(COOL, temperature_c=41.0)
+    with fake_lab(database, tmp_path, LabConfig(groups=(group,))) as lab:
+        lab.device.conditions = [COOL, warm, cooler]
+        lab.start(1.0, pinned=False)
+        lab.measure(2)
+        assert lab.device.readings == [(COOL, 0), (warm, 1), (cooler, 1), (cooler, 2)]
+    database.close()

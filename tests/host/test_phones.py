@@ -15,8 +15,10 @@ import pytest
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
+from host.doctor import Level, check_daemon, check_phones, limited
 from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
+from host.first_phone import Log, accept
 from host.processes import LockedProcess
 from host.transports.adb import HOME, AdbTransport
 from tests.device_agent.agent_process import wait_until
@@ -77,6 +79,29 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     told = measured.visits[0].before
     assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
     assert (told.governor, told.throttled) == ("schedutil", False)
+
+
+def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    """Rooted: its agent may write what only root may elsewhere."""
+    frequencies = phone_lab.phone.root / "sys/devices/system/cpu"
+    settings = [*frequencies.glob("cpu*/cpufreq/scaling_[gm]*")]
+    before = [path.read_text().strip() for path in settings]
+    target = phone_lab.plug_in(client)
+    try:
+        for path in settings:
+            path.chmod(0o666)
+        with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
+            phone_lab.wait_for_runner()
+            kill_the_agent(phone_lab)
+        [measured] = outcomes
+        assert isinstance(measured, Measurement)
+        assert {visit.before.governor for visit in measured.visits} == {"performance"}
+        assert [path.read_text().strip() for path in settings] == before
+    finally:
+        for path in settings:
+            path.chmod(0o644)
 
 
 def test_the_agent_is_brought_once_and_outlives_adb(
@@ -273,6 +298,48 @@ def test_a_locked_phone_says_to_allow_debugging(phone_lab: PhoneLab, client: Lat
             phone_lab.wait_for(client, says("allow USB debugging"), serial)
         finally:
             phone_lab.adb.disconnect(serial)
+
+
+def test_a_phone_is_accepted_that_does_all_that_a_phone_must(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile], tmp_path: Path
+) -> None:
+    phone_lab.plug_in(client)
+    phone_lab.unplug(client)
+
+    def obey(line: str) -> None:
+        if line.startswith("Plug"):
+            phone_lab.adb.connect(phone_lab.phone.serial)
+        elif "Pull the cable" in line:
+            phone_lab.wait_for_runner()
+            phone_lab.adb.disconnect(phone_lab.phone.serial)
+
+    log = tmp_path / "log"
+    spec = replace(ONE_LONG_VISIT, traced_visits=1)
+    accept(client, small_programs[0], Log(log, obey), spec)
+    told = log.read_text()
+    for step in ("identified: ", "started: ", "measured: ", "traced: ", "came back", "accepted"):
+        assert step in told
+    assert SERIAL not in told
+    assert phone_lab.phone.serial not in told
+
+
+def test_the_doctor_sees_phones_and_says_their_mends(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    phone_lab.plug_in(client)
+    [finding] = [
+        f for f in limited(check_phones, phone_lab.home) if phone_lab.phone.serial in f.found
+    ]
+    assert "MB free" in finding.found
+    told = {finding.check: finding for finding in limited(check_daemon, phone_lab.home)}
+    assert told["daemon"].level is Level.OK
+    assert "battery 83%" in told[f"adb:{phone_lab.phone.serial}"].found
+    with locked_phone() as serial:
+        phone_lab.adb.run("connect", serial)
+        [locked] = [f for f in limited(check_phones, phone_lab.home) if serial in f.found]
+        phone_lab.adb.disconnect(serial)
+    assert locked.level is Level.WRONG
+    assert "allow USB debugging" in locked.mend
 
 
 def says(words: str) -> Callable[[DeviceStatus], bool]:

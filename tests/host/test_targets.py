@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from host.domain import CoreClass, Device, Target
-from host.errors import InvalidRequest, NotFound
+from host.errors import InvalidRequest, NotFound, Unavailable
 from host.targets import find_target, targets_of
 
 OLD = Target("Board", "os 1", "rt", "rb", "xnnpack", 1, "big")
@@ -21,6 +21,14 @@ def test_a_device_serves_one_thread_and_all_of_each_core_class() -> None:
         ("big", 2),
         ("little", 1),
     ]
+
+
+def test_of_a_device_s_core_classes_those_count_that_are_chosen() -> None:
+    classes = (CoreClass("big", (4, 5)), CoreClass("little", (0,)))
+    device = Device("s", "Board", "soc", "os", "abi", "rt", "rb", ("xnnpack",), classes, 1, 1)
+    assert {t.core_class for t in targets_of(device, ("big", "prime"))} == {"big"}
+    with pytest.raises(Unavailable, match="prime; it has: big, little"):
+        targets_of(device, ("prime",))
 
 
 def test_a_name_means_the_build_that_a_device_serves_now() -> None:

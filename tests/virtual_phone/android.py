@@ -62,6 +62,8 @@ def write_files(root: Path) -> None:
             for name, value in {
                 **clock,
                 "cpufreq/scaling_cur_freq": clock["cpufreq/cpuinfo_max_freq"],
+                "cpufreq/scaling_min_freq": 300_000,
+                "cpufreq/scaling_max_freq": clock["cpufreq/cpuinfo_max_freq"],
                 "cpufreq/scaling_governor": "schedutil",
             }.items()
         }

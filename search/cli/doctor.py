@@ -1,0 +1,72 @@
+"""`latlab doctor`: what is wrong with the lab, and the acceptance of a first phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from host import lab
+from host.client import LatencyClient
+from host.console import console, reported
+from host.doctor import Finding, Level, examine
+from host.errors import ExportError, LabError
+from host.export import ExportPool, ProgramCache
+from host.first_phone import Log, NotAccepted, accept
+from host.home import LabHome
+from search.lab import export_spec
+from search.zoo import ZOO
+
+LOG = Path("first-phone.log")
+COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "red"}
+
+
+def doctor(
+    first_phone: Annotated[
+        bool,
+        typer.Option(
+            "--first-phone", help=f"Then take a phone through its acceptance, logged in {LOG}."
+        ),
+    ] = False,
+) -> None:
+    """Check adb, bundle, runner, this machine, the lab and its devices; say the mends. Exit
+    code 1 when something is wrong."""
+    home = LabHome.from_environment()
+    with console.status("looking"):
+        findings = examine(home)
+    _show(findings)
+    if first_phone:
+        _accept_first_phone(home, findings)
+    elif any(finding.level is Level.WRONG for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table("check", "", "found", "what to do")
+    for finding in findings:
+        level = f"[{COLORS[finding.level]}]{finding.level.value}[/]"
+        table.add_row(finding.check, level, escape(finding.found), escape(finding.mend))
+    console.print(table)
+
+
+def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
+    log = Log(LOG, lambda line: console.print(line, markup=False, highlight=False))
+    for finding in findings:
+        log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.mend}".strip())
+    with reported(LabError):
+        with ExportPool(ProgramCache(home.exports)) as pool:
+            [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
+        if isinstance(program, ExportError):
+            raise program
+        lab.up(home)
+        with LatencyClient.connect(home) as client:
+            try:
+                accept(client, program, log)
+            except (NotAccepted, LabError) as reason:
+                log(f"NOT ACCEPTED: {reason}")
+                raise typer.Exit(1) from reason
+            finally:
+                console.print(f"The log, {LOG.absolute()}, holds no secrets: send it along.")
