@@ -52,7 +52,7 @@ class AccuracyFailure:
     message: str
 
 
-def train_and_score(
+def train_andscore(
     architecture: Architecture, dataset: Dataset, budget: ProxyBudget
 ) -> float | AccuracyFailure:
     """The share (0 to 1) of the validation images that the trained network names rightly.
@@ -74,12 +74,12 @@ def train_and_score(
         )
         # Two to three times as fast as the default layout, depthwise convolutions above all.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = _statistics(dataset.train_images)
-        images = _normalized(dataset.train_images, mean, std)
+        mean, std = statistics(dataset.train_images)
+        images = normalized(dataset.train_images, mean, std)
         _train(network, images, torch.tensor(dataset.train_labels), budget, deadline)
-        _calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
-        val_images = _normalized(dataset.val_images, mean, std)
-        return _score(network, val_images, torch.tensor(dataset.val_labels))
+        calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
+        val_images = normalized(dataset.val_images, mean, std)
+        return score(network, val_images, torch.tensor(dataset.val_labels))
     except Exception as error:  # whatever it is, the other candidates go on
         return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -87,16 +87,9 @@ def train_and_score(
 def _train(
     network: nn.Module, images: Tensor, labels: Tensor, budget: ProxyBudget, deadline: float
 ) -> None:
-    """SGD with Nesterov momentum; the rate rises linearly, then falls along a cosine to 0."""
+    """SGD with Nesterov momentum."""
     batch_size = min(budget.batch_size, len(images))
     steps = budget.epochs * (len(images) // batch_size)
-    warm_up = max(1.0, WARM_UP_SHARE * steps)
-
-    def rate(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / (warm_up + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
-
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=budget.learning_rate,
@@ -105,7 +98,9 @@ def _train(
         nesterov=True,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warm_cosine(step, steps)
+    )
     generator = torch.Generator().manual_seed(budget.seed)
     network.train()
     for _ in range(budget.epochs):
@@ -123,8 +118,16 @@ def _train(
             schedule.step()
 
 
+def warm_cosine(step: int, steps: int) -> float:
+    """The learning rate's factor: it rises linearly, then falls along a cosine to 0."""
+    warm_up = max(1.0, WARM_UP_SHARE * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
+
+
 @torch.no_grad()
-def _calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
+def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
     """Give batch-norm the statistics of the final weights: its running averages (momentum
     0.01) are still near their initial values after so few steps."""
     for module in network.modules():
@@ -136,7 +139,7 @@ def _calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
 
 
 @torch.inference_mode()
-def _score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     network.eval()
     batches = zip(
         torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
@@ -145,14 +148,14 @@ def _score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     return right / len(labels)
 
 
-def _statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
+def statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, each (channels, 1, 1)."""
     mean = torch.tensor(images.mean(axis=(0, 1, 2)), dtype=torch.float32)
     std = torch.tensor(images.std(axis=(0, 1, 2)), dtype=torch.float32)
     return mean.view(-1, 1, 1), std.clamp_min(1.0).view(-1, 1, 1)
 
 
-def _normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
+def normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
     """Float (n, channels, height, width), channels last in memory."""
     pixels = torch.tensor(images).permute(0, 3, 1, 2)
     return (pixels - mean) / std
