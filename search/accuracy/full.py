@@ -65,7 +65,8 @@ class Recipe:
         peak = self.learning_rate * self.batch_size / 4096
         if epoch < self.warm_up_epochs:
             return peak * epoch / self.warm_up_epochs
-        return peak * self.decay ** ((epoch - self.warm_up_epochs) // self.decay_epochs)
+        falls = (epoch - self.warm_up_epochs) // self.decay_epochs
+        return float(peak * self.decay**falls)
 
 
 def train_fully(
@@ -127,13 +128,14 @@ class _Training:
         # Batch-norm's and the biases are not decayed. TensorFlow, where the recipe is from,
         # has its epsilon of 0.001 beneath the root.
         parameters = list(self.network.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+        ]
         self.model, self.optimizer = self.accelerator.prepare(
             self.network,
             torch.optim.RMSprop(
-                [
-                    {"params": [p for p in parameters if p.ndim > 1]},
-                    {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
-                ],
+                groups,
                 alpha=0.9,
                 momentum=0.9,
                 eps=math.sqrt(1e-3),

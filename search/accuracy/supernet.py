@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -188,7 +189,7 @@ class Supernet:
         return self.space.resolve(self.space.sample(rng))
 
     def _resized(
-        self, architecture: Architecture, extreme: Callable[[Iterable[float]], float]
+        self, architecture: Architecture, extreme: Callable[[list[Any]], Any]
     ) -> Architecture:
         """The largest or the smallest one with its kinds of convolutions and its skips."""
         blocks = [

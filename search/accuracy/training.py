@@ -52,7 +52,7 @@ class AccuracyFailure:
     message: str
 
 
-def train_andscore(
+def train_and_score(
     architecture: Architecture, dataset: Dataset, budget: ProxyBudget
 ) -> float | AccuracyFailure:
     """The share (0 to 1) of the validation images that the trained network names rightly.
@@ -98,9 +98,7 @@ def _train(
         nesterov=True,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warm_cosine(step, steps)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, steps))
     generator = torch.Generator().manual_seed(budget.seed)
     network.train()
     for _ in range(budget.epochs):

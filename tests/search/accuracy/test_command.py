@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -22,7 +21,9 @@ A1, B1, SMALL = (ZOO[f"mnasnet-{name}"] for name in ("a1", "b1", "small"))
 def program(tmp_path: Path, body: str, **options: float) -> CommandAccuracy:
     """Python that has the architecture in `given`, and its own folder as current."""
     file = tmp_path / "accuracy.py"
-    head = f"import json, os, sys, time\nos.chdir({str(tmp_path)!r})\ngiven = json.load(sys.stdin)\n"
+    head = (
+        f"import json, os, sys, time\nos.chdir({str(tmp_path)!r})\ngiven = json.load(sys.stdin)\n"
+    )
     file.write_text(head + body)
     return CommandAccuracy(shlex.join([sys.executable, str(file)]), **options)  # type: ignore[arg-type]
 
@@ -67,9 +68,9 @@ def test_a_failure_is_tried_again_and_not_for_ever(tmp_path: Path) -> None:
     second = program(tmp_path, count + "print(0.5 if attempt > 1 else 'no')")
     assert second.evaluate([A1]) == [0.5]
     never = program(tmp_path, count + "print('no')", attempts=3)
-    before = len(os.listdir(tmp_path))
+    before = len(list(tmp_path.iterdir()))
     assert failure(never.evaluate([A1])[0])
-    assert len(os.listdir(tmp_path)) == before + 3
+    assert len(list(tmp_path.iterdir())) == before + 3
 
 
 def test_out_of_time_it_ends_with_all_that_it_started(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +46,17 @@ class Killed(Exception):
     pass
 
 
+def killed_at(step: int) -> Callable[[full._Training, Any], None]:
+    learn = full._Training.learn
+
+    def until_then(training: full._Training, batch: Any) -> None:  # noqa: ANN401
+        if training.step == step:
+            raise Killed
+        learn(training, batch)
+
+    return until_then
+
+
 def test_the_papers_schedule() -> None:
     recipe = Recipe(batch_size=4096)
     assert recipe.rate(2.5) == pytest.approx(0.128)
@@ -69,21 +82,14 @@ def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
 ) -> None:
     uninterrupted = train_fully(NETWORK, digits, SHORT, tmp_path / "whole.safetensors")
     monkeypatch.setattr(full, "CHECKPOINT_S", checkpoint_s)
-    learn, kills = full._Training.learn, iter([3, 13, 20])
-
-    def until_killed(training: full._Training, batch: object) -> None:
-        if training.step == kill_at:
-            raise Killed
-        learn(training, batch)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(full._Training, "learn", until_killed)
-    for kill_at in kills:
-        with pytest.raises(Killed):
-            train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors")
-    kill_at = -1
+    for step in (3, 13, 20):
+        with monkeypatch.context() as patch:
+            patch.setattr(full._Training, "learn", killed_at(step))
+            with pytest.raises(Killed):
+                train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors")
     assert equal(train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors"), uninterrupted)
     # Finished, it learns no more.
-    kill_at = 0
+    monkeypatch.setattr(full._Training, "learn", killed_at(SHORT.epochs * 8))
     assert equal(train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors"), uninterrupted)
 
 
