@@ -10,6 +10,8 @@ GROUPS = {
     "export": ("export", "pipeline"),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
     "lab": ("lab", "bundle", "scale"),
+    "search": ("train",),
+    "supernet": ("supernet",),
 }
 
 
