@@ -30,31 +30,11 @@ def build_network(
     computes as fast as a trained one; `seed` makes them reproducible and leaves the global
     generator alone. The network is in training mode, as PyTorch's modules are.
     """
-    network = network_without_weights(
-        scaled(architecture, width_multiplier),
-        classes=classes,
-        stem_stride=stem_stride,
-        input_channels=input_channels,
-        dropout=dropout,
-    )
-    network.to_empty(device="cpu")
-    initialize(network, seed)
-    return network
-
-
-def network_without_weights(
-    architecture: Architecture,
-    *,
-    classes: int,
-    stem_stride: int,
-    input_channels: int,
-    dropout: float = 0.0,
-) -> nn.Sequential:
-    """The same modules on the meta device: shapes alone, in a few milliseconds."""
+    architecture = scaled(architecture, width_multiplier)
     stem, head = architecture.stem_channels, architecture.head_channels
     last = architecture.blocks[-1].out_channels
     with torch.device("meta"):  # PyTorch's own initialisation would be thrown away
-        return nn.Sequential(
+        network = nn.Sequential(
             OrderedDict(
                 stem=_convolution(input_channels, stem, 3, stem_stride),
                 blocks=nn.Sequential(
@@ -70,6 +50,9 @@ def network_without_weights(
                 classifier=nn.Linear(head, classes),
             )
         )
+    network.to_empty(device="cpu")
+    initialize(network, seed)
+    return network
 
 
 class MobileLayer(nn.Module):
@@ -77,7 +60,7 @@ class MobileLayer(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
-        self.body = nn.Sequential(OrderedDict(_body(layer)))
+        self.body = nn.Sequential(*_body(layer))
         self.skip = _skip(layer.skip)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,23 +89,21 @@ class GlobalAveragePool(nn.Module):
         return x.mean((2, 3), keepdim=True)
 
 
-def _body(layer: Layer) -> list[tuple[str, nn.Module]]:
-    """By names that do not depend on what else the layer has."""
-    expanded, kernel_size, stride = layer.expanded_channels, layer.kernel_size, layer.stride
-    modules: list[tuple[str, nn.Module]] = []
+def _body(layer: Layer) -> list[nn.Module]:
+    expanded = layer.expanded_channels
+    modules: list[nn.Module] = []
     if layer.op == "conv":
-        convolution = _convolution(layer.in_channels, expanded, kernel_size, stride)
-        modules.append(("convolution", convolution))
+        modules.append(_convolution(layer.in_channels, expanded, layer.kernel_size, layer.stride))
     else:
         if layer.op == "mbconv":
-            modules.append(("expansion", _convolution(layer.in_channels, expanded, 1)))
-        depthwise = _convolution(expanded, expanded, kernel_size, stride, groups=expanded)
-        modules.append(("depthwise", depthwise))
+            modules.append(_convolution(layer.in_channels, expanded, 1))
+        modules.append(
+            _convolution(expanded, expanded, layer.kernel_size, layer.stride, groups=expanded)
+        )
     if layer.se_channels:
-        modules.append(("squeeze_excite", SqueezeExcite(expanded, layer.se_channels)))
+        modules.append(SqueezeExcite(expanded, layer.se_channels))
     if layer.op != "conv":
-        projection = _convolution(expanded, layer.out_channels, 1, activation=False)
-        modules.append(("projection", projection))
+        modules.append(_convolution(expanded, layer.out_channels, 1, activation=False))
     return modules
 
 

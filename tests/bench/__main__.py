@@ -11,7 +11,6 @@ GROUPS = {
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
     "lab": ("lab", "bundle", "scale"),
     "search": ("train",),
-    "supernet": ("supernet",),
 }
 
 
