@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from host.errors import ExportError
 from latency_models.kernel import Kernel, Shape
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
-    from torch import nn
+    from torch import Tensor, nn
 
 EXPORTER = f"executorch {version('executorch')}"
 
@@ -40,7 +40,37 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
             "every export takes ExecuTorch's own, slower one",
             stacklevel=2,
         )
-    program = Program(
+    return _program(way, data, kernels, undelegated, input_shape), data
+
+
+def export_int8(
+    module: nn.Module, input_shape: Shape, calibration: Sequence[Tensor]
+) -> tuple[Program, bytes]:
+    """The same with weights and activations quantized to int8 after training: weights by
+    channel, activations by the range they have over `calibration`, inputs of `input_shape`.
+
+    Raises ExportError.
+    """
+    with _quiet():
+        from host.export import int8, preparation, stock
+
+        prepared = preparation.prepare(module, input_shape)
+        try:
+            quantized = int8.quantize(prepared, calibration)
+            data, kernels, undelegated = stock.lower(quantized, input_shape)
+        except Exception as error:
+            raise ExportError(f"ExecuTorch cannot quantize this network: {error}") from error
+    return _program("int8", data, kernels, undelegated, input_shape), data
+
+
+def _program(
+    way: str,
+    data: bytes,
+    kernels: tuple[Kernel, ...],
+    undelegated: tuple[str, ...],
+    input_shape: Shape,
+) -> Program:
+    return Program(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         backend=BACKEND,
@@ -49,7 +79,6 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
         undelegated=undelegated,
         exporter=f"{way} {EXPORTER}",
     )
-    return program, data
 
 
 def _lower(

@@ -62,7 +62,10 @@ def program_kernels(
 
 def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
     """One kernel for each node, in order."""
-    values = [value.xvalue_union for value in graph.xvalues]
+    # A quantized value is a plain one with its scale beside it.
+    values = [
+        getattr(value.xvalue_union, "tensor_value", value.xvalue_union) for value in graph.xvalues
+    ]
     return [_kernel(node, values) for node in graph.xnodes]
 
 

@@ -74,12 +74,12 @@ def train_and_score(
         )
         # Two to three times as fast as the default layout, depthwise convolutions above all.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = _statistics(dataset.train_images)
-        images = _normalized(dataset.train_images, mean, std)
+        mean, std = statistics(dataset.train_images)
+        images = normalized(dataset.train_images, mean, std)
         _train(network, images, torch.tensor(dataset.train_labels), budget, deadline)
-        _calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
-        val_images = _normalized(dataset.val_images, mean, std)
-        return _score(network, val_images, torch.tensor(dataset.val_labels))
+        calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
+        val_images = normalized(dataset.val_images, mean, std)
+        return score(network, val_images, torch.tensor(dataset.val_labels))
     except Exception as error:  # whatever it is, the other candidates go on
         return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -124,7 +124,7 @@ def _train(
 
 
 @torch.no_grad()
-def _calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
+def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
     """Give batch-norm the statistics of the final weights: its running averages (momentum
     0.01) are still near their initial values after so few steps."""
     for module in network.modules():
@@ -136,7 +136,7 @@ def _calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
 
 
 @torch.inference_mode()
-def _score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     network.eval()
     batches = zip(
         torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
@@ -145,14 +145,14 @@ def _score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     return right / len(labels)
 
 
-def _statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
+def statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, each (channels, 1, 1)."""
     mean = torch.tensor(images.mean(axis=(0, 1, 2)), dtype=torch.float32)
     std = torch.tensor(images.std(axis=(0, 1, 2)), dtype=torch.float32)
     return mean.view(-1, 1, 1), std.clamp_min(1.0).view(-1, 1, 1)
 
 
-def _normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
+def normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
     """Float (n, channels, height, width), channels last in memory."""
     pixels = torch.tensor(images).permute(0, 3, 1, 2)
     return (pixels - mean) / std

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from host import cli as host_cli
-from search.cli import calibrating, doctor, networks, reporting, searching
+from search.cli import calibrating, doctor, networks, reporting, searching, training
 
 app = typer.Typer(
     help="Latency Lab: networks searched with their real latency on real devices.",
@@ -16,6 +16,7 @@ app.add_typer(host_cli.app, name="lab")
 app.add_typer(host_cli.devices, name="devices")
 app.command("doctor")(doctor.doctor)
 app.command("search")(searching.search)
+app.command("train")(training.train)
 app.command("report")(reporting.report)
 app.command("zoo")(networks.zoo)
 app.command("measure")(networks.measure)

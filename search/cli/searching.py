@@ -24,7 +24,13 @@ from search.space import mnasnet_space
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
 
 if TYPE_CHECKING:
+    from search.judge import Accuracy
     from search.loop import Progress
+
+
+class AccuracyName(str, Enum):
+    PROXY = "proxy"
+    COMMAND = "command"
 
 
 class RewardName(str, Enum):
@@ -49,6 +55,19 @@ def search(
     calibration: Annotated[
         int, typer.Option(min=4, help="Networks measured before the search.")
     ] = DEFAULT_NETWORKS,
+    accuracy: Annotated[
+        AccuracyName, typer.Option(help="A short training, or a program of yours.")
+    ] = AccuracyName.PROXY,
+    accuracy_command: Annotated[
+        str | None,
+        typer.Option(
+            help="With --accuracy command: reads an architecture as JSON, and the last line"
+            " it prints is the accuracy, from 0 to 1."
+        ),
+    ] = None,
+    accuracy_limit_s: Annotated[
+        float, typer.Option(min=1, help="Seconds that the command may take.")
+    ] = 3600.0,
     dataset: Annotated[
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
@@ -61,11 +80,13 @@ def search(
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
 
-    Each round the strategy proposes candidates; a short training gives their accuracy, the
-    lab predicts their latency and measures the most promising. The front is drawn from
-    measurements alone. Interrupted, the same command goes on where it stopped.
+    Each round the strategy proposes candidates; a short training, or a program of yours,
+    gives their accuracy, the lab predicts their latency and measures the most promising. The
+    front is drawn from measurements alone. Interrupted, the same command goes on where it
+    stopped.
     """
     # PyTorch and its kin take seconds to import: only those who search wait for them.
+    from search.accuracy.command import CommandAccuracy
     from search.accuracy.datasets import load_dataset
     from search.accuracy.proxy import ProxyAccuracy
     from search.accuracy.training import ProxyBudget
@@ -73,17 +94,25 @@ def search(
     from search.strategies import make_strategy
 
     with session(target) as opened:
-        budget = ProxyBudget(
-            train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
-        )
-        data = load_dataset(
-            dataset,
-            resolution=resolution,
-            train_images=train_images,
-            val_images=budget.val_images,
-            seed=seed,
-        )
-        console.print(f"Accuracy: {data.note}.")
+        evaluator: Accuracy
+        if accuracy is AccuracyName.COMMAND:
+            evaluator = CommandAccuracy(accuracy_command or "", accuracy_limit_s)
+            recorded: dict[str, object] = {"command": accuracy_command}
+            console.print(f"Accuracy: what {accuracy_command} says.")
+        else:
+            budget = ProxyBudget(
+                train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
+            )
+            data = load_dataset(
+                dataset,
+                resolution=resolution,
+                train_images=train_images,
+                val_images=budget.val_images,
+                seed=seed,
+            )
+            evaluator = ProxyAccuracy(data, budget)
+            recorded = {"dataset": data.name, **asdict(budget)}
+            console.print(f"Accuracy: {data.note}.")
         run_calibration(opened, calibration)
         alpha, beta = SOFT if reward is RewardName.SOFT else HARD
         settings = StudySettings(
@@ -91,7 +120,7 @@ def search(
             strategy=strategy.value,
             target_id=opened.target.id,
             target_ns=_target_ns(runs / study, target_latency_ms, opened),
-            accuracy={"dataset": data.name, **asdict(budget)},
+            accuracy=recorded,
             alpha=alpha,
             beta=beta,
             round_size=round_size,
@@ -105,7 +134,7 @@ def search(
                 run_search(
                     opened_study,
                     make_strategy(strategy, mnasnet_space(), seed),
-                    ProxyAccuracy(data, budget),
+                    evaluator,
                     opened.lab,
                     LoopSettings(rounds=rounds, max_measured_share=measured_share),
                     on_progress=_drawn_on(bar),

@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from host.domain import Program, ProgramFile
 from host.errors import ExportError
-from host.export import ExportPool, ExportSpec, ProgramCache, export_program, proof
+from host.export import (
+    ExportPool,
+    ExportSpec,
+    ProgramCache,
+    export_int8,
+    export_program,
+    proof,
+    running,
+)
 from host.export.edge import Unsupported
 from latency_models.kernel import Kernel
 
@@ -321,3 +329,28 @@ def test_what_is_cached_starts_no_worker(tmp_path: Path) -> None:
     stored = cache.put("a", *_program(100))
     with ExportPool(cache) as pool:
         assert pool.export_all([ExportSpec("a", partial(os._exit, 1), SHAPE)]) == [stored]
+
+
+def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 8, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    ).eval()
+    inputs = list(torch.randn(16, *SHAPE))
+    program, data = export_int8(module, SHAPE, inputs)
+    assert program.undelegated == ()
+    assert {kernel.dtype for kernel in program.kernels} == {"qint8", "float32"}
+    assert [kernel.kind for kernel in program.kernels if kernel.dtype == "float32"] == ["convert"]
+    actual = torch.cat(list(running.outputs(data, inputs)))
+    assert _close(actual, module(torch.cat(inputs)), 0.1)
+
+
+def test_int8_of_an_input_that_the_network_cannot_take() -> None:
+    with pytest.raises(ExportError):
+        export_int8(nn.Linear(4, 2), SHAPE, [torch.zeros(SHAPE)])

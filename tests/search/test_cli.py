@@ -54,6 +54,8 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("train --study nothing", "no study"),
+        ("train --resolution 8", "--resolution"),
     ],
 )
 def test_what_cannot_be_ends_in_one_line(command: str, message: str) -> None:

@@ -1,0 +1,30 @@
+"""Post-training quantization to int8, as XNNPACK computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
+from torch import Tensor, nn
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+
+def quantize(module: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
+    """For `stock.lower`: the module with its quantization written into its graph.
+
+    module: in evaluation mode. calibration: inputs, all of one shape; at least one.
+    """
+    quantizer = XNNPACKQuantizer().set_global(
+        get_symmetric_quantization_config(is_per_channel=True)
+    )
+    graph = torch.export.export(module, (calibration[0],)).module()
+    observed = prepare_pt2e(graph, quantizer)
+    with torch.no_grad():
+        for inputs in calibration:
+            observed(inputs)
+    quantized: nn.Module = convert_pt2e(observed)
+    return quantized

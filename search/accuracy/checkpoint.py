@@ -1,0 +1,87 @@
+"""A training's state in one file of safetensors: written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be gone on from; the message says what to do."""
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """`facts` are of JSON's types, and lie in the file's header. Raises OSError."""
+    draft = path.with_suffix(".tmp")
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """None where there is none. Raises CheckpointError for a file that is damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["facts"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}): remove it to begin again") from error
+
+
+def check_same(path: Path, made_with: dict[str, Any], asked_for: dict[str, Any]) -> None:
+    """Raises CheckpointError naming what differs."""
+    asked_for = json.loads(json.dumps(asked_for))  # tuples are lists in a file
+    differences = [
+        f"{name} was {made_with.get(name)!r} and is now {asked_for.get(name)!r}"
+        for name in sorted(made_with.keys() | asked_for.keys())
+        if made_with.get(name) != asked_for.get(name)
+    ]
+    if differences:
+        raise CheckpointError(
+            f"{path} was made with other settings: {'; '.join(differences)}. "
+            "Use those, or remove it"
+        )
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of that prefix, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What it keeps of each parameter, by the parameter's number."""
+    return {
+        f"{number}.{name}": value
+        for number, kept in optimizer.state_dict()["state"].items()
+        for name, value in kept.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Its learning rates stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

@@ -1,0 +1,142 @@
+"""`latlab train`: the best of a study, trained in full and measured as they would be deployed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+from rich.table import Table
+
+from host.client import LatencyClient
+from host.console import console, progress_bar, reported
+from host.domain import BenchmarkSpec, Failure, FailureKind
+from host.errors import LabError
+from search.architecture import Architecture
+from search.cli.reporting import DEFAULT_RUNS, RunsOption
+from search.report.words import interval
+from search.study import StudyError, read_study
+
+if TYPE_CHECKING:
+    from search.accuracy.training import AccuracyFailure
+    from search.finalists import Finalist
+
+EVERY_IMAGE = 10**9
+# XNNPACK runs what lies between two conversions of an int8 program as one lookup, so that its
+# trace does not align with the kernels; and no predictor is asked for int8.
+UNTRACED = BenchmarkSpec(traced_visits=0)
+
+
+def train(
+    study: Annotated[str, typer.Option(help="Its name.")] = "first",
+    top: Annotated[int, typer.Option(min=1, help="So many, the best by reward.")] = 15,
+    dataset: Annotated[
+        str,
+        typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
+    ] = "auto",
+    train_images: Annotated[int, typer.Option(min=1, help="At most.")] = EVERY_IMAGE,
+    val_images: Annotated[int, typer.Option(min=1, help="At most.")] = EVERY_IMAGE,
+    resolution: Annotated[int, typer.Option(min=32, help="Of images and network.")] = 224,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 350,
+    batch_size: Annotated[int, typer.Option(min=2, help="The rate is scaled with it.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    target: Annotated[
+        str | None, typer.Option(help="Id or name; by default the study's own.")
+    ] = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Train a study's best networks in full, export them as float32 and int8, and measure both.
+
+    The paper's recipe: RMSProp, warm-up, decay, dropout, averaged weights. Interrupted, the
+    same command goes on where it stopped. `accelerate launch` spreads it over GPUs. Without
+    a running lab everything but the latencies is done; the same command adds them.
+    """
+    from accelerate import PartialState
+
+    from search.accuracy.checkpoint import CheckpointError
+    from search.accuracy.datasets import load_dataset
+    from search.accuracy.full import Recipe
+    from search.accuracy.readers import DatasetError
+    from search.finalists import best, export_both, train_one, untrained, write_results
+
+    with reported(StudyError, DatasetError, CheckpointError):
+        found = read_study(runs / study)
+        chosen = [trial.architecture for trial in best(found.latest().values(), top)]
+        if not chosen:
+            raise StudyError(f"no candidate of the study in {found.directory} has a reward")
+        recipe = Recipe(epochs=epochs, resolution=resolution, batch_size=batch_size, seed=seed)
+        data = load_dataset(
+            dataset,
+            resolution=resolution,
+            train_images=train_images,
+            val_images=val_images,
+            seed=seed,
+        )
+        console.print(f"Accuracy: {data.note}.")
+        folder = found.directory / "trained"
+        failures: dict[Architecture, AccuracyFailure | None] = {}
+        with progress_bar() as bar:
+            for number, architecture in enumerate(chosen, 1):
+                label = f"{number} of {len(chosen)}: {architecture.id}, epochs"
+                task = bar.add_task(label, total=epochs)
+                failures[architecture] = train_one(
+                    architecture, data, recipe, folder, partial(_advance, bar, task)
+                )
+        if not PartialState().is_main_process:
+            return
+        finalists: list[Finalist] = []
+        for architecture, failure in failures.items():
+            finalists += (
+                untrained(architecture, failure)
+                if failure
+                else export_both(architecture, data, recipe, folder)
+            )
+        finalists = _measured(finalists, target or found.settings.target_id)
+        path = folder / "results.json"
+        write_results(path, finalists, {"dataset": data.note, "recipe": asdict(recipe)})
+        console.print(_table(finalists))
+        console.print(f"Results: {path}", soft_wrap=True)
+    if any(finalist.failure for finalist in finalists):
+        raise typer.Exit(1)
+
+
+def _advance(bar: ProgressBar, task: TaskID, finished: int) -> None:
+    bar.update(task, completed=finished)
+
+
+def _measured(finalists: list[Finalist], target: str) -> list[Finalist]:
+    from search.finalists import with_outcomes
+
+    programs = [finalist.program for finalist in finalists if finalist.program is not None]
+    try:
+        with LatencyClient.connect() as client, progress_bar() as bar:
+            found = client.find_target(target)
+            task = bar.add_task(f"measuring on {found.name}", total=len(programs))
+            outcomes = client.measure(
+                found.id,
+                programs,
+                UNTRACED,
+                on_progress=lambda _, ended: _advance(bar, task, ended),
+            )
+    except LabError as error:
+        console.print(f"[yellow]Not measured: {error}[/]")
+        outcomes = [Failure(FailureKind.DEVICE_LOST, str(error))] * len(programs)
+    return with_outcomes(finalists, outcomes)
+
+
+def _table(finalists: list[Finalist]) -> Table:
+    table = Table("network", "precision", "accuracy", "size", "latency (ms)", "")
+    for finalist in finalists:
+        accuracy, file, latency = finalist.accuracy, finalist.program, finalist.latency
+        table.add_row(
+            finalist.architecture.id,
+            finalist.precision,
+            "" if accuracy is None else f"{accuracy:.1%}",
+            "" if file is None else f"{file.program.size_bytes / 1e6:.2f} MB",
+            "" if latency is None else interval(latency),
+            finalist.failure or "",
+        )
+    return table

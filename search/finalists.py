@@ -1,0 +1,194 @@
+"""The best of a study, trained in full, exported in two precisions, checked and measured.
+
+runs/<study>/trained/
+├── <architecture id>/checkpoint.safetensors   while it trains
+├── <architecture id>/weights.safetensors      once it has
+├── programs/                                  what was exported of them
+└── results.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from host.client import Outcome
+from host.domain import Failure, Program, ProgramFile
+from host.errors import ExportError
+from host.export import ProgramCache, export_int8, export_program
+from host.export.running import outputs
+from host.summary import measured_estimate
+from latency_models.estimate import LatencyEstimate
+from search.accuracy.checkpoint import (
+    CheckpointError,
+    check_same,
+    load_checkpoint,
+    save_checkpoint,
+)
+from search.accuracy.datasets import Dataset
+from search.accuracy.full import Recipe, train_fully
+from search.accuracy.readers import UInt8Array
+from search.accuracy.training import AccuracyFailure, normalized, score, statistics
+from search.architecture import Architecture
+from search.network import build_network
+from search.trial import Trial
+
+CALIBRATION_IMAGES = 128  # for the ranges of int8 activations
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One network in one precision, "float32" or "int8". accuracy: 0 to 1, on the validation
+    images; of int8 that of the very program. What is None did not come about, or not yet;
+    `failure` says why."""
+
+    architecture: Architecture
+    precision: str
+    accuracy: float | None = None
+    program: ProgramFile | None = None
+    latency: LatencyEstimate | None = None
+    measurement_id: str | None = None
+    failure: str | None = None
+
+
+def best(trials: Iterable[Trial], n: int) -> list[Trial]:
+    """The `n` best by reward, of one trial for each architecture."""
+    rewarded = [(trial.reward, trial) for trial in trials if trial.reward is not None]
+    return [trial for _, trial in sorted(rewarded, key=lambda pair: -pair[0])[:n]]
+
+
+def train_one(
+    architecture: Architecture,
+    dataset: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    on_epoch: Callable[[int], None],
+) -> AccuracyFailure | None:
+    """So that `folder` holds its weights; at once where it does already. Of several processes
+    all take part, and one writes. Raises CheckpointError where `folder` holds those of
+    another recipe, and OSError."""
+    path = _weights(folder, architecture)
+    found = load_checkpoint(path)
+    if found is not None:
+        check_same(path, found[1]["made_with"], _made_with(dataset, recipe))
+        return None
+    checkpoint = path.with_name("checkpoint.safetensors")
+    try:
+        network = train_fully(architecture, dataset, recipe, checkpoint, on_epoch)
+    except FloatingPointError as error:
+        return AccuracyFailure(str(error))
+    if PartialState().is_main_process:
+        facts = {
+            "accuracy": score(network, *_validation(dataset)),
+            "made_with": _made_with(dataset, recipe),
+        }
+        save_checkpoint(path, network.state_dict(), facts)
+        checkpoint.unlink()
+    return None
+
+
+def export_both(
+    architecture: Architecture, dataset: Dataset, recipe: Recipe, folder: Path
+) -> list[Finalist]:
+    """As float32 and as int8, of the weights that `train_one` left in `folder`. Raises OSError
+    and CheckpointError."""
+    path = _weights(folder, architecture)
+    found = load_checkpoint(path)
+    if found is None:
+        raise CheckpointError(f"{path} is gone: train again")
+    tensors, facts = found
+    network = build_network(
+        architecture, classes=len(dataset.classes), input_channels=dataset.channels
+    )
+    network.load_state_dict(tensors)
+    shape = (1, dataset.channels, recipe.resolution, recipe.resolution)
+    images = _normalized(dataset, dataset.train_images[:CALIBRATION_IMAGES])
+    programs = ProgramCache(folder / "programs")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def exported(precision: str, export: Callable[[], tuple[Program, bytes]]) -> Finalist:
+        key = f"{precision} of weights {digest}"
+        try:
+            file = programs.get(key) or programs.put(key, *export())
+        except ExportError as error:
+            return Finalist(architecture, precision, failure=str(error))
+        return Finalist(architecture, precision, program=file)
+
+    float32 = exported("float32", lambda: export_program(network, shape))
+    int8 = exported("int8", lambda: export_int8(network, shape, torch.split(images, 1)))
+    if int8.program is not None:
+        int8 = replace(int8, accuracy=_program_accuracy(int8.program, *_validation(dataset)))
+    return [replace(float32, accuracy=facts["accuracy"]), int8]
+
+
+def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Finalist]:
+    return [Finalist(architecture, p, failure=failure.message) for p in ("float32", "int8")]
+
+
+def with_outcomes(finalists: Sequence[Finalist], outcomes: Iterable[Outcome]) -> list[Finalist]:
+    """`outcomes` are of those that have a program, in their order."""
+    now_unix_ns = time.time_ns()
+    left = iter(outcomes)
+
+    def measured(finalist: Finalist) -> Finalist:
+        if finalist.program is None:
+            return finalist
+        outcome = next(left)
+        if isinstance(outcome, Failure):
+            return replace(finalist, failure=outcome.message)
+        latency = measured_estimate(outcome, now_unix_ns)
+        return replace(finalist, latency=latency, measurement_id=outcome.id)
+
+    return list(map(measured, finalists))
+
+
+def write_results(path: Path, finalists: Iterable[Finalist], facts: dict[str, Any]) -> None:
+    """As JSON, all of it or nothing."""
+    draft = path.with_suffix(".tmp")
+    results = [_to_json(finalist) for finalist in finalists]
+    draft.write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
+    draft.replace(path)
+
+
+def _to_json(finalist: Finalist) -> dict[str, Any]:
+    file = finalist.program
+    return {
+        "architecture_id": finalist.architecture.id,
+        **asdict(replace(finalist, program=None)),
+        "program": file
+        and {
+            "path": str(file.path),
+            "sha256": file.program.sha256,
+            "size_bytes": file.program.size_bytes,
+        },
+    }
+
+
+def _weights(folder: Path, architecture: Architecture) -> Path:
+    return folder / architecture.id / "weights.safetensors"
+
+
+def _made_with(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    return {"dataset": dataset.note, **asdict(recipe)}
+
+
+def _normalized(dataset: Dataset, images: UInt8Array) -> Tensor:
+    return normalized(images, *statistics(dataset.train_images))
+
+
+def _validation(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    return _normalized(dataset, dataset.val_images), torch.tensor(dataset.val_labels)
+
+
+def _program_accuracy(file: ProgramFile, images: Tensor, labels: Tensor) -> float:
+    predicted = outputs(file.path.read_bytes(), torch.split(images.contiguous(), 1))
+    return sum(int(next(predicted).argmax()) == int(label) for label in labels) / len(labels)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from host.domain import Failure, FailureKind
+from search.accuracy.checkpoint import CheckpointError
+from search.accuracy.datasets import Dataset, load_dataset
+from search.accuracy.full import Recipe
+from search.accuracy.training import AccuracyFailure
+from search.architecture import Architecture, Block
+from search.finalists import best, export_both, train_one, with_outcomes, write_results
+from search.trial import Trial
+
+NETWORK = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
+OTHER = replace(NETWORK, head_channels=32)
+RECIPE = Recipe(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits", resolution=16, train_images=256, val_images=64)
+
+
+def test_the_best_by_reward() -> None:
+    failed = Trial(NETWORK, 0, None, None, None, failure="diverged")
+    trials = [Trial(NETWORK, 0, reward, None, reward) for reward in (0.2, 0.5, 0.4)]
+    assert best([*trials, failed], 2) == [trials[1], trials[2]]
+
+
+def test_trained_once_exported_twice_and_written(digits: Dataset, tmp_path: Path) -> None:
+    epochs: list[int] = []
+    assert train_one(NETWORK, digits, RECIPE, tmp_path, epochs.append) is None
+    assert epochs[-1] == RECIPE.epochs
+    float32, int8 = export_both(NETWORK, digits, RECIPE, tmp_path)
+    assert float32.accuracy is not None
+    assert int8.accuracy is not None
+    assert float32.accuracy > 0.3
+    assert abs(int8.accuracy - float32.accuracy) < 0.15
+    assert float32.program is not None
+    assert int8.program is not None
+    assert {kernel.dtype for kernel in int8.program.program.kernels} >= {"qint8"}
+
+    # Again, nothing is trained or exported.
+    assert train_one(NETWORK, digits, RECIPE, tmp_path, epochs.append) is None
+    assert len(epochs) == RECIPE.epochs + 1
+    assert export_both(NETWORK, digits, RECIPE, tmp_path) == [float32, int8]
+    with pytest.raises(CheckpointError, match="dropout"):
+        train_one(NETWORK, digits, replace(RECIPE, dropout=0.0), tmp_path, epochs.append)
+
+    lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
+    finalists = with_outcomes([float32, int8], [lost, lost])
+    write_results(tmp_path / "results.json", finalists, {"dataset": digits.note})
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [row["failure"] for row in written["results"]] == ["unplugged"] * 2
+    assert Architecture.from_dict(written["results"][0]["architecture"]) == NETWORK
+
+
+def test_divergence_is_a_failure(digits: Dataset, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, learning_rate=1e30)
+    outcome = train_one(OTHER, digits, recipe, tmp_path, lambda finished: None)
+    assert isinstance(outcome, AccuracyFailure)
