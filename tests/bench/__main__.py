@@ -10,6 +10,7 @@ GROUPS = {
     "export": ("export", "pipeline"),
     "latency": ("repeat", "agent", "predict60", "other", "active", "public", "transfer"),
     "lab": ("lab", "bundle", "scale"),
+    "search": ("search", "controller"),
 }
 
 
