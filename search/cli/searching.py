@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress as ProgressBar
@@ -20,16 +20,22 @@ from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.reward import HARD, SOFT
-from search.space import mnasnet_space
+from search.space import SPACES, Space
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
 
 if TYPE_CHECKING:
+    from search.accuracy.training import ProxyBudget
+    from search.judge import Accuracy
     from search.loop import Progress
 
 
 class RewardName(str, Enum):
     SOFT = "soft"
     HARD = "hard"
+
+
+SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
+DEFAULT_SPACE = SpaceName("mnasnet")
 
 
 def search(
@@ -39,6 +45,7 @@ def search(
         float | None,
         typer.Option("--target-latency", help="In ms; by default MobileNetV2's, as the paper."),
     ] = None,
+    space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
     reward: Annotated[RewardName, typer.Option(help="The paper's two.")] = RewardName.SOFT,
     rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
@@ -56,18 +63,24 @@ def search(
     train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
+    ] = None,
+    table_column: Annotated[str, typer.Option(help="Of its accuracies.")] = "accuracy",
+    table_fit: Annotated[
+        bool, typer.Option(help="Fit boosted trees on it, or only look networks up.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
 
-    Each round the strategy proposes candidates; a short training gives their accuracy, the
-    lab predicts their latency and measures the most promising. The front is drawn from
-    measurements alone. Interrupted, the same command goes on where it stopped.
+    Each round the strategy proposes candidates; a short training, or a table, gives their
+    accuracy, the lab predicts their latency and measures the most promising. The front is drawn
+    from measurements alone. Interrupted, the same command goes on where it stopped.
     """
     # PyTorch and its kin take seconds to import: only those who search wait for them.
-    from search.accuracy.datasets import load_dataset
-    from search.accuracy.proxy import ProxyAccuracy
     from search.accuracy.training import ProxyBudget
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
@@ -76,22 +89,20 @@ def search(
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )
-        data = load_dataset(
-            dataset,
-            resolution=resolution,
-            train_images=train_images,
-            val_images=budget.val_images,
-            seed=seed,
-        )
-        console.print(f"Accuracy: {data.note}.")
-        run_calibration(opened, calibration)
+        searched = SPACES[space.value]
+        if table is None:
+            accuracy, described, note = _by_training(dataset, budget)
+        else:
+            accuracy, described, note = _by_table(table, table_column, table_fit, searched)
+        console.print(f"Accuracy: {note}.", highlight=False)
+        run_calibration(opened, searched, calibration)
         alpha, beta = SOFT if reward is RewardName.SOFT else HARD
         settings = StudySettings(
-            space=mnasnet_space().name,
+            space=searched.name,
             strategy=strategy.value,
             target_id=opened.target.id,
             target_ns=_target_ns(runs / study, target_latency_ms, opened),
-            accuracy={"dataset": data.name, **asdict(budget)},
+            accuracy=described,
             alpha=alpha,
             beta=beta,
             round_size=round_size,
@@ -104,14 +115,46 @@ def search(
             with progress_bar() as bar:
                 run_search(
                     opened_study,
-                    make_strategy(strategy, mnasnet_space(), seed),
-                    ProxyAccuracy(data, budget),
+                    make_strategy(strategy, searched, seed),
+                    accuracy,
                     opened.lab,
                     LoopSettings(rounds=rounds, max_measured_share=measured_share),
                     on_progress=_drawn_on(bar),
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )
             show_report(opened_study)
+
+
+def _by_training(dataset: str, budget: ProxyBudget) -> tuple[Accuracy, dict[str, Any], str]:
+    """What evaluates, what the study records of it, and a note. Raises DatasetError."""
+    from search.accuracy.datasets import load_dataset
+    from search.accuracy.proxy import ProxyAccuracy
+
+    data = load_dataset(
+        dataset,
+        resolution=budget.resolution,
+        train_images=budget.train_images,
+        val_images=budget.val_images,
+        seed=budget.seed,
+    )
+    return ProxyAccuracy(data, budget), {"dataset": data.name, **asdict(budget)}, data.note
+
+
+def _by_table(
+    path: Path, column: str, fit: bool, space: Space
+) -> tuple[Accuracy, dict[str, Any], str]:
+    """As `_by_training`. Raises TableError."""
+    from search.accuracy.table import Fitted, LookedUp, read_table
+
+    table = read_table(path, space, column)
+    described = {"table": path.name, "column": column, "fingerprint": table.fingerprint}
+    note = f"{column} of {path}, {len(table.accuracies):,} networks"
+    if not fit:
+        return LookedUp(table), described, f"{note}, looked up"
+    fitted = Fitted.fit(table)
+    scores = {"held_out_kendall": round(fitted.kendall, 3), "held_out_r2": round(fitted.r2, 3)}
+    note += f"; trees fitted on it have on held-out networks Kendall's τ {fitted.kendall:.3f}"
+    return fitted, {**described, **scores}, f"{note} and R² {fitted.r2:.3f}"
 
 
 def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:

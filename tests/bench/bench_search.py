@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from scipy.stats import t as student_t
 
+from search.journal import read_rounds
 from search.loop import LoopSettings, run_search
 from search.reward import HARD, SOFT
 from search.strategies import Strategy, make_strategy
-from search.study import StrategyName, Study, StudySettings, open_study, read_study
+from search.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
 from search.trial import Trial
 from tests.bench.figures import report
 from tests.bench.public_data import public_data
@@ -46,7 +47,6 @@ Call = TypeVar("Call", bound=Callable[..., object])
 class Clock:
     """How long the calls that it watches took, together."""
 
-    total_s: float = 0.0
     calls: dict[str, float] = field(default_factory=dict)
 
     def watch(self, name: str, call: Call) -> Call:
@@ -142,7 +142,7 @@ def near_target(lab: TableLab, target_ns: int) -> None:
         ratios = np.array([latency_ns(trial) for trial in trials]) / target_ns
         near = float(np.mean(np.abs(ratios - 1) <= NEAR))
         report(f"search.{name}_near_t", round(near, 3), "share", None, samples=SAMPLES, seed=0)
-        accuracies = [trial.accuracy for trial in trials]
+        accuracies = np.array([trial.accuracy for trial in trials], dtype=np.float64)
         axes.scatter(ratios, accuracies, s=8, alpha=0.5, label=f"{name} ({near:.0%} near T)")
     axes.axvline(1, color="grey", linewidth=1)
     axes.set(xlabel="latency / T", ylabel="accuracy", title="Samples by reward, as Figure 6")
@@ -167,8 +167,10 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
         ]
         for kill in range(1, KILLS + 1):
             with subprocess.Popen(command) as child:
-                _wait_for_rounds(Path(killed), kill * KILLED_ROUNDS // (KILLS + 1), child)
-                child.kill()
+                try:
+                    _wait_for_rounds(Path(killed), kill * KILLED_ROUNDS // (KILLS + 1), child)
+                finally:
+                    child.kill()
         interrupted = len(read_study(Path(killed)).rounds)
         subprocess.run(command, check=True, timeout=DEADLINE_S)
         rounds = read_study(Path(killed)).rounds
@@ -187,8 +189,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
 def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]) -> None:
     """Until the child has finished so many rounds in all."""
     deadline_s = time.monotonic() + DEADLINE_S
-    journal = directory / "journal.log"
-    while not journal.exists() or len(read_study(directory).rounds) < count:
+    while len(read_rounds(directory / JOURNAL)[0]) < count:
         if child.poll() is not None or time.monotonic() > deadline_s:
             raise RuntimeError(f"the search to be killed ended before round {count}")
         time.sleep(0.05)

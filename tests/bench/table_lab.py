@@ -53,7 +53,9 @@ class TableLab:
         )
         accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
         lab = cls(accuracy, predictor, [], [])
-        lab.accuracies.extend(map(float, accuracy.evaluate(networks, lambda done: None)))
+        lab.accuracies.extend(
+            a for a in accuracy.evaluate(networks, lambda done: None) if isinstance(a, float)
+        )
         lab.latencies_ns.extend(estimate.latency_ns for estimate in lab.predict(networks))
         return lab
 

@@ -54,6 +54,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("search --space moon", "accel-nas-bench"),
     ],
 )
 def test_what_cannot_be_ends_in_one_line(command: str, message: str) -> None:
