@@ -43,6 +43,10 @@ class Architecture:
         canonical = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
+    def __hash__(self) -> int:
+        """Of the id, which is kept: searches look their trials up again and again."""
+        return hash(self.id)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -77,15 +78,13 @@ def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
     upper bound below their lower bound."""
     points = _points(trials)
     at_worst = pareto_front([p.accuracy for p in points], [p.latency.upper_ns for p in points])
-    rivals = [points[i] for i in at_worst]
-    return [
-        point.trial
-        for point in points
-        if not any(
-            rival.accuracy >= point.accuracy and rival.latency.upper_ns < point.latency.lower_ns
-            for rival in rivals
-        )
-    ]
+    uppers_ns = [points[i].latency.upper_ns for i in at_worst]  # rising, as accuracy does
+
+    def is_dominated(point: _Point) -> bool:
+        faster = bisect_left(uppers_ns, point.latency.lower_ns)
+        return faster > 0 and points[at_worst[faster - 1]].accuracy >= point.accuracy
+
+    return [point.trial for point in points if not is_dominated(point)]
 
 
 class _Point(NamedTuple):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,12 +20,10 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from host.client import Outcome
 from host.domain import Failure, Program, ProgramFile
 from host.errors import ExportError
 from host.export import ProgramCache, export_int8, export_program
 from host.export.running import outputs
-from host.summary import measured_estimate
 from latency_models.estimate import LatencyEstimate
 from search.accuracy.checkpoint import (
     CheckpointError,
@@ -134,9 +131,11 @@ def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Fina
     return [Finalist(architecture, p, failure=failure.message) for p in ("float32", "int8")]
 
 
-def with_outcomes(finalists: Sequence[Finalist], outcomes: Iterable[Outcome]) -> list[Finalist]:
-    """`outcomes` are of those that have a program, in their order."""
-    now_unix_ns = time.time_ns()
+def with_outcomes(
+    finalists: Sequence[Finalist], outcomes: Iterable[tuple[LatencyEstimate, str] | Failure]
+) -> list[Finalist]:
+    """`outcomes` are of those that have a program, in their order: of each its latency and the
+    id of its measurement."""
     left = iter(outcomes)
 
     def measured(finalist: Finalist) -> Finalist:
@@ -145,8 +144,8 @@ def with_outcomes(finalists: Sequence[Finalist], outcomes: Iterable[Outcome]) ->
         outcome = next(left)
         if isinstance(outcome, Failure):
             return replace(finalist, failure=outcome.message)
-        latency = measured_estimate(outcome, now_unix_ns)
-        return replace(finalist, latency=latency, measurement_id=outcome.id)
+        latency, measurement_id = outcome
+        return replace(finalist, latency=latency, measurement_id=measurement_id)
 
     return list(map(measured, finalists))
 

@@ -84,7 +84,7 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        return self._latencies([outcomes[spec.key] for spec in specs])
+        return latencies(self._client, [outcomes[spec.key] for spec in specs])
 
     def compare(
         self,
@@ -115,16 +115,6 @@ class TargetLab:
             visits.append(outcome.visits)
         return compare(*visits)
 
-    def _latencies(
-        self, outcomes: Sequence[Measurement | Failure]
-    ) -> list[tuple[LatencyEstimate, str] | Failure]:
-        ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
-        estimates = dict(zip(ids, self._client.look_up(ids), strict=True))
-        return [
-            outcome if isinstance(outcome, Failure) else (estimates[outcome.id], outcome.id)
-            for outcome in outcomes
-        ]
-
     def _measure(
         self,
         specs: Sequence[ExportSpec],
@@ -153,6 +143,18 @@ class TargetLab:
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
         return unexported | dict(zip(keys, outcomes, strict=True))
+
+
+def latencies(
+    client: LatencyClient, outcomes: Sequence[Measurement | Failure]
+) -> list[tuple[LatencyEstimate, str] | Failure]:
+    """Of each measurement, in their order, its latency and its id."""
+    ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+    estimates = dict(zip(ids, client.look_up(ids), strict=True))
+    return [
+        outcome if isinstance(outcome, Failure) else (estimates[outcome.id], outcome.id)
+        for outcome in outcomes
+    ]
 
 
 def _unexported(error: ExportError) -> Failure:

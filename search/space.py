@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,26 +16,46 @@ from search.layers import round_channels, takes_skip
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """`column` is its name in a table of networks, where a choice is written as in `cells`."""
+
     name: str
     choices: tuple[Any, ...]
+    column: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the choices of one block start from; its stride is not searched."""
+    """What the choices of one block start from; its stride is not searched.
+
+    more_layers: what this block may add to `layers`, where it is not what all may.
+    """
 
     out_channels: int
     layers: int
     stride: int
+    more_layers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a table that others have published spells a decision: the column's name, with
+    {index} for that of the block, from 0, and a cell for each choice; by default str()."""
+
+    name: str
+    cells: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Space:
     """A factorized hierarchical space: the same decisions for every block, taken anew in
-    each. `choices` are indices, one for each of `decisions`, block by block.
+    each. What has one choice is fixed, and no decision. `choices` are indices, one for each
+    of `decisions`, block by block.
 
     convolutions: (op, expansion) pairs. filters: factors of the reference's channels.
     layers: what is added to the reference's; a block never has less than one.
+    columns: of tables that others have published, by what is decided; for the rest columns
+    are named like decisions.
     """
 
     name: str
@@ -48,39 +68,46 @@ class Space:
     skips: tuple[str, ...]
     filters: tuple[float, ...]
     layers: tuple[int, ...]
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     @cached_property
-    def _block_decisions(self) -> tuple[Decision, ...]:
-        return (
-            Decision("convolution", self.convolutions),
-            Decision("kernel_size", self.kernel_sizes),
-            Decision("se_ratio", self.se_ratios),
-            Decision("skip", self.skips),
-            Decision("filters", self.filters),
-            Decision("layers", self.layers),
+    def _blocks(self) -> tuple[dict[str, tuple[Any, ...]], ...]:
+        """What each block may be, by the names of the decisions."""
+        return tuple(
+            {
+                "convolution": self.convolutions,
+                "kernel_size": self.kernel_sizes,
+                "se_ratio": self.se_ratios,
+                "skip": self.skips,
+                "filters": self.filters,
+                "layers": self.layers if reference.more_layers is None else reference.more_layers,
+            }
+            for reference in self.references
         )
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        """Six for each block, named like "block3.skip"; blocks count from 1."""
+        """Named like "block3.skip"; blocks count from 1."""
         return tuple(
-            Decision(f"block{number}.{decision.name}", decision.choices)
-            for number in range(1, len(self.references) + 1)
-            for decision in self._block_decisions
+            self._decision(index, name, choices)
+            for index, block in enumerate(self._blocks)
+            for name, choices in block.items()
+            if len(choices) > 1
         )
 
     def resolve(self, choices: Sequence[int]) -> Architecture:
         """Raises ValueError for a wrong number of choices, or one out of its range."""
         self._check(choices)
+        taken = iter(choices)
         blocks: list[Block] = []
         in_channels = self.stem_channels
-        width = len(self._block_decisions)
-        for index, reference in enumerate(self.references):
-            block = self._resolve_block(
-                reference, in_channels, choices[index * width : (index + 1) * width]
-            )
-            blocks.append(block)
-            in_channels = block.out_channels
+        for reference, options in zip(self.references, self._blocks, strict=True):
+            chosen = {
+                name: values[next(taken)] if len(values) > 1 else values[0]
+                for name, values in options.items()
+            }
+            blocks.append(_resolve_block(reference, in_channels, **chosen))
+            in_channels = blocks[-1].out_channels
         return Architecture(self.stem_channels, tuple(blocks), self.head_channels)
 
     def active(self, choices: Sequence[int]) -> tuple[bool, ...]:
@@ -88,10 +115,10 @@ class Space:
         block of which no layer could have one."""
         flags: list[bool] = []
         in_channels = self.stem_channels
-        for block in self.resolve(choices).blocks:
+        for block, options in zip(self.resolve(choices).blocks, self._blocks, strict=True):
             can_skip = _can_skip(block, in_channels)
             flags += [
-                can_skip if decision.name == "skip" else True for decision in self._block_decisions
+                name != "skip" or can_skip for name, values in options.items() if len(values) > 1
             ]
             in_channels = block.out_channels
         return tuple(flags)
@@ -103,19 +130,22 @@ class Space:
     def spell(self, architecture: Architecture) -> tuple[int, ...] | None:
         """Choices that resolve to `architecture`, always the same ones; None if it lies
         outside the space."""
+        choices: list[int] = []
         try:
-            choices = [
-                index
-                for block, reference in zip(architecture.blocks, self.references, strict=True)
-                for index in (
-                    self.convolutions.index((block.op, block.expansion)),
-                    self.kernel_sizes.index(block.kernel_size),
-                    self.se_ratios.index(block.se_ratio),
-                    self.skips.index(block.skip),
-                    self._widths(reference).index(block.out_channels),
-                    self._depths(reference).index(block.layers),
-                )
-            ]
+            for block, reference, options in zip(
+                architecture.blocks, self.references, self._blocks, strict=True
+            ):
+                widths = [_width(reference, factor) for factor in options["filters"]]
+                depths = [_depth(reference, more) for more in options["layers"]]
+                indices = {
+                    "convolution": self.convolutions.index((block.op, block.expansion)),
+                    "kernel_size": self.kernel_sizes.index(block.kernel_size),
+                    "se_ratio": self.se_ratios.index(block.se_ratio),
+                    "skip": self.skips.index(block.skip) if block.skip in self.skips else 0,
+                    "filters": widths.index(block.out_channels),
+                    "layers": depths.index(block.layers),
+                }
+                choices += [indices[name] for name, values in options.items() if len(values) > 1]
         except ValueError:
             return None
         return tuple(choices) if self.resolve(choices) == architecture else None
@@ -131,28 +161,43 @@ class Space:
                     f"{decision.name} has {len(decision.choices)} choices, {choice} given"
                 )
 
-    def _resolve_block(
-        self, reference: Reference, in_channels: int, choices: Sequence[int]
-    ) -> Block:
-        convolution, kernel_size, se_ratio, skip, filters, layers = choices
-        op, expansion = self.convolutions[convolution]
-        block = Block(
-            op=op,
-            expansion=expansion,
-            kernel_size=self.kernel_sizes[kernel_size],
-            stride=reference.stride,
-            se_ratio=self.se_ratios[se_ratio],
-            skip=self.skips[skip],
-            out_channels=self._widths(reference)[filters],
-            layers=self._depths(reference)[layers],
-        )
-        return block if _can_skip(block, in_channels) else replace(block, skip="none")
+    def _decision(self, index: int, name: str, choices: tuple[Any, ...]) -> Decision:
+        column = self.columns.get(name) or Column(f"block{index + 1}.{name}")
+        cells = column.cells or tuple(map(str, choices))
+        return Decision(f"block{index + 1}.{name}", choices, column.name.format(index=index), cells)
 
-    def _widths(self, reference: Reference) -> tuple[int, ...]:
-        return tuple(round_channels(reference.out_channels * factor) for factor in self.filters)
 
-    def _depths(self, reference: Reference) -> tuple[int, ...]:
-        return tuple(max(1, reference.layers + extra) for extra in self.layers)
+def _resolve_block(
+    reference: Reference,
+    in_channels: int,
+    *,
+    convolution: tuple[str, int],
+    kernel_size: int,
+    se_ratio: float,
+    skip: str,
+    filters: float,
+    layers: int,
+) -> Block:
+    op, expansion = convolution
+    block = Block(
+        op=op,
+        expansion=expansion,
+        kernel_size=kernel_size,
+        stride=reference.stride,
+        se_ratio=se_ratio,
+        skip=skip,
+        out_channels=_width(reference, filters),
+        layers=_depth(reference, layers),
+    )
+    return block if _can_skip(block, in_channels) else replace(block, skip="none")
+
+
+def _width(reference: Reference, factor: float) -> int:
+    return round_channels(reference.out_channels * factor)
+
+
+def _depth(reference: Reference, more: int) -> int:
+    return max(1, reference.layers + more)
 
 
 def _can_skip(block: Block, in_channels: int) -> bool:
@@ -182,3 +227,38 @@ def mnasnet_space() -> Space:
         filters=(0.75, 1.0, 1.25),
         layers=(-1, 0, 1),
     )
+
+
+def accel_nas_bench_space() -> Space:
+    """Accel-NASBench's (Ahmad et al. 2024): MnasNet's, reduced to fixed widths. Its networks
+    were trained on ImageNet, and their accuracies and latencies published as a table. Layers
+    are added to none."""
+    return Space(
+        name="accel-nas-bench",
+        stem_channels=32,
+        head_channels=1280,
+        references=(
+            Reference(out_channels=16, layers=0, stride=1),
+            Reference(out_channels=24, layers=0, stride=2),
+            Reference(out_channels=40, layers=0, stride=2),
+            Reference(out_channels=80, layers=0, stride=2),
+            Reference(out_channels=112, layers=0, stride=1),
+            Reference(out_channels=192, layers=0, stride=2, more_layers=(1, 2, 3, 4)),
+            Reference(out_channels=320, layers=0, stride=1),
+        ),
+        convolutions=(("dconv", 1), ("mbconv", 4), ("mbconv", 6)),
+        kernel_sizes=(3, 5),
+        se_ratios=(0.0, 0.25),
+        skips=("identity",),
+        filters=(1.0,),
+        layers=(1, 2, 3),
+        columns={
+            "convolution": Column("block{index}_e", ("1", "4", "6")),
+            "kernel_size": Column("block{index}_k"),
+            "se_ratio": Column("block{index}_se", ("False", "True")),
+            "layers": Column("block{index}_l"),
+        },
+    )
+
+
+SPACES = {space.name: space for space in (mnasnet_space(), accel_nas_bench_space())}

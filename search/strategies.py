@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.architecture import Architecture
+from search.evolution import Evolution
 from search.ppo import PPO
 from search.space import Space
 from search.study import StrategyName
@@ -34,10 +35,12 @@ class Strategy(Protocol):
 
 
 def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:
-    """PPO and TPE climb the reward; NSGA-II takes accuracy and latency as they are."""
+    """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are."""
     match name:
         case StrategyName.PPO:
             return PPO(space, seed)
+        case StrategyName.EVOLUTION:
+            return Evolution(space, seed)
         case StrategyName.NSGA2:
             nsga2 = NSGAIISampler(population_size=16, seed=seed)
             return OptunaStrategy(space, nsga2, accuracy_and_latency, [MAXIMIZE, MINIMIZE])

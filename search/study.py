@@ -28,6 +28,7 @@ SETTINGS, JOURNAL = "study.json", "journal.log"
 
 class StrategyName(str, Enum):
     PPO = "ppo"
+    EVOLUTION = "evolution"
     NSGA2 = "nsga2"
     TPE = "tpe"
     RANDOM = "random"

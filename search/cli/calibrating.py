@@ -22,7 +22,7 @@ from search.cli.common import Session, TargetOption, session
 from search.lab import export_spec
 from search.probes import probe_specs
 from search.report.data import PredictorEvaluation
-from search.space import mnasnet_space
+from search.space import Space, mnasnet_space
 
 if TYPE_CHECKING:
     from latency_models.evaluate import Evaluation, Metrics
@@ -48,18 +48,20 @@ def calibrate(
     target's predictor can be fitted."""
     with session(target) as opened:
         if transfer:
-            run_calibration(opened, networks)
+            run_calibration(opened, mnasnet_space(), networks)
             _show_transfer(opened)
             return
-        run_calibration(opened, networks, probe_specs())
+        run_calibration(opened, mnasnet_space(), networks, probe_specs())
         measurements, fit_s = opened.client.refit(opened.target.id)
         console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
 
 
-def run_calibration(opened: Session, count: int, probes: Sequence[ExportSpec] = ()) -> None:
+def run_calibration(
+    opened: Session, space: Space, count: int, probes: Sequence[ExportSpec] = ()
+) -> None:
     """What was measured before is not measured again."""
     measured = [network.kernels for network in opened.client.measured_networks(opened.target.id)]
-    networks = calibration_networks(mnasnet_space(), count, measured)
+    networks = calibration_networks(space, count, measured)
     specs = [*map(export_spec, networks), *probes]
     with progress_bar() as bar:
         task = bar.add_task(f"calibrating {opened.target.name}", total=len(specs))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress as ProgressBar
@@ -20,22 +20,22 @@ from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.reward import HARD, SOFT
-from search.space import mnasnet_space
+from search.space import SPACES, Space
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
 
 if TYPE_CHECKING:
+    from search.accuracy.training import ProxyBudget
     from search.judge import Accuracy
     from search.loop import Progress
-
-
-class AccuracyName(str, Enum):
-    PROXY = "proxy"
-    COMMAND = "command"
 
 
 class RewardName(str, Enum):
     SOFT = "soft"
     HARD = "hard"
+
+
+SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
+DEFAULT_SPACE = SpaceName("mnasnet")
 
 
 def search(
@@ -45,6 +45,7 @@ def search(
         float | None,
         typer.Option("--target-latency", help="In ms; by default MobileNetV2's, as the paper."),
     ] = None,
+    space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
     reward: Annotated[RewardName, typer.Option(help="The paper's two.")] = RewardName.SOFT,
     rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
@@ -55,19 +56,6 @@ def search(
     calibration: Annotated[
         int, typer.Option(min=4, help="Networks measured before the search.")
     ] = DEFAULT_NETWORKS,
-    accuracy: Annotated[
-        AccuracyName, typer.Option(help="A short training, or a program of yours.")
-    ] = AccuracyName.PROXY,
-    accuracy_command: Annotated[
-        str | None,
-        typer.Option(
-            help="With --accuracy command: reads an architecture as JSON, and the last line"
-            " it prints is the accuracy, from 0 to 1."
-        ),
-    ] = None,
-    accuracy_limit_s: Annotated[
-        float, typer.Option(min=1, help="Seconds that the command may take.")
-    ] = 3600.0,
     dataset: Annotated[
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
@@ -75,52 +63,61 @@ def search(
     train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
+    ] = None,
+    table_column: Annotated[str, typer.Option(help="Of its accuracies.")] = "accuracy",
+    table_fit: Annotated[
+        bool, typer.Option(help="Fit boosted trees on it, or only look networks up.")
+    ] = True,
+    accuracy_command: Annotated[
+        str | None,
+        typer.Option(
+            help="A program of yours instead: it reads an architecture as JSON, and the last"
+            " line it prints is the accuracy, from 0 to 1."
+        ),
+    ] = None,
+    accuracy_limit_s: Annotated[
+        float, typer.Option(min=1, help="Seconds that the program may take.")
+    ] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
 
-    Each round the strategy proposes candidates; a short training, or a program of yours,
-    gives their accuracy, the lab predicts their latency and measures the most promising. The
-    front is drawn from measurements alone. Interrupted, the same command goes on where it
+    Each round the strategy proposes candidates; a short training, a table or a program of
+    yours gives their accuracy, the lab predicts their latency and measures the most promising.
+    The front is drawn from measurements alone. Interrupted, the same command goes on where it
     stopped.
     """
     # PyTorch and its kin take seconds to import: only those who search wait for them.
-    from search.accuracy.command import CommandAccuracy
-    from search.accuracy.datasets import load_dataset
-    from search.accuracy.proxy import ProxyAccuracy
     from search.accuracy.training import ProxyBudget
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
     with session(target) as opened:
-        evaluator: Accuracy
-        if accuracy is AccuracyName.COMMAND:
-            evaluator = CommandAccuracy(accuracy_command or "", accuracy_limit_s)
-            recorded: dict[str, object] = {"command": accuracy_command}
-            console.print(f"Accuracy: what {accuracy_command} says.")
+        budget = ProxyBudget(
+            train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
+        )
+        searched = SPACES[space.value]
+        if table is not None and accuracy_command is not None:
+            raise ValueError("accuracy comes from --table or from --accuracy-command, not both")
+        if table is not None:
+            accuracy, described, note = _by_table(table, table_column, table_fit, searched)
+        elif accuracy_command is not None:
+            accuracy, described, note = _by_command(accuracy_command, accuracy_limit_s)
         else:
-            budget = ProxyBudget(
-                train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
-            )
-            data = load_dataset(
-                dataset,
-                resolution=resolution,
-                train_images=train_images,
-                val_images=budget.val_images,
-                seed=seed,
-            )
-            evaluator = ProxyAccuracy(data, budget)
-            recorded = {"dataset": data.name, **asdict(budget)}
-            console.print(f"Accuracy: {data.note}.")
-        run_calibration(opened, calibration)
+            accuracy, described, note = _by_training(dataset, budget)
+        console.print(f"Accuracy: {note}.", highlight=False)
+        run_calibration(opened, searched, calibration)
         alpha, beta = SOFT if reward is RewardName.SOFT else HARD
         settings = StudySettings(
-            space=mnasnet_space().name,
+            space=searched.name,
             strategy=strategy.value,
             target_id=opened.target.id,
             target_ns=_target_ns(runs / study, target_latency_ms, opened),
-            accuracy=recorded,
+            accuracy=described,
             alpha=alpha,
             beta=beta,
             round_size=round_size,
@@ -133,14 +130,53 @@ def search(
             with progress_bar() as bar:
                 run_search(
                     opened_study,
-                    make_strategy(strategy, mnasnet_space(), seed),
-                    evaluator,
+                    make_strategy(strategy, searched, seed),
+                    accuracy,
                     opened.lab,
                     LoopSettings(rounds=rounds, max_measured_share=measured_share),
                     on_progress=_drawn_on(bar),
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )
             show_report(opened_study)
+
+
+def _by_training(dataset: str, budget: ProxyBudget) -> tuple[Accuracy, dict[str, Any], str]:
+    """What evaluates, what the study records of it, and a note. Raises DatasetError."""
+    from search.accuracy.datasets import load_dataset
+    from search.accuracy.proxy import ProxyAccuracy
+
+    data = load_dataset(
+        dataset,
+        resolution=budget.resolution,
+        train_images=budget.train_images,
+        val_images=budget.val_images,
+        seed=budget.seed,
+    )
+    return ProxyAccuracy(data, budget), {"dataset": data.name, **asdict(budget)}, data.note
+
+
+def _by_table(
+    path: Path, column: str, fit: bool, space: Space
+) -> tuple[Accuracy, dict[str, Any], str]:
+    """As `_by_training`. Raises TableError."""
+    from search.accuracy.table import Fitted, LookedUp, read_table
+
+    table = read_table(path, space, column)
+    described = {"table": path.name, "column": column, "fingerprint": table.fingerprint}
+    note = f"{column} of {path}, {len(table.accuracies):,} networks"
+    if not fit:
+        return LookedUp(table), described, f"{note}, looked up"
+    fitted = Fitted.fit(table)
+    scores = {"held_out_kendall": round(fitted.kendall, 3), "held_out_r2": round(fitted.r2, 3)}
+    note += f"; trees fitted on it have on held-out networks Kendall's τ {fitted.kendall:.3f}"
+    return fitted, {**described, **scores}, f"{note} and R² {fitted.r2:.3f}"
+
+
+def _by_command(command: str, limit_s: float) -> tuple[Accuracy, dict[str, Any], str]:
+    """As `_by_training`. Raises ValueError."""
+    from search.accuracy.command import CommandAccuracy
+
+    return CommandAccuracy(command, limit_s), {"command": command}, f"what {command} says"
 
 
 def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:

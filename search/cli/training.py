@@ -17,6 +17,7 @@ from host.domain import BenchmarkSpec, Failure, FailureKind
 from host.errors import LabError
 from search.architecture import Architecture
 from search.cli.reporting import DEFAULT_RUNS, RunsOption
+from search.lab import latencies
 from search.report.words import interval
 from search.study import StudyError, read_study
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from search.finalists import Finalist
 
 EVERY_IMAGE = 10**9
-# XNNPACK runs what lies between two conversions of an int8 program as one lookup, so that its
-# trace does not align with the kernels; and no predictor is asked for int8.
+# The trace of an int8 program tells fewer kernels than its list; and no predictor is asked for
+# int8.
 UNTRACED = BenchmarkSpec(traced_visits=0)
 
 
@@ -121,10 +122,11 @@ def _measured(finalists: list[Finalist], target: str) -> list[Finalist]:
                 UNTRACED,
                 on_progress=lambda _, ended: _advance(bar, task, ended),
             )
+            return with_outcomes(finalists, latencies(client, outcomes))
     except LabError as error:
         console.print(f"[yellow]Not measured: {error}[/]")
-        outcomes = [Failure(FailureKind.DEVICE_LOST, str(error))] * len(programs)
-    return with_outcomes(finalists, outcomes)
+        failure = Failure(FailureKind.DEVICE_LOST, str(error))
+        return with_outcomes(finalists, [failure] * len(programs))
 
 
 def _table(finalists: list[Finalist]) -> Table:

@@ -129,7 +129,7 @@ def main() -> None:
         asks_s.append(asked_s - start_s)
         tells_s.append(time.perf_counter() - asked_s)
     samples_per_s = BATCH / statistics.median(asks_s)
-    report("controller.samples_per_s", round(samples_per_s), "1/s", None, **conditions)
+    report("controller.samples_per_s", round(samples_per_s), "1/s", ">= 2000", **conditions)
     update_ms = 1e3 * statistics.median(tells_s)
     report("controller.update_ms", round(update_ms, 1), "ms", "<= 30", **conditions)
 

@@ -56,6 +56,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("search --strategy guess", "--strategy"),
         ("train --study nothing", "no study"),
         ("train --resolution 8", "--resolution"),
+        ("search --space moon", "accel-nas-bench"),
     ],
 )
 def test_what_cannot_be_ends_in_one_line(command: str, message: str) -> None:

@@ -9,12 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.layers import layers_by_block, round_channels
-from search.space import Reference, Space, mnasnet_space
+from search.space import SPACES, Reference, Space, mnasnet_space
 from search.zoo import ZOO
 
 SPACE = mnasnet_space()
 
-choices = st.tuples(*(st.integers(0, len(d.choices) - 1) for d in SPACE.decisions))
+
+def choices(space: Space) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*(st.integers(0, len(d.choices) - 1) for d in space.decisions))
+
+
+in_any_space = st.sampled_from(list(SPACES.values())).flatmap(
+    lambda space: st.tuples(st.just(space), choices(space))
+)
 
 
 def test_the_space_is_the_papers() -> None:
@@ -27,9 +34,28 @@ def test_the_space_is_the_papers() -> None:
     assert [b.stride for b in reference.blocks] == [1, 2, 2, 2, 1, 2, 1]
 
 
-@given(choices)
-def test_every_resolution_is_well_formed(picked: tuple[int, ...]) -> None:
-    architecture = SPACE.resolve(picked)
+def test_the_reduced_space_is_accel_nas_bench_s() -> None:
+    space = SPACES["accel-nas-bench"]
+    decisions = [decision.name for decision in space.decisions]
+    assert decisions[:4] == [
+        f"block1.{n}" for n in ("convolution", "kernel_size", "se_ratio", "layers")
+    ]
+    assert [len(decision.choices) for decision in space.decisions] == [3, 2, 2, 3] * 5 + [
+        3,
+        2,
+        2,
+        4,
+    ] + [3, 2, 2, 3]
+    largest = space.resolve([len(decision.choices) - 1 for decision in space.decisions])
+    assert [b.out_channels for b in largest.blocks] == [16, 24, 40, 80, 112, 192, 320]
+    assert [b.layers for b in largest.blocks] == [3, 3, 3, 3, 3, 4, 3]
+    assert {b.expansion for b in largest.blocks} == {6}
+
+
+@given(in_any_space)
+def test_every_resolution_is_well_formed(drawn: tuple[Space, tuple[int, ...]]) -> None:
+    space, picked = drawn
+    architecture = space.resolve(picked)
     for block, layers in zip(architecture.blocks, layers_by_block(architecture), strict=True):
         assert block.layers >= 1
         assert block.out_channels % 8 == 0
@@ -41,29 +67,31 @@ def test_every_resolution_is_well_formed(picked: tuple[int, ...]) -> None:
                 assert (layer.stride, layer.in_channels) == (1, layer.out_channels)
 
 
-@given(choices)
+@given(in_any_space)
 @settings(max_examples=30)  # each one resolves a hundred networks
 def test_a_decision_is_inactive_exactly_when_no_other_choice_changes_anything(
-    picked: tuple[int, ...],
+    drawn: tuple[Space, tuple[int, ...]],
 ) -> None:
-    architecture = SPACE.resolve(picked)
+    space, picked = drawn
+    architecture = space.resolve(picked)
     for index, (decision, active) in enumerate(
-        zip(SPACE.decisions, SPACE.active(picked), strict=True)
+        zip(space.decisions, space.active(picked), strict=True)
     ):
         others = {
-            SPACE.resolve((*picked[:index], choice, *picked[index + 1 :])).id
+            space.resolve((*picked[:index], choice, *picked[index + 1 :])).id
             for choice in range(len(decision.choices))
         }
         assert active == (others != {architecture.id})
 
 
-@given(choices)
-def test_spelling_gives_choices_of_the_same_network(picked: tuple[int, ...]) -> None:
-    architecture = SPACE.resolve(picked)
-    spelled = SPACE.spell(architecture)
+@given(in_any_space)
+def test_spelling_gives_choices_of_the_same_network(drawn: tuple[Space, tuple[int, ...]]) -> None:
+    space, picked = drawn
+    architecture = space.resolve(picked)
+    spelled = space.spell(architecture)
     assert spelled is not None
-    assert SPACE.resolve(spelled) == architecture
-    assert SPACE.spell(SPACE.resolve(spelled)) == spelled
+    assert space.resolve(spelled) == architecture
+    assert space.spell(space.resolve(spelled)) == spelled
 
 
 def test_networks_outside_the_space_have_no_spelling() -> None:
@@ -85,11 +113,12 @@ def test_a_stride_1_block_of_one_layer_skips_where_its_width_is_its_inputs() -> 
         filters=(1.0, 2.0),
         layers=(0,),
     )
-    same, wider = (0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 1, 0)
+    assert [decision.name for decision in space.decisions] == ["block1.skip", "block1.filters"]
+    same, wider = (0, 0), (0, 1)
     assert space.resolve(same).blocks[0].skip == "identity"
-    assert space.active(same)[3]
+    assert space.active(same) == (True, True)
     assert space.resolve(wider).blocks[0].skip == "none"
-    assert not space.active(wider)[3]
+    assert space.active(wider) == (False, True)
 
 
 @pytest.mark.parametrize("make_rng", [np.random.default_rng, random.Random])

@@ -1,0 +1,264 @@
+"""search.*: what strategies buy on Accel-NASBench's table, and what the search itself costs.
+
+python -m tests.bench.bench_search
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from scipy.stats import t as student_t
+
+from search.journal import read_rounds
+from search.loop import LoopSettings, run_search
+from search.reward import HARD, SOFT
+from search.strategies import Strategy, make_strategy
+from search.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
+from search.trial import Trial
+from tests.bench.figures import report
+from tests.bench.public_data import public_data
+from tests.bench.table_lab import SPACE, TableLab
+
+SAMPLES = 1_000
+LONG_SAMPLES = 8_000
+ROUND_SIZE = 20
+SEEDS = range(10)  # the strategies were tried out on seeds from 100
+STRATEGIES = (StrategyName.PPO, StrategyName.NSGA2, StrategyName.EVOLUTION, StrategyName.RANDOM)
+NEAR = 0.1  # of the target latency
+KILLS = 5
+KILLED_ROUNDS = 100
+DEADLINE_S = 120.0  # of each search that is killed
+FIGURE_6 = Path("build/figure6.png")
+
+Call = TypeVar("Call", bound=Callable[..., object])
+
+
+@dataclass
+class Clock:
+    """How long the calls that it watches took, together."""
+
+    calls: dict[str, float] = field(default_factory=dict)
+
+    def watch(self, name: str, call: Call) -> Call:
+        def watched(*arguments: object) -> object:
+            start_s = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                elapsed_s = time.perf_counter() - start_s
+                self.calls[name] = self.calls.get(name, 0.0) + elapsed_s
+
+        return watched  # type: ignore[return-value]
+
+
+@dataclass
+class Watched:
+    """A strategy, an accuracy and a lab, timed."""
+
+    strategy: Strategy
+    lab: TableLab
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.ask = self.clock.watch("ask", self.strategy.ask)
+        self.tell = self.clock.watch("tell", self.strategy.tell)
+        self.evaluate = self.clock.watch("evaluate", self.lab.accuracy.evaluate)
+        self.predict = self.clock.watch("predict", self.lab.predict)
+        self.measure = self.lab.measure
+
+
+def main() -> None:
+    path = public_data("anb_dev.csv")
+    if path is None:
+        return
+    torch.set_num_threads(1)
+    lab = TableLab.of(path)
+    target_ns = int(np.median(lab.latencies_ns))
+    long_search(lab, target_ns)
+    compare_strategies(lab, target_ns)
+    near_target(lab, target_ns)
+    resume_equal(path, lab, target_ns)
+
+
+def long_search(lab: TableLab, target_ns: int) -> None:
+    watched = Watched(make_strategy(StrategyName.PPO, SPACE, 0), lab)
+    start_s = time.perf_counter()
+    with tempfile.TemporaryDirectory() as directory:
+        study = search(Path(directory), lab, settings(target_ns), LONG_SAMPLES, watched)
+    total_s = time.perf_counter() - start_s
+    parts_s = {name: round(seconds, 2) for name, seconds in watched.clock.calls.items()}
+    trials = sum(len(finished.trials) for finished in study.rounds)
+    report("search.ppo8000_s", round(total_s, 1), "s", "<= 120", trials=trials, parts_s=parts_s)
+    bookkeeping_ms = 1e3 * (total_s - sum(watched.clock.calls.values())) / trials
+    report("search.bookkeeping_ms", round(bookkeeping_ms, 2), "ms", "<= 3", trials=trials)
+
+
+def compare_strategies(lab: TableLab, target_ns: int) -> None:
+    hypervolumes = {
+        name: [
+            hypervolume(lab, sample(lab, settings(target_ns, name, seed), SAMPLES))
+            for seed in SEEDS
+        ]
+        for name in STRATEGIES
+    }
+    for name, each in hypervolumes.items():
+        spread = statistics.stdev(each) / len(each) ** 0.5
+        half_width = float(student_t.ppf(0.95, len(each) - 1)) * spread
+        mean = statistics.fmean(each)
+        report(
+            f"search.hv_{name.value}",
+            round(mean, 4),
+            "share of the table's ranges",
+            None,
+            interval_90=[round(mean - half_width, 4), round(mean + half_width, 4)],
+            each=[round(volume, 4) for volume in each],
+            samples=SAMPLES,
+            table_kendall=round(lab.accuracy.kendall, 3),
+        )
+    at_random = hypervolumes.pop(StrategyName.RANDOM)
+    best_guided = [max(volumes) for volumes in zip(*hypervolumes.values(), strict=True)]
+    report("search.guided_wins", wins(best_guided, at_random), "seeds", "10 of 10")
+    ppo_wins = wins(hypervolumes[StrategyName.PPO], at_random)
+    report("search.ppo_wins", ppo_wins, "seeds", ">= 9 of 10")
+
+
+def near_target(lab: TableLab, target_ns: int) -> None:
+    """The paper's Figure 6: where the soft and the hard reward look."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    for name, exponents in (("soft", SOFT), ("hard", HARD)):
+        trials = sample(lab, settings(target_ns, exponents=exponents), SAMPLES)
+        ratios = np.array([latency_ns(trial) for trial in trials]) / target_ns
+        near = float(np.mean(np.abs(ratios - 1) <= NEAR))
+        report(f"search.{name}_near_t", round(near, 3), "share", None, samples=SAMPLES, seed=0)
+        accuracies = np.array([trial.accuracy for trial in trials], dtype=np.float64)
+        axes.scatter(ratios, accuracies, s=8, alpha=0.5, label=f"{name} ({near:.0%} near T)")
+    axes.axvline(1, color="grey", linewidth=1)
+    axes.set(xlabel="latency / T", ylabel="accuracy", title="Samples by reward, as Figure 6")
+    axes.legend()
+    FIGURE_6.parent.mkdir(exist_ok=True)
+    figure.savefig(FIGURE_6)
+    plt.close(figure)
+
+
+def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
+    """A search in a process of its own, killed at times spread over its length."""
+    chosen, samples = settings(target_ns, seed=1), KILLED_ROUNDS * ROUND_SIZE
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
+        expected = search(Path(whole), lab, chosen, samples).rounds
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.bench_search",
+            str(path),
+            killed,
+            str(target_ns),
+        ]
+        for kill in range(1, KILLS + 1):
+            with subprocess.Popen(command) as child:
+                try:
+                    _wait_for_rounds(Path(killed), kill * KILLED_ROUNDS // (KILLS + 1), child)
+                finally:
+                    child.kill()
+        interrupted = len(read_study(Path(killed)).rounds)
+        subprocess.run(command, check=True, timeout=DEADLINE_S)
+        rounds = read_study(Path(killed)).rounds
+    equal = sum(ours == theirs for ours, theirs in zip(rounds, expected, strict=False))
+    report(
+        "search.resume_equal",
+        round(equal / max(len(rounds), len(expected)), 4),
+        "share",
+        1,
+        kills=KILLS,
+        rounds=len(expected),
+        finished_at_last_kill=interrupted,
+    )
+
+
+def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]) -> None:
+    """Until the child has finished so many rounds in all."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while len(read_rounds(directory / JOURNAL)[0]) < count:
+        if child.poll() is not None or time.monotonic() > deadline_s:
+            raise RuntimeError(f"the search to be killed ended before round {count}")
+        time.sleep(0.05)
+
+
+def search(
+    directory: Path, lab: TableLab, chosen: StudySettings, samples: int, by: Watched | None = None
+) -> Study:
+    """By the product's own loop, its journal written, nothing measured."""
+    strategy = make_strategy(StrategyName(chosen.strategy), SPACE, chosen.seed)
+    watched = by or Watched(strategy, lab)
+    with open_study(directory, chosen) as study:
+        run_search(
+            study,
+            watched,
+            watched,
+            watched,
+            LoopSettings(rounds=samples // chosen.round_size, max_measured_share=0),
+            on_progress=lambda progress: None,
+            on_note=lambda note: None,
+        )
+        return study
+
+
+def sample(lab: TableLab, chosen: StudySettings, samples: int) -> list[Trial]:
+    with tempfile.TemporaryDirectory() as directory:
+        study = search(Path(directory), lab, chosen, samples)
+    return [trial for finished in study.rounds for trial in finished.trials]
+
+
+def settings(
+    target_ns: int,
+    strategy: StrategyName = StrategyName.PPO,
+    seed: int = 0,
+    exponents: tuple[float, float] = SOFT,
+) -> StudySettings:
+    alpha, beta = exponents
+    return StudySettings(
+        space=SPACE.name,
+        strategy=strategy.value,
+        target_id="zcu102",
+        target_ns=target_ns,
+        accuracy={"table": "anb_dev.csv"},
+        alpha=alpha,
+        beta=beta,
+        round_size=ROUND_SIZE,
+        seed=seed,
+    )
+
+
+def hypervolume(lab: TableLab, trials: Sequence[Trial]) -> float:
+    accuracies = [trial.accuracy for trial in trials if trial.accuracy is not None]
+    return lab.hypervolume(accuracies, list(map(latency_ns, trials)))
+
+
+def latency_ns(trial: Trial) -> int:
+    assert trial.latency is not None
+    return trial.latency.latency_ns
+
+
+def wins(ours: Sequence[float], theirs: Sequence[float]) -> int:
+    return sum(one > other for one, other in zip(ours, theirs, strict=True))
+
+
+def killed_search(path: str, directory: str, target_ns: str) -> None:
+    torch.set_num_threads(1)
+    samples = KILLED_ROUNDS * ROUND_SIZE
+    search(Path(directory), TableLab.of(Path(path)), settings(int(target_ns), seed=1), samples)
+
+
+if __name__ == "__main__":
+    killed_search(*sys.argv[1:]) if sys.argv[1:] else main()

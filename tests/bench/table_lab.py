@@ -1,0 +1,86 @@
+"""Accel-NASBench as a lab: accuracies fitted on its table, latencies predicted from it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from latency_models.estimate import LatencyEstimate
+from latency_models.observation import MeasuredNetwork
+from latency_models.packing import pack
+from latency_models.whole_network import WholeNetworkPredictor
+from search.accuracy.table import Fitted, read_table
+from search.architecture import Architecture
+from search.kernels import kernels
+from search.pareto import hypervolume
+from search.space import accel_nas_bench_space
+
+SPACE = accel_nas_bench_space()
+SEED = 0
+LEARNED_FROM = 300  # networks of the table, drawn by SEED, whose latencies are known
+
+_kernels = cache(kernels)
+
+
+@dataclass(frozen=True)
+class TableLab:
+    """A search's `Lab` that predicts and measures nothing, and what the table's networks
+    have by the same models: `accuracies`, `latencies_ns`."""
+
+    accuracy: Fitted
+    predictor: WholeNetworkPredictor
+    accuracies: list[float]
+    latencies_ns: list[int]
+
+    @classmethod
+    def of(cls, path: Path) -> TableLab:
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["latency_zcu102_mean"]]
+        networks = [
+            SPACE.resolve(
+                [decision.cells.index(row[decision.column]) for decision in SPACE.decisions]
+            )
+            for row in rows
+        ]
+        drawn = np.random.default_rng(SEED).permutation(len(rows))[:LEARNED_FROM]
+        predictor = WholeNetworkPredictor.fit(
+            [_measured(networks[i], float(rows[i]["latency_zcu102_mean"])) for i in drawn]
+        )
+        accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+        lab = cls(accuracy, predictor, [], [])
+        lab.accuracies.extend(
+            a for a in accuracy.evaluate(networks, lambda done: None) if isinstance(a, float)
+        )
+        lab.latencies_ns.extend(estimate.latency_ns for estimate in lab.predict(networks))
+        return lab
+
+    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
+        return self.predictor.predict(*pack(map(_kernels, architectures)), now_unix_ns=0)
+
+    def measure(
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
+    ) -> list[tuple[LatencyEstimate, str]]:
+        raise AssertionError("a table has no device")
+
+    def hypervolume(self, accuracies: Sequence[float], latencies_ns: Sequence[int]) -> float:
+        """Accuracy up and latency down, both scaled to the table's range; the reference is
+        the table's 10th percentile of accuracy and 90th of latency."""
+        accuracy, latency = np.array(self.accuracies), np.array(self.latencies_ns)
+        span_accuracy, span_latency = np.ptp(accuracy), np.ptp(latency)
+        return hypervolume(
+            (np.array(accuracies) / span_accuracy).tolist(),
+            (np.array(latencies_ns) / span_latency).tolist(),
+            float(np.percentile(accuracy, 10) / span_accuracy),
+            float(np.percentile(latency, 90) / span_latency),
+        )
+
+
+def _measured(network: Architecture, latency_ms: float) -> MeasuredNetwork:
+    """The table says nothing of the error of a latency."""
+    latency_ns = 1e6 * latency_ms
+    return MeasuredNetwork(_kernels(network), None, latency_ns, latency_ns, latency_ns, unix_ns=0)
