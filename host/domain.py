@@ -231,7 +231,8 @@ class Measurement:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request to measure one Program on one Target; ends as a Measurement or a Failure.
-    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it."""
+    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it.
+    A higher `priority` comes first."""
 
     id: str
     target_id: str
@@ -239,6 +240,7 @@ class Job:
     spec: BenchmarkSpec
     created_unix_ns: int
     is_sentinel: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

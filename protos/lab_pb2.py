@@ -25,35 +25,61 @@ _sym_db = _symbol_database.Default()
 from protos import device_agent_pb2 as protos_dot_device__agent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x89\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse2\xfd\x02\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x97\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\x12\x0c\n\x04note\x18\x06 \x01(\t\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse\" \n\x0fListJobsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"w\n\x07OpenJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x13\n\x0bvisits_done\x18\x05 \x01(\r\x12\x11\n\twaits_for\x18\x06 \x01(\t\"B\n\x10ListJobsResponse\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.latlab.v1.OpenJob\x12\x0c\n\x04open\x18\x02 \x01(\r\"4\n\x11SetDrainedRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0f\n\x07\x64rained\x18\x02 \x01(\x08\"\x14\n\x12SetDrainedResponse\".\n\x0eSetNoteRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"\x11\n\x0fSetNoteResponse\")\n\x17GetDeviceHistoryRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"<\n\x0b\x44\x65viceEvent\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"Z\n\x0fSentinelReading\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x12\n\nlatency_ns\x18\x03 \x01(\x03\x12\x0f\n\x07suspect\x18\x04 \x01(\x08\"\xb1\x02\n\rDeviceHistory\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\x12\x1a\n\x12\x66irst_seen_unix_ns\x18\x03 \x01(\x03\x12\x14\n\x0c\x63onnected_ns\x18\x04 \x01(\x03\x12\x0e\n\x06visits\x18\x05 \x01(\r\x12\x38\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32&.latlab.v1.DeviceHistory.FailuresEntry\x12&\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x16.latlab.v1.DeviceEvent\x12-\n\tsentinels\x18\x08 \x03(\x0b\x32\x1a.latlab.v1.SentinelReading\x1a/\n\rFailuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x32\xa1\x05\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponse\x12\x43\n\x08ListJobs\x12\x1a.latlab.v1.ListJobsRequest\x1a\x1b.latlab.v1.ListJobsResponse\x12I\n\nSetDrained\x12\x1c.latlab.v1.SetDrainedRequest\x1a\x1d.latlab.v1.SetDrainedResponse\x12@\n\x07SetNote\x12\x19.latlab.v1.SetNoteRequest\x1a\x1a.latlab.v1.SetNoteResponse\x12P\n\x10GetDeviceHistory\x12\".latlab.v1.GetDeviceHistoryRequest\x1a\x18.latlab.v1.DeviceHistoryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.lab_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._loaded_options = None
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_options = b'8\001'
   _globals['_LISTDEVICESREQUEST']._serialized_start=58
   _globals['_LISTDEVICESREQUEST']._serialized_end=78
   _globals['_DEVICESTATUS']._serialized_start=81
-  _globals['_DEVICESTATUS']._serialized_end=218
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=220
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=283
-  _globals['_ADDBOARDREQUEST']._serialized_start=285
-  _globals['_ADDBOARDREQUEST']._serialized_end=319
-  _globals['_ADDBOARDRESPONSE']._serialized_start=321
-  _globals['_ADDBOARDRESPONSE']._serialized_end=339
-  _globals['_REFITREQUEST']._serialized_start=341
-  _globals['_REFITREQUEST']._serialized_end=371
-  _globals['_REFITRESPONSE']._serialized_start=373
-  _globals['_REFITRESPONSE']._serialized_end=425
-  _globals['_PINSENTINELREQUEST']._serialized_start=427
-  _globals['_PINSENTINELREQUEST']._serialized_end=471
-  _globals['_PINSENTINELRESPONSE']._serialized_start=473
-  _globals['_PINSENTINELRESPONSE']._serialized_end=494
-  _globals['_RENEWBASELINEREQUEST']._serialized_start=496
-  _globals['_RENEWBASELINEREQUEST']._serialized_end=534
-  _globals['_RENEWBASELINERESPONSE']._serialized_start=536
-  _globals['_RENEWBASELINERESPONSE']._serialized_end=559
-  _globals['_LABSERVICE']._serialized_start=562
-  _globals['_LABSERVICE']._serialized_end=943
+  _globals['_DEVICESTATUS']._serialized_end=232
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=234
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=297
+  _globals['_ADDBOARDREQUEST']._serialized_start=299
+  _globals['_ADDBOARDREQUEST']._serialized_end=333
+  _globals['_ADDBOARDRESPONSE']._serialized_start=335
+  _globals['_ADDBOARDRESPONSE']._serialized_end=353
+  _globals['_REFITREQUEST']._serialized_start=355
+  _globals['_REFITREQUEST']._serialized_end=385
+  _globals['_REFITRESPONSE']._serialized_start=387
+  _globals['_REFITRESPONSE']._serialized_end=439
+  _globals['_PINSENTINELREQUEST']._serialized_start=441
+  _globals['_PINSENTINELREQUEST']._serialized_end=485
+  _globals['_PINSENTINELRESPONSE']._serialized_start=487
+  _globals['_PINSENTINELRESPONSE']._serialized_end=508
+  _globals['_RENEWBASELINEREQUEST']._serialized_start=510
+  _globals['_RENEWBASELINEREQUEST']._serialized_end=548
+  _globals['_RENEWBASELINERESPONSE']._serialized_start=550
+  _globals['_RENEWBASELINERESPONSE']._serialized_end=573
+  _globals['_LISTJOBSREQUEST']._serialized_start=575
+  _globals['_LISTJOBSREQUEST']._serialized_end=607
+  _globals['_OPENJOB']._serialized_start=609
+  _globals['_OPENJOB']._serialized_end=728
+  _globals['_LISTJOBSRESPONSE']._serialized_start=730
+  _globals['_LISTJOBSRESPONSE']._serialized_end=796
+  _globals['_SETDRAINEDREQUEST']._serialized_start=798
+  _globals['_SETDRAINEDREQUEST']._serialized_end=850
+  _globals['_SETDRAINEDRESPONSE']._serialized_start=852
+  _globals['_SETDRAINEDRESPONSE']._serialized_end=872
+  _globals['_SETNOTEREQUEST']._serialized_start=874
+  _globals['_SETNOTEREQUEST']._serialized_end=920
+  _globals['_SETNOTERESPONSE']._serialized_start=922
+  _globals['_SETNOTERESPONSE']._serialized_end=939
+  _globals['_GETDEVICEHISTORYREQUEST']._serialized_start=941
+  _globals['_GETDEVICEHISTORYREQUEST']._serialized_end=982
+  _globals['_DEVICEEVENT']._serialized_start=984
+  _globals['_DEVICEEVENT']._serialized_end=1044
+  _globals['_SENTINELREADING']._serialized_start=1046
+  _globals['_SENTINELREADING']._serialized_end=1136
+  _globals['_DEVICEHISTORY']._serialized_start=1139
+  _globals['_DEVICEHISTORY']._serialized_end=1444
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_start=1397
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_end=1444
+  _globals['_LABSERVICE']._serialized_start=1447
+  _globals['_LABSERVICE']._serialized_end=2120
 # @@protoc_insertion_point(module_scope)

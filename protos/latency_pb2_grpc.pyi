@@ -49,7 +49,7 @@ class LatencyServiceStub:
     with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them.
+    asking again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
     ListMeasuredNetworks: _grpc.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]
@@ -76,7 +76,7 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them.
+    asking again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
     ListMeasuredNetworks: _aio.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]  # type: ignore[assignment]
@@ -124,7 +124,7 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         with progress between. More programs may be named while others are measured.
         A measurement that the lab already holds for the same program, target and
         spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-        asking again joins them.
+        asking again joins them. Campaigns of one priority take turns, visit by visit.
         """
 
     @_abc_1.abstractmethod
