@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,8 +26,9 @@ from host.domain import (
     Visit,
 )
 from host.errors import NotFound
-from host.scheduler import JobQueue, JobState
+from host.scheduler import JobQueue, JobState, rank
 from host.summary import NextVisit
+from host.waiting import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,24 @@ class JobBoard:
     def count_open(self, target_ids: Iterable[str]) -> int:
         with self._lock:
             return sum(len(self._states[id]) for id in target_ids)
+
+    def places(self) -> list[tuple[JobState, Place]]:
+        """Every open job and where it stands, the first in rank first."""
+        with self._lock:
+            states = sorted((s for of in self._states.values() for s in of.values()), key=rank)
+            ahead: Counter[str] = Counter()
+            placed = []
+            for state in states:
+                target_id = state.job.target_id
+                place = Place(
+                    is_taken=self._queue.is_taken(state),
+                    awaited_from="" if state.asked is None else state.device_serial,
+                    rests=state.rests_until_unix_ns > 0,
+                    ahead=ahead[target_id],
+                )
+                ahead[target_id] += 1
+                placed.append((state, place))
+            return placed
 
     def programs_in_use(self) -> set[str]:
         with self._database.reading() as connection:

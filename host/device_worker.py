@@ -104,6 +104,12 @@ class DeviceWorker(threading.Thread):
     def is_connected(self) -> bool:
         return self._agent is not None
 
+    @property
+    def obstacle(self) -> str:
+        """Why it takes no job now; "" where it does."""
+        is_at_work = self.state == "idle" or self.state.startswith("measuring")
+        return self.standing.obstacle or ("" if is_at_work else self.state)
+
     def run(self) -> None:
         while not self._stopping.is_set():
             try:

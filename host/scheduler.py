@@ -93,7 +93,7 @@ class JobQueue:
         else:
             for client in state.clients or {None}:
                 waiting = self._waiting[state.job.target_id].setdefault(client, [])
-                insort(waiting, state, key=_rank)
+                insort(waiting, state, key=rank)
 
     def take(
         self, device_serial: str, target_ids: Collection[str], now_unix_ns: int
@@ -165,7 +165,7 @@ class JobQueue:
     def upcoming(self, target_ids: Iterable[str]) -> list[Program]:
         """Of the jobs whose turn comes soon and that were never visited, the first first."""
         by_client = self._by_client(target_ids, 2 * WINDOW).values()
-        in_turn = chain.from_iterable(zip_longest(*(merge(*of, key=_rank) for of in by_client)))
+        in_turn = chain.from_iterable(zip_longest(*(merge(*of, key=rank) for of in by_client)))
         soon = islice(dict.fromkeys(state for state in in_turn if state), 2 * WINDOW)
         return [state.program for state in soon if not state.last_asked_unix_ns]
 
@@ -184,7 +184,7 @@ class JobQueue:
             key=lambda client: turns.get(client, 0),
         )
         turns[client] = next(self._next_turn)
-        window = islice(merge(*by_client[client], key=_rank), WINDOW)
+        window = islice(merge(*by_client[client], key=rank), WINDOW)
         return min(
             (state for state in window if state.job.priority == highest),
             key=lambda state: state.last_asked_unix_ns,
@@ -220,20 +220,19 @@ class JobQueue:
         waiting = self._waiting[state.job.target_id]
         for client in state.clients or {None}:
             if client in waiting:
-                _delete(waiting[client], state, _rank)
+                _delete(waiting[client], state, rank)
                 if not waiting[client]:
                     del waiting[client]
 
 
-def _delete(
-    states: list[JobState], state: JobState, key: Callable[[JobState], Any]
-) -> None:
+def _delete(states: list[JobState], state: JobState, key: Callable[[JobState], Any]) -> None:
     place = bisect_left(states, key(state), key=key)
     if place < len(states) and states[place] is state:
         del states[place]
 
 
-def _rank(state: JobState) -> tuple[int, int, str]:
+def rank(state: JobState) -> tuple[int, int, str]:
+    """The lowest comes first."""
     return -state.job.priority, state.job.created_unix_ns, state.job.id
 
 

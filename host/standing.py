@@ -39,9 +39,7 @@ class Standing:
     @property
     def probe_is_due(self) -> bool:
         return (
-            self._health.is_quarantined
-            and not self.drained
-            and time.monotonic() >= self._probe_s
+            self._health.is_quarantined and not self.drained and time.monotonic() >= self._probe_s
         )
 
     def connected(self, connection: Connection, serial: str) -> None:

@@ -32,9 +32,7 @@ def find_device(connection: Connection, wanted: str) -> str | None:
 
 
 def is_drained(connection: Connection, serial: str) -> bool:
-    return connection.scalars(
-        select(devices.c.is_drained).where(devices.c.serial == serial)
-    ).one()
+    return connection.scalars(select(devices.c.is_drained).where(devices.c.serial == serial)).one()
 
 
 def set_drained(connection: Connection, serial: str, drained: bool) -> None:

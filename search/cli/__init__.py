@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(host_cli.app, name="lab")
 app.add_typer(host_cli.devices, name="devices")
+app.command("jobs")(host_cli.jobs)
 app.command("search")(searching.search)
 app.command("report")(reporting.report)
 app.command("zoo")(networks.zoo)

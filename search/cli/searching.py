@@ -17,7 +17,7 @@ from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import Session, TargetOption, session
+from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.reward import HARD, SOFT
 from search.space import mnasnet_space
@@ -57,6 +57,7 @@ def search(
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    priority: PriorityOption = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
@@ -72,7 +73,7 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
-    with session(target) as opened:
+    with session(target, priority=priority) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )
