@@ -29,7 +29,7 @@ class Place:
 def waits_for(place: Place, servers: Sequence[Server]) -> str:
     obstacles = [f"{server.name}: {server.obstacle}" for server in servers if server.obstacle]
     if place.is_taken:
-        return "; ".join(["its visit, under way", *obstacles])
+        return "; ".join(["its visit", *obstacles]) if obstacles else "its visit, under way"
     if place.awaited_from:
         return f"the answer of {place.awaited_from}"
     if not servers:
