@@ -47,6 +47,8 @@ class Listener(Protocol):
 
     def put(self, event: JobEvent, /) -> None: ...
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
@@ -145,8 +147,8 @@ class JobBoard:
             self.put_back(state)
 
     def give_up_absent(self) -> None:
-        """What devices were asked that have not joined, nor will any worker say of them that
-        they are away: those from before a restart of the daemon."""
+        """What was asked before a restart of the daemon of devices that have not joined since:
+        no worker would ever say of them that they are away."""
         with self._lock:
             absent = set(self._queue.devices_asked()) - self._served.keys()
         for serial in absent:

@@ -32,7 +32,8 @@ def find_device(connection: Connection, wanted: str) -> str | None:
 
 
 def is_drained(connection: Connection, serial: str) -> bool:
-    return connection.scalars(select(devices.c.is_drained).where(devices.c.serial == serial)).one()
+    query = select(devices.c.is_drained).where(devices.c.serial == serial)
+    return bool(connection.scalars(query).one())
 
 
 def set_drained(connection: Connection, serial: str, drained: bool) -> None:
@@ -41,7 +42,8 @@ def set_drained(connection: Connection, serial: str, drained: bool) -> None:
 
 
 def get_note(connection: Connection, serial: str) -> str:
-    return connection.scalars(select(devices.c.note).where(devices.c.serial == serial)).one()
+    query = select(devices.c.note).where(devices.c.serial == serial)
+    return str(connection.scalars(query).one())
 
 
 def set_note(connection: Connection, serial: str, note: str) -> None:
