@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,10 +17,19 @@ from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.domain import BenchmarkSpec, Failure, Job, Measurement, Program, Visit
+from host.domain import (
+    BenchmarkSpec,
+    Failure,
+    FailureKind,
+    Job,
+    Measurement,
+    Program,
+    Visit,
+)
 from host.errors import NotFound
-from host.scheduler import JobQueue, JobState
+from host.scheduler import JobQueue, JobState, rank
 from host.summary import NextVisit
+from host.waiting import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class Listener(Protocol):
     """A queue without a bound: putting never waits."""
 
     def put(self, event: JobEvent, /) -> None: ...
+
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class JobBoard:
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}  # by the device's serial
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
-        self._open: dict[tuple[str, str, BenchmarkSpec], Job] = {}
+        self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
         self._queue = JobQueue()
         self._served: dict[str, frozenset[str]] = {}  # targets, by the device's serial
@@ -65,18 +76,32 @@ class JobBoard:
             self._add(state)
 
     def submit(
-        self, target_id: str, program_sha256: str, spec: BenchmarkSpec, listener: Listener
+        self,
+        target_id: str,
+        program_sha256: str,
+        spec: BenchmarkSpec,
+        listener: Listener,
+        priority: int = 0,
     ) -> Job:
-        """Joins an open job for the same, else opens one. Its events go to `listener`.
+        """Joins an open job for the same, whose priority then may rise; else opens one. Its
+        events go to `listener`, which is the client that takes turns with others.
 
         Raises NotFound for a program that was never uploaded.
         """
         with self._submitting:
             with self._lock:
                 if (known := self._open.get((target_id, program_sha256, spec))) is not None:
-                    self._listeners[known.id].append(listener)
-                    return known
-            job = Job(uuid.uuid4().hex, target_id, program_sha256, spec, time.time_ns())
+                    self._listeners[known.job.id].append(listener)
+            if known is not None:
+                return self._join(known, listener, priority)
+            job = Job(
+                uuid.uuid4().hex,
+                target_id,
+                program_sha256,
+                spec,
+                time.time_ns(),
+                priority=priority,
+            )
             with self._database.reading() as connection:
                 program = program_rows.get_program(connection, program_sha256)
             if program is None:
@@ -85,7 +110,7 @@ class JobBoard:
                 job_rows.add_job(connection, job)
             with self._lock:
                 self._listeners[job.id].append(listener)
-                self._add(JobState(job, program))
+                self._add(JobState(job, program, clients={listener}))
                 self._wake_one(target_id)
             return job
 
@@ -94,6 +119,10 @@ class JobBoard:
             for listeners in self._listeners.values():
                 if listener in listeners:
                     listeners.remove(listener)
+            for state in self._open.values():
+                if listener in state.clients:
+                    self._queue.leave(state, listener)
+            self._queue.forget(listener)
 
     def join(self, device_serial: str, target_ids: Iterable[str]) -> None:
         """The device is there and serves these targets."""
@@ -106,12 +135,26 @@ class JobBoard:
         with self._lock:
             left = self._served.pop(device_serial, frozenset())
             abandoned = left.difference(*self._served.values())
+        self.give_up(device_serial, why)
+        for state in self.open_states(abandoned):
+            self.end(state, why)
+
+    def give_up(self, device_serial: str, why: Failure) -> None:
+        """What the device was asked and has not answered has failed, and others may try."""
+        with self._lock:
             asked = self._queue.take_asked(device_serial)
         for state, run_id in asked:
             self.answer(state, run_id, why)
             self.put_back(state)
-        for state in self.open_states(abandoned):
-            self.end(state, why)
+
+    def give_up_absent(self) -> None:
+        """What was asked before a restart of the daemon of devices that have not joined since:
+        no worker would ever say of them that they are away."""
+        with self._lock:
+            absent = set(self._queue.devices_asked()) - self._served.keys()
+        for serial in absent:
+            why = f"{serial} has not come back since the lab was restarted"
+            self.give_up(serial, Failure(FailureKind.DEVICE_LOST, why))
 
     def take(
         self, device_serial: str, target_ids: Collection[str], timeout_s: float
@@ -226,16 +269,44 @@ class JobBoard:
         with self._lock:
             return sum(len(self._states[id]) for id in target_ids)
 
+    def places(self) -> list[tuple[JobState, Place]]:
+        """Every open job and where it stands, the first in rank first."""
+        with self._lock:
+            states = sorted((s for of in self._states.values() for s in of.values()), key=rank)
+            ahead: Counter[str] = Counter()
+            placed = []
+            for state in states:
+                target_id = state.job.target_id
+                place = Place(
+                    is_taken=self._queue.is_taken(state),
+                    awaited_from="" if state.asked is None else state.device_serial,
+                    rests=state.rests_until_unix_ns > 0,
+                    ahead=ahead[target_id],
+                )
+                ahead[target_id] += 1
+                placed.append((state, place))
+            return placed
+
     def programs_in_use(self) -> set[str]:
         with self._database.reading() as connection:
             pinned = sentinel_rows.pinned_program(connection)
         with self._lock:
-            jobs = {job.program_sha256 for job in self._open.values()}
+            jobs = {state.job.program_sha256 for state in self._open.values()}
         return jobs if pinned is None else jobs | {pinned}
+
+    def _join(self, state: JobState, listener: Listener, priority: int) -> Job:
+        if priority > state.job.priority:
+            with self._database.writing() as connection:
+                job_rows.set_priority(connection, state.job.id, priority)
+        with self._lock:
+            # It may have ended meanwhile; then the listener has been told.
+            if state.job.id in self._states[state.job.target_id]:
+                self._queue.join(state, listener, priority)
+            return state.job
 
     def _add(self, state: JobState) -> None:
         self._states[state.job.target_id][state.job.id] = state
-        self._open[_request(state.job)] = state.job
+        self._open[_request(state.job)] = state
         self._queue.add(state)
 
     def _wake_one(self, target_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from host.board import JobBoard, JobEvent, Progress
 from host.database import measurements as measurement_rows
@@ -14,6 +15,17 @@ from host.errors import InvalidRequest
 
 MAX_PROGRAMS = 10_000
 EVENT_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the lab holds already is measured again only if `fresh`."""
+
+    target: Target
+    program_sha256: str
+    spec: BenchmarkSpec
+    fresh: bool = False
+    priority: int = 0
 
 
 class Campaign:
@@ -28,13 +40,13 @@ class Campaign:
 
     def run(
         self,
-        wanted: Iterable[tuple[Target, str, BenchmarkSpec, bool]],
+        wanted: Iterable[Wanted],
         is_active: Callable[[], bool],
     ) -> Iterator[JobEvent]:
         """Progress, and one Measurement or Failure for each distinct program, until all
         have ended or the client has gone.
 
-        wanted: (target, program SHA-256, spec, fresh), read in a thread of its own. Raises
+        wanted: read in a thread of its own. Raises
         what it raises, NotFound for a program that was never uploaded, and InvalidRequest
         above MAX_PROGRAMS.
         """
@@ -56,25 +68,26 @@ class Campaign:
         finally:
             self._board.unsubscribe(self._events)
 
-    def _name_all(self, wanted: Iterable[tuple[Target, str, BenchmarkSpec, bool]]) -> None:
+    def _name_all(self, wanted: Iterable[Wanted]) -> None:
         try:
-            for target, sha256, spec, fresh in wanted:
-                if sha256 not in self._named:
-                    self._name(target, sha256, spec, fresh)
+            for one in wanted:
+                if one.program_sha256 not in self._named:
+                    self._name(one)
         except Exception as error:  # unsaid, it would leave the client waiting for ever
             self._events.put(error)
         else:
             self._events.put(None)
 
-    def _name(self, target: Target, sha256: str, spec: BenchmarkSpec, fresh: bool) -> None:
+    def _name(self, wanted: Wanted) -> None:
+        target_id, sha256, spec = wanted.target.id, wanted.program_sha256, wanted.spec
         if len(self._named) == MAX_PROGRAMS:
             raise InvalidRequest(f"a campaign has at most {MAX_PROGRAMS} programs")
         self._named.add(sha256)
         known = None
-        if not fresh:
+        if not wanted.fresh:
             with self._database.reading() as connection:
-                known = measurement_rows.find_measurement(connection, target.id, sha256, spec)
+                known = measurement_rows.find_measurement(connection, target_id, sha256, spec)
         if known is None:
-            self._board.submit(target.id, sha256, spec, self._events)
+            self._board.submit(target_id, sha256, spec, self._events, wanted.priority)
         else:
             self._events.put(JobEvent(sha256, known))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from host import lab
+from host import cli_devices, lab
 from host.boards import Boards, enrol
 from host.client import LatencyClient, TargetStatus
 from host.config import load_config
@@ -17,7 +18,14 @@ from host.home import LabHome
 from host.tls import fingerprint
 
 app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
-devices = typer.Typer(help="The boards of the lab: enrol them, let them go.", no_args_is_help=True)
+devices = typer.Typer(
+    help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True
+)
+devices.command()(cli_devices.drain)
+devices.command()(cli_devices.undrain)
+devices.command()(cli_devices.note)
+devices.command()(cli_devices.history)
+jobs = cli_devices.jobs
 
 
 @app.command()
@@ -122,7 +130,7 @@ def _show(home: LabHome) -> None:
         table.add_row(
             f"{device.model}\n[dim]{device.serial}[/]",
             status.transport,
-            status.state,
+            escape(status.state) + (f"\n[dim]{escape(status.note)}[/]" if status.note else ""),
             str(status.queued_jobs),
             cores,
             f"{device.memory_bytes / 2**30:.0f} GiB",

@@ -21,6 +21,7 @@ from host.domain import (
     BenchmarkSpec,
     Conditions,
     Device,
+    DeviceHistory,
     Failure,
     Measurement,
     ProgramFile,
@@ -74,6 +75,19 @@ class DeviceStatus:
     state: str
     targets: tuple[str, ...]
     queued_jobs: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """target: its name; waits_for: in words for a person."""
+
+    id: str
+    target: str
+    program_sha256: str
+    priority: int
+    visits_done: int
+    waits_for: str
 
 
 class LatencyClient:
@@ -162,10 +176,12 @@ class LatencyClient:
         spec: BenchmarkSpec | None = None,
         *,
         fresh: bool = False,
+        priority: int = 0,
         on_progress: Callable[[int, int], None] = lambda visits, ended: None,
     ) -> list[Outcome]:
         """An outcome for each program, in their order. What the lab holds already for the
-        same program, target and spec is not measured again unless `fresh`.
+        same program, target and spec is not measured again unless `fresh`. Higher priority
+        comes first; calls of one priority take turns, visit by visit.
 
         programs: may be made while others are measured; taken in another thread, at most
         `host.ahead.MAX_AHEAD` before their outcomes. What it raises is raised.
@@ -181,6 +197,7 @@ class LatencyClient:
                 program_sha256=[file.program.sha256],
                 spec=spec_message,
                 fresh=fresh,
+                priority=priority,
             )
 
         outcomes: dict[str, Outcome] = {}
@@ -236,6 +253,7 @@ class LatencyClient:
                 state=status.state,
                 targets=tuple(status.targets),
                 queued_jobs=status.queued_jobs,
+                note=status.note,
             )
             for status in response.devices
         ]
@@ -244,6 +262,36 @@ class LatencyClient:
         """As they are now, of the device behind it. Raises NotFound, Unavailable."""
         request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
         return convert.conditions_from_message(self._call(self._lab.ReadConditions, request))
+
+    def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
+        """The first open jobs in turn, at most `limit`, and how many are open in all."""
+        response = self._call(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
+        jobs = [
+            OpenJob(
+                job.id,
+                job.target,
+                job.program_sha256,
+                job.priority,
+                job.visits_done,
+                job.waits_for,
+            )
+            for job in response.jobs
+        ]
+        return jobs, response.open
+
+    def set_drained(self, device: str, drained: bool) -> None:
+        """Of a device by its serial or transport, here and below. Raises NotFound."""
+        request = lab_pb2.SetDrainedRequest(device=device, drained=drained)
+        self._call(self._lab.SetDrained, request)
+
+    def set_note(self, device: str, note: str) -> None:
+        """Raises NotFound."""
+        self._call(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
+
+    def history(self, device: str) -> DeviceHistory:
+        """Raises NotFound."""
+        request = lab_pb2.GetDeviceHistoryRequest(device=device)
+        return convert.history_from_message(self._call(self._lab.GetDeviceHistory, request))
 
     def add_board(self, address: str) -> None:
         """Has the lab serve an enrolled board from now on. Raises InvalidRequest, and NotReady

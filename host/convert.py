@@ -13,11 +13,15 @@ from host.domain import (
     Conditions,
     CoreClass,
     Device,
+    DeviceEvent,
+    DeviceHistory,
+    EventKind,
     Failure,
     FailureKind,
     KernelTrace,
     Measurement,
     Program,
+    SentinelReading,
     Target,
     Visit,
     VisitSpec,
@@ -25,7 +29,7 @@ from host.domain import (
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.kernel import Kernel, Shape
 from latency_models.observation import MeasuredNetwork
-from protos import common_pb2, device_agent_pb2, latency_pb2
+from protos import common_pb2, device_agent_pb2, lab_pb2, latency_pb2
 
 
 def shape_to_message(shape: Shape) -> common_pb2.Shape:
@@ -312,6 +316,38 @@ def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwor
         unix_ns=message.unix_ns,
         memory_probe_ns=message.memory_probe_ns if message.HasField("memory_probe_ns") else None,
         traced_memory_probe_ns=message.traced_memory_probe_ns if traced else None,
+    )
+
+
+def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
+    return lab_pb2.DeviceHistory(
+        serial=history.serial,
+        note=history.note,
+        first_seen_unix_ns=history.first_seen_unix_ns,
+        connected_ns=history.connected_ns,
+        visits=history.visits,
+        failures={kind.value: count for kind, count in history.failures.items()},
+        events=[
+            lab_pb2.DeviceEvent(unix_ns=event.unix_ns, kind=event.kind.value, detail=event.detail)
+            for event in history.events
+        ],
+        sentinels=[lab_pb2.SentinelReading(**asdict(reading)) for reading in history.sentinels],
+    )
+
+
+def history_from_message(message: lab_pb2.DeviceHistory) -> DeviceHistory:
+    return DeviceHistory(
+        serial=message.serial,
+        note=message.note,
+        first_seen_unix_ns=message.first_seen_unix_ns,
+        connected_ns=message.connected_ns,
+        visits=message.visits,
+        failures={FailureKind(kind): count for kind, count in message.failures.items()},
+        events=tuple(
+            DeviceEvent(event.unix_ns, EventKind(event.kind), event.detail)
+            for event in message.events
+        ),
+        sentinels=tuple(SentinelReading(**_fields(reading)) for reading in message.sentinels),
     )
 
 

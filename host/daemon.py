@@ -46,6 +46,8 @@ MAX_MESSAGE_BYTES = 64 << 20
 # Each measuring client holds a thread for as long as it listens.
 THREADS = 32
 STOP_GRACE_S = 2.0
+# For so long after a start, runs that were asked for before it wait for their devices.
+RETURN_S = 180.0
 
 
 def serve(
@@ -87,7 +89,9 @@ def serve(
     write_atomically(home.daemon_file, json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
-    stopping.wait()
+    if not stopping.wait(RETURN_S):
+        board.give_up_absent()
+        stopping.wait()
     server.stop(STOP_GRACE_S).wait()
     fleet.stop()
     database.close()

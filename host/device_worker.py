@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+import uuid
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,12 +17,24 @@ from host.config import NO_CONFIG, NO_GROUP, LabConfig
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.domain import Conditions, Device, Failure, FailureKind, Lease, Program, Target, Visit
+from host.domain import (
+    Conditions,
+    Device,
+    EventKind,
+    Failure,
+    FailureKind,
+    Lease,
+    Program,
+    Target,
+    Visit,
+    VisitSpec,
+)
 from host.errors import Unavailable
 from host.filing import Filing
 from host.program_store import ProgramStore
 from host.scheduler import MAX_TIMES_LOST, JobState
 from host.sentinel_watch import SentinelWatch
+from host.standing import Standing
 from host.summary import NextVisit, kernel_times_ns
 from host.targets import targets_of
 from host.uploads import Uploads
@@ -74,6 +87,7 @@ class DeviceWorker(threading.Thread):
         self.targets: dict[str, Target] = {}
         self.state = "connecting"
         self.sentinels = SentinelWatch(database)
+        self.standing = Standing(database)
         self._database = database
         self._board = board
         self._programs = programs
@@ -92,6 +106,16 @@ class DeviceWorker(threading.Thread):
         self._removed = False
         self._answer_s = 0.0  # how long its conditions took to come, last
         self._lost_s = time.monotonic()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._agent is not None
+
+    @property
+    def obstacle(self) -> str:
+        """Why it takes no job now; "" where it does."""
+        is_at_work = self.state == "idle" or self.state.startswith("measuring")
+        return self.standing.obstacle or ("" if is_at_work else self.state)
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -142,6 +166,7 @@ class DeviceWorker(threading.Thread):
     def _close(self) -> None:
         self._filing.close()
         self._uploads.close()
+        self.standing.gone(EventKind.STOPPED)
         if self._removed:
             self.transport.stop()
             if self.device is not None:
@@ -155,6 +180,9 @@ class DeviceWorker(threading.Thread):
         if self._agent is None or self._anew.is_set():
             self._connect()
             return
+        if self.standing.obstacle:
+            self._stand_aside(self._agent)
+            return
         self.state = "idle"
         awake = self.sentinels.awake(self.targets)
         state = self._board.take(self._known_device().serial, awake, IDLE_S)
@@ -166,6 +194,39 @@ class DeviceWorker(threading.Thread):
             if not self._stopping.is_set():
                 self.state = "measuring"
                 self._serve(self._agent, state, held)
+
+    def _stand_aside(self, agent: AgentClient) -> None:
+        """Drained or quarantined: it takes no job, and what it was asked others may do."""
+        self.state = self.standing.obstacle
+        self._filing.settle()
+        why = Failure(FailureKind.DEVICE_LOST, self.state)
+        self._board.give_up(self._known_device().serial, why)
+        if self.standing.probe_is_due:
+            self._probe(agent)
+        else:
+            self._anew.wait(IDLE_S)
+
+    def _probe(self, agent: AgentClient) -> None:
+        """One visit of a sentinel, which belongs to no job; where none is pinned, that the
+        device answers is enough."""
+        try:
+            outcome: Visit | Failure | None = None
+            for target in self.targets.values():
+                program = self.sentinels.program(target.id)
+                if program is not None and self._programs.has(program):
+                    spec = VisitSpec(threads=target.threads, core_class=target.core_class)
+                    lease, run_id = self._renew_lease(), uuid.uuid4().hex
+                    with self._quiet:
+                        path = self._programs.path(program.sha256)
+                        outcome = agent.run(run_id, lease, program, path, spec)
+                    agent.acknowledge(run_id)
+                    break
+            else:
+                agent.read_conditions()
+        except Unavailable as error:
+            self.standing.probed(Failure(FailureKind.DEVICE_LOST, str(error)))
+            raise
+        self.standing.probed(outcome if isinstance(outcome, Failure) else None)
 
     def _serve(self, agent: AgentClient, state: JobState, held: contextlib.ExitStack) -> None:
         """`held` puts the job back; it goes along with an outcome that is still to be filed."""
@@ -253,7 +314,14 @@ class DeviceWorker(threading.Thread):
             self._uploads.go_on(agent, self._board.upcoming(self.targets))
         with self._quiet:
             path = self._programs.path(program.sha256)
-            outcome = agent.run(run_id, lease, program, path, spec)
+            try:
+                outcome = agent.run(run_id, lease, program, path, spec)
+            except Unavailable as error:
+                if not self._stopping.is_set():
+                    lost = Failure(FailureKind.DEVICE_LOST, str(error))
+                    self.standing.visited(program.sha256, lost)
+                raise
+        self.standing.visited(program.sha256, outcome)
         if isinstance(outcome, Visit):
             self._shown = time.monotonic(), outcome.after
         return outcome
@@ -317,6 +385,7 @@ class DeviceWorker(threading.Thread):
                 self._agent = agent
                 return
         self.state = f"lost: {lost}"
+        self.standing.gone(EventKind.LOST, str(lost))
         if self.device is not None and time.monotonic() > self._lost_s + self.transport.patience_s:
             self._board.leave(self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost)))
         self._anew.wait(LOST_PAUSE_S)
@@ -330,6 +399,7 @@ class DeviceWorker(threading.Thread):
             device_rows.register(connection, device, self.transport.name, time.time_ns())
             for target in self.targets.values():
                 device_rows.register_target(connection, target)
+            self.standing.connected(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
         self._board.join(device.serial, self.targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -231,7 +232,8 @@ class Measurement:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request to measure one Program on one Target; ends as a Measurement or a Failure.
-    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it."""
+    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it.
+    A higher `priority` comes first."""
 
     id: str
     target_id: str
@@ -239,6 +241,7 @@ class Job:
     spec: BenchmarkSpec
     created_unix_ns: int
     is_sentinel: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +258,60 @@ class ProgramFile:
 
     program: Program
     path: Path
+
+
+class EventKind(str, Enum):
+    CONNECTED = "connected"
+    LOST = "lost"
+    STOPPED = "stopped"  # with the lab
+    QUARANTINED = "quarantined"
+    RECOVERED = "recovered"
+    DRAINED = "drained"
+    UNDRAINED = "undrained"
+    NOTED = "noted"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    unix_ns: int
+    kind: EventKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelReading:
+    unix_ns: int
+    target_id: str
+    latency_ns: int
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHistory:
+    """visits: that brought samples; failures: visits that brought none, by kind. Events and
+    sentinels are the newest, and these first."""
+
+    serial: str
+    note: str
+    first_seen_unix_ns: int
+    connected_ns: int
+    visits: int
+    failures: dict[FailureKind, int]
+    events: tuple[DeviceEvent, ...]
+    sentinels: tuple[SentinelReading, ...]
+
+
+def connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:
+    """Over the stretches whose ends are known; the last one, where it has not ended, up to
+    `until_unix_ns`, and not at all where that is None. A stretch that a crash of the lab has
+    cut off has no known end. `events` with the oldest first."""
+    total_ns, since_unix_ns = 0, None
+    for event in events:
+        if event.kind is EventKind.CONNECTED:
+            since_unix_ns = event.unix_ns
+        elif event.kind in (EventKind.LOST, EventKind.STOPPED) and since_unix_ns is not None:
+            total_ns += event.unix_ns - since_unix_ns
+            since_unix_ns = None
+    if since_unix_ns is not None and until_unix_ns is not None:
+        total_ns += until_unix_ns - since_unix_ns
+    return total_ns

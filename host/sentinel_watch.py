@@ -49,6 +49,10 @@ class SentinelWatch:
         duty = self._duties.get(target_id)
         if duty is not None and duty.jobs_left > 0:
             return None
+        return self.program(target_id)
+
+    def program(self, target_id: str) -> Program | None:
+        """The sentinel; None where none is pinned."""
         with self._database.reading() as connection:
             sentinel = sentinel_rows.get_sentinel(connection, target_id)
         return None if sentinel is None else sentinel[0]

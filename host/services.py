@@ -13,14 +13,15 @@ import numpy as np
 from host import convert
 from host.board import JobBoard, JobEvent, Progress
 from host.boards import checked_address
-from host.campaign import Campaign
+from host.campaign import Campaign, Wanted
 from host.database import devices as device_rows
+from host.database import history as history_rows
 from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.device_worker import DeviceWorker
-from host.domain import BenchmarkSpec, Failure, Measurement, Target
+from host.domain import DeviceEvent, EventKind, Failure, Measurement, Target
 from host.errors import InvalidRequest, NotFound, NotReady, UnknownKernels
 from host.fleet import Fleet
 from host.predictors import Predictors
@@ -28,6 +29,7 @@ from host.program_store import ProgramStore
 from host.sentinel import Watch
 from host.summary import measured_estimate
 from host.targets import find_target
+from host.waiting import Server, waits_for
 from latency_models.estimate import LatencyEstimate
 from latency_models.predictor import UnknownKernelKinds
 from latency_models.steadying import Steadying
@@ -97,6 +99,24 @@ class Lab:
             estimates.append(measured_estimate(network, steadying, time.time_ns()))
         return estimates
 
+    def find_device(self, wanted: str) -> str:
+        """The serial of the device of that serial or transport. Raises NotFound."""
+        with self.database.reading() as connection:
+            serial = history_rows.find_device(connection, wanted)
+        if serial is None:
+            raise NotFound(f"no device {wanted!r}: `latlab lab status` lists them")
+        return serial
+
+    def workers_of(self, serial: str) -> list[DeviceWorker]:
+        return [w for w in self.workers if w.device is not None and w.device.serial == serial]
+
+    def servers_of(self, target_id: str) -> list[Server]:
+        return [
+            Server(worker.transport.name, worker.obstacle)
+            for worker in self.workers
+            if target_id in worker.targets
+        ]
+
     def measurement_count(self, target: Target) -> int:
         with self.database.reading() as connection:
             return device_rows.measurement_counts(connection).get(target.id, 0)
@@ -117,7 +137,10 @@ class LatencyServicer(LatencyServiceServicer):
             targets=[
                 latency_pb2.TargetStatus(
                     target=convert.target_to_message(target),
-                    devices=sum(target.id in worker.targets for worker in self._lab.workers),
+                    devices=sum(
+                        worker.is_connected and target.id in worker.targets
+                        for worker in self._lab.workers
+                    ),
                     measurements=counts.get(target.id, 0),
                     fitted_measurements=self._lab.predictors.fitted_measurements(target.id),
                     shares_host=any(
@@ -167,7 +190,7 @@ class LatencyServicer(LatencyServiceServicer):
         request_iterator: Iterator[latency_pb2.MeasureRequest],
         context: grpc.ServicerContext,
     ) -> Iterator[latency_pb2.MeasureEvent]:
-        def wanted() -> Iterator[tuple[Target, str, BenchmarkSpec, bool]]:
+        def wanted() -> Iterator[Wanted]:
             find_target = functools.cache(self._lab.find_target)  # a request for each program
             # The stream raises where the client has gone, which ends the campaign as well.
             with contextlib.suppress(grpc.RpcError):
@@ -178,7 +201,7 @@ class LatencyServicer(LatencyServiceServicer):
                     except ValueError as error:
                         raise InvalidRequest(str(error)) from error
                     for sha256 in request.program_sha256:
-                        yield target, sha256, spec, request.fresh
+                        yield Wanted(target, sha256, spec, request.fresh, request.priority)
 
         campaign = Campaign(self._lab.database, self._lab.board)
         yield from map(_event, campaign.run(wanted(), context.is_active))
@@ -263,6 +286,61 @@ class LabServicer(LabServiceServicer):
             worker.sentinels.renew(target.id)
         return lab_pb2.RenewBaselineResponse()
 
+    def ListJobs(  # noqa: N802
+        self, request: lab_pb2.ListJobsRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.ListJobsResponse:
+        places = self._lab.board.places()
+        with self._lab.database.reading() as connection:
+            names = {target.id: target.name for target in device_rows.all_targets(connection)}
+        servers_of = functools.cache(self._lab.servers_of)
+        return lab_pb2.ListJobsResponse(
+            open=len(places),
+            jobs=[
+                lab_pb2.OpenJob(
+                    id=state.job.id,
+                    target=names[state.job.target_id],
+                    program_sha256=state.job.program_sha256,
+                    priority=state.job.priority,
+                    visits_done=len(state.visits),
+                    waits_for=waits_for(place, servers_of(state.job.target_id)),
+                )
+                for state, place in places[: request.limit]
+            ],
+        )
+
+    def SetDrained(  # noqa: N802
+        self, request: lab_pb2.SetDrainedRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.SetDrainedResponse:
+        serial = self._lab.find_device(request.device)
+        kind = EventKind.DRAINED if request.drained else EventKind.UNDRAINED
+        with self._lab.database.writing() as connection:
+            history_rows.set_drained(connection, serial, request.drained)
+            history_rows.add_event(connection, serial, DeviceEvent(time.time_ns(), kind))
+        for worker in self._lab.workers_of(serial):
+            worker.standing.drained = request.drained
+        return lab_pb2.SetDrainedResponse()
+
+    def SetNote(  # noqa: N802
+        self, request: lab_pb2.SetNoteRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.SetNoteResponse:
+        serial = self._lab.find_device(request.device)
+        event = DeviceEvent(time.time_ns(), EventKind.NOTED, request.note)
+        with self._lab.database.writing() as connection:
+            history_rows.set_note(connection, serial, request.note)
+            history_rows.add_event(connection, serial, event)
+        return lab_pb2.SetNoteResponse()
+
+    def GetDeviceHistory(  # noqa: N802
+        self, request: lab_pb2.GetDeviceHistoryRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.DeviceHistory:
+        serial = self._lab.find_device(request.device)
+        is_connected = any(worker.is_connected for worker in self._lab.workers_of(serial))
+        with self._lab.database.reading() as connection:
+            history = history_rows.history(
+                connection, serial, time.time_ns() if is_connected else None
+            )
+        return convert.history_to_message(history)
+
     def _status(self, worker: DeviceWorker) -> lab_pb2.DeviceStatus:
         status = lab_pb2.DeviceStatus(
             transport=worker.transport.name,
@@ -272,6 +350,8 @@ class LabServicer(LabServiceServicer):
         )
         if worker.device is not None:
             status.description.CopyFrom(convert.device_to_message(worker.device))
+            with self._lab.database.reading() as connection:
+                status.note = history_rows.get_note(connection, worker.device.serial)
         return status
 
 

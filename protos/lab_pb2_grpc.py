@@ -71,6 +71,26 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.RenewBaselineRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.RenewBaselineResponse.FromString,
                 _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/latlab.v1.LabService/ListJobs',
+                request_serializer=protos_dot_lab__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.SetDrained = channel.unary_unary(
+                '/latlab.v1.LabService/SetDrained',
+                request_serializer=protos_dot_lab__pb2.SetDrainedRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.SetDrainedResponse.FromString,
+                _registered_method=True)
+        self.SetNote = channel.unary_unary(
+                '/latlab.v1.LabService/SetNote',
+                request_serializer=protos_dot_lab__pb2.SetNoteRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.SetNoteResponse.FromString,
+                _registered_method=True)
+        self.GetDeviceHistory = channel.unary_unary(
+                '/latlab.v1.LabService/GetDeviceHistory',
+                request_serializer=protos_dot_lab__pb2.GetDeviceHistoryRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.DeviceHistory.FromString,
+                _registered_method=True)
 
 
 class LabServiceServicer:
@@ -126,6 +146,33 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListJobs(self, request, context):
+        """The open jobs and what each waits for, the first in turn first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDrained(self, request, context):
+        """A drained device ends the visit under way and gets no other, until it is undrained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetNote(self, request, context):
+        """What people should know of a device; replaces the note before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeviceHistory(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -163,6 +210,26 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.RenewBaseline,
                     request_deserializer=protos_dot_lab__pb2.RenewBaselineRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.RenewBaselineResponse.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=protos_dot_lab__pb2.ListJobsRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'SetDrained': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDrained,
+                    request_deserializer=protos_dot_lab__pb2.SetDrainedRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.SetDrainedResponse.SerializeToString,
+            ),
+            'SetNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNote,
+                    request_deserializer=protos_dot_lab__pb2.SetNoteRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.SetNoteResponse.SerializeToString,
+            ),
+            'GetDeviceHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeviceHistory,
+                    request_deserializer=protos_dot_lab__pb2.GetDeviceHistoryRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.DeviceHistory.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -355,6 +422,114 @@ class LabService:
             '/latlab.v1.LabService/RenewBaseline',
             protos_dot_lab__pb2.RenewBaselineRequest.SerializeToString,
             protos_dot_lab__pb2.RenewBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ListJobs',
+            protos_dot_lab__pb2.ListJobsRequest.SerializeToString,
+            protos_dot_lab__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDrained(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/SetDrained',
+            protos_dot_lab__pb2.SetDrainedRequest.SerializeToString,
+            protos_dot_lab__pb2.SetDrainedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/SetNote',
+            protos_dot_lab__pb2.SetNoteRequest.SerializeToString,
+            protos_dot_lab__pb2.SetNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeviceHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/GetDeviceHistory',
+            protos_dot_lab__pb2.GetDeviceHistoryRequest.SerializeToString,
+            protos_dot_lab__pb2.DeviceHistory.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,13 @@ class LabServiceStub:
     """
     RenewBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]
     """Of one target: the next measurement of its sentinel is the new baseline."""
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]
+    """The open jobs and what each waits for, the first in turn first."""
+    SetDrained: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]
+    """A drained device ends the visit under way and gets no other, until it is undrained."""
+    SetNote: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]
+    """What people should know of a device; replaces the note before."""
+    GetDeviceHistory: _grpc.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
@@ -70,6 +77,13 @@ class LabServiceAsyncStub(LabServiceStub):
     """
     RenewBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]  # type: ignore[assignment]
     """Of one target: the next measurement of its sentinel is the new baseline."""
+    ListJobs: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """The open jobs and what each waits for, the first in turn first."""
+    SetDrained: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]  # type: ignore[assignment]
+    """A drained device ends the visit under way and gets no other, until it is undrained."""
+    SetNote: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]  # type: ignore[assignment]
+    """What people should know of a device; replaces the note before."""
+    GetDeviceHistory: _aio.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]  # type: ignore[assignment]
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
     """The lab itself: its devices and its predictors."""
@@ -130,5 +144,36 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RenewBaselineResponse, _abc.Awaitable[_lab_pb2.RenewBaselineResponse]]:
         """Of one target: the next measurement of its sentinel is the new baseline."""
+
+    @_abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: _lab_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.ListJobsResponse, _abc.Awaitable[_lab_pb2.ListJobsResponse]]:
+        """The open jobs and what each waits for, the first in turn first."""
+
+    @_abc_1.abstractmethod
+    def SetDrained(
+        self,
+        request: _lab_pb2.SetDrainedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.SetDrainedResponse, _abc.Awaitable[_lab_pb2.SetDrainedResponse]]:
+        """A drained device ends the visit under way and gets no other, until it is undrained."""
+
+    @_abc_1.abstractmethod
+    def SetNote(
+        self,
+        request: _lab_pb2.SetNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.SetNoteResponse, _abc.Awaitable[_lab_pb2.SetNoteResponse]]:
+        """What people should know of a device; replaces the note before."""
+
+    @_abc_1.abstractmethod
+    def GetDeviceHistory(
+        self,
+        request: _lab_pb2.GetDeviceHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.DeviceHistory, _abc.Awaitable[_lab_pb2.DeviceHistory]]: ...
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

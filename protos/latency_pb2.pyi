@@ -394,9 +394,12 @@ class MeasureRequest(_message.Message):
     PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     FRESH_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """id or name"""
     fresh: _builtins.bool
+    priority: _builtins.int
+    """higher comes first; a job that is open already may rise, never fall"""
     @_builtins.property
     def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -408,10 +411,11 @@ class MeasureRequest(_message.Message):
         program_sha256: _abc.Iterable[_builtins.str] | None = ...,
         spec: Global___BenchmarkSpec | None = ...,
         fresh: _builtins.bool = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "priority", b"priority", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

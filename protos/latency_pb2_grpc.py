@@ -105,7 +105,7 @@ class LatencyServiceServicer:
         with progress between. More programs may be named while others are measured.
         A measurement that the lab already holds for the same program, target and
         spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-        asking again joins them.
+        asking again joins them. Campaigns of one priority take turns, visit by visit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,7 @@ class LatencyServiceStub:
     with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them.
+    asking again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
     LookUp: _grpc.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]
@@ -80,7 +80,7 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     with progress between. More programs may be named while others are measured.
     A measurement that the lab already holds for the same program, target and
     spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them.
+    asking again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
     LookUp: _aio.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]  # type: ignore[assignment]
@@ -132,7 +132,7 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         with progress between. More programs may be named while others are measured.
         A measurement that the lab already holds for the same program, target and
         spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-        asking again joins them.
+        asking again joins them. Campaigns of one priority take turns, visit by visit.
         """
 
     @_abc_1.abstractmethod

@@ -42,11 +42,13 @@ class TargetLab:
         target: Target,
         pool: ExportPool,
         spec: BenchmarkSpec | None = None,
+        priority: int = 0,
     ) -> None:
         self._client = client
         self._target = target
         self._pool = pool
         self._spec = spec or BenchmarkSpec()
+        self._priority = priority
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured."""
@@ -106,6 +108,7 @@ class TargetLab:
             programs,
             spec,
             fresh=True,
+            priority=self._priority,
             on_progress=lambda visits, ended: on_done(visits),
         )
         visits: list[tuple[Visit, ...]] = []
@@ -140,6 +143,7 @@ class TargetLab:
             list(programs()) if export_first else programs(),
             self._spec,
             fresh=fresh,
+            priority=self._priority,
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
         return unexported | dict(zip(keys, outcomes, strict=True))

@@ -32,8 +32,13 @@ def add_job(connection: Connection, job: Job) -> None:
             spec=spec_to_text(job.spec),
             created_unix_ns=job.created_unix_ns,
             is_sentinel=job.is_sentinel,
+            priority=job.priority,
         )
     )
+
+
+def set_priority(connection: Connection, job_id: str, priority: int) -> None:
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
 
 
 def open_jobs(connection: Connection) -> list[Job]:
@@ -47,6 +52,7 @@ def open_jobs(connection: Connection) -> list[Job]:
             spec=spec_from_text(row.spec),
             created_unix_ns=row.created_unix_ns,
             is_sentinel=row.is_sentinel,
+            priority=row.priority,
         )
         for row in connection.execute(query)
     ]

@@ -7,6 +7,7 @@
                      visits
     sentinels: of a target, its reference program and the measurement that is its baseline
     leases: a device, its holder, a token that only grows
+    device_events: of a device, when it came and went
 
 Change them together with a migration in `migrations/versions/`.
 """
@@ -46,6 +47,19 @@ devices = Table(
     Column("description", JSON, nullable=False),  # of the newest agent that served it
     Column("first_seen_unix_ns", BigInteger, nullable=False),
     Column("last_seen_unix_ns", BigInteger, nullable=False),
+    Column("is_drained", Boolean, nullable=False, server_default=false()),
+    Column("note", Text, nullable=False, server_default=""),
+)
+
+# What befell a device: its newest few hundred.
+device_events = Table(
+    "device_events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("device_serial", String(128), ForeignKey("devices.serial"), nullable=False, index=True),
+    Column("unix_ns", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
 )
 
 targets = Table(
@@ -92,6 +106,7 @@ jobs = Table(
     Column("created_unix_ns", BigInteger, nullable=False),
     Column("ended_unix_ns", BigInteger),
     Column("is_sentinel", Boolean, nullable=False, server_default=false()),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Index(None, "target_id", "program_sha256"),
     Index(None, "ended_unix_ns"),
 )

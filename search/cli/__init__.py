@@ -15,6 +15,7 @@ app = typer.Typer(
 app.add_typer(host_cli.app, name="lab")
 app.add_typer(host_cli.devices, name="devices")
 app.command("doctor")(doctor.doctor)
+app.command("jobs")(host_cli.jobs)
 app.command("search")(searching.search)
 app.command("train")(training.train)
 app.command("report")(reporting.report)

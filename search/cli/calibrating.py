@@ -18,7 +18,7 @@ from host.errors import NotReady
 from host.export import ExportSpec
 from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.calibration import CANDIDATES, calibration_networks, random_networks
-from search.cli.common import Session, TargetOption, session
+from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.lab import export_spec
 from search.probes import probe_specs
 from search.report.data import PredictorEvaluation
@@ -43,10 +43,11 @@ def calibrate(
         bool, typer.Option("--transfer", help="Lean on the lab's other targets: 10 will do.")
     ] = False,
     target: TargetOption = None,
+    priority: PriorityOption = 0,
 ) -> None:
     """Measure the networks that tell most, and probes of every kernel kind, so that the
     target's predictor can be fitted."""
-    with session(target) as opened:
+    with session(target, priority=priority) as opened:
         if transfer:
             run_calibration(opened, mnasnet_space(), networks)
             _show_transfer(opened)

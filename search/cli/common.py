@@ -24,6 +24,9 @@ TargetOption = Annotated[
     typer.Option("--target", help="Id or name; by default the first device, one thread."),
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Measure again what is known.")]
+PriorityOption = Annotated[
+    int, typer.Option("--priority", min=-100, max=100, help="Higher is measured first.")
+]
 
 # Two cores export twice as fast; more would only wait for the one device.
 EXPORT_WORKERS = 2
@@ -37,7 +40,9 @@ class Session:
 
 
 @contextmanager
-def session(target: str | None, spec: BenchmarkSpec | None = None) -> Iterator[Session]:
+def session(
+    target: str | None, spec: BenchmarkSpec | None = None, priority: int = 0
+) -> Iterator[Session]:
     """The running lab, one target of it, and exporters; measured by `spec`, else the
     default. Errors end the command."""
     home = LabHome.from_environment()
@@ -47,4 +52,4 @@ def session(target: str | None, spec: BenchmarkSpec | None = None) -> Iterator[S
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = client.default_target() if target is None else client.find_target(target)
-        yield Session(client, found, TargetLab(client, found, pool, spec))
+        yield Session(client, found, TargetLab(client, found, pool, spec, priority))

@@ -15,7 +15,7 @@ from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
-from search.cli.common import FreshOption, Session, TargetOption, session
+from search.cli.common import FreshOption, PriorityOption, Session, TargetOption, session
 from search.counts import counts
 from search.kernels import kernels
 from search.zoo import ZOO
@@ -58,6 +58,7 @@ def measure(
     networks: NetworksArgument,
     target: TargetOption = None,
     fresh: FreshOption = False,
+    priority: PriorityOption = 0,
     sustained_s: Annotated[
         int | None,
         typer.Option(
@@ -72,7 +73,7 @@ def measure(
     with reported(ValueError):
         architectures = list(map(find_network, networks))
     spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
-    with session(target, spec) as opened:
+    with session(target, spec, priority) as opened:
         with progress_bar() as bar:
             task = bar.add_task(f"measuring on {opened.target.name}", total=len(architectures))
             outcomes = opened.lab.measure(

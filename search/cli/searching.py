@@ -17,7 +17,7 @@ from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import Session, TargetOption, session
+from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.reward import HARD, SOFT
 from search.space import SPACES, Space
@@ -82,6 +82,7 @@ def search(
         float, typer.Option(min=1, help="Seconds that the program may take.")
     ] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    priority: PriorityOption = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
@@ -96,7 +97,7 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
-    with session(target) as opened:
+    with session(target, priority=priority) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )

@@ -9,11 +9,15 @@ from host.domain import (
     Conditions,
     CoreClass,
     Device,
+    DeviceEvent,
+    DeviceHistory,
+    EventKind,
     Failure,
     FailureKind,
     KernelTrace,
     Measurement,
     Program,
+    SentinelReading,
     Target,
     Visit,
     VisitSpec,
@@ -192,3 +196,18 @@ def _networks(draw: st.DrawFn) -> MeasuredNetwork:
 
 
 networks = _networks()
+histories = st.builds(
+    DeviceHistory,
+    serial=texts,
+    note=texts,
+    first_seen_unix_ns=nanoseconds,
+    connected_ns=nanoseconds,
+    visits=counts,
+    failures=st.dictionaries(st.sampled_from(FailureKind), counts),
+    events=st.lists(
+        st.builds(DeviceEvent, nanoseconds, st.sampled_from(EventKind), texts), max_size=3
+    ).map(tuple),
+    sentinels=st.lists(
+        st.builds(SentinelReading, nanoseconds, texts, nanoseconds, st.booleans()), max_size=3
+    ).map(tuple),
+)

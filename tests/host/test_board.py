@@ -130,3 +130,40 @@ def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
     outcome = [joined.get(timeout=WAIT_S).event for _ in range(2)][-1]
     assert isinstance(outcome, Measurement)
     assert len(outcome.visits) == 2
+
+
+def test_what_an_absent_device_was_asked_before_a_restart_goes_to_another(
+    database: Database,
+) -> None:
+    before = JobBoard(database)
+    submit(before, 0)
+    submit(before, 1)
+    for serial in ("a", "b"):
+        state = before.take(serial, [TARGET.id], 0)
+        assert state is not None
+        before.ask(state, UNTRACED, serial)
+
+    board = JobBoard(database)
+    board.join("b", [TARGET.id])
+    board.give_up_absent()
+    mine = board.take("b", [TARGET.id], 0)
+    assert mine is not None
+    assert mine.asked is not None  # its own run is still to be fetched
+    others = board.take("b", [TARGET.id], 0)
+    assert others is not None
+    assert others.asked is None
+    assert [failure.kind for failure in others.failures] == [FailureKind.DEVICE_LOST]
+
+
+def test_a_priority_that_rises_is_kept_over_a_restart(database: Database) -> None:
+    board = JobBoard(database)
+    for number in range(2):
+        submit(board, number)
+    for priority in (3, 1):
+        board.submit(TARGET.id, f"{1:064}", SPEC, queue.SimpleQueue(), priority)
+    for one in (board, JobBoard(database)):
+        assert [state.job.priority for state, _ in one.places()] == [3, 0]
+        first = one.take("a", [TARGET.id], 0)
+        assert first is not None
+        assert first.job.program_sha256 == f"{1:064}"
+        assert [place.is_taken for _, place in one.places()] == [True, False]

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from host.board import JobBoard
-from host.campaign import Campaign
+from host.campaign import Campaign, Wanted
 from host.database.engine import Database
-from host.domain import BenchmarkSpec, Target
 from host.home import sqlite_url
 
 
 def test_whatever_ends_the_naming_of_programs_ends_the_campaign(tmp_path: Path) -> None:
-    def wanted() -> Iterator[tuple[Target, str, BenchmarkSpec, bool]]:
+    def wanted() -> Iterator[Wanted]:
         raise OSError("the disk is gone")
         yield
 

@@ -26,6 +26,7 @@ ROUND_TRIPS = [
     (nouns.devices, convert.device_to_message, convert.device_from_message),
     (nouns.targets, convert.target_to_message, convert.target_from_message),
     (nouns.measurements, convert.measurement_to_message, convert.measurement_from_message),
+    (nouns.histories, convert.history_to_message, convert.history_from_message),
     (nouns.estimates, convert.estimate_to_message, convert.estimate_from_message),
     (nouns.networks, partial(convert.network_to_message, "", ""), convert.network_from_message),
 ]

@@ -16,9 +16,20 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from host.database import devices, jobs, measurements, programs, schema
+from host.database import devices, history, jobs, measurements, programs, schema
 from host.database.engine import Database
-from host.domain import BenchmarkSpec, Device, Failure, FailureKind, Job, Program, Target, Visit
+from host.domain import (
+    BenchmarkSpec,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Failure,
+    FailureKind,
+    Job,
+    Program,
+    Target,
+    Visit,
+)
 from host.errors import InvalidRequest, StorageError
 from host.home import sqlite_url
 from latency_models.kernel import Kernel
@@ -264,3 +275,29 @@ def test_a_database_that_refuses_says_so_to_every_writer(database: Database) -> 
         assert all(threads.map(write, range(8)))
     with database.writing() as connection:
         assert [job.id for job in jobs.open_jobs(connection)] == [JOB.id]
+
+
+def test_a_devices_history_is_bounded_and_counts_what_is_known(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.database.history.MAX_EVENTS", 4)
+    answer(database, "0", QUIET)
+    answer(database, "1", Failure(FailureKind.CRASHED, "once"))
+    kinds = [EventKind.NOTED, EventKind.CONNECTED, EventKind.CONNECTED, EventKind.LOST]
+    kinds += [EventKind.CONNECTED]
+    with database.writing() as connection:
+        for number, kind in enumerate(kinds):
+            history.add_event(connection, DEVICE.serial, DeviceEvent(10 * number, kind))
+        history.set_note(connection, DEVICE.serial, "dropped once")
+        history.set_drained(connection, DEVICE.serial, True)
+    with database.reading() as connection:
+        assert history.is_drained(connection, DEVICE.serial)
+        for wanted in (DEVICE.serial, "local"):
+            assert history.find_device(connection, wanted) == DEVICE.serial
+        assert history.find_device(connection, "nobody") is None
+        past = history.history(connection, DEVICE.serial, until_unix_ns=45)
+        assert past.connected_ns == 10 + 5
+        assert history.history(connection, DEVICE.serial, None).connected_ns == 10
+    assert [event.kind for event in past.events] == kinds[:0:-1]
+    assert (past.visits, past.failures) == (1, {FailureKind.CRASHED: 1})
+    assert past.note == "dropped once"

@@ -394,6 +394,36 @@ def _answered_run_ids(home: LabHome) -> set[str]:
     return found
 
 
+def test_a_drained_device_is_shown_and_its_jobs_say_so(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = client.default_target().id
+    client.set_note("local", "a note")
+    client.set_drained("local", True)
+    outcomes: list[Measurement | Failure] = []
+    measuring = threading.Thread(
+        target=lambda: outcomes.extend(
+            client.measure(target, small_programs[:1], SPEC, fresh=True, priority=2)
+        )
+    )
+    measuring.start()
+    deadline_s = time.monotonic() + 60
+    while not (jobs := client.jobs(10)[0]) or jobs[0].waits_for != "local: drained":
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    assert [job.priority for job in jobs] == [2]
+    [status] = client.devices()
+    assert (status.state, status.note) == ("drained", "a note")
+    client.set_drained("local", False)
+    measuring.join(timeout=60)
+    assert isinstance(outcomes[0], Measurement)
+    past = client.history("local")
+    assert past.connected_ns > 0
+    assert [event.kind.value for event in past.events][:2] == ["undrained", "drained"]
+    with pytest.raises(NotFound, match="status"):
+        client.history("nobody")
+
+
 def test_going_down_ends_daemon_and_agent(home: LabHome, client: LatencyClient) -> None:
     agent = LockedProcess(home.agent / "agent.json", home.agent / "lock")
     assert agent.info() is not None

@@ -102,6 +102,63 @@ def test_visits_are_interleaved_evenly_over_the_oldest_jobs(
     assert max(turns) - min(turns) <= 1
 
 
+@given(
+    st.lists(st.integers(1, 2 * WINDOW), min_size=2, max_size=4),
+    st.integers(1, 60),
+    st.permutations(range(4)),
+)
+def test_clients_take_turns_however_many_jobs_each_has(
+    sizes: list[int], visits: int, order: list[int]
+) -> None:
+    queue = JobQueue()
+    owners = [client for client in order if client < len(sizes) for _ in range(sizes[client])]
+    for number, client in enumerate(owners):
+        one = state(number)
+        one.clients = {client}
+        queue.add(one)
+    taken = Counter[int]()
+    for now in range(1, visits + 1):
+        turn = queue.take("a", ["t"], now)
+        assert turn is not None
+        turn.last_asked_unix_ns = now
+        queue.put_back(turn)
+        taken[owners[int(turn.job.id)]] += 1
+    turns = [taken[client] for client in range(len(sizes))]
+    assert max(turns) - min(turns) <= 1
+
+
+@given(st.permutations([-1, 0, 0, 0, 2, 2, 7]))
+def test_higher_priorities_come_first_and_within_one_the_oldest(priorities: list[int]) -> None:
+    queue = JobQueue()
+    for number, priority in enumerate(priorities):
+        one = state(number)
+        one.job = replace(one.job, priority=priority)
+        queue.add(one)
+    taken = []
+    while (turn := queue.take("a", ["t"], 0)) is not None:
+        taken.append((-turn.job.priority, int(turn.job.id)))
+    assert taken == sorted((-priority, number) for number, priority in enumerate(priorities))
+
+
+def test_a_job_that_another_client_asks_for_has_its_turn_among_the_jobs_of_both() -> None:
+    states = [state(number) for number in range(3 * WINDOW)]
+    for one in states:
+        one.clients = {"many"}
+    queue = queue_of(*states)
+    queue.join(states[-1], "one", 0)
+    assert states[-1] in (queue.take("a", ["t"], 0), queue.take("a", ["t"], 0))
+    queue.put_back(states[-1])
+    queue.join(states[-2], "another", 5)
+    assert queue.take("a", ["t"], 0) is states[-2]
+    queue.put_back(states[-2])
+    queue.leave(states[-2], "another")
+    queue.remove(states[-2])
+    left = set()
+    while (turn := queue.take("a", ["t"], 0)) is not None:
+        left.add(turn)
+    assert states[-2] not in left
+
+
 class Devices(RuleBasedStateMachine):
     """Devices that take, rest, put back and end jobs in any order, against a plain list."""
 
