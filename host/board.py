@@ -280,7 +280,7 @@ class JobBoard:
                 place = Place(
                     is_taken=self._queue.is_taken(state),
                     awaited_from="" if state.asked is None else state.device_serial,
-                    rests=state.rests_until_unix_ns > 0,
+                    rests=state.rests_until_ns > 0,
                     ahead=ahead[target_id],
                 )
                 ahead[target_id] += 1

@@ -120,7 +120,7 @@ def test_clients_take_turns_however_many_jobs_each_has(
     for now in range(1, visits + 1):
         turn = queue.take("a", ["t"], now)
         assert turn is not None
-        turn.last_asked_unix_ns = now
+        turn.last_asked_ns = now
         queue.put_back(turn)
         taken[owners[int(turn.job.id)]] += 1
     turns = [taken[client] for client in range(len(sizes))]
