@@ -35,7 +35,8 @@ from host.phones import Phones
 from host.predictors import Predictors
 from host.processes import write_atomically
 from host.program_store import ProgramStore
-from host.services import Lab, LabServicer, LatencyServicer
+from host.served_lab import Lab
+from host.services import LabServicer, LatencyServicer
 from host.transports.local import LocalTransport
 from host.transports.tcp import TcpTransport
 from protos import lab_pb2, latency_pb2

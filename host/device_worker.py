@@ -10,10 +10,10 @@ import uuid
 from dataclasses import replace
 from typing import Protocol
 
-from host import heat
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
-from host.config import NO_CONFIG, NO_GROUP, LabConfig
+from host.config import NO_CONFIG, LabConfig
+from host.cooling import Cooling
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
@@ -23,7 +23,6 @@ from host.domain import (
     EventKind,
     Failure,
     FailureKind,
-    Lease,
     Program,
     Target,
     Visit,
@@ -31,6 +30,7 @@ from host.domain import (
 )
 from host.errors import Unavailable
 from host.filing import Filing
+from host.leasing import Hold
 from host.program_store import ProgramStore
 from host.scheduler import MAX_TIMES_LOST, JobState
 from host.sentinel_watch import SentinelWatch
@@ -43,11 +43,6 @@ from latency_models.alignment import TraceMismatch
 log = logging.getLogger(__name__)
 
 IDLE_S = 1.0
-# Conditions this young need not be asked for again: those of the visit before.
-FRESH_S = 1.0
-# A lease is renewed when less is left than any visit may take.
-LEASE_NS = 900 * 10**9
-LEASE_LEFT_NS = 700 * 10**9
 CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 LOST_PAUSE_S = 30.0
 SLOW_ANSWER_S = 2.0
@@ -92,19 +87,15 @@ class DeviceWorker(threading.Thread):
         self._board = board
         self._programs = programs
         self._quiet = quiet if transport.shares_host else contextlib.nullcontext()
-        self._holder = holder
         self._config = config
-        self._group = NO_GROUP
         self._agent: AgentClient | None = None
-        self._lease: Lease | None = None
-        self._idle = heat.Idle()
-        self._shown: tuple[float, Conditions] | None = None
+        self._hold = Hold(database, holder)
+        self._cooling = Cooling()
         self._uploads = Uploads(programs)
         self._filing = Filing(board)
         self._stopping = threading.Event()
         self._anew = threading.Event()
         self._removed = False
-        self._answer_s = 0.0  # how long its conditions took to come, last
         self._lost_s = time.monotonic()
 
     @property
@@ -125,7 +116,7 @@ class DeviceWorker(threading.Thread):
                 self._anew.set()
                 log.warning("%s", error)
             except LeaseLost as error:
-                self._lease = None
+                self._hold.lose()
                 self.state = f"held by another lab: {error}"
                 self._stopping.wait(LOST_PAUSE_S)
             except Exception as error:
@@ -172,9 +163,7 @@ class DeviceWorker(threading.Thread):
             if self.device is not None:
                 why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
                 self._board.leave(self.device.serial, why)
-        if self._lease is not None:
-            with self._database.writing() as connection:
-                device_rows.release_lease(connection, self._lease)
+        self._hold.release()
 
     def _step(self) -> None:
         if self._agent is None or self._anew.is_set():
@@ -215,7 +204,8 @@ class DeviceWorker(threading.Thread):
                 program = self.sentinels.program(target.id)
                 if program is not None and self._programs.has(program):
                     spec = VisitSpec(threads=target.threads, core_class=target.core_class)
-                    lease, run_id = self._renew_lease(), uuid.uuid4().hex
+                    lease = self._hold.renew(self._known_device().serial)
+                    run_id = uuid.uuid4().hex
                     with self._quiet:
                         path = self._programs.path(program.sha256)
                         outcome = agent.run(run_id, lease, program, path, spec)
@@ -303,12 +293,14 @@ class DeviceWorker(threading.Thread):
         program = state.program
         if not self._programs.has(program):
             return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
-        self._cool_down(agent)
+        activity = self.state
+        self._cooling.wait(agent, self._stopping, self._show_cooling)
+        self.state = activity
         if self._stopping.is_set():
             raise Unavailable("the lab lets go of the device")
-        if self._answer_s > SLOW_ANSWER_S:
-            self.state += f", and answers slowly: in {self._answer_s:.1f} s"
-        lease = self._renew_lease()
+        if self._cooling.answer_s > SLOW_ANSWER_S:
+            self.state += f", and answers slowly: in {self._cooling.answer_s:.1f} s"
+        lease = self._hold.renew(self._known_device().serial)
         if not self.transport.shares_host:
             self._uploads.wait_for(program)
             self._uploads.go_on(agent, self._board.upcoming(self.targets))
@@ -323,33 +315,11 @@ class DeviceWorker(threading.Thread):
                 raise
         self.standing.visited(program.sha256, outcome)
         if isinstance(outcome, Visit):
-            self._shown = time.monotonic(), outcome.after
+            self._cooling.visited(outcome)
         return outcome
 
-    def _cool_down(self, agent: AgentClient) -> None:
-        """Until the device is cool or has rested long enough; its conditions tell which."""
-        activity, now_s = self.state, time.monotonic()
-        rested_s = now_s + heat.MAX_WAIT_S
-        if self._shown is not None and now_s - self._shown[0] < FRESH_S:
-            now = self._shown[1]
-        else:
-            now = self._ask_conditions(agent)
-        self._idle = heat.learn(self._idle, now)
-        max_c = self._group.max_c
-        while heat.is_hot(now, self._idle, max_c) and not self._stopping.wait(heat.POLL_S):
-            self.state = "cooling down"
-            now = self._ask_conditions(agent)
-            if time.monotonic() >= rested_s:
-                self._idle = heat.at_rest(now)
-                break
-            self._idle = heat.learn(self._idle, now)
-        self.state = activity
-
-    def _ask_conditions(self, agent: AgentClient) -> Conditions:
-        asked_s = time.monotonic()
-        now = agent.read_conditions()
-        self._answer_s = time.monotonic() - asked_s
-        return now
+    def _show_cooling(self) -> None:
+        self.state = "cooling down"
 
     def _complete(self, state: JobState) -> None:
         try:
@@ -392,8 +362,9 @@ class DeviceWorker(threading.Thread):
 
     def _register(self, device: Device) -> None:
         self.device = device
-        self._group = self._config.group_of(device.serial, device.model, self.transport.name)
-        targets = targets_of(device, self._group.core_classes)
+        group = self._config.group_of(device.serial, device.model, self.transport.name)
+        self._cooling.max_c = group.max_c
+        targets = targets_of(device, group.core_classes)
         self.targets = {target.id: target for target in targets}
         with self._database.writing() as connection:
             device_rows.register(connection, device, self.transport.name, time.time_ns())
@@ -403,20 +374,6 @@ class DeviceWorker(threading.Thread):
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
         self._board.join(device.serial, self.targets)
-
-    def _renew_lease(self) -> Lease:
-        serial, now_unix_ns = self._known_device().serial, time.time_ns()
-        held = self._lease
-        if held is not None and LEASE_LEFT_NS < held.expires_unix_ns - now_unix_ns <= LEASE_NS:
-            return held
-        with self._database.writing() as connection:
-            lease = device_rows.acquire_lease(
-                connection, serial, self._holder, now_unix_ns, LEASE_NS
-            )
-        if lease is None:
-            raise LeaseLost(f"{serial} is leased to another lab on this database")
-        self._lease = lease
-        return lease
 
     def _known_device(self) -> Device:
         if self.device is None:
