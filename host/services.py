@@ -19,7 +19,7 @@ from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.device_worker import DeviceWorker
-from host.domain import DeviceEvent, EventKind, Failure, Measurement, Target
+from host.domain import DeviceEvent, EventKind, Failure, Measurement
 from host.errors import InvalidRequest, NotFound, UnknownKernels
 from host.served_lab import Lab
 from host.waiting import waits_for

@@ -22,42 +22,71 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from protos import common_pb2 as protos_dot_common__pb2
 from protos import device_agent_pb2 as protos_dot_device__agent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x89\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"%\n\x12RemoveBoardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x15\n\x13RemoveBoardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse2\xcb\x03\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12L\n\x0bRemoveBoard\x12\x1d.latlab.v1.RemoveBoardRequest\x1a\x1e.latlab.v1.RemoveBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10protos/lab.proto\x12\tlatlab.v1\x1a\x13protos/common.proto\x1a\x19protos/device_agent.proto\"\x14\n\x12ListDevicesRequest\"\x97\x01\n\x0c\x44\x65viceStatus\x12\x31\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1c.latlab.v1.DeviceDescription\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07targets\x18\x04 \x03(\t\x12\x13\n\x0bqueued_jobs\x18\x05 \x01(\r\x12\x0c\n\x04note\x18\x06 \x01(\t\"?\n\x13ListDevicesResponse\x12(\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x17.latlab.v1.DeviceStatus\"0\n\x1bReadDeviceConditionsRequest\x12\x11\n\ttransport\x18\x01 \x01(\t\"\"\n\x0f\x41\x64\x64\x42oardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x12\n\x10\x41\x64\x64\x42oardResponse\"%\n\x12RemoveBoardRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\"\x15\n\x13RemoveBoardResponse\"\x1e\n\x0cRefitRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"4\n\rRefitResponse\x12\x14\n\x0cmeasurements\x18\x01 \x01(\r\x12\r\n\x05\x66it_s\x18\x02 \x01(\x01\",\n\x12PinSentinelRequest\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\"\x15\n\x13PinSentinelResponse\"&\n\x14RenewBaselineRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\x17\n\x15RenewBaselineResponse\" \n\x0fListJobsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"w\n\x07OpenJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x13\n\x0bvisits_done\x18\x05 \x01(\r\x12\x11\n\twaits_for\x18\x06 \x01(\t\"B\n\x10ListJobsResponse\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.latlab.v1.OpenJob\x12\x0c\n\x04open\x18\x02 \x01(\r\"4\n\x11SetDrainedRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0f\n\x07\x64rained\x18\x02 \x01(\x08\"\x14\n\x12SetDrainedResponse\".\n\x0eSetNoteRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"\x11\n\x0fSetNoteResponse\")\n\x17GetDeviceHistoryRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"<\n\x0b\x44\x65viceEvent\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"Z\n\x0fSentinelReading\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x12\n\nlatency_ns\x18\x03 \x01(\x03\x12\x0f\n\x07suspect\x18\x04 \x01(\x08\"\xb1\x02\n\rDeviceHistory\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\x12\x1a\n\x12\x66irst_seen_unix_ns\x18\x03 \x01(\x03\x12\x14\n\x0c\x63onnected_ns\x18\x04 \x01(\x03\x12\x0e\n\x06visits\x18\x05 \x01(\r\x12\x38\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32&.latlab.v1.DeviceHistory.FailuresEntry\x12&\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x16.latlab.v1.DeviceEvent\x12-\n\tsentinels\x18\x08 \x03(\x0b\x32\x1a.latlab.v1.SentinelReading\x1a/\n\rFailuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x32\xc0\x06\n\nLabService\x12L\n\x0bListDevices\x12\x1d.latlab.v1.ListDevicesRequest\x1a\x1e.latlab.v1.ListDevicesResponse\x12O\n\x0eReadConditions\x12&.latlab.v1.ReadDeviceConditionsRequest\x1a\x15.latlab.v1.Conditions\x12\x43\n\x08\x41\x64\x64\x42oard\x12\x1a.latlab.v1.AddBoardRequest\x1a\x1b.latlab.v1.AddBoardResponse\x12L\n\x0bRemoveBoard\x12\x1d.latlab.v1.RemoveBoardRequest\x1a\x1e.latlab.v1.RemoveBoardResponse\x12:\n\x05Refit\x12\x17.latlab.v1.RefitRequest\x1a\x18.latlab.v1.RefitResponse\x12L\n\x0bPinSentinel\x12\x1d.latlab.v1.PinSentinelRequest\x1a\x1e.latlab.v1.PinSentinelResponse\x12R\n\rRenewBaseline\x12\x1f.latlab.v1.RenewBaselineRequest\x1a .latlab.v1.RenewBaselineResponse\x12\x43\n\x08ListJobs\x12\x1a.latlab.v1.ListJobsRequest\x1a\x1b.latlab.v1.ListJobsResponse\x12I\n\nSetDrained\x12\x1c.latlab.v1.SetDrainedRequest\x1a\x1d.latlab.v1.SetDrainedResponse\x12@\n\x07SetNote\x12\x19.latlab.v1.SetNoteRequest\x1a\x1a.latlab.v1.SetNoteResponse\x12P\n\x10GetDeviceHistory\x12\".latlab.v1.GetDeviceHistoryRequest\x1a\x18.latlab.v1.DeviceHistoryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.lab_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTDEVICESREQUEST']._serialized_start=58
-  _globals['_LISTDEVICESREQUEST']._serialized_end=78
-  _globals['_DEVICESTATUS']._serialized_start=81
-  _globals['_DEVICESTATUS']._serialized_end=218
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=220
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=283
-  _globals['_ADDBOARDREQUEST']._serialized_start=285
-  _globals['_ADDBOARDREQUEST']._serialized_end=319
-  _globals['_ADDBOARDRESPONSE']._serialized_start=321
-  _globals['_ADDBOARDRESPONSE']._serialized_end=339
-  _globals['_REMOVEBOARDREQUEST']._serialized_start=341
-  _globals['_REMOVEBOARDREQUEST']._serialized_end=378
-  _globals['_REMOVEBOARDRESPONSE']._serialized_start=380
-  _globals['_REMOVEBOARDRESPONSE']._serialized_end=401
-  _globals['_REFITREQUEST']._serialized_start=403
-  _globals['_REFITREQUEST']._serialized_end=433
-  _globals['_REFITRESPONSE']._serialized_start=435
-  _globals['_REFITRESPONSE']._serialized_end=487
-  _globals['_PINSENTINELREQUEST']._serialized_start=489
-  _globals['_PINSENTINELREQUEST']._serialized_end=533
-  _globals['_PINSENTINELRESPONSE']._serialized_start=535
-  _globals['_PINSENTINELRESPONSE']._serialized_end=556
-  _globals['_RENEWBASELINEREQUEST']._serialized_start=558
-  _globals['_RENEWBASELINEREQUEST']._serialized_end=596
-  _globals['_RENEWBASELINERESPONSE']._serialized_start=598
-  _globals['_RENEWBASELINERESPONSE']._serialized_end=621
-  _globals['_LABSERVICE']._serialized_start=624
-  _globals['_LABSERVICE']._serialized_end=1083
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._loaded_options = None
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_options = b'8\001'
+  _globals['_LISTDEVICESREQUEST']._serialized_start=79
+  _globals['_LISTDEVICESREQUEST']._serialized_end=99
+  _globals['_DEVICESTATUS']._serialized_start=102
+  _globals['_DEVICESTATUS']._serialized_end=253
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=255
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=318
+  _globals['_READDEVICECONDITIONSREQUEST']._serialized_start=320
+  _globals['_READDEVICECONDITIONSREQUEST']._serialized_end=368
+  _globals['_ADDBOARDREQUEST']._serialized_start=370
+  _globals['_ADDBOARDREQUEST']._serialized_end=404
+  _globals['_ADDBOARDRESPONSE']._serialized_start=406
+  _globals['_ADDBOARDRESPONSE']._serialized_end=424
+  _globals['_REMOVEBOARDREQUEST']._serialized_start=426
+  _globals['_REMOVEBOARDREQUEST']._serialized_end=463
+  _globals['_REMOVEBOARDRESPONSE']._serialized_start=465
+  _globals['_REMOVEBOARDRESPONSE']._serialized_end=486
+  _globals['_REFITREQUEST']._serialized_start=488
+  _globals['_REFITREQUEST']._serialized_end=518
+  _globals['_REFITRESPONSE']._serialized_start=520
+  _globals['_REFITRESPONSE']._serialized_end=572
+  _globals['_PINSENTINELREQUEST']._serialized_start=574
+  _globals['_PINSENTINELREQUEST']._serialized_end=618
+  _globals['_PINSENTINELRESPONSE']._serialized_start=620
+  _globals['_PINSENTINELRESPONSE']._serialized_end=641
+  _globals['_RENEWBASELINEREQUEST']._serialized_start=643
+  _globals['_RENEWBASELINEREQUEST']._serialized_end=681
+  _globals['_RENEWBASELINERESPONSE']._serialized_start=683
+  _globals['_RENEWBASELINERESPONSE']._serialized_end=706
+  _globals['_LISTJOBSREQUEST']._serialized_start=708
+  _globals['_LISTJOBSREQUEST']._serialized_end=740
+  _globals['_OPENJOB']._serialized_start=742
+  _globals['_OPENJOB']._serialized_end=861
+  _globals['_LISTJOBSRESPONSE']._serialized_start=863
+  _globals['_LISTJOBSRESPONSE']._serialized_end=929
+  _globals['_SETDRAINEDREQUEST']._serialized_start=931
+  _globals['_SETDRAINEDREQUEST']._serialized_end=983
+  _globals['_SETDRAINEDRESPONSE']._serialized_start=985
+  _globals['_SETDRAINEDRESPONSE']._serialized_end=1005
+  _globals['_SETNOTEREQUEST']._serialized_start=1007
+  _globals['_SETNOTEREQUEST']._serialized_end=1053
+  _globals['_SETNOTERESPONSE']._serialized_start=1055
+  _globals['_SETNOTERESPONSE']._serialized_end=1072
+  _globals['_GETDEVICEHISTORYREQUEST']._serialized_start=1074
+  _globals['_GETDEVICEHISTORYREQUEST']._serialized_end=1115
+  _globals['_DEVICEEVENT']._serialized_start=1117
+  _globals['_DEVICEEVENT']._serialized_end=1177
+  _globals['_SENTINELREADING']._serialized_start=1179
+  _globals['_SENTINELREADING']._serialized_end=1269
+  _globals['_DEVICEHISTORY']._serialized_start=1272
+  _globals['_DEVICEHISTORY']._serialized_end=1577
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_start=1530
+  _globals['_DEVICEHISTORY_FAILURESENTRY']._serialized_end=1577
+  _globals['_LABSERVICE']._serialized_start=1580
+  _globals['_LABSERVICE']._serialized_end=2412
 # @@protoc_insertion_point(module_scope)
