@@ -42,8 +42,9 @@ def set_drained(connection: Connection, serial: str, drained: bool) -> None:
 
 
 def get_note(connection: Connection, serial: str) -> str:
+    """"" also of a device that is only about to be registered."""
     query = select(devices.c.note).where(devices.c.serial == serial)
-    return str(connection.scalars(query).one())
+    return connection.scalars(query).one_or_none() or ""
 
 
 def set_note(connection: Connection, serial: str, note: str) -> None:

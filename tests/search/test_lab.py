@@ -65,6 +65,7 @@ class NotingClient:
         spec: BenchmarkSpec,
         *,
         fresh: bool,
+        priority: int,
         on_progress: Callable[[int, int], None],
     ) -> list[Measurement]:
         outcomes = []
