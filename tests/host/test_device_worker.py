@@ -69,6 +69,7 @@ def test_a_device_that_connects_and_never_answers_holds_no_job_for_ever(
         raise Unavailable("Deadline Exceeded")
 
     monkeypatch.setattr(lab.device, "run", never)
+    monkeypatch.setattr("host.health.FIRST_PAUSE_S", 0.01)
     lab.start(1.0, pinned=False)
     events = lab.submit()
     while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
