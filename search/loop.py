@@ -178,6 +178,6 @@ def _disagreement(study: Study) -> str | None:
         return (
             f"{missed} of {len(inside)} measurements lie outside their predicted "
             f"{INTERVAL_LEVEL:.0%} intervals: the predictions are less certain than they say, "
-            "and more is measured while searching"
+            "and rounds measure more while that is so"
         )
     return None
