@@ -15,10 +15,12 @@ from search.pareto import pareto_front
 from search.trial import Trial
 
 
-def allowance(trials: Collection[Trial], share: float) -> int:
+def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
     """How many more may be measured so that at most `share` (0 to 1) of these trials, each of
-    another architecture, have been. A measurement that failed counts too."""
-    return max(0, math.floor(share * len(trials)) - sum(map(was_attempted, trials)))
+    another architecture, and no more than `budget` have been. A measurement that failed
+    counts too."""
+    allowed = math.floor(min(share * len(trials), budget))
+    return max(0, allowed - sum(map(was_attempted, trials)))
 
 
 def split(n: int) -> tuple[int, int, int]:

@@ -110,7 +110,14 @@ class Judge:
         value = None
         if trial.accuracy is not None:
             s = self.settings
-            value = reward(trial.accuracy, latency.latency_ns, s.target_ns, s.alpha, s.beta)
+            value = reward(
+                trial.accuracy,
+                latency.latency_ns,
+                s.target_ns,
+                s.alpha,
+                s.beta,
+                absolute=s.absolute,
+            )
         return replace(trial, round=self.round, latency=latency, reward=value)
 
     def _on_done(self, activity: str, total: int) -> OnDone:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtrc
 
 from search.choose import allowance, choose, contenders, front, split
-from search.judge import Accuracy, Judge, Lab, is_measured, is_open
+from search.judge import Accuracy, Judge, Lab, is_measured, is_open, was_attempted
 from search.strategies import Strategy
 from search.study import OpenStudy, Study, StudyError
 from search.trial import Trial
@@ -35,12 +35,15 @@ class LoopSettings:
 
     rounds: of searching, those of a resumed study included.
     max_measured_share: of all candidates, at most so many are measured, failures included.
-    final_share: of these, so many are kept for the front at the end.
+    final_share: of these, so many are kept for the front at the end; half as many while the
+    predictions are less certain than they say.
+    max_measurements: of candidates, in all, failures included; None for no such limit.
     """
 
     rounds: int = 4
     max_measured_share: float = 1 / 3
     final_share: float = 1 / 3
+    max_measurements: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -48,6 +51,14 @@ class LoopSettings:
         for name in ("max_measured_share", "final_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        if self.max_measurements is not None and self.max_measurements < 0:
+            raise ValueError(f"max_measurements is 0 or more, not {self.max_measurements}")
+
+    def allowance(self, trials: Collection[Trial], kept_share: float) -> int:
+        """How many more of these may be measured now, `kept_share` of all kept for later."""
+        budget = math.inf if self.max_measurements is None else self.max_measurements
+        now = 1 - kept_share
+        return allowance(trials, self.max_measured_share * now, budget * now if now else 0)
 
 
 def run_search(
@@ -73,15 +84,15 @@ def run_search(
 
         return Judge(accuracy, lab, study.settings, len(study.rounds), report)
 
-    share_while_searching = settings.max_measured_share * (1 - settings.final_share)
     searched = _replay(study, strategy)
     for number in range(searched + 1, settings.rounds + 1):
         judge, known = next_judge(number), study.latest()
         architectures = strategy.ask(study.settings.round_size)
         trials = judge.evaluate(architectures, known)
         trials |= judge.predict(trials.values())
+        kept_share = settings.final_share / (2 if _disagreement(study) else 1)
         top_k, uncertain_k, random_k = split(
-            allowance((known | trials).values(), share_while_searching)
+            settings.allowance((known | trials).values(), kept_share)
         )
         chosen = choose(
             trials.values(),
@@ -96,8 +107,9 @@ def run_search(
         strategy.tell(told)
         study.append(told)
         on_note(f"round {number} of {settings.rounds}: {_summary(study)}")
-        _note_disagreement(study, on_note)
-    _measure_front(study, next_judge, settings.max_measured_share, on_note)
+        if disagreement := _disagreement(study):
+            on_note(disagreement)
+    _measure_front(study, next_judge, settings, on_note)
     return measured_front(study.latest().values())
 
 
@@ -123,7 +135,7 @@ def _replay(study: Study, strategy: Strategy) -> int:
 def _measure_front(
     study: OpenStudy,
     next_judge: Callable[[None], Judge],
-    max_measured_share: float,
+    settings: LoopSettings,
     on_note: Callable[[str], None],
 ) -> None:
     """Measure the contenders for the front, newly predicted each time, until none is left or
@@ -132,16 +144,17 @@ def _measure_front(
         judge, latest = next_judge(None), study.latest()
         latest |= judge.predict(filter(is_open, latest.values()))
         wanted = contenders(latest.values())
-        chosen = wanted[: allowance(latest.values(), max_measured_share)]
+        chosen = wanted[: settings.allowance(latest.values(), 0)]
         if not chosen:
             break
         study.append(list(judge.measure(chosen).values()), asked=False)
         on_note(f"at the end: {_summary(study)}")
-        _note_disagreement(study, on_note)
+        if disagreement := _disagreement(study):
+            on_note(disagreement)
     if wanted:
         on_note(
             f"{len(wanted)} candidates that may be on the front stay unmeasured: "
-            f"{max_measured_share:.0%} of all have been"
+            f"{sum(map(was_attempted, latest.values()))} of {len(latest)} have been, as many as may"
         )
 
 
@@ -152,8 +165,8 @@ def _summary(study: Study) -> str:
     return f"{len(trials)} candidates, {measured} measured, best reward {best:.4f}"
 
 
-def _note_disagreement(study: Study, on_note: Callable[[str], None]) -> None:
-    """Say so where measurements fall outside the predicted intervals more often than chance
+def _disagreement(study: Study) -> str | None:
+    """Says so where measurements fall outside the predicted intervals more often than chance
     explains (one-sided binomial test at 5 %)."""
     inside = [
         trial.predicted.lower_ns <= trial.latency.latency_ns <= trial.predicted.upper_ns
@@ -162,7 +175,9 @@ def _note_disagreement(study: Study, on_note: Callable[[str], None]) -> None:
     ]
     missed = inside.count(False)
     if missed and bdtrc(missed - 1, len(inside), 1 - INTERVAL_LEVEL) < 0.05:
-        on_note(
+        return (
             f"{missed} of {len(inside)} measurements lie outside their predicted "
-            f"{INTERVAL_LEVEL:.0%} intervals: the predictions are less certain than they say"
+            f"{INTERVAL_LEVEL:.0%} intervals: the predictions are less certain than they say, "
+            "and rounds measure more while that is so"
         )
+    return None

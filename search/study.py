@@ -43,7 +43,7 @@ class StudySettings:
     """What makes two searches the same study.
 
     target_id, target_ns: the Target that latencies are of, and the T of the reward.
-    alpha, beta: the exponents of the reward.
+    alpha, beta, absolute: of the reward, as `search.reward.reward` takes them.
     accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
 
     Raises ValueError on what makes no sense.
@@ -58,6 +58,7 @@ class StudySettings:
     beta: float = SOFT[1]
     round_size: int = 20
     seed: int = 0
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         if self.target_ns <= 0:

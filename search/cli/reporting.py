@@ -98,7 +98,9 @@ def _settings(study: Study, target_name: str) -> dict[str, str]:
         "strategy": settings.strategy,
         "target": target_name,
         "target latency": f"{settings.target_ns / 1e6:.2f} ms",
-        "reward exponents": f"α = {settings.alpha}, β = {settings.beta}",
+        "reward": f"absolute, β = {settings.beta}"
+        if settings.absolute
+        else f"α = {settings.alpha}, β = {settings.beta}",
         "round size": str(settings.round_size),
         "seed": str(settings.seed),
         **{name.replace("_", " "): str(value) for name, value in settings.accuracy.items()},

@@ -19,7 +19,7 @@ from search.calibration import REFERENCE
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
-from search.reward import HARD, SOFT
+from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
 
@@ -32,6 +32,14 @@ if TYPE_CHECKING:
 class RewardName(str, Enum):
     SOFT = "soft"
     HARD = "hard"
+    ABSOLUTE = "absolute"
+
+
+EXPONENTS = {
+    RewardName.SOFT: SOFT,
+    RewardName.HARD: HARD,
+    RewardName.ABSOLUTE: (0.0, ABSOLUTE_BETA),
+}
 
 
 SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
@@ -47,12 +55,17 @@ def search(
     ] = None,
     space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
-    reward: Annotated[RewardName, typer.Option(help="The paper's two.")] = RewardName.SOFT,
+    reward: Annotated[
+        RewardName, typer.Option(help="The paper's two, or TuNAS's.")
+    ] = RewardName.SOFT,
     rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
     round_size: Annotated[int, typer.Option(min=1, help="Candidates a round.")] = 16,
     measured_share: Annotated[
         float, typer.Option(min=0, max=1, help="Of all candidates, measured at most.")
     ] = 1 / 3,
+    max_measurements: Annotated[
+        int | None, typer.Option(min=0, help="Candidates, measured at most.")
+    ] = None,
     calibration: Annotated[
         int, typer.Option(min=4, help="Networks measured before the search.")
     ] = DEFAULT_NETWORKS,
@@ -112,7 +125,7 @@ def search(
             accuracy, described, note = _by_training(dataset, budget)
         console.print(f"Accuracy: {note}.", highlight=False)
         run_calibration(opened, searched, calibration)
-        alpha, beta = SOFT if reward is RewardName.SOFT else HARD
+        alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
             space=searched.name,
             strategy=strategy.value,
@@ -123,6 +136,7 @@ def search(
             beta=beta,
             round_size=round_size,
             seed=seed,
+            absolute=reward is RewardName.ABSOLUTE,
         )
         console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
         with open_study(runs / study, settings) as opened_study:
@@ -134,7 +148,11 @@ def search(
                     make_strategy(strategy, searched, seed),
                     accuracy,
                     opened.lab,
-                    LoopSettings(rounds=rounds, max_measured_share=measured_share),
+                    LoopSettings(
+                        rounds=rounds,
+                        max_measured_share=measured_share,
+                        max_measurements=max_measurements,
+                    ),
                     on_progress=_drawn_on(bar),
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )

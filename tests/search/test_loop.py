@@ -199,7 +199,7 @@ def test_where_the_allowance_is_spent_it_says_what_stays_unmeasured(tmp_path: Pa
     front = run.search()
     assert len(tried(tmp_path)) == 1
     assert all(trial.measurement_id for trial in front)
-    assert "stay unmeasured: 5% of all" in run.notes[-1]
+    assert "stay unmeasured: 1 of 23 have been" in run.notes[-1]
 
 
 def test_a_failed_measurement_leaves_the_estimate_and_is_recorded(tmp_path: Path) -> None:
@@ -299,6 +299,27 @@ def test_predictions_that_are_too_sure_are_told(tmp_path: Path, bias: float, war
     assert any("outside their predicted 90% intervals" in note for note in run.notes) == warned
 
 
+@pytest.mark.parametrize(("bias", "measured"), [(1.03, 10), (1.3, 13)])
+def test_while_predictions_are_too_sure_more_is_measured(
+    tmp_path: Path, bias: float, measured: int
+) -> None:
+    """Of 48 candidates two thirds of a third, or five sixths of it."""
+    Run(tmp_path, Scripted(10**6), lab=FakeLab(bias=bias)).search()
+    asked = [trial for r in read_study(tmp_path).rounds if r.asked for trial in r.trials]
+    assert sum(trial.measurement_id is not None for trial in asked) == measured
+
+
+@pytest.mark.parametrize(("budget", "searching"), [(0, 0), (6, 4), (10**6, 10)])
+def test_no_more_than_the_budget_is_measured_and_some_of_it_is_kept(
+    tmp_path: Path, budget: int, searching: int
+) -> None:
+    loop = LoopSettings(4, max_measurements=budget)
+    Run(tmp_path, Scripted(10**6), lab=FakeLab(bias=1.0), loop=loop).search()
+    asked = [trial for r in read_study(tmp_path).rounds if r.asked for trial in r.trials]
+    assert sum(trial.measurement_id is not None for trial in asked) == searching
+    assert searching <= len(tried(tmp_path)) <= min(budget, 16)
+
+
 def test_progress_counts_rounds_from_one_and_ends_with_the_front(tmp_path: Path) -> None:
     run = Run(tmp_path, Scripted(1000))
     run.search()
@@ -310,8 +331,9 @@ def test_progress_counts_rounds_from_one_and_ends_with_the_front(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "change", [{"rounds": 0}, {"max_measured_share": 1.1}, {"final_share": -0.1}]
+    "change",
+    [{"rounds": 0}, {"max_measured_share": 1.1}, {"final_share": -0.1}, {"max_measurements": -1}],
 )
 def test_settings_that_make_no_sense_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"round|share"):
+    with pytest.raises(ValueError, match=r"round|share|measurements"):
         LoopSettings(**change)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.reward import HARD, SOFT, reward
+from search.reward import ABSOLUTE_BETA, HARD, SOFT, reward
 
 TARGET_NS = 75_000_000
 accuracies = st.floats(0.01, 1)
@@ -34,6 +34,23 @@ def test_faster_is_never_worse(
     assert reward(accuracy, faster, TARGET_NS, *exponents) >= reward(
         accuracy, slower, TARGET_NS, *exponents
     )
+
+
+@given(accuracies, st.floats(0.01, 1))
+def test_the_absolute_one_is_highest_at_the_target_and_falls_alike_on_both_sides(
+    accuracy: float, distance: float
+) -> None:
+    def at(ratio: float) -> float:
+        return reward(accuracy, ratio, 1.0, beta=ABSOLUTE_BETA, absolute=True)
+
+    assert at(1) == accuracy
+    assert at(1 + distance) == pytest.approx(accuracy - 0.07 * distance)
+    assert distance == 1 or at(1 - distance) == pytest.approx(at(1 + distance))
+
+
+def test_an_absolute_reward_that_rises_with_distance_is_refused() -> None:
+    with pytest.raises(ValueError, match="beta below zero"):
+        reward(0.5, 1, TARGET_NS, beta=0.0, absolute=True)
 
 
 @pytest.mark.parametrize("target_ns", [0, -1])
