@@ -42,7 +42,7 @@ def set_drained(connection: Connection, serial: str, drained: bool) -> None:
 
 
 def get_note(connection: Connection, serial: str) -> str:
-    """"" also of a device that is only about to be registered."""
+    """Empty also for a device that is only about to be registered."""
     query = select(devices.c.note).where(devices.c.serial == serial)
     return connection.scalars(query).one_or_none() or ""
 
