@@ -92,6 +92,8 @@ def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
     child = tmp_path / "child"
     accuracy = program(tmp_path, "open('child', 'w').write(str(os.getpid()))\ntime.sleep(1000)")
     code = (
+        # Where the tests run in the background, what they start ignores interrupts.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from search.accuracy.command import CommandAccuracy\nfrom search.zoo import ZOO\n"
         f"CommandAccuracy({accuracy.command!r}).evaluate([ZOO['mnasnet-a1']])"
     )
