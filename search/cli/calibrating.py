@@ -209,5 +209,5 @@ def _table(evaluation: Evaluation, target: Target) -> Table:
     table.add_section()
     table.add_row("inside their 90 % intervals", f"{evaluation.interval_coverage:.0%}", "")
     table.add_row("median width of the intervals", f"{evaluation.interval_width:.1%}", "")
-    table.add_row("noise of the measurements", f"{evaluation.repeat_cv:.1%}", "")
+    table.add_row("noise within measurements", f"{evaluation.repeat_cv:.1%}", "")
     return table
