@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -299,19 +298,3 @@ class DeviceHistory:
     failures: dict[FailureKind, int]
     events: tuple[DeviceEvent, ...]
     sentinels: tuple[SentinelReading, ...]
-
-
-def connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:
-    """Over the stretches whose ends are known; the last one, where it has not ended, up to
-    `until_unix_ns`, and not at all where that is None. A stretch that a crash of the lab has
-    cut off has no known end. `events` with the oldest first."""
-    total_ns, since_unix_ns = 0, None
-    for event in events:
-        if event.kind is EventKind.CONNECTED:
-            since_unix_ns = event.unix_ns
-        elif event.kind in (EventKind.LOST, EventKind.STOPPED) and since_unix_ns is not None:
-            total_ns += event.unix_ns - since_unix_ns
-            since_unix_ns = None
-    if since_unix_ns is not None and until_unix_ns is not None:
-        total_ns += until_unix_ns - since_unix_ns
-    return total_ns

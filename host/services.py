@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import grpc
 import numpy as np
@@ -146,7 +146,10 @@ class LabServicer(LabServiceServicer):
     def ListDevices(  # noqa: N802
         self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ListDevicesResponse:
-        return lab_pb2.ListDevicesResponse(devices=map(self._status, self._lab.workers))
+        with self._lab.database.reading() as connection:
+            notes = history_rows.get_notes(connection)
+        statuses = (self._status(worker, notes) for worker in self._lab.workers)
+        return lab_pb2.ListDevicesResponse(devices=statuses)
 
     def ReadConditions(  # noqa: N802
         self, request: lab_pb2.ReadDeviceConditionsRequest, context: grpc.ServicerContext
@@ -248,7 +251,7 @@ class LabServicer(LabServiceServicer):
             )
         return convert.history_to_message(history)
 
-    def _status(self, worker: DeviceWorker) -> lab_pb2.DeviceStatus:
+    def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:
         status = lab_pb2.DeviceStatus(
             transport=worker.transport.name,
             state=worker.state,
@@ -257,8 +260,7 @@ class LabServicer(LabServiceServicer):
         )
         if worker.device is not None:
             status.description.CopyFrom(convert.device_to_message(worker.device))
-            with self._lab.database.reading() as connection:
-                status.note = history_rows.get_note(connection, worker.device.serial)
+            status.note = notes.get(worker.device.serial, "")
         return status
 
 

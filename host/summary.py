@@ -168,7 +168,7 @@ def measured_estimate(
         coverage=1.0,
         samples=1,
         age_s=max(0.0, (now_unix_ns - network.unix_ns) / 1e9),
-        steadied=steadying != Steadying.none(),
+        steadied=steadying.is_learned,
     )
 
 

@@ -104,7 +104,7 @@ class Predictor:
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=self.steadying != Steadying.none(),
+                steadied=self.steadying.is_learned,
             )
             for latency_ns, all_seen, coverage in zip(
                 latencies_ns.tolist(),

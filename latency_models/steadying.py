@@ -9,7 +9,7 @@ of variation to 1.6. The arithmetic probe told nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from latency_models.features import moved_bytes
-from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork, rows_of_each
 
 FloatArray = NDArray[np.float64]
@@ -86,20 +85,28 @@ class Steadying:
             float(np.max(probes_ns)),
         )
 
-    def excess_ns(self, kernels: Iterable[Kernel], probe_ns: float | None) -> float:
-        """What neighbours added to the latency; below 0 where they were quieter than usual."""
+    @property
+    def is_learned(self) -> bool:
+        return self != Steadying.none()
+
+    def excess_ns(self, moved: float, probe_ns: float | None) -> float:
+        """What neighbours added to what moves so many bytes; below 0 where they were quieter
+        than usual."""
         if probe_ns is None:
             return 0.0
         within_ns = min(max(probe_ns, self.lowest_probe_ns), self.highest_probe_ns)
-        return self.delay_ns_per_byte * moved_bytes(kernels) * (within_ns / self.usual_probe_ns - 1)
+        return self.delay_ns_per_byte * moved * (within_ns / self.usual_probe_ns - 1)
 
     def __call__(self, network: MeasuredNetwork) -> MeasuredNetwork:
         """As it would have been measured beside the usual neighbours. The kernels' times keep
         their proportions."""
-        excess_ns = self.excess_ns(network.kernels, network.memory_probe_ns)
+        if not self.is_learned:
+            return network
+        moved = moved_bytes(network.kernels)
+        excess_ns = self.excess_ns(moved, network.memory_probe_ns)
         kernel_ns = network.kernel_ns
         if kernel_ns is not None:
-            traced_excess_ns = self.excess_ns(network.kernels, network.traced_memory_probe_ns)
+            traced_excess_ns = self.excess_ns(moved, network.traced_memory_probe_ns)
             scale = _without(traced_excess_ns, sum(kernel_ns)) / sum(kernel_ns)
             kernel_ns = tuple(ns * scale for ns in kernel_ns)
         return replace(

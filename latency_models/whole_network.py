@@ -80,7 +80,7 @@ class WholeNetworkPredictor:
             )
         predictor, left_out_ns = cls._fit(networks, Steadying.none())
         steadying = Steadying.fit(networks, left_out_ns)
-        if steadying != Steadying.none():
+        if steadying.is_learned:
             predictor, _ = cls._fit(list(map(steadying, networks)), steadying)
         return predictor
 
@@ -153,7 +153,7 @@ class WholeNetworkPredictor:
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=self.steadying != Steadying.none(),
+                steadied=self.steadying.is_learned,
             )
             for latency_ns, coverage in zip(latencies_ns.tolist(), coverages.tolist(), strict=True)
         ]

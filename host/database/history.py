@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, func, or_, select
 
 from host.database.measurements import get_measurement
@@ -12,7 +14,6 @@ from host.domain import (
     EventKind,
     FailureKind,
     SentinelReading,
-    connected_ns,
 )
 from host.summary import summarize
 
@@ -41,10 +42,10 @@ def set_drained(connection: Connection, serial: str, drained: bool) -> None:
     connection.execute(devices.update().where(mine).values(is_drained=drained))
 
 
-def get_note(connection: Connection, serial: str) -> str:
-    """Empty also for a device that is only about to be registered."""
-    query = select(devices.c.note).where(devices.c.serial == serial)
-    return connection.scalars(query).one_or_none() or ""
+def get_notes(connection: Connection) -> dict[str, str]:
+    """By serial, of the devices that have one."""
+    query = select(devices.c.serial, devices.c.note).where(devices.c.note != "")
+    return {row.serial: row.note for row in connection.execute(query)}
 
 
 def set_note(connection: Connection, serial: str, note: str) -> None:
@@ -85,7 +86,7 @@ def history(connection: Connection, serial: str, until_unix_ns: int | None) -> D
         serial=serial,
         note=device.note,
         first_seen_unix_ns=device.first_seen_unix_ns,
-        connected_ns=connected_ns(events, until_unix_ns),
+        connected_ns=_connected_ns(events, until_unix_ns),
         visits=by_kind.pop(None, 0),
         failures={FailureKind(kind): count for kind, count in by_kind.items()},
         events=tuple(reversed(events))[:SHOWN],
@@ -116,3 +117,19 @@ def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ..
                 )
             )
     return tuple(readings)
+
+
+def _connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:
+    """Over the stretches whose ends are known; the last one, where it has not ended, up to
+    `until_unix_ns`, and not at all where that is None. A stretch that a crash of the lab has
+    cut off has no known end. `events` with the oldest first."""
+    total_ns, since_unix_ns = 0, None
+    for event in events:
+        if event.kind is EventKind.CONNECTED:
+            since_unix_ns = event.unix_ns
+        elif event.kind in (EventKind.LOST, EventKind.STOPPED) and since_unix_ns is not None:
+            total_ns += event.unix_ns - since_unix_ns
+            since_unix_ns = None
+    if since_unix_ns is not None and until_unix_ns is not None:
+        total_ns += until_unix_ns - since_unix_ns
+    return total_ns

@@ -58,7 +58,7 @@ def read_table(path: Path, space: Space, accuracy_column: str) -> AccuracyTable:
         if row[accuracy_column]:
             where = f"{path}, line {rows.line_num}"
             accuracy = _accuracy(row[accuracy_column], f"{where}, {accuracy_column}")
-            accuracies[_architecture(row, space, where)] = accuracy
+            accuracies[read_architecture(row, space, where)] = accuracy
     if not accuracies:
         raise TableError(f"{path} holds no accuracies in {accuracy_column}")
     scale = 100 if max(accuracies.values()) > 1 else 1
@@ -136,7 +136,8 @@ def _features(space: Space, architectures: Sequence[Architecture]) -> FloatArray
     return np.array(spelled, dtype=np.float64)
 
 
-def _architecture(row: dict[str, str], space: Space, where: str) -> Architecture:
+def read_architecture(row: dict[str, str], space: Space, where: str) -> Architecture:
+    """By the columns of the space's decisions. Raises TableError, which says `where`."""
     choices = []
     for decision in space.decisions:
         cell = row[decision.column]

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from host.domain import VisitSpec
+from protos import common_pb2
 from tests.bench.figures import report
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import export
@@ -39,24 +41,31 @@ def export_network() -> bytes:
     return export(nn.Sequential(*layers), (1, 3, 64, 64))
 
 
-def bare_visit_ns(program: Path, shape: str, cpu: int) -> float:
-    """The median of one visit without an agent, by the arguments that the agent gives."""
+def bare_wall_ns(
+    program: Path, shape: str, cpu: int, spec: common_pb2.VisitSpec | VisitSpec
+) -> list[int]:
+    """The samples of one visit without an agent, by the arguments that the agent gives."""
     options = {
         "--program": program,
         "--input": shape,
         "--cpus": cpu,
-        "--threads": SPEC.threads,
-        "--seed": SPEC.seed,
-        "--warmup-runs": SPEC.warmup_runs,
-        "--warmup-ns": SPEC.warmup_ns,
-        "--timed-runs": SPEC.timed_runs,
-        "--timed-ns": SPEC.timed_ns,
-        "--max-timed-runs": SPEC.max_timed_runs,
+        "--threads": spec.threads,
+        "--seed": spec.seed,
+        "--warmup-runs": spec.warmup_runs,
+        "--warmup-ns": spec.warmup_ns,
+        "--timed-runs": spec.timed_runs,
+        "--timed-ns": spec.timed_ns,
+        "--max-timed-runs": spec.max_timed_runs,
     }
     command = [str(RUNNER), *(str(word) for option in options.items() for word in option)]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     wall_ns: list[int] = json.loads(done.stdout)["wall_ns"]
-    return statistics.median(wall_ns)
+    return wall_ns
+
+
+def bare_visit_ns(program: Path, shape: str, cpu: int) -> float:
+    """The median of one visit of SPEC without an agent."""
+    return statistics.median(bare_wall_ns(program, shape, cpu, SPEC))
 
 
 def measure(program: bytes, shape: str, folder: Path) -> tuple[float, float]:

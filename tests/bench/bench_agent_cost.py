@@ -5,9 +5,7 @@ python -m tests.bench.bench_agent_cost [IDLE_S], 60 by default
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +13,7 @@ from pathlib import Path
 
 from host.agent_client import AgentClient
 from host.domain import Lease, Program, VisitSpec
-from tests.bench.bench_agent import RUNNER, export_network
+from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
 from tests.bench.figures import report
 from tests.device_agent.agent_process import AgentProcess, sha256
 
@@ -43,21 +41,8 @@ def rss_bytes(pid: int) -> int:
 
 def bare_visit_s(program: Path, cpu: int) -> float:
     """From the runner's start to its end, without an agent."""
-    options = {
-        "--program": program,
-        "--input": "x".join(map(str, SHAPE)),
-        "--cpus": cpu,
-        "--threads": SPEC.threads,
-        "--seed": SPEC.seed,
-        "--warmup-runs": SPEC.warmup_runs,
-        "--warmup-ns": SPEC.warmup_ns,
-        "--timed-runs": SPEC.timed_runs,
-        "--timed-ns": SPEC.timed_ns,
-        "--max-timed-runs": SPEC.max_timed_runs,
-    }
-    command = [str(RUNNER), *(str(word) for option in options.items() for word in option)]
     start_s = time.perf_counter()
-    json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    bare_wall_ns(program, "x".join(map(str, SHAPE)), cpu, SPEC)
     return time.perf_counter() - start_s
 
 

@@ -21,9 +21,9 @@ from host.export import export_program
 from host.home import LabHome
 from tests.bench.figures import report
 from tests.host.job_ends import ends_of_jobs
-from tests.host.test_phones import DATA_BYTES, FAULTS, ONE_LONG_VISIT, kill_the_daemon
+from tests.host.test_phones import FAULTS, ONE_LONG_VISIT, kill_the_daemon
 from tests.virtual_phone.phone import NoPhone
-from tests.virtual_phone.phone_lab import PhoneLab, lab_with_phone
+from tests.virtual_phone.phone_lab import DATA_BYTES, PhoneLab, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 
 ROUNDS = 10

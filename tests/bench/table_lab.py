@@ -14,7 +14,7 @@ from latency_models.estimate import LatencyEstimate
 from latency_models.observation import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.whole_network import WholeNetworkPredictor
-from search.accuracy.table import Fitted, read_table
+from search.accuracy.table import Fitted, read_architecture, read_table
 from search.architecture import Architecture
 from search.kernels import kernels
 from search.pareto import hypervolume
@@ -41,26 +41,22 @@ class TableLab:
     def of(cls, path: Path) -> TableLab:
         with path.open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["latency_zcu102_mean"]]
-        networks = [
-            SPACE.resolve(
-                [decision.cells.index(row[decision.column]) for decision in SPACE.decisions]
-            )
-            for row in rows
-        ]
+        networks = [read_architecture(row, SPACE, str(path)) for row in rows]
         drawn = np.random.default_rng(SEED).permutation(len(rows))[:LEARNED_FROM]
         predictor = WholeNetworkPredictor.fit(
             [_measured(networks[i], float(rows[i]["latency_zcu102_mean"])) for i in drawn]
         )
         accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
-        lab = cls(accuracy, predictor, [], [])
-        lab.accuracies.extend(
-            a for a in accuracy.evaluate(networks, lambda done: None) if isinstance(a, float)
+        accuracies = accuracy.evaluate(networks, lambda done: None)
+        return cls(
+            accuracy,
+            predictor,
+            [value for value in accuracies if isinstance(value, float)],
+            [estimate.latency_ns for estimate in _predict(predictor, networks)],
         )
-        lab.latencies_ns.extend(estimate.latency_ns for estimate in lab.predict(networks))
-        return lab
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
-        return self.predictor.predict(*pack(map(_kernels, architectures)), now_unix_ns=0)
+        return _predict(self.predictor, architectures)
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
@@ -78,6 +74,12 @@ class TableLab:
             float(np.percentile(accuracy, 10) / span_accuracy),
             float(np.percentile(latency, 90) / span_latency),
         )
+
+
+def _predict(
+    predictor: WholeNetworkPredictor, architectures: Sequence[Architecture]
+) -> list[LatencyEstimate]:
+    return predictor.predict(*pack(map(_kernels, architectures)), now_unix_ns=0)
 
 
 def _measured(network: Architecture, latency_ms: float) -> MeasuredNetwork:

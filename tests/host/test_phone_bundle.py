@@ -8,20 +8,11 @@ import pytest
 
 from host import lab
 from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
+from host.domain import Measurement, ProgramFile
 from tests.device_agent.test_bundle import build_in
 from tests.host.job_ends import ends_of_jobs
 from tests.virtual_phone.phone import NoPhone
-from tests.virtual_phone.phone_lab import lab_with_phone
-
-DATA_BYTES = 256 << 20
-SPEC = BenchmarkSpec(
-    visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
-    min_visits=1,
-    max_visits=3,
-    traced_visits=1,
-    spacing_ns=0,
-)
+from tests.virtual_phone.phone_lab import DATA_BYTES, SPEC, lab_with_phone
 
 
 def test_the_real_bundle_measures_on_a_phone(

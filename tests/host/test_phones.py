@@ -16,7 +16,7 @@ import pytest
 from host import lab
 from host.client import DeviceStatus, LatencyClient
 from host.doctor import Level, check_daemon, check_phones, limited
-from host.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
+from host.domain import BenchmarkSpec, Measurement, ProgramFile
 from host.errors import Unavailable
 from host.first_phone import Log, accept
 from host.processes import LockedProcess
@@ -26,17 +26,9 @@ from tests.host.job_ends import ends_of_jobs
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
 from tests.virtual_phone.phone import NoPhone
-from tests.virtual_phone.phone_lab import PhoneLab, is_idle, lab_with_phone
+from tests.virtual_phone.phone_lab import DATA_BYTES, SPEC, PhoneLab, is_idle, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 
-DATA_BYTES = 256 << 20
-SPEC = BenchmarkSpec(
-    visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
-    min_visits=1,
-    max_visits=3,
-    traced_visits=1,
-    spacing_ns=0,
-)
 # Long enough for a fault to fall into it.
 ONE_LONG_VISIT = BenchmarkSpec(
     visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000),

@@ -12,13 +12,21 @@ from unittest.mock import patch
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
-from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
+from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
 from host.home import LabHome
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone
 
+DATA_BYTES = 256 << 20  # of the phone's storage
+SPEC = BenchmarkSpec(
+    visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
+    min_visits=1,
+    max_visits=3,
+    traced_visits=1,
+    spacing_ns=0,
+)
 WAIT_S = 60.0
 POLL_S = 0.02
 
