@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress as ProgressBar
@@ -16,16 +15,15 @@ from host.console import console, milliseconds, progress_bar
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
+from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.space import SPACES, Space
+from search.space import SPACES
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
 
 if TYPE_CHECKING:
-    from search.accuracy.training import ProxyBudget
-    from search.judge import Accuracy
     from search.loop import Progress
 
 
@@ -118,12 +116,12 @@ def search(
         if table is not None and accuracy_command is not None:
             raise ValueError("accuracy comes from --table or from --accuracy-command, not both")
         if table is not None:
-            accuracy, described, note = _by_table(table, table_column, table_fit, searched)
+            judged = by_table(table, table_column, table_fit, searched)
         elif accuracy_command is not None:
-            accuracy, described, note = _by_command(accuracy_command, accuracy_limit_s)
+            judged = by_command(accuracy_command, accuracy_limit_s)
         else:
-            accuracy, described, note = _by_training(dataset, budget)
-        console.print(f"Accuracy: {note}.", highlight=False)
+            judged = by_training(dataset, budget)
+        console.print(f"Accuracy: {judged.note}.", highlight=False)
         run_calibration(opened, searched, calibration)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
@@ -131,7 +129,7 @@ def search(
             strategy=strategy.value,
             target_id=opened.target.id,
             target_ns=_target_ns(runs / study, target_latency_ms, opened),
-            accuracy=described,
+            accuracy=judged.described,
             alpha=alpha,
             beta=beta,
             round_size=round_size,
@@ -146,7 +144,7 @@ def search(
                 run_search(
                     opened_study,
                     make_strategy(strategy, searched, seed),
-                    accuracy,
+                    judged.accuracy,
                     opened.lab,
                     LoopSettings(
                         rounds=rounds,
@@ -157,45 +155,6 @@ def search(
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )
             show_report(opened_study)
-
-
-def _by_training(dataset: str, budget: ProxyBudget) -> tuple[Accuracy, dict[str, Any], str]:
-    """What evaluates, what the study records of it, and a note. Raises DatasetError."""
-    from search.accuracy.datasets import load_dataset
-    from search.accuracy.proxy import ProxyAccuracy
-
-    data = load_dataset(
-        dataset,
-        resolution=budget.resolution,
-        train_images=budget.train_images,
-        val_images=budget.val_images,
-        seed=budget.seed,
-    )
-    return ProxyAccuracy(data, budget), {"dataset": data.name, **asdict(budget)}, data.note
-
-
-def _by_table(
-    path: Path, column: str, fit: bool, space: Space
-) -> tuple[Accuracy, dict[str, Any], str]:
-    """As `_by_training`. Raises TableError."""
-    from search.accuracy.table import Fitted, LookedUp, read_table
-
-    table = read_table(path, space, column)
-    described = {"table": path.name, "column": column, "fingerprint": table.fingerprint}
-    note = f"{column} of {path}, {len(table.accuracies):,} networks"
-    if not fit:
-        return LookedUp(table), described, f"{note}, looked up"
-    fitted = Fitted.fit(table)
-    scores = {"held_out_kendall": round(fitted.kendall, 3), "held_out_r2": round(fitted.r2, 3)}
-    note += f"; trees fitted on it have on held-out networks Kendall's τ {fitted.kendall:.3f}"
-    return fitted, {**described, **scores}, f"{note} and R² {fitted.r2:.3f}"
-
-
-def _by_command(command: str, limit_s: float) -> tuple[Accuracy, dict[str, Any], str]:
-    """As `_by_training`. Raises ValueError."""
-    from search.accuracy.command import CommandAccuracy
-
-    return CommandAccuracy(command, limit_s), {"command": command}, f"what {command} says"
 
 
 def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:
