@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -45,11 +45,20 @@ def session(
 ) -> Iterator[Session]:
     """The running lab, one target of it, and exporters; measured by `spec`, else the
     default. Errors end the command."""
+    with sessions([] if target is None else [target], spec, priority) as [opened]:
+        yield opened
+
+
+@contextmanager
+def sessions(
+    targets: Sequence[str], spec: BenchmarkSpec | None = None, priority: int = 0
+) -> Iterator[list[Session]]:
+    """One for each target, of the default one where none is named."""
     home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
         LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
-        found = client.default_target() if target is None else client.find_target(target)
-        yield Session(client, found, TargetLab(client, found, pool, spec, priority))
+        found = list(map(client.find_target, targets)) or [client.default_target()]
+        yield [Session(client, f, TargetLab(client, f, pool, spec, priority)) for f in found]
