@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ class StudySettings:
     target_id, target_ns: the Target that latencies are of, and the T of the reward.
     alpha, beta, absolute: of the reward, as `search.reward.reward` takes them.
     accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
+    limits: what a candidate may have at most, as `search.constraints` takes them.
+    warm_start: whose networks came before the first round: "zoo", another study's name, or
+    None.
 
     Raises ValueError on what makes no sense.
     """
@@ -59,6 +62,8 @@ class StudySettings:
     round_size: int = 20
     seed: int = 0
     absolute: bool = False
+    limits: dict[str, int] = field(default_factory=dict)
+    warm_start: str | None = None
 
     def __post_init__(self) -> None:
         if self.target_ns <= 0:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from host.client import LatencyClient
+from host.client import MEASURE_TIMEOUT_S, LatencyClient
 from host.console import reported
 from host.domain import BenchmarkSpec, Target
 from host.errors import LabError
@@ -41,10 +41,13 @@ class Session:
 
 @contextmanager
 def session(
-    target: str | None, spec: BenchmarkSpec | None = None, priority: int = 0
+    target: str | None,
+    spec: BenchmarkSpec | None = None,
+    priority: int = 0,
+    patience_s: float = MEASURE_TIMEOUT_S,
 ) -> Iterator[Session]:
     """The running lab, one target of it, and exporters; measured by `spec`, else the
-    default. Errors end the command."""
+    default, and given up after `patience_s` without a visit. Errors end the command."""
     home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
@@ -52,4 +55,4 @@ def session(
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = client.default_target() if target is None else client.find_target(target)
-        yield Session(client, found, TargetLab(client, found, pool, spec, priority))
+        yield Session(client, found, TargetLab(client, found, pool, spec, priority, patience_s))
