@@ -30,7 +30,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 @dataclass(frozen=True)
 class Round:
     """`asked`: the strategy was asked for these trials and is told of them, in this order.
-    The other rounds measure, once the search is over, what had only been predicted."""
+    The other rounds measure, once the search is over, what had only been predicted; the first
+    of all may be a warm start."""
 
     index: int
     asked: bool
@@ -126,6 +127,7 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         predicted=attributes["predicted"] and _to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
+        device_s=attributes.get("device_s", 0.0),  # older studies have none
     )
 
 

@@ -46,6 +46,9 @@ class StudySettings:
     target_id, target_ns: the Target that latencies are of, and the T of the reward.
     alpha, beta, absolute: of the reward, as `search.reward.reward` takes them.
     accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
+    limits: what a candidate may have at most, as `search.constraints` takes them.
+    warm_start: whose networks came before the first round: "zoo", another study's name, or
+    None.
     more_target_ids, more_targets_ns: those beside the first; `weights` of all targets, none
     where the worst counts (see `Combination`).
 
@@ -62,6 +65,8 @@ class StudySettings:
     round_size: int = 20
     seed: int = 0
     absolute: bool = False
+    limits: dict[str, int] = field(default_factory=dict)
+    warm_start: str | None = None
     more_target_ids: list[str] = field(default_factory=list)
     more_targets_ns: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from host.client import LatencyClient
+from host.client import MEASURE_TIMEOUT_S, LatencyClient
 from host.console import reported
 from host.domain import BenchmarkSpec, Target
 from host.errors import LabError
@@ -51,9 +51,13 @@ def session(
 
 @contextmanager
 def sessions(
-    targets: Sequence[str], spec: BenchmarkSpec | None = None, priority: int = 0
+    targets: Sequence[str],
+    spec: BenchmarkSpec | None = None,
+    priority: int = 0,
+    patience_s: float = MEASURE_TIMEOUT_S,
 ) -> Iterator[list[Session]]:
-    """One for each target, of the default one where none is named."""
+    """One for each target, of the default one where none is named; measuring is given up
+    after `patience_s` without a visit."""
     home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
@@ -61,4 +65,7 @@ def sessions(
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]
-        yield [Session(client, f, TargetLab(client, f, pool, spec, priority)) for f in found]
+        yield [
+            Session(client, target, TargetLab(client, target, pool, spec, priority, patience_s))
+            for target in found
+        ]

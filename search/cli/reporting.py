@@ -14,6 +14,7 @@ from host.client import LatencyClient
 from host.console import console, milliseconds, reported
 from host.errors import LabError, NotReady
 from search.cli.calibrating import evaluation_of, for_report
+from search.constraints import MILLIONS_OF
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
 from search.study import Study, StudyError, StudySettings, read_study
@@ -120,5 +121,9 @@ def _settings(study: Study, targets: Sequence[str]) -> dict[str, str]:
         else f"α = {settings.alpha}, β = {settings.beta}",
         "round size": str(settings.round_size),
         "seed": str(settings.seed),
+        **{
+            f"most {MILLIONS_OF[name]}": f"{most / 1e6:g}" for name, most in settings.limits.items()
+        },
+        **({"warm start": settings.warm_start} if settings.warm_start else {}),
         **{name.replace("_", " "): str(value) for name, value in settings.accuracy.items()},
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,7 @@ trials = st.builds(
     st.none() | estimates,
     st.none() | names,
     st.none() | names,
+    st.floats(0, 1e6),
 )
 rounds = st.lists(
     st.tuples(st.lists(trials, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=4
@@ -134,6 +136,15 @@ def _in_optuna(directory: Path) -> optuna.Study:
     )
 
 
+def test_a_study_from_before_device_time_was_counted_is_read(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()) as study:
+        study.append([replace(trial, device_s=2.0) for trial in some_round(0)])
+    journal = tmp_path / "journal.log"
+    journal.write_bytes(journal.read_bytes().replace(b', "device_s": 2.0', b""))
+    [read] = read_study(tmp_path).rounds
+    assert list(read.trials) == some_round(0)
+
+
 def test_optuna_reads_the_journal_as_its_own(tmp_path: Path) -> None:
     slow = replace(some_round(0)[0], latency=estimate(3_000_000), measurement_id="m1")
     lost = replace(some_round(0)[1], accuracy=None, reward=None, failure="it failed")
@@ -170,6 +181,27 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
         pass
     with open_study(tmp_path, settings()):
         pass
+
+
+def test_a_study_of_another_space_is_refused(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()):
+        pass
+    with (
+        pytest.raises(StudyError, match=r"space was 'small' and is now 'mnasnet'\. Use those"),
+        open_study(tmp_path, settings(space="mnasnet")),
+    ):
+        pass
+
+
+def test_a_study_from_before_there_were_limits_is_resumed(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()):
+        pass
+    path = tmp_path / "study.json"
+    older = json.loads(path.read_text())
+    del older["limits"], older["warm_start"]
+    path.write_text(json.dumps(older))
+    with open_study(tmp_path, settings()) as study:
+        assert study.settings == settings()
 
 
 def test_two_searches_cannot_run_one_study(tmp_path: Path) -> None:
