@@ -152,8 +152,6 @@ def search(
         else:
             judged = by_training(dataset, budget)
         console.print(f"Accuracy: {judged.note}.", highlight=False)
-        for on_target in opened:
-            run_calibration(on_target, searched, calibration)
         first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
@@ -178,6 +176,8 @@ def search(
         with open_study(runs / study, settings) as opened_study:
             if opened_study.rounds:
                 console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
+            for on_target in opened:
+                run_calibration(on_target, searched, calibration)
             with progress_bar() as bar:
                 run_search(
                     opened_study,

@@ -56,7 +56,9 @@ class Device(FakeLab):
         return [self._slowed(latency) for latency in super().predict(architectures)]
 
     def measure(
-        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
+        self,
+        architectures: Sequence[Architecture],
+        on_done: Callable[[int], None] = lambda done: None,
     ) -> list[Measured | Failure]:
         self.before()
         return [
