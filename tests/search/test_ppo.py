@@ -82,7 +82,7 @@ def test_what_it_learns_of_becomes_more_likely() -> None:
     spelled = space.spell(liked)
 
     def log_prob() -> float:
-        return ppo.controller(torch.tensor([spelled]))[0].sum().item()
+        return float(ppo.controller(torch.tensor([spelled]))[0].detach().sum())
 
     before = log_prob()
     ppo.learn([Trial(liked, 0, 0.5, None, 0.5)])
