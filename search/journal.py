@@ -11,7 +11,8 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 @dataclass(frozen=True)
 class Round:
     """`asked`: the strategy was asked for these trials and is told of them, in this order.
-    The other rounds measure, once the search is over, what had only been predicted."""
+    The other rounds measure, once the search is over, what had only been predicted.
+
+    duration_s: what the round took; zero where an older journal does not tell. No part of
+    what makes two rounds equal.
+    """
 
     index: int
     asked: bool
     trials: tuple[Trial, ...]
+    duration_s: float = field(default=0.0, compare=False)
 
 
 def append_round(path: Path, study_name: str, finished: Round) -> None:
@@ -65,13 +71,36 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
                 attributes.append(record["user_attrs"])
             if attributes and len(attributes) == attributes[0]["round_size"]:
                 trials = tuple(_to_trial(values) for values in attributes)
-                rounds.append(Round(len(rounds), attributes[0]["asked"], trials))
+                asked, duration_s = attributes[0]["asked"], _duration_s(record)
+                rounds.append(Round(len(rounds), asked, trials, duration_s))
                 attributes = []
             if rounds and not attributes:
                 end = offset
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} of {path} is damaged: {error!r}") from error
     return rounds, end
+
+
+class ReadOnlyJournal(BaseJournalBackend):
+    """A study's journal as its finished rounds are added, for those who look on: what they
+    write (notes, deletions) stays in memory, and the file as it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_to = 0  # bytes
+        self._records: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        if self._path.stat().st_size > self._read_to:
+            _, end = read_rounds(self._path)
+            with self._path.open("rb") as file:
+                file.seek(self._read_to)
+                self._records += map(json.loads, file.read(end - self._read_to).splitlines())
+            self._read_to = end
+        return self._records[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._records += logs
 
 
 class _Memory(BaseJournalBackend):
@@ -110,9 +139,18 @@ def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
         "asked": finished.asked,
     }
     if trial.accuracy is None or trial.latency is None:
-        return optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
-    values = [trial.accuracy, trial.latency.latency_ns / 1e6]
-    return optuna.create_trial(values=values, user_attrs=attributes)
+        made = optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
+    else:
+        values = [trial.accuracy, trial.latency.latency_ns / 1e6]
+        made = optuna.create_trial(values=values, user_attrs=attributes)
+    made.datetime_complete = datetime.now()
+    made.datetime_start = made.datetime_complete - timedelta(seconds=finished.duration_s)
+    return made
+
+
+def _duration_s(record: dict[str, Any]) -> float:
+    started, ended = record["datetime_start"], record["datetime_complete"]
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 
 def _to_trial(attributes: dict[str, Any]) -> Trial:
@@ -120,15 +158,16 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         architecture=Architecture.from_dict(attributes["architecture"]),
         round=attributes["round"],
         accuracy=attributes["accuracy"],
-        latency=_to_estimate(attributes["latency"]),
+        latency=to_estimate(attributes["latency"]),
         reward=attributes["reward"],
-        predicted=_to_estimate(attributes["predicted"]),
+        predicted=to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
     )
 
 
-def _to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
+def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
+    """What `asdict` made of it, and JSON."""
     if values is None:
         return None
     return LatencyEstimate(**values | {"source": Source(values["source"])})

@@ -11,9 +11,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,12 @@ class Study:
         return {trial.architecture: trial for round in self.rounds for trial in round.trials}
 
 
+@dataclass
 class OpenStudy(Study):
-    """A study under its lock, to which rounds can be appended."""
+    """A study under its lock, to which rounds can be appended. A round lasts from the one
+    before, or from when the study was opened."""
+
+    _since_s: float = field(default_factory=time.monotonic, repr=False, compare=False)
 
     def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
         """Add a finished round: one write, synced to disk. Killed at any byte of it, the study
@@ -91,9 +96,11 @@ class OpenStudy(Study):
 
         asked: whether the strategy was asked for these trials, in this order.
         """
-        finished = Round(len(self.rounds), asked, tuple(trials))
+        now_s = time.monotonic()
+        finished = Round(len(self.rounds), asked, tuple(trials), now_s - self._since_s)
         append_round(self.directory / JOURNAL, self.directory.name, finished)
         self.rounds.append(finished)
+        self._since_s = now_s
 
 
 def read_settings(directory: Path) -> StudySettings:
