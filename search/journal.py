@@ -81,28 +81,6 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
     return rounds, end
 
 
-class ReadOnlyJournal(BaseJournalBackend):
-    """A study's journal as its finished rounds are added, for those who look on: what they
-    write (notes, deletions) stays in memory, and the file as it is."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read_to = 0  # bytes
-        self._records: list[dict[str, Any]] = []
-
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        if self._path.stat().st_size > self._read_to:
-            _, end = read_rounds(self._path)
-            with self._path.open("rb") as file:
-                file.seek(self._read_to)
-                self._records += map(json.loads, file.read(end - self._read_to).splitlines())
-            self._read_to = end
-        return self._records[log_number_from:]
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        self._records += logs
-
-
 class _Memory(BaseJournalBackend):
     """Optuna's records, kept in a list."""
 

@@ -36,7 +36,7 @@ class LabKnowledge:
     target: str
     measured: int = 0
     evaluation: PredictorEvaluation | None = None
-    zoo: tuple[ZooRow, ...] = ()
+    zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
 
 
 def report(

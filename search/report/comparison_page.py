@@ -111,9 +111,9 @@ def _summary(data: Comparison) -> str:
         "samples",
         "measurements",
         "search time",
-        f"hypervolume at {n} samples",
+        f"hypervolume<br/>at {n} samples",
         "best reward",
-        "on the joint front",
+        "on the<br/>joint front",
     )
     return html.table(head, rows, "summary") if rows else ""
 

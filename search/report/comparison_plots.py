@@ -73,7 +73,7 @@ def rewards(data: Comparison) -> Plot | None:
             row[0].set_title(f"mean of the last {WINDOW} samples")
             row[1].set_title("best so far")
             row[0].set_ylabel(f"reward ({reward}, T = {target})")
-            row[0].legend(loc="lower right", fontsize=9)
+            row[1].legend(loc="lower right", fontsize=9)
             for axes in row:
                 axes.set_xlabel("samples")
     return Plot(figure)
@@ -131,7 +131,7 @@ def by_reward(data: Comparison) -> Plot | None:
     if data.box is None or len({group.settings["reward"] for group in data.groups}) < 2:
         return None
     groups = [(n, group) for n, group in enumerate(data.groups) if len(relative_latencies(group))]
-    columns = min(3, len(groups))
+    columns = 2 if len(groups) in (2, 4) else 3
     rows = -(-len(groups) // columns)
     with rc_context(STYLE):
         figure = Figure(figsize=(9.4, 0.3 + 3.2 * rows), layout="constrained")

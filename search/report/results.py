@@ -8,17 +8,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
 from search.counts import counts
 from search.journal import to_estimate
 from search.report.data import ReportData, Result, ZooRow
-from search.report.words import interval
+from search.report.words import milliseconds
 from search.study import StudyError
 from search.trial import Trial
 from search.zoo import PUBLISHED
 
-HERE = ("params (M)", "MAdds (M)", "accuracy", "latency (ms)")
-AS_PUBLISHED = ("params (M)", "MAdds (M)", "top-1", "top-5", "latency (ms)")
+HERE = ("params<br/>M", "MAdds<br/>M", "accuracy<br/>", "latency<br/>ms")
+AS_PUBLISHED = ("params<br/>M", "MAdds<br/>M", "top-1<br/>", "top-5<br/>", "Pixel 1<br/>ms")
 
 
 def study_results(data: ReportData) -> list[Result]:
@@ -84,9 +85,9 @@ def results_table(results: Iterable[Result], target: str, accuracy: str) -> str:
     return (
         f'<div class="scroll"><table class="results">{head}<tbody>{rows}</tbody></table></div>'
         f'<p class="note">Here: latency on {escape(target)}, accuracy of {escape(accuracy)}, '
-        "which does not compare with ImageNet's; sizes are counted. As published (Tan et al. "
-        "2019): accuracy on ImageNet, latency on one big core of a Pixel 1, another device than "
-        "this.</p>"
+        "sizes as counted. As published (Tan et al. 2019): accuracy on ImageNet, latency on one "
+        "big core of a Pixel 1. Another task and another device: the two halves do not "
+        "compare.</p>"
     )
 
 
@@ -113,13 +114,14 @@ def result_record(result: Result) -> dict[str, Any]:
 
 def _row(result: Result) -> str:
     size, latency, known = result.size, result.latency, result.published
+    model, *details = result.model.split(", ", 1)
     cells = (
-        escape(result.model),
+        "<br/>".join([escape(model), *(f"<small>{escape(detail)}</small>" for detail in details)]),
         _kind(result),
         f"{size.parameters / 1e6:.2f}" if size else "",
         f"{size.multiply_adds / 1e6:.0f}" if size else "",
         "" if result.accuracy is None else f"{result.accuracy:.1%}",
-        f"{interval(latency)} <small>{latency.source.value}</small>" if latency else "",
+        _latency(latency) if latency else "",
         f"{known.parameters_m:.1f}" if known else "",
         f"{known.multiply_adds_m:.0f}" if known and known.multiply_adds_m else "",
         f"{known.top1:.1%}" if known else "",
@@ -127,6 +129,11 @@ def _row(result: Result) -> str:
         f"{known.pixel1_ms}" if known else "",
     )
     return "<tr>" + "".join(f"<td>{cell or '–'}</td>" for cell in cells) + "</tr>"
+
+
+def _latency(of: LatencyEstimate) -> str:
+    bounds = f"{milliseconds(of.lower_ns)}–{milliseconds(of.upper_ns)}"
+    return f"{milliseconds(of.latency_ns)}<br/><small>{bounds}, {of.source.value}</small>"
 
 
 def _kind(result: Result) -> str:

@@ -40,7 +40,9 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .front th:last-child, .front td:last-child { padding-right: 0; }
 .results, .summary { font-size: 13px; }
 .results td, .results th { padding-left: 7px; padding-right: 7px; }
-.results th:nth-child(2), .results td:nth-child(2) { text-align: left; }
+.results td { line-height: 1.3; }
+.results tr:last-child th:nth-child(2), .results td:nth-child(2) { text-align: left; }
+.results tr:last-child th:nth-child(7), .results td:nth-child(7) { padding-left: 24px; }
 .results .part { text-align: center; border-bottom: 1px solid var(--line); }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
   margin-right: 7px; }
