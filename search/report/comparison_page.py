@@ -57,7 +57,7 @@ def _page(
         hypervolume = figures["hypervolume"] + html.note(
             f"Of the front {_of_what(data)}, as a share of the box from the reference, "
             f"{reference} (the {QUANTILE:.0%} quantile of accuracy and the {1 - QUANTILE:.0%} "
-            f"quantile of latency over all networks compared here), to the best of either, "
+            f"quantile of latency over all trials compared here), to the best of either, "
             f"{ideal}. Lines are medians over seeds, bands reach from the least to the greatest "
             "seed, both as far as all seeds go. Time is that of searching, without pauses."
         )

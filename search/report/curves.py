@@ -39,10 +39,10 @@ class Box:
     @classmethod
     def around(cls, studies: Iterable[Study]) -> Box | None:
         """The reference is the 10th percentile of accuracy and the 90th of latency over all
-        their networks; what is worse in either adds nothing. None where no network has both."""
-        latest = [list(study.latest().values()) for study in studies]
-        measured = all(any(map(is_measured, trials)) for trials in latest)
-        points = [p for trials in latest for p in points_of(trials, measured=measured)]
+        their trials; what is worse in either adds nothing. None where no trial has both."""
+        trials = [[t for finished in study.rounds for t in finished.trials] for study in studies]
+        measured = all(points_of(each, measured=True) for each in trials)
+        points = [point for each in trials for point in points_of(each, measured=measured)]
         if not points:
             return None
         accuracy, latency_ns = np.array(points, np.float64).T
