@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,13 @@ class Study:
 
 @dataclass
 class OpenStudy(Study):
-    """A study under its lock, to which rounds can be appended. A round lasts from the one
-    before, or from when the study was opened."""
+    """A study under its lock, to which rounds can be appended.
 
-    _since_s: float = field(default_factory=time.monotonic, repr=False, compare=False)
+    since_s: when, by the monotonic clock, the round that is appended next began: when the
+    study was opened, or the round before ended.
+    """
+
+    since_s: float
 
     def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
         """Add a finished round: one write, synced to disk. Killed at any byte of it, the study
@@ -97,10 +100,10 @@ class OpenStudy(Study):
         asked: whether the strategy was asked for these trials, in this order.
         """
         now_s = time.monotonic()
-        finished = Round(len(self.rounds), asked, tuple(trials), now_s - self._since_s)
+        finished = Round(len(self.rounds), asked, tuple(trials), now_s - self.since_s)
         append_round(self.directory / JOURNAL, self.directory.name, finished)
         self.rounds.append(finished)
-        self._since_s = now_s
+        self.since_s = now_s
 
 
 def read_settings(directory: Path) -> StudySettings:
@@ -142,7 +145,7 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
         rounds, end = _read_journal(directory)
         with (directory / JOURNAL).open("ab") as journal:
             journal.truncate(end)
-        yield OpenStudy(directory, settings, rounds)
+        yield OpenStudy(directory, settings, rounds, time.monotonic())
 
 
 def _read_journal(directory: Path) -> tuple[list[Round], int]:
