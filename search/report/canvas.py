@@ -80,6 +80,11 @@ def draw_target(axes: Axes, target_ns: float) -> None:
     )
 
 
+def from_one(axes: Axes) -> None:
+    """Let the y axis begin at 1 and end above all that is drawn."""
+    axes.set_ylim(1, max(2.0, 1.04 * axes.dataLim.y1))
+
+
 def scale_latencies(axes: Axes, names: str, values_ms: Sequence[float] | FloatArray) -> None:
     """Make the axes of these names ("x", "xy") logarithmic where the latencies differ much."""
     if max(values_ms) < WIDE_RANGE * min(values_ms):

@@ -112,8 +112,5 @@ def near_target(group: Group) -> float:
 
 
 def at(curves: Sequence[Curve], sample: int) -> FloatArray:
-    """The hypervolume of each when so many samples were drawn; zero before its first round."""
-    rounds = [int(np.sum(curve.samples <= sample)) for curve in curves]
-    return np.array(
-        [c.hypervolume[n - 1] if n else 0.0 for c, n in zip(curves, rounds, strict=True)]
-    )
+    """The hypervolume of each when so many samples were drawn."""
+    return np.array([c.hypervolume[int(np.sum(c.samples <= sample)) - 1] for c in curves])

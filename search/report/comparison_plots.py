@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from search.report.canvas import MS, STYLE, Plot, draw_target, new_figure, scale_latencies
+from search.report.canvas import MS, STYLE, Plot, draw_target, from_one, new_figure, scale_latencies
 from search.report.comparison import Comparison, near_target, relative_latencies, samples
 from search.report.curves import WINDOW, Curve, band
 from search.report.data import FloatArray
@@ -44,7 +44,7 @@ def hypervolumes(data: Comparison) -> Plot | None:
     if all(each.time_s[-1] > 0 for each in every):
         panels.append((f"search time ({unit})", lambda c: c.time_s / unit_s))
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.4, 3.9), layout="constrained")
+        figure = Figure(figsize=(9.4, 4.3), layout="constrained")
         row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (name, x) in zip(row, panels, strict=True):
             _draw_bands(axes, data, x, lambda c: c.hypervolume)
@@ -186,7 +186,7 @@ def diversity(data: Comparison) -> Plot | None:
                     label=f"{group.label} ({len(each)} networks)",
                 )
             axes.set(title=title, xlabel="block")
-            axes.set_ylim(bottom=1)
+            from_one(axes)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         row[0].set_ylabel("effective number of kinds")
         _legend(figure, row[0])

@@ -63,7 +63,7 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """After each round of a study, parallel arrays.
+    """At the start of a study and after each of its rounds, parallel arrays.
 
     samples: what the strategy was asked for, repeats included; measurements: of distinct
     networks; time_s: of searching, pauses between resumptions not counted. hypervolume: as
@@ -82,7 +82,7 @@ class Curve:
 def curve(study: Study, box: Box) -> Curve:
     latest: dict[Architecture, Trial] = {}
     rewards: list[float] = []
-    rows = []
+    rows: list[tuple[float, ...]] = [(0, 0, 0, 0, np.nan, np.nan)]
     samples, time_s = 0, 0.0
     for finished in study.rounds:
         latest |= {trial.architecture: trial for trial in finished.trials}
@@ -97,7 +97,7 @@ def curve(study: Study, box: Box) -> Curve:
                 time_s,
                 box.share(latest.values()),
                 max(rewards, default=np.nan),
-                np.mean(rewards[-WINDOW:]) if rewards else np.nan,
+                float(np.mean(rewards[-WINDOW:])) if rewards else np.nan,
             )
         )
     return Curve(*np.array(rows, np.float64).T)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from search.architecture import Block
-from search.report.canvas import STYLE, Plot
+from search.report.canvas import STYLE, Plot, from_one
 from search.report.diversity import ASPECTS, blocks_at_each_place, effective_number, shares
 from search.report.palette import LIGHT, SHADES
 from search.trial import Trial
@@ -35,7 +35,7 @@ def diversity(trials: Sequence[Trial]) -> Plot | None:
             numbers, list(map(effective_number, places)), "o-", color=LIGHT["front"], markersize=5
         )
         last.set_title(f"effective number of kinds, of {len(trials)}", pad=20)
-        last.set_ylim(bottom=1)
+        from_one(last)
         for axes in grid.flat:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="x", visible=False)

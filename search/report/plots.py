@@ -53,7 +53,7 @@ def accuracy_latency(data: ReportData) -> Plot | None:
         scale_latencies(axes, "x", [data.target_latency_ns * MS, *_latencies_ms(trials)[0]])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
-        axes.set_ylabel("accuracy of the proxy task")
+        axes.set_ylabel(f"accuracy of {data.accuracy}")
         axes.legend(loc="lower right", fontsize=9)
     return Plot(figure, tooltips)
 
