@@ -9,8 +9,9 @@ from functools import partial
 from threading import Lock
 
 from host.domain import Failure
+from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
-from search.combined import Combination, CombinedEstimate
+from search.combined import Combination
 from search.judge import AWAY, Lab, Measured, OnDone
 from search.lab import TURN
 
@@ -39,7 +40,7 @@ class SeveralLab:
         self._combination = combination
         self._export = export
 
-    def predict(self, architectures: Sequence[Architecture]) -> list[CombinedEstimate]:
+    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured on each."""
         columns = [part.lab.predict(architectures) for part in self._parts]
         return [self._combination.combine(row) for row in zip(*columns, strict=True)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -128,8 +130,25 @@ def test_everything_is_on_the_page(full: Path) -> None:
     text = text_of(full)
     for part in ("24", "8", "training diverged", "strategy", "Kendall", "mnasnet-a1", "7.00 ms"):
         assert part in text
-    for name in ("accuracy-latency", "held-out", "search-parity", "progress"):
+    for name in ("accuracy-latency", "held-out", "search-parity", "progress", "diversity"):
         assert (full.parent / f"{name}.png").read_bytes().startswith(PNG)
+        assert f"{name}.png" in text
+
+
+def test_the_data_lies_beside_the_page(full: Path) -> None:
+    with (full.parent / "trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    for row, trial in zip(rows, trials(24), strict=True):
+        assert row["architecture"] == trial.architecture.id
+        assert trial.latency is not None
+        assert int(row["latency_ns"]) == trial.latency.latency_ns
+    assert rows[1]["failure"] == "training diverged"
+    made = json.loads((full.parent / "report.json").read_text())
+    front = [trial.architecture.id for trial in report_data(trials(24)).measured_front()]
+    assert [row["architecture"] for row in made["front"]] == front
+    assert made["target_latency_ns"] == 7_000_000
+    assert "mnasnet-a1" in (full.parent / "results.csv").read_text()
 
 
 def test_points_have_tooltips(full: Path) -> None:
