@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
+from search.combined import CombinedEstimate
 from search.trial import Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -121,16 +122,17 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         architecture=Architecture.from_dict(attributes["architecture"]),
         round=attributes["round"],
         accuracy=attributes["accuracy"],
-        latency=_to_estimate(attributes["latency"]),
+        latency=attributes["latency"] and _to_estimate(attributes["latency"]),
         reward=attributes["reward"],
-        predicted=_to_estimate(attributes["predicted"]),
+        predicted=attributes["predicted"] and _to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
         device_s=attributes.get("device_s", 0.0),  # older studies have none
     )
 
 
-def _to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
-    if values is None:
-        return None
-    return LatencyEstimate(**values | {"source": Source(values["source"])})
+def _to_estimate(values: dict[str, Any]) -> LatencyEstimate:
+    values = values | {"source": Source(values["source"])}
+    if "parts" not in values:
+        return LatencyEstimate(**values)
+    return CombinedEstimate(**values | {"parts": tuple(map(_to_estimate, values["parts"]))})

@@ -97,6 +97,15 @@ class TargetLab:
             )
         return latencies(self._client, [outcomes.get(spec.key, UNASKED) for spec in specs])
 
+    def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
+        """So that measuring them exports nothing. Returns those that cannot be."""
+        exports = self._pool.export_all(list(map(export_spec, architectures)))
+        return {
+            architecture: _unexported(export)
+            for architecture, export in zip(architectures, exports, strict=True)
+            if isinstance(export, ExportError)
+        }
+
     def compare(
         self,
         first: Architecture,

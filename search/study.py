@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from search.architecture import Architecture
+from search.combined import Combination
 from search.journal import Round, append_round, read_rounds
 from search.reward import SOFT
 from search.trial import Trial
@@ -48,6 +49,8 @@ class StudySettings:
     limits: what a candidate may have at most, as `search.constraints` takes them.
     warm_start: whose networks came before the first round: "zoo", another study's name, or
     None.
+    more_target_ids, more_targets_ns: those beside the first; `weights` of all targets, none
+    where the worst counts (see `Combination`).
 
     Raises ValueError on what makes no sense.
     """
@@ -64,14 +67,30 @@ class StudySettings:
     absolute: bool = False
     limits: dict[str, int] = field(default_factory=dict)
     warm_start: str | None = None
+    more_target_ids: list[str] = field(default_factory=list)
+    more_targets_ns: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.target_ns <= 0:
-            raise ValueError(f"the target latency must be above zero, not {self.target_ns} ns")
+        if len(self.more_target_ids) != len(self.more_targets_ns):
+            raise ValueError(
+                f"give a target latency for each of the {1 + len(self.more_target_ids)} targets, "
+                f"in their order: there are {1 + len(self.more_targets_ns)}"
+            )
+        if len(set(self.target_ids())) < len(self.target_ids()):
+            raise ValueError("name each target once")
+        self.combination()
         if self.round_size < 1:
             raise ValueError(f"a round needs at least one architecture, not {self.round_size}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"a seed is from 0 to 2**32 - 1, not {self.seed}")
+
+    def target_ids(self) -> list[str]:
+        return [self.target_id, *self.more_target_ids]
+
+    def combination(self) -> Combination:
+        """Of the latencies on all targets."""
+        return Combination((self.target_ns, *self.more_targets_ns), tuple(self.weights))
 
 
 @dataclass

@@ -12,18 +12,22 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.console import console, milliseconds, progress_bar
-from host.domain import Failure
-from host.errors import LabError
 from search.architecture import Architecture
-from search.calibration import REFERENCE
 from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import PriorityOption, Session, TargetOption, session
+from search.cli.common import PriorityOption, sessions
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.cli.targets import (
+    TargetLatenciesOption,
+    TargetsOption,
+    WeightsOption,
+    lab_of,
+    targets_ns,
+)
 from search.constraints import excess, share_within
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
-from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
+from search.study import StrategyName, StudySettings, open_study
 from search.warm_start import networks_to_start_with
 
 if TYPE_CHECKING:
@@ -53,11 +57,9 @@ PATIENCE_S = 600.0
 
 def search(
     study: Annotated[str, typer.Option(help="Its name; an interrupted one goes on.")] = "first",
-    target: TargetOption = None,
-    target_latency_ms: Annotated[
-        float | None,
-        typer.Option("--target-latency", help="In ms; by default MobileNetV2's, as the paper."),
-    ] = None,
+    targets: TargetsOption = None,
+    target_latencies_ms: TargetLatenciesOption = None,
+    weights: WeightsOption = None,
     space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
     reward: Annotated[
@@ -131,7 +133,7 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
-    with session(target, priority=priority, patience_s=PATIENCE_S) as opened:
+    with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )
@@ -150,13 +152,13 @@ def search(
         else:
             judged = by_training(dataset, budget)
         console.print(f"Accuracy: {judged.note}.", highlight=False)
-        run_calibration(opened, searched, calibration)
+        first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
             space=searched.name,
             strategy=strategy.value,
-            target_id=opened.target.id,
-            target_ns=_target_ns(runs / study, target_latency_ms, opened),
+            target_id=opened[0].target.id,
+            target_ns=first_ns,
             accuracy=judged.described,
             alpha=alpha,
             beta=beta,
@@ -165,17 +167,23 @@ def search(
             absolute=reward is RewardName.ABSOLUTE,
             limits=limits,
             warm_start=warm_start,
+            more_target_ids=[on_target.target.id for on_target in opened[1:]],
+            more_targets_ns=more_ns,
+            weights=weights or [],
         )
-        console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
+        for on_target, target_ns in zip(opened, (first_ns, *more_ns), strict=True):
+            console.print(f"Target latency on {on_target.target.name}: {milliseconds(target_ns)}.")
         with open_study(runs / study, settings) as opened_study:
             if opened_study.rounds:
                 console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
+            for on_target in opened:
+                run_calibration(on_target, searched, calibration)
             with progress_bar() as bar:
                 run_search(
                     opened_study,
                     make_strategy(strategy, searched, seed, lambda a: not excess(a, limits)),
                     judged.accuracy,
-                    opened.lab,
+                    lab_of(opened, settings),
                     LoopSettings(
                         rounds=rounds,
                         max_measured_share=measured_share,
@@ -209,23 +217,6 @@ def _started(name: str | None, space: Space, runs: Path, count: int) -> list[Arc
     if outside:
         console.print(f"Not in {space.name}: {', '.join(outside)}.", highlight=False)
     return networks
-
-
-def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:
-    """As asked for; else the study's own when it is resumed; else the reference's latency.
-
-    Raises ValueError, StudyError, LabError.
-    """
-    if asked_ms is not None:
-        return round(asked_ms * 1e6)
-    if (directory / SETTINGS).is_file():
-        return read_settings(directory).target_ns
-    [outcome] = opened.lab.measure([REFERENCE])
-    if isinstance(outcome, Failure):
-        raise LabError(
-            f"MobileNetV2 could not be measured ({outcome.message}): name a --target-latency"
-        )
-    return outcome[0].latency_ns
 
 
 def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
 from search.choose import front
+from search.combined import CombinedEstimate
 from search.trial import Trial
 
 FloatArray = NDArray[np.float64]
@@ -46,6 +47,7 @@ class ReportData:
     """settings: what the study was started with, label to text.
     trials: of all rounds, in order; of an architecture's trials the last one counts.
     measurements: how many networks the search had measured; calibration: how many before it.
+    targets: the names of several, in the order of their latencies' parts; else none.
     """
 
     study: str
@@ -57,6 +59,7 @@ class ReportData:
     calibration: int
     evaluation: PredictorEvaluation | None = None
     zoo: Sequence[ZooRow] = ()
+    targets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
@@ -69,6 +72,11 @@ class ReportData:
     def measured_front(self) -> list[Trial]:
         """The front drawn from measurements alone, fastest first."""
         return front(trial for trial in self.latest() if is_measured(trial))
+
+
+def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
+    """What a latency on several targets was combined of; of one target's, nothing."""
+    return latency.parts if isinstance(latency, CombinedEstimate) else ()
 
 
 def is_measured(trial: Trial) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
 from search.counts import counts
 from search.report import plots
-from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
+from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured, on_each_target
 from search.report.drawing import draw
 from search.report.plots import Plot
 from search.report.style import STYLESHEET
@@ -97,20 +98,32 @@ def _front(data: ReportData) -> str:
         star = ' <span class="best">best reward</span>' if trial is best else ""
         rows.append(
             f'<tbody><tr><td class="rank">{number}</td><td>{trial.accuracy:.1%}</td>'
-            f"<td>{milliseconds(latency.latency_ns)} <small>{milliseconds(latency.lower_ns)}–"
-            f"{milliseconds(latency.upper_ns)}</small></td><td>{_reward(trial):.3f}{star}</td>"
+            f"{''.join(map(_latency, (latency, *on_each_target(latency))))}"
+            f"<td>{_reward(trial):.3f}{star}</td>"
             f"{_counts(architecture)}"
             f"<td><code>{architecture.id}</code></td></tr>"
-            f'<tr class="drawing"><td colspan="7">{draw(architecture)}</td></tr></tbody>'
+            f'<tr class="drawing"><td colspan="{7 + len(data.targets)}">{draw(architecture)}'
+            "</td></tr></tbody>"
         )
     return _table(
-        ("", "accuracy", "latency (ms)", "reward", "params (M)", "MAdds (M)", "architecture"),
+        (
+            *("", "accuracy", "latency (ms)"),
+            *(f"on {escape(name)} (ms)" for name in data.targets),
+            *("reward", "params (M)", "MAdds (M)", "architecture"),
+        ),
         rows,
         "front",
     ) + (
         '<p class="note">A box is a layer, wider with more channels; its colour is the '
         "operation. An arc is an identity skip, a dashed arc a pool skip, a dot "
         "squeeze-and-excitation.</p>"
+    )
+
+
+def _latency(latency: LatencyEstimate) -> str:
+    return (
+        f"<td>{milliseconds(latency.latency_ns)} <small>{milliseconds(latency.lower_ns)}–"
+        f"{milliseconds(latency.upper_ns)}</small></td>"
     )
 
 
