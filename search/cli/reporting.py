@@ -57,8 +57,7 @@ def report(
 ) -> None:
     """Write a study's page, plots and data again, and print its front; or compare studies.
 
-    Studies that differ by nothing but their seed are drawn as one, with a band. Pages are
-    HTML; plots are also PNG, data also CSV and JSON.
+    Those that differ by nothing but their seed are drawn as one, with a band over seeds.
     """
     names = list(dict.fromkeys(studies))
     with reported(LabError, StudyError):
@@ -111,12 +110,14 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     from search.report.comparison import Comparison
     from search.report.comparison_page import write_comparison
     from search.report.groups import group_studies
+    from search.report.results import trained
 
     groups = group_studies(studies)
     settings = studies[0].settings
     lab = _ask_lab(settings)
     target = _in_words(settings, lab.targets)
-    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]))
+    finals = [result for study in studies for result in trained(study.directory)]
+    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
         console.print(f"{group.label}: {names}", highlight=False)

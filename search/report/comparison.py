@@ -13,7 +13,7 @@ from search.choose import front
 from search.judge import is_measured
 from search.pareto import pareto_front
 from search.report.curves import Box, Curve, curve, points_of
-from search.report.data import FloatArray, ZooRow, reward_of
+from search.report.data import FloatArray, Result, ZooRow, reward_of
 from search.report.groups import Group
 from search.study import Study
 from search.trial import Trial
@@ -24,12 +24,13 @@ NEAR = 0.1  # of the target latency
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """groups: as `group_studies` makes them. zoo: the published networks, on their target.
-    accuracy: what the accuracies are of, for people."""
+    accuracy: what the accuracies are of, for people. trained: networks trained in full."""
 
     groups: Sequence[Group]
     target: str
     zoo: Sequence[ZooRow] = ()
     accuracy: str = "the proxy task"
+    trained: Sequence[Result] = ()
 
     @property
     def studies(self) -> list[Study]:

@@ -167,7 +167,7 @@ def _common_settings(data: Comparison) -> dict[str, str]:
 def _results(data: Comparison) -> list[Result]:
     best = [(group, data.best(group)) for group in data.groups]
     mine = [found(f"{t.architecture.id}, best of {group.label}", t) for group, t in best if t]
-    return [*mine, *published(data.zoo)]
+    return [*mine, *data.trained, *published(data.zoo)]
 
 
 def _each(curves: Sequence[Curve], name: str) -> FloatArray:

@@ -84,10 +84,10 @@ def results_table(results: Iterable[Result], target: str, accuracy: str) -> str:
     rows = "".join(map(_row, results))
     return (
         f'<div class="scroll"><table class="results">{head}<tbody>{rows}</tbody></table></div>'
-        f'<p class="note">Here: latency on {escape(target)}, accuracy of {escape(accuracy)}, '
-        "sizes as counted. As published (Tan et al. 2019): accuracy on ImageNet, latency on one "
-        "big core of a Pixel 1. Another task and another device: the two halves do not "
-        "compare.</p>"
+        f'<p class="note">Here: latency on {escape(target)}, accuracy of {escape(accuracy)} (of '
+        "networks marked trained after training in full), sizes as counted. As published (Tan et "
+        "al. 2019): accuracy on ImageNet, latency on one big core of a Pixel 1. Another task and "
+        "another device: the two halves do not compare.</p>"
     )
 
 

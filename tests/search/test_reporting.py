@@ -14,6 +14,7 @@ from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.kernel import Kernel
 from search.cli import app, reporting
+from search.finalists import Finalist, write_results
 from search.kernels import kernels
 from search.zoo import ZOO
 from tests.search.fakes import estimate
@@ -42,8 +43,13 @@ def test_one_study_is_reported_in_its_folder(tmp_path: Path) -> None:
 def test_several_are_compared_in_a_folder_named_after_them(tmp_path: Path) -> None:
     for seed in range(2):
         searched(tmp_path / "runs" / f"s{seed}", rounds=1, seed=seed)
+    (tmp_path / "runs" / "s1" / "trained").mkdir()
+    finalist = Finalist(ZOO["mnasnet-a1"], "int8", accuracy=0.7)
+    write_results(tmp_path / "runs" / "s1" / "trained" / "results.json", [finalist], {})
     assert "s0, s1" in report("s0", "s1")
-    assert (tmp_path / "runs" / "comparisons" / "s0-s1" / "report.html").is_file()
+    made = tmp_path / "runs" / "comparisons" / "s0-s1"
+    assert (made / "report.html").is_file()
+    assert "trained, int8" in (made / "results.csv").read_text()
     report("s0", "s1", "--output", "elsewhere")
     assert (tmp_path / "elsewhere" / "comparison.json").is_file()
 

@@ -8,10 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from search.architecture import Architecture
+from search.journal import Round
 from search.report.comparison import Comparison
 from search.report.comparison_page import write_comparison
 from search.report.groups import group_studies
 from search.reward import HARD
+from search.study import Study
+from search.trial import Trial
+from tests.search.fakes import settings
 from tests.search.report.studies import searched
 from tests.search.report.test_report import PNG, References, text_of
 
@@ -119,3 +124,14 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     made = write_comparison(Comparison(group_studies(studies), "<i>board"), tmp_path / "made")
     ElementTree.fromstring(made.read_text().split("\n", 1)[1])
     assert "<b>0&" in text_of(made)
+
+
+def test_studies_in_which_all_failed_say_so(tmp_path: Path) -> None:
+    failed = Trial(Architecture(8, (), 8), 0, None, None, None, failure="diverged")
+    studies = [
+        Study(tmp_path / str(seed), settings(seed=seed), [Round(0, True, (failed,))])
+        for seed in range(2)
+    ]
+    made = write_comparison(Comparison(group_studies(studies), "a board"), tmp_path / "made")
+    assert "No candidate has both" in text_of(made)
+    assert not list(made.parent.glob("*.png"))
