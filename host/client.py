@@ -241,8 +241,7 @@ class LatencyClient:
             ahead.close()
         silent = Failure(
             FailureKind.DEVICE_LOST,
-            f"no visit of it came about for {patience_s / 60:.0f} minutes: `latlab jobs` says what"
-            " it waits for",
+            f"no visit came about for {patience_s:g} s: `latlab jobs` says what jobs wait for",
         )
         return [outcomes.get(sha256, silent) for sha256 in ahead.order]
 

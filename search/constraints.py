@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from search.counts import counts
 from search.space import Space
 
 Limits = Mapping[str, int]
+Allows = Callable[[Architecture], bool]  # whether it may be proposed
 
 MILLIONS_OF = {
     "parameters": "M parameters",
@@ -21,6 +22,15 @@ MILLIONS_OF = {
     "program_bytes": "MB of program",
 }
 SAMPLES = 1000
+
+# So often a strategy draws a candidate that is not allowed; the last is proposed as it is, and
+# its trial says what it has too much of.
+MAX_DRAWS = 200
+
+
+def everything(architecture: Architecture) -> bool:
+    """Allowed where there are no limits."""
+    return True
 
 
 def quantities(architecture: Architecture) -> dict[str, int]:

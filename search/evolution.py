@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.architecture import Architecture
-from search.space import MAX_DRAWS, Allows, Space, everything
+from search.constraints import MAX_DRAWS, Allows, everything
+from search.space import Space
 from search.trial import Trial
 
 Choices = tuple[int, ...]

@@ -14,7 +14,7 @@ from host.export import ExportPool, ExportSpec
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from search.architecture import Architecture
-from search.judge import Measured
+from search.judge import AWAY, Measured
 from search.kernels import kernels
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
     partial(kernels, resolution=RESOLUTION, classes=CLASSES)
 )
 
+AGAIN_S = 60.0
 UNASKED = Failure(FailureKind.DEVICE_LOST, "others that were asked for before had no answer")
 
 # On the lab's own machine so many are exported, then measured, then the next.
@@ -40,7 +41,7 @@ class TargetLab:
     disturb each other and take turns; beside other devices they overlap.
 
     patience_s: without any visit for so long, measuring ends: what has not been measured is a
-    Failure DEVICE_LOST."""
+    Failure DEVICE_LOST. Until something is measured again it then waits for `AGAIN_S` only."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class TargetLab:
         self._spec = spec or BenchmarkSpec()
         self._priority = priority
         self._patience_s = patience_s
+        self._is_away = False
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured."""
@@ -160,9 +162,11 @@ class TargetLab:
             self._spec,
             fresh=fresh,
             priority=self._priority,
-            patience_s=self._patience_s,
+            patience_s=min(AGAIN_S, self._patience_s) if self._is_away else self._patience_s,
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
+        lost = [o for o in outcomes if isinstance(o, Failure) and o.kind in AWAY]
+        self._is_away = bool(outcomes) and len(lost) == len(outcomes)
         # Where patience ended it, the last that were exported may have no outcome.
         return unexported | dict(zip(keys, outcomes, strict=False))
 

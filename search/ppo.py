@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from search.architecture import Architecture
+from search.constraints import MAX_DRAWS, Allows, everything
 from search.controller import Controller
-from search.space import MAX_DRAWS, Allows, Space, everything
+from search.space import Space
 from search.trial import Trial
 
 LEARNING_STEPS = 30

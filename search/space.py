@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,18 +12,6 @@ import numpy as np
 
 from search.architecture import Architecture, Block
 from search.layers import round_channels, takes_skip
-
-# Says of an Architecture whether it may be proposed.
-Allows = Callable[[Architecture], bool]
-
-# So often a strategy draws a candidate again that is not allowed; the last is proposed as it
-# is, and its trial says what is wrong with it.
-MAX_DRAWS = 200
-
-
-def everything(architecture: Architecture) -> bool:
-    """Where nothing is forbidden."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)

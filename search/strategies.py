@@ -12,9 +12,10 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.architecture import Architecture
+from search.constraints import MAX_DRAWS, Allows, everything
 from search.evolution import Evolution
 from search.ppo import PPO
-from search.space import MAX_DRAWS, Allows, Space, everything
+from search.space import Space
 from search.study import StrategyName
 from search.trial import Trial
 

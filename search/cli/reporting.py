@@ -115,8 +115,8 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     groups = group_studies(studies)
     settings = studies[0].settings
     lab = _ask_lab(settings)
-    target = _in_words(settings, lab.targets)
     finals = [result for study in studies for result in trained(study.directory)]
+    target = _in_words(settings, lab.targets)
     data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)

@@ -74,7 +74,7 @@ def search(
         int | None, typer.Option(min=0, help="Candidates, measured at most.")
     ] = None,
     max_device_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Of the device's time, measured at most.")
+        float | None, typer.Option(min=0, help="Of the device, for measurements at most.")
     ] = None,
     max_params_m: Annotated[
         float | None, typer.Option(help="Millions of parameters of a candidate, at most.")

@@ -26,7 +26,7 @@ from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
 from latency_models.estimate import LatencyEstimate, Source
 from search.judge import Measured
-from search.lab import TURN, TargetLab, export_spec
+from search.lab import AGAIN_S, TURN, TargetLab, export_spec
 from search.space import mnasnet_space
 from search.zoo import ZOO
 
@@ -62,6 +62,7 @@ class NotingClient:
         self.log = log
         self.is_shared = shares_host
         self.answers = answers
+        self.waited_s: list[float] = []
 
     def shares_host(self, target: Target) -> bool:
         return self.is_shared
@@ -77,6 +78,7 @@ class NotingClient:
         patience_s: float,
         on_progress: Callable[[int, int], None],
     ) -> list[Measurement | Failure]:
+        self.waited_s.append(patience_s)
         outcomes: list[Measurement | Failure] = []
         for file in programs:
             if self.answers == len(outcomes):
@@ -137,6 +139,18 @@ def test_what_has_no_answer_is_lost_with_the_device() -> None:
     assert isinstance(outcomes[0], Measured)
     kinds = [outcome.kind for outcome in outcomes[1:] if isinstance(outcome, Failure)]
     assert kinds == [FailureKind.DEVICE_LOST] * 2
+
+
+def test_while_the_target_is_away_it_is_waited_for_more_shortly() -> None:
+    client = NotingClient([], shares_host=False, answers=0)
+    pool = cast(ExportPool, NotingPool([]))
+    lab = TargetLab(cast(LatencyClient, client), TARGET, pool, patience_s=600.0)
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    client.answers = 1
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    assert client.waited_s == [600.0, AGAIN_S, AGAIN_S, 600.0]
 
 
 def test_a_measurement_kept_the_device_for_as_long_as_its_visits_took() -> None:
