@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -24,6 +25,8 @@ from search.report.words import milliseconds
 from search.space import mnasnet_space
 from search.trial import Trial
 from search.zoo import ZOO
+
+unhurried = hypothesis_settings(deadline=None)
 
 SPACE = mnasnet_space()
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -165,6 +168,7 @@ def test_both_colour_schemes(full: Path) -> None:
     assert "var(--measured)" in page
 
 
+@unhurried
 @given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_names_are_escaped(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     name = f"<script>alert('&')</script>{text}"
@@ -207,6 +211,7 @@ points = st.tuples(
 )
 
 
+@unhurried
 @given(st.lists(points, max_size=12))
 def test_the_front_is_that_of_measurements_alone(values: list[tuple[int, int, Source]]) -> None:
     made = [
