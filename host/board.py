@@ -129,12 +129,13 @@ class JobBoard:
         with self._lock:
             self._served[device_serial] = frozenset(target_ids)
 
-    def leave(self, device_serial: str, why: Failure) -> None:
+    def leave(self, device_serial: str, target_ids: Iterable[str], why: Failure) -> None:
         """The device is away for longer than its jobs wait. What it was asked has failed, and
-        others may try; jobs of targets that no other device serves end with `why`."""
+        others may try; jobs of its targets that no other device serves end with `why`. Said
+        again, it ends those that have come since."""
         with self._lock:
-            left = self._served.pop(device_serial, frozenset())
-            abandoned = left.difference(*self._served.values())
+            self._served.pop(device_serial, None)
+            abandoned = frozenset(target_ids).difference(*self._served.values())
         self.give_up(device_serial, why)
         for state in self.open_states(abandoned):
             self.end(state, why)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
@@ -23,11 +23,13 @@ from host.domain import (
     Device,
     DeviceHistory,
     Failure,
+    FailureKind,
     Measurement,
     ProgramFile,
     Target,
 )
 from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
+from host.hearing import heard
 from host.home import LabHome
 from host.processes import LockedProcess
 from host.targets import find_target
@@ -48,6 +50,7 @@ MEASURE_TIMEOUT_S = 24 * 3600.0
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 
 T = TypeVar("T")
+Event = TypeVar("Event", covariant=True)
 Outcome = Measurement | Failure
 
 
@@ -88,6 +91,14 @@ class OpenJob:
     priority: int
     visits_done: int
     waits_for: str
+
+
+class Stream(Protocol[Event]):
+    """What gRPC answers a call with whose events come one by one."""
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+    def cancel(self) -> bool: ...
 
 
 class LatencyClient:
@@ -177,6 +188,7 @@ class LatencyClient:
         *,
         fresh: bool = False,
         priority: int = 0,
+        patience_s: float = MEASURE_TIMEOUT_S,
         on_progress: Callable[[int, int], None] = lambda visits, ended: None,
     ) -> list[Outcome]:
         """An outcome for each program, in their order. What the lab holds already for the
@@ -185,6 +197,9 @@ class LatencyClient:
 
         programs: may be made while others are measured; taken in another thread, at most
         `host.ahead.MAX_AHEAD` before their outcomes. What it raises is raised.
+        patience_s: where the lab says nothing for so long, no visit and no outcome, what has
+        not ended is a Failure DEVICE_LOST, though its job stays open, and what was not taken
+        from `programs` yet has no outcome.
         on_progress: called with visits done and programs ended, over all programs.
         """
         ahead = Ahead(programs)
@@ -204,7 +219,9 @@ class LatencyClient:
         visits_done: dict[str, int] = {}
         try:
             requests = ahead.map(request)
-            for event in self._stream(self._latency.Measure, requests, MEASURE_TIMEOUT_S):
+            for event in self._stream(
+                self._latency.Measure, requests, MEASURE_TIMEOUT_S, patience_s
+            ):
                 sha256 = event.program_sha256
                 match event.WhichOneof("event"):
                     case "measurement":
@@ -222,7 +239,11 @@ class LatencyClient:
             raise
         finally:
             ahead.close()
-        return [outcomes[sha256] for sha256 in ahead.order]
+        silent = Failure(
+            FailureKind.DEVICE_LOST,
+            f"no visit came about for {patience_s:g} s: `latlab jobs` says what jobs wait for",
+        )
+        return [outcomes.get(sha256, silent) for sha256 in ahead.order]
 
     def measurement(self, measurement_id: str) -> Measurement:
         """Raises NotFound."""
@@ -343,12 +364,20 @@ class LatencyClient:
             raise _to_lab_error(error) from error
 
     def _stream(
-        self, method: Callable[..., Iterator[T]], request: object, timeout_s: float
+        self,
+        method: Callable[..., Stream[T]],
+        request: object,
+        timeout_s: float,
+        patience_s: float | None = None,
     ) -> Iterator[T]:
+        """Ends where nothing came for `patience_s`."""
+        call = method(request, timeout=timeout_s, metadata=self._metadata)
         try:
-            yield from method(request, timeout=timeout_s, metadata=self._metadata)
+            yield from call if patience_s is None else heard(call, patience_s)
         except grpc.RpcError as error:
             raise _to_lab_error(error) from error
+        finally:
+            call.cancel()  # of no effect where it has ended
 
 
 def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:

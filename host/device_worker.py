@@ -162,7 +162,7 @@ class DeviceWorker(threading.Thread):
             self.transport.stop()
             if self.device is not None:
                 why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
-                self._board.leave(self.device.serial, why)
+                self._board.leave(self.device.serial, self.targets, why)
         self._hold.release()
 
     def _step(self) -> None:
@@ -357,7 +357,8 @@ class DeviceWorker(threading.Thread):
         self.state = f"lost: {lost}"
         self.standing.gone(EventKind.LOST, str(lost))
         if self.device is not None and time.monotonic() > self._lost_s + self.transport.patience_s:
-            self._board.leave(self.device.serial, Failure(FailureKind.DEVICE_LOST, str(lost)))
+            why = Failure(FailureKind.DEVICE_LOST, str(lost))
+            self._board.leave(self.device.serial, self.targets, why)
         self._anew.wait(LOST_PAUSE_S)
 
     def _register(self, device: Device) -> None:

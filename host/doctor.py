@@ -28,7 +28,7 @@ from host.bundle import ABIS, Bundle
 from host.client import DeviceStatus, LatencyClient
 from host.config import load_config
 from host.errors import LabError, Unavailable
-from host.home import LabHome
+from host.home import REPOSITORY, LabHome
 from host.transports.adb import ADVICE, AdbTransport
 
 CHECK_TIMEOUT_S = 20.0
@@ -184,7 +184,10 @@ def check_bundle(home: LabHome) -> Iterator[Finding]:
             level = Level.WARNING if machine == "aarch64" else Level.OK
             yield Finding("bundle", level, f"none for {machine}, so no such phones", mend)
         else:
-            yield Finding("bundle", Level.OK, f"{machine}: {bundle.sha256[:16]}")
+            level, found = Level.OK, f"{machine}: {bundle.sha256[:16]}"
+            if not _has_this_agent(bundle):
+                level, found = Level.WARNING, f"{found}, whose agent is another than this one"
+            yield Finding("bundle", level, found, mend if level is Level.WARNING else "")
 
 
 def check_runner(home: LabHome) -> Iterator[Finding]:
@@ -318,6 +321,15 @@ CHECKS: tuple[Check, ...] = (
     check_state,
     check_daemon,
 )
+
+
+def _has_this_agent(bundle: Bundle) -> bool:
+    """Whether it would bring the agent of this version; of its runner that cannot be told."""
+    brought, here = (
+        {path.name: path.read_bytes() for path in (folder / "device_agent").glob("*.py")}
+        for folder in (bundle.folder / "site", REPOSITORY)
+    )
+    return brought == here
 
 
 def _adb_port() -> int:

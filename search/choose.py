@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
 from latency_models.estimate import LatencyEstimate
-from search.judge import is_open, was_attempted
+from search.judge import is_measured, is_open, was_attempted
 from search.pareto import pareto_front
 from search.trial import Trial
 
@@ -21,6 +22,16 @@ def allowance(trials: Collection[Trial], share: float, budget: float = math.inf)
     counts too."""
     allowed = math.floor(min(share * len(trials), budget))
     return max(0, allowed - sum(map(was_attempted, trials)))
+
+
+def affordable(trials: Iterable[Trial], budget_s: float) -> int:
+    """How many more measurements the rest of `budget_s` of device time should suffice for, each
+    expected to take the mean of those so far; before there was any it is one, which tells."""
+    spent_s = [trial.device_s for trial in trials if is_measured(trial)]
+    left_s = budget_s - sum(spent_s)
+    if left_s <= 0:
+        return 0
+    return math.floor(left_s / fmean(spent_s)) if any(spent_s) else 1
 
 
 def split(n: int) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.architecture import Architecture
+from search.constraints import MAX_DRAWS, Allows, everything
 from search.space import Space
 from search.trial import Trial
 
@@ -21,20 +22,35 @@ class Evolution:
     """A Strategy that climbs the reward. POPULATION and TOURNAMENT are the paper's. Until the
     population is full it samples at random; a trial without a reward never enters it."""
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: Space, seed: int, allows: Allows = everything) -> None:
         self._space = space
+        self._allows = allows
         self._rng = np.random.default_rng(seed)
         self._population: deque[tuple[float, Choices]] = deque(maxlen=POPULATION)
         self._asked: list[Choices] = []
 
     def ask(self, n: int) -> list[Architecture]:
-        self._asked = [self._child() for _ in range(n)]
+        self._asked = [self._allowed_child() for _ in range(n)]
         return [self._space.resolve(choices) for choices in self._asked]
 
     def tell(self, trials: Sequence[Trial]) -> None:
         for choices, trial in zip(self._asked, trials, strict=True):
             if trial.reward is not None:
                 self._population.append((trial.reward, choices))
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """They are the first of the population, and so the first to go."""
+        for trial in trials:
+            choices = self._space.spell(trial.architecture)
+            if choices is not None and trial.reward is not None:
+                self._population.append((trial.reward, choices))
+
+    def _allowed_child(self) -> Choices:
+        for _ in range(MAX_DRAWS):
+            child = self._child()
+            if self._allows(self._space.resolve(child)):
+                break
+        return child
 
     def _child(self) -> Choices:
         if len(self._population) < POPULATION:

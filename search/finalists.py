@@ -36,6 +36,7 @@ from search.accuracy.full import Recipe, train_fully
 from search.accuracy.readers import UInt8Array
 from search.accuracy.training import AccuracyFailure, normalized, score, statistics
 from search.architecture import Architecture
+from search.judge import Measured
 from search.network import build_network
 from search.trial import Trial
 
@@ -132,10 +133,9 @@ def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Fina
 
 
 def with_outcomes(
-    finalists: Sequence[Finalist], outcomes: Iterable[tuple[LatencyEstimate, str] | Failure]
+    finalists: Sequence[Finalist], outcomes: Iterable[Measured | Failure]
 ) -> list[Finalist]:
-    """`outcomes` are of those that have a program, in their order: of each its latency and the
-    id of its measurement."""
+    """`outcomes` are of those that have a program, in their order."""
     left = iter(outcomes)
 
     def measured(finalist: Finalist) -> Finalist:
@@ -144,8 +144,7 @@ def with_outcomes(
         outcome = next(left)
         if isinstance(outcome, Failure):
             return replace(finalist, failure=outcome.message)
-        latency, measurement_id = outcome
-        return replace(finalist, latency=latency, measurement_id=measurement_id)
+        return replace(finalist, latency=outcome.latency, measurement_id=outcome.measurement_id)
 
     return list(map(measured, finalists))
 

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
+from search.combined import CombinedEstimate
 from search.trial import Trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -30,7 +31,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 @dataclass(frozen=True)
 class Round:
     """`asked`: the strategy was asked for these trials and is told of them, in this order.
-    The other rounds measure, once the search is over, what had only been predicted.
+    The other rounds measure, once the search is over, what had only been predicted; the first
+    of all may be a warm start.
 
     duration_s: what the round took; zero where an older journal does not tell. No part of
     what makes two rounds equal.
@@ -141,11 +143,17 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         predicted=to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
+        device_s=attributes.get("device_s", 0.0),  # older studies have none
     )
 
 
 def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
     """What `asdict` made of it, and JSON."""
-    if values is None:
-        return None
-    return LatencyEstimate(**values | {"source": Source(values["source"])})
+    return None if values is None else _to_estimate(values)
+
+
+def _to_estimate(values: dict[str, Any]) -> LatencyEstimate:
+    values = values | {"source": Source(values["source"])}
+    if "parts" not in values:
+        return LatencyEstimate(**values)
+    return CombinedEstimate(**values | {"parts": tuple(map(_to_estimate, values["parts"]))})

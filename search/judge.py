@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from host.domain import Failure, FailureKind
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
+from search.constraints import excess
 from search.reward import reward
 from search.study import StudySettings
 from search.trial import Trial
@@ -17,10 +19,23 @@ OnDone = Callable[[int], None]  # told how many are done, as each one finishes
 
 
 class Failed(Protocol):
-    """An accuracy or a measurement that did not come about; `host.domain.Failure` is one."""
+    """An accuracy that did not come about."""
 
     @property
     def message(self) -> str: ...
+
+
+# Of the device rather than of the network: at another time the same measurement may succeed.
+AWAY = frozenset({FailureKind.DEVICE_LOST, FailureKind.CANCELLED, FailureKind.AGENT_ERROR})
+
+
+class Measured(NamedTuple):
+    """latency: its source is MEASURED. device_s: for how long it kept the device, be it for
+    this search or, of what the lab held already, before."""
+
+    latency: LatencyEstimate
+    measurement_id: str
+    device_s: float
 
 
 class Accuracy(Protocol):
@@ -38,8 +53,8 @@ class Lab(Protocol):
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: OnDone, /
-    ) -> Sequence[tuple[LatencyEstimate, str] | Failed]:
-        """Of each, its latency (source MEASURED) and the id of its measurement."""
+    ) -> Sequence[Measured | Failure]:
+        """Returns in bounded time where the target is away: the failures are AWAY then."""
         ...
 
 
@@ -62,14 +77,22 @@ class Judge:
     def evaluate(
         self, architectures: Iterable[Architecture], known: Mapping[Architecture, Trial]
     ) -> Trials:
-        """A trial of each distinct architecture: the known one, or one with its accuracy."""
+        """A trial of each distinct architecture: the known one, or one with its accuracy. What
+        exceeds the study's limits has none, and says so."""
         distinct = list(dict.fromkeys(architectures))
         trials = {a: replace(known[a], round=self.round) for a in distinct if a in known}
-        new = [a for a in distinct if a not in known]
+        new = []
+        for a in distinct:
+            if a in known:
+                continue
+            trials[a] = Trial(a, self.round, accuracy=None, latency=None, reward=None)
+            if why := excess(a, self.settings.limits):
+                trials[a] = replace(trials[a], failure=why)
+            else:
+                new.append(a)
         if new:
             on_done = self._on_done("evaluating", len(new))
             for a, outcome in zip(new, self.accuracy.evaluate(new, on_done), strict=True):
-                trials[a] = Trial(a, self.round, accuracy=None, latency=None, reward=None)
                 if isinstance(outcome, (float, int)):
                     trials[a] = replace(trials[a], accuracy=float(outcome))
                 else:
@@ -87,23 +110,32 @@ class Judge:
             for trial, estimate in zip(unmeasured, estimates, strict=True)
         }
 
-    def measure(self, trials: Sequence[Trial]) -> Trials:
-        """A measurement takes the place of the estimate; a failure leaves it."""
+    def measure(self, trials: Sequence[Trial]) -> tuple[Trials, str]:
+        """A measurement takes the place of the estimate; a failure leaves it. Those for which
+        the target was away are not among the trials returned: they stay open. With it comes
+        why it was, "" where it was there for all."""
         if not trials:
-            return {}
+            return {}, ""
         on_done = self._on_done("measuring", len(trials))
         outcomes = self.lab.measure([trial.architecture for trial in trials], on_done)
         measured: Trials = {}
+        away = ""
         for trial, outcome in zip(trials, outcomes, strict=True):
-            if isinstance(outcome, tuple):
-                latency, measurement_id = outcome
-                kept = replace(trial, predicted=trial.latency, measurement_id=measurement_id)
-                measured[trial.architecture] = self._at(kept, latency)
+            if isinstance(outcome, Measured):
+                kept = replace(
+                    trial,
+                    predicted=trial.latency,
+                    measurement_id=outcome.measurement_id,
+                    device_s=outcome.device_s,
+                )
+                measured[trial.architecture] = self._at(kept, outcome.latency)
+            elif outcome.kind in AWAY:
+                away = away or outcome.message
             else:
                 measured[trial.architecture] = replace(
                     trial, round=self.round, failure=outcome.message
                 )
-        return measured
+        return measured, away
 
     def _at(self, trial: Trial, latency: LatencyEstimate) -> Trial:
         """With the reward that it has at this latency, none where its accuracy failed."""
@@ -129,7 +161,8 @@ def is_measured(trial: Trial) -> bool:
 
 
 def was_attempted(trial: Trial) -> bool:
-    """Measured, or its measurement failed. Where the accuracy failed, none was tried."""
+    """Measured, or its measurement failed. Where the accuracy failed, none was tried; where
+    the target was away, none was made."""
     return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from host.client import LatencyClient
+from host.client import MEASURE_TIMEOUT_S, LatencyClient
 from host.comparison import Comparison, compare, paired_spec
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, ProgramFile, Target, Visit
 from host.errors import ExportError
@@ -14,6 +14,7 @@ from host.export import ExportPool, ExportSpec
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
 from search.architecture import Architecture
+from search.judge import AWAY, Measured
 from search.kernels import kernels
 
 if TYPE_CHECKING:
@@ -28,13 +29,19 @@ _kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
     partial(kernels, resolution=RESOLUTION, classes=CLASSES)
 )
 
+AGAIN_S = 60.0
+UNASKED = Failure(FailureKind.DEVICE_LOST, "others that were asked for before had no answer")
+
 # On the lab's own machine so many are exported, then measured, then the next.
 TURN = 64
 
 
 class TargetLab:
     """Measures and predicts. On this machine's own processor, exporting and measuring would
-    disturb each other and take turns; beside other devices they overlap."""
+    disturb each other and take turns; beside other devices they overlap.
+
+    patience_s: without any visit for so long, measuring ends: what has not been measured is a
+    Failure DEVICE_LOST. Until something is measured again it then waits for `AGAIN_S` only."""
 
     def __init__(
         self,
@@ -43,12 +50,15 @@ class TargetLab:
         pool: ExportPool,
         spec: BenchmarkSpec | None = None,
         priority: int = 0,
+        patience_s: float = MEASURE_TIMEOUT_S,
     ) -> None:
         self._client = client
         self._target = target
         self._pool = pool
         self._spec = spec or BenchmarkSpec()
         self._priority = priority
+        self._patience_s = patience_s
+        self._is_away = False
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured."""
@@ -60,7 +70,7 @@ class TargetLab:
         on_done: Callable[[int], None] = lambda done: None,
         *,
         fresh: bool = False,
-    ) -> list[tuple[LatencyEstimate, str] | Failure]:
+    ) -> list[Measured | Failure]:
         """As `measure_specs` does, of the networks as they would be deployed."""
         return self.measure_specs(list(map(export_spec, architectures)), on_done, fresh=fresh)
 
@@ -70,10 +80,9 @@ class TargetLab:
         on_done: Callable[[int], None] = lambda done: None,
         *,
         fresh: bool = False,
-    ) -> list[tuple[LatencyEstimate, str] | Failure]:
-        """Of each, its latency and the id of its measurement, in their order. `on_done` is
-        told how many have ended. What the lab holds already is not measured again unless
-        `fresh`."""
+    ) -> list[Measured | Failure]:
+        """Of each what was measured, in their order. `on_done` is told how many have ended.
+        What the lab holds already is not measured again unless `fresh`."""
         distinct = list({spec.key: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN if take_turns else max(1, len(distinct))
@@ -86,7 +95,16 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        return latencies(self._client, [outcomes[spec.key] for spec in specs])
+        return latencies(self._client, [outcomes.get(spec.key, UNASKED) for spec in specs])
+
+    def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
+        """So that measuring them exports nothing. Returns those that cannot be."""
+        exports = self._pool.export_all(list(map(export_spec, architectures)))
+        return {
+            architecture: _unexported(export)
+            for architecture, export in zip(architectures, exports, strict=True)
+            if isinstance(export, ExportError)
+        }
 
     def compare(
         self,
@@ -144,21 +162,35 @@ class TargetLab:
             self._spec,
             fresh=fresh,
             priority=self._priority,
+            patience_s=min(AGAIN_S, self._patience_s) if self._is_away else self._patience_s,
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
-        return unexported | dict(zip(keys, outcomes, strict=True))
+        lost = [o for o in outcomes if isinstance(o, Failure) and o.kind in AWAY]
+        self._is_away = bool(outcomes) and len(lost) == len(outcomes)
+        # Where patience ended it, the last that were exported may have no outcome.
+        return unexported | dict(zip(keys, outcomes, strict=False))
 
 
 def latencies(
     client: LatencyClient, outcomes: Sequence[Measurement | Failure]
-) -> list[tuple[LatencyEstimate, str] | Failure]:
-    """Of each measurement, in their order, its latency and its id."""
+) -> list[Measured | Failure]:
+    """Of each measurement, in their order, what it says."""
     ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
     estimates = dict(zip(ids, client.look_up(ids), strict=True))
     return [
-        outcome if isinstance(outcome, Failure) else (estimates[outcome.id], outcome.id)
+        outcome
+        if isinstance(outcome, Failure)
+        else Measured(estimates[outcome.id], outcome.id, _device_s(outcome))
         for outcome in outcomes
     ]
+
+
+def _device_s(measurement: Measurement) -> float:
+    """By the device's clock, from the conditions before a visit to those after it. Visits that
+    brought nothing are not among them."""
+    longest_ns = measurement.spec.visit.deadline_ns  # the clock may have been set meanwhile
+    elapsed_ns = (visit.after.unix_ns - visit.before.unix_ns for visit in measurement.visits)
+    return sum(min(max(ns, 0), longest_ns) for ns in elapsed_ns) / 1e9
 
 
 def _unexported(error: ExportError) -> Failure:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtrc
 
-from search.choose import allowance, choose, contenders, front, split
-from search.judge import Accuracy, Judge, Lab, is_measured, is_open, was_attempted
+from search.architecture import Architecture
+from search.choose import affordable, allowance, choose, contenders, front, split
+from search.judge import Accuracy, Judge, Lab, Trials, is_measured, is_open, was_attempted
 from search.strategies import Strategy
 from search.study import OpenStudy, Study, StudyError
 from search.trial import Trial
@@ -20,8 +21,8 @@ INTERVAL_LEVEL = 0.9  # of the lab's estimates
 
 @dataclass(frozen=True)
 class Progress:
-    """`round` counts from 1; None at the end, when the front is measured. `activity` is
-    "evaluating" or "measuring"."""
+    """`round` counts from 1; 0 is the warm start; None at the end, when the front is measured.
+    `activity` is "evaluating" or "measuring"."""
 
     round: int | None
     activity: str
@@ -38,12 +39,16 @@ class LoopSettings:
     final_share: of these, so many are kept for the front at the end; half as many while the
     predictions are less certain than they say.
     max_measurements: of candidates, in all, failures included; None for no such limit.
+    max_device_minutes: so long the measurements that the study rests on may have kept the
+    device, those included that the lab held already. Checked before measuring, at their mean
+    cost so far: exceeded by no more than what is measured next costs beyond it.
     """
 
     rounds: int = 4
     max_measured_share: float = 1 / 3
     final_share: float = 1 / 3
     max_measurements: int | None = None
+    max_device_minutes: float | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -53,12 +58,17 @@ class LoopSettings:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         if self.max_measurements is not None and self.max_measurements < 0:
             raise ValueError(f"max_measurements is 0 or more, not {self.max_measurements}")
+        if self.max_device_minutes is not None and self.max_device_minutes < 0:
+            raise ValueError(f"max_device_minutes is 0 or more, not {self.max_device_minutes}")
 
     def allowance(self, trials: Collection[Trial], kept_share: float) -> int:
         """How many more of these may be measured now, `kept_share` of all kept for later."""
         budget = math.inf if self.max_measurements is None else self.max_measurements
         now = 1 - kept_share
-        return allowance(trials, self.max_measured_share * now, budget * now if now else 0)
+        allowed = allowance(trials, self.max_measured_share * now, budget * now if now else 0)
+        if self.max_device_minutes is None:
+            return allowed
+        return min(allowed, affordable(trials, self.max_device_minutes * 60 * now))
 
 
 def run_search(
@@ -68,14 +78,19 @@ def run_search(
     lab: Lab,
     settings: LoopSettings,
     *,
+    warm_start: Sequence[Architecture] = (),
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
 ) -> list[Trial]:
     """Search, or go on where the study stands, and return its front, of measurements alone.
 
-    `strategy` is a new one: it is first told the finished rounds. `on_note` is given a line
-    after each round, and one where something is odd. Interrupted anywhere, the study can be
-    resumed after its last finished round.
+    `strategy` is a new one: it is first told the finished rounds. `warm_start` are networks
+    that come before the first round, where none has finished yet; the strategy learns of them.
+    `on_note` is given a line after each round, and one where something is odd. Interrupted
+    anywhere, the study can be resumed after its last finished round.
+
+    While the target is away it goes on with predictions, and ends without those measurements
+    of the front; the study, resumed when the target is back, makes up for them.
     """
 
     def next_judge(number: int | None) -> Judge:
@@ -84,10 +99,10 @@ def run_search(
 
         return Judge(accuracy, lab, study.settings, len(study.rounds), report)
 
-    searched = _replay(study, strategy)
-    for number in range(searched + 1, settings.rounds + 1):
+    presence = _Presence(on_note)
+
+    def judged(architectures: Sequence[Architecture], number: int) -> list[Trial]:
         judge, known = next_judge(number), study.latest()
-        architectures = strategy.ask(study.settings.round_size)
         trials = judge.evaluate(architectures, known)
         trials |= judge.predict(trials.values())
         kept_share = settings.final_share / (2 if _disagreement(study) else 1)
@@ -102,14 +117,25 @@ def run_search(
             random_k=random_k,
             rng=np.random.default_rng([study.settings.seed, judge.round]),
         )
-        trials |= judge.measure(chosen)
-        told = [trials[architecture] for architecture in architectures]
+        measured, away = judge.measure(chosen)
+        presence.heard(measured, away)
+        trials |= measured
+        return [trials[architecture] for architecture in architectures]
+
+    searched = _replay(study, strategy)
+    if warm_start and not study.rounds:
+        learned = judged(warm_start, 0)
+        strategy.learn(learned)
+        study.append(learned, asked=False)
+        on_note(f"warm start: {_summary(study)}")
+    for number in range(searched + 1, settings.rounds + 1):
+        told = judged(strategy.ask(study.settings.round_size), number)
         strategy.tell(told)
         study.append(told)
         on_note(f"round {number} of {settings.rounds}: {_summary(study)}")
         if disagreement := _disagreement(study):
             on_note(disagreement)
-    _measure_front(study, next_judge, settings, on_note)
+    _measure_front(study, next_judge, settings, presence, on_note)
     return measured_front(study.latest().values())
 
 
@@ -120,6 +146,8 @@ def measured_front(trials: Iterable[Trial]) -> list[Trial]:
 
 def _replay(study: Study, strategy: Strategy) -> int:
     """Bring a new strategy to where the study stands; returns the rounds it was asked for."""
+    if study.rounds and not study.rounds[0].asked:
+        strategy.learn(study.rounds[0].trials)
     asked = [finished for finished in study.rounds if finished.asked]
     for finished in asked:
         architectures = strategy.ask(len(finished.trials))
@@ -136,10 +164,12 @@ def _measure_front(
     study: OpenStudy,
     next_judge: Callable[[None], Judge],
     settings: LoopSettings,
+    presence: _Presence,
     on_note: Callable[[str], None],
 ) -> None:
-    """Measure the contenders for the front, newly predicted each time, until none is left or
-    no more may be measured. Every pass uses up a part of the allowance, so it ends."""
+    """Measure the contenders for the front, newly predicted each time, until none is left, no
+    more may be measured, or the target is away. Every other pass uses up a part of the
+    allowance, so it ends."""
     while True:
         judge, latest = next_judge(None), study.latest()
         latest |= judge.predict(filter(is_open, latest.values()))
@@ -147,7 +177,15 @@ def _measure_front(
         chosen = wanted[: settings.allowance(latest.values(), 0)]
         if not chosen:
             break
-        study.append(list(judge.measure(chosen).values()), asked=False)
+        measured, away = judge.measure(chosen)
+        presence.heard(measured, away)
+        if not measured:
+            on_note(
+                f"{len(wanted)} candidates that may be on the front stay unmeasured while the "
+                "target is away: the same command goes on when it is back"
+            )
+            return
+        study.append(list(measured.values()), asked=False)
         on_note(f"at the end: {_summary(study)}")
         if disagreement := _disagreement(study):
             on_note(disagreement)
@@ -156,6 +194,22 @@ def _measure_front(
             f"{len(wanted)} candidates that may be on the front stay unmeasured: "
             f"{sum(map(was_attempted, latest.values()))} of {len(latest)} have been, as many as may"
         )
+
+
+class _Presence:
+    """Says when the target goes away and when it is back, each once."""
+
+    def __init__(self, on_note: Callable[[str], None]) -> None:
+        self._on_note = on_note
+        self._is_away = False
+
+    def heard(self, measured: Trials, away: str) -> None:
+        """What became of a batch, as `Judge.measure` says it."""
+        if away and not self._is_away:
+            self._on_note(f"the target is away, the search goes on with predictions: {away}")
+        if measured and not away and self._is_away:
+            self._on_note("the target is back, and measured again")
+        self._is_away = bool(away) or (self._is_away and not measured)
 
 
 def _summary(study: Study) -> str:

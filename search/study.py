@@ -14,12 +14,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from search.architecture import Architecture
+from search.combined import Combination
 from search.journal import Round, append_round, read_rounds
 from search.reward import SOFT
 from search.trial import Trial
@@ -46,6 +47,11 @@ class StudySettings:
     target_id, target_ns: the Target that latencies are of, and the T of the reward.
     alpha, beta, absolute: of the reward, as `search.reward.reward` takes them.
     accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
+    limits: what a candidate may have at most, as `search.constraints` takes them.
+    warm_start: whose networks came before the first round: "zoo", another study's name, or
+    None.
+    more_target_ids, more_targets_ns: those beside the first; `weights` of all targets, none
+    where the worst counts (see `Combination`).
 
     Raises ValueError on what makes no sense.
     """
@@ -60,14 +66,32 @@ class StudySettings:
     round_size: int = 20
     seed: int = 0
     absolute: bool = False
+    limits: dict[str, int] = field(default_factory=dict)
+    warm_start: str | None = None
+    more_target_ids: list[str] = field(default_factory=list)
+    more_targets_ns: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.target_ns <= 0:
-            raise ValueError(f"the target latency must be above zero, not {self.target_ns} ns")
+        if len(self.more_target_ids) != len(self.more_targets_ns):
+            raise ValueError(
+                f"give a target latency for each of the {1 + len(self.more_target_ids)} targets, "
+                f"in their order: there are {1 + len(self.more_targets_ns)}"
+            )
+        if len(set(self.target_ids())) < len(self.target_ids()):
+            raise ValueError("name each target once")
+        self.combination()
         if self.round_size < 1:
             raise ValueError(f"a round needs at least one architecture, not {self.round_size}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"a seed is from 0 to 2**32 - 1, not {self.seed}")
+
+    def target_ids(self) -> list[str]:
+        return [self.target_id, *self.more_target_ids]
+
+    def combination(self) -> Combination:
+        """Of the latencies on all targets."""
+        return Combination((self.target_ns, *self.more_targets_ns), tuple(self.weights))
 
 
 @dataclass

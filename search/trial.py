@@ -16,6 +16,7 @@ class Trial:
     accuracy: 0 to 1, of the proxy task; None when its evaluation failed.
     latency, reward: None when there is none.
     failure: why accuracy or a measurement did not come about, in one line.
+    device_s: for how long its measurement kept the device.
     """
 
     architecture: Architecture
@@ -26,3 +27,4 @@ class Trial:
     predicted: LatencyEstimate | None = None
     measurement_id: str | None = None
     failure: str | None = None
+    device_s: float = 0.0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from host.client import LatencyClient
+from host.client import MEASURE_TIMEOUT_S, LatencyClient
 from host.console import reported
 from host.domain import BenchmarkSpec, Target
 from host.errors import LabError
@@ -45,11 +45,27 @@ def session(
 ) -> Iterator[Session]:
     """The running lab, one target of it, and exporters; measured by `spec`, else the
     default. Errors end the command."""
+    with sessions([] if target is None else [target], spec, priority) as [opened]:
+        yield opened
+
+
+@contextmanager
+def sessions(
+    targets: Sequence[str],
+    spec: BenchmarkSpec | None = None,
+    priority: int = 0,
+    patience_s: float = MEASURE_TIMEOUT_S,
+) -> Iterator[list[Session]]:
+    """One for each target, of the default one where none is named; measuring is given up
+    after `patience_s` without a visit."""
     home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
         LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
-        found = client.default_target() if target is None else client.find_target(target)
-        yield Session(client, found, TargetLab(client, found, pool, spec, priority))
+        found = list(map(client.find_target, targets)) or [client.default_target()]
+        yield [
+            Session(client, target, TargetLab(client, target, pool, spec, priority, patience_s))
+            for target in found
+        ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from latency_models.kernel import Kernel
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
-from search.study import Study, StudyError, read_study
+from search.study import Study, StudyError, StudySettings, read_study
 from search.zoo import ZOO
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
@@ -31,9 +31,12 @@ LONGEST_NAME = 100  # of a comparison's folder
 
 @dataclass(frozen=True)
 class LabKnowledge:
-    """What a report takes from the lab; the defaults are what is left without one."""
+    """What a report takes from the lab; the defaults are what is left without one.
 
-    target: str
+    targets: their names. measured, evaluation: of the first.
+    """
+
+    targets: tuple[str, ...]
     measured: int = 0
     evaluation: PredictorEvaluation | None = None
     zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
@@ -73,14 +76,15 @@ def show_report(study: Study, output: Path | None = None) -> None:
     from search.report.results import trained
     from search.report.table import front_table
 
-    lab = _ask_lab(study.settings.target_id)
+    lab = _ask_lab(study.settings)
+    target = _in_words(study.settings, lab.targets)
     trials = [trial for finished in study.rounds for trial in finished.trials]
     measurements = sum(map(is_measured, study.latest().values()))
     data = ReportData(
         study=study.directory.name,
-        settings={**described(study.settings), "target": lab.target},
+        settings={**described(study.settings), "target": target},
         trials=trials,
-        target=lab.target,
+        target=target,
         target_latency_ns=study.settings.target_ns,
         measurements=measurements,
         calibration=max(0, lab.measured - measurements),
@@ -88,6 +92,7 @@ def show_report(study: Study, output: Path | None = None) -> None:
         zoo=lab.zoo,
         accuracy=_accuracy(study),
         trained=trained(study.directory),
+        targets=lab.targets if len(lab.targets) > 1 else (),
     )
     console.print(front_table(data))
     folder = study.directory / "front"
@@ -108,9 +113,11 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     from search.report.results import trained
 
     groups = group_studies(studies)
-    lab = _ask_lab(studies[0].settings.target_id)
+    settings = studies[0].settings
+    lab = _ask_lab(settings)
     finals = [result for study in studies for result in trained(study.directory)]
-    data = Comparison(groups, lab.target, lab.zoo, _accuracy(studies[0]), finals)
+    target = _in_words(settings, lab.targets)
+    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
         console.print(f"{group.label}: {names}", highlight=False)
@@ -132,18 +139,38 @@ def _accuracy(study: Study) -> str:
     return next((f"{what} {of[key]}" for key, what in sources.items() if key in of), "the search")
 
 
-def _ask_lab(target_id: str) -> LabKnowledge:
+def _ask_lab(settings: StudySettings) -> LabKnowledge:
     """Without a running lab what is left without one, and says so."""
     try:
         with LatencyClient.connect() as client:
-            target = client.find_target(target_id)
-            measured = client.newest_measurements(target.id)
-            zoo = _zoo(client, target.id, measured)
-            evaluation = _evaluation(client, target)
-            return LabKnowledge(target.name, len(measured), evaluation, zoo)
+            targets = list(map(client.find_target, settings.target_ids()))
+            measured = [client.newest_measurements(target.id) for target in targets]
+            zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
+            return LabKnowledge(
+                tuple(target.name for target in targets),
+                len(measured[0]),
+                _evaluation(client, targets[0]),
+                tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
+            )
     except LabError as error:
         console.print(f"[yellow]The report is written without the lab: {error}[/]")
-        return LabKnowledge(target_id)
+        return LabKnowledge(tuple(settings.target_ids()))
+
+
+def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
+    if len(targets) == 1:
+        return targets[0]
+    if not settings.weights:
+        return f"the worst of {', '.join(targets)}"
+    weighted = (f"{t} by {w:g}" for t, w in zip(targets, settings.weights, strict=True))
+    return f"weighted, {', '.join(weighted)}"
+
+
+def _on_all(rows: Sequence[ZooRow], settings: StudySettings) -> ZooRow:
+    """One network's, from those on each target."""
+    latencies = [row.latency for row in rows if row.latency is not None]
+    complete = len(latencies) == len(rows)
+    return replace(rows[0], latency=settings.combination().combine(latencies) if complete else None)
 
 
 def _evaluation(client: LatencyClient, target: Target) -> PredictorEvaluation | None:

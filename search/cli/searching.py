@@ -12,16 +12,23 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.console import console, milliseconds, progress_bar
-from host.domain import Failure
-from host.errors import LabError
-from search.calibration import REFERENCE
+from search.architecture import Architecture
 from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import PriorityOption, Session, TargetOption, session
+from search.cli.common import PriorityOption, sessions
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.cli.targets import (
+    TargetLatenciesOption,
+    TargetsOption,
+    WeightsOption,
+    lab_of,
+    targets_ns,
+)
+from search.constraints import excess, share_within
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.space import SPACES
-from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
+from search.space import SPACES, Space
+from search.study import StrategyName, StudySettings, open_study
+from search.warm_start import networks_to_start_with
 
 if TYPE_CHECKING:
     from search.loop import Progress
@@ -43,14 +50,16 @@ EXPONENTS = {
 SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
 DEFAULT_SPACE = SpaceName("mnasnet")
 
+# Without any visit for so long the search takes the target for away. Others' turns, sentinels
+# and cooling keep it waiting for shorter.
+PATIENCE_S = 600.0
+
 
 def search(
     study: Annotated[str, typer.Option(help="Its name; an interrupted one goes on.")] = "first",
-    target: TargetOption = None,
-    target_latency_ms: Annotated[
-        float | None,
-        typer.Option("--target-latency", help="In ms; by default MobileNetV2's, as the paper."),
-    ] = None,
+    targets: TargetsOption = None,
+    target_latencies_ms: TargetLatenciesOption = None,
+    weights: WeightsOption = None,
     space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
     reward: Annotated[
@@ -63,6 +72,18 @@ def search(
     ] = 1 / 3,
     max_measurements: Annotated[
         int | None, typer.Option(min=0, help="Candidates, measured at most.")
+    ] = None,
+    max_device_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Of the device, for measurements at most.")
+    ] = None,
+    max_params_m: Annotated[
+        float | None, typer.Option(help="Millions of parameters of a candidate, at most.")
+    ] = None,
+    max_madds_m: Annotated[
+        float | None, typer.Option(help="Millions of its multiply-adds, at most.")
+    ] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option(help="Megabytes of its program in float32, at most.")
     ] = None,
     calibration: Annotated[
         int, typer.Option(min=4, help="Networks measured before the search.")
@@ -92,6 +113,10 @@ def search(
     accuracy_limit_s: Annotated[
         float, typer.Option(min=1, help="Seconds that the program may take.")
     ] = 3600.0,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(help="Begin with the zoo's networks (zoo), or a study's best (its name)."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     priority: PriorityOption = 0,
     runs: RunsOption = DEFAULT_RUNS,
@@ -108,11 +133,16 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
-    with session(target, priority=priority) as opened:
+    with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )
         searched = SPACES[space.value]
+        limits = _limits(max_params_m, max_madds_m, max_size_mb)
+        if limits:
+            share = share_within(searched, limits)
+            console.print(f"Within the limits: {share:.1%} of random networks.", highlight=False)
+        started = _started(warm_start, searched, runs, round_size)
         if table is not None and accuracy_command is not None:
             raise ValueError("accuracy comes from --table or from --accuracy-command, not both")
         if table is not None:
@@ -122,63 +152,78 @@ def search(
         else:
             judged = by_training(dataset, budget)
         console.print(f"Accuracy: {judged.note}.", highlight=False)
-        run_calibration(opened, searched, calibration)
+        first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
             space=searched.name,
             strategy=strategy.value,
-            target_id=opened.target.id,
-            target_ns=_target_ns(runs / study, target_latency_ms, opened),
+            target_id=opened[0].target.id,
+            target_ns=first_ns,
             accuracy=judged.described,
             alpha=alpha,
             beta=beta,
             round_size=round_size,
             seed=seed,
             absolute=reward is RewardName.ABSOLUTE,
+            limits=limits,
+            warm_start=warm_start,
+            more_target_ids=[on_target.target.id for on_target in opened[1:]],
+            more_targets_ns=more_ns,
+            weights=weights or [],
         )
-        console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
+        for on_target, target_ns in zip(opened, (first_ns, *more_ns), strict=True):
+            console.print(f"Target latency on {on_target.target.name}: {milliseconds(target_ns)}.")
         with open_study(runs / study, settings) as opened_study:
             if opened_study.rounds:
                 console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
+            for on_target in opened:
+                run_calibration(on_target, searched, calibration)
             with progress_bar() as bar:
                 run_search(
                     opened_study,
-                    make_strategy(strategy, searched, seed),
+                    make_strategy(strategy, searched, seed, lambda a: not excess(a, limits)),
                     judged.accuracy,
-                    opened.lab,
+                    lab_of(opened, settings),
                     LoopSettings(
                         rounds=rounds,
                         max_measured_share=measured_share,
                         max_measurements=max_measurements,
+                        max_device_minutes=max_device_minutes,
                     ),
+                    warm_start=started,
                     on_progress=_drawn_on(bar),
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )
             show_report(opened_study)
 
 
-def _target_ns(directory: Path, asked_ms: float | None, opened: Session) -> int:
-    """As asked for; else the study's own when it is resumed; else the reference's latency.
+def _limits(
+    parameters_m: float | None, multiply_adds_m: float | None, program_mb: float | None
+) -> dict[str, int]:
+    in_millions = {
+        "parameters": parameters_m,
+        "multiply_adds": multiply_adds_m,
+        "program_bytes": program_mb,
+    }
+    return {name: round(most * 1e6) for name, most in in_millions.items() if most is not None}
 
-    Raises ValueError, StudyError, LabError.
-    """
-    if asked_ms is not None:
-        return round(asked_ms * 1e6)
-    if (directory / SETTINGS).is_file():
-        return read_settings(directory).target_ns
-    [outcome] = opened.lab.measure([REFERENCE])
-    if isinstance(outcome, Failure):
-        raise LabError(
-            f"MobileNetV2 could not be measured ({outcome.message}): name a --target-latency"
-        )
-    return outcome[0].latency_ns
+
+def _started(name: str | None, space: Space, runs: Path, count: int) -> list[Architecture]:
+    """Raises StudyError."""
+    if name is None:
+        return []
+    networks, outside = networks_to_start_with(name, space, runs, count)
+    console.print(f"Warm start: {len(networks)} networks of {name}.", highlight=False)
+    if outside:
+        console.print(f"Not in {space.name}: {', '.join(outside)}.", highlight=False)
+    return networks
 
 
 def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
     tasks: dict[str, TaskID] = {}
 
     def draw(progress: Progress) -> None:
-        where = f"round {progress.round}" if progress.round else "the front"
+        where = {None: "the front", 0: "warm start"}.get(progress.round, f"round {progress.round}")
         label = f"{where}: {progress.activity}"
         if label not in tasks:
             tasks[label] = bar.add_task(label, total=progress.total)

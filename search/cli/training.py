@@ -45,7 +45,7 @@ def train(
     batch_size: Annotated[int, typer.Option(min=2, help="The rate is scaled with it.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     target: Annotated[
-        str | None, typer.Option(help="Id or name; by default the study's own.")
+        str | None, typer.Option(help="Id or name; by default the study's first.")
     ] = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
 from search.choose import front
+from search.combined import CombinedEstimate
 from search.counts import Counts
 from search.trial import Trial
 from search.zoo import PublishedResult
@@ -66,6 +67,7 @@ class ReportData:
     trials: of all rounds, in order; of an architecture's trials the last one counts.
     measurements: how many networks the search had measured; calibration: how many before it.
     accuracy: what it is of, for people. trained: those of its networks trained in full.
+    targets: the names of several, in the order of their latencies' parts; else none.
     """
 
     study: str
@@ -79,6 +81,7 @@ class ReportData:
     zoo: Sequence[ZooRow] = ()
     accuracy: str = "the proxy task"
     trained: Sequence[Result] = ()
+    targets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
@@ -99,6 +102,11 @@ class ReportData:
 
 def reward_of(trial: Trial) -> float:
     return -math.inf if trial.reward is None else trial.reward
+
+
+def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
+    """What a latency on several targets was combined of; of one target's, nothing."""
+    return latency.parts if isinstance(latency, CombinedEstimate) else ()
 
 
 def is_measured(trial: Trial) -> bool:

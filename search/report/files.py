@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.counts import counts
-from search.report.data import ReportData
+from search.report.data import ReportData, on_each_target
 from search.report.results import result_record, study_results
 from search.report.words import short
 from search.trial import Trial
@@ -21,7 +21,8 @@ _counts = cache(counts)  # searches come back to their networks again and again
 def write_report_data(data: ReportData, directory: Path) -> list[str]:
     """`trials.csv`, `results.csv` and `report.json`; returns their names."""
     results = list(map(result_record, study_results(data)))
-    write_csv(directory / "trials.csv", map(trial_record, data.trials))
+    trials = (trial_record(trial, data.targets) for trial in data.trials)
+    write_csv(directory / "trials.csv", trials)
     write_csv(directory / "results.csv", results)
     whole = {
         "study": data.study,
@@ -32,7 +33,7 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
         "measurements": data.measurements,
         "calibration": data.calibration,
         "front": [
-            {**trial_record(trial), "layers": trial.architecture.to_dict()}
+            {**trial_record(trial, data.targets), "layers": trial.architecture.to_dict()}
             for trial in data.measured_front()
         ],
         "results": results,
@@ -42,9 +43,11 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
     return ["trials.csv", "results.csv", "report.json"]
 
 
-def trial_record(trial: Trial) -> dict[str, Any]:
-    """Flat. The latency is that of the reward, measured where there is a measurement."""
+def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
+    """Flat. The latency is that of the reward, measured where there is a measurement; of
+    several `targets`, as their names are, also on each."""
     size, latency, predicted = _counts(trial.architecture), trial.latency, trial.predicted
+    parts = dict(zip(targets, on_each_target(latency) if latency else (), strict=False))
     return {
         "round": trial.round + 1,
         "architecture": trial.architecture.id,
@@ -56,6 +59,10 @@ def trial_record(trial: Trial) -> dict[str, Any]:
         "latency_lower_ns": latency and latency.lower_ns,
         "latency_upper_ns": latency and latency.upper_ns,
         "latency_source": latency and latency.source.value,
+        **{
+            f"latency_ns on {name}": parts[name].latency_ns if name in parts else None
+            for name in targets
+        },
         "predicted_before_ns": predicted and predicted.latency_ns,
         "reward": trial.reward,
         "measurement_id": trial.measurement_id,

@@ -26,13 +26,17 @@ class Group:
 def described(settings: StudySettings) -> dict[str, str]:
     """Everything that a study was started with, label to text."""
     values: dict[str, Any] = asdict(settings)
-    accuracy, beta = values.pop("accuracy"), values.pop("beta")
+    for name in ("target_id", "target_ns", "more_target_ids", "more_targets_ns"):
+        del values[name]
+    accuracy, beta, weights = values.pop("accuracy"), values.pop("beta"), values.pop("weights")
     reward = reward_name(values.pop("alpha"), beta, absolute=values.pop("absolute"))
-    target_latency = f"{values.pop('target_ns') / 1e6:.6g} ms"
+    targets_ns = settings.combination().targets_ns
     return {
         "strategy": values.pop("strategy"),
         "reward": reward,
-        "target latency": target_latency,
+        "target": _text(settings.target_ids()),
+        "target latency": ", ".join(f"{target_ns / 1e6:.6g} ms" for target_ns in targets_ns),
+        **({"weights": _text(weights)} if weights else {}),
         **{_label(name): _text(value) for name, value in values.items()},
         **{f"accuracy: {_label(name)}": _text(value) for name, value in accuracy.items()},
     }
@@ -84,8 +88,11 @@ def _check_comparable(one: Study, other: Study) -> None:
             )
 
 
-def _target(settings: StudySettings) -> str:
-    return settings.target_id
+def _target(settings: StudySettings) -> object:
+    """Latencies on several are made of what each is held against, too."""
+    if not settings.more_target_ids:
+        return settings.target_id
+    return settings.target_ids(), settings.combination().targets_ns, settings.weights
 
 
 def _accuracy(settings: StudySettings) -> dict[str, Any]:

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from latency_models.estimate import LatencyEstimate
 from search.report import html, plots
 from search.report.canvas import Plot, save
-from search.report.data import PredictorEvaluation, ReportData, is_measured, reward_of
+from search.report.data import (
+    PredictorEvaluation,
+    ReportData,
+    is_measured,
+    on_each_target,
+    reward_of,
+)
 from search.report.diversity_plot import diversity
 from search.report.drawing import draw
 from search.report.files import write_report_data
@@ -101,19 +108,31 @@ def _front(data: ReportData) -> str:
         star = ' <span class="best">best reward</span>' if trial is best else ""
         rows.append(
             f'<tbody><tr><td class="rank">{number}</td><td>{trial.accuracy:.1%}</td>'
-            f"<td>{milliseconds(latency.latency_ns)} <small>{milliseconds(latency.lower_ns)}–"
-            f"{milliseconds(latency.upper_ns)}</small></td><td>{reward_of(trial):.3f}{star}</td>"
+            f"{''.join(map(_latency, (latency, *on_each_target(latency))))}"
+            f"<td>{reward_of(trial):.3f}{star}</td>"
             f"{html.count_cells(architecture)}"
             f"<td><code>{architecture.id}</code></td></tr>"
-            f'<tr class="drawing"><td colspan="7">{draw(architecture)}</td></tr></tbody>'
+            f'<tr class="drawing"><td colspan="{7 + len(data.targets)}">{draw(architecture)}'
+            "</td></tr></tbody>"
         )
     return html.table(
-        ("", "accuracy", "latency (ms)", "reward", "params (M)", "MAdds (M)", "architecture"),
+        (
+            *("", "accuracy", "latency (ms)"),
+            *(f"on {escape(name)} (ms)" for name in data.targets),
+            *("reward", "params (M)", "MAdds (M)", "architecture"),
+        ),
         rows,
         "front",
     ) + html.note(
         "A box is a layer, wider with more channels; its colour is the operation. An arc is an "
         "identity skip, a dashed arc a pool skip, a dot squeeze-and-excitation."
+    )
+
+
+def _latency(latency: LatencyEstimate) -> str:
+    return (
+        f"<td>{milliseconds(latency.latency_ns)} <small>{milliseconds(latency.lower_ns)}–"
+        f"{milliseconds(latency.upper_ns)}</small></td>"
     )
 
 

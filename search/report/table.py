@@ -5,16 +5,17 @@ from __future__ import annotations
 from rich.table import Table
 
 from search.counts import counts
-from search.report.data import ReportData
+from search.report.data import ReportData, on_each_target
 from search.report.words import interval, short
 
 
 def front_table(data: ReportData) -> Table:
-    """The front of measured networks, fastest first, each with its id and its layers.
-    Without rows where nothing has been measured."""
+    """The front of measured networks, fastest first, each with its id and its layers;
+    of several targets also its latency on each. Without rows where nothing has been measured."""
     table = Table(title=f"{data.study}: the front, from measurements alone", title_justify="left")
-    for name in ("", "accuracy", "latency (ms)", "params (M)", "MAdds (M)"):
-        table.add_column(name, justify="right", no_wrap=True)
+    on_each = [f"on {name} (ms)" for name in data.targets]
+    for name in ("", "accuracy", "latency (ms)", *on_each, "params (M)", "MAdds (M)"):
+        table.add_column(name, justify="right", no_wrap=name not in on_each)
     table.add_column("architecture", overflow="fold")
     for number, trial in enumerate(data.measured_front(), 1):
         assert trial.accuracy is not None
@@ -24,6 +25,7 @@ def front_table(data: ReportData) -> Table:
             str(number),
             f"{trial.accuracy:.1%}",
             interval(trial.latency),
+            *map(interval, on_each_target(trial.latency)),
             f"{size.parameters / 1e6:.2f}",
             f"{size.multiply_adds / 1e6:.0f}",
             f"{trial.architecture.id}\n[dim]{short(trial.architecture)}[/]",

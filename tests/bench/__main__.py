@@ -10,7 +10,7 @@ GROUPS = {
     "export": ("export", "pipeline"),
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
-    "search": ("search", "controller", "train"),
+    "search": ("search", "controller", "train", "hybrid"),
 }
 
 

@@ -72,6 +72,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.ask = self.clock.watch("ask", self.strategy.ask)
         self.tell = self.clock.watch("tell", self.strategy.tell)
+        self.learn = self.strategy.learn
         self.evaluate = self.clock.watch("evaluate", self.lab.accuracy.evaluate)
         self.predict = self.clock.watch("predict", self.lab.predict)
         self.measure = self.lab.measure

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from host.domain import Failure
 from latency_models.estimate import LatencyEstimate
 from latency_models.observation import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.whole_network import WholeNetworkPredictor
 from search.accuracy.table import Fitted, read_architecture, read_table
 from search.architecture import Architecture
+from search.judge import Measured
 from search.kernels import kernels
 from search.pareto import hypervolume
 from search.space import accel_nas_bench_space
@@ -60,7 +62,7 @@ class TableLab:
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
-    ) -> list[tuple[LatencyEstimate, str]]:
+    ) -> list[Measured | Failure]:
         raise AssertionError("a table has no device")
 
     def hypervolume(self, accuracies: Sequence[float], latencies_ns: Sequence[int]) -> float:

@@ -94,12 +94,25 @@ def test_a_lost_devices_job_goes_to_another_and_ends_where_there_is_none(
     board.ask(state, UNTRACED, "a")
     board.put_back(state)
     assert board.take("b", [TARGET.id], 0) is None
-    board.leave("a", lost)
+    board.leave("a", [TARGET.id], lost)
     assert board.take("b", [TARGET.id], 0) is state
     assert (state.failures, state.asked) == ([lost], None)
     board.put_back(state)
-    board.leave("b", lost)
+    board.leave("b", [TARGET.id], lost)
     assert [events.get(timeout=WAIT_S).event for _ in range(2)] == [Progress(0), lost]
+    assert board.count_open([TARGET.id]) == 0
+
+
+def test_a_job_that_comes_while_the_device_is_away_does_not_wait_for_ever(
+    database: Database,
+) -> None:
+    board = JobBoard(database)
+    lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
+    board.join("a", [TARGET.id])
+    board.leave("a", [TARGET.id], lost)
+    events = submit(board, 0)
+    board.leave("a", [TARGET.id], lost)  # as its worker says after each look for it
+    assert events.get(timeout=WAIT_S).event == lost
     assert board.count_open([TARGET.id]) == 0
 
 

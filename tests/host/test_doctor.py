@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from host.doctor import (
     limited,
     usb_findings,
 )
-from host.home import LabHome
+from host.home import REPOSITORY, LabHome
 
 
 @pytest.fixture
@@ -62,6 +63,24 @@ def test_what_is_not_built_is_said_with_its_command(
     [daemon] = check_daemon(home)
     assert daemon.level is Level.WARNING
     assert "make lab-up" in daemon.mend
+
+
+def test_a_bundle_with_another_agent_is_to_be_built_again(
+    home: LabHome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LATLAB_BUNDLES", str(tmp_path))
+    site = tmp_path / "aarch64/site/device_agent"
+    site.mkdir(parents=True)
+    (tmp_path / "aarch64/bundle.json").write_text('{"sha256": "5e"}')
+    for source in (REPOSITORY / "device_agent").glob("*.py"):
+        shutil.copy(source, site)
+    assert next(check_bundle(home)).level is Level.OK
+    (site / "limits.py").write_text("")
+    finding = next(check_bundle(home))
+    assert (finding.level, finding.mend) == (
+        Level.WARNING,
+        "make agent-bundle MACHINE=aarch64",
+    )
 
 
 def test_the_real_runner_is_well(runner: Path, home: LabHome) -> None:

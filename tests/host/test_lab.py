@@ -419,6 +419,10 @@ def test_a_drained_device_is_shown_and_its_jobs_say_so(
     assert [job.priority for job in jobs] == [2]
     [status] = client.devices()
     assert (status.state, status.note) == ("drained", "a note")
+    [impatient] = client.measure(target, small_programs[:1], SPEC, fresh=True, patience_s=0.5)
+    assert isinstance(impatient, Failure)
+    assert impatient.kind is FailureKind.DEVICE_LOST
+    assert "latlab jobs" in impatient.message
     client.set_drained("local", False)
     measuring.join(timeout=60)
     assert isinstance(outcomes[0], Measurement)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from host.domain import Failure, FailureKind
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
+from search.judge import Measured
 from search.space import Reference, Space
 from search.study import StudySettings
 from search.trial import Trial
 
 TARGET_NS = 1_000_000
+DEVICE_S = 3.0  # of each measurement
 
 
 def small_space() -> Space:
@@ -88,26 +90,33 @@ class FakeAccuracy:
 
 @dataclass
 class FakeLab:
-    """Predicts `bias` times the true latency, in an interval of ±10 %."""
+    """Predicts `bias` times the true latency, in an interval of ±10 %. `is_away` is asked at
+    each call of measure, of the number of calls before it; `asked` has none of these."""
 
     fails: Fails = never
     bias: float = 1.03
+    is_away: Callable[[int], bool] = lambda call: False
     asked: list[Architecture] = field(default_factory=list)
+    calls: int = 0
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         return [estimate(int(true_latency_ns(a) * self.bias)) for a in architectures]
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
-    ) -> list[tuple[LatencyEstimate, str] | Failure]:
-        self.asked += architectures
+    ) -> list[Measured | Failure]:
         on_done(len(architectures))
-        return [
-            Failure(FailureKind.CRASHED, "no latency")
-            if self.fails(a)
-            else (estimate(true_latency_ns(a), Source.MEASURED, 0.02), f"measurement of {a.id}")
-            for a in architectures
-        ]
+        self.calls += 1
+        if self.is_away(self.calls - 1):
+            return [Failure(FailureKind.DEVICE_LOST, "unplugged")] * len(architectures)
+        self.asked += architectures
+        return list(map(self._measure, architectures))
+
+    def _measure(self, architecture: Architecture) -> Measured | Failure:
+        if self.fails(architecture):
+            return Failure(FailureKind.CRASHED, "no latency")
+        latency = estimate(true_latency_ns(architecture), Source.MEASURED, 0.02)
+        return Measured(latency, f"measurement of {architecture.id}", DEVICE_S)
 
 
 def trial(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from latency_models.estimate import Source
 from search.architecture import Architecture
-from search.choose import allowance, choose, contenders, front, may_be_on_front, split
+from search.choose import affordable, allowance, choose, contenders, front, may_be_on_front, split
 from search.trial import Trial
 from tests.search.fakes import estimate
 
@@ -158,3 +159,17 @@ def test_a_split_adds_up_and_favours_the_best(n: int) -> None:
     assert top_k + uncertain_k + random_k == n
     assert top_k >= random_k >= uncertain_k >= 0
     assert n < 2 or random_k
+
+
+@given(st.lists(st.floats(0.1, 100), max_size=8), st.floats(0, 2000))
+def test_at_the_mean_cost_so_far_what_is_affordable_stays_within_the_budget(
+    costs_s: list[float], budget_s: float
+) -> None:
+    trials = [replace(measured(i), device_s=cost_s) for i, cost_s in enumerate(costs_s)]
+    more = affordable([*trials, predicted(99), failed(100, 0.5)], budget_s)
+    if not trials:
+        assert more == (budget_s > 0)
+        return
+    expected_s = sum(costs_s) / len(costs_s)
+    assert more == 0 or sum(costs_s) + more * expected_s <= budget_s * (1 + 1e-9)
+    assert sum(costs_s) + (more + 1) * expected_s >= budget_s * (1 - 1e-9)

@@ -13,15 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 from host.client import LatencyClient
+from host.console import reported
 from host.domain import Target
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
 from latency_models.transfer import Transferred
 from search import other_targets
 from search.architecture import Architecture
-from search.cli import app, networks
+from search.cli import app, networks, searching
 from search.cli.common import Session
 from search.lab import TargetLab
+from search.study import StudyError
 from tests.search.fakes import estimate
 
 TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")
@@ -109,6 +111,28 @@ def test_a_prediction_from_kernels_unlike_those_seen_says_so(
     assert result.exit_code == 0
     assert shown in result.stdout
     assert ("low" in result.stdout) == (coverage < 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--max-params-m 1", "1 M parameters exclude 1,000, and the least there can be are 1.67"),
+        ("--warm-start nothing", "there is no study in runs/nothing"),
+        ("--warm-start zoo --space accel-nas-bench", "no network of the zoo lies in accel-nas"),
+    ],
+)
+def test_a_search_that_cannot_be_ends_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, options: str, message: str
+) -> None:
+    @contextmanager
+    def session(target: str | None, priority: int, patience_s: float) -> Iterator[Session]:
+        with reported(StudyError, ValueError):
+            yield Session(cast(LatencyClient, None), TARGET, cast(TargetLab, None))
+
+    monkeypatch.setattr(searching, "session", session)
+    result = CliRunner().invoke(app, ["search", *options.split()])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
 
 
 def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,17 @@ def test_a_child_is_another_network_than_its_parent() -> None:
         assert sum(a != b for a, b in zip(choices, parent, strict=True)) == 1
 
 
+def test_what_it_learns_of_may_be_a_parent_and_is_the_first_to_go() -> None:
+    evolution = Evolution(SPACE, seed=0)
+    learned = SPACE.resolve(SPACE.sample(evolution._rng))
+    evolution.learn([Trial(learned, 0, 9.0, None, 9.0), Trial(learned, 0, None, None, None)])
+    tell(evolution, evolution.ask(POPULATION - 1))
+    assert evolution._population[0] == (9.0, SPACE.spell(learned))
+    assert len(evolution._population) == POPULATION
+    tell(evolution, evolution.ask(1))
+    assert 9.0 not in [reward for reward, _ in evolution._population]
+
+
 def test_the_population_holds_the_youngest_that_have_a_reward() -> None:
     evolution = Evolution(SPACE, seed=0)
     tell(evolution, evolution.ask(POPULATION))

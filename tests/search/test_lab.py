@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from host.client import LatencyClient
 from host.domain import (
@@ -22,13 +25,15 @@ from host.domain import (
 from host.errors import ExportError
 from host.export import ExportPool, ExportSpec
 from latency_models.estimate import LatencyEstimate, Source
-from search.lab import TURN, TargetLab, export_spec
+from search.judge import Measured
+from search.lab import AGAIN_S, TURN, TargetLab, export_spec
 from search.space import mnasnet_space
 from search.zoo import ZOO
 
 TARGET = Target("board", "os", "1", "r", "xnnpack", 1, "all")
 NOW = Conditions(unix_ns=0)
-VISIT = Visit("v", False, (10**7,) * 20, (10**7,) * 20, (0,) * 20, 10, 1, 1, NOW, NOW)
+LATER = Conditions(unix_ns=2 * 10**9)
+VISIT = Visit("v", False, (10**7,) * 20, (10**7,) * 20, (0,) * 20, 10, 1, 1, NOW, LATER)
 SPACE = mnasnet_space()
 ARCHITECTURES = list(ZOO.values())[:3]
 
@@ -51,9 +56,13 @@ class NotingPool:
 
 
 class NotingClient:
-    def __init__(self, log: list[str], shares_host: bool) -> None:
+    """`answers`: how many programs it measures before nothing comes any more."""
+
+    def __init__(self, log: list[str], shares_host: bool, answers: int = 1000) -> None:
         self.log = log
         self.is_shared = shares_host
+        self.answers = answers
+        self.waited_s: list[float] = []
 
     def shares_host(self, target: Target) -> bool:
         return self.is_shared
@@ -66,10 +75,14 @@ class NotingClient:
         *,
         fresh: bool,
         priority: int,
+        patience_s: float,
         on_progress: Callable[[int, int], None],
-    ) -> list[Measurement]:
-        outcomes = []
+    ) -> list[Measurement | Failure]:
+        self.waited_s.append(patience_s)
+        outcomes: list[Measurement | Failure] = []
         for file in programs:
+            if self.answers == len(outcomes):
+                return [*outcomes, Failure(FailureKind.DEVICE_LOST, "nothing came")]
             self.log.append("measure")
             sha256 = file.program.sha256
             outcomes.append(Measurement(f"of {sha256}", target, sha256, spec, 0, (VISIT,) * 5))
@@ -82,8 +95,10 @@ class NotingClient:
         )
 
 
-def target_lab(log: list[str], *, shares_host: bool, refused: str = "") -> TargetLab:
-    client = cast(LatencyClient, NotingClient(log, shares_host))
+def target_lab(
+    log: list[str], *, shares_host: bool, refused: str = "", answers: int = 1000
+) -> TargetLab:
+    client = cast(LatencyClient, NotingClient(log, shares_host, answers))
     return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
 
 
@@ -117,3 +132,39 @@ def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
         assert outcomes[1] == Failure(FailureKind.UNSUPPORTED, "no such operator")
         ids = [outcome[1] for outcome in outcomes if not isinstance(outcome, Failure)]
         assert ids == [f"of {export_spec(a).key}" for a in (third, first, third)]
+
+
+def test_what_has_no_answer_is_lost_with_the_device() -> None:
+    outcomes = target_lab([], shares_host=False, answers=1).measure(ARCHITECTURES)
+    assert isinstance(outcomes[0], Measured)
+    kinds = [outcome.kind for outcome in outcomes[1:] if isinstance(outcome, Failure)]
+    assert kinds == [FailureKind.DEVICE_LOST] * 2
+
+
+def test_while_the_target_is_away_it_is_waited_for_more_shortly() -> None:
+    client = NotingClient([], shares_host=False, answers=0)
+    pool = cast(ExportPool, NotingPool([]))
+    lab = TargetLab(cast(LatencyClient, client), TARGET, pool, patience_s=600.0)
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    client.answers = 1
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    assert client.waited_s == [600.0, AGAIN_S, AGAIN_S, 600.0]
+
+
+def test_a_measurement_kept_the_device_for_as_long_as_its_visits_took() -> None:
+    [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
+    assert isinstance(outcome, Measured)
+    assert outcome.device_s == 5 * 2.0
+
+
+@pytest.mark.parametrize(("set_to_ns", "device_s"), [(-(10**18), 0), (10**18, 5 * 60.0)])
+def test_a_clock_that_was_set_meanwhile_spends_no_budget_beyond_deadlines(
+    monkeypatch: pytest.MonkeyPatch, set_to_ns: int, device_s: float
+) -> None:
+    set_meanwhile = replace(VISIT, after=Conditions(unix_ns=set_to_ns))
+    monkeypatch.setattr("tests.search.test_lab.VISIT", set_meanwhile)
+    [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
+    assert isinstance(outcome, Measured)
+    assert outcome.device_s == device_s

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from latency_models.estimate import Source
 from search.architecture import Architecture
+from search.constraints import excess, quantities
 from search.loop import LoopSettings, Progress, measured_front, run_search
 from search.reward import reward
 from search.strategies import Strategy, make_strategy
 from search.study import StrategyName, StudyError, open_study, read_study
 from search.trial import Trial
 from tests.search.fakes import (
+    DEVICE_S,
     TARGET_NS,
     Fails,
     FakeAccuracy,
@@ -44,10 +46,14 @@ class Scripted:
     distinct: int
     seed: int = 0
     told: list[list[Trial]] = field(default_factory=list)
+    learned: list[Trial] = field(default_factory=list)
 
     def ask(self, n: int) -> list[Architecture]:
         rng = random.Random(f"{self.seed} {len(self.told)}")
         return [network(rng.randrange(self.distinct)) for _ in range(n)]
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        self.learned += trials
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self.told.append(list(trials))
@@ -63,17 +69,21 @@ class Run:
     lab: FakeLab = field(default_factory=FakeLab)
     loop: LoopSettings = field(default_factory=lambda: LoopSettings(rounds=4))
     round_size: int = 12
+    limits: dict[str, int] = field(default_factory=dict)
+    warm_start: Sequence[Architecture] = ()
     notes: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
 
     def search(self) -> list[Trial]:
-        with open_study(self.directory, settings(round_size=self.round_size)) as study:
+        made_with = settings(round_size=self.round_size, limits=self.limits)
+        with open_study(self.directory, made_with) as study:
             return run_search(
                 study,
                 self.strategy,
                 self.accuracy,
                 self.lab,
                 self.loop,
+                warm_start=self.warm_start,
                 on_progress=self.progress.append,
                 on_note=self.notes.append,
             )
@@ -246,6 +256,63 @@ class DiesWhenFull(list[Progress]):
         super().append(progress)
 
 
+def test_what_exceeds_the_limits_is_not_evaluated_and_says_so(tmp_path: Path) -> None:
+    limits = {"parameters": quantities(network(500))["parameters"]}
+    run = Run(tmp_path, Scripted(1000), limits=limits)
+    front = run.search()
+    latest = read_study(tmp_path).latest()
+    outside = [t for a, t in latest.items() if a.stem_channels > 500]
+    assert outside
+    for trial in outside:
+        assert trial.failure is not None
+        assert "M parameters where" in trial.failure
+        assert (trial.accuracy, trial.reward, trial.measurement_id) == (None, None, None)
+    assert not {t.architecture for t in outside} & {*run.accuracy.asked, *run.lab.asked}
+    assert len(run.accuracy.asked) == len(latest) - len(outside)
+    assert front
+
+
+def test_a_warm_start_comes_before_the_first_round_and_is_learned_of(tmp_path: Path) -> None:
+    strategy, warm = Scripted(1000), [network(n) for n in range(2000, 2006)]
+    run = Run(tmp_path, strategy, warm_start=warm)
+    run.search()
+    first, second, *_ = read_study(tmp_path).rounds
+    assert [t.architecture for t in first.trials] == warm
+    assert (first.asked, second.asked) == (False, True)
+    assert strategy.learned == list(first.trials)
+    assert any(t.measurement_id for t in first.trials)
+    assert run.notes[0].startswith("warm start: 6 candidates")
+    assert run.notes[1].startswith("round 1 of 4: 18 candidates")
+
+    again = Run(tmp_path, Scripted(1000), warm_start=warm)
+    again.search()
+    assert again.strategy.learned == list(first.trials)  # type: ignore[attr-defined]
+    assert not again.accuracy.asked
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_killed_after_a_warm_start_and_within_limits_it_goes_on_alike(
+    tmp_path: Path, name: StrategyName
+) -> None:
+    space, rng = small_space(), random.Random(0)
+    warm = [space.resolve(space.sample(rng)) for _ in range(6)]
+    limits = {"parameters": 94_000}
+
+    def run(directory: str) -> Run:
+        strategy = make_strategy(name, space, 0, lambda a: not excess(a, limits))
+        return Run(tmp_path / directory, strategy, limits=limits, warm_start=warm)
+
+    front = run("whole").search()
+    killed = run("killed")
+    killed.progress = DiesWhenFull(5)
+    with pytest.raises(Killed):
+        killed.search()
+    assert run("killed").search() == front
+    rounds = read_study(tmp_path / "whole").rounds
+    assert read_study(tmp_path / "killed").rounds == rounds
+    assert not any(excess(t.architecture, limits) for r in rounds if r.asked for t in r.trials)
+
+
 @pytest.mark.parametrize("name", StrategyName)
 @pytest.mark.parametrize("survives", [0, 1, 4, 7, 8])
 def test_killed_and_resumed_equals_uninterrupted(
@@ -320,6 +387,89 @@ def test_no_more_than_the_budget_is_measured_and_some_of_it_is_kept(
     assert searching <= len(tried(tmp_path)) <= min(budget, 16)
 
 
+def spoken_of(run: Run, words: str) -> list[str]:
+    return [note for note in run.notes if words in note]
+
+
+def test_while_the_target_is_away_predictions_go_on_and_later_more_is_measured(
+    tmp_path: Path,
+) -> None:
+    lab = FakeLab(is_away=lambda call: call in (1, 2))
+    run = Run(tmp_path, Scripted(10**6), lab=lab, loop=LoopSettings(5))
+    front = run.search()
+    rounds = read_study(tmp_path).rounds
+    measured = [sum(t.measurement_id is not None for t in r.trials) for r in rounds if r.asked]
+    assert measured == [2, 0, 0, 8, 3]  # of 12, 24 … candidates two thirds of a third
+    assert all(t.failure is None and t.reward is not None for r in rounds for t in r.trials)
+    assert len(spoken_of(run, "the target is away")) == 1
+    assert "unplugged" in spoken_of(run, "the target is away")[0]
+    assert len(spoken_of(run, "the target is back")) == 1
+    assert front
+    assert not spoken_of(run, "stay unmeasured while")
+
+
+def test_where_the_target_stays_away_the_search_ends_and_goes_on_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    run = Run(tmp_path, Scripted(10**6), lab=FakeLab(is_away=lambda call: call > 0))
+    front = run.search()
+    rounds = read_study(tmp_path).rounds
+    assert len(rounds) == 4
+    assert set(front) <= {t for t in rounds[0].trials if t.measurement_id}
+    assert run.lab.calls == 5  # one for the front
+    assert "stay unmeasured while the target is away" in run.notes[-1]
+
+    back = Run(tmp_path, Scripted(10**6))
+    assert len(back.search()) > len(front)
+    assert not back.accuracy.asked
+    assert 0 < len(back.lab.asked) <= 16 - len(run.lab.asked)
+    assert not set(back.lab.asked) & set(run.lab.asked)
+
+
+@many_runs
+@given(
+    away=st.sets(st.integers(0, 12)),
+    failing=st.sampled_from([0, 0.5]),
+    distinct=st.integers(1, 60),
+)
+def test_however_the_target_comes_and_goes_nothing_is_measured_twice(
+    tmp_path_factory: pytest.TempPathFactory, away: set[int], failing: float, distinct: int
+) -> None:
+    directory = tmp_path_factory.mktemp("study")
+    lab = FakeLab(fails_for(failing), is_away=lambda call: call in away)
+    run = Run(directory, Scripted(distinct), lab=lab)
+    run.search()
+    assert len(lab.asked) == len(set(lab.asked))
+    assert {t.architecture for t in tried(directory)} == set(lab.asked)
+    back = len(spoken_of(run, "the target is back"))
+    assert back <= len(spoken_of(run, "the target is away, ")) <= back + 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "least", "most"),
+    [(0, 0, 0), (0.01, 1, 1), (0.2, 4, 4), (0.5, 7, 10), (1e6, 11, 16)],
+)
+def test_no_more_device_time_than_the_budget_is_spent(
+    tmp_path: Path, minutes: float, least: int, most: int
+) -> None:
+    """Of a budget below the cost of one measurement one is made, which tells its cost."""
+    loop = LoopSettings(4, max_device_minutes=minutes)
+    run = Run(tmp_path, Scripted(10**6), loop=loop)
+    run.search()
+    spent_s = sum(trial.device_s for trial in read_study(tmp_path).latest().values())
+    assert spent_s == DEVICE_S * len(run.lab.asked)
+    assert least <= len(run.lab.asked) <= most
+
+
+def test_a_resumed_study_counts_the_device_time_that_it_has_spent(tmp_path: Path) -> None:
+    loop = LoopSettings(2, max_device_minutes=0.15)
+    first = Run(tmp_path, Scripted(10**6), loop=loop)
+    first.search()
+    further = Run(tmp_path, Scripted(10**6), loop=LoopSettings(4, max_device_minutes=0.3))
+    further.search()
+    assert (len(first.lab.asked), len(further.lab.asked)) == (3, 3)
+
+
 def test_progress_counts_rounds_from_one_and_ends_with_the_front(tmp_path: Path) -> None:
     run = Run(tmp_path, Scripted(1000))
     run.search()
@@ -332,8 +482,14 @@ def test_progress_counts_rounds_from_one_and_ends_with_the_front(tmp_path: Path)
 
 @pytest.mark.parametrize(
     "change",
-    [{"rounds": 0}, {"max_measured_share": 1.1}, {"final_share": -0.1}, {"max_measurements": -1}],
+    [
+        {"rounds": 0},
+        {"max_measured_share": 1.1},
+        {"final_share": -0.1},
+        {"max_measurements": -1},
+        {"max_device_minutes": -1},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"round|share|measurements"):
+    with pytest.raises(ValueError, match=r"round|share|measurements|minutes"):
         LoopSettings(**change)  # type: ignore[arg-type]

@@ -75,6 +75,24 @@ def test_inactive_decisions_earn_no_credit() -> None:
     assert not torch.equal(ppo.controller.heads[names.index("block1.convolution")], other)
 
 
+def test_what_it_learns_of_becomes_more_likely() -> None:
+    space = small_space()
+    ppo = PPO(space, seed=0)
+    [liked] = ppo.ask(1)
+    spelled = space.spell(liked)
+
+    def log_prob() -> float:
+        return float(ppo.controller(torch.tensor([spelled]))[0].detach().sum())
+
+    before = log_prob()
+    ppo.learn([Trial(liked, 0, 0.5, None, 0.5)])
+    after = log_prob()
+    assert before + 0.5 < after < -0.5  # nats; still far from certain
+    assert ppo.baseline is None
+    ppo.learn([Trial(liked, 0, None, None, None)])
+    assert log_prob() == after
+
+
 def test_updates_stay_close_to_the_policy_that_sampled() -> None:
     ppo = PPO(small_space(), seed=0)
     for step in range(5):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,41 @@ def test_replayed_rounds_bring_back_the_very_state(
         assert again.ask(len(trials)) == [trial.architecture for trial in trials]
         again.tell(trials)
     assert again.ask(5) == strategy.ask(5)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_what_was_learned_before_the_first_round_is_replayed_as_well(name: StrategyName) -> None:
+    rng = random.Random(0)
+    learned = [judge(SPACE.resolve(SPACE.sample(rng)), fails) for fails in [False] * 9 + [True]]
+    rounds = [[False] * 6, [True, False] * 3]
+
+    def learned_and_played() -> tuple[list[list[Trial]], list[Architecture]]:
+        strategy = make_strategy(name, SPACE, seed=0)
+        strategy.learn(learned)
+        return play(strategy, rounds), strategy.ask(5)
+
+    assert learned_and_played() == learned_and_played()
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_what_is_not_allowed_is_not_proposed_and_replayed_alike(name: StrategyName) -> None:
+    def allows(architecture: Architecture) -> bool:  # an eighth of all spellings
+        without_expansion = all(block.op == "conv" for block in architecture.blocks)
+        return without_expansion and true_accuracy(architecture) < 0.5
+
+    strategy = make_strategy(name, SPACE, 0, allows)
+    played = play(strategy, [[False] * 9, [True] + [False] * 8, [False] * 9])
+    assert all(allows(trial.architecture) for trials in played for trial in trials)
+    again = make_strategy(name, SPACE, 0, allows)
+    for trials in played:
+        assert again.ask(9) == [trial.architecture for trial in trials]
+        again.tell(trials)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_where_nothing_is_allowed_asking_ends(name: StrategyName) -> None:
+    strategy = make_strategy(name, SPACE, 0, lambda architecture: False)
+    assert len(play(strategy, [[True] * 2])[0]) == 2
 
 
 @pytest.mark.parametrize("name", StrategyName)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture, Block
+from search.combined import Combination
 from search.study import StudyError, open_study, read_settings, read_study
 from search.trial import Trial
 from tests.search.fakes import estimate, settings
@@ -48,16 +49,21 @@ estimates = st.builds(
     st.integers(0, 10**6),
     st.floats(0, 1e9),
 )
+combined = st.lists(estimates, min_size=2, max_size=3).map(
+    lambda parts: Combination((10**6,) * len(parts)).combine(parts)
+)
+latencies = st.none() | estimates | combined
 trials = st.builds(
     Trial,
     architectures,
     st.integers(0, 9),
     st.none() | shares,
-    st.none() | estimates,
+    latencies,
     st.none() | st.floats(-1e3, 1e3),
-    st.none() | estimates,
+    latencies,
     st.none() | names,
     st.none() | names,
+    st.floats(0, 1e6),
 )
 rounds = st.lists(
     st.tuples(st.lists(trials, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=4
@@ -137,6 +143,15 @@ def _in_optuna(directory: Path) -> optuna.Study:
     )
 
 
+def test_a_study_from_before_device_time_was_counted_is_read(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()) as study:
+        study.append([replace(trial, device_s=2.0) for trial in some_round(0)])
+    journal = tmp_path / "journal.log"
+    journal.write_bytes(journal.read_bytes().replace(b', "device_s": 2.0', b""))
+    [read] = read_study(tmp_path).rounds
+    assert list(read.trials) == some_round(0)
+
+
 def test_optuna_reads_the_journal_as_its_own(tmp_path: Path) -> None:
     slow = replace(some_round(0)[0], latency=estimate(3_000_000), measurement_id="m1")
     lost = replace(some_round(0)[1], accuracy=None, reward=None, failure="it failed")
@@ -206,6 +221,30 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
         pass
 
 
+def test_a_study_of_another_space_is_refused(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()):
+        pass
+    with (
+        pytest.raises(StudyError, match=r"space was 'small' and is now 'mnasnet'\. Use those"),
+        open_study(tmp_path, settings(space="mnasnet")),
+    ):
+        pass
+
+
+def test_a_study_from_before_limits_and_several_targets_is_resumed(
+    tmp_path: Path,
+) -> None:
+    with open_study(tmp_path, settings()):
+        pass
+    path = tmp_path / "study.json"
+    older = json.loads(path.read_text())
+    for name in ("limits", "warm_start", "more_target_ids", "more_targets_ns", "weights"):
+        del older[name]
+    path.write_text(json.dumps(older))
+    with open_study(tmp_path, settings()) as study:
+        assert study.settings == settings()
+
+
 def test_two_searches_cannot_run_one_study(tmp_path: Path) -> None:
     with (
         open_study(tmp_path, settings()),
@@ -271,8 +310,13 @@ def test_a_damaged_round_is_named_not_dropped(tmp_path: Path) -> None:
         ({"target_ns": -5}, "target latency must be above zero"),
         ({"round_size": 0}, "at least one architecture"),
         ({"seed": -1}, "a seed is from 0"),
+        ({"more_target_ids": ["b"]}, "each of the 2 targets, in their order: there are 1"),
+        ({"more_targets_ns": [7]}, "each of the 1 targets, in their order: there are 2"),
+        ({"more_target_ids": ["0123456789abcdef"], "more_targets_ns": [7]}, "each target once"),
+        ({"more_target_ids": ["b"], "more_targets_ns": [0]}, "target latency must be above zero"),
+        ({"weights": [1.0, 2.0]}, "each of the 1 targets a weight"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(change: dict[str, int], message: str) -> None:
+def test_settings_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         settings(**change)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from latency_models.estimate import LatencyEstimate, Source
-from search.report.data import PredictorEvaluation, ReportData, ZooRow
+from search.combined import Combination
+from search.report.data import PredictorEvaluation, ReportData, ZooRow, on_each_target
 from search.report.drawing import draw
 from search.report.page import write_report
 from search.report.plots import plot_parity
@@ -273,6 +274,32 @@ def test_table_for_the_terminal() -> None:
         assert milliseconds(trial.latency.latency_ns) in table
         assert trial.architecture.id in table
     assert "from measurements alone" in table
+
+
+def test_of_several_targets_the_front_has_the_latency_on_each(tmp_path: Path) -> None:
+    combination = Combination((7_000_000, 3_000_000))
+    made = []
+    for trial in trials(6, measured_every=1):
+        assert trial.latency is not None
+        slower = estimate(5 * trial.latency.latency_ns, Source.MEASURED)
+        made.append(replace(trial, latency=combination.combine([trial.latency, slower])))
+    data = report_data(made, targets=["phone/big/1t", "<board>/all/1t"])
+    console = Console(width=240)
+    with console.capture() as capture:
+        console.print(front_table(data))
+    page = text_of(write_report(data, tmp_path))
+    for text in (capture.get(), page):
+        assert "on phone/big/1t (ms)" in text
+        assert "on <board>/all/1t (ms)" in text
+        for trial in data.measured_front():
+            for part in on_each_target(trial.latency):  # type: ignore[arg-type]
+                assert milliseconds(part.latency_ns) in text
+    assert data.measured_front()
+    [table] = [t for t in read(tmp_path / "report.html").iter("table") if t.get("class") == "front"]
+    columns = len(list(table.iter("th")))
+    for row in table.iter("tr"):
+        cells = [int(cell.get("colspan", 1)) for cell in (*row.iter("td"), *row.iter("th"))]
+        assert sum(cells) == columns == 9
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""search.hybrid_*: what measuring few candidates loses against measuring them all, on this
+machine: networks of Accel-NASBench's space, their accuracies fitted on its table.
+
+python -m tests.bench.bench_hybrid [CANDIDATES], 300 by default. In a home of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from host import lab
+from host.client import LatencyClient
+from host.domain import Failure
+from host.export import ExportPool, ProgramCache
+from host.home import LabHome
+from search.accuracy.table import Fitted, read_table
+from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
+from search.cli.common import EXPORT_WORKERS, Session
+from search.judge import is_measured, was_attempted
+from search.lab import TargetLab
+from search.loop import LoopSettings, run_search
+from search.pareto import hypervolume
+from search.space import accel_nas_bench_space
+from search.strategies import make_strategy
+from search.study import StrategyName, Study, StudySettings, open_study
+from tests.bench.figures import report
+from tests.bench.public_data import public_data
+
+SPACE = accel_nas_bench_space()
+SEED = 0
+ROUND_SIZE = 20
+MEASURED_SHARE = 0.15  # of the candidates, what calibrates counted in
+
+Point = tuple[float, int]  # accuracy, latency in ns
+
+
+def main() -> None:
+    candidates = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    path = public_data("anb_dev.csv")
+    if path is None:
+        return
+    accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+    with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
+        home = LabHome(Path(folder) / "home")
+        lab.up(home)
+        try:
+            with (
+                LatencyClient.connect(home) as client,
+                ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
+            ):
+                target = client.default_target()
+                opened = Session(client, target, TargetLab(client, target, pool))
+                study = search(opened, accuracy, candidates, Path(folder) / "study")
+                failed = sum(
+                    was_attempted(trial) and not is_measured(trial)
+                    for trial in study.latest().values()
+                )
+                attempted = len(client.measured_networks(target.id)) + failed
+                some, everything = measured_and_all(opened, study)
+        finally:
+            lab.down(home)
+    share = hypervolume_share(some, everything)
+    conditions = {
+        "candidates": candidates,
+        "distinct": len(study.latest()),
+        "calibration": DEFAULT_NETWORKS,
+        "measured": len(some),
+        "failed": failed,
+        "strategy": study.settings.strategy,
+    }
+    report("search.hybrid_hv_share", round(share, 4), "share", "≥ 0.99", **conditions)
+    attempted_share = round(attempted / candidates, 4)
+    report("search.hybrid_measured_share", attempted_share, "share", "≤ 0.15", **conditions)
+
+
+def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:
+    """By the product's own loop and its defaults, but for how much it may measure."""
+    run_calibration(opened, SPACE, DEFAULT_NETWORKS)
+    calibrating = opened.client.measured_networks(opened.target.id)
+    settings = StudySettings(
+        space=SPACE.name,
+        strategy=StrategyName.PPO.value,
+        target_id=opened.target.id,
+        target_ns=round(float(np.median([network.latency_ns for network in calibrating]))),
+        accuracy={"table": "anb_dev.csv"},
+        round_size=ROUND_SIZE,
+        seed=SEED,
+    )
+    with open_study(directory, settings) as study:
+        run_search(
+            study,
+            make_strategy(StrategyName.PPO, SPACE, SEED),
+            accuracy,
+            opened.lab,
+            LoopSettings(
+                rounds=candidates // ROUND_SIZE,
+                max_measured_share=1,
+                max_measurements=int(MEASURED_SHARE * candidates) - len(calibrating),
+            ),
+            on_progress=lambda progress: None,
+            on_note=lambda note: print(note, file=sys.stderr),
+        )
+        return study
+
+
+def measured_and_all(opened: Session, study: Study) -> tuple[list[Point], list[Point]]:
+    """The candidates that the search measured, and all, measured now where they were not
+    before. One that cannot be measured is in neither."""
+    trials = list(study.latest().values())
+    outcomes = opened.lab.measure(
+        [trial.architecture for trial in trials],
+        lambda done: print(f"\r{done}/{len(trials)}", end="", file=sys.stderr),
+    )
+    points = [
+        (is_measured(trial), (trial.accuracy, outcome[0].latency_ns))
+        for trial, outcome in zip(trials, outcomes, strict=True)
+        if trial.accuracy is not None and not isinstance(outcome, Failure)
+    ]
+    return [point for measured, point in points if measured], [point for _, point in points]
+
+
+def hypervolume_share(some: Sequence[Point], everything: Sequence[Point]) -> float:
+    """Of the hypervolume of everything: accuracy up and latency down, scaled to the ranges;
+    the reference is the 10th percentile of accuracy and 90th of latency."""
+    accuracies, latencies_ns = np.array(everything, dtype=np.float64).T
+    spans = np.ptp(accuracies), np.ptp(latencies_ns)
+
+    def volume(points: Sequence[Point]) -> float:
+        return hypervolume(
+            [accuracy / spans[0] for accuracy, _ in points],
+            [latency_ns / spans[1] for _, latency_ns in points],
+            float(np.percentile(accuracies, 10) / spans[0]),
+            float(np.percentile(latencies_ns, 90) / spans[1]),
+        )
+
+    return volume(some) / volume(everything)
+
+
+if __name__ == "__main__":
+    main()
