@@ -93,6 +93,7 @@ def test_every_setting_is_described() -> None:
     assert text["target latency"] == "1 ms"
     assert text["accuracy: dataset"] == "digits"
     assert text["round size"] == "6"
+    assert text["limits"] == text["warm start"] == "none"
 
 
 @pytest.mark.parametrize(
