@@ -29,7 +29,8 @@ class Part:
 class SeveralLab:
     """A `search.judge.Lab`: what its parts say, combined. Measured is what all of them have
     measured; whatever fails on one has failed, with that target's name. The id of a
-    measurement is the parts' ids in their order, with a plus between.
+    measurement is the parts' ids in their order, with a plus between; its device time is that
+    of all devices together.
 
     export: returns those that cannot be; the parts find the others exported. One of the
     devices may be this machine, on which exporting would disturb what is measured.

@@ -66,6 +66,7 @@ def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
         "predicted_before_ns": predicted and predicted.latency_ns,
         "reward": trial.reward,
         "measurement_id": trial.measurement_id,
+        "device_s": trial.device_s,
         "failure": trial.failure,
     }
 

@@ -113,9 +113,9 @@ def _label(name: str) -> str:
 
 
 def _text(value: object) -> str:
+    if value in (None, [], {}):
+        return "none"
     match value:
-        case None:
-            return "none"
         case dict():
             return ", ".join(f"{_label(str(k))} {_text(v)}" for k, v in value.items())
         case list() | tuple():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from latency_models.estimate import Source
@@ -32,6 +33,8 @@ trials = st.builds(
     st.integers(1, 9),
     st.booleans(),
 )
+
+unhurried = hypothesis_settings(deadline=None)
 rounds = st.lists(st.lists(trials, min_size=1, max_size=5), min_size=1, max_size=5)
 
 
@@ -40,6 +43,7 @@ def study(of: list[list[Trial]]) -> Study:
     return Study(Path("made"), settings(), numbered)
 
 
+@unhurried
 @given(rounds)
 def test_a_curve_ends_where_the_study_stands(of: list[list[Trial]]) -> None:
     made = study(of)
@@ -57,6 +61,7 @@ def test_a_curve_ends_where_the_study_stands(of: list[list[Trial]]) -> None:
     assert drawn.best_reward[-1] == pytest.approx(best, nan_ok=True)
 
 
+@unhurried
 @given(rounds)
 def test_nothing_lies_beyond_the_ideal(of: list[list[Trial]]) -> None:
     made = study(of)
@@ -110,6 +115,7 @@ seeds = st.lists(
 )
 
 
+@unhurried
 @given(seeds)
 def test_a_band_holds_every_seed(of: list[tuple[np.ndarray, np.ndarray]]) -> None:
     drawn = band([x for x, _ in of], [y for _, y in of])

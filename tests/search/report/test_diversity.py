@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from search.report.diversity import ASPECTS, blocks_at_each_place, effective_number, shares
 from search.zoo import ZOO
 
+unhurried = hypothesis_settings(deadline=None)
 
+
+@unhurried
 @given(st.lists(st.integers(0, 5), min_size=1))
 def test_the_effective_number_lies_between_one_and_all_kinds(things: list[int]) -> None:
     assert 1 - 1e-9 <= effective_number(things) <= len(set(things)) + 1e-9

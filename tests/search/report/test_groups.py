@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from search.report.groups import described, group_studies, reward_name
@@ -32,7 +33,10 @@ several = st.lists(
     max_size=8,
 )
 
+unhurried = hypothesis_settings(deadline=None)
 
+
+@unhurried
 @given(several)
 def test_a_group_shares_all_but_its_seeds(chosen: list[StudySettings]) -> None:
     studies = [Study(Path(str(i)), each, []) for i, each in enumerate(chosen)]
@@ -89,6 +93,7 @@ def test_every_setting_is_described() -> None:
     assert text["target latency"] == "1 ms"
     assert text["accuracy: dataset"] == "digits"
     assert text["round size"] == "6"
+    assert text["limits"] == text["warm start"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -25,6 +26,8 @@ from search.report.words import milliseconds
 from search.space import mnasnet_space
 from search.trial import Trial
 from search.zoo import ZOO
+
+unhurried = hypothesis_settings(deadline=None)
 
 SPACE = mnasnet_space()
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -166,6 +169,7 @@ def test_both_colour_schemes(full: Path) -> None:
     assert "var(--measured)" in page
 
 
+@unhurried
 @given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_names_are_escaped(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     name = f"<script>alert('&')</script>{text}"
@@ -208,6 +212,7 @@ points = st.tuples(
 )
 
 
+@unhurried
 @given(st.lists(points, max_size=12))
 def test_the_front_is_that_of_measurements_alone(values: list[tuple[int, int, Source]]) -> None:
     made = [
