@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from search.architecture import Architecture
 from search.evolution import Evolution
 from search.ppo import PPO
+from search.ppo_settings import PPOSettings
 from search.space import Space
 from search.study import StrategyName
 from search.trial import Trial
@@ -34,11 +35,13 @@ class Strategy(Protocol):
         ...
 
 
-def make_strategy(name: StrategyName, space: Space, seed: int) -> Strategy:
+def make_strategy(
+    name: StrategyName, space: Space, seed: int, ppo: PPOSettings | None = None
+) -> Strategy:
     """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are."""
     match name:
         case StrategyName.PPO:
-            return PPO(space, seed)
+            return PPO(space, seed, ppo)
         case StrategyName.EVOLUTION:
             return Evolution(space, seed)
         case StrategyName.NSGA2:

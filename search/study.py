@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class StudySettings:
     target_id, target_ns: the Target that latencies are of, and the T of the reward.
     alpha, beta, absolute: of the reward, as `search.reward.reward` takes them.
     accuracy: the dataset and the budget of the proxy task, flat and of JSON's own types.
+    ppo: those of its settings that are not the defaults.
 
     Raises ValueError on what makes no sense.
     """
@@ -59,6 +60,7 @@ class StudySettings:
     round_size: int = 20
     seed: int = 0
     absolute: bool = False
+    ppo: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.target_ns <= 0:
@@ -157,9 +159,9 @@ def _write_settings(directory: Path, settings: StudySettings) -> None:
 
 def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:
     differences = [
-        f"{field.name} was {before!r} and is now {now!r}"
-        for field in fields(StudySettings)
-        if (before := getattr(made_with, field.name)) != (now := getattr(asked_for, field.name))
+        f"{setting.name} was {before!r} and is now {now!r}"
+        for setting in fields(StudySettings)
+        if (before := getattr(made_with, setting.name)) != (now := getattr(asked_for, setting.name))
     ]
     if differences:
         raise StudyError(

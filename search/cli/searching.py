@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
-from host.console import console, milliseconds, progress_bar
+from host.console import console, milliseconds, progress_bar, reported
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
@@ -19,6 +19,7 @@ from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES
 from search.study import SETTINGS, StrategyName, StudySettings, open_study, read_settings
@@ -53,6 +54,10 @@ def search(
     ] = None,
     space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
+    ppo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help=f"A setting of PPO's, repeatable: {DEFAULTS}."),
+    ] = None,
     reward: Annotated[
         RewardName, typer.Option(help="The paper's two, or TuNAS's.")
     ] = RewardName.SOFT,
@@ -108,6 +113,10 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
+    with reported(ValueError):
+        ppo_settings = PPOSettings.parsed(ppo or [])
+        if ppo and strategy is not StrategyName.PPO:
+            raise ValueError(f"--ppo has no effect on --strategy {strategy.value}: leave it out")
     with session(target, priority=priority) as opened:
         budget = ProxyBudget(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
@@ -135,6 +144,7 @@ def search(
             round_size=round_size,
             seed=seed,
             absolute=reward is RewardName.ABSOLUTE,
+            ppo=ppo_settings.changed(),
         )
         console.print(f"Target latency: {milliseconds(settings.target_ns)}.")
         with open_study(runs / study, settings) as opened_study:
@@ -143,7 +153,7 @@ def search(
             with progress_bar() as bar:
                 run_search(
                     opened_study,
-                    make_strategy(strategy, searched, seed),
+                    make_strategy(strategy, searched, seed, ppo_settings),
                     judged.accuracy,
                     opened.lab,
                     LoopSettings(
