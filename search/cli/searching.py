@@ -77,8 +77,19 @@ def search(
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
     train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
+    val_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 1024,
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
+    width: Annotated[
+        float,
+        typer.Option(min=0.05, max=2, help="Of the proxy's networks: the channels' factor."),
+    ] = 0.25,
+    stem_stride: Annotated[
+        int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
+    ] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    training_limit_s: Annotated[
+        float, typer.Option(min=1, help="Seconds that a proxy training may take.")
+    ] = 300.0,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -119,7 +130,14 @@ def search(
             raise ValueError(f"--ppo has no effect on --strategy {strategy.value}: leave it out")
     with session(target, priority=priority) as opened:
         budget = ProxyBudget(
-            train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
+            train_images=train_images,
+            val_images=val_images,
+            resolution=resolution,
+            epochs=epochs,
+            width_multiplier=width,
+            stem_stride=stem_stride,
+            seed=seed,
+            limit_s=training_limit_s,
         )
         searched = SPACES[space.value]
         if table is not None and accuracy_command is not None:
@@ -129,7 +147,7 @@ def search(
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
         else:
-            judged = by_training(dataset, budget)
+            judged = by_training(dataset, budget, runs / study / "training")
         console.print(f"Accuracy: {judged.note}.", highlight=False)
         run_calibration(opened, searched, calibration)
         alpha, beta = EXPONENTS[reward]
