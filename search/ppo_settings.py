@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -44,17 +44,17 @@ class PPOSettings:
     @classmethod
     def parsed(cls, assignments: Iterable[str]) -> PPOSettings:
         """Of texts such as "epochs=4". Raises ValueError."""
-        types = {field.name: type(field.default) for field in fields(cls)}
-        values: dict[str, Any] = {}
+        values = asdict(cls())
         for assignment in assignments:
             name, _, text = assignment.partition("=")
-            if name not in types:
+            if name not in values:
                 raise ValueError(f"PPO has no setting {assignment!r}: it has {DEFAULTS}")
+            kind = type(values[name])
             try:
-                values[name] = types[name](text)
+                values[name] = kind(text)
             except ValueError:
-                kind = "a whole number" if types[name] is int else "a number"
-                raise ValueError(f"PPO's {name} must be {kind}, not {text!r}") from None
+                wanted = "a whole number" if kind is int else "a number"
+                raise ValueError(f"PPO's {name} must be {wanted}, not {text!r}") from None
         return cls(**values)
 
     def changed(self) -> dict[str, Any]:

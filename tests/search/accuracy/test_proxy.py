@@ -116,12 +116,12 @@ def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
     monkeypatch.setattr(training, "CHECKPOINT_S", -1.0)
     for step in (3, 9, 1):  # first within an epoch, then across the end of it
         with monkeypatch.context() as patch:
-            patch.setattr(training.F, "cross_entropy", killed_at(step))
+            patch.setattr(functional, "cross_entropy", killed_at(step))
             with pytest.raises(Killed):
                 train_and_score(SMALL, few_digits, budget, checkpoint)
     assert train_and_score(SMALL, few_digits, budget, checkpoint) == uninterrupted
     # Finished, it trains no more.
-    monkeypatch.setattr(training.F, "cross_entropy", killed_at(0))
+    monkeypatch.setattr(functional, "cross_entropy", killed_at(0))
     assert train_and_score(SMALL, few_digits, budget, checkpoint) == uninterrupted
 
 
