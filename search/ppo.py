@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from search.architecture import Architecture
 from search.constraints import MAX_DRAWS, Allows, everything
 from search.controller import Controller
+from search.ppo_settings import PPOSettings
 from search.space import Space
 from search.trial import Trial
 
 LEARNING_STEPS = 30
-
-
-@dataclass(frozen=True)
-class PPOSettings:
-    """MnasNet's, of Zoph et al. (arXiv 1707.07012, appendix A.2), who do not tell `epochs`."""
-
-    learning_rate: float = 3.5e-4
-    clip_coef: float = 0.2
-    ent_coef: float = 1e-5
-    baseline_decay: float = 0.95
-    minibatch_size: int = 20
-    epochs: int = 3
 
 
 class PPO:

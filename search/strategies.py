@@ -15,6 +15,7 @@ from search.architecture import Architecture
 from search.constraints import MAX_DRAWS, Allows, everything
 from search.evolution import Evolution
 from search.ppo import PPO
+from search.ppo_settings import PPOSettings
 from search.space import Space
 from search.study import StrategyName
 from search.trial import Trial
@@ -40,13 +41,17 @@ class Strategy(Protocol):
 
 
 def make_strategy(
-    name: StrategyName, space: Space, seed: int, allows: Allows = everything
+    name: StrategyName,
+    space: Space,
+    seed: int,
+    allows: Allows = everything,
+    ppo: PPOSettings | None = None,
 ) -> Strategy:
     """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are.
     What is not allowed is drawn again, `MAX_DRAWS` times at most."""
     match name:
         case StrategyName.PPO:
-            return PPO(space, seed, allows=allows)
+            return PPO(space, seed, ppo, allows)
         case StrategyName.EVOLUTION:
             return Evolution(space, seed, allows)
         case StrategyName.NSGA2:

@@ -52,6 +52,7 @@ class StudySettings:
     None.
     more_target_ids, more_targets_ns: those beside the first; `weights` of all targets, none
     where the worst counts (see `Combination`).
+    ppo: those of its settings that are not the defaults.
 
     Raises ValueError on what makes no sense.
     """
@@ -71,6 +72,7 @@ class StudySettings:
     more_target_ids: list[str] = field(default_factory=list)
     more_targets_ns: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    ppo: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.more_target_ids) != len(self.more_targets_ns):
@@ -191,9 +193,9 @@ def _write_settings(directory: Path, settings: StudySettings) -> None:
 
 def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:
     differences = [
-        f"{field.name} was {before!r} and is now {now!r}"
-        for field in fields(StudySettings)
-        if (before := getattr(made_with, field.name)) != (now := getattr(asked_for, field.name))
+        f"{setting.name} was {before!r} and is now {now!r}"
+        for setting in fields(StudySettings)
+        if (before := getattr(made_with, setting.name)) != (now := getattr(asked_for, setting.name))
     ]
     if differences:
         raise StudyError(

@@ -80,8 +80,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Its learning rates stay as they are."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)
+        parameter = parameters[int(number)]
+        # Fused optimizers take for granted that both lie in memory alike; a file has one order.
+        if tensor.shape == parameter.shape:
+            tensor = torch.empty_like(parameter.detach()).copy_(tensor)
         state.setdefault(int(number), {})[name] = tensor
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

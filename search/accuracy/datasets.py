@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from search.accuracy.readers import (
 )
 
 VALIDATION_SHARE = 0.25  # of a source that brings no validation split
+MEMORY_SHARE = 0.5  # of the machine's, which images may fill
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +65,16 @@ def load_dataset(
     source, reason = _open(spec)
     rng = np.random.default_rng(seed)
     train_indices = np.arange(len(source.train.labels))
-    validation, val_indices = source.validation, None
+    validation = source.validation
     if validation is None:
-        held_out = stratified(
-            source.train.labels, round(len(train_indices) * VALIDATION_SHARE), rng
-        )
-        validation, val_indices = source.train, held_out
-        train_indices = np.setdiff1d(train_indices, held_out)
+        validation = source.train
+        held_out = round(len(train_indices) * VALIDATION_SHARE)
+        val_indices = stratified(source.train.labels, held_out, rng)
+        train_indices = np.setdiff1d(train_indices, val_indices)
+    else:
+        val_indices = np.arange(len(validation.labels))
+    count = min(train_images, len(train_indices)) + min(val_images, len(val_indices))
+    _check_memory(count * resolution**2 * source.train.channels)
     x_train, y_train, skipped = _draw(source.train, train_indices, train_images, resolution, rng)
     x_val, y_val, skipped_val = _draw(validation, val_indices, val_images, resolution, rng)
     skipped += skipped_val
@@ -121,10 +126,19 @@ def _open(spec: str) -> tuple[Source, str]:
     )
 
 
+def _check_memory(images_bytes: int) -> None:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if images_bytes > MEMORY_SHARE * memory_bytes:
+        raise DatasetError(
+            f"these images would take {images_bytes / 2**30:.1f} GiB, more than half of this "
+            "machine's memory: ask for fewer training and validation images, or for a lower "
+            "resolution"
+        )
+
+
 def _draw(
-    split: Split, among: Int64Array | None, count: int, resolution: int, rng: np.random.Generator
+    split: Split, among: Int64Array, count: int, resolution: int, rng: np.random.Generator
 ) -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
-    among = np.arange(len(split.labels)) if among is None else among
     indices = among[stratified(split.labels[among], count, rng)]
     images, kept = split.load(indices, resolution)
     skipped = tuple(split.describe(int(index)) for index in np.delete(indices, kept))

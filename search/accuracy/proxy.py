@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
+import torch
 from joblib import Parallel, delayed
 
 from search.accuracy.datasets import Dataset
@@ -16,10 +18,19 @@ PROCESS_START_S = 120.0  # to import PyTorch on a busy machine
 
 
 class ProxyAccuracy:
-    def __init__(self, dataset: Dataset, budget: ProxyBudget, jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        budget: ProxyBudget,
+        jobs: int | None = None,
+        checkpoints: Path | None = None,
+    ) -> None:
         """On the Ray cluster that RAY_ADDRESS names, where it is set; else in `jobs` processes,
-        as `local_workers` takes them. Raises ValueError where there is no such cluster."""
-        self.dataset, self.budget = dataset, budget
+        as `local_workers` takes them. Raises ValueError where there is no such cluster.
+
+        checkpoints: the folder of those of long trainings, which all workers must see.
+        """
+        self.dataset, self.budget, self.checkpoints = dataset, budget, checkpoints
         self.workers = ray_workers() if os.environ.get("RAY_ADDRESS") else local_workers(jobs)
 
     def evaluate(
@@ -28,12 +39,19 @@ class ProxyAccuracy:
         on_progress: Callable[[int], None] | None = None,
     ) -> list[float | AccuracyFailure]:
         """Validation accuracies (0 to 1) in the order asked, equal for equal budgets whatever
-        the workers. `on_progress` is told how many are done as each one finishes."""
+        the workers. `on_progress` is told how many are done as each one finishes. Interrupted,
+        long trainings go on when the same architectures are asked for next."""
+        paths = [self._checkpoint(architecture) for architecture in architectures]
+        if self.checkpoints is not None:
+            for path in set(self.checkpoints.glob("*")).difference(paths):
+                path.unlink()
         outcomes: dict[int, float | AccuracyFailure] = {}
 
         def collect(indices: Iterable[int]) -> None:
             for index, outcome in self._parallel()(
-                delayed(_indexed)(index, architectures[index], self.dataset, self.budget)
+                delayed(_indexed)(
+                    index, architectures[index], self.dataset, self.budget, paths[index]
+                )
                 for index in indices
             ):
                 outcomes[index] = outcome
@@ -52,6 +70,9 @@ class ProxyAccuracy:
                     outcomes[index] = AccuracyFailure("its process was killed, or hung")
         return [outcomes[index] for index in range(len(architectures))]
 
+    def _checkpoint(self, architecture: Architecture) -> Path | None:
+        return self.checkpoints and self.checkpoints / f"{architecture.id}.safetensors"
+
     def _parallel(self) -> Parallel:
         """joblib would run a single job in this very process, where a crash takes all with
         it: so there are two workers at least, and `pre_dispatch` bounds what runs at once."""
@@ -66,6 +87,12 @@ class ProxyAccuracy:
 
 
 def _indexed(
-    index: int, architecture: Architecture, dataset: Dataset, budget: ProxyBudget
+    index: int,
+    architecture: Architecture,
+    dataset: Dataset,
+    budget: ProxyBudget,
+    checkpoint: Path | None,
 ) -> tuple[int, float | AccuracyFailure]:
-    return index, train_and_score(architecture, dataset, budget)
+    if torch.cuda.is_available():  # of several GPUs each takes its share of the candidates
+        torch.cuda.set_device(index % torch.cuda.device_count())
+    return index, train_and_score(architecture, dataset, budget, checkpoint)

@@ -51,6 +51,7 @@ class Split:
     """
 
     labels: Int64Array
+    channels: int
     load: Callable[[Int64Array, int], tuple[UInt8Array, Int64Array]]
     describe: Callable[[int], str] = str
 
@@ -223,17 +224,17 @@ def _file_split(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Split
     labels = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
 
     def load(indices: Int64Array, resolution: int) -> tuple[UInt8Array, Int64Array]:
-        images, kept = [], []
+        images = np.empty((len(indices), resolution, resolution, 3), np.uint8)
+        kept: list[int] = []
         for position, index in enumerate(indices):
             try:
-                images.append(_read_image(paths[index], resolution))
+                images[len(kept)] = _read_image(paths[index], resolution)
                 kept.append(position)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
                 continue  # the caller counts and names what is missing
-        shape = (len(images), resolution, resolution, 3)
-        return np.array(images, np.uint8).reshape(shape), np.array(kept, np.int64)
+        return images[: len(kept)], np.array(kept, np.int64)
 
-    return Split(labels.astype(np.int64), load, lambda index: str(paths[index]))
+    return Split(labels.astype(np.int64), 3, load, lambda index: str(paths[index]))
 
 
 def _read_image(path: Path, resolution: int) -> UInt8Array:
@@ -245,7 +246,8 @@ def _read_image(path: Path, resolution: int) -> UInt8Array:
 
 
 def _array_split(images: UInt8Array, labels: Int64Array) -> Split:
-    return Split(labels, partial(_resize_all, images))
+    channels = images.shape[3] if images.ndim == 4 else 1
+    return Split(labels, channels, partial(_resize_all, images))
 
 
 def _resize_all(

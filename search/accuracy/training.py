@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from search.accuracy.checkpoint import (
+    check_same,
+    load_checkpoint,
+    optimizer_tensors,
+    prefixed,
+    restore_optimizer,
+    save_checkpoint,
+    without_prefix,
+)
 from search.accuracy.datasets import Dataset
 from search.accuracy.readers import UInt8Array
 from search.architecture import Architecture
@@ -20,6 +31,7 @@ WARM_UP_SHARE = 0.2  # of the steps
 LABEL_SMOOTHING = 0.1
 CALIBRATION_IMAGES = 512  # for the running statistics of batch-norm
 EVALUATION_BATCH = 128
+CHECKPOINT_S = 60.0  # at most so much is lost to a kill
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,8 @@ class ProxyBudget:
 
     batch_size, learning_rate: those whose accuracies of twelve random architectures agreed
     best between two seeds, for their cost (rates of 0.03 to 0.3; AdamW learned less).
-    limit_s: one training's wall time, after which it is a failure.
+    limit_s: one training's wall time since it last began or went on, after which it is a
+    failure.
     """
 
     train_images: int = 2048
@@ -53,13 +66,19 @@ class AccuracyFailure:
 
 
 def train_and_score(
-    architecture: Architecture, dataset: Dataset, budget: ProxyBudget
+    architecture: Architecture,
+    dataset: Dataset,
+    budget: ProxyBudget,
+    checkpoint: Path | None = None,
 ) -> float | AccuracyFailure:
     """The share (0 to 1) of the validation images that the trained network names rightly.
 
     Candidates share everything random: initial weights and the order of the images come from
-    the seed alone, so that what is left between two of them is the architecture. Runs on one
-    thread, and leaves this process at one.
+    the seed alone, so that what is left between two of them is the architecture. Runs on what
+    Accelerate finds, a GPU in bfloat16; on one thread, and leaves this process at one.
+
+    A training of minutes writes `checkpoint` as it goes, and goes on from it as if it had not
+    stopped. It stays when the training is done, for it spares doing it again.
     """
     deadline = time.monotonic() + budget.limit_s
     torch.set_num_threads(1)
@@ -76,7 +95,10 @@ def train_and_score(
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean, std = statistics(dataset.train_images)
         images = normalized(dataset.train_images, mean, std)
-        _train(network, images, torch.tensor(dataset.train_labels), budget, deadline)
+        labels = torch.tensor(dataset.train_labels)
+        made_with = {"architecture": architecture.id, "dataset": dataset.note, **asdict(budget)}
+        kept = None if checkpoint is None else _Kept(checkpoint, made_with)
+        _train(network, images, labels, budget, deadline, kept)
         calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
         val_images = normalized(dataset.val_images, mean, std)
         return score(network, val_images, torch.tensor(dataset.val_labels))
@@ -84,12 +106,50 @@ def train_and_score(
         return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
+class _Kept:
+    """A training's checkpoint, written each CHECKPOINT_S; a shorter training has none."""
+
+    def __init__(self, path: Path, made_with: dict[str, object]) -> None:
+        self.path, self.made_with = path, made_with
+        self.saved_s = time.monotonic()
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """The number of steps that are done. Raises CheckpointError."""
+        found = load_checkpoint(self.path)
+        if found is None:
+            return 0
+        tensors, facts = found
+        check_same(self.path, facts["made_with"], self.made_with)
+        network.load_state_dict(without_prefix("network", tensors))
+        restore_optimizer(optimizer, without_prefix("optimizer", tensors))
+        return int(facts["steps_done"])
+
+    def save(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, steps_done: int, steps: int
+    ) -> None:
+        """Where it is time, or where the last step follows earlier checkpoints. Raises OSError."""
+        is_due = time.monotonic() - self.saved_s > CHECKPOINT_S
+        if not is_due and not (steps_done == steps and self.path.exists()):
+            return
+        tensors = prefixed("network", network.state_dict())
+        tensors |= prefixed("optimizer", optimizer_tensors(optimizer))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(self.path, tensors, {"steps_done": steps_done, "made_with": self.made_with})
+        self.saved_s = time.monotonic()
+
+
 def _train(
-    network: nn.Module, images: Tensor, labels: Tensor, budget: ProxyBudget, deadline: float
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    budget: ProxyBudget,
+    deadline: float,
+    kept: _Kept | None,
 ) -> None:
     """SGD with Nesterov momentum; the rate rises linearly, then falls along a cosine to 0."""
     batch_size = min(budget.batch_size, len(images))
-    steps = budget.epochs * (len(images) // batch_size)
+    steps_per_epoch = len(images) // batch_size
+    steps = budget.epochs * steps_per_epoch
     warm_up = max(1.0, WARM_UP_SHARE * steps)
 
     def rate(step: int) -> float:
@@ -97,30 +157,42 @@ def _train(
             return (step + 1) / (warm_up + 1)
         return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
 
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=budget.learning_rate,
-        momentum=MOMENTUM,
-        weight_decay=budget.weight_decay,
-        nesterov=True,
-        fused=True,
+    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
+    model, optimizer = accelerator.prepare(
+        network,
+        torch.optim.SGD(
+            network.parameters(),
+            lr=budget.learning_rate,
+            momentum=MOMENTUM,
+            weight_decay=budget.weight_decay,
+            nesterov=True,
+            fused=True,
+        ),
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    steps_done = kept.restore(network, optimizer) if kept else 0
     generator = torch.Generator().manual_seed(budget.seed)
     network.train()
-    for _ in range(budget.epochs):
+    for epoch in range(budget.epochs):
         order = torch.randperm(len(images), generator=generator)
-        for batch in order[: len(order) // batch_size * batch_size].view(-1, batch_size):
-            logits = network(images[batch])
-            loss = F.cross_entropy(logits, labels[batch], label_smoothing=LABEL_SMOOTHING)
+        batches = order[: steps_per_epoch * batch_size].view(-1, batch_size)
+        for step, batch in enumerate(batches, epoch * steps_per_epoch):
+            if step < steps_done:
+                continue
+            for group in optimizer.param_groups:
+                group["lr"] = budget.learning_rate * rate(step)
+            logits = model(images[batch].to(accelerator.device))
+            loss = F.cross_entropy(
+                logits, labels[batch].to(accelerator.device), label_smoothing=LABEL_SMOOTHING
+            )
             if not math.isfinite(loss.item()):
                 raise FloatingPointError("training diverged")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"training took more than {budget.limit_s:g} s")
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            accelerator.backward(loss)
             optimizer.step()
-            schedule.step()
+            if kept:
+                kept.save(network, optimizer, step + 1, steps)
 
 
 @torch.no_grad()
@@ -131,8 +203,9 @@ def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None  # a plain mean over the batches that follow
+    device = next(network.parameters()).device
     for batch in torch.split(images, batch_size):
-        network(batch)
+        network(batch.to(device))
 
 
 @torch.inference_mode()
@@ -141,7 +214,8 @@ def score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     batches = zip(
         torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
     )
-    right = sum(int((network(x).argmax(1) == y).sum()) for x, y in batches)
+    device = next(network.parameters()).device
+    right = sum(int((network(x.to(device)).argmax(1).cpu() == y).sum()) for x, y in batches)
     return right / len(labels)
 
 

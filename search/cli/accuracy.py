@@ -22,8 +22,8 @@ class AccuracySource:
     note: str
 
 
-def by_training(dataset: str, budget: ProxyBudget) -> AccuracySource:
-    """Raises DatasetError."""
+def by_training(dataset: str, budget: ProxyBudget, checkpoints: Path) -> AccuracySource:
+    """Raises DatasetError, and ValueError where RAY_ADDRESS names no cluster."""
     from search.accuracy.datasets import load_dataset
     from search.accuracy.proxy import ProxyAccuracy
 
@@ -35,7 +35,8 @@ def by_training(dataset: str, budget: ProxyBudget) -> AccuracySource:
         seed=budget.seed,
     )
     described = {"dataset": data.name, **asdict(budget)}
-    return AccuracySource(ProxyAccuracy(data, budget), described, data.note)
+    accuracy = ProxyAccuracy(data, budget, checkpoints=checkpoints)
+    return AccuracySource(accuracy, described, data.note)
 
 
 def by_table(path: Path, column: str, fit: bool, space: Space) -> AccuracySource:

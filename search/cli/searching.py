@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
-from host.console import console, milliseconds, progress_bar
+from host.console import console, milliseconds, progress_bar, reported
 from search.architecture import Architecture
 from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
@@ -25,6 +25,7 @@ from search.cli.targets import (
     targets_ns,
 )
 from search.constraints import excess, share_within
+from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
 from search.study import StrategyName, StudySettings, open_study
@@ -62,6 +63,10 @@ def search(
     weights: WeightsOption = None,
     space: Annotated[SpaceName, typer.Option(help="What is searched.")] = DEFAULT_SPACE,
     strategy: Annotated[StrategyName, typer.Option(help="What proposes.")] = StrategyName.PPO,
+    ppo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help=f"A setting of PPO's, repeatable: {DEFAULTS}."),
+    ] = None,
     reward: Annotated[
         RewardName, typer.Option(help="The paper's two, or TuNAS's.")
     ] = RewardName.SOFT,
@@ -93,8 +98,19 @@ def search(
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
     train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
+    val_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 1024,
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
+    width: Annotated[
+        float,
+        typer.Option(min=0.05, max=2, help="Of the proxy's networks: the channels' factor."),
+    ] = 0.25,
+    stem_stride: Annotated[
+        int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
+    ] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    training_limit_s: Annotated[
+        float, typer.Option(min=1, help="Seconds that a proxy training may take.")
+    ] = 300.0,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -133,9 +149,20 @@ def search(
     from search.loop import LoopSettings, run_search
     from search.strategies import make_strategy
 
+    with reported(ValueError):
+        ppo_settings = PPOSettings.parsed(ppo or [])
+        if ppo and strategy is not StrategyName.PPO:
+            raise ValueError(f"--ppo has no effect on --strategy {strategy.value}: leave it out")
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
-            train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
+            train_images=train_images,
+            val_images=val_images,
+            resolution=resolution,
+            epochs=epochs,
+            width_multiplier=width,
+            stem_stride=stem_stride,
+            seed=seed,
+            limit_s=training_limit_s,
         )
         searched = SPACES[space.value]
         limits = _limits(max_params_m, max_madds_m, max_size_mb)
@@ -150,7 +177,7 @@ def search(
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
         else:
-            judged = by_training(dataset, budget)
+            judged = by_training(dataset, budget, runs / study / "training")
         console.print(f"Accuracy: {judged.note}.", highlight=False)
         first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
@@ -170,6 +197,7 @@ def search(
             more_target_ids=[on_target.target.id for on_target in opened[1:]],
             more_targets_ns=more_ns,
             weights=weights or [],
+            ppo=ppo_settings.changed(),
         )
         for on_target, target_ns in zip(opened, (first_ns, *more_ns), strict=True):
             console.print(f"Target latency on {on_target.target.name}: {milliseconds(target_ns)}.")
@@ -181,7 +209,13 @@ def search(
             with progress_bar() as bar:
                 run_search(
                     opened_study,
-                    make_strategy(strategy, searched, seed, lambda a: not excess(a, limits)),
+                    make_strategy(
+                        strategy,
+                        searched,
+                        seed,
+                        allows=lambda a: not excess(a, limits),
+                        ppo=ppo_settings,
+                    ),
                     judged.accuracy,
                     lab_of(opened, settings),
                     LoopSettings(

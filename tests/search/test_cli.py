@@ -59,6 +59,8 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("search --ppo rate=1", "learning_rate=0.00035"),
+        ("search --strategy tpe --ppo epochs=4", "no effect on --strategy tpe"),
         ("train --study nothing", "no study"),
         ("train --resolution 8", "--resolution"),
         ("search --space moon", "accel-nas-bench"),

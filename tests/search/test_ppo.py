@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from search.ppo import PPO, PPOSettings
+from search.ppo import PPO
+from search.ppo_settings import PPOSettings
 from search.trial import Trial
 from tests.search.fakes import small_space
 

@@ -191,6 +191,15 @@ def test_train_and_val_folders(tmp_path: Path) -> None:
     assert (len(data.train_labels), len(data.val_labels)) == (12, 4)
 
 
+def test_images_that_memory_cannot_hold_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            (tmp_path / name / f"{index}.png").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match=r"GiB.*fewer .* images, or .* lower resolution"):
+        load_dataset(str(tmp_path), resolution=10**7)
+
+
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     write_images(tmp_path / "cats", 3)
     (tmp_path / "empty").mkdir()

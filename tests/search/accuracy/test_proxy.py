@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
+from torch.nn import functional
 
+from search.accuracy import training
 from search.accuracy.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.training import AccuracyFailure, ProxyBudget, train_and_score
@@ -85,6 +90,71 @@ def test_out_of_time_is_a_failure(few_digits: Dataset) -> None:
     assert "more than 0 s" in outcome.message
 
 
+class Killed(BaseException):
+    pass
+
+
+def killed_at(step: int) -> Callable[..., Tensor]:
+    """The loss, which in that step, counted from here, is not computed."""
+    left = iter(range(step))
+    cross_entropy = functional.cross_entropy
+
+    def until_then(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+        if next(left, None) is None:
+            raise Killed
+        return cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    return until_then
+
+
+def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
+    few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = replace(TINY, epochs=3)  # 8 steps each
+    uninterrupted = train_and_score(SMALL, few_digits, budget)
+    checkpoint = tmp_path / "training" / "c.safetensors"
+    monkeypatch.setattr(training, "CHECKPOINT_S", -1.0)
+    for step in (3, 9, 1):  # first within an epoch, then across the end of it
+        with monkeypatch.context() as patch:
+            patch.setattr(functional, "cross_entropy", killed_at(step))
+            with pytest.raises(Killed):
+                train_and_score(SMALL, few_digits, budget, checkpoint)
+    assert train_and_score(SMALL, few_digits, budget, checkpoint) == uninterrupted
+    # Finished, it trains no more.
+    monkeypatch.setattr(functional, "cross_entropy", killed_at(0))
+    assert train_and_score(SMALL, few_digits, budget, checkpoint) == uninterrupted
+
+
+def test_a_short_training_writes_nothing(few_digits: Dataset, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "training" / "c.safetensors"
+    assert isinstance(train_and_score(SMALL, few_digits, TINY, checkpoint), float)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_budget_is_a_failure(
+    few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_S", -1.0)
+    checkpoint = tmp_path / "c.safetensors"
+    train_and_score(LESS, few_digits, TINY, checkpoint)
+    outcome = train_and_score(LESS, few_digits, replace(TINY, epochs=2), checkpoint)
+    assert isinstance(outcome, AccuracyFailure)
+    assert "epochs was 1 and is now 2" in outcome.message
+
+
+def test_checkpoints_stay_for_the_architectures_asked_for(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    accuracy = ProxyAccuracy(few_digits, TINY, checkpoints=tmp_path)
+    (tmp_path / "other.safetensors").write_bytes(b"of a round that is finished")
+    kept = tmp_path / f"{LESS.id}.safetensors"
+    kept.write_bytes(b"damaged")
+    [outcome] = accuracy.evaluate([LESS])
+    assert list(tmp_path.iterdir()) == [kept]
+    assert isinstance(outcome, AccuracyFailure)  # it was gone on from
+    assert "damaged" in outcome.message
+
+
 def test_fewer_images_than_a_batch(few_digits: Dataset) -> None:
     few = replace(
         few_digits,
@@ -107,9 +177,7 @@ def test_colour_images_and_constant_channels(few_digits: Dataset) -> None:
     assert isinstance(train_and_score(SMALL, colour, TINY), float)
 
 
-def dies_on_less(
-    index: int, architecture: Architecture, dataset: Dataset, budget: ProxyBudget
-) -> tuple[int, float]:
+def dies_on_less(index: int, architecture: Architecture, *unused: object) -> tuple[int, float]:
     if architecture == LESS:
         os._exit(1)
     return index, 0.5

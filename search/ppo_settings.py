@@ -1,0 +1,69 @@
+"""The settings of PPO: without PyTorch, for the command's help and checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """MnasNet's, of Zoph et al. (arXiv 1707.07012, appendix A.2), who do not tell `epochs`.
+
+    learning_rate: of Adam.
+    clip_coef: how far the ratio of new to old probability may leave 1.
+    ent_coef: the weight of the entropy in the loss.
+    baseline_decay: of the moving average of rewards.
+    minibatch_size: architectures for each step of the optimizer.
+    epochs: passes over a round.
+
+    Raises ValueError on what makes no sense.
+    """
+
+    learning_rate: float = 3.5e-4
+    clip_coef: float = 0.2
+    ent_coef: float = 1e-5
+    baseline_decay: float = 0.95
+    minibatch_size: int = 20
+    epochs: int = 3
+
+    def __post_init__(self) -> None:
+        for name, is_sound, allowed in (
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("clip_coef", 0 < self.clip_coef < 1, "above 0 and below 1"),
+            ("ent_coef", 0 <= self.ent_coef < math.inf, "0 or above"),
+            ("baseline_decay", 0 <= self.baseline_decay < 1, "from 0 to below 1"),
+            ("minibatch_size", self.minibatch_size >= 1, "1 or above"),
+            ("epochs", self.epochs >= 1, "1 or above"),
+        ):
+            if not is_sound:
+                raise ValueError(f"PPO's {name} must be {allowed}, not {getattr(self, name)}")
+
+    @classmethod
+    def parsed(cls, assignments: Iterable[str]) -> PPOSettings:
+        """Of texts such as "epochs=4". Raises ValueError."""
+        values = asdict(cls())
+        for assignment in assignments:
+            name, _, text = assignment.partition("=")
+            if name not in values:
+                raise ValueError(f"PPO has no setting {assignment!r}: it has {DEFAULTS}")
+            kind = type(values[name])
+            try:
+                values[name] = kind(text)
+            except ValueError:
+                wanted = "a whole number" if kind is int else "a number"
+                raise ValueError(f"PPO's {name} must be {wanted}, not {text!r}") from None
+        return cls(**values)
+
+    def changed(self) -> dict[str, Any]:
+        """Those that are not the defaults."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+
+
+DEFAULTS = ", ".join(f"{field.name}={field.default:g}" for field in fields(PPOSettings))
