@@ -263,6 +263,15 @@ class LatencyClient:
         stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(convert.network_from_message, stream))
 
+    def newest_measurements(self, target: str) -> dict[tuple[Kernel, ...], str]:
+        """By its kernels, the id of each measured network's newest measurement."""
+        request = latency_pb2.ListMeasuredNetworksRequest(target=target)
+        stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
+        return {
+            tuple(map(convert.kernel_from_message, message.kernels)): message.measurement_id
+            for message in stream
+        }
+
     def devices(self) -> list[DeviceStatus]:
         response = self._call(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
         return [

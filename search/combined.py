@@ -51,14 +51,17 @@ class Combination:
             return round(weighted / sum(self.weights) * self.targets_ns[0])
         return round(max(ratios) * self.targets_ns[0])
 
-    def combine(self, parts: Sequence[LatencyEstimate]) -> CombinedEstimate:
-        """(targets,) to one that is as sure as the least sure of them.
+    def combine(self, parts: Sequence[LatencyEstimate]) -> LatencyEstimate:
+        """(targets,) to one that is as sure as the least sure of them: a CombinedEstimate, or
+        of one target what it is.
 
         Both ways of combining grow with every part, so the bounds are those of all bounds
         together: they hold the result whenever each part's hold its latency. A root of squares
         would be narrower, but only for errors that have nothing to do with one another: one
         network's on several targets have, for the same kernels are unlike those seen.
         """
+        if len(self.targets_ns) == 1:
+            return parts[0]
         return CombinedEstimate(
             latency_ns=self.latency_ns([part.latency_ns for part in parts]),
             lower_ns=self.latency_ns([part.lower_ns for part in parts]),

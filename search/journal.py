@@ -11,7 +11,8 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,16 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 class Round:
     """`asked`: the strategy was asked for these trials and is told of them, in this order.
     The other rounds measure, once the search is over, what had only been predicted; the first
-    of all may be a warm start."""
+    of all may be a warm start.
+
+    duration_s: what the round took; zero where an older journal does not tell. No part of
+    what makes two rounds equal.
+    """
 
     index: int
     asked: bool
     trials: tuple[Trial, ...]
+    duration_s: float = field(default=0.0, compare=False)
 
 
 def append_round(path: Path, study_name: str, finished: Round) -> None:
@@ -67,7 +73,8 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
                 attributes.append(record["user_attrs"])
             if attributes and len(attributes) == attributes[0]["round_size"]:
                 trials = tuple(_to_trial(values) for values in attributes)
-                rounds.append(Round(len(rounds), attributes[0]["asked"], trials))
+                asked, duration_s = attributes[0]["asked"], _duration_s(record)
+                rounds.append(Round(len(rounds), asked, trials, duration_s))
                 attributes = []
             if rounds and not attributes:
                 end = offset
@@ -112,9 +119,18 @@ def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
         "asked": finished.asked,
     }
     if trial.accuracy is None or trial.latency is None:
-        return optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
-    values = [trial.accuracy, trial.latency.latency_ns / 1e6]
-    return optuna.create_trial(values=values, user_attrs=attributes)
+        made = optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
+    else:
+        values = [trial.accuracy, trial.latency.latency_ns / 1e6]
+        made = optuna.create_trial(values=values, user_attrs=attributes)
+    made.datetime_complete = datetime.now()
+    made.datetime_start = made.datetime_complete - timedelta(seconds=finished.duration_s)
+    return made
+
+
+def _duration_s(record: dict[str, Any]) -> float:
+    started, ended = record["datetime_start"], record["datetime_complete"]
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 
 def _to_trial(attributes: dict[str, Any]) -> Trial:
@@ -122,13 +138,18 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         architecture=Architecture.from_dict(attributes["architecture"]),
         round=attributes["round"],
         accuracy=attributes["accuracy"],
-        latency=attributes["latency"] and _to_estimate(attributes["latency"]),
+        latency=to_estimate(attributes["latency"]),
         reward=attributes["reward"],
-        predicted=attributes["predicted"] and _to_estimate(attributes["predicted"]),
+        predicted=to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
         device_s=attributes.get("device_s", 0.0),  # older studies have none
     )
+
+
+def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
+    """What `asdict` made of it, and JSON."""
+    return None if values is None else _to_estimate(values)
 
 
 def _to_estimate(values: dict[str, Any]) -> LatencyEstimate:

@@ -9,8 +9,9 @@ from functools import partial
 from threading import Lock
 
 from host.domain import Failure
+from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
-from search.combined import Combination, CombinedEstimate
+from search.combined import Combination
 from search.judge import AWAY, Lab, Measured, OnDone
 from search.lab import TURN
 
@@ -28,7 +29,8 @@ class Part:
 class SeveralLab:
     """A `search.judge.Lab`: what its parts say, combined. Measured is what all of them have
     measured; whatever fails on one has failed, with that target's name. The id of a
-    measurement is the parts' ids in their order, with a plus between.
+    measurement is the parts' ids in their order, with a plus between; its device time is that
+    of all devices together.
 
     export: returns those that cannot be; the parts find the others exported. One of the
     devices may be this machine, on which exporting would disturb what is measured.
@@ -39,7 +41,7 @@ class SeveralLab:
         self._combination = combination
         self._export = export
 
-    def predict(self, architectures: Sequence[Architecture]) -> list[CombinedEstimate]:
+    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured on each."""
         columns = [part.lab.predict(architectures) for part in self._parts]
         return [self._combination.combine(row) for row in zip(*columns, strict=True)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -106,8 +107,15 @@ class Study:
         return {trial.architecture: trial for round in self.rounds for trial in round.trials}
 
 
+@dataclass
 class OpenStudy(Study):
-    """A study under its lock, to which rounds can be appended."""
+    """A study under its lock, to which rounds can be appended.
+
+    since_s: when, by the monotonic clock, the round that is appended next began: when the
+    study was opened, or the round before ended.
+    """
+
+    since_s: float
 
     def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
         """Add a finished round: one write, synced to disk. Killed at any byte of it, the study
@@ -115,9 +123,11 @@ class OpenStudy(Study):
 
         asked: whether the strategy was asked for these trials, in this order.
         """
-        finished = Round(len(self.rounds), asked, tuple(trials))
+        now_s = time.monotonic()
+        finished = Round(len(self.rounds), asked, tuple(trials), now_s - self.since_s)
         append_round(self.directory / JOURNAL, self.directory.name, finished)
         self.rounds.append(finished)
+        self.since_s = now_s
 
 
 def read_settings(directory: Path) -> StudySettings:
@@ -159,7 +169,7 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
         rounds, end = _read_journal(directory)
         with (directory / JOURNAL).open("ab") as journal:
             journal.truncate(end)
-        yield OpenStudy(directory, settings, rounds)
+        yield OpenStudy(directory, settings, rounds, time.monotonic())
 
 
 def _read_journal(directory: Path) -> tuple[list[Round], int]:

@@ -83,9 +83,10 @@ ZOO: dict[str, Architecture] = {
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
     """top1, top5: ImageNet accuracy, 0 to 1. pixel1_ms: on one big core of a Pixel 1.
-    multiply_adds_m: in millions. None where the paper has none."""
+    multiply_adds_m: in millions. None where the paper has none. searched: by a machine."""
 
     name: str
+    searched: bool
     parameters_m: float
     multiply_adds_m: float | None
     top1: float
@@ -95,11 +96,11 @@ class PublishedResult:
 
 # Tan et al. 2019, tables 1 and 2 and appendix. The layers of A2 and A3 are not public.
 PUBLISHED: tuple[PublishedResult, ...] = (
-    PublishedResult("mobilenet-v1", 4.2, 575, 0.706, 0.895, 113),
-    PublishedResult("mobilenet-v2", 3.4, 300, 0.720, 0.910, 75),
-    PublishedResult("nasnet-a", 5.3, 564, 0.740, None, 183),
-    PublishedResult("mnasnet-a1", 3.9, 312, 0.752, 0.925, 78),
-    PublishedResult("mnasnet-a2", 4.8, 340, 0.756, 0.927, 84),
-    PublishedResult("mnasnet-a3", 5.2, 403, 0.767, 0.933, 103),
-    PublishedResult("mnasnet-b1", 4.4, None, 0.745, None, 77),
+    PublishedResult("mobilenet-v1", False, 4.2, 575, 0.706, 0.895, 113),
+    PublishedResult("mobilenet-v2", False, 3.4, 300, 0.720, 0.910, 75),
+    PublishedResult("nasnet-a", True, 5.3, 564, 0.740, None, 183),
+    PublishedResult("mnasnet-a1", True, 3.9, 312, 0.752, 0.925, 78),
+    PublishedResult("mnasnet-a2", True, 4.8, 340, 0.756, 0.927, 84),
+    PublishedResult("mnasnet-a3", True, 5.2, 403, 0.767, 0.933, 103),
+    PublishedResult("mnasnet-b1", True, 4.4, None, 0.745, None, 77),
 )

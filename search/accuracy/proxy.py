@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib import Parallel, delayed
 
 from search.accuracy.datasets import Dataset
 from search.accuracy.training import AccuracyFailure, ProxyBudget, train_and_score
+from search.accuracy.workers import local_workers, ray_workers
 from search.architecture import Architecture
 
 PROCESS_START_S = 120.0  # to import PyTorch on a busy machine
 
 
-@dataclass(frozen=True)
 class ProxyAccuracy:
-    """jobs: worker processes; by default one for each core that this process may use."""
-
-    dataset: Dataset
-    budget: ProxyBudget
-    jobs: int | None = None
+    def __init__(self, dataset: Dataset, budget: ProxyBudget, jobs: int | None = None) -> None:
+        """On the Ray cluster that RAY_ADDRESS names, where it is set; else in `jobs` processes,
+        as `local_workers` takes them. Raises ValueError where there is no such cluster."""
+        self.dataset, self.budget = dataset, budget
+        self.workers = ray_workers() if os.environ.get("RAY_ADDRESS") else local_workers(jobs)
 
     def evaluate(
         self,
@@ -30,11 +28,11 @@ class ProxyAccuracy:
         on_progress: Callable[[int], None] | None = None,
     ) -> list[float | AccuracyFailure]:
         """Validation accuracies (0 to 1) in the order asked, equal for equal budgets whatever
-        the number of jobs. `on_progress` is told how many are done as each one finishes."""
+        the workers. `on_progress` is told how many are done as each one finishes."""
         outcomes: dict[int, float | AccuracyFailure] = {}
 
         def collect(indices: Iterable[int]) -> None:
-            for index, outcome in self._workers()(
+            for index, outcome in self._parallel()(
                 delayed(_indexed)(index, architectures[index], self.dataset, self.budget)
                 for index in indices
             ):
@@ -42,26 +40,25 @@ class ProxyAccuracy:
                 if on_progress is not None:
                     on_progress(len(outcomes))
 
-        lost = (BrokenProcessPool, multiprocessing.TimeoutError)
         try:
             collect(range(len(architectures)))
-        except lost:
+        except self.workers.lost:
             # One of several took its process down or hangs: those left try again, one by one.
             left = [index for index in range(len(architectures)) if index not in outcomes]
             for index in left:
                 try:
                     collect([index])
-                except lost:
+                except self.workers.lost:
                     outcomes[index] = AccuracyFailure("its process was killed, or hung")
         return [outcomes[index] for index in range(len(architectures))]
 
-    def _workers(self) -> Parallel:
+    def _parallel(self) -> Parallel:
         """joblib would run a single job in this very process, where a crash takes all with
         it: so there are two workers at least, and `pre_dispatch` bounds what runs at once."""
-        jobs = self.jobs or cpu_count()
         return Parallel(
-            n_jobs=max(2, jobs),
-            pre_dispatch=jobs,
+            n_jobs=max(2, self.workers.at_once),
+            backend=self.workers.backend,
+            pre_dispatch=self.workers.at_once,
             batch_size=1,
             return_as="generator_unordered",
             timeout=self.budget.limit_s + PROCESS_START_S,

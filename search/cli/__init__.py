@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from host import cli as host_cli
-from search.cli import calibrating, doctor, networks, reporting, searching, training
+from search.cli import calibrating, dashboard, doctor, networks, reporting, searching, training
 
 app = typer.Typer(
     help="Latency Lab: networks searched with their real latency on real devices.",
@@ -19,6 +19,7 @@ app.command("jobs")(host_cli.jobs)
 app.command("search")(searching.search)
 app.command("train")(training.train)
 app.command("report")(reporting.report)
+app.command("dashboard")(dashboard.dashboard)
 app.command("zoo")(networks.zoo)
 app.command("measure")(networks.measure)
 app.command("compare")(networks.compare)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from host.client import LatencyClient
-from host.console import console, milliseconds, reported
+from host.console import console, reported
+from host.domain import Target
 from host.errors import LabError, NotReady
+from latency_models.kernel import Kernel
 from search.cli.calibrating import evaluation_of, for_report
-from search.constraints import MILLIONS_OF
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
 from search.study import Study, StudyError, StudySettings, read_study
@@ -22,6 +25,8 @@ from search.zoo import ZOO
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
 DEFAULT_RUNS = Path("runs")
+DEFAULT_STUDIES = ["first"]
+LONGEST_NAME = 100  # of a comparison's folder
 
 
 @dataclass(frozen=True)
@@ -34,40 +39,59 @@ class LabKnowledge:
     targets: tuple[str, ...]
     measured: int = 0
     evaluation: PredictorEvaluation | None = None
-    zoo: tuple[ZooRow, ...] = ()
+    zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
 
 
 def report(
-    study: Annotated[str, typer.Argument(help="The study's name.")] = "first",
+    studies: Annotated[
+        list[str], typer.Argument(help="A study's name; several are compared.")
+    ] = DEFAULT_STUDIES,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the page goes: by default the study's folder, or of several one in"
+            " RUNS/comparisons."
+        ),
+    ] = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
-    """Write a study's report.html and plots again, and print its front."""
+    """Write a study's page, plots and data again, and print its front; or compare studies.
+
+    Those that differ by nothing but their seed are drawn as one, with a band over seeds.
+    """
+    names = list(dict.fromkeys(studies))
     with reported(LabError, StudyError):
-        show_report(read_study(runs / study))
+        found = [read_study(runs / name) for name in names]
+        if len(found) == 1:
+            show_report(found[0], output)
+        else:
+            _show_comparison(found, output or runs / "comparisons" / _folder_name(names))
 
 
-def show_report(study: Study) -> None:
-    """Without a running lab the report lacks what only the lab knows, and says so."""
+def show_report(study: Study, output: Path | None = None) -> None:
+    """Into the study's folder, or `output`. Without a running lab the report lacks what only
+    the lab knows, and says so."""
+    from search.report.groups import described
     from search.report.page import write_report
+    from search.report.results import trained
     from search.report.table import front_table
 
-    try:
-        lab = _ask_lab(study.settings)
-    except LabError as error:
-        console.print(f"[yellow]The report is written without the lab: {error}[/]")
-        lab = LabKnowledge(tuple(study.settings.target_ids()))
+    lab = _ask_lab(study.settings)
+    target = _in_words(study.settings, lab.targets)
     trials = [trial for finished in study.rounds for trial in finished.trials]
     measurements = sum(map(is_measured, study.latest().values()))
     data = ReportData(
         study=study.directory.name,
-        settings=_settings(study, lab.targets),
+        settings={**described(study.settings), "target": target},
         trials=trials,
-        target=_in_words(study.settings, lab.targets),
+        target=target,
         target_latency_ns=study.settings.target_ns,
         measurements=measurements,
         calibration=max(0, lab.measured - measurements),
         evaluation=lab.evaluation,
         zoo=lab.zoo,
+        accuracy=_accuracy(study),
+        trained=trained(study.directory),
         targets=lab.targets if len(lab.targets) > 1 else (),
     )
     console.print(front_table(data))
@@ -78,26 +102,59 @@ def show_report(study: Study) -> None:
         path = folder / f"{architecture.id}.json"
         path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
     console.print(f"The front's networks: {folder}/", soft_wrap=True)
-    console.print(f"Report: {write_report(data, study.directory)}", soft_wrap=True)
+    console.print(f"Report: {write_report(data, output or study.directory)}", soft_wrap=True)
+
+
+def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
+    """Raises StudyError where the studies do not compare."""
+    from search.report.comparison import Comparison
+    from search.report.comparison_page import write_comparison
+    from search.report.groups import group_studies
+    from search.report.results import trained
+
+    groups = group_studies(studies)
+    settings = studies[0].settings
+    lab = _ask_lab(settings)
+    finals = [result for study in studies for result in trained(study.directory)]
+    target = _in_words(settings, lab.targets)
+    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
+    for group in groups:
+        names = ", ".join(study.directory.name for study in group.studies)
+        console.print(f"{group.label}: {names}", highlight=False)
+    console.print(f"Comparison: {write_comparison(data, directory)}", soft_wrap=True)
+
+
+def _folder_name(names: Sequence[str]) -> str:
+    joined = "-".join(name.replace("/", "_") for name in names)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
+    return f"{len(names)}-studies-{digest}"
+
+
+def _accuracy(study: Study) -> str:
+    """What the accuracies are of, as far as the study tells."""
+    sources = {"dataset": "the proxy task on", "table": "the table", "command": "the command"}
+    of = study.settings.accuracy
+    return next((f"{what} {of[key]}" for key, what in sources.items() if key in of), "the search")
 
 
 def _ask_lab(settings: StudySettings) -> LabKnowledge:
-    combination, networks = settings.combination(), list(map(kernels, ZOO.values()))
-    with LatencyClient.connect() as client:
-        targets = [client.find_target(target_id) for target_id in settings.target_ids()]
-        names = tuple(target.name for target in targets)
-        measured = len(client.measured_networks(targets[0].id))
-        try:
-            evaluation = for_report(evaluation_of(client, targets[0]))
-            columns = [client.predict(target.id, networks) for target in targets]
-        except NotReady:
-            return LabKnowledge(names, measured)
-        estimates = map(combination.combine, zip(*columns, strict=True))
-        zoo = tuple(
-            ZooRow(name, architecture, estimate)
-            for (name, architecture), estimate in zip(ZOO.items(), estimates, strict=True)
-        )
-        return LabKnowledge(names, measured, evaluation, zoo)
+    """Without a running lab what is left without one, and says so."""
+    try:
+        with LatencyClient.connect() as client:
+            targets = list(map(client.find_target, settings.target_ids()))
+            measured = [client.newest_measurements(target.id) for target in targets]
+            zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
+            return LabKnowledge(
+                tuple(target.name for target in targets),
+                len(measured[0]),
+                _evaluation(client, targets[0]),
+                tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
+            )
+    except LabError as error:
+        console.print(f"[yellow]The report is written without the lab: {error}[/]")
+        return LabKnowledge(tuple(settings.target_ids()))
 
 
 def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
@@ -109,21 +166,29 @@ def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
     return f"weighted, {', '.join(weighted)}"
 
 
-def _settings(study: Study, targets: Sequence[str]) -> dict[str, str]:
-    settings = study.settings
-    return {
-        "space": settings.space,
-        "strategy": settings.strategy,
-        "target": _in_words(settings, targets),
-        "target latency": ", ".join(map(milliseconds, settings.combination().targets_ns)),
-        "reward": f"absolute, β = {settings.beta}"
-        if settings.absolute
-        else f"α = {settings.alpha}, β = {settings.beta}",
-        "round size": str(settings.round_size),
-        "seed": str(settings.seed),
-        **{
-            f"most {MILLIONS_OF[name]}": f"{most / 1e6:g}" for name, most in settings.limits.items()
-        },
-        **({"warm start": settings.warm_start} if settings.warm_start else {}),
-        **{name.replace("_", " "): str(value) for name, value in settings.accuracy.items()},
-    }
+def _on_all(rows: Sequence[ZooRow], settings: StudySettings) -> ZooRow:
+    """One network's, from those on each target."""
+    latencies = [row.latency for row in rows if row.latency is not None]
+    complete = len(latencies) == len(rows)
+    return replace(rows[0], latency=settings.combination().combine(latencies) if complete else None)
+
+
+def _evaluation(client: LatencyClient, target: Target) -> PredictorEvaluation | None:
+    try:
+        return for_report(evaluation_of(client, target))
+    except NotReady:
+        return None
+
+
+def _zoo(
+    client: LatencyClient, target_id: str, measured: Mapping[tuple[Kernel, ...], str]
+) -> tuple[ZooRow, ...]:
+    """As measured where they were, else as predicted where enough was measured for that."""
+    networks = {name: kernels(architecture) for name, architecture in ZOO.items()}
+    ids = {name: measured[of] for name, of in networks.items() if of in measured}
+    latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
+    rest = [name for name in networks if name not in ids]
+    with suppress(NotReady):
+        predicted = client.predict(target_id, [networks[name] for name in rest])
+        latencies |= dict(zip(rest, predicted, strict=True))
+    return tuple(ZooRow(name, of, latencies.get(name)) for name, of in ZOO.items())

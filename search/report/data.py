@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,9 @@ from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
 from search.choose import front
 from search.combined import CombinedEstimate
+from search.counts import Counts
 from search.trial import Trial
+from search.zoo import PublishedResult
 
 FloatArray = NDArray[np.float64]
 
@@ -42,11 +45,28 @@ class ZooRow:
     latency: LatencyEstimate | None = None
 
 
+@dataclass(frozen=True)
+class Result:
+    """A row of the table of results: a network as it is here, where it can be built (its
+    size, accuracy, latency on the target), and as published, where it was.
+
+    searched: by a machine, which the paper calls "auto"; else "manual".
+    """
+
+    model: str
+    searched: bool
+    size: Counts | None = None
+    accuracy: float | None = None
+    latency: LatencyEstimate | None = None
+    published: PublishedResult | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """settings: what the study was started with, label to text.
     trials: of all rounds, in order; of an architecture's trials the last one counts.
     measurements: how many networks the search had measured; calibration: how many before it.
+    accuracy: what it is of, for people. trained: those of its networks trained in full.
     targets: the names of several, in the order of their latencies' parts; else none.
     """
 
@@ -59,6 +79,8 @@ class ReportData:
     calibration: int
     evaluation: PredictorEvaluation | None = None
     zoo: Sequence[ZooRow] = ()
+    accuracy: str = "the proxy task"
+    trained: Sequence[Result] = ()
     targets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -72,6 +94,14 @@ class ReportData:
     def measured_front(self) -> list[Trial]:
         """The front drawn from measurements alone, fastest first."""
         return front(trial for trial in self.latest() if is_measured(trial))
+
+    def best(self) -> Trial | None:
+        """Of the measured front, by reward."""
+        return max(self.measured_front(), key=reward_of, default=None)
+
+
+def reward_of(trial: Trial) -> float:
+    return -math.inf if trial.reward is None else trial.reward
 
 
 def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:

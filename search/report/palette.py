@@ -17,7 +17,17 @@ LIGHT = {
     "conv": "#7048c6",
     "dconv": "#0b8494",
     "mbconv3": "#2f7fdb",
+    "mbconv4": "#6fa8ec",
     "mbconv6": "#1d4fa3",
+    "rose": "#c2255c",
+    "olive": "#7d6b00",
+    "brown": "#8a4b20",
+    "shade1": "#dfe9f7",
+    "shade2": "#b7cfee",
+    "shade3": "#8ab1e4",
+    "shade4": "#5a8fd6",
+    "shade5": "#2c69bb",
+    "shade6": "#174785",
 }
 DARK = {
     "ink": "#e7ebf2",
@@ -32,8 +42,22 @@ DARK = {
     "conv": "#a98af0",
     "dconv": "#37b7c7",
     "mbconv3": "#6aa9f4",
+    "mbconv4": "#a3c9f9",
     "mbconv6": "#4779d4",
+    "rose": "#ff7aa8",
+    "olive": "#cdb942",
+    "brown": "#c98d5f",
+    "shade1": "#243247",
+    "shade2": "#2c4a6e",
+    "shade3": "#38689f",
+    "shade4": "#4b88ca",
+    "shade5": "#7cb0ec",
+    "shade6": "#b5d4fa",
 }
+
+# What sets groups of studies apart, and steps from little to much.
+SERIES = ("measured", "front", "conv", "dconv", "rose", "olive", "brown")
+SHADES = ("shade1", "shade2", "shade3", "shade4", "shade5", "shade6")
 
 
 def css_variables() -> str:

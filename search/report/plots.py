@@ -1,61 +1,22 @@
-"""The plots, as matplotlib figures drawn in the light palette."""
+"""The plots of one study."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from search.report.canvas import MS, STYLE, Plot, draw_target, new_figure, save, scale_latencies
 from search.report.data import FloatArray, ReportData, is_measured
 from search.report.palette import LIGHT
-from search.report.words import interval, milliseconds, short
+from search.report.words import interval, short
 from search.trial import Trial
-
-MS = 1e-6  # per nanosecond
-WIDE_RANGE = 5  # largest over smallest latency from which an axis is logarithmic
-
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": LIGHT["ink"],
-    "axes.edgecolor": LIGHT["line"],
-    "axes.labelcolor": LIGHT["muted"],
-    "axes.titlecolor": LIGHT["ink"],
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.facecolor": LIGHT["paper"],
-    "figure.facecolor": LIGHT["paper"],
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": LIGHT["line"],
-    "grid.linewidth": 0.8,
-    "xtick.color": LIGHT["line"],
-    "ytick.color": LIGHT["line"],
-    "xtick.labelcolor": LIGHT["muted"],
-    "ytick.labelcolor": LIGHT["muted"],
-    "legend.frameon": False,
-    "text.parse_math": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "latency-lab",
-}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """`tooltips`: for the points of each scatter, by its gid, one text each in their order."""
-
-    figure: Figure
-    tooltips: dict[str, list[str]] = field(default_factory=dict)
 
 
 def accuracy_latency(data: ReportData) -> Plot | None:
@@ -65,7 +26,7 @@ def accuracy_latency(data: ReportData) -> Plot | None:
     if not trials:
         return None
     with rc_context(STYLE):
-        figure, axes = _figure((8.6, 4.8))
+        figure, axes = new_figure((8.6, 4.8))
         tooltips = {}
         for name, part, face in (
             ("predicted", [t for t in trials if not is_measured(t)], LIGHT["paper"]),
@@ -88,22 +49,11 @@ def accuracy_latency(data: ReportData) -> Plot | None:
             )
             tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
         _draw_front(axes, data.measured_front())
-        target_ms = data.target_latency_ns * MS
-        axes.axvline(target_ms, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
-        axes.annotate(
-            f"target {milliseconds(data.target_latency_ns)} ms",
-            (target_ms, 1),
-            (6, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            color=LIGHT["target"],
-            va="top",
-            fontsize=9,
-        )
-        _scale(axes, "x", [target_ms, *_latencies_ms(trials)[0]])
+        draw_target(axes, data.target_latency_ns)
+        scale_latencies(axes, "x", [data.target_latency_ns * MS, *_latencies_ms(trials)[0]])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
-        axes.set_ylabel("accuracy of the proxy task")
+        axes.set_ylabel(f"accuracy of {data.accuracy}")
         axes.legend(loc="lower right", fontsize=9)
     return Plot(figure, tooltips)
 
@@ -118,7 +68,7 @@ def parity(
 ) -> Plot:
     """Predicted against measured latency with intervals; the band is ±10 %."""
     with rc_context(STYLE):
-        figure, axes = _figure((5.2, 4.8))
+        figure, axes = new_figure((5.2, 4.8))
         measured, predicted, lower, upper = (
             np.asarray(values, np.float64) * MS
             for values in (measured_ns, predicted_ns, lower_ns, upper_ns)
@@ -131,7 +81,7 @@ def parity(
         axes.scatter(
             measured, predicted, s=30, color=LIGHT["measured"], zorder=3, gid="points-parity"
         )
-        _scale(axes, "xy", ends)
+        scale_latencies(axes, "xy", ends)
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=title)
         axes.set_xlabel("measured (ms)")
         axes.set_ylabel("predicted (ms)")
@@ -186,16 +136,6 @@ def progress(data: ReportData) -> Plot | None:
     return Plot(figure)
 
 
-def save(plot: Plot, path: Path) -> None:
-    with rc_context(STYLE):
-        plot.figure.savefig(path, dpi=160)
-
-
-def _figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size_inches, layout="constrained")
-    return figure, figure.subplots()
-
-
 def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, FloatArray]:
     rows = [
         (t.latency.latency_ns, t.latency.lower_ns, t.latency.upper_ns)
@@ -223,18 +163,6 @@ def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
             color=LIGHT["front"],
             fontweight="bold",
         )
-
-
-def _scale(axes: Axes, names: str, values_ms: Sequence[float] | FloatArray) -> None:
-    """Make the axes of these names ("x", "xy") logarithmic where the latencies differ much."""
-    if max(values_ms) < WIDE_RANGE * min(values_ms):
-        return
-    for name in names:
-        axes.set(**{f"{name}scale": "log"})
-        axis = getattr(axes, f"{name}axis")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
 
 
 def _first_rounds(seen_in: Iterable[tuple[str, int]]) -> Counter[int]:

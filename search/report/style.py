@@ -38,6 +38,14 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .failures th:last-child, .failures td:last-child { text-align: left; width: 60%; }
 .failures td:last-child { white-space: normal; overflow-wrap: anywhere; }
 .front th:last-child, .front td:last-child { padding-right: 0; }
+.results, .summary { font-size: 13px; }
+.results td, .results th { padding-left: 7px; padding-right: 7px; }
+.results td { line-height: 1.3; }
+.results tr:last-child th:nth-child(2), .results td:nth-child(2) { text-align: left; }
+.results tr:last-child th:nth-child(7), .results td:nth-child(7) { padding-left: 24px; }
+.results .part { text-align: center; border-bottom: 1px solid var(--line); }
+.swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
+  margin-right: 7px; }
 .rank { font-weight: 700; color: var(--front); }
 .best { color: var(--front); font-size: 11px; border: 1px solid; border-radius: 99px;
   padding: 0 7px; margin-left: 4px; }

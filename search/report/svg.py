@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 from matplotlib import rc_context
 
+from search.report.canvas import STYLE, Plot
 from search.report.palette import as_variables
-from search.report.plots import STYLE, Plot
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"

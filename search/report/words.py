@@ -50,3 +50,10 @@ def interval(estimate: LatencyEstimate) -> str:
     """Like "7.52 [7.41, 7.66]", in milliseconds."""
     bounds = f"[{milliseconds(estimate.lower_ns)}, {milliseconds(estimate.upper_ns)}]"
     return f"{milliseconds(estimate.latency_ns)} {bounds}"
+
+
+def seconds(value_s: float) -> str:
+    """Like "45 s", "12.5 min" or "3.2 h"."""
+    if value_s < 120:
+        return f"{value_s:.0f} s"
+    return f"{value_s / 60:.1f} min" if value_s < 7200 else f"{value_s / 3600:.1f} h"

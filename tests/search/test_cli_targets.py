@@ -81,6 +81,14 @@ def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
     assert study.settings.target_ids() == [made_with["target_id"], *made_with["more_target_ids"]]  # type: ignore[misc]
     assert all(f"on {target_id} (ms)" in said for target_id in study.settings.target_ids())
     assert "the worst of" in (study.directory / "report.html").read_text()
+    on_phone, on_board = (f"latency_ns on {target_id}" for target_id in study.settings.target_ids())
+    front = json.loads((study.directory / "report.json").read_text())["front"]
+    assert front
+    for of in front:
+        assert 2 * of[on_phone] == of[on_board]
+        assert of["latency_ns"] == pytest.approx(of[on_board] / 0.5, abs=1)
+    header = (study.directory / "trials.csv").read_text().partition("\n")[0]
+    assert {on_phone, on_board} <= set(header.strip().split(","))
 
 
 def test_a_resumed_study_keeps_its_target_latencies() -> None:
@@ -104,6 +112,18 @@ def test_weights_are_of_the_study() -> None:
     code, said = search(*targets)
     assert code == 2
     assert "weights was [2.0, 1.0] and is now []" in said
+
+
+def test_the_worst_and_a_mean_do_not_compare() -> None:
+    targets = ("--target", "phone", "--target", "board")
+    assert search(*targets)[0] == 0
+    assert search(*targets, "--study", "mean", "--weight", "2", "--weight", "1")[0] == 0
+    assert search(*targets, "--study", "again", "--seed", "1")[0] == 0
+    compared = CliRunner().invoke(app, ["report", "first", "again"])
+    assert compared.exit_code == 0
+    refused = CliRunner().invoke(app, ["report", "first", "mean"])
+    assert refused.exit_code == 2
+    assert "do not compare: their latencies" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(

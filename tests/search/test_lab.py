@@ -54,6 +54,9 @@ class NotingPool:
             program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
             yield spec, ProgramFile(program, Path("none"))
 
+    def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
+        return [outcome for _, outcome in self.export_each(specs)]
+
 
 class NotingClient:
     """`answers`: how many programs it measures before nothing comes any more."""
@@ -168,3 +171,11 @@ def test_a_clock_that_was_set_meanwhile_spends_no_budget_beyond_deadlines(
     [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
     assert isinstance(outcome, Measured)
     assert outcome.device_s == device_s
+
+
+def test_exporting_alone_tells_what_cannot_be() -> None:
+    log: list[str] = []
+    lab = target_lab(log, shares_host=True, refused=export_spec(ARCHITECTURES[1]).key)
+    failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
+    assert lab.export(ARCHITECTURES) == {ARCHITECTURES[1]: failure}
+    assert log == ["export"] * len(ARCHITECTURES)

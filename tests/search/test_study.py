@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import optuna
@@ -174,6 +176,37 @@ def test_a_note_made_in_the_dashboard_stays(tmp_path: Path) -> None:
     assert len(read_study(tmp_path).rounds) == 2
     assert len(_in_optuna(tmp_path).trials) == 4
     assert _in_optuna(tmp_path).user_attrs == {"note": "promising"}
+
+
+def test_a_round_knows_what_it_took_without_the_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    for opened_s in (100.0, 900.0):
+        now_s = opened_s
+        with open_study(tmp_path, settings()) as study:
+            for took_s in (3.0, 5.5):
+                now_s += took_s
+                study.append(some_round(len(study.rounds)))
+    durations_s = [finished.duration_s for finished in read_study(tmp_path).rounds]
+    assert durations_s == pytest.approx([3.0, 5.5, 3.0, 5.5])
+    shown = [trial.duration for trial in _in_optuna(tmp_path).trials[::2]]
+    assert shown == [timedelta(seconds=duration_s) for duration_s in durations_s]
+
+
+def test_a_journal_that_does_not_tell_how_long_rounds_took_is_read(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()) as study:
+        study.append(some_round(0))
+    journal = tmp_path / "journal.log"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    for record in records:
+        if "user_attrs" in record:  # Optuna's create_trial writes one time twice
+            record["datetime_start"] = record["datetime_complete"]
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    [finished] = read_study(tmp_path).rounds
+    assert finished == study.rounds[0]
+    assert finished.duration_s == 0
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_nothing_to_evaluate(few_digits: Dataset) -> None:
 def test_a_killed_process_fails_its_candidate_alone(
     few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.accuracy.proxy._indexed", _dies_on_less)
+    monkeypatch.setattr("search.accuracy.proxy._indexed", dies_on_less)
     outcomes = ProxyAccuracy(few_digits, TINY, jobs=2).evaluate([SMALL, LESS, SMALL])
     assert outcomes[0] == outcomes[2] == 0.5
     assert isinstance(outcomes[1], AccuracyFailure)
@@ -107,7 +107,7 @@ def test_colour_images_and_constant_channels(few_digits: Dataset) -> None:
     assert isinstance(train_and_score(SMALL, colour, TINY), float)
 
 
-def _dies_on_less(
+def dies_on_less(
     index: int, architecture: Architecture, dataset: Dataset, budget: ProxyBudget
 ) -> tuple[int, float]:
     if architecture == LESS:

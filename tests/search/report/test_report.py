@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -23,6 +26,8 @@ from search.report.words import milliseconds
 from search.space import mnasnet_space
 from search.trial import Trial
 from search.zoo import ZOO
+
+unhurried = hypothesis_settings(deadline=None)
 
 SPACE = mnasnet_space()
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -128,8 +133,25 @@ def test_everything_is_on_the_page(full: Path) -> None:
     text = text_of(full)
     for part in ("24", "8", "training diverged", "strategy", "Kendall", "mnasnet-a1", "7.00 ms"):
         assert part in text
-    for name in ("accuracy-latency", "held-out", "search-parity", "progress"):
+    for name in ("accuracy-latency", "held-out", "search-parity", "progress", "diversity"):
         assert (full.parent / f"{name}.png").read_bytes().startswith(PNG)
+        assert f"{name}.png" in text
+
+
+def test_the_data_lies_beside_the_page(full: Path) -> None:
+    with (full.parent / "trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    for row, trial in zip(rows, trials(24), strict=True):
+        assert row["architecture"] == trial.architecture.id
+        assert trial.latency is not None
+        assert int(row["latency_ns"]) == trial.latency.latency_ns
+    assert rows[1]["failure"] == "training diverged"
+    made = json.loads((full.parent / "report.json").read_text())
+    front = [trial.architecture.id for trial in report_data(trials(24)).measured_front()]
+    assert [row["architecture"] for row in made["front"]] == front
+    assert made["target_latency_ns"] == 7_000_000
+    assert "mnasnet-a1" in (full.parent / "results.csv").read_text()
 
 
 def test_points_have_tooltips(full: Path) -> None:
@@ -147,6 +169,7 @@ def test_both_colour_schemes(full: Path) -> None:
     assert "var(--measured)" in page
 
 
+@unhurried
 @given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_names_are_escaped(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     name = f"<script>alert('&')</script>{text}"
@@ -189,6 +212,7 @@ points = st.tuples(
 )
 
 
+@unhurried
 @given(st.lists(points, max_size=12))
 def test_the_front_is_that_of_measurements_alone(values: list[tuple[int, int, Source]]) -> None:
     made = [

@@ -1,0 +1,66 @@
+"""Where candidates are trained: this machine's processes, or a Ray cluster's."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+
+import torch
+from joblib import cpu_count
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from joblib.parallel import ParallelBackendBase
+
+
+@dataclass(frozen=True)
+class Workers:
+    """backend: of joblib, None for its own processes.
+    at_once: so many train at the same time.
+    lost: what joblib raises where a worker dies or hangs.
+    """
+
+    backend: ParallelBackendBase | None
+    at_once: int
+    lost: tuple[type[Exception], ...]
+
+
+def local_workers(jobs: int | None = None) -> Workers:
+    """jobs: by default one for each GPU, else for each core that this process may use."""
+    at_once = jobs or torch.cuda.device_count() or cpu_count()
+    return Workers(None, at_once, (BrokenProcessPool, multiprocessing.TimeoutError))
+
+
+def ray_workers() -> Workers:
+    """Those of the cluster that RAY_ADDRESS names: one for each of its GPUs, else for each of
+    its CPUs. Raises ValueError where there is none, or no Ray."""
+    try:
+        import ray
+        from ray.util.joblib.ray_backend import RayBackend
+    except ImportError as error:
+        raise ValueError(
+            "RAY_ADDRESS is set, but Ray is not installed: install latency-lab[ray], or unset it"
+        ) from error
+
+    class Backend(RayBackend):  # type: ignore[misc]
+        # joblib denies generators to whatever derives from its backend of multiprocessing,
+        # whose pools can hang when one is dropped. Ray's pool shares only the name with them.
+        supports_return_generator = True
+
+    try:
+        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError as error:
+        raise ValueError(f"no Ray cluster answers at RAY_ADDRESS: {error}") from error
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    at_once = gpus or cpus
+    if cpus < max(2, at_once):
+        raise ValueError(
+            f"the Ray cluster at RAY_ADDRESS has {cpus} CPUs: it needs two, and one for each GPU"
+        )
+    # Of a single GPU, too, there are two workers, one of which idles: see ProxyAccuracy.
+    needs = {"num_gpus": min(1, gpus / 2)} if gpus else {}
+    lost = (
+        ray.exceptions.RayActorError,
+        ray.exceptions.OutOfMemoryError,
+        multiprocessing.TimeoutError,
+    )
+    return Workers(Backend(ray_remote_args=needs), at_once, lost)

@@ -1,0 +1,30 @@
+"""`latlab dashboard`: optuna-dashboard on a study."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from host.console import console, reported
+from search.cli.reporting import DEFAULT_RUNS, RunsOption
+from search.study import StudyError
+
+
+def dashboard(
+    study: Annotated[str, typer.Argument(help="Its name.")] = "first",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On loopback; 0: a free one.")] = 8080,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Open optuna-dashboard on a study, while it is searched too.
+
+    The study is only read: notes and deletions made there last until the dashboard ends.
+    """
+    from search.dashboard import make_dashboard
+
+    with reported(StudyError), make_dashboard(runs / study, port) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        console.print(f"{address} shows {study}; Ctrl-C ends it.", highlight=False)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
