@@ -127,11 +127,13 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch, options: str, message: str
 ) -> None:
     @contextmanager
-    def session(target: str | None, priority: int, patience_s: float) -> Iterator[Session]:
+    def sessions(
+        targets: Sequence[str], priority: int, patience_s: float
+    ) -> Iterator[list[Session]]:
         with reported(StudyError, ValueError):
-            yield Session(cast(LatencyClient, None), TARGET, cast(TargetLab, None))
+            yield []
 
-    monkeypatch.setattr(searching, "session", session)
+    monkeypatch.setattr(searching, "sessions", sessions)
     result = CliRunner().invoke(app, ["search", *options.split()])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
