@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import socket
 from dataclasses import dataclass
 
 import torch
 from joblib import cpu_count
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import ParallelBackendBase
+
+CONNECT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,23 @@ def ray_workers() -> Workers:
         # whose pools can hang when one is dropped. Ray's pool shares only the name with them.
         supports_return_generator = True
 
+    address = os.environ["RAY_ADDRESS"]
+    host, _, port = address.rpartition(":")
     try:
+        if port.isdecimal():  # Ray would try for minutes
+            socket.create_connection((host, int(port)), CONNECT_S).close()
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
-        raise ValueError(f"no Ray cluster answers at RAY_ADDRESS: {error}") from error
+    except OSError as error:
+        raise ValueError(
+            f"no Ray cluster answers at {address}, which RAY_ADDRESS names ({error}): start it, "
+            "or unset RAY_ADDRESS"
+        ) from error
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     at_once = gpus or cpus
     if cpus < max(2, at_once):
         raise ValueError(
-            f"the Ray cluster at RAY_ADDRESS has {cpus} CPUs: it needs two, and one for each GPU"
+            f"the Ray cluster at {address} has {cpus} CPUs: it needs two, and one for each GPU"
         )
     # Of a single GPU, too, there are two workers, one of which idles: see ProxyAccuracy.
     needs = {"num_gpus": min(1, gpus / 2)} if gpus else {}

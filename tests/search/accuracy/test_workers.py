@@ -12,7 +12,6 @@ import pytest
 from search.accuracy.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.training import AccuracyFailure, train_and_score
-from search.architecture import Architecture
 from tests.search.accuracy.test_proxy import IMPOSSIBLE, LESS, SMALL, TINY, dies_on_less
 
 
@@ -57,16 +56,23 @@ def test_a_cluster_changes_nothing_and_failures_stay_in_their_place(few_digits: 
 
 
 @pytest.mark.usefixtures("on_ray")
-def test_workers_that_die_or_hang_fail_their_candidates_alone(
+def test_a_worker_that_dies_fails_its_candidate_alone(
     few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.accuracy.proxy._indexed", dies_or_hangs)
-    monkeypatch.setattr("search.accuracy.proxy.PROCESS_START_S", 5.0)
-    accuracy = ProxyAccuracy(few_digits, replace(TINY, limit_s=0.0))
-    dead, hung, sound = accuracy.evaluate([LESS, IMPOSSIBLE, SMALL])
+    monkeypatch.setattr("search.accuracy.proxy._indexed", dies_on_less)
+    dead, sound = ProxyAccuracy(few_digits, TINY).evaluate([LESS, SMALL])
     assert isinstance(dead, AccuracyFailure)
-    assert isinstance(hung, AccuracyFailure)
     assert sound == 0.5
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_a_worker_that_hangs_is_given_up(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.accuracy.proxy._indexed", hangs)
+    monkeypatch.setattr("search.accuracy.proxy.PROCESS_START_S", 0.5)
+    [hung] = ProxyAccuracy(few_digits, replace(TINY, limit_s=0.0)).evaluate([SMALL])
+    assert isinstance(hung, AccuracyFailure)
 
 
 def test_without_ray_what_to_install_is_told(
@@ -78,7 +84,14 @@ def test_without_ray_what_to_install_is_told(
         ProxyAccuracy(few_digits, TINY)
 
 
-def dies_or_hangs(index: int, architecture: Architecture, *unused: object) -> tuple[int, float]:
-    if architecture == IMPOSSIBLE:
-        time.sleep(60)
-    return dies_on_less(index, architecture)
+def test_a_cluster_that_is_not_there_is_told(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ValueError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        ProxyAccuracy(few_digits, TINY)
+
+
+def hangs(*unused: object) -> None:
+    time.sleep(60)
