@@ -87,16 +87,9 @@ def train_and_score(
 def _train(
     network: nn.Module, images: Tensor, labels: Tensor, budget: ProxyBudget, deadline: float
 ) -> None:
-    """SGD with Nesterov momentum; the rate rises linearly, then falls along a cosine to 0."""
+    """SGD with Nesterov momentum."""
     batch_size = min(budget.batch_size, len(images))
     steps = budget.epochs * (len(images) // batch_size)
-    warm_up = max(1.0, WARM_UP_SHARE * steps)
-
-    def rate(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / (warm_up + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
-
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=budget.learning_rate,
@@ -105,7 +98,7 @@ def _train(
         nesterov=True,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warm_cosine(step, steps))
     generator = torch.Generator().manual_seed(budget.seed)
     network.train()
     for _ in range(budget.epochs):
@@ -121,6 +114,14 @@ def _train(
             torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
+
+
+def warm_cosine(step: int, steps: int) -> float:
+    """The learning rate's factor: it rises linearly, then falls along a cosine to 0."""
+    warm_up = max(1.0, WARM_UP_SHARE * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from host.console import console, milliseconds, progress_bar
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
-from search.cli.accuracy import by_command, by_table, by_training
+from search.cli.accuracy import by_command, by_supernet, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, Session, TargetOption, session
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
@@ -74,6 +74,11 @@ def search(
     train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    supernet: Annotated[
+        bool,
+        typer.Option("--supernet", help="Train once, a network that holds all the others."),
+    ] = False,
+    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 24,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -113,12 +118,16 @@ def search(
             train_images=train_images, resolution=resolution, epochs=epochs, seed=seed
         )
         searched = SPACES[space.value]
-        if table is not None and accuracy_command is not None:
-            raise ValueError("accuracy comes from --table or from --accuracy-command, not both")
+        if [table is not None, accuracy_command is not None, supernet].count(True) > 1:
+            raise ValueError(
+                "accuracy comes from one of --table, --accuracy-command and --supernet"
+            )
         if table is not None:
             judged = by_table(table, table_column, table_fit, searched)
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
+        elif supernet:
+            judged = by_supernet(dataset, budget, supernet_epochs, searched, runs / study)
         else:
             judged = by_training(dataset, budget)
         console.print(f"Accuracy: {judged.note}.", highlight=False)
