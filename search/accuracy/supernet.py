@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from search.architecture import Architecture
 from search.network import build_network
-from search.space import Space
+from search.space import Decision, Space
 
 # Where squeeze-and-excitation stands in a layer's body: without it, the rest moves up.
 SE_PLACE = {"conv": 1, "dconv": 1, "mbconv": 2}
@@ -47,17 +47,36 @@ class Supernet:
             seed=seed,
         )
         self.weights: dict[str, nn.Parameter] = {}
+        # Sorted, so that all machines begin alike.
         for op in sorted({op for op, _ in space.convolutions}):
-            largest = self.space.resolve(resized(space, _all_of(space, op), max))
-            for name, parameter in self._build(largest).named_parameters():
-                self.weights.setdefault(_shared_name(name, largest), parameter)
+            network = space.resolve(largest(space, op))
+            for name, parameter in self._build(network).named_parameters():
+                self.weights.setdefault(_shared_name(name, network), parameter)
 
-    def logits(self, architecture: Architecture, images: Tensor) -> Tensor:
-        """Of the network in training mode, differentiable in `weights`. Raises ValueError for
-        one that is larger than the space."""
+    def outputs(
+        self,
+        architecture: Architecture,
+        images: Tensor,
+        inputs: Sequence[Tensor | None] = (),
+    ) -> list[Tensor]:
+        """What each block of the network gives, and last its logits; in training mode, and
+        differentiable in `weights`.
+
+        inputs: what the blocks after the first one take, as many channels as they have,
+        instead of what the block before gives; None leaves it.
+
+        Raises ValueError for a network that is larger than the space.
+        """
         network = self._build(architecture)
+        given: list[Tensor] = []
+        blocks = list(network.get_submodule("blocks").children())
+        for block in blocks:
+            block.register_forward_hook(lambda module, taken, gives: given.append(gives))
+        for block, instead in zip(blocks[1:], inputs, strict=False):
+            if instead is not None:
+                block.register_forward_pre_hook(partial(_first_channels, instead))
         logits: Tensor = functional_call(network, self._slices(architecture, network), (images,))
-        return logits
+        return [*given, logits]
 
     @torch.no_grad()
     def cut_out(self, architecture: Architecture) -> nn.Module:
@@ -74,33 +93,42 @@ class Supernet:
         }
 
 
-def resized(
-    space: Space, choices: Sequence[int], extreme: Callable[..., int]
-) -> tuple[int, ...]:
+def largest(space: Space, op: str | None = None) -> tuple[int, ...]:
+    """Choices of the largest network with that kind of convolution, by default the one that
+    expands most; with identity skips, along which a deep network learns soonest."""
+    op = op or max(space.convolutions, key=lambda convolution: convolution[1])[0]
+    ops = [each for each, _ in space.convolutions]
+    anchor = {"convolution": ops.index(op), "skip": space.skips.index("identity")}
+    return resized(space, [anchor.get(_kind(d), 0) for d in space.decisions], max)
+
+
+def resized(space: Space, choices: Sequence[int], extreme: Callable[..., int]) -> tuple[int, ...]:
     """The largest (`max`) or the smallest (`min`) network with the kinds of convolutions and
     the skips of `choices`."""
 
     def resize(kind: str, options: Sequence[Any], choice: int) -> int:
-        if kind == "skip":
-            return choice
-        same_op = range(len(options))
-        if kind == "convolution":
-            same_op = [i for i in same_op if options[i][0] == options[choice][0]]
-        return extreme(same_op, key=options.__getitem__)
+        eligible = [
+            index
+            for index, option in enumerate(options)
+            if kind != "convolution" or option[0] == options[choice][0]
+        ]
+        return choice if kind == "skip" else extreme(eligible, key=options.__getitem__)
 
     return tuple(
-        resize(decision.name.partition(".")[2], decision.choices, choice)
+        resize(_kind(decision), decision.choices, choice)
         for decision, choice in zip(space.decisions, choices, strict=True)
     )
 
 
-def _all_of(space: Space, op: str) -> list[int]:
-    """Choices with that kind of convolution in every block."""
-    ops = [option[0] for option in space.convolutions]
-    return [
-        ops.index(op) if decision.name.endswith(".convolution") else 0
-        for decision in space.decisions
-    ]
+def _kind(decision: Decision) -> str:
+    """What is decided, of whichever block."""
+    return decision.name.partition(".")[2]
+
+
+def _first_channels(
+    instead: Tensor, block: nn.Module, taken: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    return (instead[:, : taken[0].shape[1]],)
 
 
 def _shared_name(name: str, architecture: Architecture) -> str:

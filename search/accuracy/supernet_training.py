@@ -23,7 +23,7 @@ from search.accuracy.checkpoint import (
     without_prefix,
 )
 from search.accuracy.datasets import Dataset
-from search.accuracy.supernet import Supernet, resized
+from search.accuracy.supernet import Supernet, largest, resized
 from search.accuracy.training import (
     EVALUATION_BATCH,
     LABEL_SMOOTHING,
@@ -40,7 +40,7 @@ from search.architecture import Architecture
 from search.space import Space
 
 CALIBRATION_IMAGES = 256  # for the running statistics of batch-norm
-MAX_GRADIENT_NORM = 1.0
+MAX_GRADIENT_NORM = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,20 @@ class SupernetBudget:
     """What the one training of all networks may cost.
 
     random_networks: trained in each step, beside the largest and the smallest one.
-    label_share: of the steps, at their start, in which all learn from the labels: a teacher
-    that knows nothing teaches that there is nothing to know.
+    alone_share: of the steps, at their start, in which the largest network learns by itself:
+    it is the teacher.
+    blockwise_share: of the steps, until which blocks of the others are taught one by one.
+    block_weight: of the distance from the teacher's blocks, beside the cross-entropy.
     """
 
-    epochs: int = 24
+    epochs: int = 22
     batch_size: int = 64
     learning_rate: float = 0.1
     weight_decay: float = 1e-4
     random_networks: int = 2
-    label_share: float = 0.4
+    alone_share: float = 0.12
+    blockwise_share: float = 0.6
+    block_weight: float = 4.0
 
 
 def train_supernet(
@@ -69,9 +73,15 @@ def train_supernet(
     on_epoch: Callable[[int], None] = lambda finished: None,
 ) -> Supernet:
     """By the sandwich rule with in-place distillation (Yu et al. 2020, "BigNAS"): in every
-    step the largest network learns from the labels; the smallest one and some at random learn
-    from it. `task` says what the networks are, and the seed. `on_epoch` is told how many
-    epochs are finished.
+    step the largest network learns from the labels, the smallest one and some at random from
+    the labels and from it. `task` says what the networks are, and the seed. `on_epoch` is
+    told how many epochs are finished.
+
+    Networks that share so little as a space of several kinds of convolutions, many without a
+    skip, do not learn that way from nothing: none gives what the next block of another can
+    use. So it is each block that has a teacher, the largest network's (Li et al. 2020,
+    "DNA"), whose first channels it is to give; and at first it is given the teacher's input,
+    later ever more often that of its own network.
 
     Goes on after the last epoch that `checkpoint` holds, as if it had not stopped; where none
     is left, at once. Raises FloatingPointError where it diverges, CheckpointError, and OSError.
@@ -160,28 +170,39 @@ class _Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.budget.learning_rate * warm_cosine(step, steps)
             batch = order[number * self.batch_size : (number + 1) * self.batch_size]
-            self._learn(batch, distilled=step >= self.budget.label_share * steps, rng=rng)
+            self._learn(self.images[batch], self.labels[batch], step / steps, rng)
         self.finished_epochs += 1
 
-    def _learn(self, batch: Tensor, *, distilled: bool, rng: np.random.Generator) -> None:
-        """One step for each of the networks of the sandwich: the mean of their losses."""
-        space, images, labels = self.supernet.space, self.images[batch], self.labels[batch]
-        drawn = [space.sample(rng) for _ in range(1 + self.budget.random_networks)]
-        largest, smallest = (resized(space, drawn[0], extreme) for extreme in (max, min))
-        targets = F.one_hot(labels, len(self.dataset.classes)).float()
-        smoothing = LABEL_SMOOTHING
-        networks = [largest, smallest, *drawn[1:]]
+    def _learn(
+        self, images: Tensor, labels: Tensor, progress: float, rng: np.random.Generator
+    ) -> None:
+        """One step of all the networks of the sandwich."""
+        space, budget = self.supernet.space, self.budget
         self.optimizer.zero_grad()
-        for choices in networks:
-            logits = self.supernet.logits(space.resolve(choices), images)
-            loss = F.cross_entropy(logits, targets, label_smoothing=smoothing) / len(networks)
-            if not math.isfinite(loss.item()):
-                raise FloatingPointError("the supernet's training diverged")
-            torch.autograd.backward(loss)
-            if distilled and choices is largest:
-                targets, smoothing = logits.detach().softmax(1), 0.0
+        *blocks, logits = self.supernet.outputs(space.resolve(largest(space)), images)
+        loss = self._on_labels(logits, labels)
+        torch.autograd.backward(loss)
+        if progress >= budget.alone_share:
+            teachers = [block.detach() for block in blocks]
+            smallest = resized(space, space.sample(rng), min)
+            drawn = [space.sample(rng) for _ in range(budget.random_networks)]
+            left = (budget.blockwise_share - progress) / (
+                budget.blockwise_share - budget.alone_share
+            )
+            for choices in (smallest, *drawn):
+                inputs = [teacher if rng.random() < left else None for teacher in teachers]
+                *blocks, logits = self.supernet.outputs(space.resolve(choices), images, inputs)
+                distance = torch.stack(list(map(_distance, blocks, teachers))).mean()
+                loss = self._on_labels(logits, labels) + budget.block_weight * distance
+                torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.supernet.weights.values(), MAX_GRADIENT_NORM)
         self.optimizer.step()
+
+    def _on_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        loss = F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError("the supernet's training diverged")
+        return loss
 
     def save(self) -> None:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -213,3 +234,8 @@ class _Training:
             "seed": self.task.seed,
             **asdict(self.budget),
         }
+
+
+def _distance(block: Tensor, teacher: Tensor) -> Tensor:
+    """Mean square, of the teacher's first channels; 1 for a block that gives their mean."""
+    return F.mse_loss(block, teacher[:, : block.shape[1]]) / teacher.var()

@@ -98,8 +98,10 @@ def _recorded(folder: Path) -> Agreement | None:
     from search.accuracy.agreement import Agreement
 
     known = read_settings(folder).accuracy if (folder / SETTINGS).is_file() else {}
-    found = {field.name: known.get(f"agreement_{field.name}") for field in fields(Agreement)}
-    return None if None in found.values() else Agreement(**found)
+    names = [field.name for field in fields(Agreement)]
+    if not all(f"agreement_{name}" in known for name in names):
+        return None
+    return Agreement(**{name: known[f"agreement_{name}"] for name in names})
 
 
 def _agreement(accuracy: Accuracy, data: Dataset, task: ProxyBudget, space: Space) -> Agreement:

@@ -33,7 +33,7 @@ def modules(network: nn.Module) -> dict[tuple[object, ...], nn.Module]:
             excites = [part for part in layer.body if isinstance(part, SqueezeExcite)]
             convolutions = [part for part in layer.body if part not in excites]
             found |= {(name, "convolution", n): part for n, part in enumerate(convolutions)}
-            found |= {(name, "squeeze and excite"): part for part in excites}
+            found |= {(name, "excite", n): part for n, part in enumerate(excites)}
     return found
 
 

@@ -71,9 +71,7 @@ def test_another_training_s_checkpoint_is_refused(digits: Dataset, tmp_path: Pat
     first = train_supernet(small_space(), digits, TASK, once, tmp_path / "supernet")
     with pytest.raises(CheckpointError, match="seed was 0 and is now 1"):
         train_supernet(small_space(), digits, replace(TASK, seed=1), once, tmp_path / "supernet")
-    other = train_supernet(
-        small_space(), digits, replace(TASK, seed=1), once, tmp_path / "other"
-    )
+    other = train_supernet(small_space(), digits, replace(TASK, seed=1), once, tmp_path / "other")
     assert not equal(first, other)
 
 
