@@ -12,7 +12,7 @@ from search.architecture import Architecture
 from search.judge import Accuracy, OnDone
 
 LEVEL = 0.9
-RESAMPLES = 2_000
+RESAMPLES = 1_000
 MIN_NETWORKS = 5  # fewer have hardly another order to be in
 
 

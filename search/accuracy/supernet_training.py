@@ -54,14 +54,18 @@ class SupernetBudget:
     block_weight: of the distance from the teacher's blocks, beside the cross-entropy.
     """
 
-    epochs: int = 22
+    epochs: int = 35
     batch_size: int = 64
     learning_rate: float = 0.1
     weight_decay: float = 1e-4
     random_networks: int = 2
-    alone_share: float = 0.12
-    blockwise_share: float = 0.6
+    alone_share: float = 0.1
+    blockwise_share: float = 0.5
     block_weight: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alone_share < self.blockwise_share <= 1:
+            raise ValueError("alone_share is a share below blockwise_share, itself one up to 1")
 
 
 def train_supernet(
@@ -84,8 +88,12 @@ def train_supernet(
     later ever more often that of its own network.
 
     Goes on after the last epoch that `checkpoint` holds, as if it had not stopped; where none
-    is left, at once. Raises FloatingPointError where it diverges, CheckpointError, and OSError.
+    is left, at once. Runs on one thread, and leaves this process at one: what a network of
+    this size has to do is too little for several, which would wait for each other.
+
+    Raises FloatingPointError where it diverges, CheckpointError, and OSError.
     """
+    torch.set_num_threads(1)
     training = _Training(space, dataset, task, budget, checkpoint)
     training.restore()
     while training.finished_epochs < budget.epochs:

@@ -13,8 +13,9 @@ pairs = st.lists(st.tuples(accuracies, accuracies), min_size=5, max_size=24)
 def test_one_order_and_its_reverse() -> None:
     rising = [n / 24 for n in range(24)]
     same, reverse = agreement(rising, rising), agreement(rising, rising[::-1])
-    assert (same.kendall, same.lower, same.upper, same.networks) == (1, 1, 1, 24)
-    assert (reverse.kendall, reverse.lower, reverse.upper) == (-1, -1, -1)
+    assert (same.kendall, same.lower, same.upper) == pytest.approx((1, 1, 1))
+    assert (reverse.kendall, reverse.lower, reverse.upper) == pytest.approx((-1, -1, -1))
+    assert same.networks == 24
 
 
 def test_what_ranks_nothing_agrees_with_nothing() -> None:
@@ -30,7 +31,7 @@ def test_a_few_networks_leave_it_open() -> None:
         agreement([0.1] * 4, [0.2] * 4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(pairs)
 def test_the_interval_is_one_of_rank_correlations_whichever_comes_first(
     drawn: list[tuple[float, float]],

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from search.accuracy.supernet import Supernet, resized
+from search.accuracy.supernet import Supernet, largest, resized
 from search.network import MobileLayer, SqueezeExcite, build_network
 from search.space import SPACES, Space
 from search.zoo import ZOO
 from tests.search.test_space import in_any_space
 
 OPTIONS = {"classes": 7, "width_multiplier": 0.25, "stem_stride": 1, "input_channels": 1}
-IMAGES = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 @cache
@@ -45,7 +45,7 @@ def corner(weight: Tensor, shape: torch.Size) -> Tensor:
     return weight[(*channels, *centre)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(in_any_space)
 def test_a_network_cut_out_is_the_one_of_these_slices(
     drawn: tuple[Space, tuple[int, ...]],
@@ -53,15 +53,15 @@ def test_a_network_cut_out_is_the_one_of_these_slices(
     space, choices = drawn
     architecture = space.resolve(choices)
     shared = supernet(space.name)
-    largest = shared.cut_out(space.resolve(resized(space, choices, max)))
+    enclosing = shared.cut_out(space.resolve(resized(space, choices, max)))
     network = build_network(architecture, **OPTIONS)  # type: ignore[arg-type]
     with torch.no_grad():
-        wholes = modules(largest)
+        wholes = modules(enclosing)
         for place, module in modules(network).items():
             for name, parameter in module.named_parameters():
                 parameter.copy_(corner(wholes[place].get_parameter(name), parameter.shape))
         expected = network(IMAGES)
-        torch.testing.assert_close(shared.logits(architecture, IMAGES), expected)
+        torch.testing.assert_close(shared.outputs(architecture, IMAGES)[-1], expected)
         torch.testing.assert_close(shared.cut_out(architecture)(IMAGES), expected)
 
 
@@ -81,8 +81,8 @@ def test_the_largest_and_the_smallest_keep_kinds_and_skips(
         sizes.append([(b.expansion, b.kernel_size, b.out_channels, b.layers) for b in blocks])
     for block, *bounds in zip(space.resolve(choices).blocks, *sizes, strict=True):
         size = (block.expansion, block.kernel_size, block.out_channels, block.layers)
-        for smallest, own, largest in zip(bounds[0], size, bounds[1], strict=True):
-            assert smallest <= own <= largest
+        for least, own, most in zip(bounds[0], size, bounds[1], strict=True):
+            assert least <= own <= most
 
 
 def test_published_networks_fit_in_and_larger_ones_are_refused() -> None:
@@ -100,11 +100,29 @@ def test_published_networks_fit_in_and_larger_ones_are_refused() -> None:
 def test_training_one_network_moves_its_slices_alone() -> None:
     shared = Supernet(SPACES["mnasnet"], **OPTIONS, seed=0)  # type: ignore[arg-type]
     smallest = shared.space.resolve([0] * len(shared.space.decisions))
-    shared.logits(smallest, IMAGES).sum().backward()  # type: ignore[no-untyped-call]
+    shared.outputs(smallest, IMAGES)[-1].sum().backward()  # type: ignore[no-untyped-call]
     touched = {name for name, weight in shared.weights.items() if weight.grad is not None}
     assert {name.split(".")[2] for name in touched if name.startswith("blocks")} == {"conv"}
-    kernel = shared.weights["blocks.6.conv.0.body.0.0.weight"].grad
+    kernel = shared.weights["blocks.0.conv.0.body.0.0.weight"].grad
     assert kernel is not None
     assert kernel.shape[2:] == (5, 5)
     assert kernel[0, 0, 1:-1, 1:-1].all()
     assert not kernel[:, :, 0].any()
+
+
+def test_a_block_takes_the_first_channels_of_what_it_is_given_instead() -> None:
+    shared = supernet("mnasnet")
+    space = shared.space
+    largest_of_all = space.resolve(largest(space))
+    assert {block.expansion for block in largest_of_all.blocks} == {6}
+    small = space.resolve([0] * len(space.decisions))
+    with torch.no_grad():
+        teachers = shared.outputs(largest_of_all, IMAGES)
+        own = shared.outputs(small, IMAGES)
+        instead = shared.outputs(small, IMAGES, [None, teachers[1]])
+        same = shared.outputs(small, IMAGES, own[:-2])
+    channels = [output.shape[1] for output in own[:-1]]
+    assert all(few <= many.shape[1] for few, many in zip(channels, teachers, strict=False))
+    for index, (before, after) in enumerate(zip(own, instead, strict=True)):
+        assert torch.equal(before, after) == (index < 2)
+    assert all(map(torch.equal, own, same))

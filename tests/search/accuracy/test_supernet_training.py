@@ -13,7 +13,6 @@ from search.accuracy.datasets import Dataset, load_dataset
 from search.accuracy.supernet import Supernet
 from search.accuracy.supernet_training import SupernetAccuracy, SupernetBudget, train_supernet
 from search.accuracy.training import AccuracyFailure, ProxyBudget
-from search.space import mnasnet_space
 from tests.search.fakes import small_space
 
 TASK = ProxyBudget(train_images=512, val_images=256, resolution=16)
@@ -30,7 +29,7 @@ class Interrupted(Exception):
 
 
 def test_an_average_network_has_learned(digits: Dataset, tmp_path: Path) -> None:
-    space, rng = mnasnet_space(), random.Random(1)
+    space, rng = small_space(), random.Random(1)
     budget = replace(BUDGET, epochs=10)
     supernet = train_supernet(space, digits, TASK, budget, tmp_path / "supernet")
     networks = [space.resolve(space.sample(rng)) for _ in range(8)]
