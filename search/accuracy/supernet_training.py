@@ -214,7 +214,7 @@ class _Training:
 
     def save(self) -> None:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        tensors: dict[str, Tensor] = prefixed("weights", self.supernet.weights)  # type: ignore
+        tensors = prefixed("weights", {**self.supernet.weights})
         tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
         facts = {"finished_epochs": self.finished_epochs, "made_with": self._made_with()}
         save_checkpoint(self.checkpoint, tensors, facts)
