@@ -13,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from host.client import LatencyClient
+from host.console import reported
 from host.domain import Target
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
 from latency_models.transfer import Transferred
 from search import other_targets
 from search.architecture import Architecture
-from search.cli import app, networks
+from search.cli import app, networks, searching
 from search.cli.common import Session
 from search.lab import TargetLab
 from tests.search.fakes import estimate
@@ -76,6 +77,19 @@ def test_going_down_without_a_lab_is_harmless() -> None:
     result = CliRunner().invoke(app, ["lab", "down"])
     assert result.exit_code == 0
     assert "not running" in result.stdout
+
+
+@pytest.mark.parametrize("other", ["--table t.csv", "--accuracy-command true"])
+def test_accuracy_has_one_source(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    @contextmanager
+    def session(target: str | None, priority: int) -> Iterator[Session]:
+        with reported(ValueError):
+            yield Session(cast(LatencyClient, None), TARGET, cast(TargetLab, None))
+
+    monkeypatch.setattr(searching, "session", session)
+    result = CliRunner().invoke(app, ["search", "--supernet", *other.split()])
+    assert result.exit_code == 2
+    assert "one of --table, --accuracy-command and --supernet" in " ".join(result.stderr.split())
 
 
 Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
