@@ -1,6 +1,9 @@
 """supernet.*: whether networks cut out of a supernet rank as those trained from scratch.
 
 python -m tests.bench.bench_supernet
+
+Few networks mislead: where these 24 gave a tau of 0.42, two other draws of 36 gave 0.05 and
+0.08, and all 96 together 0.19 (90 % interval 0.08 to 0.28).
 """
 
 from __future__ import annotations
