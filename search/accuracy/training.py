@@ -146,17 +146,10 @@ def _train(
     deadline: float,
     kept: _Kept | None,
 ) -> None:
-    """SGD with Nesterov momentum; the rate rises linearly, then falls along a cosine to 0."""
+    """SGD with Nesterov momentum."""
     batch_size = min(budget.batch_size, len(images))
     steps_per_epoch = len(images) // batch_size
     steps = budget.epochs * steps_per_epoch
-    warm_up = max(1.0, WARM_UP_SHARE * steps)
-
-    def rate(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / (warm_up + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
-
     accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
     model, optimizer = accelerator.prepare(
         network,
@@ -179,7 +172,7 @@ def _train(
             if step < steps_done:
                 continue
             for group in optimizer.param_groups:
-                group["lr"] = budget.learning_rate * rate(step)
+                group["lr"] = budget.learning_rate * warm_cosine(step, steps)
             logits = model(images[batch].to(accelerator.device))
             loss = F.cross_entropy(
                 logits, labels[batch].to(accelerator.device), label_smoothing=LABEL_SMOOTHING
@@ -193,6 +186,14 @@ def _train(
             optimizer.step()
             if kept:
                 kept.save(network, optimizer, step + 1, steps)
+
+
+def warm_cosine(step: int, steps: int) -> float:
+    """The learning rate's factor: it rises linearly, then falls along a cosine to 0."""
+    warm_up = max(1.0, WARM_UP_SHARE * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up))
 
 
 @torch.no_grad()

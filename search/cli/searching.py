@@ -13,7 +13,7 @@ from rich.progress import TaskID
 
 from host.console import console, milliseconds, progress_bar, reported
 from search.architecture import Architecture
-from search.cli.accuracy import by_command, by_table, by_training
+from search.cli.accuracy import by_command, by_supernet, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, sessions
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
@@ -111,6 +111,11 @@ def search(
     training_limit_s: Annotated[
         float, typer.Option(min=1, help="Seconds that a proxy training may take.")
     ] = 300.0,
+    supernet: Annotated[
+        bool,
+        typer.Option("--supernet", help="Train once, a network that holds all the others."),
+    ] = False,
+    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 35,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -170,12 +175,16 @@ def search(
             share = share_within(searched, limits)
             console.print(f"Within the limits: {share:.1%} of random networks.", highlight=False)
         started = _started(warm_start, searched, runs, round_size)
-        if table is not None and accuracy_command is not None:
-            raise ValueError("accuracy comes from --table or from --accuracy-command, not both")
+        if [table is not None, accuracy_command is not None, supernet].count(True) > 1:
+            raise ValueError(
+                "accuracy comes from one of --table, --accuracy-command and --supernet"
+            )
         if table is not None:
             judged = by_table(table, table_column, table_fit, searched)
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
+        elif supernet:
+            judged = by_supernet(dataset, budget, supernet_epochs, searched, runs / study)
         else:
             judged = by_training(dataset, budget, runs / study / "training")
         console.print(f"Accuracy: {judged.note}.", highlight=False)

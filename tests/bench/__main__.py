@@ -11,6 +11,7 @@ GROUPS = {
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
     "search": ("search", "controller", "train", "hybrid"),
+    "supernet": ("supernet",),
 }
 
 

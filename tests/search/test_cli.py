@@ -85,6 +85,19 @@ def test_going_down_without_a_lab_is_harmless() -> None:
     assert "not running" in result.stdout
 
 
+@pytest.mark.parametrize("other", ["--table t.csv", "--accuracy-command true"])
+def test_accuracy_has_one_source(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    @contextmanager
+    def session(target: str | None, priority: int) -> Iterator[Session]:
+        with reported(ValueError):
+            yield Session(cast(LatencyClient, None), TARGET, cast(TargetLab, None))
+
+    monkeypatch.setattr(searching, "session", session)
+    result = CliRunner().invoke(app, ["search", "--supernet", *other.split()])
+    assert result.exit_code == 2
+    assert "one of --table, --accuracy-command and --supernet" in " ".join(result.stderr.split())
+
+
 Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
 
 

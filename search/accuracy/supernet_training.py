@@ -1,0 +1,249 @@
+"""A supernet's training, and accuracy by the networks that are cut out of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from search.accuracy.checkpoint import (
+    check_same,
+    load_checkpoint,
+    optimizer_tensors,
+    prefixed,
+    restore_optimizer,
+    save_checkpoint,
+    without_prefix,
+)
+from search.accuracy.datasets import Dataset
+from search.accuracy.supernet import Supernet, largest, resized
+from search.accuracy.training import (
+    EVALUATION_BATCH,
+    LABEL_SMOOTHING,
+    MOMENTUM,
+    AccuracyFailure,
+    ProxyBudget,
+    calibrate,
+    normalized,
+    score,
+    statistics,
+    warm_cosine,
+)
+from search.architecture import Architecture
+from search.space import Space
+
+CALIBRATION_IMAGES = 256  # for the running statistics of batch-norm
+MAX_GRADIENT_NORM = 10.0
+
+
+@dataclass(frozen=True)
+class SupernetBudget:
+    """What the one training of all networks may cost.
+
+    random_networks: trained in each step, beside the largest and the smallest one.
+    alone_share: of the steps, at their start, in which the largest network learns by itself:
+    it is the teacher.
+    blockwise_share: of the steps, until which blocks of the others are taught one by one.
+    block_weight: of the distance from the teacher's blocks, beside the cross-entropy.
+    """
+
+    epochs: int = 35
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-4
+    random_networks: int = 2
+    alone_share: float = 0.1
+    blockwise_share: float = 0.5
+    block_weight: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alone_share < self.blockwise_share <= 1:
+            raise ValueError("alone_share is a share below blockwise_share, itself one up to 1")
+
+
+def train_supernet(
+    space: Space,
+    dataset: Dataset,
+    task: ProxyBudget,
+    budget: SupernetBudget,
+    checkpoint: Path,
+    on_epoch: Callable[[int], None] = lambda finished: None,
+) -> Supernet:
+    """By the sandwich rule with in-place distillation (Yu et al. 2020, "BigNAS"): in every
+    step the largest network learns from the labels, the smallest one and some at random from
+    the labels and from it. `task` says what the networks are, and the seed. `on_epoch` is
+    told how many epochs are finished.
+
+    Networks that share so little as a space of several kinds of convolutions, many without a
+    skip, do not learn that way from nothing: none gives what the next block of another can
+    use. So it is each block that has a teacher, the largest network's (Li et al. 2020,
+    "DNA"), whose first channels it is to give; and at first it is given the teacher's input,
+    later ever more often that of its own network.
+
+    Goes on after the last epoch that `checkpoint` holds, as if it had not stopped; where none
+    is left, at once. Runs on one thread, and leaves this process at one: what a network of
+    this size has to do is too little for several, which would wait for each other.
+
+    Raises FloatingPointError where it diverges, CheckpointError, and OSError.
+    """
+    torch.set_num_threads(1)
+    training = _Training(space, dataset, task, budget, checkpoint)
+    training.restore()
+    while training.finished_epochs < budget.epochs:
+        on_epoch(training.finished_epochs)
+        training.epoch()
+        training.save()
+    on_epoch(budget.epochs)
+    return training.supernet
+
+
+@dataclass(frozen=True)
+class SupernetAccuracy:
+    """`supernet` is trained, on `dataset`."""
+
+    supernet: Supernet
+    dataset: Dataset
+
+    def evaluate(
+        self,
+        architectures: Sequence[Architecture],
+        on_progress: Callable[[int], None] = lambda done: None,
+    ) -> list[float | AccuracyFailure]:
+        """Validation accuracies (0 to 1) in the order asked, each of a network cut out, with
+        batch-norm's statistics its own; what is larger than the space is a failure."""
+        mean, std = statistics(self.dataset.train_images)
+        seen = normalized(self.dataset.train_images[:CALIBRATION_IMAGES], mean, std)
+        images = normalized(self.dataset.val_images, mean, std)
+        labels = torch.tensor(self.dataset.val_labels)
+        outcomes: list[float | AccuracyFailure] = []
+        for architecture in architectures:
+            try:
+                network = self.supernet.cut_out(architecture)
+                calibrate(network, seen, EVALUATION_BATCH)
+                outcomes.append(score(network, images, labels))
+            except ValueError as error:
+                outcomes.append(AccuracyFailure(str(error)))
+            on_progress(len(outcomes))
+        return outcomes
+
+
+class _Training:
+    """What changes from epoch to epoch, and how."""
+
+    def __init__(
+        self,
+        space: Space,
+        dataset: Dataset,
+        task: ProxyBudget,
+        budget: SupernetBudget,
+        checkpoint: Path,
+    ) -> None:
+        self.dataset, self.task, self.budget = dataset, task, budget
+        self.checkpoint = checkpoint
+        self.supernet = Supernet(
+            space,
+            classes=len(dataset.classes),
+            width_multiplier=task.width_multiplier,
+            stem_stride=task.stem_stride,
+            input_channels=dataset.channels,
+            seed=task.seed,
+        )
+        self.optimizer = torch.optim.SGD(
+            self.supernet.weights.values(),
+            lr=budget.learning_rate,
+            momentum=MOMENTUM,
+            weight_decay=budget.weight_decay,
+            nesterov=True,
+        )
+        self.images = normalized(dataset.train_images, *statistics(dataset.train_images))
+        self.labels = torch.tensor(dataset.train_labels)
+        self.batch_size = min(budget.batch_size, len(self.labels))
+        self.steps_per_epoch = len(self.labels) // self.batch_size
+        self.finished_epochs = 0
+
+    def epoch(self) -> None:
+        """Everything random in it comes from the seed and the epoch's number."""
+        rng = np.random.default_rng([self.task.seed, self.finished_epochs])
+        order = torch.from_numpy(rng.permutation(len(self.labels)))
+        steps = self.budget.epochs * self.steps_per_epoch
+        for number in range(self.steps_per_epoch):
+            step = self.finished_epochs * self.steps_per_epoch + number
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.budget.learning_rate * warm_cosine(step, steps)
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            self._learn(self.images[batch], self.labels[batch], step / steps, rng)
+        self.finished_epochs += 1
+
+    def _learn(
+        self, images: Tensor, labels: Tensor, progress: float, rng: np.random.Generator
+    ) -> None:
+        """One step of all the networks of the sandwich."""
+        space, budget = self.supernet.space, self.budget
+        self.optimizer.zero_grad()
+        *blocks, logits = self.supernet.outputs(space.resolve(largest(space)), images)
+        loss = self._on_labels(logits, labels)
+        torch.autograd.backward(loss)
+        if progress >= budget.alone_share:
+            teachers = [block.detach() for block in blocks]
+            smallest = resized(space, space.sample(rng), min)
+            drawn = [space.sample(rng) for _ in range(budget.random_networks)]
+            left = (budget.blockwise_share - progress) / (
+                budget.blockwise_share - budget.alone_share
+            )
+            for choices in (smallest, *drawn):
+                inputs = [teacher if rng.random() < left else None for teacher in teachers]
+                *blocks, logits = self.supernet.outputs(space.resolve(choices), images, inputs)
+                distance = torch.stack(list(map(_distance, blocks, teachers))).mean()
+                loss = self._on_labels(logits, labels) + budget.block_weight * distance
+                torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.supernet.weights.values(), MAX_GRADIENT_NORM)
+        self.optimizer.step()
+
+    def _on_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        loss = F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError("the supernet's training diverged")
+        return loss
+
+    def save(self) -> None:
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        tensors = prefixed("weights", {**self.supernet.weights})
+        tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
+        facts = {"finished_epochs": self.finished_epochs, "made_with": self._made_with()}
+        save_checkpoint(self.checkpoint, tensors, facts)
+
+    def restore(self) -> None:
+        found = load_checkpoint(self.checkpoint)
+        if found is None:
+            return
+        tensors, facts = found
+        check_same(self.checkpoint, facts["made_with"], self._made_with())
+        with torch.no_grad():
+            for name, weight in without_prefix("weights", tensors).items():
+                self.supernet.weights[name].copy_(weight)
+        restore_optimizer(self.optimizer, without_prefix("optimizer", tensors))
+        self.finished_epochs = facts["finished_epochs"]
+
+    def _made_with(self) -> dict[str, Any]:
+        """What decides the outcome."""
+        return {
+            "space": self.supernet.space.name,
+            "dataset": self.dataset.note,
+            "resolution": self.task.resolution,
+            "width_multiplier": self.task.width_multiplier,
+            "stem_stride": self.task.stem_stride,
+            "seed": self.task.seed,
+            **asdict(self.budget),
+        }
+
+
+def _distance(block: Tensor, teacher: Tensor) -> Tensor:
+    """Mean square, of the teacher's first channels; 1 for a block that gives their mean."""
+    return F.mse_loss(block, teacher[:, : block.shape[1]]) / teacher.var()
