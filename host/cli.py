@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from host import cli_devices, lab
 from host.boards import Boards, enrol
@@ -120,7 +120,10 @@ def remove(address: str = typer.Argument(help="As `latlab devices list` shows it
 def _show(home: LabHome) -> None:
     with LatencyClient.connect(home) as client:
         statuses, targets = client.devices(), client.targets()
-    table = Table("device", "by", "state", "jobs", "cores", "memory", "runtime", title="Devices")
+    # What is typed into other commands is shown whole, however narrow the terminal.
+    table = Table(Column("device", no_wrap=True), title="Devices")
+    for name in ("by", "state", "jobs", "cores", "memory", "runtime"):
+        table.add_column(name, overflow="fold")
     for status in statuses:
         device = status.device
         if device is None:
@@ -137,13 +140,13 @@ def _show(home: LabHome) -> None:
             device.runtime_version,
         )
     console.print(table)
-    columns = ("target", "id", "device", "measured", "predictor", "sentinel")
-    table = Table(*columns, title="Targets")
+    table = Table(Column("target", no_wrap=True), title="Targets")
+    for name in ("device", "measured", "predictor", "sentinel"):
+        table.add_column(name, overflow="fold")
     for entry in targets:
         fitted = entry.fitted_measurements
         table.add_row(
-            entry.target.name,
-            f"[dim]{entry.target.id}[/]",
+            f"{entry.target.name}\n[dim]{entry.target.id}[/]",
             "connected" if entry.devices else "absent",
             str(entry.measurements),
             f"on {fitted} networks" if fitted else "none yet",

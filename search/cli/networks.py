@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from host.comparison import MIN_PAIRS
 from host.console import console, milliseconds, progress_bar, reported
@@ -79,7 +79,7 @@ def measure(
             outcomes = opened.lab.measure(
                 architectures, lambda done: bar.update(task, completed=done), fresh=fresh
             )
-        table = Table("network", "latency", "90 % interval", "measurement")
+        table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
         for name, outcome in zip(networks, outcomes, strict=True):
             if isinstance(outcome, Failure):
                 table.add_row(name, f"[red]{outcome.kind.value}[/]", outcome.message, "")
