@@ -158,6 +158,10 @@ def search(
         ppo_settings = PPOSettings.parsed(ppo or [])
         if ppo and strategy is not StrategyName.PPO:
             raise ValueError(f"--ppo has no effect on --strategy {strategy.value}: leave it out")
+        if [table is not None, accuracy_command is not None, supernet].count(True) > 1:
+            raise ValueError(
+                "accuracy comes from one of --table, --accuracy-command and --supernet"
+            )
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
@@ -175,10 +179,6 @@ def search(
             share = share_within(searched, limits)
             console.print(f"Within the limits: {share:.1%} of random networks.", highlight=False)
         started = _started(warm_start, searched, runs, round_size)
-        if [table is not None, accuracy_command is not None, supernet].count(True) > 1:
-            raise ValueError(
-                "accuracy comes from one of --table, --accuracy-command and --supernet"
-            )
         if table is not None:
             judged = by_table(table, table_column, table_fit, searched)
         elif accuracy_command is not None:

@@ -86,13 +86,7 @@ def test_going_down_without_a_lab_is_harmless() -> None:
 
 
 @pytest.mark.parametrize("other", ["--table t.csv", "--accuracy-command true"])
-def test_accuracy_has_one_source(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
-    @contextmanager
-    def session(target: str | None, priority: int) -> Iterator[Session]:
-        with reported(ValueError):
-            yield Session(cast(LatencyClient, None), TARGET, cast(TargetLab, None))
-
-    monkeypatch.setattr(searching, "session", session)
+def test_accuracy_has_one_source(other: str) -> None:
     result = CliRunner().invoke(app, ["search", "--supernet", *other.split()])
     assert result.exit_code == 2
     assert "one of --table, --accuracy-command and --supernet" in " ".join(result.stderr.split())
