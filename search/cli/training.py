@@ -55,6 +55,10 @@ def train(
     same command goes on where it stopped. `accelerate launch` spreads it over GPUs. Without
     a running lab everything but the latencies is done; the same command adds them.
     """
+    with reported(StudyError):
+        found = read_study(runs / study)
+
+    # PyTorch and its kin take seconds to import: not for a study that is not there.
     from accelerate import PartialState
 
     from search.accuracy.checkpoint import CheckpointError
@@ -64,7 +68,6 @@ def train(
     from search.finalists import best, export_both, train_one, untrained, write_results
 
     with reported(StudyError, DatasetError, CheckpointError):
-        found = read_study(runs / study)
         chosen = [trial.architecture for trial in best(found.latest().values(), top)]
         if not chosen:
             raise StudyError(f"no candidate of the study in {found.directory} has a reward")
