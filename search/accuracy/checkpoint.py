@@ -54,21 +54,42 @@ def check_same(path: Path, made_with: dict[str, Any], asked_for: dict[str, Any])
         )
 
 
-def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of that prefix, without it."""
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(start)
+def save_training(
+    path: Path,
+    networks: dict[str, dict[str, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+    made_with: dict[str, Any],
+) -> None:
+    """`networks`: tensors by what they are. facts: how far the training is; made_with: what
+    decides its outcome. Makes the folder. Raises OSError."""
+    parts = {**networks, "optimizer": _optimizer_tensors(optimizer)}
+    tensors = {
+        f"{part}.{name}": tensor for part, of in parts.items() for name, tensor in of.items()
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(path, tensors, {**facts, "made_with": made_with})
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def restore_training(
+    path: Path, optimizer: torch.optim.Optimizer, made_with: dict[str, Any]
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """The networks and the facts that `save_training` took; the optimizer is as it was, but
+    for its learning rates. None where there is none. Raises CheckpointError."""
+    found = load_checkpoint(path)
+    if found is None:
+        return None
+    tensors, facts = found
+    check_same(path, facts["made_with"], made_with)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        part, name = key.split(".", 1)
+        parts.setdefault(part, {})[name] = tensor
+    _restore_optimizer(optimizer, parts.pop("optimizer", {}))
+    return parts, facts
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """What it keeps of each parameter, by the parameter's number."""
     return {
         f"{number}.{name}": value
@@ -78,7 +99,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Its learning rates stay as they are."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

@@ -12,18 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from search.accuracy.checkpoint import (
-    check_same,
-    load_checkpoint,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    save_checkpoint,
-    without_prefix,
-)
+from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.datasets import Dataset
 from search.accuracy.training import (
     CALIBRATION_IMAGES,
@@ -194,24 +186,22 @@ class _Training:
     def save(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        tensors: dict[str, Tensor] = prefixed("network", self.network.state_dict())
-        tensors |= prefixed("average", self.average)
-        tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(
-            self.checkpoint, tensors, {"step": self.step, "made_with": self._made_with()}
+        save_training(
+            self.checkpoint,
+            {"network": self.network.state_dict(), "average": self.average},
+            self.optimizer,
+            {"step": self.step},
+            self._made_with(),
         )
 
     def restore(self) -> None:
-        found = load_checkpoint(self.checkpoint)
+        found = restore_training(self.checkpoint, self.optimizer, self._made_with())
         if found is None:
             return
-        tensors, facts = found
-        check_same(self.checkpoint, facts["made_with"], self._made_with())
-        self.network.load_state_dict(without_prefix("network", tensors))
-        for name, average in without_prefix("average", tensors).items():
+        networks, facts = found
+        self.network.load_state_dict(networks["network"])
+        for name, average in networks["average"].items():
             self.average[name].copy_(average)
-        restore_optimizer(self.optimizer, without_prefix("optimizer", tensors))
         self.step = facts["step"]
 
     def _made_with(self) -> dict[str, Any]:

@@ -13,15 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from search.accuracy.checkpoint import (
-    check_same,
-    load_checkpoint,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    save_checkpoint,
-    without_prefix,
-)
+from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.datasets import Dataset
 from search.accuracy.supernet import Supernet, largest, resized
 from search.accuracy.training import (
@@ -213,22 +205,22 @@ class _Training:
         return loss
 
     def save(self) -> None:
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        tensors = prefixed("weights", {**self.supernet.weights})
-        tensors |= prefixed("optimizer", optimizer_tensors(self.optimizer))
-        facts = {"finished_epochs": self.finished_epochs, "made_with": self._made_with()}
-        save_checkpoint(self.checkpoint, tensors, facts)
+        save_training(
+            self.checkpoint,
+            {"weights": {**self.supernet.weights}},
+            self.optimizer,
+            {"finished_epochs": self.finished_epochs},
+            self._made_with(),
+        )
 
     def restore(self) -> None:
-        found = load_checkpoint(self.checkpoint)
+        found = restore_training(self.checkpoint, self.optimizer, self._made_with())
         if found is None:
             return
-        tensors, facts = found
-        check_same(self.checkpoint, facts["made_with"], self._made_with())
+        networks, facts = found
         with torch.no_grad():
-            for name, weight in without_prefix("weights", tensors).items():
+            for name, weight in networks["weights"].items():
                 self.supernet.weights[name].copy_(weight)
-        restore_optimizer(self.optimizer, without_prefix("optimizer", tensors))
         self.finished_epochs = facts["finished_epochs"]
 
     def _made_with(self) -> dict[str, Any]:

@@ -12,15 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from search.accuracy.checkpoint import (
-    check_same,
-    load_checkpoint,
-    optimizer_tensors,
-    prefixed,
-    restore_optimizer,
-    save_checkpoint,
-    without_prefix,
-)
+from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.datasets import Dataset
 from search.accuracy.readers import UInt8Array
 from search.architecture import Architecture
@@ -115,13 +107,11 @@ class _Kept:
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """The number of steps that are done. Raises CheckpointError."""
-        found = load_checkpoint(self.path)
+        found = restore_training(self.path, optimizer, self.made_with)
         if found is None:
             return 0
-        tensors, facts = found
-        check_same(self.path, facts["made_with"], self.made_with)
-        network.load_state_dict(without_prefix("network", tensors))
-        restore_optimizer(optimizer, without_prefix("optimizer", tensors))
+        networks, facts = found
+        network.load_state_dict(networks["network"])
         return int(facts["steps_done"])
 
     def save(
@@ -131,10 +121,8 @@ class _Kept:
         is_due = time.monotonic() - self.saved_s > CHECKPOINT_S
         if not is_due and not (steps_done == steps and self.path.exists()):
             return
-        tensors = prefixed("network", network.state_dict())
-        tensors |= prefixed("optimizer", optimizer_tensors(optimizer))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(self.path, tensors, {"steps_done": steps_done, "made_with": self.made_with})
+        networks = {"network": network.state_dict()}
+        save_training(self.path, networks, optimizer, {"steps_done": steps_done}, self.made_with)
         self.saved_s = time.monotonic()
 
 
