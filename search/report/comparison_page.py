@@ -18,6 +18,19 @@ from search.report.data import FloatArray, Result
 from search.report.results import found, published, results_table
 from search.report.words import milliseconds, seconds
 
+REWARDS_NOTE = (
+    f"Of what the strategies asked for, as they were told; at the left the mean of the last "
+    f"{WINDOW} samples, which rises where a strategy learns, at the right the best so far."
+)
+FIGURE_6_NOTE = (
+    "Each point is a sample, its latency as its reward was computed from, in multiples of "
+    "the target latency T."
+)
+DIVERSITY_NOTE = (
+    "The exponential of Shannon's entropy over the networks on the fronts: n where n kinds "
+    "are equally frequent, 1 where all networks have the same block at this place."
+)
+
 
 def write_comparison(data: Comparison, directory: Path) -> Path:
     """Writes `report.html`, the plots as PNG and the data as CSV and JSON into `directory`,
@@ -77,9 +90,15 @@ def _page(
             html.section("Summary", _summary(data)),
             html.section("Hypervolume of the front", hypervolume),
             html.section("Fronts", figures.get("fronts", "")),
-            html.section("Reward over samples", _rewards(figures)),
-            html.section("Where the rewards look, as the paper's Figure 6", _by_reward(figures)),
-            html.section("Diversity of the fronts, block by block", _diversity(figures)),
+            html.section("Reward over samples", _noted(figures.get("rewards"), REWARDS_NOTE)),
+            html.section(
+                "Where the rewards look, as the paper's Figure 6",
+                _noted(figures.get("figure-6"), FIGURE_6_NOTE),
+            ),
+            html.section(
+                "Diversity of the fronts, block by block",
+                _noted(figures.get("diversity"), DIVERSITY_NOTE),
+            ),
             html.section(
                 "Results, beside published ones",
                 results_table(results, data.target, data.accuracy),
@@ -118,31 +137,9 @@ def _summary(data: Comparison) -> str:
     return html.table(head, rows, "summary") if rows else ""
 
 
-def _rewards(figures: Mapping[str, str]) -> str:
-    if "rewards" not in figures:
-        return ""
-    return figures["rewards"] + html.note(
-        f"Of what the strategies asked for, as they were told; at the left the mean of the last "
-        f"{WINDOW} samples, which rises where a strategy learns, at the right the best so far."
-    )
-
-
-def _by_reward(figures: Mapping[str, str]) -> str:
-    if "figure-6" not in figures:
-        return ""
-    return figures["figure-6"] + html.note(
-        "Each point is a sample, its latency as its reward was computed from, in multiples of "
-        "the target latency T."
-    )
-
-
-def _diversity(figures: Mapping[str, str]) -> str:
-    if "diversity" not in figures:
-        return ""
-    return figures["diversity"] + html.note(
-        "The exponential of Shannon's entropy over the networks on the fronts: n where n kinds "
-        "are equally frequent, 1 where all networks have the same block at this place."
-    )
+def _noted(figure: str | None, note: str) -> str:
+    """Nothing where there is no figure."""
+    return figure + html.note(note) if figure else ""
 
 
 def _of_what(data: Comparison) -> str:
