@@ -46,14 +46,17 @@ class PPO:
         is allowed, the same for all: its gradient is left out, for it is multiplied by the mean
         advantage, about zero."""
         self._choices, self._log_probs = self.controller.sample(n, self.rng)
+        architectures = list(map(self._architecture, range(n)))
         outside = list(range(n))
         for _ in range(MAX_DRAWS - 1):
-            outside = [i for i in outside if not self.allows(self._architecture(i))]
+            outside = [i for i in outside if not self.allows(architectures[i])]
             if not outside:
                 break
             drawn = self.controller.sample(len(outside), self.rng)
             self._choices[outside], self._log_probs[outside] = drawn
-        return list(map(self._architecture, range(n)))
+            for i in outside:
+                architectures[i] = self._architecture(i)
+        return architectures
 
     def _architecture(self, index: int) -> Architecture:
         return self.space.resolve(self._choices[index].tolist())

@@ -111,17 +111,20 @@ class OptunaStrategy:
                 self.tell([trial])
 
     def ask(self, n: int) -> list[Architecture]:
-        self._asked = [self._ask_one() for _ in range(n)]
-        return list(map(self._architecture, self._asked))
+        drawn = [self._draw() for _ in range(n)]
+        self._asked = [asked for asked, _ in drawn]
+        return [architecture for _, architecture in drawn]
 
-    def _ask_one(self) -> optuna.Trial:
+    def _draw(self) -> tuple[optuna.Trial, Architecture]:
         asked = self._study.ask(self._distributions)
+        architecture = self._architecture(asked)
         for _ in range(MAX_DRAWS - 1):
-            if self._allows(self._architecture(asked)):
+            if self._allows(architecture):
                 break
             self._study.tell(asked, state=TrialState.FAIL)
             asked = self._study.ask(self._distributions)
-        return asked
+            architecture = self._architecture(asked)
+        return asked, architecture
 
     def _architecture(self, asked: optuna.Trial) -> Architecture:
         return self._space.resolve([asked.params[name] for name in self._distributions])
