@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from latency_models.estimate import LatencyEstimate
-from search.judge import is_measured, is_open, was_attempted
+from search.judge import attempts, is_measured, is_open
 from search.pareto import hypervolume, pareto_front
 from search.trial import Trial
 
 
 def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
     """How many more may be measured so that at most `share` (0 to 1) of these trials, each of
-    another architecture, and no more than `budget` have been. A measurement that failed
-    counts too."""
+    another architecture, and no more than `budget` have been. A measurement that failed or
+    was disturbed counts too."""
     allowed = math.floor(min(share * len(trials), budget))
-    return max(0, allowed - sum(map(was_attempted, trials)))
+    return max(0, allowed - sum(map(attempts, trials)))
 
 
 def affordable(trials: Iterable[Trial], budget_s: float) -> int:

@@ -11,7 +11,7 @@ from scipy.special import bdtrc
 
 from search.architecture import Architecture
 from search.choose import affordable, allowance, choose, contenders, front, split
-from search.judge import Accuracy, Judge, Lab, Trials, is_measured, is_open, was_attempted
+from search.judge import Accuracy, Judge, Lab, Trials, attempts, is_measured, is_open
 from search.strategies import Strategy
 from search.study import OpenStudy, Study, StudyError
 from search.trial import Trial
@@ -36,7 +36,8 @@ class LoopSettings:
     """How far to search and how much to measure; a study may be resumed with others.
 
     rounds: of searching, those of a resumed study included.
-    max_measured_share: of all candidates, at most so many are measured, failures included.
+    max_measured_share: of all candidates, at most so many are measured, failures included, and
+    what was disturbed each time.
     final_share: of these, so many are kept for the front at the end; half as many while the
     predictions are less certain than they say.
     max_measurements: of candidates, in all, failures included; None for no such limit.
@@ -96,8 +97,8 @@ def run_search(
     `on_note` is given a line after each round, and one where something is odd. Interrupted
     anywhere, the study can be resumed after its last finished round.
 
-    While the target is away it goes on with predictions, and ends without those measurements
-    of the front; the study, resumed when the target is back, makes up for them.
+    While the target is away, or other work disturbs it, it goes on with predictions, and ends
+    without those measurements of the front; the study, resumed later, makes up for them.
     """
 
     def next_judge(number: int | None) -> Judge:
@@ -175,9 +176,10 @@ def _measure_front(
     presence: _Presence,
     on_note: Callable[[str], None],
 ) -> None:
-    """Measure the contenders for the front until none is left, no more may be measured, or the
-    target is away: each time half of what may be, for the predictions learn from it. Every
-    other pass uses up a part of the allowance, so it ends."""
+    """Measure the contenders for the front until none is left, no more may be measured, or a
+    pass settles none: the target is away or disturbed. Each time half of what may be, for the
+    predictions learn from it; and each that settles any uses up a part of the allowance, so it
+    ends."""
     while True:
         judge, latest = next_judge(None), study.latest()
         latest |= judge.predict(filter(is_open, latest.values()))
@@ -188,20 +190,22 @@ def _measure_front(
             break
         measured, away = judge.measure(chosen)
         presence.heard(measured, away)
-        if not measured:
+        if measured:
+            study.append(list(measured.values()), asked=False)
+            on_note(f"at the end: {_summary(study)}")
+            if disagreement := _disagreement(study):
+                on_note(disagreement)
+        if all(map(is_open, measured.values())):
+            why, until = ("disturbed", "quiet") if measured else ("away", "back")
             on_note(
                 f"{len(wanted)} candidates that may be on the front stay unmeasured while the "
-                "target is away: the same command goes on when it is back"
+                f"target is {why}: the same command goes on when it is {until}"
             )
             return
-        study.append(list(measured.values()), asked=False)
-        on_note(f"at the end: {_summary(study)}")
-        if disagreement := _disagreement(study):
-            on_note(disagreement)
     if wanted:
         on_note(
             f"{len(wanted)} candidates that may be on the front stay unmeasured: "
-            f"{sum(map(was_attempted, latest.values()))} of {len(latest)} have been, as many as may"
+            f"{sum(map(attempts, latest.values()))} of {len(latest)} have been, as many as may"
         )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from executorch.runtime import Runtime
 from torch import Tensor
+
+from host.export.quiet import quiet
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:
     """Of a program of one input and one output, loaded once."""
+    with quiet():
+        from executorch.runtime import Runtime
+
     program = Runtime.get().load_program(data)
     method = program.load_method("forward")
     for x in inputs:

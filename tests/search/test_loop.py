@@ -459,6 +459,106 @@ def test_however_the_target_comes_and_goes_nothing_is_measured_twice(
     assert back <= len(spoken_of(run, "the target is away, ")) <= back + 1
 
 
+def test_what_was_disturbed_in_the_rounds_is_measured_at_the_end(tmp_path: Path) -> None:
+    """Its reward is that of the prediction until then, and no failure of its own."""
+    lab = FakeLab(disturbs=lambda architecture, call: call < 3)
+    loop = LoopSettings(4, max_measured_share=1)
+    run = Run(tmp_path, Scripted(1000), lab=lab, loop=loop)
+    front = run.search()
+    rounds = read_study(tmp_path).rounds
+    disturbed = [t for r in rounds[:3] for t in r.trials if t.disturbed]
+    assert len(disturbed) == len(lab.asked[: len(disturbed)]) > 0
+    for trial in disturbed:
+        assert trial.disturbed == 1
+        assert (trial.failure, trial.measurement_id) == (None, None)
+        assert trial.latency is not None
+        assert trial.latency.source is Source.LOOKUP
+        assert trial.reward is not None
+    assert not any("stay unmeasured" in note for note in run.notes)
+    assert all(trial.measurement_id for trial in front)
+    again = {t.architecture for t in front} & {t.architecture for t in disturbed}
+    assert again
+    assert all(trial.disturbed == (trial.architecture in again) for trial in front)
+
+
+def test_a_search_on_a_disturbed_target_ends_and_is_tried_thrice_in_all(tmp_path: Path) -> None:
+    """A pass over the front that brings nothing is the last one of a search; resumed, one with
+    a target that stays disturbed gives each network up at last."""
+    loop = LoopSettings(1, max_measured_share=1, final_share=1)  # the front, and it alone
+    asked: list[list[Architecture]] = []
+    for _ in range(2):
+        run = Run(tmp_path, Scripted(1000), loop=loop)
+        run.lab.disturbs = lambda architecture, call: True
+        assert run.search() == []
+        assert run.lab.calls == 1
+        assert "while the target is disturbed: the same command" in run.notes[-1]
+        asked.append(run.lab.asked)
+    first, second = asked
+    assert second == first[: len(second)]  # half of what is left is tried each time
+
+    last = Run(tmp_path, Scripted(1000), loop=loop)
+    last.lab.disturbs = lambda architecture, call: True
+    assert last.search() == []
+    thrice = set(last.lab.asked) & set(second)
+    given_up = [t for t in read_study(tmp_path).latest().values() if t.failure]
+    assert thrice
+    assert {t.architecture for t in given_up} == thrice
+    assert all(t.failure == "1 of 9 visits were clean" and t.reward for t in given_up)
+
+
+@many_runs
+@given(
+    distinct=st.integers(1, 60),
+    share=st.floats(0, 1),
+    final_share=st.floats(0, 1),
+    disturbed=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_however_often_it_is_disturbed_no_more_is_measured_than_may_be(
+    tmp_path_factory: pytest.TempPathFactory,
+    distinct: int,
+    share: float,
+    final_share: float,
+    disturbed: float,
+    seed: int,
+) -> None:
+    directory = tmp_path_factory.mktemp("study")
+    loop = LoopSettings(4, share, final_share)
+    asked: list[Architecture] = []
+    for search in range(4):  # resumed three times
+
+        def disturbs(architecture: Architecture, call: int, search: int = search) -> bool:
+            return random.Random(f"{seed} {search} {call} {architecture.id}").random() < disturbed
+
+        lab = FakeLab(disturbs=disturbs)
+        Run(directory, Scripted(distinct), lab=lab, loop=loop).search()
+        asked += lab.asked
+    latest = read_study(directory).latest()
+    assert len(asked) <= share * len(latest) + 1e-9
+    tries = {architecture: asked.count(architecture) for architecture in asked}
+    assert all(count <= 3 for count in tries.values())
+    for architecture, trial in latest.items():
+        settled = bool(trial.measurement_id or trial.failure)
+        assert trial.disturbed + settled == tries.get(architecture, 0)
+
+
+@pytest.mark.parametrize("survives", [1, 4, 7, 8])
+def test_killed_on_a_disturbed_target_it_goes_on_alike(tmp_path: Path, survives: int) -> None:
+    def run(directory: str) -> Run:
+        lab = FakeLab(disturbs=lambda architecture, call: fails_for(0.5)(architecture))
+        return Run(tmp_path / directory, Scripted(1000), lab=lab)
+
+    front = run("whole").search()
+    killed = run("killed")
+    killed.progress = DiesWhenFull(survives)
+    with pytest.raises(Killed):
+        killed.search()
+    assert run("killed").search() == front
+    rounds = read_study(tmp_path / "whole").rounds
+    assert read_study(tmp_path / "killed").rounds == rounds
+    assert any(trial.disturbed for round in rounds for trial in round.trials)
+
+
 @pytest.mark.parametrize(
     ("minutes", "least", "most"),
     [(0, 0, 0), (0.01, 1, 1), (0.2, 4, 4), (0.5, 7, 10), (1e6, 11, 16)],
