@@ -259,18 +259,13 @@ class LatencyClient:
 
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
         """Everything measured on the target, the oldest first."""
-        request = latency_pb2.ListMeasuredNetworksRequest(target=target)
-        stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(convert.network_from_message, stream))
+        return list(self.measured_networks_by_id(target).values())
 
-    def newest_measurements(self, target: str) -> dict[tuple[Kernel, ...], str]:
-        """By its kernels, the id of each measured network's newest measurement."""
+    def measured_networks_by_id(self, target: str) -> dict[str, MeasuredNetwork]:
+        """As `measured_networks`, by the ids of their measurements."""
         request = latency_pb2.ListMeasuredNetworksRequest(target=target)
         stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
-        return {
-            tuple(map(convert.kernel_from_message, message.kernels)): message.measurement_id
-            for message in stream
-        }
+        return {each.measurement_id: convert.network_from_message(each) for each in stream}
 
     def devices(self) -> list[DeviceStatus]:
         response = self._call(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
