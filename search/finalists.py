@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,8 @@ from search.accuracy.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from search.accuracy.datasets import Dataset
-from search.accuracy.full import Recipe, train_fully
-from search.accuracy.readers import UInt8Array
+from search.accuracy.datasets import OpenDataset
+from search.accuracy.full import Recipe, reference_images, train_fully, validation_batches
 from search.accuracy.training import AccuracyFailure, normalized, score, statistics
 from search.architecture import Architecture
 from search.judge import Measured
@@ -66,7 +65,7 @@ def best(trials: Iterable[Trial], n: int) -> list[Trial]:
 
 def train_one(
     architecture: Architecture,
-    dataset: Dataset,
+    dataset: OpenDataset,
     recipe: Recipe,
     folder: Path,
     on_epoch: Callable[[int], None],
@@ -85,8 +84,9 @@ def train_one(
     except FloatingPointError as error:
         return AccuracyFailure(str(error))
     if PartialState().is_main_process:
+        mean, std = statistics(reference_images(dataset, recipe))
         facts = {
-            "accuracy": score(network, *_validation(dataset)),
+            "accuracy": score(network, validation_batches(dataset, recipe, mean, std)),
             "made_with": _made_with(dataset, recipe),
         }
         save_checkpoint(path, network.state_dict(), facts)
@@ -95,7 +95,7 @@ def train_one(
 
 
 def export_both(
-    architecture: Architecture, dataset: Dataset, recipe: Recipe, folder: Path
+    architecture: Architecture, dataset: OpenDataset, recipe: Recipe, folder: Path
 ) -> list[Finalist]:
     """As float32 and as int8, of the weights that `train_one` left in `folder`. Raises OSError
     and CheckpointError."""
@@ -109,7 +109,9 @@ def export_both(
     )
     network.load_state_dict(tensors)
     shape = (1, dataset.channels, recipe.resolution, recipe.resolution)
-    images = _normalized(dataset, dataset.train_images[:CALIBRATION_IMAGES])
+    reference = reference_images(dataset, recipe)
+    mean, std = statistics(reference)
+    images = normalized(reference[:CALIBRATION_IMAGES], mean, std)
     programs = ProgramCache(folder / "programs")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -124,7 +126,8 @@ def export_both(
     float32 = exported("float32", lambda: export_program(network, shape))
     int8 = exported("int8", lambda: export_int8(network, shape, torch.split(images, 1)))
     if int8.program is not None:
-        int8 = replace(int8, accuracy=_program_accuracy(int8.program, *_validation(dataset)))
+        validation = validation_batches(dataset, recipe, mean, std)
+        int8 = replace(int8, accuracy=_program_accuracy(int8.program, validation))
     return [replace(float32, accuracy=facts["accuracy"]), int8]
 
 
@@ -175,18 +178,17 @@ def _weights(folder: Path, architecture: Architecture) -> Path:
     return folder / architecture.id / "weights.safetensors"
 
 
-def _made_with(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+def _made_with(dataset: OpenDataset, recipe: Recipe) -> dict[str, Any]:
     return {"dataset": dataset.note, **asdict(recipe)}
 
 
-def _normalized(dataset: Dataset, images: UInt8Array) -> Tensor:
-    return normalized(images, *statistics(dataset.train_images))
+def _program_accuracy(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    labels: list[int] = []
 
+    def images() -> Iterator[Tensor]:
+        for batch, its_labels in batches:
+            labels.extend(its_labels.tolist())
+            yield from torch.split(batch.contiguous(), 1)
 
-def _validation(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    return _normalized(dataset, dataset.val_images), torch.tensor(dataset.val_labels)
-
-
-def _program_accuracy(file: ProgramFile, images: Tensor, labels: Tensor) -> float:
-    predicted = outputs(file.path.read_bytes(), torch.split(images.contiguous(), 1))
-    return sum(int(next(predicted).argmax()) == int(label) for label in labels) / len(labels)
+    named = [int(logits.argmax()) for logits in outputs(file.path.read_bytes(), images())]
+    return sum(ours == label for ours, label in zip(named, labels, strict=True)) / len(labels)

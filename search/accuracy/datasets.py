@@ -1,9 +1,10 @@
-"""Real images for the proxy task, cut to a fixed size."""
+"""Real images to train on, cut to a fixed size."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,13 @@ import numpy as np
 from search.accuracy.readers import (
     FASHION_MNIST,
     DatasetError,
-    Int64Array,
     Source,
-    Split,
-    UInt8Array,
     read_digits,
     read_fashion_mnist,
     read_folder,
     read_npz,
 )
+from search.accuracy.splits import FileSplit, Images, Int64Array, UInt8Array
 
 VALIDATION_SHARE = 0.25  # of a source that brings no validation split
 MEMORY_SHARE = 0.5  # of the machine's, which images may fill
@@ -45,14 +44,40 @@ class Dataset:
         return int(self.train_images.shape[-1])
 
 
-def load_dataset(
+@dataclass(frozen=True, eq=False)
+class OpenDataset:
+    """One of any size, whose images are read when they are needed. reason: where they are from;
+    unreadable: the files that were found so far not to be images."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    validation: Images
+    reason: str
+    unreadable: set[str] = field(default_factory=set)
+
+    @property
+    def note(self) -> str:
+        """In a line, where the images are from."""
+        return _counted(self.reason, len(self.train), len(self.validation))
+
+    @property
+    def channels(self) -> int:
+        return self.train.split.channels
+
+    @property
+    def is_of_files(self) -> bool:
+        return isinstance(self.train.split, FileSplit)
+
+
+def open_dataset(
     spec: str,
     *,
     resolution: int = 32,
     train_images: int = 2048,
     val_images: int = 1024,
     seed: int = 0,
-) -> Dataset:
+) -> OpenDataset:
     """At most so many images for training and validation, drawn by `seed` with every class
     in the share it has in the whole.
 
@@ -65,25 +90,48 @@ def load_dataset(
     source, reason = _open(spec)
     rng = np.random.default_rng(seed)
     train_indices = np.arange(len(source.train.labels))
-    validation = source.validation
-    if validation is None:
-        validation = source.train
-        held_out = round(len(train_indices) * VALIDATION_SHARE)
-        val_indices = stratified(source.train.labels, held_out, rng)
+    held_out = source.validation
+    if held_out is None:
+        held_out = source.train
+        count = round(len(train_indices) * VALIDATION_SHARE)
+        val_indices = stratified(source.train.labels, count, rng)
         train_indices = np.setdiff1d(train_indices, val_indices)
     else:
-        val_indices = np.arange(len(validation.labels))
-    count = min(train_images, len(train_indices)) + min(val_images, len(val_indices))
-    _check_memory(count * resolution**2 * source.train.channels)
-    x_train, y_train, skipped = _draw(source.train, train_indices, train_images, resolution, rng)
-    x_val, y_val, skipped_val = _draw(validation, val_indices, val_images, resolution, rng)
+        val_indices = np.arange(len(held_out.labels))
+
+    def drawn(labels: Int64Array, among: Int64Array, count: int) -> Int64Array:
+        return among[stratified(labels[among], count, rng)]
+
+    train_indices = drawn(source.train.labels, train_indices, train_images)
+    val_indices = drawn(held_out.labels, val_indices, val_images)
+    train = Images(source.train, train_indices, resolution)
+    validation = Images(held_out, val_indices, resolution)
+    _check_enough(spec, train.labels, validation.labels)
+    return OpenDataset(source.name, source.classes, train, validation, reason)
+
+
+def load_dataset(
+    spec: str,
+    *,
+    resolution: int = 32,
+    train_images: int = 2048,
+    val_images: int = 1024,
+    seed: int = 0,
+) -> Dataset:
+    """What `open_dataset` opens, in memory. Raises DatasetError, for more than it holds, too."""
+    opened = open_dataset(
+        spec, resolution=resolution, train_images=train_images, val_images=val_images, seed=seed
+    )
+    train, validation = opened.train, opened.validation
+    _check_memory((len(train) + len(validation)) * resolution**2 * opened.channels)
+    x_train, y_train, skipped = _read(train)
+    x_val, y_val, skipped_val = _read(validation)
     skipped += skipped_val
-    if len(np.unique(y_train)) < 2 or not len(y_val):
-        raise DatasetError(f"{spec}: too few readable images to train and validate on")
-    note = f"{reason}: {len(y_train)} training and {len(y_val)} validation images"
+    _check_enough(spec, y_train, y_val)
+    note = _counted(opened.reason, len(y_train), len(y_val))
     if skipped:
         note += f"; {len(skipped)} unreadable skipped, the first {skipped[0]}"
-    return Dataset(source.name, source.classes, x_train, y_train, x_val, y_val, note, skipped)
+    return Dataset(opened.name, opened.classes, x_train, y_train, x_val, y_val, note, skipped)
 
 
 def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
@@ -126,6 +174,10 @@ def _open(spec: str) -> tuple[Source, str]:
     )
 
 
+def _counted(reason: str, train_images: int, val_images: int) -> str:
+    return f"{reason}: {train_images} training and {val_images} validation images"
+
+
 def _check_memory(images_bytes: int) -> None:
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if images_bytes > MEMORY_SHARE * memory_bytes:
@@ -136,10 +188,16 @@ def _check_memory(images_bytes: int) -> None:
         )
 
 
-def _draw(
-    split: Split, among: Int64Array, count: int, resolution: int, rng: np.random.Generator
-) -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
-    indices = among[stratified(split.labels[among], count, rng)]
-    images, kept = split.load(indices, resolution)
-    skipped = tuple(split.describe(int(index)) for index in np.delete(indices, kept))
-    return images, split.labels[indices[kept]], skipped
+def _check_enough(spec: str, train_labels: Int64Array, val_labels: Int64Array) -> None:
+    if len(np.unique(train_labels)) < 2 or not len(val_labels):
+        raise DatasetError(f"{spec}: too few readable images to train and validate on")
+
+
+def _read(images: Images) -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
+    """All that can be read, their labels, and what the others are."""
+    with ThreadPoolExecutor() as pool:
+        squares = list(pool.map(images.square, range(len(images))))
+    read = np.array([square is not None for square in squares])
+    skipped = tuple(images.describe(int(position)) for position in np.flatnonzero(~read))
+    kept = np.array([square for square in squares if square is not None], np.uint8)
+    return kept, images.labels[read], skipped

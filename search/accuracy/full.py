@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search.accuracy.checkpoint import restore_training, save_training
-from search.accuracy.datasets import Dataset
+from search.accuracy.datasets import OpenDataset
+from search.accuracy.splits import UInt8Array
+from search.accuracy.streaming import consecutive, random_crops, squares
 from search.accuracy.training import (
     CALIBRATION_IMAGES,
+    EVALUATION_BATCH,
     LABEL_SMOOTHING,
     calibrate,
     normalized,
@@ -38,6 +41,8 @@ class Recipe:
     learning_rate: for a batch of 4096; it is scaled with the batch.
     decay, decay_epochs: the rate's factor, and how often it falls by it.
     ema_decay: of the average of the weights, which is what is kept.
+    augment: learn from random crops, mirrored or not, and use the centre only of what is not
+    learned from; else the largest square of every image is what is seen of it.
     """
 
     epochs: int = 350
@@ -50,7 +55,13 @@ class Recipe:
     weight_decay: float = 1e-5
     dropout: float = 0.2
     ema_decay: float = 0.9999
+    augment: bool = False
     seed: int = 0
+
+    @property
+    def centre_share(self) -> float:
+        """Of the shorter side of an image that is not learned from."""
+        return 0.875 if self.augment else 1.0
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs and parts of one."""
@@ -63,19 +74,19 @@ class Recipe:
 
 def train_fully(
     architecture: Architecture,
-    dataset: Dataset,
+    dataset: OpenDataset,
     recipe: Recipe,
     checkpoint: Path,
     on_epoch: Callable[[int], None] = lambda finished: None,
 ) -> nn.Module:
-    """The network with its averaged weights, in evaluation mode, on the CPU. `on_epoch` is
-    told how many epochs are finished.
+    """The network with its averaged weights, in evaluation mode, where it was trained.
+    `on_epoch` is told how many epochs are finished.
 
     Runs on what Accelerate finds: the processor, a GPU, or, started by `accelerate launch`,
     one GPU for each process, which share every batch. Goes on where `checkpoint` was
     written last, as if it had not stopped; where nothing is left to do, at once.
 
-    Raises FloatingPointError where it diverges, CheckpointError, and OSError.
+    Raises FloatingPointError where it diverges, CheckpointError, DatasetError, and OSError.
     """
     training = _Training(architecture, dataset, recipe, checkpoint)
     training.restore()
@@ -84,8 +95,8 @@ def train_fully(
         finished, first = divmod(training.step, training.steps_per_epoch)
         if first == 0:
             on_epoch(finished)
-        for batch in training.batches(finished)[first:]:
-            training.learn(batch)
+        for images, labels in training.batches(finished, first):
+            training.learn(images, labels)
             if time.monotonic() - saved_s > CHECKPOINT_S:
                 training.save()
                 saved_s = time.monotonic()
@@ -95,20 +106,38 @@ def train_fully(
     return training.averaged()
 
 
+def reference_images(dataset: OpenDataset, recipe: Recipe) -> UInt8Array:
+    """The first to learn from, by which pixels are normalized and batch-norm is calibrated."""
+    batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
+    read = squares(dataset.train, batches, dataset.unreadable, recipe.centre_share)
+    return torch.cat([images for images, _ in read]).numpy()
+
+
+def validation_batches(
+    dataset: OpenDataset, recipe: Recipe, mean: Tensor, std: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalized images and their labels."""
+    batches = consecutive(len(dataset.validation), EVALUATION_BATCH)
+    share = recipe.centre_share
+    for images, labels in squares(dataset.validation, batches, dataset.unreadable, share):
+        yield normalized(images, mean, std), labels
+
+
 class _Training:
     """What changes from step to step, and how."""
 
     def __init__(
-        self, architecture: Architecture, dataset: Dataset, recipe: Recipe, checkpoint: Path
+        self, architecture: Architecture, dataset: OpenDataset, recipe: Recipe, checkpoint: Path
     ) -> None:
         on_gpu = torch.cuda.is_available()
         self.accelerator = Accelerator(mixed_precision="bf16" if on_gpu else "no")
         self.architecture, self.dataset, self.recipe = architecture, dataset, recipe
         self.checkpoint = checkpoint
-        self.steps_per_epoch = max(1, len(dataset.train_labels) // recipe.batch_size)
+        self.steps_per_epoch = max(1, len(dataset.train) // recipe.batch_size)
         self.steps = recipe.epochs * self.steps_per_epoch
         self.step = 0
-        self.mean, self.std = statistics(dataset.train_images)
+        self.reference = reference_images(dataset, recipe)
+        self.mean, self.std = statistics(self.reference)
         self.network = build_network(
             architecture,
             classes=len(dataset.classes),
@@ -136,17 +165,23 @@ class _Training:
         )
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
 
-    def batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
-        """Images' indices; all processes draw the same, and each takes its share of a batch."""
-        rng = np.random.default_rng([self.recipe.seed, epoch])
-        order = rng.permutation(len(self.dataset.train_labels))
-        size = min(self.recipe.batch_size, len(order))
+    def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of an epoch, from its batch `first` on. All processes draw the same, and each reads
+        its share of a batch."""
+        recipe, dataset = self.recipe, self.dataset
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(dataset.train))
+        size = min(recipe.batch_size, len(order))
         mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-        return [
-            order[start * size : (start + 1) * size][mine] for start in range(self.steps_per_epoch)
+        batches = [
+            order[number * size : (number + 1) * size][mine]
+            for number in range(first, self.steps_per_epoch)
         ]
+        if recipe.augment:
+            seed = recipe.seed, epoch
+            return random_crops(dataset.train, batches, dataset.unreadable, seed)
+        return squares(dataset.train, batches, dataset.unreadable)
 
-    def learn(self, batch: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def learn(self, images: Tensor, labels: Tensor) -> None:
         """One step. Everything random in it comes from the seed and the step's number."""
         processes = self.accelerator.num_processes
         torch.manual_seed(
@@ -155,12 +190,10 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate((self.step + 1) / self.steps_per_epoch)
         device = self.accelerator.device
-        images = normalized(self.dataset.train_images[batch], self.mean, self.std).to(device)
-        labels = torch.tensor(self.dataset.train_labels[batch], device=device)
         self.model.train()
         with self.accelerator.autocast():
-            logits = self.model(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=LABEL_SMOOTHING)
+            logits = self.model(normalized(images.to(device), self.mean, self.std))
+        loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=LABEL_SMOOTHING)
         if not math.isfinite(loss.item()):
             raise FloatingPointError("training diverged")
         self.optimizer.zero_grad()
@@ -174,13 +207,13 @@ class _Training:
                 self.average[name].lerp_(parameter, 1 - decay)
 
     def averaged(self) -> nn.Module:
-        """Batch-norm's statistics are those of the averaged weights."""
-        network = self.network.to("cpu")
+        """Batch-norm's statistics are those of the averaged weights, in full precision."""
+        network: nn.Module = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         network.load_state_dict(self.average, strict=False)
         network.train()
-        images = self.dataset.train_images[:CALIBRATION_IMAGES]
+        images = normalized(self.reference, self.mean, self.std)
         with torch.random.fork_rng(devices=[]):
-            calibrate(network, normalized(images, self.mean, self.std), self.recipe.batch_size)
+            calibrate(network, images, self.recipe.batch_size)
         return network.eval()
 
     def save(self) -> None:

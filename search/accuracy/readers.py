@@ -1,4 +1,4 @@
-"""Image files as arrays: digits, idx, npz and class folders, whatever their size."""
+"""Where images come from: digits, idx, npz and class folders, whatever their size."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import gzip
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-UInt8Array = NDArray[np.uint8]
-Int64Array = NDArray[np.int64]
+from search.accuracy.splits import ArraySplit, FileSplit, Split, UInt8Array
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 FASHION_MNIST_CLASSES = (
@@ -33,27 +29,11 @@ FASHION_MNIST_CLASSES = (
 )
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".ppm"})
 MAX_ARRAY_BYTES = 4 << 30
-MAX_IMAGE_PIXELS = 100_000_000
 MAX_FOLDER_IMAGES = 5_000_000
 
 
 class DatasetError(ValueError):
     """The images asked for cannot be had; the message says what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Labelled images of which any part can be loaded.
-
-    load(indices, resolution): those images as uint8 of shape (n, resolution, resolution,
-    channels), and the positions within `indices` that could be read; fewer where files
-    are broken.
-    """
-
-    labels: Int64Array
-    channels: int
-    load: Callable[[Int64Array, int], tuple[UInt8Array, Int64Array]]
-    describe: Callable[[int], str] = str
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +53,7 @@ def read_digits() -> Source:
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    train = _array_split(images, digits.target.astype(np.int64))
+    train = ArraySplit(images, digits.target.astype(np.int64))
     return Source("digits", tuple("0123456789"), train, None)
 
 
@@ -84,7 +64,7 @@ def read_fashion_mnist(directory: Path) -> Source:
         images = _read_idx(directory, f"{prefix}-images-idx3-ubyte", 3)
         labels = _read_idx(directory, f"{prefix}-labels-idx1-ubyte", 1).astype(np.int64)
         _check_labels(directory, images, labels, len(FASHION_MNIST_CLASSES))
-        return _array_split(images, labels)
+        return ArraySplit(images, labels)
 
     return Source("fashion-mnist", FASHION_MNIST_CLASSES, split("train"), split("t10k"))
 
@@ -156,7 +136,7 @@ def _npz_source(path: Path, arrays: np.lib.npyio.NpzFile) -> Source:
         if images.ndim == 4 and images.shape[3] not in (1, 3):
             raise DatasetError(f"{path}: {x_key} must have 1 or 3 channels, last")
         _check_labels(path, images, labels[name], len(names))
-        return _array_split(images, labels[name].astype(np.int64))
+        return ArraySplit(images, labels[name].astype(np.int64))
 
     validation = split("validation") if "validation" in pairs else None
     return Source(path.stem, tuple(names), split("train"), validation)
@@ -219,49 +199,7 @@ def _class_files(folder: Path, classes: tuple[str, ...]) -> dict[str, list[Path]
     return files
 
 
-def _file_split(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Split:
-    paths = [path for name in classes for path in files[name]]
+def _file_split(files: dict[str, list[Path]], classes: tuple[str, ...]) -> FileSplit:
+    paths = [str(path) for name in classes for path in files[name]]
     labels = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
-
-    def load(indices: Int64Array, resolution: int) -> tuple[UInt8Array, Int64Array]:
-        images = np.empty((len(indices), resolution, resolution, 3), np.uint8)
-        kept: list[int] = []
-        for position, index in enumerate(indices):
-            try:
-                images[len(kept)] = _read_image(paths[index], resolution)
-                kept.append(position)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-                continue  # the caller counts and names what is missing
-        return images[: len(kept)], np.array(kept, np.int64)
-
-    return Split(labels.astype(np.int64), 3, load, lambda index: str(paths[index]))
-
-
-def _read_image(path: Path, resolution: int) -> UInt8Array:
-    with Image.open(path) as image:
-        if image.width * image.height > MAX_IMAGE_PIXELS:
-            raise UnidentifiedImageError("too many pixels")
-        image.draft("RGB", (resolution, resolution))
-        return square(image.convert("RGB"), resolution)
-
-
-def _array_split(images: UInt8Array, labels: Int64Array) -> Split:
-    channels = images.shape[3] if images.ndim == 4 else 1
-    return Split(labels, channels, partial(_resize_all, images))
-
-
-def _resize_all(
-    images: UInt8Array, indices: Int64Array, resolution: int
-) -> tuple[UInt8Array, Int64Array]:
-    pictures = (np.squeeze(images[index]) for index in indices)
-    resized = [square(Image.fromarray(picture), resolution) for picture in pictures]
-    return np.stack(resized), np.arange(len(indices))
-
-
-def square(image: Image.Image, resolution: int) -> UInt8Array:
-    """The largest square at the image's centre, resized: uint8 (resolution, resolution, c)."""
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
-    resized = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
-    return np.asarray(resized).reshape(resolution, resolution, -1)
+    return FileSplit(paths, labels.astype(np.int64))

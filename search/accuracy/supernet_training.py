@@ -23,6 +23,7 @@ from search.accuracy.training import (
     AccuracyFailure,
     ProxyBudget,
     calibrate,
+    in_batches,
     normalized,
     score,
     statistics,
@@ -119,7 +120,7 @@ class SupernetAccuracy:
             try:
                 network = self.supernet.cut_out(architecture)
                 calibrate(network, seen, EVALUATION_BATCH)
-                outcomes.append(score(network, images, labels))
+                outcomes.append(score(network, in_batches(images, labels)))
             except ValueError as error:
                 outcomes.append(AccuracyFailure(str(error)))
             on_progress(len(outcomes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.datasets import Dataset
-from search.accuracy.readers import UInt8Array
+from search.accuracy.splits import UInt8Array
 from search.architecture import Architecture
 from search.network import build_network
 
@@ -96,7 +97,7 @@ def train_and_score(
         _train(network, images, labels, budget, deadline, kept)
         calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
         val_images = normalized(dataset.val_images, mean, std)
-        return score(network, val_images, torch.tensor(dataset.val_labels))
+        return score(network, in_batches(val_images, torch.tensor(dataset.val_labels)))
     except Exception as error:  # whatever it is, the other candidates go on
         return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
 
@@ -204,14 +205,21 @@ def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
 
 
 @torch.inference_mode()
-def score(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The share of normalized images whose label the network names; 0 of none."""
     network.eval()
-    batches = zip(
+    device = next(network.parameters()).device
+    right, total = 0, 0
+    for images, labels in batches:
+        right += int((network(images.to(device)).argmax(1).cpu() == labels).sum())
+        total += len(labels)
+    return right / max(1, total)
+
+
+def in_batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(
         torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
     )
-    device = next(network.parameters()).device
-    right = sum(int((network(x.to(device)).argmax(1).cpu() == y).sum()) for x, y in batches)
-    return right / len(labels)
 
 
 def statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
@@ -221,7 +229,8 @@ def statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
     return mean.view(-1, 1, 1), std.clamp_min(1.0).view(-1, 1, 1)
 
 
-def normalized(images: UInt8Array, mean: Tensor, std: Tensor) -> Tensor:
-    """Float (n, channels, height, width), channels last in memory."""
-    pixels = torch.tensor(images).permute(0, 3, 1, 2)
-    return (pixels - mean) / std
+def normalized(images: UInt8Array | Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Float (n, channels, height, width), channels last in memory; where the pixels are."""
+    pixels = images if isinstance(images, Tensor) else torch.tensor(images)
+    pixels = pixels.permute(0, 3, 1, 2)
+    return (pixels - mean.to(pixels.device)) / std.to(pixels.device)

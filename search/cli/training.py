@@ -43,6 +43,10 @@ def train(
     resolution: Annotated[int, typer.Option(min=32, help="Of images and network.")] = 224,
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 350,
     batch_size: Annotated[int, typer.Option(min=2, help="The rate is scaled with it.")] = 256,
+    augment: Annotated[
+        bool | None,
+        typer.Option(help="Learn from random crops, mirrored or not; by default of image files."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     target: Annotated[
         str | None, typer.Option(help="Id or name; by default the study's first.")
@@ -62,7 +66,7 @@ def train(
     from accelerate import PartialState
 
     from search.accuracy.checkpoint import CheckpointError
-    from search.accuracy.datasets import load_dataset
+    from search.accuracy.datasets import open_dataset
     from search.accuracy.full import Recipe
     from search.accuracy.readers import DatasetError
     from search.finalists import best, export_both, train_one, untrained, write_results
@@ -71,12 +75,18 @@ def train(
         chosen = [trial.architecture for trial in best(found.latest().values(), top)]
         if not chosen:
             raise StudyError(f"no candidate of the study in {found.directory} has a reward")
-        recipe = Recipe(epochs=epochs, resolution=resolution, batch_size=batch_size, seed=seed)
-        data = load_dataset(
+        data = open_dataset(
             dataset,
             resolution=resolution,
             train_images=train_images,
             val_images=val_images,
+            seed=seed,
+        )
+        recipe = Recipe(
+            epochs=epochs,
+            resolution=resolution,
+            batch_size=batch_size,
+            augment=data.is_of_files if augment is None else augment,
             seed=seed,
         )
         console.print(f"Accuracy: {data.note}.")
@@ -100,8 +110,19 @@ def train(
             )
         finalists = _measured(finalists, target or found.settings.target_id)
         path = folder / "results.json"
-        write_results(path, finalists, {"dataset": data.note, "recipe": asdict(recipe)})
+        facts = {
+            "dataset": data.note,
+            "unreadable": sorted(data.unreadable),
+            "recipe": asdict(recipe),
+        }
+        write_results(path, finalists, facts)
         console.print(_table(finalists))
+        if data.unreadable:
+            console.print(
+                f"{len(data.unreadable)} images could not be read and were left out, the first "
+                f"{min(data.unreadable)}; {path.name} names them all.",
+                soft_wrap=True,
+            )
         console.print(f"Results: {path}", soft_wrap=True)
     if any(finalist.failure for finalist in finalists):
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ import pytest
 
 from host.domain import Failure, FailureKind
 from search.accuracy.checkpoint import CheckpointError
-from search.accuracy.datasets import Dataset, load_dataset
+from search.accuracy.datasets import OpenDataset, open_dataset
 from search.accuracy.full import Recipe
 from search.accuracy.training import AccuracyFailure
 from search.architecture import Architecture, Block
@@ -21,8 +21,8 @@ RECIPE = Recipe(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm
 
 
 @pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load_dataset("digits", resolution=16, train_images=256, val_images=64)
+def digits() -> OpenDataset:
+    return open_dataset("digits", resolution=16, train_images=256, val_images=64)
 
 
 def test_the_best_by_reward() -> None:
@@ -31,7 +31,7 @@ def test_the_best_by_reward() -> None:
     assert best([*trials, failed], 2) == [trials[1], trials[2]]
 
 
-def test_trained_once_exported_twice_and_written(digits: Dataset, tmp_path: Path) -> None:
+def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: Path) -> None:
     epochs: list[int] = []
     assert train_one(NETWORK, digits, RECIPE, tmp_path, epochs.append) is None
     assert epochs[-1] == RECIPE.epochs
@@ -59,7 +59,7 @@ def test_trained_once_exported_twice_and_written(digits: Dataset, tmp_path: Path
     assert Architecture.from_dict(written["results"][0]["architecture"]) == NETWORK
 
 
-def test_divergence_is_a_failure(digits: Dataset, tmp_path: Path) -> None:
+def test_divergence_is_a_failure(digits: OpenDataset, tmp_path: Path) -> None:
     recipe = replace(RECIPE, learning_rate=1e30)
     outcome = train_one(OTHER, digits, recipe, tmp_path, lambda finished: None)
     assert isinstance(outcome, AccuracyFailure)

@@ -3,17 +3,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from search.accuracy import full
 from search.accuracy.checkpoint import CheckpointError
-from search.accuracy.datasets import Dataset, load_dataset
-from search.accuracy.full import Recipe, train_fully
-from search.accuracy.training import normalized, score, statistics
+from search.accuracy.datasets import OpenDataset, open_dataset
+from search.accuracy.full import Recipe, reference_images, train_fully, validation_batches
+from search.accuracy.training import score, statistics
 from search.architecture import Architecture, Block
 
 NETWORK = Architecture(
@@ -30,8 +30,8 @@ SHORT = Recipe(
 
 
 @pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load_dataset("digits", resolution=16, train_images=256, val_images=128)
+def digits() -> OpenDataset:
+    return open_dataset("digits", resolution=16, train_images=256, val_images=128)
 
 
 def weights(network: nn.Module) -> list[Tensor]:
@@ -46,13 +46,13 @@ class Killed(Exception):
     pass
 
 
-def killed_at(step: int) -> Callable[[full._Training, Any], None]:
+def killed_at(step: int) -> Callable[[full._Training, Tensor, Tensor], None]:
     learn = full._Training.learn
 
-    def until_then(training: full._Training, batch: Any) -> None:  # noqa: ANN401
+    def until_then(training: full._Training, images: Tensor, labels: Tensor) -> None:
         if training.step == step:
             raise Killed
-        learn(training, batch)
+        learn(training, images, labels)
 
     return until_then
 
@@ -65,35 +65,55 @@ def test_the_papers_schedule() -> None:
     assert Recipe(batch_size=256).rate(5) == pytest.approx(0.016)
 
 
-def test_it_learns(digits: Dataset, tmp_path: Path) -> None:
+def test_it_learns(digits: OpenDataset, tmp_path: Path) -> None:
     epochs: list[int] = []
     network = train_fully(
         NETWORK, digits, replace(SHORT, epochs=12), tmp_path / "c.safetensors", epochs.append
     )
-    mean, std = statistics(digits.train_images)
-    images = normalized(digits.val_images, mean, std)
-    assert score(network, images, torch.tensor(digits.val_labels)) > 0.6
+    mean, std = statistics(reference_images(digits, SHORT))
+    assert score(network, validation_batches(digits, SHORT, mean, std)) > 0.6
     assert epochs == list(range(13))
 
 
-@pytest.mark.parametrize("checkpoint_s", [full.CHECKPOINT_S, 0])
+@pytest.mark.parametrize(("checkpoint_s", "augment"), [(full.CHECKPOINT_S, True), (0, False)])
 def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
-    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_s: float
+    digits: OpenDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoint_s: float,
+    augment: bool,
 ) -> None:
-    uninterrupted = train_fully(NETWORK, digits, SHORT, tmp_path / "whole.safetensors")
+    recipe = replace(SHORT, augment=augment)
+    uninterrupted = train_fully(NETWORK, digits, recipe, tmp_path / "whole.safetensors")
     monkeypatch.setattr(full, "CHECKPOINT_S", checkpoint_s)
     for step in (3, 13, 20):
         with monkeypatch.context() as patch:
             patch.setattr(full._Training, "learn", killed_at(step))
             with pytest.raises(Killed):
-                train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors")
-    assert equal(train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors"), uninterrupted)
+                train_fully(NETWORK, digits, recipe, tmp_path / "c.safetensors")
+    assert equal(train_fully(NETWORK, digits, recipe, tmp_path / "c.safetensors"), uninterrupted)
     # Finished, it learns no more.
     monkeypatch.setattr(full._Training, "learn", killed_at(SHORT.epochs * 8))
-    assert equal(train_fully(NETWORK, digits, SHORT, tmp_path / "c.safetensors"), uninterrupted)
+    assert equal(train_fully(NETWORK, digits, recipe, tmp_path / "c.safetensors"), uninterrupted)
 
 
-def test_another_recipe_does_not_go_on_from_it(digits: Dataset, tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_left_out_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    for name, grey in (("dark", 40), ("light", 200)):
+        (folder / name).mkdir(parents=True)
+        for index in range(24):
+            Image.new("L", (30, 20), grey + index).save(folder / name / f"{index}.png")
+    broken = folder / "dark" / "broken.png"
+    broken.write_bytes(b"no image")
+    photos = open_dataset(str(folder), resolution=16)
+    recipe = replace(SHORT, augment=True, batch_size=6)
+    network = train_fully(NETWORK, photos, recipe, tmp_path / "c.safetensors")
+    mean, std = statistics(reference_images(photos, recipe))
+    assert 0 <= score(network, validation_batches(photos, recipe, mean, std)) <= 1
+    assert photos.unreadable == {str(broken)}
+
+
+def test_another_recipe_does_not_go_on_from_it(digits: OpenDataset, tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     train_fully(NETWORK, digits, replace(SHORT, epochs=1), path)
     with pytest.raises(CheckpointError, match=r"dropout was 0\.2 and is now 0\.5"):
@@ -103,6 +123,6 @@ def test_another_recipe_does_not_go_on_from_it(digits: Dataset, tmp_path: Path) 
         train_fully(NETWORK, digits, SHORT, path)
 
 
-def test_divergence_is_told(digits: Dataset, tmp_path: Path) -> None:
+def test_divergence_is_told(digits: OpenDataset, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError):
         train_fully(NETWORK, digits, replace(SHORT, learning_rate=1e30), tmp_path / "c.safetensors")

@@ -1,0 +1,144 @@
+"""Labelled images that are read one by one, from memory or from files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+UInt8Array = NDArray[np.uint8]
+Int64Array = NDArray[np.int64]
+
+MAX_IMAGE_PIXELS = 100_000_000
+
+CROP_AREA = 0.08, 1.0  # of the whole
+MAX_CROP_RATIO = 4 / 3  # of a crop's sides
+CROP_TRIES = 10
+
+
+class Split(Protocol):
+    """labels: (n,), of the n images; channels: 1 or 3, of all."""
+
+    @property
+    def labels(self) -> Int64Array: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def picture(self, index: int, side: int) -> Image.Image | None:
+        """None where it cannot be read. It may have been made smaller, to no less than `side`."""
+
+    def describe(self, index: int) -> str:
+        """For people: which image it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySplit:
+    """images: uint8 (n, height, width) or (n, height, width, 1 or 3)."""
+
+    images: UInt8Array
+    labels: Int64Array
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[3] if self.images.ndim == 4 else 1
+
+    def picture(self, index: int, side: int) -> Image.Image:
+        return Image.fromarray(np.squeeze(self.images[index]))
+
+    def describe(self, index: int) -> str:
+        return str(index)
+
+
+@dataclass(frozen=True, eq=False)
+class FileSplit:
+    """An image file each, of whatever size, taken as RGB."""
+
+    paths: Sequence[str]
+    labels: Int64Array
+    channels: int = 3
+
+    def picture(self, index: int, side: int) -> Image.Image | None:
+        try:
+            with Image.open(self.paths[index]) as image:
+                if image.width * image.height > MAX_IMAGE_PIXELS:
+                    return None
+                image.draft("RGB", (side, side))
+                return image.convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+
+    def describe(self, index: int) -> str:
+        return self.paths[index]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Some of a split's, by their position among them, as uint8 (resolution, resolution, c)."""
+
+    split: Split
+    indices: Int64Array
+    resolution: int
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def labels(self) -> Int64Array:
+        return self.split.labels[self.indices]
+
+    def labels_of(self, positions: Int64Array) -> Int64Array:
+        return self.split.labels[self.indices[positions]]
+
+    def square(self, position: int, share: float = 1.0) -> UInt8Array | None:
+        """As the function does; None where the image cannot be read."""
+        side = math.ceil(self.resolution / share)
+        picture = self.split.picture(int(self.indices[position]), side)
+        return None if picture is None else square(picture, self.resolution, share)
+
+    def random_crop(self, position: int, rng: np.random.Generator) -> UInt8Array | None:
+        """As the function does; None where the image cannot be read."""
+        side = math.ceil(self.resolution / math.sqrt(CROP_AREA[0]))
+        picture = self.split.picture(int(self.indices[position]), side)
+        return None if picture is None else random_crop(picture, self.resolution, rng)
+
+    def describe(self, position: int) -> str:
+        return self.split.describe(int(self.indices[position]))
+
+
+def square(image: Image.Image, resolution: int, share: float = 1.0) -> UInt8Array:
+    """The square at the image's centre that takes `share` of its shorter side."""
+    side = min(image.size) * share
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return _resized(image, resolution, (left, top, left + side, top + side))
+
+
+def random_crop(image: Image.Image, resolution: int, rng: np.random.Generator) -> UInt8Array:
+    """A part of 8 to 100 % of the image's area, 3:4 to 4:3, every other one mirrored (Szegedy
+    et al. 2015, "Going deeper with convolutions", section 6); the square at its centre where
+    a long image has no such part."""
+    mirrored = rng.random() < 0.5
+    if mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    log_ratio = math.log(MAX_CROP_RATIO)
+    for _ in range(CROP_TRIES):
+        area = rng.uniform(*CROP_AREA) * image.width * image.height
+        ratio = math.exp(rng.uniform(-log_ratio, log_ratio))
+        width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 1 <= width <= image.width and 1 <= height <= image.height:
+            left = int(rng.integers(image.width - width + 1))
+            top = int(rng.integers(image.height - height + 1))
+            return _resized(image, resolution, (left, top, left + width, top + height))
+    return square(image, resolution)
+
+
+def _resized(
+    image: Image.Image, resolution: int, box: tuple[float, float, float, float]
+) -> UInt8Array:
+    resized = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
+    return np.asarray(resized).reshape(resolution, resolution, -1)
