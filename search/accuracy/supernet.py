@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from search.architecture import Architecture
-from search.network import build_network
+from search.network import empty_network, initialize
 from search.space import Decision, Space
 
 # Where squeeze-and-excitation stands in a layer's body: without it, the rest moves up.
@@ -24,8 +24,8 @@ SE_PLACE = {"conv": 1, "dconv": 1, "mbconv": 2}
 
 
 class Supernet:
-    """`weights`, by name: those that a network of `space` takes slices of, as `build_network`
-    would make them with `seed`. The other arguments are its, too."""
+    """`weights`, by name, on `device`: those that a network of `space` takes slices of, as
+    `build_network` would make them with `seed`. The other arguments are its, too."""
 
     def __init__(
         self,
@@ -36,22 +36,26 @@ class Supernet:
         stem_stride: int,
         input_channels: int,
         seed: int,
+        device: str = "cpu",
     ) -> None:
-        self.space = space
-        self._build = partial(
-            build_network,
+        self.space, self.device = space, device
+        self._shaped = partial(
+            empty_network,
             classes=classes,
             width_multiplier=width_multiplier,
             stem_stride=stem_stride,
             input_channels=input_channels,
-            seed=seed,
         )
         self.weights: dict[str, nn.Parameter] = {}
         # Sorted, so that all machines begin alike.
         for op in sorted({op for op, _ in space.convolutions}):
-            network = space.resolve(largest(space, op))
-            for name, parameter in self._build(network).named_parameters():
-                self.weights.setdefault(_shared_name(name, network), parameter)
+            architecture = space.resolve(largest(space, op))
+            network = self._shaped(architecture).to_empty(device="cpu")
+            initialize(network, seed)  # a GPU would draw others
+            for name, parameter in network.named_parameters():
+                shared = _shared_name(name, architecture)
+                if shared not in self.weights:
+                    self.weights[shared] = nn.Parameter(parameter.detach().to(device))
 
     def outputs(
         self,
@@ -67,7 +71,7 @@ class Supernet:
 
         Raises ValueError for a network that is larger than the space.
         """
-        network = self._build(architecture)
+        network = self._empty(architecture)
         given: list[Tensor] = []
         blocks = list(network.get_submodule("blocks").children())
         for block in blocks:
@@ -82,8 +86,16 @@ class Supernet:
     def cut_out(self, architecture: Architecture) -> nn.Module:
         """The network with its own copy of its weights. Batch-norm has seen nothing yet.
         Raises ValueError for one that is larger than the space."""
-        network = self._build(architecture)
+        network = self._empty(architecture)
         network.load_state_dict(self._slices(architecture, network), strict=False)
+        return network
+
+    def _empty(self, architecture: Architecture) -> nn.Module:
+        """The network with anything for weights."""
+        network = self._shaped(architecture).to_empty(device=self.device)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
         return network
 
     def _slices(self, architecture: Architecture, network: nn.Module) -> dict[str, Tensor]:

@@ -147,6 +147,7 @@ class _Training:
             stem_stride=task.stem_stride,
             input_channels=dataset.channels,
             seed=task.seed,
+            device="cuda" if torch.cuda.is_available() else "cpu",
         )
         self.optimizer = torch.optim.SGD(
             self.supernet.weights.values(),
@@ -155,8 +156,9 @@ class _Training:
             weight_decay=budget.weight_decay,
             nesterov=True,
         )
-        self.images = normalized(dataset.train_images, *statistics(dataset.train_images))
-        self.labels = torch.tensor(dataset.train_labels)
+        device = self.supernet.device
+        images = normalized(dataset.train_images, *statistics(dataset.train_images))
+        self.images, self.labels = images.to(device), torch.tensor(dataset.train_labels).to(device)
         self.batch_size = min(budget.batch_size, len(self.labels))
         self.steps_per_epoch = len(self.labels) // self.batch_size
         self.finished_epochs = 0
@@ -164,7 +166,7 @@ class _Training:
     def epoch(self) -> None:
         """Everything random in it comes from the seed and the epoch's number."""
         rng = np.random.default_rng([self.task.seed, self.finished_epochs])
-        order = torch.from_numpy(rng.permutation(len(self.labels)))
+        order = torch.from_numpy(rng.permutation(len(self.labels))).to(self.labels.device)
         steps = self.budget.epochs * self.steps_per_epoch
         for number in range(self.steps_per_epoch):
             step = self.finished_epochs * self.steps_per_epoch + number

@@ -25,6 +25,7 @@ LABEL_SMOOTHING = 0.1
 CALIBRATION_IMAGES = 512  # for the running statistics of batch-norm
 EVALUATION_BATCH = 128
 CHECKPOINT_S = 60.0  # at most so much is lost to a kill
+CHECKED_STEPS = 16  # between looks at the loss, each of which waits for a GPU
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,15 @@ def train_and_score(
 
     Candidates share everything random: initial weights and the order of the images come from
     the seed alone, so that what is left between two of them is the architecture. Runs on what
-    Accelerate finds, a GPU in bfloat16; on one thread, and leaves this process at one.
+    Accelerate finds, a GPU in bfloat16, where the seed decides as well, for one model of GPU;
+    on one thread and with cuDNN's deterministic algorithms, and leaves this process so.
 
     A training of minutes writes `checkpoint` as it goes, and goes on from it as if it had not
     stopped. It stays when the training is done, for it spares doing it again.
     """
     deadline = time.monotonic() + budget.limit_s
     torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True
     try:
         network = build_network(
             architecture,
@@ -153,20 +156,23 @@ def _train(
     )
     steps_done = kept.restore(network, optimizer) if kept else 0
     generator = torch.Generator().manual_seed(budget.seed)
+    device = accelerator.device
+    images, labels = images.to(device), labels.to(device)
+    losses = torch.zeros((), device=device)  # their sum: finite while each of them was
     network.train()
     for epoch in range(budget.epochs):
         order = torch.randperm(len(images), generator=generator)
-        batches = order[: steps_per_epoch * batch_size].view(-1, batch_size)
+        batches = order[: steps_per_epoch * batch_size].view(-1, batch_size).to(device)
         for step, batch in enumerate(batches, epoch * steps_per_epoch):
             if step < steps_done:
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = budget.learning_rate * warm_cosine(step, steps)
-            logits = model(images[batch].to(accelerator.device))
-            loss = F.cross_entropy(
-                logits, labels[batch].to(accelerator.device), label_smoothing=LABEL_SMOOTHING
-            )
-            if not math.isfinite(loss.item()):
+            logits = model(images[batch])
+            loss = F.cross_entropy(logits, labels[batch], label_smoothing=LABEL_SMOOTHING)
+            losses += loss.detach()
+            is_checked = (step + 1) % CHECKED_STEPS == 0 or step + 1 == steps
+            if is_checked and not math.isfinite(losses.item()):
                 raise FloatingPointError("training diverged")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"training took more than {budget.limit_s:g} s")
