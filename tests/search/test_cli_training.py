@@ -47,7 +47,7 @@ def test_the_best_is_trained_on_files_one_of_which_is_no_image(study: Path) -> N
     result = CliRunner().invoke(app, ["train", "--dataset", str(folder), *options.split()])
     assert result.exit_code == 1, result.output  # for the latencies are lacking
     shown = " ".join(result.output.split())
-    assert "1 images could not be read" in shown
+    assert "Unreadable images, left out: 1" in shown
     assert "latlab lab up" in shown
     written = json.loads((study / "trained" / "results.json").read_text())
     assert written["unreadable"] == [str(broken)]
