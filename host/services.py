@@ -184,6 +184,8 @@ class LabServicer(LabServiceServicer):
             if program_rows.get_program(connection, request.program_sha256) is None:
                 raise NotFound(f"no program {request.program_sha256[:12]} was uploaded")
             sentinel_rows.pin(connection, request.program_sha256)
+        for worker in self._lab.workers:
+            worker.sentinels.pinned()
         return lab_pb2.PinSentinelResponse()
 
     def RenewBaseline(  # noqa: N802
