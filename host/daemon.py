@@ -28,12 +28,12 @@ from host.config import NO_CONFIG, LabConfig, load_config
 from host.database.engine import Database
 from host.device_worker import DeviceWorker, Transport
 from host.errors import LabError, Unavailable
+from host.files import replacing
 from host.fleet import Fleet
 from host.home import LabHome
 from host.interceptors import ErrorInterceptor, TokenInterceptor
 from host.phones import Phones
 from host.predictors import Predictors
-from host.processes import write_atomically
 from host.program_store import ProgramStore
 from host.served_lab import Lab
 from host.services import LabServicer, LatencyServicer
@@ -87,7 +87,8 @@ def serve(
     if takes_phone is not None:
         Phones(fleet, home.bundles, takes_phone).start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
-    write_atomically(home.daemon_file, json.dumps(info))
+    with replacing(home.daemon_file) as draft:
+        draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
     if not stopping.wait(RETURN_S):
