@@ -15,7 +15,10 @@ import pytest
 
 from host import lab
 from host.client import DeviceStatus, LatencyClient
-from host.doctor import Level, check_daemon, check_phones, limited
+from host.doctor import limited
+from host.doctor.daemon import check_daemon
+from host.doctor.finding import Level
+from host.doctor.phones import check_phones
 from host.domain import BenchmarkSpec, Measurement, ProgramFile
 from host.errors import Unavailable
 from host.first_phone import Log, accept
