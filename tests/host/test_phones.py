@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from host import lab
-from host.client import DeviceStatus, LatencyClient
+from host.client import LatencyClient
 from host.doctor import limited
 from host.doctor.daemon import check_daemon
 from host.doctor.finding import Level
@@ -23,6 +23,7 @@ from host.domain import BenchmarkSpec, Measurement, ProgramFile
 from host.errors import Unavailable
 from host.first_phone import Log, accept
 from host.processes import LockedProcess
+from host.status import DeviceStatus
 from host.transports.adb import HOME, AdbTransport
 from tests.device_agent.agent_process import wait_until
 from tests.host.job_ends import ends_of_jobs
