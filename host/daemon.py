@@ -26,7 +26,7 @@ from host.board import JobBoard
 from host.boards import Boards, checked_address
 from host.config import NO_CONFIG, LabConfig, load_config
 from host.database.engine import Database
-from host.device_worker import DeviceWorker, Transport
+from host.device_worker import DeviceWorker
 from host.errors import LabError, Unavailable
 from host.files import replacing
 from host.fleet import Fleet
@@ -39,6 +39,7 @@ from host.served_lab import Lab
 from host.services import LabServicer, LatencyServicer
 from host.transports.local import LocalTransport
 from host.transports.tcp import TcpTransport
+from host.transports.transport import Transport
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
 from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 import grpc
 import numpy as np
 
-from host.board import JobEvent, Progress
 from host.campaign import Campaign, Wanted
 from host.convert.common import conditions_to_message, failure_to_message, kernel_from_message
 from host.convert.devices import device_to_message, history_to_message
@@ -30,6 +29,7 @@ from host.database import sentinels as sentinel_rows
 from host.device_worker import DeviceWorker
 from host.domain import DeviceEvent, EventKind, Failure, Measurement
 from host.errors import InvalidRequest, NotFound, UnknownKernels
+from host.job_events import JobEvent, Progress
 from host.served_lab import Lab
 from host.waiting import waits_for
 from latency_models.predictor import UnknownKernelKinds
