@@ -82,6 +82,8 @@ class StudySettings:
             )
         if len(set(self.target_ids())) < len(self.target_ids()):
             raise ValueError("name each target once")
+        if self.weights and not self.more_target_ids:
+            raise ValueError("--weight tells several targets apart: leave it out for one")
         self.combination()
         if self.round_size < 1:
             raise ValueError(f"a round needs at least one architecture, not {self.round_size}")

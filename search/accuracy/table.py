@@ -23,6 +23,7 @@ from search.space import Space
 FloatArray = NDArray[np.float64]
 
 HELD_OUT_SHARE = 0.2
+NAMED = 3  # missing columns; many are those of another space
 MIN_FITTED = 50  # networks; fewer tell nothing of a space
 
 
@@ -52,7 +53,11 @@ def read_table(path: Path, space: Space, accuracy_column: str) -> AccuracyTable:
     header = rows.fieldnames or []
     wanted = [*(decision.column for decision in space.decisions), accuracy_column]
     if missing := [column for column in wanted if column not in header]:
-        raise TableError(f"{path} has no column {', '.join(missing)}; it has: {', '.join(header)}")
+        raise TableError(
+            f"{path} has no column {', '.join(missing[:NAMED])}"
+            + (f" and {len(missing) - NAMED} more of {space.name}" if len(missing) > NAMED else "")
+            + f"; it has: {', '.join(header)}"
+        )
     accuracies: dict[Architecture, float] = {}
     for row in rows:
         if row[accuracy_column]:

@@ -51,12 +51,20 @@ EXPONENTS = {
 SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
 DEFAULT_SPACE = SpaceName("mnasnet")
 
+# What only counts beside another option: that option's name, and theirs, as parameters.
+OPTIONS_OF = {
+    "table": ("table_column", "table_fit"),
+    "accuracy_command": ("accuracy_limit_s",),
+    "supernet": ("supernet_epochs",),
+}
+
 # Without any visit for so long the search takes the target for away. Others' turns, sentinels
 # and cooling keep it waiting for shorter.
 PATIENCE_S = 600.0
 
 
 def search(
+    context: typer.Context,
     study: Annotated[str, typer.Option(help="Its name; an interrupted one goes on.")] = "first",
     targets: TargetsOption = None,
     target_latencies_ms: TargetLatenciesOption = None,
@@ -162,6 +170,7 @@ def search(
             raise ValueError(
                 "accuracy comes from one of --table, --accuracy-command and --supernet"
             )
+        _check_effect(context)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
@@ -241,6 +250,16 @@ def search(
                     on_note=lambda note: bar.console.print(note, highlight=False),
                 )
             show_report(opened_study)
+
+
+def _check_effect(context: typer.Context) -> None:
+    """Raises ValueError for an option that says something of another which is missing."""
+    for needed, options in OPTIONS_OF.items():
+        for option in options:
+            source = context.get_parameter_source(option)
+            if source is not None and source.name == "COMMANDLINE" and not context.params[needed]:
+                named, missing = (f"--{name.replace('_', '-')}" for name in (option, needed))
+                raise ValueError(f"{named} has no effect without {missing}: leave it out")
 
 
 def _limits(

@@ -12,6 +12,7 @@ from search.study import Study, StudyError, StudySettings
 
 UNNAMED = ("strategy", "reward")  # whose values speak for themselves
 SEEDS = ("seed", "accuracy: seed")
+FOUND = "agreement_"  # begins what was found out of an accuracy: other seeds find other figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,12 @@ def _key(settings: StudySettings) -> dict[str, Any]:
 
 
 def _without_seeds(settings: dict[str, str]) -> dict[str, str]:
-    return {label: text for label, text in settings.items() if label not in SEEDS}
+    found = f"accuracy: {_label(FOUND)}"
+    return {
+        label: text
+        for label, text in settings.items()
+        if label not in SEEDS and not label.startswith(found)
+    }
 
 
 def _check_comparable(one: Study, other: Study) -> None:
@@ -96,7 +102,11 @@ def _target(settings: StudySettings) -> object:
 
 
 def _accuracy(settings: StudySettings) -> dict[str, Any]:
-    return {name: value for name, value in settings.accuracy.items() if name != "seed"}
+    return {
+        name: value
+        for name, value in settings.accuracy.items()
+        if name != "seed" and not name.startswith(FOUND)
+    }
 
 
 def _group_label(settings: dict[str, str], differing: Sequence[str]) -> str:

@@ -108,3 +108,13 @@ def test_every_setting_is_described() -> None:
 )
 def test_rewards_have_names(exponents: tuple[float, float], absolute: bool, name: str) -> None:
     assert reward_name(*exponents, absolute=absolute) == name
+
+
+def test_supernets_of_other_seeds_compare_whatever_their_agreement() -> None:
+    studies = [
+        study(str(seed), seed=seed, accuracy={**ACCURACY, "seed": seed, "agreement_kendall": tau})
+        for seed, tau in enumerate((0.2, 0.3))
+    ]
+    [group] = group_studies(studies)
+    assert len(group.studies) == 2
+    assert not any("agreement" in label for label in group.settings)
