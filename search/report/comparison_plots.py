@@ -121,7 +121,7 @@ def fronts(data: Comparison) -> Plot | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
         axes.set_ylabel("accuracy")
-        axes.legend(loc="lower right", fontsize=9)
+        _legend(figure, axes)
     return Plot(figure, tooltips)
 
 
