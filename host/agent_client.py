@@ -8,14 +8,14 @@ from typing import TypeVar
 
 import grpc
 
-from host.convert import (
+from host.convert.common import (
     conditions_from_message,
-    device_from_message,
     failure_from_message,
     shape_to_message,
     visit_from_message,
     visit_spec_to_message,
 )
+from host.convert.devices import device_from_message
 from host.domain import (
     Conditions,
     Device,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from host import sentinel
 from host.database import jobs as job_rows
@@ -27,28 +25,11 @@ from host.domain import (
     Visit,
 )
 from host.errors import NotFound
+from host.job_events import JobEvent, Listener, Progress
+from host.open_jobs import load_open_jobs
 from host.scheduler import JobQueue, JobState, rank
 from host.summary import NextVisit
 from host.waiting import Place
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    visits_done: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    program_sha256: str
-    event: Progress | Measurement | Failure
-
-
-class Listener(Protocol):
-    """A queue without a bound: putting never waits."""
-
-    def put(self, event: JobEvent, /) -> None: ...
-
-    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +53,7 @@ class JobBoard:
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
         self._queue = JobQueue()
         self._served: dict[str, frozenset[str]] = {}  # targets, by the device's serial
-        for state in _load(database):
+        for state in load_open_jobs(database):
             self._add(state)
 
     def submit(
@@ -330,28 +311,6 @@ class JobBoard:
     def _tell(self, job: Job, event: Progress | Measurement | Failure) -> None:
         for listener in self._listeners[job.id]:
             listener.put(JobEvent(job.program_sha256, event))
-
-
-def _load(database: Database) -> list[JobState]:
-    """Every open job, as the daemon before left it."""
-    with database.reading() as connection:
-        get_program = functools.cache(functools.partial(program_rows.get_program, connection))
-        states: dict[str, JobState] = {}
-        for job in job_rows.open_jobs(connection):
-            program = get_program(job.program_sha256)
-            if program is None:
-                raise AssertionError("a job's program is held by a foreign key")
-            states[job.id] = JobState(job, program)
-        for asked, outcome in job_rows.visits_of_open_jobs(connection):
-            state = states[asked.job_id]
-            if isinstance(outcome, Visit):
-                state.visits.append(outcome)
-            elif isinstance(outcome, Failure):
-                state.failures.append(outcome)
-            else:
-                state.asked = (asked.run_id, NextVisit(asked.traced))
-                state.device_serial = asked.device_serial
-    return list(states.values())
 
 
 def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 
 from host.errors import InvalidRequest, LabError, NotReady, Unauthenticated, Unavailable
-from host.processes import write_atomically
+from host.files import replacing
 from host.tls import fingerprint, pinned_channel, presented_certificate
 from protos.device_agent_pb2 import EnrolRequest
 from protos.device_agent_pb2_grpc import EnrolmentStub
@@ -54,7 +54,8 @@ class Boards:
 
     def add(self, board: Board) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(self._file(board.address), json.dumps(asdict(board)), mode=0o600)
+        with replacing(self._file(board.address), mode=0o600) as draft:
+            draft.write_text(json.dumps(asdict(board)))
 
     def remove(self, address: str) -> None:
         """Harmless where it was not enrolled."""

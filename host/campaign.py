@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from host.board import JobBoard, JobEvent, Progress
+from host.board import JobBoard
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Target
 from host.errors import InvalidRequest
+from host.job_events import JobEvent, Progress
 
 MAX_PROGRAMS = 10_000
 EVENT_POLL_S = 1.0

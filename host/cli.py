@@ -10,11 +10,12 @@ from rich.table import Column, Table
 
 from host import cli_devices, lab
 from host.boards import Boards, enrol
-from host.client import LatencyClient, TargetStatus
+from host.client import LatencyClient
 from host.config import load_config
 from host.console import console, reported
 from host.errors import InvalidRequest, LabError, Unavailable
 from host.home import LabHome
+from host.status import TargetStatus
 from host.tls import fingerprint
 
 app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)

@@ -9,18 +9,31 @@ with LatencyClient.connect() as lab:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
-import grpc
-
-from host import convert, errors
 from host.ahead import Ahead
+from host.calls import NOT_RUNNING, Calls
+from host.convert.common import (
+    conditions_from_message,
+    failure_from_message,
+    kernel_to_message,
+)
+from host.convert.devices import history_from_message
+from host.convert.latency import (
+    estimate_from_message,
+    measurement_from_message,
+    network_from_message,
+    program_to_message,
+    spec_to_message,
+)
+from host.convert.status import (
+    device_status_from_message,
+    open_job_from_message,
+    target_status_from_message,
+)
 from host.domain import (
     BenchmarkSpec,
     Conditions,
-    Device,
     DeviceHistory,
     Failure,
     FailureKind,
@@ -28,10 +41,10 @@ from host.domain import (
     ProgramFile,
     Target,
 )
-from host.errors import ERROR_KEY, LabError, NotFound, Unavailable
-from host.hearing import heard
+from host.errors import LabError, NotFound, Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
+from host.status import DeviceStatus, OpenJob, TargetStatus
 from host.targets import find_target
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
@@ -42,63 +55,11 @@ from protos.lab_pb2_grpc import LabServiceStub
 from protos.latency_pb2_grpc import LatencyServiceStub
 
 CHUNK_BYTES = 1 << 20
-MAX_MESSAGE_BYTES = 64 << 20
-CALL_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 300.0
 FIT_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
-NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 
-T = TypeVar("T")
-Event = TypeVar("Event", covariant=True)
 Outcome = Measurement | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class TargetStatus:
-    """devices: how many can serve it now; fitted_measurements: 0 without a predictor;
-    shares_host: whether other work on the lab's machine disturbs it; sentinel_drift: of the
-    last sentinel from its baseline, as a share, None before one; drifted: its jobs wait."""
-
-    target: Target
-    devices: int
-    measurements: int
-    fitted_measurements: int
-    shares_host: bool
-    sentinel_drift: float | None = None
-    drifted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """device is None while its agent has not answered yet."""
-
-    device: Device | None
-    transport: str
-    state: str
-    targets: tuple[str, ...]
-    queued_jobs: int
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenJob:
-    """target: its name; waits_for: in words for a person."""
-
-    id: str
-    target: str
-    program_sha256: str
-    priority: int
-    visits_done: int
-    waits_for: str
-
-
-class Stream(Protocol[Event]):
-    """What gRPC answers a call with whose events come one by one."""
-
-    def __iter__(self) -> Iterator[Event]: ...
-
-    def cancel(self) -> bool: ...
 
 
 class LatencyClient:
@@ -106,16 +67,9 @@ class LatencyClient:
     answer, and what each method names. A target is given by its id or name."""
 
     def __init__(self, address: str, token: str) -> None:
-        self._metadata = (("authorization", f"Bearer {token}"),)
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ],
-        )
-        self._latency = LatencyServiceStub(self._channel)
-        self._lab = LabServiceStub(self._channel)
+        self._calls = Calls(address, token)
+        self._latency = LatencyServiceStub(self._calls.channel)
+        self._lab = LabServiceStub(self._calls.channel)
 
     @classmethod
     def connect(cls, home: LabHome | None = None) -> LatencyClient:
@@ -130,22 +84,11 @@ class LatencyClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._channel.close()
+        self._calls.channel.close()
 
     def targets(self) -> list[TargetStatus]:
-        response = self._call(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
-        return [
-            TargetStatus(
-                convert.target_from_message(status.target),
-                status.devices,
-                status.measurements,
-                status.fitted_measurements,
-                status.shares_host,
-                status.sentinel_drift if status.HasField("sentinel_drift") else None,
-                status.drifted,
-            )
-            for status in response.targets
-        ]
+        response = self._calls.one(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
+        return list(map(target_status_from_message, response.targets))
 
     def default_target(self) -> Target:
         """One thread on the fastest cores of the first device. Raises NotFound without one."""
@@ -173,12 +116,12 @@ class LatencyClient:
         table, lengths, indices = pack(networks)
         request = latency_pb2.PredictRequest(
             target=target,
-            kernels=map(convert.kernel_to_message, table),
+            kernels=map(kernel_to_message, table),
             lengths=lengths.tolist(),
             indices=indices.tolist(),
         )
-        response = self._call(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(convert.estimate_from_message, response.estimates))
+        response = self._calls.one(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
+        return list(map(estimate_from_message, response.estimates))
 
     def measure(
         self,
@@ -203,7 +146,7 @@ class LatencyClient:
         on_progress: called with visits done and programs ended, over all programs.
         """
         ahead = Ahead(programs)
-        spec_message = convert.spec_to_message(spec or BenchmarkSpec())
+        spec_message = spec_to_message(spec or BenchmarkSpec())
 
         def request(file: ProgramFile) -> latency_pb2.MeasureRequest:
             self._upload(file)
@@ -219,16 +162,16 @@ class LatencyClient:
         visits_done: dict[str, int] = {}
         try:
             requests = ahead.map(request)
-            for event in self._stream(
+            for event in self._calls.stream(
                 self._latency.Measure, requests, MEASURE_TIMEOUT_S, patience_s
             ):
                 sha256 = event.program_sha256
                 match event.WhichOneof("event"):
                     case "measurement":
-                        outcomes[sha256] = convert.measurement_from_message(event.measurement)
+                        outcomes[sha256] = measurement_from_message(event.measurement)
                         ahead.ended()
                     case "failure":
-                        outcomes[sha256] = convert.failure_from_message(event.failure)
+                        outcomes[sha256] = failure_from_message(event.failure)
                         ahead.ended()
                     case _:
                         visits_done[sha256] = event.progress.visits_done
@@ -248,150 +191,89 @@ class LatencyClient:
     def measurement(self, measurement_id: str) -> Measurement:
         """Raises NotFound."""
         request = latency_pb2.GetMeasurementRequest(id=measurement_id)
-        return convert.measurement_from_message(self._call(self._latency.GetMeasurement, request))
+        return measurement_from_message(self._calls.one(self._latency.GetMeasurement, request))
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """What measurements say of their networks, steadied where the target's predictor has
         learned to; in the order given. Raises NotFound."""
         request = latency_pb2.LookUpRequest(measurement_ids=measurement_ids)
-        response = self._call(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(convert.estimate_from_message, response.estimates))
+        response = self._calls.one(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
+        return list(map(estimate_from_message, response.estimates))
 
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
         """Everything measured on the target, the oldest first."""
-        request = latency_pb2.ListMeasuredNetworksRequest(target=target)
-        stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(convert.network_from_message, stream))
+        return list(self.measured_networks_by_id(target).values())
 
-    def newest_measurements(self, target: str) -> dict[tuple[Kernel, ...], str]:
-        """By its kernels, the id of each measured network's newest measurement."""
+    def measured_networks_by_id(self, target: str) -> dict[str, MeasuredNetwork]:
+        """As `measured_networks`, by the ids of their measurements."""
         request = latency_pb2.ListMeasuredNetworksRequest(target=target)
-        stream = self._stream(self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S)
-        return {
-            tuple(map(convert.kernel_from_message, message.kernels)): message.measurement_id
-            for message in stream
-        }
+        stream = self._calls.stream(
+            self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S
+        )
+        return {each.measurement_id: network_from_message(each) for each in stream}
 
     def devices(self) -> list[DeviceStatus]:
-        response = self._call(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
-        return [
-            DeviceStatus(
-                device=convert.device_from_message(status.description)
-                if status.HasField("description")
-                else None,
-                transport=status.transport,
-                state=status.state,
-                targets=tuple(status.targets),
-                queued_jobs=status.queued_jobs,
-                note=status.note,
-            )
-            for status in response.devices
-        ]
+        response = self._calls.one(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
+        return list(map(device_status_from_message, response.devices))
 
     def conditions(self, transport: str) -> Conditions:
         """As they are now, of the device behind it. Raises NotFound, Unavailable."""
         request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
-        return convert.conditions_from_message(self._call(self._lab.ReadConditions, request))
+        return conditions_from_message(self._calls.one(self._lab.ReadConditions, request))
 
     def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
         """The first open jobs in turn, at most `limit`, and how many are open in all."""
-        response = self._call(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
-        jobs = [
-            OpenJob(
-                job.id,
-                job.target,
-                job.program_sha256,
-                job.priority,
-                job.visits_done,
-                job.waits_for,
-            )
-            for job in response.jobs
-        ]
-        return jobs, response.open
+        response = self._calls.one(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
+        return list(map(open_job_from_message, response.jobs)), response.open
 
     def set_drained(self, device: str, drained: bool) -> None:
         """Of a device by its serial or transport, here and below. Raises NotFound."""
         request = lab_pb2.SetDrainedRequest(device=device, drained=drained)
-        self._call(self._lab.SetDrained, request)
+        self._calls.one(self._lab.SetDrained, request)
 
     def set_note(self, device: str, note: str) -> None:
         """Raises NotFound."""
-        self._call(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
+        self._calls.one(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
 
     def history(self, device: str) -> DeviceHistory:
         """Raises NotFound."""
         request = lab_pb2.GetDeviceHistoryRequest(device=device)
-        return convert.history_from_message(self._call(self._lab.GetDeviceHistory, request))
+        return history_from_message(self._calls.one(self._lab.GetDeviceHistory, request))
 
     def add_board(self, address: str) -> None:
         """Has the lab serve an enrolled board from now on. Raises InvalidRequest, and NotReady
         while one that was removed ends its last visit."""
-        self._call(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
+        self._calls.one(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
 
     def remove_board(self, address: str) -> None:
         """Has the lab let go of a board, once its visit is over. Raises InvalidRequest."""
-        self._call(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))
+        self._calls.one(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))
 
     def refit(self, target: str) -> tuple[int, float]:
         """(measurements, seconds) of a fit on everything measured. Raises NotReady."""
         request = lab_pb2.RefitRequest(target=target)
-        response = self._call(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
+        response = self._calls.one(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
         return response.measurements, response.fit_s
 
     def pin_sentinel(self, file: ProgramFile) -> None:
         """Makes it the program that every target is held against, now and then."""
         self._upload(file)
         request = lab_pb2.PinSentinelRequest(program_sha256=file.program.sha256)
-        self._call(self._lab.PinSentinel, request)
+        self._calls.one(self._lab.PinSentinel, request)
 
     def renew_baseline(self, target: str) -> None:
         """What the target's sentinel measures next is what it is held against from then on."""
-        self._call(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
+        self._calls.one(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
 
     def _upload(self, file: ProgramFile) -> None:
         def parts() -> Iterator[latency_pb2.UploadRequest]:
-            yield latency_pb2.UploadRequest(program=convert.program_to_message(file.program))
+            yield latency_pb2.UploadRequest(program=program_to_message(file.program))
             yield from _chunks(file.path)
 
-        self._call(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
-
-    def _call(
-        self, method: Callable[..., T], request: object, timeout_s: float = CALL_TIMEOUT_S
-    ) -> T:
-        try:
-            return method(request, timeout=timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise _to_lab_error(error) from error
-
-    def _stream(
-        self,
-        method: Callable[..., Stream[T]],
-        request: object,
-        timeout_s: float,
-        patience_s: float | None = None,
-    ) -> Iterator[T]:
-        """Ends where nothing came for `patience_s`."""
-        call = method(request, timeout=timeout_s, metadata=self._metadata)
-        try:
-            yield from call if patience_s is None else heard(call, patience_s)
-        except grpc.RpcError as error:
-            raise _to_lab_error(error) from error
-        finally:
-            call.cancel()  # of no effect where it has ended
+        self._calls.one(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
 
 
 def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield latency_pb2.UploadRequest(chunk=chunk)
-
-
-def _to_lab_error(error: Any) -> LabError:  # noqa: ANN401
-    """The error that the daemon raised, by its class's name beside the status."""
-    name = dict(error.trailing_metadata() or ()).get(ERROR_KEY)
-    kind = getattr(errors, str(name), None)
-    if isinstance(kind, type) and issubclass(kind, LabError):
-        return kind(error.details())
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
-    return LabError(error.details())

@@ -26,19 +26,20 @@ from host.board import JobBoard
 from host.boards import Boards, checked_address
 from host.config import NO_CONFIG, LabConfig, load_config
 from host.database.engine import Database
-from host.device_worker import DeviceWorker, Transport
+from host.device_worker import DeviceWorker
 from host.errors import LabError, Unavailable
+from host.files import replacing
 from host.fleet import Fleet
 from host.home import LabHome
 from host.interceptors import ErrorInterceptor, TokenInterceptor
 from host.phones import Phones
 from host.predictors import Predictors
-from host.processes import write_atomically
 from host.program_store import ProgramStore
 from host.served_lab import Lab
 from host.services import LabServicer, LatencyServicer
 from host.transports.local import LocalTransport
 from host.transports.tcp import TcpTransport
+from host.transports.transport import Transport
 from protos import lab_pb2, latency_pb2
 from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
 from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server
@@ -87,7 +88,8 @@ def serve(
     if takes_phone is not None:
         Phones(fleet, home.bundles, takes_phone).start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
-    write_atomically(home.daemon_file, json.dumps(info))
+    with replacing(home.daemon_file) as draft:
+        draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
     if not stopping.wait(RETURN_S):

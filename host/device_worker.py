@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
 
 from host.agent_client import AgentClient, LeaseLost
 from host.board import JobBoard
@@ -37,6 +37,7 @@ from host.sentinel_watch import SentinelWatch
 from host.standing import Standing
 from host.summary import NextVisit, kernel_times_ns
 from host.targets import targets_of
+from host.transports.transport import Transport
 from host.uploads import Uploads
 from latency_models.alignment import TraceMismatch
 
@@ -46,21 +47,6 @@ IDLE_S = 1.0
 CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 LOST_PAUSE_S = 30.0
 SLOW_ANSWER_S = 2.0
-
-
-class Transport(Protocol):
-    """A way to one device's agent. The daemon and a device that `shares_host` disturb
-    each other, so they take turns; on any other, what the daemon does goes on beside.
-    `patience_s` is for how long the open jobs of a device that is away wait for it."""
-
-    name: str
-    shares_host: bool
-    patience_s: float
-
-    def connect(self) -> AgentClient:
-        """Raises Unavailable."""
-
-    def stop(self) -> None: ...
 
 
 class DeviceWorker(threading.Thread):
@@ -191,32 +177,26 @@ class DeviceWorker(threading.Thread):
         why = Failure(FailureKind.DEVICE_LOST, self.state)
         self._board.give_up(self._known_device().serial, why)
         if self.standing.probe_is_due:
-            self._probe(agent)
+            self.standing.probe(partial(self._run_sentinel, agent))
         else:
             self._anew.wait(IDLE_S)
 
-    def _probe(self, agent: AgentClient) -> None:
-        """One visit of a sentinel, which belongs to no job; where none is pinned, that the
-        device answers is enough."""
-        try:
-            outcome: Visit | Failure | None = None
-            for target in self.targets.values():
-                program = self.sentinels.program(target.id)
-                if program is not None and self._programs.has(program):
-                    spec = VisitSpec(threads=target.threads, core_class=target.core_class)
-                    lease = self._hold.renew(self._known_device().serial)
-                    run_id = uuid.uuid4().hex
-                    with self._quiet:
-                        path = self._programs.path(program.sha256)
-                        outcome = agent.run(run_id, lease, program, path, spec)
-                    agent.acknowledge(run_id)
-                    break
-            else:
-                agent.read_conditions()
-        except Unavailable as error:
-            self.standing.probed(Failure(FailureKind.DEVICE_LOST, str(error)))
-            raise
-        self.standing.probed(outcome if isinstance(outcome, Failure) else None)
+    def _run_sentinel(self, agent: AgentClient) -> Visit | Failure | None:
+        """One visit, which belongs to no job; where no sentinel is pinned, that the device
+        answers is enough. Raises Unavailable."""
+        for target in self.targets.values():
+            program = self.sentinels.program(target.id)
+            if program is not None and self._programs.has(program):
+                spec = VisitSpec(threads=target.threads, core_class=target.core_class)
+                lease = self._hold.renew(self._known_device().serial)
+                run_id = uuid.uuid4().hex
+                with self._quiet:
+                    path = self._programs.path(program.sha256)
+                    outcome = agent.run(run_id, lease, program, path, spec)
+                agent.acknowledge(run_id)
+                return outcome
+        agent.read_conditions()
+        return None
 
     def _serve(self, agent: AgentClient, state: JobState, held: contextlib.ExitStack) -> None:
         """`held` puts the job back; it goes along with an outcome that is still to be filed."""

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from host.client import DeviceStatus, LatencyClient
+from host.client import LatencyClient
 from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
+from host.status import DeviceStatus
 from host.summary import kernel_times_ns, summarize
 from latency_models.alignment import TraceMismatch
 

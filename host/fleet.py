@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from host.device_worker import DeviceWorker, Transport
+from host.device_worker import DeviceWorker
 from host.errors import NotReady
+from host.transports.transport import Transport
 
 
 class Fleet:

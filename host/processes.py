@@ -60,11 +60,3 @@ class LockedProcess:
         finally:
             os.close(descriptor)
         return False
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    part.replace(path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from host.domain import Program
 from host.errors import InvalidRequest, TooLarge
+from host.files import replacing
 
 MAX_PROGRAM_BYTES = 1 << 30
 MAX_STORE_BYTES = 4 << 30
@@ -40,12 +40,8 @@ class ProgramStore:
             raise TooLarge(
                 f"the program has {program.size_bytes} bytes, the limit is {MAX_PROGRAM_BYTES}"
             )
-        part = self._directory / f"{program.sha256}.{uuid.uuid4().hex}.part"
-        try:
-            _write_verified(part, program, chunks)
-            part.replace(self.path(program.sha256))
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(self.path(program.sha256)) as draft:
+            _write_verified(draft, program, chunks)
         self._prune({*in_use, program.sha256})
 
     def _prune(self, in_use: Collection[str]) -> None:

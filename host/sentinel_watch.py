@@ -32,6 +32,7 @@ class SentinelWatch:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._duties: dict[str, _Duty] = {}
+        self._unpinned: set[str] = set()  # targets without a sentinel, not to be asked for again
 
     def watch(self, target_id: str) -> Watch | None:
         """None before the sentinel's first measurement since the lab came up."""
@@ -53,11 +54,23 @@ class SentinelWatch:
 
     def program(self, target_id: str) -> Program | None:
         """The sentinel; None where none is pinned."""
+        if target_id in self._unpinned:
+            return None
+        # Before it is read: one that is pinned meanwhile is not missed.
+        self._unpinned.add(target_id)
         with self._database.reading() as connection:
             sentinel = sentinel_rows.get_sentinel(connection, target_id)
-        return None if sentinel is None else sentinel[0]
+        if sentinel is None:
+            return None
+        self._unpinned.discard(target_id)
+        return sentinel[0]
+
+    def pinned(self) -> None:
+        """From any thread, once a sentinel is: targets that had none have one now."""
+        self._unpinned.clear()
 
     def reconnected(self) -> None:
+        self.pinned()  # by another lab on this database, it may be
         for duty in self._duties.copy().values():
             duty.jobs_left = 0
 

@@ -10,9 +10,17 @@ from collections.abc import Iterator, Mapping
 import grpc
 import numpy as np
 
-from host import convert
-from host.board import JobEvent, Progress
 from host.campaign import Campaign, Wanted
+from host.convert.common import conditions_to_message, failure_to_message, kernel_from_message
+from host.convert.devices import device_to_message, history_to_message
+from host.convert.latency import (
+    estimate_to_message,
+    measurement_to_message,
+    network_to_message,
+    program_from_message,
+    spec_from_message,
+    target_to_message,
+)
 from host.database import devices as device_rows
 from host.database import history as history_rows
 from host.database import measurements as measurement_rows
@@ -21,6 +29,7 @@ from host.database import sentinels as sentinel_rows
 from host.device_worker import DeviceWorker
 from host.domain import DeviceEvent, EventKind, Failure, Measurement
 from host.errors import InvalidRequest, NotFound, UnknownKernels
+from host.job_events import JobEvent, Progress
 from host.served_lab import Lab
 from host.waiting import waits_for
 from latency_models.predictor import UnknownKernelKinds
@@ -43,7 +52,7 @@ class LatencyServicer(LatencyServiceServicer):
         return latency_pb2.ListTargetsResponse(
             targets=[
                 latency_pb2.TargetStatus(
-                    target=convert.target_to_message(target),
+                    target=target_to_message(target),
                     devices=sum(
                         worker.is_connected and target.id in worker.targets
                         for worker in self._lab.workers
@@ -68,7 +77,7 @@ class LatencyServicer(LatencyServiceServicer):
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "program":
             raise InvalidRequest("an upload begins with the program's description")
-        program = convert.program_from_message(first.program)
+        program = program_from_message(first.program)
         if not self._lab.programs.has(program):
             chunks = (part.chunk for part in request_iterator)
             self._lab.programs.add(program, chunks, self._lab.board.programs_in_use())
@@ -81,7 +90,7 @@ class LatencyServicer(LatencyServiceServicer):
     ) -> latency_pb2.PredictResponse:
         target = self._lab.find_target(request.target)
         fit = self._lab.predictors.get(target.id, self._lab.measurement_count(target))
-        table = list(map(convert.kernel_from_message, request.kernels))
+        table = list(map(kernel_from_message, request.kernels))
         lengths = np.array(request.lengths, dtype=np.int64)
         indices = np.array(request.indices, dtype=np.int64)
         try:
@@ -90,7 +99,7 @@ class LatencyServicer(LatencyServiceServicer):
             raise UnknownKernels(str(error)) from error
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
-        return latency_pb2.PredictResponse(estimates=map(convert.estimate_to_message, estimates))
+        return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))
 
     def Measure(  # noqa: N802
         self,
@@ -104,7 +113,7 @@ class LatencyServicer(LatencyServiceServicer):
                 for request in request_iterator:
                     target = find_target(request.target)
                     try:
-                        spec = convert.spec_from_message(request.spec)
+                        spec = spec_from_message(request.spec)
                     except ValueError as error:
                         raise InvalidRequest(str(error)) from error
                     for sha256 in request.program_sha256:
@@ -120,13 +129,13 @@ class LatencyServicer(LatencyServiceServicer):
             measurement = measurement_rows.get_measurement(connection, request.id)
         if measurement is None:
             raise NotFound(f"no measurement {request.id!r}")
-        return convert.measurement_to_message(measurement)
+        return measurement_to_message(measurement)
 
     def LookUp(  # noqa: N802
         self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext
     ) -> latency_pb2.LookUpResponse:
         estimates = self._lab.look_up(request.measurement_ids)
-        return latency_pb2.LookUpResponse(estimates=map(convert.estimate_to_message, estimates))
+        return latency_pb2.LookUpResponse(estimates=map(estimate_to_message, estimates))
 
     def ListMeasuredNetworks(  # noqa: N802
         self, request: latency_pb2.ListMeasuredNetworksRequest, context: grpc.ServicerContext
@@ -136,7 +145,7 @@ class LatencyServicer(LatencyServiceServicer):
             for sha256, measurement_id, network in measurement_rows.measured_networks(
                 connection, target.id
             ):
-                yield convert.network_to_message(sha256, measurement_id, network)
+                yield network_to_message(sha256, measurement_id, network)
 
 
 class LabServicer(LabServiceServicer):
@@ -156,7 +165,7 @@ class LabServicer(LabServiceServicer):
     ) -> common_pb2.Conditions:
         for worker in self._lab.workers:
             if worker.transport.name == request.transport:
-                return convert.conditions_to_message(worker.read_conditions())
+                return conditions_to_message(worker.read_conditions())
         raise NotFound(f"no device by {request.transport!r}")
 
     def AddBoard(  # noqa: N802
@@ -184,6 +193,8 @@ class LabServicer(LabServiceServicer):
             if program_rows.get_program(connection, request.program_sha256) is None:
                 raise NotFound(f"no program {request.program_sha256[:12]} was uploaded")
             sentinel_rows.pin(connection, request.program_sha256)
+        for worker in self._lab.workers:
+            worker.sentinels.pinned()
         return lab_pb2.PinSentinelResponse()
 
     def RenewBaseline(  # noqa: N802
@@ -249,7 +260,7 @@ class LabServicer(LabServiceServicer):
             history = history_rows.history(
                 connection, serial, time.time_ns() if is_connected else None
             )
-        return convert.history_to_message(history)
+        return history_to_message(history)
 
     def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:
         status = lab_pb2.DeviceStatus(
@@ -259,7 +270,7 @@ class LabServicer(LabServiceServicer):
             queued_jobs=self._lab.board.count_open(worker.targets),
         )
         if worker.device is not None:
-            status.description.CopyFrom(convert.device_to_message(worker.device))
+            status.description.CopyFrom(device_to_message(worker.device))
             status.note = notes.get(worker.device.serial, "")
         return status
 
@@ -270,7 +281,7 @@ def _event(job_event: JobEvent) -> latency_pb2.MeasureEvent:
         case Progress() as progress:
             message.progress.visits_done = progress.visits_done
         case Measurement() as measurement:
-            message.measurement.CopyFrom(convert.measurement_to_message(measurement))
+            message.measurement.CopyFrom(measurement_to_message(measurement))
         case Failure() as failure:
-            message.failure.CopyFrom(convert.failure_to_message(failure))
+            message.failure.CopyFrom(failure_to_message(failure))
     return message

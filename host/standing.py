@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
 from host import health
 from host.database import history as history_rows
 from host.database.engine import Database
-from host.domain import DeviceEvent, EventKind, Failure, Visit
+from host.domain import DeviceEvent, EventKind, Failure, FailureKind, Visit
+from host.errors import Unavailable
 from host.health import Health
 
 log = logging.getLogger(__name__)
@@ -66,8 +68,17 @@ class Standing:
             self._probe_s = time.monotonic() + self._health.pause_s
             self._record(EventKind.QUARANTINED, self._health.reason)
 
-    def probed(self, failure: Failure | None) -> None:
-        """By what needs no job; None where all was well."""
+    def probe(self, visit: Callable[[], Visit | Failure | None]) -> None:
+        """By a `visit` that needs no job; None where there is nothing to visit with, and the
+        device answers. Raises Unavailable as it does."""
+        try:
+            outcome = visit()
+        except Unavailable as error:
+            self._probed(Failure(FailureKind.DEVICE_LOST, str(error)))
+            raise
+        self._probed(outcome if isinstance(outcome, Failure) else None)
+
+    def _probed(self, failure: Failure | None) -> None:
         self._health = health.after_probe(self._health, failure)
         self._probe_s = time.monotonic() + self._health.pause_s
         if failure is None:

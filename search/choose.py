@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from latency_models.estimate import LatencyEstimate
-from search.judge import is_measured, is_open, was_attempted
-from search.pareto import pareto_front
+from search.judge import attempts, is_measured, is_open
+from search.pareto import hypervolume, pareto_front
 from search.trial import Trial
 
 
 def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
     """How many more may be measured so that at most `share` (0 to 1) of these trials, each of
-    another architecture, and no more than `budget` have been. A measurement that failed
-    counts too."""
+    another architecture, and no more than `budget` have been. A measurement that failed or
+    was disturbed counts too."""
     allowed = math.floor(min(share * len(trials), budget))
-    return max(0, allowed - sum(map(was_attempted, trials)))
+    return max(0, allowed - sum(map(attempts, trials)))
 
 
 def affordable(trials: Iterable[Trial], budget_s: float) -> int:
@@ -69,13 +69,36 @@ def choose(
     return [point.trial for point in chosen]
 
 
-def contenders(trials: Iterable[Trial]) -> list[Trial]:
-    """Which measurements the front still wants, best reward first: of those on it by their
-    predictions; where all of it is measured, of those that may be on it by their intervals."""
-    sound = [trial for trial in trials if trial.failure is None]
-    wanted = [trial for trial in front(sound) if is_open(trial)]
-    wanted = wanted or [trial for trial in may_be_on_front(sound) if is_open(trial)]
-    return [point.trial for point in sorted(_points(wanted), key=lambda point: -point.reward)]
+def contenders(trials: Collection[Trial]) -> list[Trial]:
+    """Those that may be on the front and are not measured: each one next that, at the lower
+    bound of its interval, adds most to the hypervolume of those measured and those before it;
+    where none adds any, by reward.
+
+    Hypervolume is that above the 10th percentile of accuracy and the 90th of latency."""
+    points = _points(trial for trial in trials if trial.failure is None)
+    if not points:
+        return []
+    reference = (
+        float(np.percentile([point.accuracy for point in points], 10)),
+        float(np.percentile([point.latency.latency_ns for point in points], 90)),
+    )
+    measured = [point for point in points if is_measured(point.trial)]
+    accuracies = [point.accuracy for point in measured]
+    latencies_ns = [point.latency.latency_ns for point in measured]
+
+    def with_it(point: _Point) -> float:
+        ns = [*latencies_ns, point.latency.lower_ns]
+        return hypervolume([*accuracies, point.accuracy], ns, *reference)
+
+    left = _points(filter(is_open, may_be_on_front(point.trial for point in points)))
+    wanted: list[Trial] = []
+    while left:
+        best = max(left, key=lambda point: (with_it(point), point.reward))
+        left.remove(best)
+        wanted.append(best.trial)
+        accuracies.append(best.accuracy)
+        latencies_ns.append(best.latency.lower_ns)
+    return wanted
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -23,9 +24,8 @@ MILLIONS_OF = {
 }
 SAMPLES = 1000
 
-# So often a strategy draws a candidate that is not allowed; the last is proposed as it is, and
-# its trial says what it has too much of.
-MAX_DRAWS = 200
+# So often a strategy draws a candidate that is not allowed; the last is `fitted`.
+MAX_DRAWS = 50
 
 
 def everything(architecture: Architecture) -> bool:
@@ -59,41 +59,36 @@ def excess(architecture: Architecture, limits: Limits) -> str:
 def share_within(space: Space, limits: Limits) -> float:
     """Of `SAMPLES` random networks, how many are within the limits, as a share.
 
-    Raises ValueError where there is none, saying which limit excludes how many, and the least
-    that it can be.
+    Raises ValueError where not even the smallest network of the space is, saying which limits
+    exclude it, and what they have to allow.
     """
-    rng = np.random.default_rng(0)
-    sampled = [quantities(space.resolve(space.sample(rng))) for _ in range(SAMPLES)]
-    within = [all(has[name] <= limit for name, limit in limits.items()) for has in sampled]
-    if any(within):
-        return sum(within) / SAMPLES
-    raise ValueError(
-        f"of {SAMPLES:,} random networks of {space.name} none is within the limits: "
-        + "; ".join(
-            f"{limit / 1e6:g} {MILLIONS_OF[name]} exclude "
-            f"{sum(has[name] > limit for has in sampled):,}, and the least there can be are "
-            f"{least(space, name) / 1e6:.2f}"
-            for name, limit in limits.items()
+    smallest = quantities(space.resolve(space.smallest))
+    binding = [name for name, limit in limits.items() if smallest[name] > limit]
+    if binding:
+        raise ValueError(
+            f"no network of {space.name} is within the limits: "
+            + "; ".join(
+                f"{limits[name] / 1e6:g} {MILLIONS_OF[name]} are allowed, and the smallest has "
+                f"{math.ceil(smallest[name] / 1e4) / 100:.2f}"
+                for name in binding
+            )
+            + ". Allow more"
         )
-        + ". Allow more"
-    )
+    rng = np.random.default_rng(0)
+    sampled = (space.resolve(space.sample(rng)) for _ in range(SAMPLES))
+    return sum(not excess(architecture, limits) for architecture in sampled) / SAMPLES
 
 
-def least(space: Space, name: str) -> int:
-    """Of the quantity, in any network of the space: decision after decision takes the choice
-    that leaves the least, until none changes. That finds the very least because each layer
-    adds to the quantity, with every channel more of it."""
+def fitted(space: Space, choices: Sequence[int], allows: Allows) -> tuple[int, ...]:
+    """Choices of a network that is allowed, where the smallest of the space is: beginning with
+    that one, those of `choices` are taken, one after another, with which it still is.
 
-    def quantity(choices: tuple[int, ...]) -> int:
-        return quantities(space.resolve(choices))[name]
-
-    choices, before = tuple(0 for _ in space.decisions), None
-    while choices != before:
-        before = choices
-        for index, decision in enumerate(space.decisions):
-            options = [
-                (*choices[:index], choice, *choices[index + 1 :])
-                for choice in range(len(decision.choices))
-            ]
-            choices = min([choices, *options], key=quantity)
-    return quantity(choices)
+    In random order, so that no block is favoured; the order follows from `choices` alone, so
+    that a replay fits alike.
+    """
+    taken = list(space.smallest)
+    for index in np.random.default_rng(choices).permutation(len(taken)):
+        smallest, taken[index] = taken[index], choices[index]
+        if not allows(space.resolve(taken)):
+            taken[index] = smallest
+    return tuple(taken)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.architecture import Architecture
-from search.constraints import MAX_DRAWS, Allows, everything
+from search.constraints import MAX_DRAWS, Allows, everything, fitted
 from search.space import Space
 from search.trial import Trial
 
@@ -49,8 +49,8 @@ class Evolution:
         for _ in range(MAX_DRAWS):
             child = self._child()
             if self._allows(self._space.resolve(child)):
-                break
-        return child
+                return child
+        return fitted(self._space, child, self._allows)
 
     def _child(self) -> Choices:
         if len(self._population) < POPULATION:

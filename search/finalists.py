@@ -24,6 +24,7 @@ from host.domain import Failure, Program, ProgramFile
 from host.errors import ExportError
 from host.export import ProgramCache, export_int8, export_program
 from host.export.running import outputs
+from host.files import replacing
 from latency_models.estimate import LatencyEstimate
 from search.accuracy.checkpoint import (
     CheckpointError,
@@ -154,10 +155,9 @@ def with_outcomes(
 
 def write_results(path: Path, finalists: Iterable[Finalist], facts: dict[str, Any]) -> None:
     """As JSON, all of it or nothing."""
-    draft = path.with_suffix(".tmp")
     results = [_to_json(finalist) for finalist in finalists]
-    draft.write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
-    draft.replace(path)
+    with replacing(path) as draft:
+        draft.write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
 
 
 def _to_json(finalist: Finalist) -> dict[str, Any]:

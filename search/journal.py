@@ -143,7 +143,8 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         predicted=to_estimate(attributes["predicted"]),
         measurement_id=attributes["measurement_id"],
         failure=attributes["failure"],
-        device_s=attributes.get("device_s", 0.0),  # older studies have none
+        device_s=attributes.get("device_s", 0.0),  # older studies have neither
+        disturbed=attributes.get("disturbed", 0),
     )
 
 

@@ -28,6 +28,10 @@ class Failed(Protocol):
 # Of the device rather than of the network: at another time the same measurement may succeed.
 AWAY = frozenset({FailureKind.DEVICE_LOST, FailureKind.CANCELLED, FailureKind.AGENT_ERROR})
 
+# So often a network is measured again that other work on the device has disturbed; disturbed
+# once more, its measurement has failed.
+MAX_DISTURBED = 2
+
 
 class Measured(NamedTuple):
     """latency: its source is MEASURED. device_s: for how long it kept the device, be it for
@@ -61,7 +65,8 @@ class Lab(Protocol):
 @dataclass(frozen=True)
 class Judge:
     """Of one round. What is known is never asked for again, be it an accuracy, a measurement
-    or the failure of one. Only predictions are renewed, for they improve.
+    or the failure of one. Only predictions are renewed, for they improve, and measurements that
+    were disturbed tried again.
 
     round: the index of the study's round that the trials are of.
     report: told of the activity ("evaluating" or "measuring"), how many are done, how many
@@ -111,9 +116,10 @@ class Judge:
         }
 
     def measure(self, trials: Sequence[Trial]) -> tuple[Trials, str]:
-        """A measurement takes the place of the estimate; a failure leaves it. Those for which
-        the target was away are not among the trials returned: they stay open. With it comes
-        why it was, "" where it was there for all."""
+        """A measurement takes the place of the estimate; a failure leaves it. A disturbed one
+        is counted, and the trial stays open, up to `MAX_DISTURBED` times. Those for which the
+        target was away are not among the trials returned: they stay open. With it comes why it
+        was, "" where it was there for all."""
         if not trials:
             return {}, ""
         on_done = self._on_done("measuring", len(trials))
@@ -131,6 +137,10 @@ class Judge:
                 measured[trial.architecture] = self._at(kept, outcome.latency)
             elif outcome.kind in AWAY:
                 away = away or outcome.message
+            elif outcome.kind is FailureKind.DISTURBED and trial.disturbed < MAX_DISTURBED:
+                measured[trial.architecture] = replace(
+                    trial, round=self.round, disturbed=trial.disturbed + 1
+                )
             else:
                 measured[trial.architecture] = replace(
                     trial, round=self.round, failure=outcome.message
@@ -160,12 +170,17 @@ def is_measured(trial: Trial) -> bool:
     return trial.measurement_id is not None
 
 
-def was_attempted(trial: Trial) -> bool:
-    """Measured, or its measurement failed. Where the accuracy failed, none was tried; where
-    the target was away, none was made."""
+def is_settled(trial: Trial) -> bool:
+    """Measured, or its measurement failed for good. Where the accuracy failed, none was tried;
+    where the target was away, none was made."""
     return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
+
+
+def attempts(trial: Trial) -> int:
+    """How many measurements of it were made, those that came to nothing included."""
+    return trial.disturbed + is_settled(trial)
 
 
 def is_open(trial: Trial) -> bool:
     """Whether a measurement can still tell something: there is a reward, of a prediction."""
-    return trial.reward is not None and not was_attempted(trial)
+    return trial.reward is not None and not is_settled(trial)

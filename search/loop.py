@@ -11,12 +11,13 @@ from scipy.special import bdtrc
 
 from search.architecture import Architecture
 from search.choose import affordable, allowance, choose, contenders, front, split
-from search.judge import Accuracy, Judge, Lab, Trials, is_measured, is_open, was_attempted
+from search.judge import Accuracy, Judge, Lab, Trials, attempts, is_measured, is_open
 from search.strategies import Strategy
 from search.study import OpenStudy, Study, StudyError
 from search.trial import Trial
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
+MIN_AT_ONCE = 4  # measurements at the end: fewer cost a device hardly less time
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,21 @@ class LoopSettings:
     """How far to search and how much to measure; a study may be resumed with others.
 
     rounds: of searching, those of a resumed study included.
-    max_measured_share: of all candidates, at most so many are measured, failures included.
+    max_measured_share: of all candidates, at most so many are measured, failures included, and
+    what was disturbed each time.
     final_share: of these, so many are kept for the front at the end; half as many while the
     predictions are less certain than they say.
     max_measurements: of candidates, in all, failures included; None for no such limit.
     max_device_minutes: so long the measurements that the study rests on may have kept the
     device, those included that the lab held already. Checked before measuring, at their mean
     cost so far: exceeded by no more than what is measured next costs beyond it.
+
+    Both are spread over the rounds: the best candidates come late.
     """
 
     rounds: int = 4
     max_measured_share: float = 1 / 3
-    final_share: float = 1 / 3
+    final_share: float = 1 / 2
     max_measurements: int | None = None
     max_device_minutes: float | None = None
 
@@ -61,14 +65,18 @@ class LoopSettings:
         if self.max_device_minutes is not None and self.max_device_minutes < 0:
             raise ValueError(f"max_device_minutes is 0 or more, not {self.max_device_minutes}")
 
-    def allowance(self, trials: Collection[Trial], kept_share: float) -> int:
-        """How many more of these may be measured now, `kept_share` of all kept for later."""
-        budget = math.inf if self.max_measurements is None else self.max_measurements
+    def allowance(
+        self, trials: Collection[Trial], kept_share: float = 0.0, progress: float = 1.0
+    ) -> int:
+        """How many more of these may be measured now, `kept_share` of all kept for later, and
+        of what is not, in `progress` (0 to 1) of the search, so much of the budgets spent."""
         now = 1 - kept_share
-        allowed = allowance(trials, self.max_measured_share * now, budget * now if now else 0)
+        due = now * progress
+        budget = math.inf if self.max_measurements is None else self.max_measurements * due
+        allowed = allowance(trials, self.max_measured_share * now, budget)
         if self.max_device_minutes is None:
             return allowed
-        return min(allowed, affordable(trials, self.max_device_minutes * 60 * now))
+        return min(allowed, affordable(trials, self.max_device_minutes * 60 * due))
 
 
 def run_search(
@@ -89,8 +97,8 @@ def run_search(
     `on_note` is given a line after each round, and one where something is odd. Interrupted
     anywhere, the study can be resumed after its last finished round.
 
-    While the target is away it goes on with predictions, and ends without those measurements
-    of the front; the study, resumed when the target is back, makes up for them.
+    While the target is away, or other work disturbs it, it goes on with predictions, and ends
+    without those measurements of the front; the study, resumed later, makes up for them.
     """
 
     def next_judge(number: int | None) -> Judge:
@@ -106,8 +114,9 @@ def run_search(
         trials = judge.evaluate(architectures, known)
         trials |= judge.predict(trials.values())
         kept_share = settings.final_share / (2 if _disagreement(study) else 1)
+        progress = max(1, number) / settings.rounds
         top_k, uncertain_k, random_k = split(
-            settings.allowance((known | trials).values(), kept_share)
+            settings.allowance((known | trials).values(), kept_share, progress)
         )
         chosen = choose(
             trials.values(),
@@ -167,32 +176,36 @@ def _measure_front(
     presence: _Presence,
     on_note: Callable[[str], None],
 ) -> None:
-    """Measure the contenders for the front, newly predicted each time, until none is left, no
-    more may be measured, or the target is away. Every other pass uses up a part of the
-    allowance, so it ends."""
+    """Measure the contenders for the front until none is left, no more may be measured, or a
+    pass settles none: the target is away or disturbed. Each time half of what may be, for the
+    predictions learn from it; and each that settles any uses up a part of the allowance, so it
+    ends."""
     while True:
         judge, latest = next_judge(None), study.latest()
         latest |= judge.predict(filter(is_open, latest.values()))
         wanted = contenders(latest.values())
-        chosen = wanted[: settings.allowance(latest.values(), 0)]
+        allowed = settings.allowance(latest.values())
+        chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
         if not chosen:
             break
         measured, away = judge.measure(chosen)
         presence.heard(measured, away)
-        if not measured:
+        if measured:
+            study.append(list(measured.values()), asked=False)
+            on_note(f"at the end: {_summary(study)}")
+            if disagreement := _disagreement(study):
+                on_note(disagreement)
+        if all(map(is_open, measured.values())):
+            why, until = ("disturbed", "quiet") if measured else ("away", "back")
             on_note(
                 f"{len(wanted)} candidates that may be on the front stay unmeasured while the "
-                "target is away: the same command goes on when it is back"
+                f"target is {why}: the same command goes on when it is {until}"
             )
             return
-        study.append(list(measured.values()), asked=False)
-        on_note(f"at the end: {_summary(study)}")
-        if disagreement := _disagreement(study):
-            on_note(disagreement)
     if wanted:
         on_note(
             f"{len(wanted)} candidates that may be on the front stay unmeasured: "
-            f"{sum(map(was_attempted, latest.values()))} of {len(latest)} have been, as many as may"
+            f"{sum(map(attempts, latest.values()))} of {len(latest)} have been, as many as may"
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from search.architecture import Architecture
-from search.constraints import MAX_DRAWS, Allows, everything
+from search.constraints import MAX_DRAWS, Allows, everything, fitted
 from search.controller import Controller
 from search.ppo_settings import PPOSettings
 from search.space import Space
@@ -44,19 +44,29 @@ class PPO:
     def ask(self, n: int) -> list[Architecture]:
         """What is not allowed is drawn again. That divides each probability by the share that
         is allowed, the same for all: its gradient is left out, for it is multiplied by the mean
-        advantage, about zero."""
+        advantage, about zero. What is fitted in the end counts as drawn, at the probability
+        that it had."""
         self._choices, self._log_probs = self.controller.sample(n, self.rng)
-        architectures = list(map(self._architecture, range(n)))
-        outside = list(range(n))
+        outside = self._outside(range(n))
         for _ in range(MAX_DRAWS - 1):
-            outside = [i for i in outside if not self.allows(architectures[i])]
             if not outside:
                 break
             drawn = self.controller.sample(len(outside), self.rng)
             self._choices[outside], self._log_probs[outside] = drawn
-            for i in outside:
-                architectures[i] = self._architecture(i)
-        return architectures
+            outside = self._outside(outside)
+        if outside:
+            self._fit(outside)
+        return list(map(self._architecture, range(n)))
+
+    def _outside(self, indices: Iterable[int]) -> list[int]:
+        return [i for i in indices if not self.allows(self._architecture(i))]
+
+    @torch.no_grad()
+    def _fit(self, indices: list[int]) -> None:
+        drawn = self._choices[indices].tolist()
+        within = torch.tensor([fitted(self.space, choices, self.allows) for choices in drawn])
+        self._choices[indices] = within
+        self._log_probs[indices], _ = self.controller(within)
 
     def _architecture(self, index: int) -> Architecture:
         return self.space.resolve(self._choices[index].tolist())

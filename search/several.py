@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
-from host.domain import Failure
+from host.domain import Failure, FailureKind
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
 from search.combined import Combination
@@ -92,14 +92,15 @@ class SeveralLab:
         return [future.result() for future in futures]
 
     def _combined(self, outcomes: Sequence[Measured | Failure]) -> Measured | Failure:
-        """A failure of the network's own comes before those of devices that were away."""
+        """A failure of the network's own comes before those of devices that were disturbed,
+        and these before those of devices that were away."""
         failures = [
             Failure(outcome.kind, f"on {part.name}: {outcome.message}")
             for part, outcome in zip(self._parts, outcomes, strict=True)
             if isinstance(outcome, Failure)
         ]
         if failures:
-            return min(failures, key=lambda failure: failure.kind in AWAY)
+            return min(failures, key=lambda f: (f.kind in AWAY, f.kind is FailureKind.DISTURBED))
         measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
         return Measured(
             self._combination.combine([each.latency for each in measured]),

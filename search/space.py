@@ -123,6 +123,18 @@ class Space:
             in_channels = block.out_channels
         return tuple(flags)
 
+    @cached_property
+    def smallest(self) -> tuple[int, ...]:
+        """Choices of the network with both the fewest parameters and the fewest multiply-adds,
+        if depthwise-separable convolutions are among those of the space: whatever the other
+        decisions are, each of these adds the least."""
+        return tuple(
+            _smallest(name, values)
+            for block in self._blocks
+            for name, values in block.items()
+            if len(values) > 1
+        )
+
     def sample(self, rng: np.random.Generator | random.Random) -> tuple[int, ...]:
         """Uniform over the choices of every decision, one draw each."""
         return tuple(int(rng.random() * len(d.choices)) for d in self.decisions)
@@ -190,6 +202,15 @@ def _resolve_block(
         layers=_depth(reference, layers),
     )
     return block if _can_skip(block, in_channels) else replace(block, skip="none")
+
+
+def _smallest(name: str, values: Sequence[Any]) -> int:
+    """The index of the choice that adds least; skips add nothing."""
+    if name == "skip":
+        return 0
+    if name == "convolution":
+        return min(range(len(values)), key=lambda i: (values[i][1], values[i][0] == "conv"))
+    return values.index(min(values))
 
 
 def _width(reference: Reference, factor: float) -> int:

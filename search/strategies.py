@@ -12,7 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from search.architecture import Architecture
-from search.constraints import MAX_DRAWS, Allows, everything
+from search.constraints import MAX_DRAWS, Allows, everything, fitted
 from search.evolution import Evolution
 from search.ppo import PPO
 from search.ppo_settings import PPOSettings
@@ -48,7 +48,7 @@ def make_strategy(
     ppo: PPOSettings | None = None,
 ) -> Strategy:
     """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are.
-    What is not allowed is drawn again, `MAX_DRAWS` times at most."""
+    What is not allowed is drawn again, and after `MAX_DRAWS` draws fitted to what is."""
     match name:
         case StrategyName.PPO:
             return PPO(space, seed, ppo, allows)
@@ -106,8 +106,7 @@ class OptunaStrategy:
         for trial in trials:
             choices = self._space.spell(trial.architecture)
             if choices is not None:
-                self._study.enqueue_trial(dict(zip(self._distributions, choices, strict=True)))
-                self._asked = [self._study.ask(self._distributions)]
+                self._asked = [self._propose(choices)]
                 self.tell([trial])
 
     def ask(self, n: int) -> list[Architecture]:
@@ -116,18 +115,19 @@ class OptunaStrategy:
         return [architecture for _, architecture in drawn]
 
     def _draw(self) -> tuple[optuna.Trial, Architecture]:
-        asked = self._study.ask(self._distributions)
-        architecture = self._architecture(asked)
-        for _ in range(MAX_DRAWS - 1):
-            if self._allows(architecture):
-                break
-            self._study.tell(asked, state=TrialState.FAIL)
+        for _ in range(MAX_DRAWS):
             asked = self._study.ask(self._distributions)
-            architecture = self._architecture(asked)
-        return asked, architecture
+            choices = [asked.params[name] for name in self._distributions]
+            if self._allows(architecture := self._space.resolve(choices)):
+                return asked, architecture
+            self._study.tell(asked, state=TrialState.FAIL)
+        within = fitted(self._space, choices, self._allows)
+        return self._propose(within), self._space.resolve(within)
 
-    def _architecture(self, asked: optuna.Trial) -> Architecture:
-        return self._space.resolve([asked.params[name] for name in self._distributions])
+    def _propose(self, choices: Sequence[int]) -> optuna.Trial:
+        """In the sampler's stead."""
+        self._study.enqueue_trial(dict(zip(self._distributions, choices, strict=True)))
+        return self._study.ask(self._distributions)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         for asked, trial in zip(self._asked, trials, strict=True):

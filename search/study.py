@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from host.files import replacing
 from search.architecture import Architecture
 from search.combined import Combination
 from search.journal import Round, append_round, read_rounds
@@ -167,7 +167,8 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
         if (directory / SETTINGS).exists():
             _check_same(directory, read_settings(directory), settings)
         else:
-            _write_settings(directory, settings)
+            with replacing(directory / SETTINGS) as draft:
+                draft.write_text(json.dumps(asdict(settings), indent=2) + "\n")
         rounds, end = _read_journal(directory)
         with (directory / JOURNAL).open("ab") as journal:
             journal.truncate(end)
@@ -179,16 +180,6 @@ def _read_journal(directory: Path) -> tuple[list[Round], int]:
         return read_rounds(directory / JOURNAL)
     except ValueError as error:
         raise StudyError(str(error)) from error
-
-
-def _write_settings(directory: Path, settings: StudySettings) -> None:
-    """All of it or nothing."""
-    draft = directory / f"{SETTINGS}.tmp"
-    with draft.open("w") as file:
-        file.write(json.dumps(asdict(settings), indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(directory / SETTINGS)
 
 
 def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:

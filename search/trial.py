@@ -17,6 +17,8 @@ class Trial:
     latency, reward: None when there is none.
     failure: why accuracy or a measurement did not come about, in one line.
     device_s: for how long its measurement kept the device.
+    disturbed: how many measurements of it came to nothing, for other work disturbed the device,
+    and left it open to another.
     """
 
     architecture: Architecture
@@ -28,3 +30,4 @@ class Trial:
     measurement_id: str | None = None
     failure: str | None = None
     device_s: float = 0.0
+    disturbed: int = 0

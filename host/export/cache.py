@@ -16,6 +16,7 @@ from typing import Any
 
 from host.domain import Program, ProgramFile
 from host.export.exporter import EXPORTER
+from host.files import replacing
 from latency_models.kernel import Kernel
 
 DEFAULT_MAX_BYTES = 4 << 30
@@ -48,8 +49,10 @@ class ProgramCache:
     def put(self, key: str, program: Program, data: bytes) -> ProgramFile:
         """Raises OSError where the disk is full."""
         description_path, data_path = self._paths(key)
-        _write_atomically(data_path, data)
-        _write_atomically(description_path, json.dumps(dataclasses.asdict(program)).encode())
+        with replacing(data_path) as draft:
+            draft.write_bytes(data)
+        with replacing(description_path) as draft:
+            draft.write_text(json.dumps(dataclasses.asdict(program)))
         self._prune(keep=data_path)
         return ProgramFile(program, data_path)
 
@@ -87,17 +90,6 @@ def _writable(directory: Path) -> Path:
             stacklevel=3,
         )
         return temporary
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _program_from_json(value: dict[str, Any]) -> Program:

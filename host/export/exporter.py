@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from host.domain import BACKEND, Program
 from host.errors import ExportError
+from host.export.quiet import quiet
 from latency_models.kernel import Kernel, Shape
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
@@ -29,7 +29,7 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
     numbers, layers of zero width, an input the network cannot take, and whatever
     ExecuTorch cannot lower.
     """
-    with _quiet():
+    with quiet():
         from host.export import proof
 
         directly = proof.direct_lowering_holds()
@@ -51,7 +51,7 @@ def export_int8(
 
     Raises ExportError.
     """
-    with _quiet():
+    with quiet():
         from host.export import int8, preparation, stock
 
         prepared = preparation.prepare(module, input_shape)
@@ -95,16 +95,3 @@ def _lower(
         return "stock", *stock.lower(module, input_shape)
     except Exception as error:
         raise ExportError(f"ExecuTorch cannot lower this network: {error}") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the export stack's chatter, which users can do nothing about, off the screen."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.files import replacing
+
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be gone on from; the message says what to do."""
@@ -19,12 +20,9 @@ class CheckpointError(Exception):
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """`facts` are of JSON's types, and lie in the file's header. Raises OSError."""
-    draft = path.with_suffix(".tmp")
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.replace(path)
+    with replacing(path) as draft:
+        save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from host.client import LatencyClient
 from host.console import console, milliseconds, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
@@ -130,7 +129,8 @@ def evaluate(
     from search.report.plots import plot_parity
 
     with session(target) as opened:
-        evaluation = evaluation_of(opened.client, opened.target, splits, held_out)
+        networks = opened.client.measured_networks(opened.target.id)
+        evaluation = evaluation_of(networks, splits, held_out)
         console.print(_table(evaluation, opened.target))
         data = for_report(evaluation)
         plot_parity(
@@ -145,14 +145,15 @@ def evaluate(
 
 
 def evaluation_of(
-    client: LatencyClient, target: Target, splits: int = 5, held_out: float = 0.33
+    measured: Iterable[MeasuredNetwork], splits: int = 5, held_out: float = 0.33
 ) -> Evaluation:
-    """Raises NotReady where too few networks were measured."""
+    """Of the predictor of a target, on everything measured on it. Raises NotReady where that
+    is too little."""
     from latency_models.evaluate import evaluate as evaluate_predictor
     from latency_models.predictor import NotEnoughData
 
-    measured = newest_of_each(client.measured_networks(target.id)).values()
-    networks = _of_common_kinds([n for n in measured if n.kernel_ns is not None], held_out)
+    newest = newest_of_each(measured).values()
+    networks = _of_common_kinds([n for n in newest if n.kernel_ns is not None], held_out)
     test_size = max(1, round(len(networks) * held_out))
     try:
         return evaluate_predictor(

@@ -12,7 +12,8 @@ from rich.table import Table
 from host import lab
 from host.client import LatencyClient
 from host.console import console, reported
-from host.doctor import Finding, Level, examine
+from host.doctor import examine
+from host.doctor.finding import Finding, Level
 from host.errors import ExportError, LabError
 from host.export import ExportPool, ProgramCache
 from host.first_phone import Log, NotAccepted, accept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,8 @@ import typer
 
 from host.client import LatencyClient
 from host.console import console, reported
-from host.domain import Target
 from host.errors import LabError, NotReady
-from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
@@ -33,12 +32,11 @@ LONGEST_NAME = 100  # of a comparison's folder
 class LabKnowledge:
     """What a report takes from the lab; the defaults are what is left without one.
 
-    targets: their names. measured, evaluation: of the first.
+    targets: their names. measured: everything on the first, the oldest first.
     """
 
     targets: tuple[str, ...]
-    measured: int = 0
-    evaluation: PredictorEvaluation | None = None
+    measured: Sequence[MeasuredNetwork] = ()
     zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
 
 
@@ -87,8 +85,8 @@ def show_report(study: Study, output: Path | None = None) -> None:
         target=target,
         target_latency_ns=study.settings.target_ns,
         measurements=measurements,
-        calibration=max(0, lab.measured - measurements),
-        evaluation=lab.evaluation,
+        calibration=max(0, len(newest_of_each(lab.measured)) - measurements),
+        evaluation=_evaluation(lab.measured),
         zoo=lab.zoo,
         accuracy=_accuracy(study),
         trained=trained(study.directory),
@@ -111,6 +109,7 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     from search.report.comparison_page import write_comparison
     from search.report.groups import group_studies
     from search.report.results import trained
+    from search.report.significance import in_words
 
     groups = group_studies(studies)
     settings = studies[0].settings
@@ -121,6 +120,8 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
         console.print(f"{group.label}: {names}", highlight=False)
+    if against := in_words(data.against_random, data.common_samples):
+        console.print(against, highlight=False)
     console.print(f"Comparison: {write_comparison(data, directory)}", soft_wrap=True)
 
 
@@ -144,12 +145,11 @@ def _ask_lab(settings: StudySettings) -> LabKnowledge:
     try:
         with LatencyClient.connect() as client:
             targets = list(map(client.find_target, settings.target_ids()))
-            measured = [client.newest_measurements(target.id) for target in targets]
+            measured = [client.measured_networks_by_id(target.id) for target in targets]
             zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
             return LabKnowledge(
                 tuple(target.name for target in targets),
-                len(measured[0]),
-                _evaluation(client, targets[0]),
+                list(measured[0].values()),
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
@@ -173,19 +173,21 @@ def _on_all(rows: Sequence[ZooRow], settings: StudySettings) -> ZooRow:
     return replace(rows[0], latency=settings.combination().combine(latencies) if complete else None)
 
 
-def _evaluation(client: LatencyClient, target: Target) -> PredictorEvaluation | None:
+def _evaluation(measured: Iterable[MeasuredNetwork]) -> PredictorEvaluation | None:
     try:
-        return for_report(evaluation_of(client, target))
+        return for_report(evaluation_of(measured))
     except NotReady:
         return None
 
 
 def _zoo(
-    client: LatencyClient, target_id: str, measured: Mapping[tuple[Kernel, ...], str]
+    client: LatencyClient, target_id: str, measured: Mapping[str, MeasuredNetwork]
 ) -> tuple[ZooRow, ...]:
-    """As measured where they were, else as predicted where enough was measured for that."""
+    """As measured where they were, the newest, else as predicted where enough was measured for
+    that. measured: by id, the oldest first."""
     networks = {name: kernels(architecture) for name, architecture in ZOO.items()}
-    ids = {name: measured[of] for name, of in networks.items() if of in measured}
+    newest = {network.kernels: id_ for id_, network in measured.items()}
+    ids = {name: newest[of] for name, of in networks.items() if of in newest}
     latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
     rest = [name for name in networks if name not in ids]
     with suppress(NotReady):

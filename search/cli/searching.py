@@ -177,7 +177,10 @@ def search(
         limits = _limits(max_params_m, max_madds_m, max_size_mb)
         if limits:
             share = share_within(searched, limits)
-            console.print(f"Within the limits: {share:.1%} of random networks.", highlight=False)
+            console.print(
+                f"Within the limits: {share:.1%} of random networks; others are made smaller.",
+                highlight=False,
+            )
         started = _started(warm_start, searched, runs, round_size)
         if table is not None:
             judged = by_table(table, table_column, table_fit, searched)

@@ -89,7 +89,8 @@ def train(
             augment=data.is_of_files if augment is None else augment,
             seed=seed,
         )
-        console.print(f"Accuracy: {data.note}.")
+        if PartialState().is_main_process:
+            console.print(f"Accuracy: {data.note}.")
         folder = found.directory / "trained"
         failures: dict[Architecture, AccuracyFailure | None] = {}
         with progress_bar() as bar:
@@ -119,8 +120,8 @@ def train(
         console.print(_table(finalists))
         if data.unreadable:
             console.print(
-                f"{len(data.unreadable)} images could not be read and were left out, the first "
-                f"{min(data.unreadable)}; {path.name} names them all.",
+                f"Unreadable images, left out: {len(data.unreadable)}, the first "
+                f"{min(data.unreadable)}. {path.name} names them all.",
                 soft_wrap=True,
             )
         console.print(f"Results: {path}", soft_wrap=True)

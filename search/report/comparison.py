@@ -15,6 +15,7 @@ from search.pareto import pareto_front
 from search.report.curves import Box, Curve, curve, points_of
 from search.report.data import FloatArray, Result, ZooRow, reward_of
 from search.report.groups import Group
+from search.report.significance import Against, against_random
 from search.study import Study
 from search.trial import Trial
 
@@ -79,6 +80,12 @@ class Comparison:
     def common_samples(self) -> int:
         """So many every study has."""
         return min(sum(len(r.trials) for r in s.rounds if r.asked) for s in self.studies)
+
+    @cached_property
+    def against_random(self) -> list[Against]:
+        """By the hypervolumes at `common_samples`."""
+        hypervolumes = [at(curves, self.common_samples) for curves in self.curves]
+        return against_random(self.groups, hypervolumes) if hypervolumes else []
 
 
 def samples(group: Group) -> list[tuple[Study, Trial]]:

@@ -83,6 +83,15 @@ def _record(data: Comparison, results: Sequence[Result]) -> dict[str, Any]:
             for group, curves in zip(data.groups, data.curves, strict=False)
         ],
         "common_samples": data.common_samples,
+        "against_random": [
+            {
+                "group": against.group.label,
+                "random": against.random.label,
+                "share_above": against.share_above,
+                "p": against.p,
+            }
+            for against in data.against_random
+        ],
         "joint_front": [
             {"group": group.label, "study": study.directory.name, **trial_record(trial)}
             for group, study, trial in data.joint_front

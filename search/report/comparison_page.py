@@ -16,6 +16,7 @@ from search.report.comparison_files import write_comparison_data
 from search.report.curves import QUANTILE, WINDOW, Curve
 from search.report.data import FloatArray, Result
 from search.report.results import found, published, results_table
+from search.report.significance import in_words
 from search.report.words import milliseconds, seconds
 
 REWARDS_NOTE = (
@@ -134,12 +135,13 @@ def _summary(data: Comparison) -> str:
         "best reward",
         "on the<br/>joint front",
     )
-    return html.table(head, rows, "summary") if rows else ""
+    against = in_words(data.against_random, n)
+    return _noted(html.table(head, rows, "summary") if rows else "", against)
 
 
 def _noted(figure: str | None, note: str) -> str:
     """Nothing where there is no figure."""
-    return figure + html.note(note) if figure else ""
+    return figure + (note and html.note(note)) if figure else ""
 
 
 def _of_what(data: Comparison) -> str:

@@ -196,7 +196,3 @@ def _failures(trials: Sequence[Trial]) -> str:
 
 def _share(label: str, part: int, whole: int) -> str:
     return f"{label} ({part / whole:.0%})" if whole else label
-
-
-def _reward(trial: Trial) -> float:
-    return trial.reward if trial.reward is not None else float("-inf")

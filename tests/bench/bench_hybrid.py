@@ -21,7 +21,7 @@ from host.home import LabHome
 from search.accuracy.table import Fitted, read_table
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import EXPORT_WORKERS, Session
-from search.judge import is_measured, was_attempted
+from search.judge import is_measured, is_settled
 from search.lab import TargetLab
 from search.loop import LoopSettings, run_search
 from search.pareto import hypervolume
@@ -57,7 +57,7 @@ def main() -> None:
                 opened = Session(client, target, TargetLab(client, target, pool))
                 study = search(opened, accuracy, candidates, Path(folder) / "study")
                 failed = sum(
-                    was_attempted(trial) and not is_measured(trial)
+                    is_settled(trial) and not is_measured(trial)
                     for trial in study.latest().values()
                 )
                 attempted = len(client.measured_networks(target.id)) + failed

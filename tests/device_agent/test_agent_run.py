@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from host.convert import visit_spec_to_message
+from host.convert.common import visit_spec_to_message
 from host.domain import MAX_SUSTAINED_S, BenchmarkSpec
 from protos import common_pb2
 from protos.device_agent_pb2 import ReadConditionsRequest

@@ -23,7 +23,7 @@ from device_agent.bundle import BundleError
 from device_agent.bundle.build import LOADERS, build
 from device_agent.bundle.downloads import Pin, fetch, read_pins
 from device_agent.bundle.toolchain import check_tools
-from host.convert import visit_from_message
+from host.convert.common import visit_from_message
 from host.export import export_program
 from host.summary import kernel_times_ns
 from protos import common_pb2

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from host import sentinel
 from host.agent_client import AgentClient
-from host.board import JobBoard, JobEvent
+from host.board import JobBoard
 from host.config import NO_CONFIG, LabConfig
 from host.database import devices, measurements, schema, sentinels
 from host.database import programs as program_rows
@@ -32,6 +32,7 @@ from host.domain import (
     VisitSpec,
 )
 from host.errors import Unavailable
+from host.job_events import JobEvent
 from host.program_store import ProgramStore
 from host.targets import targets_of
 from tests.host.test_summary import NOW, QUIET

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from host.board import JobBoard, JobEvent, Progress
+from host.board import JobBoard
 from host.database import devices, programs
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement
 from host.home import sqlite_url
+from host.job_events import JobEvent, Progress
 from host.summary import NextVisit
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET

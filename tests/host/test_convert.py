@@ -10,25 +10,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host import convert
+from host.convert.common import (
+    conditions_from_message,
+    conditions_to_message,
+    failure_from_message,
+    failure_to_message,
+    kernel_from_message,
+    kernel_to_message,
+    visit_from_message,
+    visit_spec_from_message,
+    visit_spec_to_message,
+    visit_to_message,
+)
+from host.convert.devices import (
+    device_from_message,
+    device_to_message,
+    history_from_message,
+    history_to_message,
+)
+from host.convert.latency import (
+    estimate_from_message,
+    estimate_to_message,
+    measurement_from_message,
+    measurement_to_message,
+    network_from_message,
+    network_to_message,
+    program_from_message,
+    program_to_message,
+    spec_from_message,
+    spec_to_message,
+    target_from_message,
+    target_to_message,
+)
 from host.domain import Failure, FailureKind
 from protos import common_pb2
 from tests.host import strategies as nouns
 
 ROUND_TRIPS = [
-    (nouns.kernels, convert.kernel_to_message, convert.kernel_from_message),
-    (nouns.programs, convert.program_to_message, convert.program_from_message),
-    (nouns.visit_specs, convert.visit_spec_to_message, convert.visit_spec_from_message),
-    (nouns.specs, convert.spec_to_message, convert.spec_from_message),
-    (nouns.conditions, convert.conditions_to_message, convert.conditions_from_message),
-    (nouns.visits, convert.visit_to_message, convert.visit_from_message),
-    (nouns.failures, convert.failure_to_message, convert.failure_from_message),
-    (nouns.devices, convert.device_to_message, convert.device_from_message),
-    (nouns.targets, convert.target_to_message, convert.target_from_message),
-    (nouns.measurements, convert.measurement_to_message, convert.measurement_from_message),
-    (nouns.histories, convert.history_to_message, convert.history_from_message),
-    (nouns.estimates, convert.estimate_to_message, convert.estimate_from_message),
-    (nouns.networks, partial(convert.network_to_message, "", ""), convert.network_from_message),
+    (nouns.kernels, kernel_to_message, kernel_from_message),
+    (nouns.programs, program_to_message, program_from_message),
+    (nouns.visit_specs, visit_spec_to_message, visit_spec_from_message),
+    (nouns.specs, spec_to_message, spec_from_message),
+    (nouns.conditions, conditions_to_message, conditions_from_message),
+    (nouns.visits, visit_to_message, visit_from_message),
+    (nouns.failures, failure_to_message, failure_from_message),
+    (nouns.devices, device_to_message, device_from_message),
+    (nouns.targets, target_to_message, target_from_message),
+    (nouns.measurements, measurement_to_message, measurement_from_message),
+    (nouns.histories, history_to_message, history_from_message),
+    (nouns.estimates, estimate_to_message, estimate_from_message),
+    (nouns.networks, partial(network_to_message, "", ""), network_from_message),
 ]
 
 
@@ -51,6 +82,6 @@ def test_a_noun_survives_the_wire(
 
 
 def test_an_unknown_kind_of_failure_is_still_a_failure() -> None:
-    message = convert.failure_to_message(Failure(FailureKind.CRASHED, "told"))
+    message = failure_to_message(Failure(FailureKind.CRASHED, "told"))
     message.kind = common_pb2.FAILURE_KIND_UNSPECIFIED
-    assert convert.failure_from_message(message).message == "told"
+    assert failure_from_message(message).message == "told"

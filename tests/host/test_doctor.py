@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from host.doctor import (
-    Finding,
-    Level,
-    check_adb,
-    check_bundle,
-    check_daemon,
-    check_runner,
-    check_state,
-    limited,
-    usb_findings,
-)
+from host.doctor import limited
+from host.doctor.daemon import check_daemon
+from host.doctor.finding import Finding, Level
+from host.doctor.machine import check_runner, check_state
+from host.doctor.phones import check_adb, check_bundle, usb_findings
 from host.home import REPOSITORY, LabHome
 
 

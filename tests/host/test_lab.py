@@ -220,9 +220,9 @@ def test_predictions_come_from_what_was_measured(
     assert {network.kernels for network in networks} >= {
         file.program.kernels for file in small_programs
     }
-    newest = client.newest_measurements(target)
-    assert set(newest) == {network.kernels for network in networks}
-    found = client.look_up(list(newest.values()))
+    by_id = client.measured_networks_by_id(target)
+    assert list(by_id.values()) == networks
+    found = client.look_up(list(by_id))
     assert all(latency.source is Source.MEASURED for latency in found)
     assert client.look_up([]) == []
 

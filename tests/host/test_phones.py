@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 
 from host import lab
-from host.client import DeviceStatus, LatencyClient
-from host.doctor import Level, check_daemon, check_phones, limited
+from host.client import LatencyClient
+from host.doctor import limited
+from host.doctor.daemon import check_daemon
+from host.doctor.finding import Level
+from host.doctor.phones import check_phones
 from host.domain import BenchmarkSpec, Measurement, ProgramFile
 from host.errors import Unavailable
 from host.first_phone import Log, accept
 from host.processes import LockedProcess
+from host.status import DeviceStatus
 from host.transports.adb import HOME, AdbTransport
 from tests.device_agent.agent_process import wait_until
 from tests.host.job_ends import ends_of_jobs

@@ -44,13 +44,14 @@ def test_a_pinned_program_is_measured_before_the_next_job(
         return status.sentinel_drift
 
     target = client.default_target()
+    client.measure(target.id, small_programs[1:2], SPEC)
     client.pin_sentinel(small_programs[0])
     assert drift() is None
-    [outcome] = client.measure(target.id, small_programs[1:2], SPEC)
+    [outcome] = client.measure(target.id, small_programs[1:2], SPEC, fresh=True)
     assert isinstance(outcome, Measurement)
     assert not outcome.suspect
     assert drift() == 0
-    assert len(client.measured_networks(target.id)) == 1
+    assert len(client.measured_networks(target.id)) == 2
     client.renew_baseline(target.name)
     assert drift() is None
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from host import sentinel
 from host.database import measurements, sentinels
 from host.database.engine import Database
+from host.domain import Measurement, Program
 from tests.host.fake_lab import SENTINEL, TARGET, WAIT_S, Lab, ended, fake_lab
 from tests.host.test_summary import QUIET
 
@@ -66,6 +68,29 @@ def test_without_one_jobs_go_their_way(lab: Lab) -> None:
     lab.measure(1 + JOBS_BETWEEN)
     assert lab.device.checks() == 0
     assert lab.worker.sentinels.watch(TARGET.id) is None
+
+
+def test_while_none_is_pinned_the_database_is_asked_for_it_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    get_sentinel = sentinels.get_sentinel
+
+    def counted(
+        connection: Connection, target_id: str
+    ) -> tuple[Program, Measurement | None] | None:
+        asked.append(target_id)
+        return get_sentinel(connection, target_id)
+
+    monkeypatch.setattr("host.database.sentinels.get_sentinel", counted)
+    lab.start(1.0, pinned=False)
+    lab.measure(3)
+    assert asked == [TARGET.id]
+    with lab.database.writing() as connection:
+        sentinels.pin(connection, SENTINEL.sha256)
+    lab.worker.sentinels.pinned()
+    lab.measure(1)
+    assert lab.device.checks() == 1
 
 
 @pytest.mark.parametrize("slowness", [1.1, 0.9])

@@ -91,11 +91,13 @@ class FakeAccuracy:
 @dataclass
 class FakeLab:
     """Predicts `bias` times the true latency, in an interval of ±10 %. `is_away` is asked at
-    each call of measure, of the number of calls before it; `asked` has none of these."""
+    each call of measure, of the number of calls before it; `asked` has none of these.
+    `disturbs` is asked of each network, and the same number."""
 
     fails: Fails = never
     bias: float = 1.03
     is_away: Callable[[int], bool] = lambda call: False
+    disturbs: Callable[[Architecture, int], bool] = lambda architecture, call: False
     asked: list[Architecture] = field(default_factory=list)
     calls: int = 0
 
@@ -115,6 +117,8 @@ class FakeLab:
     def _measure(self, architecture: Architecture) -> Measured | Failure:
         if self.fails(architecture):
             return Failure(FailureKind.CRASHED, "no latency")
+        if self.disturbs(architecture, self.calls - 1):
+            return Failure(FailureKind.DISTURBED, "1 of 9 visits were clean")
         latency = estimate(true_latency_ns(architecture), Source.MEASURED, 0.02)
         return Measured(latency, f"measurement of {architecture.id}", DEVICE_S)
 

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
-from host.client import LatencyClient
-from host.domain import Target
 from host.errors import NotReady
 from latency_models import kernel as k
 from latency_models.kernel import Kernel
@@ -14,21 +11,10 @@ from latency_models.observation import MeasuredNetwork
 from search.cli.calibrating import evaluation_of
 from tests.latency_models.synthetic import Machine, random_networks
 
-TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")
-
-
-class FakeClient:
-    def __init__(self, measured: list[MeasuredNetwork]) -> None:
-        self.measured = measured
-
-    def measured_networks(self, target: str) -> list[MeasuredNetwork]:
-        return self.measured
-
 
 def evaluated_sizes(measured: list[MeasuredNetwork]) -> int:
     """How many predictions were judged in two splits."""
-    client = cast(LatencyClient, FakeClient(measured))
-    return len(evaluation_of(client, TARGET, splits=2).parity.measured_ns)
+    return len(evaluation_of(measured, splits=2).parity.measured_ns)
 
 
 def test_what_no_other_network_resembles_is_not_held_out() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from latency_models.estimate import Source
 from search.architecture import Architecture
 from search.choose import affordable, allowance, choose, contenders, front, may_be_on_front, split
+from search.judge import is_open
 from search.trial import Trial
 from tests.search.fakes import estimate
 
@@ -129,17 +130,26 @@ def test_what_is_on_the_front_may_be_on_it(trials: list[Trial]) -> None:
         )
 
 
-def test_contenders_are_the_front_s_then_those_within_reach_of_it() -> None:
-    on_it = predicted(1, accuracy=0.5, latency_ns=1000, reward=0.5)
-    also_on_it = predicted(2, accuracy=0.9, latency_ns=5000, reward=0.6)
-    within_reach = predicted(3, accuracy=0.5, latency_ns=1100)
-    beyond_it = predicted(4, accuracy=0.5, latency_ns=3000)
-    broken = failed(5, accuracy=1.0)
-    trials = [on_it, also_on_it, within_reach, beyond_it, broken]
-    assert contenders(trials) == [also_on_it, on_it]
-    trials = [measured(1), measured(2, 0.9, 5000), within_reach, beyond_it, broken]
-    assert contenders(trials) == [within_reach]
-    assert contenders([measured(1), beyond_it]) == []
+def test_contenders_come_by_what_they_may_add_to_the_hypervolume() -> None:
+    known = [measured(1, 0.5, 1000), measured(2, 0.9, 5000), measured(3, 0.1, 9000)]
+    much = predicted(4, accuracy=0.8, latency_ns=2000, reward=0.1)
+    little = predicted(5, accuracy=0.55, latency_ns=1900, reward=0.9)
+    nothing_but_in_luck = predicted(6, accuracy=0.5, latency_ns=1050, reward=0.5)
+    beyond_it = predicted(7, accuracy=0.5, latency_ns=3000)
+    broken = failed(8, accuracy=1.0)
+    trials = [*known, nothing_but_in_luck, little, much, beyond_it, broken]
+    assert contenders(trials) == [much, nothing_but_in_luck, little]
+    assert contenders([*known, beyond_it]) == contenders([broken]) == []
+
+
+@given(some_trials())
+def test_contenders_are_all_that_may_be_on_the_front_and_can_be_measured(
+    trials: list[Trial],
+) -> None:
+    sound = [trial for trial in trials if trial.failure is None]
+    wanted = contenders(trials)
+    assert len(wanted) == len(set(wanted))
+    assert set(wanted) == set(filter(is_open, may_be_on_front(sound)))
 
 
 @given(some_trials(), st.fractions(0, 1))

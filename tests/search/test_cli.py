@@ -125,7 +125,7 @@ def test_a_prediction_from_kernels_unlike_those_seen_says_so(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--max-params-m 1", "1 M parameters exclude 1,000, and the least there can be are 1.67"),
+        ("--max-params-m 1", "1 M parameters are allowed, and the smallest has 1.67"),
         ("--warm-start nothing", "there is no study in runs/nothing"),
         ("--warm-start zoo --space accel-nas-bench", "no network of the zoo lies in accel-nas"),
     ],

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from search.architecture import Architecture, Block
@@ -14,6 +13,7 @@ from search.cli import app
 from search.study import StudySettings, open_study
 from search.trial import Trial
 from tests.search.fakes import estimate
+from tests.search.photos import write_photos
 
 BEST = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
 OTHER = Architecture(16, (Block("conv", 1, 3, 2, 0.0, "none", 16, 1),), 64)
@@ -37,17 +37,12 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_best_is_trained_on_files_one_of_which_is_no_image(study: Path) -> None:
     folder = study.parent.parent / "photos"
-    for name, grey in (("dark", 40), ("light", 200)):
-        (folder / name).mkdir(parents=True)
-        for index in range(8):
-            Image.new("L", (40, 30), grey + index).save(folder / name / f"{index}.png")
-    broken = folder / "light" / "broken.jpg"
-    broken.write_bytes(b"no image")
+    broken = write_photos(folder, each=8)
     options = "--top 1 --resolution 32 --epochs 1 --batch-size 4"
     result = CliRunner().invoke(app, ["train", "--dataset", str(folder), *options.split()])
     assert result.exit_code == 1, result.output  # for the latencies are lacking
     shown = " ".join(result.output.split())
-    assert "1 images could not be read" in shown
+    assert "Unreadable images, left out: 1" in shown
     assert "latlab lab up" in shown
     written = json.loads((study / "trained" / "results.json").read_text())
     assert written["unreadable"] == [str(broken)]

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from host.export import export_program
-from search.constraints import MILLIONS_OF, excess, least, quantities, share_within
+from search.architecture import Architecture
+from search.constraints import MILLIONS_OF, excess, fitted, quantities, share_within
 from search.network import build_network
 from search.space import SPACES, Space, mnasnet_space
+from search.strategies import make_strategy
+from search.study import StrategyName
 from search.zoo import ZOO
-from tests.search.fakes import small_space
+from tests.search.fakes import small_space, trial, true_accuracy
+from tests.search.test_space import choices, in_any_space
 
 A1 = ZOO["mnasnet-a1"]
 
@@ -35,19 +42,22 @@ def test_a_program_is_nearly_as_large_as_its_weights(name: str) -> None:
     assert estimated == pytest.approx(program.size_bytes, rel=0.01)
 
 
-@pytest.mark.parametrize("name", MILLIONS_OF)
-def test_the_least_there_can_be_is_that_of_all_networks(name: str) -> None:
-    space = small_space()
+def test_the_smallest_network_has_the_least_of_everything() -> None:
+    convolutions = (("conv", 1), ("mbconv", 3), ("dconv", 1))
+    space = replace(small_space(), convolutions=convolutions)
     every = itertools.product(*(range(len(decision.choices)) for decision in space.decisions))
-    assert least(space, name) == min(quantities(space.resolve(c))[name] for c in every)
+    have = [quantities(space.resolve(choices)) for choices in every]
+    smallest = quantities(space.resolve(space.smallest))
+    assert smallest == {name: min(has[name] for has in have) for name in MILLIONS_OF}
 
 
-@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_no_random_network_has_less_than_the_least(space: Space) -> None:
-    rng = random.Random(0)
-    sampled = [quantities(space.resolve(space.sample(rng))) for _ in range(100)]
-    for name in MILLIONS_OF:
-        assert least(space, name) <= min(has[name] for has in sampled)
+@given(in_any_space)
+def test_no_network_has_less_of_anything_than_the_smallest(
+    drawn: tuple[Space, tuple[int, ...]],
+) -> None:
+    space, choices = drawn
+    has, smallest = (quantities(space.resolve(c)) for c in (choices, space.smallest))
+    assert all(smallest[name] <= has[name] for name in MILLIONS_OF)
 
 
 def test_the_share_within_falls_with_the_limit() -> None:
@@ -61,5 +71,59 @@ def test_limits_that_exclude_everything_are_refused_by_the_one_that_binds() -> N
     with pytest.raises(ValueError, match="Allow more") as refused:
         share_within(mnasnet_space(), limits)
     message = str(refused.value)
-    assert "1 M parameters exclude 1,000, and the least there can be are" in message
-    assert "10000 M multiply-adds exclude 0" in message
+    assert "no network of mnasnet is within the limits: 1 M parameters are allowed" in message
+    assert "multiply-adds" not in message
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@pytest.mark.parametrize("name", MILLIONS_OF)
+def test_only_what_the_smallest_network_exceeds_is_refused(space: Space, name: str) -> None:
+    least = quantities(space.resolve(space.smallest))[name]
+    assert share_within(space, {name: least}) == 0  # of random ones
+    with pytest.raises(ValueError, match="the smallest has"):
+        share_within(space, {name: least - 1})
+
+
+@given(in_any_space, st.data())
+def test_what_is_fitted_is_allowed_and_as_near_as_may_be(
+    drawn: tuple[Space, tuple[int, ...]], data: st.DataObject
+) -> None:
+    """Within limits that just one network is sure to be within, be it the smallest."""
+    space, wanted = drawn
+    meets = data.draw(st.just(space.smallest) | choices(space))
+    limits = quantities(space.resolve(meets))
+
+    def allows(architecture: Architecture) -> bool:
+        return not excess(architecture, limits)
+
+    found = fitted(space, wanted, allows)
+    assert allows(space.resolve(found))
+    assert fitted(space, wanted, allows) == found
+    for index, (has, smallest) in enumerate(zip(found, space.smallest, strict=True)):
+        nearer = (*found[:index], wanted[index], *found[index + 1 :])
+        assert has == wanted[index] or (has == smallest and not allows(space.resolve(nearer)))
+    assert fitted(space, found, allows) == found
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_under_tight_limits_every_strategy_proposes_what_they_allow(name: StrategyName) -> None:
+    """Different networks for all that, and alike when replayed."""
+    space = mnasnet_space()
+    limits = {
+        name: round(1.1 * least)
+        for name, least in quantities(space.resolve(space.smallest)).items()
+    }
+
+    def play() -> list[list[Architecture]]:
+        strategy = make_strategy(name, space, 0, lambda a: not excess(a, limits))
+        rounds = []
+        for _ in range(2):
+            rounds.append(strategy.ask(3))
+            strategy.tell([trial(a, true_accuracy(a)) for a in rounds[-1]])
+        return rounds
+
+    played = play()
+    proposed = [architecture for asked in played for architecture in asked]
+    assert not any(excess(architecture, limits) for architecture in proposed)
+    assert len(set(proposed)) == len(proposed)
+    assert play() == played

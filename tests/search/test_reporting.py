@@ -13,6 +13,7 @@ from host.client import LatencyClient
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.kernel import Kernel
+from latency_models.observation import MeasuredNetwork
 from search.cli import app, reporting
 from search.finalists import Finalist, write_results
 from search.kernels import kernels
@@ -67,7 +68,7 @@ Predict = Callable[[Sequence[Sequence[Kernel]]], list[LatencyEstimate]]
 
 
 class FakeClient:
-    """Holds a measurement of A1; `predicts` the others."""
+    """Holds measurements of A1; `predicts` the others."""
 
     def __init__(self, predicts: Predict) -> None:
         self.predicts = predicts
@@ -76,11 +77,12 @@ class FakeClient:
         return self.predicts(networks)
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        assert list(measurement_ids) == ["m1"]
+        assert list(measurement_ids) == ["newer"]
         return [estimate(5_000_000, Source.MEASURED)]
 
 
-MEASURED = {tuple(kernels(ZOO["mnasnet-a1"])): "m1"}
+A1 = MeasuredNetwork(kernels(ZOO["mnasnet-a1"]), None, 5e6, 4e6, 6e6, unix_ns=1)
+MEASURED = {"older": A1, "newer": A1}
 
 
 def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:

@@ -141,6 +141,23 @@ def test_a_target_that_is_away_is_told_from_a_network_that_fails(
         )
 
 
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (Device(lambda a: True), Failure(FailureKind.CRASHED, "on phone 2: no latency")),
+        (
+            Device(is_away=lambda call: True),
+            Failure(FailureKind.DISTURBED, "on phone 1: 1 of 9 visits were clean"),
+        ),
+    ],
+)
+def test_a_disturbed_target_comes_after_a_network_that_fails_and_before_one_that_is_away(
+    other: Device, said: Failure
+) -> None:
+    disturbed = Device(disturbs=lambda architecture, call: True)
+    assert set(several(disturbed, other).measure(NETWORKS)) == {said}
+
+
 def test_they_measure_at_the_same_time() -> None:
     together = threading.Barrier(3)
     devices = [Device(before=lambda: together.wait(DEADLINE_S)) for _ in range(3)]

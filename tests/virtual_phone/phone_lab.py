@@ -11,10 +11,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 from host import lab
-from host.client import DeviceStatus, LatencyClient
+from host.client import LatencyClient
 from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
 from host.errors import Unavailable
 from host.home import LabHome
+from host.status import DeviceStatus
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone

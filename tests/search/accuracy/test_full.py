@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from search.accuracy import full
@@ -15,6 +14,7 @@ from search.accuracy.datasets import OpenDataset, open_dataset
 from search.accuracy.full import Recipe, reference_images, train_fully, validation_batches
 from search.accuracy.training import score, statistics
 from search.architecture import Architecture, Block
+from tests.search.photos import write_photos
 
 NETWORK = Architecture(
     16,
@@ -99,12 +99,7 @@ def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
 
 def test_files_that_are_no_images_are_left_out_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "images"
-    for name, grey in (("dark", 40), ("light", 200)):
-        (folder / name).mkdir(parents=True)
-        for index in range(24):
-            Image.new("L", (30, 20), grey + index).save(folder / name / f"{index}.png")
-    broken = folder / "dark" / "broken.png"
-    broken.write_bytes(b"no image")
+    broken = write_photos(folder, each=24)
     photos = open_dataset(str(folder), resolution=16)
     recipe = replace(SHORT, augment=True, batch_size=6)
     network = train_fully(NETWORK, photos, recipe, tmp_path / "c.safetensors")

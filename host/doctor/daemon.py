@@ -1,0 +1,57 @@
+"""The daemon, and each of its devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from host.client import LatencyClient
+from host.doctor.finding import Finding, Level
+from host.errors import LabError, Unavailable
+from host.home import LabHome
+from host.status import DeviceStatus
+
+MAX_SKEW_S = 60.0
+MAX_TEMPERATURE_C = 60.0
+MIN_BATTERY = 0.2
+
+
+def check_daemon(home: LabHome) -> Iterator[Finding]:
+    """And, where it runs, each of its devices."""
+    try:
+        with LatencyClient.connect(home) as client:
+            statuses = client.devices()
+            yield Finding("daemon", Level.OK, f"it serves {len(statuses)} devices")
+            for status in statuses:
+                yield device_finding(client, status)
+    except Unavailable as error:
+        yield Finding("daemon", Level.WARNING, str(error), f"make lab-up; see {home.log_file}")
+
+
+def device_finding(client: LatencyClient, status: DeviceStatus) -> Finding:
+    name = status.transport
+    if status.device is None or status.state.startswith(
+        ("lost", "connecting", "held", "error", "quarantine")
+    ):
+        return Finding(name, Level.WRONG, status.state, "as it says; the lab tries again by itself")
+    try:
+        now = client.conditions(name)
+    except LabError as error:
+        return Finding(name, Level.WRONG, str(error), "plug it in again, or restart its agent")
+    skew_s = abs(now.unix_ns - time.time_ns()) / 1e9
+    told = [status.state, f"clock {skew_s:.0f} s off"]
+    mends = []
+    if skew_s > MAX_SKEW_S:
+        mends.append("set its clock")
+    if now.temperature_c is not None:
+        told.append(f"{now.temperature_c:.0f} °C")
+        if now.temperature_c > MAX_TEMPERATURE_C or now.throttled:
+            mends.append("let it cool")
+    if now.battery_level is not None:
+        told.append(f"battery {now.battery_level:.0%}")
+        if now.battery_level < MIN_BATTERY:
+            mends.append("charge it")
+    if now.governor is not None:
+        told.append(now.governor)
+    level = Level.WARNING if mends else Level.OK
+    return Finding(name, level, ", ".join(told), " and ".join(mends))

@@ -1,0 +1,135 @@
+"""Phones: from adb to the bundle that is put on them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import adbutils
+from adbutils import AdbClient, AdbError
+
+from host.bundle import ABIS, Bundle
+from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
+from host.doctor.machine import is_listened_on, read
+from host.errors import Unavailable
+from host.home import REPOSITORY, LabHome
+from host.transports.adb import ADVICE, AdbTransport
+
+MIN_PHONE_FREE_BYTES = 200_000_000  # a bundle beside the one that it replaces
+ADB_INTERFACE = ("ff", "42", "01")  # class, subclass and protocol of USB debugging
+
+
+def check_adb(home: LabHome) -> Iterator[Finding]:
+    try:
+        adb = adbutils.adb_path()
+    except AdbError:
+        yield Finding("adb", Level.WARNING, "not installed, so no phones", "apt install adb")
+        return
+    told = subprocess.run(
+        [adb, "version"], capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
+    ).stdout
+    version = told.partition("\n")[0].removeprefix("Android Debug Bridge version ")
+    yield Finding("adb", Level.OK, f"{adb}, version {version or 'unknown'}")
+    port = _adb_port()
+    if not is_listened_on(port):
+        yield Finding("adb", Level.OK, f"no server on port {port} yet: the lab starts one")
+        return
+    try:
+        server = AdbClient(socket_timeout=CALL_TIMEOUT_S).server_version()
+    except (AdbError, OSError, ValueError) as error:
+        yield Finding(
+            "adb",
+            Level.WRONG,
+            f"what listens on port {port} does not answer as adb: {error}",
+            "adb kill-server, or end what has taken the port",
+        )
+        return
+    if version.endswith(f".{server}"):
+        yield Finding("adb", Level.OK, f"server on port {port}, version {server}")
+    else:
+        yield Finding(
+            "adb",
+            Level.WRONG,
+            f"the server on port {port} is of another version, {server}: they end each other",
+            "leave one adb on this machine, then adb kill-server",
+        )
+
+
+def check_usb(home: LabHome) -> Iterator[Finding]:
+    yield from usb_findings(Path("/"))
+
+
+def usb_findings(root: Path) -> Iterator[Finding]:
+    """Of phones with USB debugging on: whether this user may open them. `root` is where /sys
+    and /dev are."""
+    for interface in sorted((root / "sys/bus/usb/devices").glob("*:*")):
+        names = ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")
+        if tuple(read(interface / name) for name in names) != ADB_INTERFACE:
+            continue
+        device = interface.resolve().parent
+        bus, number = (int(read(device / name) or 0) for name in ("busnum", "devnum"))
+        node = root / f"dev/bus/usb/{bus:03}/{number:03}"
+        if os.access(node, os.R_OK | os.W_OK):
+            yield Finding("usb", Level.OK, f"a phone at bus {bus}, device {number}")
+        else:
+            yield Finding(
+                "usb",
+                Level.WRONG,
+                f"this user may not open the phone at bus {bus}, device {number}",
+                "apt install android-sdk-platform-tools-common, then plug it in again",
+            )
+
+
+def check_phones(home: LabHome) -> Iterator[Finding]:
+    if not is_listened_on(_adb_port()):
+        return
+    for phone in AdbClient(socket_timeout=CALL_TIMEOUT_S).list():
+        state = "no permissions" if phone.state == "no" else phone.state
+        if state != "device":
+            advice = ADVICE.get(state, state)
+            found, _, mend = advice.partition(": ")
+            yield Finding("phone", Level.WRONG, f"{phone.serial}: {found}", mend)
+            continue
+        try:
+            free_bytes = AdbTransport(phone.serial, home.bundles).free_bytes()
+        except Unavailable as error:
+            yield Finding("phone", Level.WRONG, str(error), "plug it in again")
+            continue
+        short = free_bytes < MIN_PHONE_FREE_BYTES
+        yield Finding(
+            "phone",
+            Level.WARNING if short else Level.OK,
+            f"{phone.serial}: {free_bytes // 1_000_000} MB free",
+            f"free {MIN_PHONE_FREE_BYTES // 1_000_000} MB on it" if short else "",
+        )
+
+
+def check_bundle(home: LabHome) -> Iterator[Finding]:
+    for abi, machine in ABIS.items():
+        mend = f"make agent-bundle MACHINE={machine}"
+        try:
+            bundle = Bundle.for_abi(home.bundles, abi)
+        except (Unavailable, ValueError, LookupError):
+            # A phone of either kind tells what it lacks; hardly any is x86_64.
+            level = Level.WARNING if machine == "aarch64" else Level.OK
+            yield Finding("bundle", level, f"none for {machine}, so no such phones", mend)
+        else:
+            level, found = Level.OK, f"{machine}: {bundle.sha256[:16]}"
+            if not _has_this_agent(bundle):
+                level, found = Level.WARNING, f"{found}, whose agent is another than this one"
+            yield Finding("bundle", level, found, mend if level is Level.WARNING else "")
+
+
+def _has_this_agent(bundle: Bundle) -> bool:
+    """Whether it would bring the agent of this version; of its runner that cannot be told."""
+    brought, here = (
+        {path.name: path.read_bytes() for path in (folder / "device_agent").glob("*.py")}
+        for folder in (bundle.folder / "site", REPOSITORY)
+    )
+    return brought == here
+
+
+def _adb_port() -> int:
+    return int(os.environ.get("ANDROID_ADB_SERVER_PORT") or 5037)
