@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search.accuracy.checkpoint import restore_training, save_training
@@ -33,6 +33,9 @@ from search.architecture import Architecture
 from search.space import Space
 
 CALIBRATION_IMAGES = 256  # for the running statistics of batch-norm
+ADAPTATION_STEPS = 10  # of a network by itself
+ADAPTATION_BATCH = 32
+ADAPTATION_LEARNING_RATE = 0.05
 MAX_GRADIENT_NORM = 10.0
 
 
@@ -81,12 +84,14 @@ def train_supernet(
     later ever more often that of its own network.
 
     Goes on after the last epoch that `checkpoint` holds, as if it had not stopped; where none
-    is left, at once. Runs on one thread, and leaves this process at one: what a network of
-    this size has to do is too little for several, which would wait for each other.
+    is left, at once. Runs on the GPU, where there is one; on one thread, as what a network of
+    this size has to do is too little for several, and with cuDNN's deterministic algorithms,
+    and leaves this process so.
 
     Raises FloatingPointError where it diverges, CheckpointError, and OSError.
     """
     torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True
     training = _Training(space, dataset, task, budget, checkpoint)
     training.restore()
     while training.finished_epochs < budget.epochs:
@@ -109,22 +114,52 @@ class SupernetAccuracy:
         architectures: Sequence[Architecture],
         on_progress: Callable[[int], None] = lambda done: None,
     ) -> list[float | AccuracyFailure]:
-        """Validation accuracies (0 to 1) in the order asked, each of a network cut out, with
-        batch-norm's statistics its own; what is larger than the space is a failure."""
+        """Validation accuracies (0 to 1) in the order asked, each of a network cut out that has
+        learned for ADAPTATION_STEPS by itself, with batch-norm's statistics its own; what is
+        larger than the space is a failure. All networks see the same images in the same order.
+        """
         mean, std = statistics(self.dataset.train_images)
-        seen = normalized(self.dataset.train_images[:CALIBRATION_IMAGES], mean, std)
-        images = normalized(self.dataset.val_images, mean, std)
+        device = self.supernet.device
+        seen = normalized(
+            self.dataset.train_images[: ADAPTATION_STEPS * ADAPTATION_BATCH], mean, std
+        ).to(device)
+        named = torch.tensor(self.dataset.train_labels[: len(seen)]).to(device)
+        images = normalized(self.dataset.val_images, mean, std).to(device)
         labels = torch.tensor(self.dataset.val_labels)
         outcomes: list[float | AccuracyFailure] = []
         for architecture in architectures:
             try:
                 network = self.supernet.cut_out(architecture)
-                calibrate(network, seen, EVALUATION_BATCH)
+                _adapt(network, seen, named)
+                calibrate(network, seen[:CALIBRATION_IMAGES], EVALUATION_BATCH)
                 outcomes.append(score(network, in_batches(images, labels)))
             except ValueError as error:
                 outcomes.append(AccuracyFailure(str(error)))
             on_progress(len(outcomes))
         return outcomes
+
+
+def _adapt(network: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """What networks share is nobody's own: ranked without these steps, they rank by how well
+    they bear that, not by how well they learn."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=ADAPTATION_LEARNING_RATE,
+        momentum=MOMENTUM,
+        nesterov=True,
+        fused=True,
+    )
+    batches = zip(
+        torch.split(images, ADAPTATION_BATCH), torch.split(labels, ADAPTATION_BATCH), strict=True
+    )
+    for step, (x, y) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = ADAPTATION_LEARNING_RATE * warm_cosine(step, ADAPTATION_STEPS)
+        loss = F.cross_entropy(network(x), y, label_smoothing=LABEL_SMOOTHING)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
 
 
 class _Training:
