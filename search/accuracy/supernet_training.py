@@ -43,6 +43,7 @@ MAX_GRADIENT_NORM = 10.0
 class SupernetBudget:
     """What the one training of all networks may cost.
 
+    epochs: on few images more of them rank worse, not better (`tests/bench/bench_supernet.py`).
     random_networks: trained in each step, beside the largest and the smallest one.
     alone_share: of the steps, at their start, in which the largest network learns by itself:
     it is the teacher.
@@ -50,7 +51,7 @@ class SupernetBudget:
     block_weight: of the distance from the teacher's blocks, beside the cross-entropy.
     """
 
-    epochs: int = 35
+    epochs: int = 6
     batch_size: int = 64
     learning_rate: float = 0.1
     weight_decay: float = 1e-4

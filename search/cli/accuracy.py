@@ -90,7 +90,7 @@ def by_supernet(
     described |= {f"agreement_{name}": value for name, value in asdict(agreed).items()}
     note = f"a supernet trained on {data.note}; it ranks networks as the proxy does with {agreed}"
     if agreed.lower <= 0:
-        note += ": too uncertain to be trusted, more --supernet-epochs or images may help"
+        note += ": too uncertain to be trusted, more images may help"
     return AccuracySource(accuracy, described, note)
 
 

@@ -123,7 +123,7 @@ def search(
         bool,
         typer.Option("--supernet", help="Train once, a network that holds all the others."),
     ] = False,
-    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 35,
+    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 6,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
