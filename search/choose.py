@@ -91,14 +91,19 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
         return hypervolume([*accuracies, point.accuracy], ns, *reference)
 
     left = _points(filter(is_open, may_be_on_front(point.trial for point in points)))
+    left.sort(key=lambda point: -point.reward)
     wanted: list[Trial] = []
+    volume = hypervolume(accuracies, latencies_ns, *reference)
     while left:
-        best = max(left, key=lambda point: (with_it(point), point.reward))
+        best = max(left, key=with_it)
+        if (enlarged := with_it(best)) <= volume:
+            break
+        volume = enlarged
         left.remove(best)
         wanted.append(best.trial)
         accuracies.append(best.accuracy)
         latencies_ns.append(best.latency.lower_ns)
-    return wanted
+    return wanted + [point.trial for point in left]
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:
