@@ -131,7 +131,9 @@ def load_dataset(
     note = _counted(opened.reason, len(y_train), len(y_val))
     if skipped:
         note += f"; {len(skipped)} unreadable skipped, the first {skipped[0]}"
-    return Dataset(opened.name, opened.classes, x_train, y_train, x_val, y_val, note, skipped)
+    return Dataset(
+        opened.name, opened.classes, x_train, y_train, x_val, y_val, note, tuple(skipped)
+    )
 
 
 def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
@@ -193,11 +195,8 @@ def _check_enough(spec: str, train_labels: Int64Array, val_labels: Int64Array) -
         raise DatasetError(f"{spec}: too few readable images to train and validate on")
 
 
-def _read(images: Images) -> tuple[UInt8Array, Int64Array, tuple[str, ...]]:
+def _read(images: Images) -> tuple[UInt8Array, Int64Array, list[str]]:
     """All that can be read, their labels, and what the others are."""
+    positions = np.arange(len(images))
     with ThreadPoolExecutor() as pool:
-        squares = list(pool.map(images.square, range(len(images))))
-    read = np.array([square is not None for square in squares])
-    skipped = tuple(images.describe(int(position)) for position in np.flatnonzero(~read))
-    kept = np.array([square for square in squares if square is not None], np.uint8)
-    return kept, images.labels[read], skipped
+        return images.readable(positions, list(pool.map(images.square, positions)))

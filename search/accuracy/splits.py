@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -88,12 +89,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.indices)
 
-    @property
+    @cached_property
     def labels(self) -> Int64Array:
         return self.split.labels[self.indices]
-
-    def labels_of(self, positions: Int64Array) -> Int64Array:
-        return self.split.labels[self.indices[positions]]
 
     def square(self, position: int, share: float = 1.0) -> UInt8Array | None:
         """As the function does; None where the image cannot be read."""
@@ -109,6 +107,16 @@ class Images:
 
     def describe(self, position: int) -> str:
         return self.split.describe(int(self.indices[position]))
+
+    def readable(
+        self, positions: Int64Array, pixels: Sequence[UInt8Array | None]
+    ) -> tuple[UInt8Array, Int64Array, list[str]]:
+        """Of what was read at these positions: the images and labels of those that could be,
+        and what the others are."""
+        read = np.array([each is not None for each in pixels], bool)
+        kept = np.array([each for each in pixels if each is not None], np.uint8)
+        skipped = [self.describe(position) for position in positions[~read]]
+        return kept, self.labels[positions[read]], skipped
 
 
 def square(image: Image.Image, resolution: int, share: float = 1.0) -> UInt8Array:

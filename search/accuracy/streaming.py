@@ -79,8 +79,4 @@ class _Batches(Readable[tuple[UInt8Array, Int64Array, list[str]]]):
 
     def __getitem__(self, number: int) -> tuple[UInt8Array, Int64Array, list[str]]:
         batch = self.batches[number]
-        pixels = [self.read(int(position)) for position in batch]
-        read = np.array([each is not None for each in pixels])
-        skipped = [self.images.describe(int(position)) for position in batch[~read]]
-        kept = np.array([each for each in pixels if each is not None], np.uint8)
-        return kept, self.images.labels_of(batch[read]), skipped
+        return self.images.readable(batch, [self.read(int(position)) for position in batch])
