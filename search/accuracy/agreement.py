@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import bootstrap, kendalltau
 
 from search.architecture import Architecture
-from search.judge import Accuracy, OnDone
+from search.judge import Accuracy, Failed, OnDone
 
 LEVEL = 0.9
 RESAMPLES = 1_000
@@ -58,14 +58,19 @@ def compared(
 ) -> Agreement:
     """On those to which both give an accuracy; `on_done` is told of the other's. Raises
     ValueError for fewer than MIN_NETWORKS."""
-    outcomes = zip(
-        one.evaluate(architectures, lambda done: None),
-        other.evaluate(architectures, on_done),
-        strict=True,
+    return agreement_where_both(
+        one.evaluate(architectures, lambda done: None), other.evaluate(architectures, on_done)
     )
+
+
+def agreement_where_both(
+    ours: Sequence[float | Failed], theirs: Sequence[float | Failed]
+) -> Agreement:
+    """Of the outcomes for the same networks, on those with two accuracies. Raises ValueError
+    for fewer than MIN_NETWORKS."""
     pairs = [
         (first, second)
-        for first, second in outcomes
+        for first, second in zip(ours, theirs, strict=True)
         if isinstance(first, float) and isinstance(second, float)
     ]
     return agreement([first for first, _ in pairs], [second for _, second in pairs])

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.accuracy.agreement import Agreement, agreement
+from search.accuracy.agreement import agreement_where_both
 from search.accuracy.datasets import load_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.supernet_training import SupernetAccuracy, SupernetBudget, train_supernet
@@ -68,7 +68,7 @@ def main() -> None:
     start_s = time.perf_counter()
     alone = ProxyAccuracy(dataset, task).evaluate(networks)
     proxy_s = (time.perf_counter() - start_s) / NETWORKS
-    found, control = agreed(shared, alone), agreed(untrained, alone)
+    found, control = agreement_where_both(shared, alone), agreement_where_both(untrained, alone)
     conditions = {
         "resolution": RESOLUTION,
         "data": dataset.note,
@@ -97,15 +97,6 @@ def main() -> None:
     report("supernet.train_s", round(train_s), "s", None, epochs=budget.epochs, **conditions)
     report("supernet.evaluate_s", round(evaluate_s, 3), "s", "< 1", **conditions)
     report("supernet.proxy_s", round(proxy_s, 2), "s", None, **conditions)
-
-
-def agreed(ours: list[Outcome], theirs: list[Outcome]) -> Agreement:
-    pairs = [
-        (one, other)
-        for one, other in zip(ours, theirs, strict=True)
-        if isinstance(one, float) and isinstance(other, float)
-    ]
-    return agreement(*zip(*pairs, strict=True))
 
 
 def mean(outcomes: list[Outcome]) -> float:
