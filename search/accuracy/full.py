@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def train_fully(
     return training.averaged()
 
 
+@lru_cache(maxsize=1)  # a training, its score and its export each ask for them
 def reference_images(dataset: OpenDataset, recipe: Recipe) -> UInt8Array:
     """The first to learn from, by which pixels are normalized and batch-norm is calibrated."""
     batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
