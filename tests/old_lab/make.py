@@ -99,18 +99,11 @@ def make(root: Path) -> None:
         )
         client.refit(target.id)
         search(client, target, pool, root / "runs")
-        description = client.devices()[0].device
-    print(description)
     board.end()
-    described = MessageToDict(board_description(root), preserving_proto_field_name=True)
+    on_loopback = AgentProcess(root / "board", LabHome(Path()).runner)
+    described = MessageToDict(on_loopback.describe(), preserving_proto_field_name=True)
+    on_loopback.end()
     (root / "description.json").write_text(json.dumps(described, indent=2) + "\n")
-
-
-def board_description(root: Path):  # type: ignore[no-untyped-def]
-    board = AgentProcess(root / "board", LabHome(Path()).runner)
-    description = board.describe()
-    board.end()
-    return description
 
 
 def main() -> None:
