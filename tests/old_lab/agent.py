@@ -11,10 +11,11 @@ import grpc
 from google.protobuf.json_format import Parse
 
 from device_agent import __main__ as agent
+from device_agent.servicer import Agent
 from protos.device_agent_pb2 import DescribeRequest, DeviceDescription
 
 
-class OldDevice(agent.Agent):
+class OldDevice(Agent):
     description = DeviceDescription()
 
     def Describe(  # noqa: N802
@@ -25,5 +26,5 @@ class OldDevice(agent.Agent):
 
 if __name__ == "__main__":
     OldDevice.description = Parse(Path(sys.argv.pop(1)).read_text(), DeviceDescription())
-    agent.Agent = OldDevice  # type: ignore[misc]
+    vars(agent)["Agent"] = OldDevice
     sys.exit(agent.main())
