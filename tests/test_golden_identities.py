@@ -115,8 +115,8 @@ def test_a_spec_is_stored_as_the_same_text(spec: BenchmarkSpec, text: str) -> No
             "conv2d 1x224x224x3->1x112x112x8 k3x5 s2x1 d2 g4 relu float16",
             (
                 '{"kind": "conv2d", "inputs": [[1, 224, 224, 3]], "output": [1, 112, 112, 8], '
-                '"kernel_size": [3, 5], "stride": [2, 1], "dilation": 2, "groups": 4, "activation": '
-                '"relu", "dtype": "float16"}'
+                '"kernel_size": [3, 5], "stride": [2, 1], "dilation": 2, "groups": 4, '
+                '"activation": "relu", "dtype": "float16"}'
             ),
         ),
         (
@@ -124,8 +124,8 @@ def test_a_spec_is_stored_as_the_same_text(spec: BenchmarkSpec, text: str) -> No
             "add 1x7x7x8+1x1x1x8->1x7x7x8 k1x1 s1x1 d1 g1 linear float32",
             (
                 '{"kind": "add", "inputs": [[1, 7, 7, 8], [1, 1, 1, 8]], "output": [1, 7, 7, 8], '
-                '"kernel_size": [1, 1], "stride": [1, 1], "dilation": 1, "groups": 1, "activation": '
-                '"", "dtype": "float32"}'
+                '"kernel_size": [1, 1], "stride": [1, 1], "dilation": 1, "groups": 1, '
+                '"activation": "", "dtype": "float32"}'
             ),
         ),
         (
@@ -133,7 +133,8 @@ def test_a_spec_is_stored_as_the_same_text(spec: BenchmarkSpec, text: str) -> No
             "portable:erf scalar-> k1x1 s1x1 d1 g1 linear float32",
             (
                 '{"kind": "portable:erf", "inputs": [[]], "output": [], "kernel_size": [1, 1], '
-                '"stride": [1, 1], "dilation": 1, "groups": 1, "activation": "", "dtype": "float32"}'
+                '"stride": [1, 1], "dilation": 1, "groups": 1, "activation": "", '
+                '"dtype": "float32"}'
             ),
         ),
     ],
