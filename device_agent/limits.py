@@ -36,22 +36,30 @@ _BOUNDS = {
 }
 
 
-def check_inputs(request: RunRequest) -> list[TensorSpec]:
-    """Return the inputs that the request asks for; one of shapes alone asks for float32.
+def inputs_of(request: RunRequest) -> list[TensorSpec]:
+    """Return the inputs that the request asks for; one of shapes alone asks for float32."""
+    return list(request.inputs) or [
+        TensorSpec(shape=shape, dtype="float32") for shape in request.input_shapes
+    ]
+
+
+def check_inputs(request: RunRequest) -> None:
+    """Check the inputs that the request asks for.
 
     Refused with INVALID_ARGUMENT where they are none, absurdly large, or contradict
     themselves.
     """
-    inputs = list(request.inputs)
-    if not inputs:
-        inputs = [TensorSpec(shape=shape, dtype="float32") for shape in request.input_shapes]
-    elif request.input_shapes and [spec.shape for spec in inputs] != list(request.input_shapes):
+    inputs = inputs_of(request)
+    if (
+        request.inputs
+        and request.input_shapes
+        and [spec.shape for spec in inputs] != list(request.input_shapes)
+    ):
         raise _invalid("inputs and input_shapes: the shapes of one differ from the other's")
     if not 1 <= len(inputs) <= MAX_INPUTS:
         raise _invalid(f"inputs: 1 to {MAX_INPUTS}, not {len(inputs)}")
     for index, spec in enumerate(inputs):
         _check_input(f"input {index}", spec)
-    return inputs
 
 
 def _check_input(name: str, spec: TensorSpec) -> None:

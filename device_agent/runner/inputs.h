@@ -1,7 +1,8 @@
-// A program's inputs: reproducible standard normal values.
+// A program's inputs, made to what the request says of them.
 #pragma once
 
 #include <executorch/extension/tensor/tensor_ptr.h>
+#include <executorch/runtime/executor/method.h>
 #include <executorch/runtime/executor/method_meta.h>
 
 #include <vector>
@@ -10,11 +11,18 @@
 
 namespace latlab {
 
-// The same seed gives the same values on every platform. Throws Failure bad_input where
-// `shapes` are not the method's or the method takes anything but float32 tensors.
+// The same seed gives the same values on every platform. Throws Failure bad_input, naming the
+// input, where the request's shapes or dtypes are not the method's, or where the method takes
+// what cannot be filled. A smaller shape passes: the method may take it (check_inputs).
 std::vector<executorch::extension::TensorPtr> make_inputs(
     const executorch::runtime::MethodMeta& method,
-    const std::vector<Shape>& shapes,
+    const std::vector<InputSpec>& specs,
     uint64_t seed);
+
+// Throws Failure bad_input where the loaded method refuses an input. A method of dynamic
+// shapes takes those up to its largest; only it knows whether it is one.
+void check_inputs(
+    executorch::runtime::Method& method,
+    const std::vector<executorch::extension::TensorPtr>& inputs);
 
 }  // namespace latlab

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 StartAgent = Callable[..., AgentProcess]
 
+CMAKE = (sys.executable, "-m", "cmake")  # the pinned one
+
 # Takes the runner's arguments, and does what the "program", a piece of Python, says. There
 # `answer()` prints a report as the runner would.
 STAND_IN = """\
@@ -67,9 +69,9 @@ def runner() -> Path:
         prefix = executorch.submodule_search_locations[0]
         source = REPOSITORY / "device_agent/runner"
         subprocess.run(
-            ["cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], check=True
+            [*CMAKE, "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], check=True
         )
-        subprocess.run(["cmake", "--build", build], check=True)
+        subprocess.run([*CMAKE, "--build", build], check=True)
     return Path(binary)
 
 
