@@ -115,19 +115,25 @@ std::vector<TensorPtr> make_inputs(
   return inputs;
 }
 
-void check_inputs(executorch::runtime::Method& method, const std::vector<TensorPtr>& inputs) {
+std::string check_inputs(
+    executorch::runtime::Method& method, const std::vector<TensorPtr>& inputs) {
+  std::string smaller;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto error = method.set_input(*inputs[i], i);
-    if (error == executorch::runtime::Error::Ok) continue;
     const TensorInfo info = tensor_info(method.method_meta(), i);
     const Shape expected(info.sizes().begin(), info.sizes().end());
     const Shape given(inputs[i]->sizes().begin(), inputs[i]->sizes().end());
-    if (given == expected) throw from_error(error, "setting " + name_of(i), "not_a_program");
     const std::string dtype = dtype_name(info.scalar_type());
-    throw Failure(
-        "bad_input",
-        name_of(i) + " is " + to_text(expected, dtype) + ", not " + to_text(given, dtype));
+    const std::string differs =
+        name_of(i) + " is " + to_text(expected, dtype) + ", not " + to_text(given, dtype);
+    const auto error = method.set_input(*inputs[i], i);
+    if (given != expected) {
+      if (error != executorch::runtime::Error::Ok) throw Failure("bad_input", differs);
+      smaller += (smaller.empty() ? "" : "; ") + differs;
+    } else if (error != executorch::runtime::Error::Ok) {
+      throw from_error(error, "setting " + name_of(i), "not_a_program");
+    }
   }
+  return smaller;
 }
 
 }  // namespace latlab

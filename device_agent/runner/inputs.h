@@ -5,6 +5,7 @@
 #include <executorch/runtime/executor/method.h>
 #include <executorch/runtime/executor/method_meta.h>
 
+#include <string>
 #include <vector>
 
 #include "options.h"
@@ -20,8 +21,9 @@ std::vector<executorch::extension::TensorPtr> make_inputs(
     uint64_t seed);
 
 // Throws Failure bad_input where the loaded method refuses an input. A method of dynamic
-// shapes takes those up to its largest; only it knows whether it is one.
-void check_inputs(
+// shapes takes those up to its largest; only it knows whether it is one. Returns what is to be
+// said if it does not run with them: "" where all are of the method's own shapes.
+std::string check_inputs(
     executorch::runtime::Method& method,
     const std::vector<executorch::extension::TensorPtr>& inputs);
 

@@ -49,7 +49,7 @@ Session::Session(
       planned_spans_.data(), planned_spans_.size()));
   memory_.emplace(&method_memory_, &*planned_memory_, &temporary_memory_);
   method_.emplace(unwrap(program_->load_method(name, &*memory_, tracer), "loading the program"));
-  check_inputs(*method_, inputs_);
+  smaller_inputs_ = check_inputs(*method_, inputs_);
 }
 
 void Session::set_inputs() {
@@ -58,6 +58,12 @@ void Session::set_inputs() {
   }
 }
 
-void Session::execute() { check(method_->execute(), "running the program"); }
+void Session::execute() {
+  const Error error = method_->execute();
+  if (error == Error::Ok) return;
+  const Failure failure = from_error(error, "running the program", "execution_error");
+  if (smaller_inputs_.empty()) throw failure;
+  throw Failure("bad_input", smaller_inputs_ + ", which it cannot take: " + failure.what());
+}
 
 }  // namespace latlab

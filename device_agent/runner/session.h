@@ -46,6 +46,7 @@ class Session {
   std::optional<executorch::runtime::HierarchicalAllocator> planned_memory_;
   std::optional<executorch::runtime::MemoryManager> memory_;
   std::vector<executorch::extension::TensorPtr> inputs_;
+  std::string smaller_inputs_;  // than the method's, in words; "" where none is
   std::optional<executorch::runtime::Method> method_;
 };
 
