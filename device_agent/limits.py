@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import grpc
 
 from device_agent.errors import Refused
-from protos.common_pb2 import VisitSpec
+from protos.common_pb2 import TensorSpec, VisitSpec
 from protos.device_agent_pb2 import CoreClass, RunRequest
 
 MAX_DEADLINE_NS = 600_000_000_000
@@ -16,6 +16,14 @@ MAX_RUNS = 1_000_000  # minutes of sustained load, of a network of a millisecond
 MAX_INPUTS = 16
 MAX_RANK = 8
 MAX_INPUT_ELEMENTS = 1 << 28
+# What the runner can fill an input with; `host.domain` holds the same list.
+INTEGER_RANGES = {
+    "int64": (-(2**63), 2**63 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+}
+INPUT_DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
 
 # Lowest and highest allowed value of each number in a VisitSpec.
 _BOUNDS = {
@@ -28,17 +36,53 @@ _BOUNDS = {
 }
 
 
+def inputs_of(request: RunRequest) -> list[TensorSpec]:
+    """Return the inputs that the request asks for; one of shapes alone asks for float32."""
+    return list(request.inputs) or [
+        TensorSpec(shape=shape, dtype="float32") for shape in request.input_shapes
+    ]
+
+
 def check_inputs(request: RunRequest) -> None:
-    """Refused with INVALID_ARGUMENT where the shapes are none, or absurdly large."""
-    shapes = [tuple(shape.dims) for shape in request.input_shapes]
-    if not 1 <= len(shapes) <= MAX_INPUTS:
-        raise _invalid(f"input_shapes: 1 to {MAX_INPUTS}, not {len(shapes)}")
-    for shape in shapes:
-        if len(shape) > MAX_RANK or not 1 <= math.prod(shape) <= MAX_INPUT_ELEMENTS:
-            raise _invalid(
-                f"input_shapes: up to {MAX_RANK} dimensions and {MAX_INPUT_ELEMENTS} elements, "
-                f"none zero, not {shape}"
-            )
+    """Check the inputs that the request asks for.
+
+    Refused with INVALID_ARGUMENT where they are none, absurdly large, or contradict
+    themselves.
+    """
+    inputs = inputs_of(request)
+    if (
+        request.inputs
+        and request.input_shapes
+        and [spec.shape for spec in inputs] != list(request.input_shapes)
+    ):
+        raise _invalid("inputs and input_shapes: the shapes of one differ from the other's")
+    if not 1 <= len(inputs) <= MAX_INPUTS:
+        raise _invalid(f"inputs: 1 to {MAX_INPUTS}, not {len(inputs)}")
+    for index, spec in enumerate(inputs):
+        _check_input(f"input {index}", spec)
+
+
+def _check_input(name: str, spec: TensorSpec) -> None:
+    shape = tuple(spec.shape.dims)
+    if len(shape) > MAX_RANK or not 1 <= math.prod(shape) <= MAX_INPUT_ELEMENTS:
+        raise _invalid(
+            f"{name}: up to {MAX_RANK} dimensions and {MAX_INPUT_ELEMENTS} elements, "
+            f"none zero, not {shape}"
+        )
+    if spec.dtype not in INPUT_DTYPES:
+        raise _invalid(f"{name}: a dtype of {', '.join(INPUT_DTYPES)}, not {spec.dtype!r}")
+    if not spec.HasField("low") and not spec.HasField("high"):
+        return
+    if not spec.HasField("low") or not spec.HasField("high"):
+        raise _invalid(f"{name}: a range needs both low and high")
+    if spec.dtype not in INTEGER_RANGES:
+        raise _invalid(f"{name}: only integers are drawn from a range, not {spec.dtype}")
+    lowest, highest = INTEGER_RANGES[spec.dtype]
+    if not lowest <= spec.low <= spec.high <= highest:
+        raise _invalid(
+            f"{name}: a range within {lowest} to {highest}, the low end first, "
+            f"not {spec.low} to {spec.high}"
+        )
 
 
 def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:

@@ -3,6 +3,7 @@
 The runner is any executable that takes the arguments of `runner/main.cpp` and prints its
 JSON. It is started without a fork hook, which is not safe beside gRPC's threads: limits are
 laid on it from outside right after it starts, and the runner itself asks to die with us.
+The limit of its memory is an argument as well, so that it holds before a program is read.
 """
 
 from __future__ import annotations
@@ -19,26 +20,19 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from device_agent.conditions import read_text
+from device_agent.limits import inputs_of
+from device_agent.runner_report import read_report
 from protos import common_pb2
-from protos.common_pb2 import Conditions, Failure, KernelTrace, Visit
+from protos.common_pb2 import Failure, TensorSpec
 from protos.device_agent_pb2 import RunRequest, RunResponse
 
 _MAX_OUTPUT_BYTES = 64 << 20
 _MAX_OPEN_FILES = 64
 _STDERR_TAIL_CHARS = 2_000
 _VERSION_TIMEOUT_S = 30
-
-_FAILURE_KINDS = {
-    "not_a_program": common_pb2.FAILURE_KIND_NOT_A_PROGRAM,
-    "bad_input": common_pb2.FAILURE_KIND_BAD_INPUT,
-    "unsupported": common_pb2.FAILURE_KIND_UNSUPPORTED,
-    "out_of_memory": common_pb2.FAILURE_KIND_OUT_OF_MEMORY,
-    "execution_error": common_pb2.FAILURE_KIND_EXECUTION_ERROR,
-    "trace_mismatch": common_pb2.FAILURE_KIND_TRACE_MISMATCH,
-}
 
 
 def failed(kind: common_pb2.FailureKind.ValueType, message: str) -> RunResponse:
@@ -86,6 +80,7 @@ class Runner:
         version = json.loads(answer.stdout)
         self.runtime_version = str(version["runtime_version"])
         self.backends = [str(name) for name in version["backends"]]
+        self.confinement = [str(name) for name in version.get("confinement", [])]
 
     def run(
         self,
@@ -103,7 +98,7 @@ class Runner:
         ):
             oom_kills = _oom_kills()
             process = subprocess.Popen(
-                [self._path, *_arguments(program, request, cpus)],
+                [self._path, *_arguments(program, request, cpus, self._memory_limit_bytes)],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -130,7 +125,7 @@ class Runner:
                 return _killed(
                     signal.Signals(-process.returncode), _oom_kills() > oom_kills, _tail(stderr)
                 )
-            return _read_report(process.returncode, stdout, stderr)
+            return _answer(request, process.returncode, stdout, stderr)
 
     def _limit(self, pid: int, cpu_s: float) -> None:
         limits = {
@@ -150,12 +145,15 @@ class Runner:
             Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
-def _arguments(program: Path, request: RunRequest, cpus: Sequence[int]) -> list[str]:
+def _arguments(
+    program: Path, request: RunRequest, cpus: Sequence[int], memory_bytes: int
+) -> list[str]:
     spec = request.spec
     arguments = {
         "--program": program,
         "--cpus": ",".join(map(str, cpus)),
         "--threads": spec.threads,
+        "--memory-bytes": memory_bytes,
         "--seed": spec.seed,
         "--warmup-runs": spec.warmup_runs,
         "--warmup-ns": spec.warmup_ns,
@@ -164,9 +162,14 @@ def _arguments(program: Path, request: RunRequest, cpus: Sequence[int]) -> list[
         "--max-timed-runs": spec.max_timed_runs,
     }
     words = [str(word) for pair in arguments.items() for word in pair]
-    for shape in request.input_shapes:
-        words += ["--input", "x".join(map(str, shape.dims))]
+    for tensor in inputs_of(request):
+        words += ["--input", _input_argument(tensor)]
     return [*words, "--traced"] if spec.traced else words
+
+
+def _input_argument(tensor: TensorSpec) -> str:
+    text = f"{'x'.join(map(str, tensor.shape.dims))}:{tensor.dtype}"
+    return f"{text}:{tensor.low}..{tensor.high}" if tensor.HasField("low") else text
 
 
 def _oom_kills() -> int:
@@ -193,46 +196,19 @@ def _tail(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _read_report(returncode: int, stdout: IO[bytes], stderr: IO[bytes]) -> RunResponse:
+def _answer(
+    request: RunRequest, returncode: int, stdout: IO[bytes], stderr: IO[bytes]
+) -> RunResponse:
     stdout.seek(0)
     output = stdout.read()
     try:
-        report = json.loads(output)
-        if "failure" in report:
-            failure = report["failure"]
-            return failed(_FAILURE_KINDS[failure["kind"]], str(failure["message"]))
-        return RunResponse(visit=_to_visit(report))
+        outcome = read_report(output, returncode, request.spec)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return failed(
             common_pb2.FAILURE_KIND_AGENT_ERROR,
             f"the runner's answer makes no sense ({error!r}): exit code {returncode}, "
             f"output {output[:200]!r}\n{_tail(stderr)}".strip(),
         )
-
-
-def _to_visit(report: dict[str, Any]) -> Visit:
-    """Raises ValueError, LookupError or TypeError where `report` is no runner's."""
-    visit = Visit(
-        wall_ns=report["wall_ns"],
-        cpu_ns=report["cpu_ns"],
-        involuntary_switches=report["involuntary_switches"],
-        warmup_runs=report["warmup_runs"],
-        load_ns=report["load_ns"],
-        peak_rss_bytes=report["peak_rss_bytes"],
-        before=_to_conditions(report["probes_before"]),
-        after=_to_conditions(report["probes_after"]),
-        kernel_traces=[
-            KernelTrace(name=kernel["name"], durations_ns=kernel["ns"])
-            for kernel in report["kernels"]
-        ],
-    )
-    series = (visit.wall_ns, visit.cpu_ns, visit.involuntary_switches)
-    if not visit.wall_ns or len({len(samples) for samples in series}) != 1:
-        raise ValueError("the sample series are empty or not parallel")
-    return visit
-
-
-def _to_conditions(probes: dict[str, Any]) -> Conditions:
-    return Conditions(
-        arithmetic_probe_ns=probes["arithmetic_ns"], memory_probe_ns=probes["memory_ns"]
-    )
+    if isinstance(outcome, Failure):
+        return RunResponse(failure=outcome)
+    return RunResponse(visit=outcome)

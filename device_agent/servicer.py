@@ -59,6 +59,7 @@ class Agent(DeviceAgentServicer):
             core_classes=identity.read_core_classes(root, os.sched_getaffinity(0)),
             memory_bytes=identity.read_memory_bytes(root),
             max_program_bytes=programs.max_program_bytes,
+            confinement=runner.confinement,
         )
 
     def close(self) -> None:

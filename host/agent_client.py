@@ -12,6 +12,7 @@ from host.convert.common import (
     conditions_from_message,
     failure_from_message,
     shape_to_message,
+    tensor_spec_to_message,
     visit_from_message,
     visit_spec_to_message,
 )
@@ -88,7 +89,8 @@ class AgentClient:
             run_id=run_id,
             lease_token=lease.token,
             program_sha256=program.sha256,
-            input_shapes=map(shape_to_message, program.input_shapes),
+            input_shapes=map(shape_to_message, program.input_shapes),  # for older agents
+            inputs=map(tensor_spec_to_message, program.inputs),
             spec=visit_spec_to_message(spec),
         )
         timeout_s = spec.deadline_ns / 1e9 + RUN_GRACE_S

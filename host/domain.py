@@ -18,6 +18,14 @@ MAX_SPACING_NS = 600 * 10**9
 SUSTAINED_NS = 1_000_000_000
 MAX_SUSTAINED_S = 500  # a visit with its load must end within an agent's longest deadline
 MAX_RUNS = 1_000_000  # of any agent; with it half a millisecond a run is 500 s of load
+# What a runner can fill an input with. The agent holds the same list in device_agent.limits.
+INTEGER_RANGES = {
+    "int64": (-(2**63), 2**63 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+}
+DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,11 @@ class CoreClass:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One physical unit, as its agent describes it."""
+    """One physical unit, as its agent describes it.
+
+    confinement: what its kernel holds the runner back with while it reads a program,
+    "seccomp" and "landlock"; empty where it has neither, or the agent does not say.
+    """
 
     serial: str
     model: str
@@ -42,6 +54,7 @@ class Device:
     core_classes: tuple[CoreClass, ...]
     memory_bytes: int
     max_program_bytes: int
+    confinement: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,16 +83,57 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input of a program, and what it is filled with.
+
+    Floats are standard normal, a bool is either value. low, high: the inclusive range of an
+    integer's values (token ids, say); without one the runner takes a range that is safe for
+    an index: 0 and 1 for int64 and int32, and the whole dtype for int8 and uint8.
+    """
+
+    shape: Shape
+    dtype: str = "float32"
+    low: int | None = None
+    high: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, in a sentence for a person."""
+        if self.dtype not in DTYPES:
+            raise ValueError(f"an input's dtype must be one of {', '.join(DTYPES)}: {self.dtype}")
+        if self.low is None and self.high is None:
+            return
+        if self.low is None or self.high is None:
+            raise ValueError("an input's range needs both its lowest and its highest value")
+        if self.dtype not in INTEGER_RANGES:
+            raise ValueError(f"only integers are drawn from a range, not {self.dtype}")
+        lowest, highest = INTEGER_RANGES[self.dtype]
+        if not lowest <= self.low <= self.high <= highest:
+            raise ValueError(
+                f"the range {self.low} to {self.high} of an input is empty, or reaches beyond"
+                f" {self.dtype}: {lowest} to {highest}"
+            )
+
+    def __str__(self) -> str:
+        """As the command line takes it: 1x128:int64:0..30521."""
+        text = f"{'x'.join(map(str, self.shape))}:{self.dtype}"
+        return text if self.low is None else f"{text}:{self.low}..{self.high}"
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """An exported `.pte` without its bytes. `kernels` in the order the backend runs them."""
 
     sha256: str
     size_bytes: int
     backend: str
-    input_shapes: tuple[Shape, ...]
+    inputs: tuple[TensorSpec, ...]
     kernels: tuple[Kernel, ...]
     undelegated: tuple[str, ...]
     exporter: str
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        return tuple(spec.shape for spec in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +224,23 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class KernelTrace:
+    """instruction: which instruction of the program ran it, from 0; the kernels of one
+    delegate call share theirs. None where an older runner did not say."""
+
     name: str
     durations_ns: tuple[int, ...]
+    instruction: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The three sample series are parallel, one entry for each timed run."""
+    """The three sample series are parallel, one entry for each timed run.
+
+    load_ns: to read the program and make it ready to run. first_run_ns: of the first run
+    after that, which is no sample. planned_bytes: what the program's memory plan asks for.
+    peak_rss_bytes: the most memory that the process held while it loaded and ran, its own
+    code and the program's bytes included. None: not known.
+    """
 
     run_id: str
     traced: bool
@@ -185,10 +249,12 @@ class Visit:
     involuntary_switches: tuple[int, ...]
     warmup_runs: int
     load_ns: int
-    peak_rss_bytes: int
+    peak_rss_bytes: int | None
     before: Conditions
     after: Conditions
     kernel_traces: tuple[KernelTrace, ...] = ()
+    first_run_ns: int | None = None
+    planned_bytes: int | None = None
 
 
 class FailureKind(str, Enum):

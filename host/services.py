@@ -77,7 +77,10 @@ class LatencyServicer(LatencyServiceServicer):
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "program":
             raise InvalidRequest("an upload begins with the program's description")
-        program = program_from_message(first.program)
+        try:
+            program = program_from_message(first.program)
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from error
         if not self._lab.programs.has(program):
             chunks = (part.chunk for part in request_iterator)
             self._lab.programs.add(program, chunks, self._lab.board.programs_in_use())

@@ -28,7 +28,7 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     FAILURE_KIND_UNSPECIFIED: _FailureKind.ValueType  # 0
     FAILURE_KIND_NOT_A_PROGRAM: _FailureKind.ValueType  # 1
     FAILURE_KIND_BAD_INPUT: _FailureKind.ValueType  # 2
-    """shapes the program does not take"""
+    """shapes or dtypes the program does not take"""
     FAILURE_KIND_UNSUPPORTED: _FailureKind.ValueType  # 3
     """an operator or backend the runtime lacks"""
     FAILURE_KIND_CRASHED: _FailureKind.ValueType  # 4
@@ -50,7 +50,7 @@ class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper): ...
 FAILURE_KIND_UNSPECIFIED: FailureKind.ValueType  # 0
 FAILURE_KIND_NOT_A_PROGRAM: FailureKind.ValueType  # 1
 FAILURE_KIND_BAD_INPUT: FailureKind.ValueType  # 2
-"""shapes the program does not take"""
+"""shapes or dtypes the program does not take"""
 FAILURE_KIND_UNSUPPORTED: FailureKind.ValueType  # 3
 """an operator or backend the runtime lacks"""
 FAILURE_KIND_CRASHED: FailureKind.ValueType  # 4
@@ -91,6 +91,46 @@ class Shape(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Shape: _TypeAlias = Shape  # noqa: Y015
+
+@_typing.final
+class TensorSpec(_message.Message):
+    """One input of a program, and what it is filled with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHAPE_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    dtype: _builtins.str
+    """float32, float16, int64, int32, int8, uint8 or bool"""
+    low: _builtins.int
+    """The inclusive range that an integer's values are drawn from: both or neither."""
+    high: _builtins.int
+    @_builtins.property
+    def shape(self) -> Global___Shape: ...
+    def __init__(
+        self,
+        *,
+        shape: Global___Shape | None = ...,
+        dtype: _builtins.str = ...,
+        low: _builtins.int | None = ...,
+        high: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low", "shape", b"shape"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "dtype", b"dtype", "high", b"high", "low", b"low", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+
+Global___TensorSpec: _TypeAlias = TensorSpec  # noqa: Y015
 
 @_typing.final
 class Kernel(_message.Message):
@@ -292,8 +332,11 @@ class KernelTrace(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DURATIONS_NS_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """as the backend names it"""
+    instruction: _builtins.int
+    """of the program, from 0: a delegate call is one"""
     @_builtins.property
     def durations_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -301,12 +344,15 @@ class KernelTrace(_message.Message):
         *,
         name: _builtins.str = ...,
         durations_ns: _abc.Iterable[_builtins.int] | None = ...,
+        instruction: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_instruction", b"_instruction", "instruction", b"instruction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["durations_ns", b"durations_ns", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instruction", b"_instruction", "durations_ns", b"durations_ns", "instruction", b"instruction", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__instruction: _TypeAlias = _typing.Literal["instruction"]  # noqa: Y015
+    _WhichOneofArgType__instruction: _TypeAlias = _typing.Literal["_instruction", b"_instruction"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__instruction) -> _WhichOneofReturnType__instruction | None: ...
 
 Global___KernelTrace: _TypeAlias = KernelTrace  # noqa: Y015
 
@@ -327,11 +373,18 @@ class Visit(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     KERNEL_TRACES_FIELD_NUMBER: _builtins.int
+    FIRST_RUN_NS_FIELD_NUMBER: _builtins.int
+    PLANNED_BYTES_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     traced: _builtins.bool
     warmup_runs: _builtins.int
     load_ns: _builtins.int
+    """to read the program and make it ready to run"""
     peak_rss_bytes: _builtins.int
+    """while it loaded and ran"""
+    first_run_ns: _builtins.int
+    """the first run after loading, which is no sample"""
+    planned_bytes: _builtins.int
     @_builtins.property
     def wall_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -354,16 +407,29 @@ class Visit(_message.Message):
         involuntary_switches: _abc.Iterable[_builtins.int] | None = ...,
         warmup_runs: _builtins.int = ...,
         load_ns: _builtins.int = ...,
-        peak_rss_bytes: _builtins.int = ...,
+        peak_rss_bytes: _builtins.int | None = ...,
         before: Global___Conditions | None = ...,
         after: Global___Conditions | None = ...,
         kernel_traces: _abc.Iterable[Global___KernelTrace] | None = ...,
+        first_run_ns: _builtins.int | None = ...,
+        planned_bytes: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "after", b"after", "before", b"before", "first_run_ns", b"first_run_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "cpu_ns", b"cpu_ns", "involuntary_switches", b"involuntary_switches", "kernel_traces", b"kernel_traces", "load_ns", b"load_ns", "peak_rss_bytes", b"peak_rss_bytes", "run_id", b"run_id", "traced", b"traced", "wall_ns", b"wall_ns", "warmup_runs", b"warmup_runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "after", b"after", "before", b"before", "cpu_ns", b"cpu_ns", "first_run_ns", b"first_run_ns", "involuntary_switches", b"involuntary_switches", "kernel_traces", b"kernel_traces", "load_ns", b"load_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes", "run_id", b"run_id", "traced", b"traced", "wall_ns", b"wall_ns", "warmup_runs", b"warmup_runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__first_run_ns: _TypeAlias = _typing.Literal["first_run_ns"]  # noqa: Y015
+    _WhichOneofArgType__first_run_ns: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns"]  # noqa: Y015
+    _WhichOneofReturnType__peak_rss_bytes: _TypeAlias = _typing.Literal["peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofArgType__peak_rss_bytes: _TypeAlias = _typing.Literal["_peak_rss_bytes", b"_peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__planned_bytes: _TypeAlias = _typing.Literal["planned_bytes"]  # noqa: Y015
+    _WhichOneofArgType__planned_bytes: _TypeAlias = _typing.Literal["_planned_bytes", b"_planned_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_run_ns) -> _WhichOneofReturnType__first_run_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_rss_bytes) -> _WhichOneofReturnType__peak_rss_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planned_bytes) -> _WhichOneofReturnType__planned_bytes | None: ...
 
 Global___Visit: _TypeAlias = Visit  # noqa: Y015
 

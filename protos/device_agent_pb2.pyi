@@ -131,6 +131,7 @@ class DeviceDescription(_message.Message):
     CORE_CLASSES_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     MAX_PROGRAM_BYTES_FIELD_NUMBER: _builtins.int
+    CONFINEMENT_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
     model: _builtins.str
     soc: _builtins.str
@@ -145,6 +146,12 @@ class DeviceDescription(_message.Message):
     def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def core_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoreClass]: ...
+    @_builtins.property
+    def confinement(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What holds the runner back while it reads a program: "seccomp", "landlock". Empty
+        where the kernel has neither.
+        """
+
     def __init__(
         self,
         *,
@@ -159,10 +166,11 @@ class DeviceDescription(_message.Message):
         core_classes: _abc.Iterable[Global___CoreClass] | None = ...,
         memory_bytes: _builtins.int = ...,
         max_program_bytes: _builtins.int = ...,
+        confinement: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abi", b"abi", "backends", b"backends", "core_classes", b"core_classes", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abi", b"abi", "backends", b"backends", "confinement", b"confinement", "core_classes", b"core_classes", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -246,13 +254,20 @@ class RunRequest(_message.Message):
     PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
     INPUT_SHAPES_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     lease_token: _builtins.int
     program_sha256: _builtins.str
     @_builtins.property
-    def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]: ...
+    def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]:
+        """alone: all of float32"""
+
     @_builtins.property
     def spec(self) -> _common_pb2.VisitSpec: ...
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TensorSpec]:
+        """where given, of the shapes in input_shapes"""
+
     def __init__(
         self,
         *,
@@ -261,10 +276,11 @@ class RunRequest(_message.Message):
         program_sha256: _builtins.str = ...,
         input_shapes: _abc.Iterable[_common_pb2.Shape] | None = ...,
         spec: _common_pb2.VisitSpec | None = ...,
+        inputs: _abc.Iterable[_common_pb2.TensorSpec] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_shapes", b"input_shapes", "lease_token", b"lease_token", "program_sha256", b"program_sha256", "run_id", b"run_id", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_shapes", b"input_shapes", "inputs", b"inputs", "lease_token", b"lease_token", "program_sha256", b"program_sha256", "run_id", b"run_id", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

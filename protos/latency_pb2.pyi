@@ -175,13 +175,16 @@ class Program(_message.Message):
     KERNELS_FIELD_NUMBER: _builtins.int
     UNDELEGATED_FIELD_NUMBER: _builtins.int
     EXPORTER_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     sha256: _builtins.str
     size_bytes: _builtins.int
     backend: _builtins.str
     exporter: _builtins.str
     """"stock executorch 1.5.1" """
     @_builtins.property
-    def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]: ...
+    def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]:
+        """alone: all of float32"""
+
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]:
         """in the order the backend runs them"""
@@ -189,6 +192,10 @@ class Program(_message.Message):
     @_builtins.property
     def undelegated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """operators left outside the backend"""
+
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TensorSpec]:
+        """where given, of the shapes in input_shapes"""
 
     def __init__(
         self,
@@ -200,10 +207,11 @@ class Program(_message.Message):
         kernels: _abc.Iterable[_common_pb2.Kernel] | None = ...,
         undelegated: _abc.Iterable[_builtins.str] | None = ...,
         exporter: _builtins.str = ...,
+        inputs: _abc.Iterable[_common_pb2.TensorSpec] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "exporter", b"exporter", "input_shapes", b"input_shapes", "kernels", b"kernels", "sha256", b"sha256", "size_bytes", b"size_bytes", "undelegated", b"undelegated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "exporter", b"exporter", "input_shapes", b"input_shapes", "inputs", b"inputs", "kernels", b"kernels", "sha256", b"sha256", "size_bytes", b"size_bytes", "undelegated", b"undelegated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,10 @@ _C_LIBRARIES = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libr
 _CXX_LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1")
 _EXECUTORCH_LIBRARIES = tuple(
     f"libexecutorch{part}.so"
-    for part in ("", "_threadpool", "_backend_xnnpack", "_kernels_optimized")
+    for part in (
+        *("", "_threadpool", "_backend_xnnpack"),
+        *("_kernels_optimized", "_kernels_quantized"),
+    )
 )
 
 # Of Python's library: what no agent uses, and modules of libraries that are not here.

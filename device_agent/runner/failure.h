@@ -39,7 +39,6 @@ inline Failure from_error(
     case Error::MemoryAllocationFailed:
     case Error::DelegateMemoryAllocationFailed:
     case Error::OutOfResources:
-    case Error::AccessFailed:  // of a file that could be opened: no room to map it
       kind = "out_of_memory";
       break;
     default:

@@ -1,14 +1,17 @@
 // Times one program, once: one fresh process for each visit, and nothing else in it.
 //
-// latlab-runner --program FILE --input 1x3x224x224 [--input ...] [--threads N] [--cpus 0,1]
-//     [--warmup-runs N] [--warmup-ns N] [--timed-runs N] [--timed-ns N] [--max-timed-runs N]
-//     [--seed N] [--traced]
+// latlab-runner --program FILE --input 1x3x224x224 [--input 1x128:int64:0..30521 ...]
+//     [--threads N] [--cpus 0,1] [--memory-bytes N] [--warmup-runs N] [--warmup-ns N]
+//     [--timed-runs N] [--timed-ns N] [--max-timed-runs N] [--seed N] [--traced]
 // latlab-runner --version
 //
 // Runs and durations are floors, whichever is later; max-timed-runs caps the warm-up and the
 // timed stretch each. Prints one JSON object on standard output (report.h) and exits with 0,
 // or {"failure":{"kind":...,"message":...}} and exits with 1. Exit code 2 is a wrong command
 // line. ExecuTorch's log goes to standard error.
+//
+// A program comes from anyone. Its bytes are read first; then the process gives up all that
+// it does not need for computing (entrance.h, filter.h), and only then are they parsed.
 
 #include <executorch/runtime/platform/runtime.h>
 #include <sched.h>
@@ -17,16 +20,18 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <new>
 #include <optional>
 
 #include "clock.h"
+#include "entrance.h"
 #include "failure.h"
 #include "log.h"
+#include "memory.h"
 #include "options.h"
 #include "probes.h"
+#include "program_bytes.h"
 #include "report.h"
 #include "session.h"
 #include "tracer.h"
@@ -44,19 +49,6 @@ void pin(const std::vector<int>& cpus) {
   }
 }
 
-// The peak from here on, without what the first probe and the starter's image took. Where
-// the kernel cannot forget, the peak stays that of the whole process.
-void forget_peak_rss() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
-uint64_t peak_rss_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    uint64_t kib = 0;
-    if (word == "VmHWM:" && status >> kib) return kib << 10;
-  }
-  return 0;
-}
-
 // At least `runs` of them and at least `duration_ns`, at most `max_runs`.
 template <typename Run>
 uint64_t repeat(uint64_t runs, uint64_t duration_ns, uint64_t max_runs, Run run) {
@@ -69,18 +61,34 @@ uint64_t repeat(uint64_t runs, uint64_t duration_ns, uint64_t max_runs, Run run)
   return done;
 }
 
+// Every sample is positive: a run that no clock can tell from none has no latency.
+void check_times(const Report& report) {
+  for (const uint64_t wall_ns : report.wall_ns) {
+    if (wall_ns == 0) {
+      throw Failure("execution_error", "a run is too short for this device's clock: 0 ns");
+    }
+  }
+}
+
 Report visit(const Options& options) {
+  if (options.memory_bytes) limit_memory(*options.memory_bytes);
   pin(options.cpus);
-  set_threads(options.threads);
+  PeakMemory peak;
   Report report;
   report.before = probe_machine();
-  forget_peak_rss();
+
+  const uint64_t read_start = wall_ns();
+  const ProgramBytes bytes(options.program);
+  const uint64_t read_ns = wall_ns() - read_start;
+  peak.forget();
+  enter(options.threads, peak.descriptor());
 
   std::optional<Tracer> tracer;
   if (options.traced) tracer.emplace(options.max_timed_runs);
   const uint64_t load_start = wall_ns();
-  Session session(options, tracer ? &*tracer : nullptr);
-  report.load_ns = wall_ns() - load_start;
+  Session session(bytes, options.inputs, options.seed, tracer ? &*tracer : nullptr);
+  report.load_ns = read_ns + wall_ns() - load_start;
+  report.planned_bytes = session.planned_bytes();
 
   report.wall_ns.reserve(options.max_timed_runs);
   report.cpu_ns.reserve(options.max_timed_runs);
@@ -88,7 +96,9 @@ Report visit(const Options& options) {
   report.warmup_runs =
       repeat(options.warmup_runs, options.warmup_ns, options.max_timed_runs, [&] {
         session.set_inputs();
+        const uint64_t wall = wall_ns();
         session.execute();
+        if (report.first_run_ns == 0) report.first_run_ns = wall_ns() - wall;
       });
   repeat(options.timed_runs, options.timed_ns, options.max_timed_runs, [&] {
     session.set_inputs();
@@ -102,7 +112,9 @@ Report visit(const Options& options) {
     report.involuntary_switches.push_back(involuntary_switches(options.threads) - switches);
     if (tracer) tracer->end_run();
   });
-  report.peak_rss_bytes = peak_rss_bytes();
+  if (report.warmup_runs == 0) report.first_run_ns = report.wall_ns.front();
+  check_times(report);
+  report.peak_rss_bytes = peak.bytes();
   report.after = probe_machine();
   if (tracer) report.kernels = tracer->kernels();
   return report;

@@ -7,6 +7,8 @@
 #include <iostream>
 #include <string>
 
+#include "confinement.h"
+
 namespace latlab {
 namespace {
 
@@ -36,16 +38,22 @@ std::string object(const Probes& probes) {
       std::to_string(probes.memory_ns) + "}";
 }
 
+std::string list(const std::vector<std::string>& texts) {
+  std::string json;
+  for (const std::string& text : texts) json += (json.empty() ? "" : ",") + quoted(text);
+  return "[" + json + "]";
+}
+
 // "XnnpackBackend" is known as "xnnpack".
 std::string backends() {
-  std::string json;
+  std::vector<std::string> names;
   for (size_t i = 0; i < executorch::runtime::get_num_registered_backends(); ++i) {
     std::string name = executorch::runtime::get_backend_name(i).get();
     name = name.substr(0, name.rfind("Backend"));
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    json += (json.empty() ? "" : ",") + quoted(name);
+    names.push_back(std::move(name));
   }
-  return "[" + json + "]";
+  return list(names);
 }
 
 }  // namespace
@@ -56,14 +64,17 @@ void print(const Report& report) {
             << R"(,"involuntary_switches":)" << list(report.involuntary_switches)
             << R"(,"warmup_runs":)" << report.warmup_runs
             << R"(,"load_ns":)" << report.load_ns
-            << R"(,"peak_rss_bytes":)" << report.peak_rss_bytes
+            << R"(,"first_run_ns":)" << report.first_run_ns
+            << R"(,"planned_bytes":)" << report.planned_bytes
+            << R"(,"peak_rss_bytes":)"
+            << (report.peak_rss_bytes ? std::to_string(*report.peak_rss_bytes) : "null")
             << R"(,"probes_before":)" << object(report.before)
             << R"(,"probes_after":)" << object(report.after)
             << R"(,"kernels":[)";
   const char* comma = "";
   for (const KernelTrace& kernel : report.kernels) {
-    std::cout << comma << R"({"name":)" << quoted(kernel.name) << R"(,"ns":)"
-              << list(kernel.durations_ns) << "}";
+    std::cout << comma << R"({"name":)" << quoted(kernel.name) << R"(,"instruction":)"
+              << kernel.instruction << R"(,"ns":)" << list(kernel.durations_ns) << "}";
     comma = ",";
   }
   std::cout << "]}" << std::endl;
@@ -77,7 +88,7 @@ void print(const Failure& failure) {
 void print_version() {
   std::cout << R"({"runtime_version":)" << quoted("executorch " LATLAB_EXECUTORCH_VERSION)
             << R"(,"compiler":)" << quoted(LATLAB_COMPILER) << R"(,"backends":)" << backends()
-            << "}" << std::endl;
+            << R"(,"confinement":)" << list(available_confinement()) << "}" << std::endl;
 }
 
 }  // namespace latlab

@@ -2,18 +2,8 @@
 
 #include "failure.h"
 
-// Exported by ExecuTorch's thread pool library, whose header the SDK does not ship.
-namespace executorch::extension::threadpool {
-class ThreadPool {
- public:
-  bool _unsafe_reset_threadpool(uint32_t threads);
-};
-ThreadPool* get_threadpool();
-}  // namespace executorch::extension::threadpool
-
 namespace latlab {
 
-using executorch::extension::MmapDataLoader;
 using executorch::runtime::Error;
 using executorch::runtime::MethodMeta;
 using executorch::runtime::Program;
@@ -33,36 +23,33 @@ void check(Error error, const char* doing) {
 
 }  // namespace
 
-void set_threads(uint32_t threads) {
-  auto* pool = executorch::extension::threadpool::get_threadpool();
-  if (pool == nullptr || !pool->_unsafe_reset_threadpool(threads)) {
-    throw Failure("execution_error", "ExecuTorch's thread pool cannot be resized");
-  }
-}
-
-Session::Session(const Options& options, executorch::runtime::EventTracer* tracer) {
-  auto loader =
-      MmapDataLoader::from(options.program.c_str(), MmapDataLoader::MlockConfig::NoMlock);
-  if (!loader.ok()) throw Failure("not_a_program", options.program + " cannot be opened");
-  loader_ = std::make_unique<MmapDataLoader>(std::move(loader.get()));
+Session::Session(
+    const ProgramBytes& bytes,
+    const std::vector<InputSpec>& inputs,
+    uint64_t seed,
+    executorch::runtime::EventTracer* tracer)
+    : loader_(bytes.data(), bytes.size()) {
   program_ = std::make_unique<Program>(unwrap(
-      Program::load(loader_.get(), Program::Verification::InternalConsistency),
+      Program::load(&loader_, Program::Verification::InternalConsistency),
       "reading the program"));
   const char* name = "forward";
   if (program_->num_methods() == 1) name = unwrap(program_->get_method_name(0), "its method");
   const MethodMeta method = unwrap(program_->method_meta(name), "reading its method");
 
   // Inputs first: a wrong shape is to be told before a backend compiles anything.
-  inputs_ = make_inputs(method, options.inputs, options.seed);
+  inputs_ = make_inputs(method, inputs, seed);
   for (size_t i = 0; i < method.num_memory_planned_buffers(); ++i) {
-    const int64_t bytes = unwrap(method.memory_planned_buffer_size(i), "reading its memory plan");
-    planned_buffers_.emplace_back(bytes);
+    const int64_t size = unwrap(method.memory_planned_buffer_size(i), "reading its memory plan");
+    if (size < 0) throw Failure("not_a_program", "a buffer of its memory plan has a negative size");
+    planned_bytes_ += static_cast<uint64_t>(size);
+    planned_buffers_.emplace_back(size);
     planned_spans_.emplace_back(planned_buffers_.back().data(), planned_buffers_.back().size());
   }
   planned_memory_.emplace(executorch::runtime::Span<executorch::runtime::Span<uint8_t>>(
       planned_spans_.data(), planned_spans_.size()));
   memory_.emplace(&method_memory_, &*planned_memory_, &temporary_memory_);
   method_.emplace(unwrap(program_->load_method(name, &*memory_, tracer), "loading the program"));
+  smaller_inputs_ = check_inputs(*method_, inputs_);
 }
 
 void Session::set_inputs() {
@@ -71,6 +58,12 @@ void Session::set_inputs() {
   }
 }
 
-void Session::execute() { check(method_->execute(), "running the program"); }
+void Session::execute() {
+  const Error error = method_->execute();
+  if (error == Error::Ok) return;
+  const Failure failure = from_error(error, "running the program", "execution_error");
+  if (smaller_inputs_.empty()) throw failure;
+  throw Failure("bad_input", smaller_inputs_ + ", which it cannot take: " + failure.what());
+}
 
 }  // namespace latlab

@@ -56,7 +56,7 @@ void Tracer::log_profiling_delegate(
 void Tracer::record(const char* name, et_timestamp_t start, et_timestamp_t end) {
   if (!recording_ || mismatched_) return;
   if (runs_ == 0) {  // the first run says what the others must be
-    kernels_.push_back({name, {}});
+    kernels_.push_back({name, static_cast<int64_t>(current_debug_handle()), {}});
     kernels_.back().durations_ns.reserve(max_runs_);
   }
   mismatched_ = position_ == kernels_.size() || kernels_[position_].name != name;

@@ -10,6 +10,7 @@ namespace latlab {
 
 struct KernelTrace {
   std::string name;                    // as the backend names it
+  int64_t instruction;                 // of the program's plan: a delegate call is one
   std::vector<uint64_t> durations_ns;  // one a recorded run
 };
 

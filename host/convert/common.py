@@ -8,7 +8,15 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from host.domain import Conditions, Failure, FailureKind, KernelTrace, Visit, VisitSpec
+from host.domain import (
+    Conditions,
+    Failure,
+    FailureKind,
+    KernelTrace,
+    TensorSpec,
+    Visit,
+    VisitSpec,
+)
 from latency_models.kernel import Kernel, Shape
 from protos import common_pb2
 
@@ -19,6 +27,28 @@ def shape_to_message(shape: Shape) -> common_pb2.Shape:
 
 def shapes_from_messages(messages: Iterable[common_pb2.Shape]) -> tuple[Shape, ...]:
     return tuple(tuple(message.dims) for message in messages)
+
+
+def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
+    return common_pb2.TensorSpec(
+        shape=shape_to_message(spec.shape), dtype=spec.dtype, low=spec.low, high=spec.high
+    )
+
+
+def tensor_specs_from_messages(
+    specs: Iterable[common_pb2.TensorSpec], shapes: Iterable[common_pb2.Shape]
+) -> tuple[TensorSpec, ...]:
+    """Read `specs`; where there are none, `shapes` of float32, as older versions send.
+    Raises ValueError."""
+    return tuple(
+        TensorSpec(
+            shape=tuple(spec.shape.dims),
+            dtype=spec.dtype,
+            low=spec.low if spec.HasField("low") else None,
+            high=spec.high if spec.HasField("high") else None,
+        )
+        for spec in specs
+    ) or tuple(map(TensorSpec, shapes_from_messages(shapes)))
 
 
 def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
@@ -81,9 +111,13 @@ def visit_to_message(visit: Visit) -> common_pb2.Visit:
         before=conditions_to_message(visit.before),
         after=conditions_to_message(visit.after),
         kernel_traces=[
-            common_pb2.KernelTrace(name=trace.name, durations_ns=trace.durations_ns)
+            common_pb2.KernelTrace(
+                name=trace.name, durations_ns=trace.durations_ns, instruction=trace.instruction
+            )
             for trace in visit.kernel_traces
         ],
+        first_run_ns=visit.first_run_ns,
+        planned_bytes=visit.planned_bytes,
     )
 
 
@@ -96,12 +130,19 @@ def visit_from_message(message: common_pb2.Visit) -> Visit:
         involuntary_switches=tuple(message.involuntary_switches),
         warmup_runs=message.warmup_runs,
         load_ns=message.load_ns,
-        peak_rss_bytes=message.peak_rss_bytes,
+        peak_rss_bytes=message.peak_rss_bytes if message.HasField("peak_rss_bytes") else None,
         before=conditions_from_message(message.before),
         after=conditions_from_message(message.after),
         kernel_traces=tuple(
-            KernelTrace(trace.name, tuple(trace.durations_ns)) for trace in message.kernel_traces
+            KernelTrace(
+                trace.name,
+                tuple(trace.durations_ns),
+                trace.instruction if trace.HasField("instruction") else None,
+            )
+            for trace in message.kernel_traces
         ),
+        first_run_ns=message.first_run_ns if message.HasField("first_run_ns") else None,
+        planned_bytes=message.planned_bytes if message.HasField("planned_bytes") else None,
     )
 
 

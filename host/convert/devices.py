@@ -37,6 +37,7 @@ def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
         ],
         memory_bytes=device.memory_bytes,
         max_program_bytes=device.max_program_bytes,
+        confinement=device.confinement,
     )
 
 
@@ -60,6 +61,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
         ),
         memory_bytes=message.memory_bytes,
         max_program_bytes=message.max_program_bytes,
+        confinement=tuple(message.confinement),
     )
 
 

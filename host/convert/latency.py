@@ -9,7 +9,8 @@ from host.convert.common import (
     kernel_from_message,
     kernel_to_message,
     shape_to_message,
-    shapes_from_messages,
+    tensor_spec_to_message,
+    tensor_specs_from_messages,
     visit_from_message,
     visit_spec_from_message,
     visit_spec_to_message,
@@ -26,7 +27,8 @@ def program_to_message(program: Program) -> latency_pb2.Program:
         sha256=program.sha256,
         size_bytes=program.size_bytes,
         backend=program.backend,
-        input_shapes=map(shape_to_message, program.input_shapes),
+        input_shapes=map(shape_to_message, program.input_shapes),  # for older versions
+        inputs=map(tensor_spec_to_message, program.inputs),
         kernels=map(kernel_to_message, program.kernels),
         undelegated=program.undelegated,
         exporter=program.exporter,
@@ -34,11 +36,12 @@ def program_to_message(program: Program) -> latency_pb2.Program:
 
 
 def program_from_message(message: latency_pb2.Program) -> Program:
+    """Raises ValueError where an input makes no sense."""
     return Program(
         sha256=message.sha256,
         size_bytes=message.size_bytes,
         backend=message.backend,
-        input_shapes=shapes_from_messages(message.input_shapes),
+        inputs=tensor_specs_from_messages(message.inputs, message.input_shapes),
         kernels=tuple(map(kernel_from_message, message.kernels)),
         undelegated=tuple(message.undelegated),
         exporter=message.exporter,

@@ -173,6 +173,7 @@ def outcome_from_row(row: Row[Any]) -> Visit | Failure:
         return Failure(FailureKind(row.failure_kind), row.failure_message)
     names = row.trace_names or []
     durations = unpack_int64(row.trace_ns or b"").reshape(len(names), -1 if names else 0)
+    instructions = row.trace_instructions or [None] * len(names)
     return Visit(
         run_id=row.run_id,
         traced=row.traced,
@@ -181,13 +182,17 @@ def outcome_from_row(row: Row[Any]) -> Visit | Failure:
         involuntary_switches=tuple(unpack_int64(row.involuntary_switches).tolist()),
         warmup_runs=row.warmup_runs,
         load_ns=row.load_ns,
-        peak_rss_bytes=row.peak_rss_bytes,
+        peak_rss_bytes=row.peak_rss_bytes or None,  # older agents sent 0
         before=Conditions(**row.conditions_before),
         after=Conditions(**row.conditions_after),
         kernel_traces=tuple(
-            KernelTrace(name, tuple(series))
-            for name, series in zip(names, durations.tolist(), strict=True)
+            KernelTrace(name, tuple(series), instruction)
+            for name, series, instruction in zip(
+                names, durations.tolist(), instructions, strict=True
+            )
         ),
+        first_run_ns=row.first_run_ns,
+        planned_bytes=row.planned_bytes,
     )
 
 
@@ -205,6 +210,9 @@ def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
         "conditions_after": asdict(outcome.after),
         "trace_names": [trace.name for trace in outcome.kernel_traces],
         "trace_ns": pack_int64([trace.durations_ns for trace in outcome.kernel_traces]),
+        "trace_instructions": [trace.instruction for trace in outcome.kernel_traces],
+        "first_run_ns": outcome.first_run_ns,
+        "planned_bytes": outcome.planned_bytes,
     }
 
 

@@ -10,22 +10,32 @@ from sqlalchemy import Connection, select
 
 from host.database.schema import kernels, programs
 from host.database.series import pack_int64, unpack_int64
-from host.domain import Program
+from host.domain import Program, TensorSpec
 from host.errors import InvalidRequest
 from latency_models.kernel import Kernel
 
 
 def add_program(connection: Connection, program: Program) -> None:
-    """Raises InvalidRequest when the lab knows these bytes with other kernels: their list
-    belongs to the bytes, and measurements rest on it."""
+    """Raises InvalidRequest when the lab knows these bytes with other kernels or inputs:
+    measurements rest on both."""
     known = get_program(connection, program.sha256)
     if known is None:
         kernel_ids = _kernel_ids(connection, program.kernels)
         row = asdict(program)
-        del row["kernels"]
+        del row["kernels"], row["inputs"]
+        row["input_shapes"] = program.input_shapes
+        row["input_values"] = [
+            {"dtype": spec.dtype, "low": spec.low, "high": spec.high} for spec in program.inputs
+        ]
         connection.execute(programs.insert().values(kernel_ids=pack_int64(kernel_ids), **row))
     elif known.kernels != program.kernels:
         raise InvalidRequest(f"program {program.sha256[:12]} is known with another list of kernels")
+    elif known.inputs != program.inputs:
+        raise InvalidRequest(
+            f"program {program.sha256[:12]} is known with the inputs"
+            f" {', '.join(map(str, known.inputs))}, not {', '.join(map(str, program.inputs))}:"
+            " its measurements rest on them"
+        )
 
 
 def get_program(connection: Connection, sha256: str) -> Program | None:
@@ -38,7 +48,7 @@ def get_program(connection: Connection, sha256: str) -> Program | None:
         sha256=row.sha256,
         size_bytes=row.size_bytes,
         backend=row.backend,
-        input_shapes=tuple(map(tuple, row.input_shapes)),
+        inputs=_inputs(row.input_shapes, row.input_values),
         kernels=tuple(by_id[kernel_id] for kernel_id in kernel_ids),
         undelegated=tuple(row.undelegated),
         exporter=row.exporter,
@@ -48,6 +58,14 @@ def get_program(connection: Connection, sha256: str) -> Program | None:
 def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]:
     query = select(kernels.c.id, kernels.c.fields).where(kernels.c.id.in_(list(ids)))
     return {row.id: _kernel(row.fields) for row in connection.execute(query)}
+
+
+def _inputs(shapes: list[list[int]], values: list[dict[str, Any]] | None) -> tuple[TensorSpec, ...]:
+    """values: parallel to `shapes`; None in an old row, whose inputs are all float32."""
+    return tuple(
+        TensorSpec(tuple(shape), **value)
+        for shape, value in zip(shapes, values or [{}] * len(shapes), strict=True)
+    )
 
 
 def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]:

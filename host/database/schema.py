@@ -90,6 +90,7 @@ programs = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("backend", String(32), nullable=False),
     Column("input_shapes", JSON, nullable=False),
+    Column("input_values", JSON),  # dtype and range of each; null: all of float32
     Column("kernel_ids", LargeBinary, nullable=False),  # int64, in the order they run
     Column("undelegated", JSON, nullable=False),
     Column("exporter", String(64), nullable=False),
@@ -134,6 +135,9 @@ visits = Table(
     Column("conditions_after", JSON),
     Column("trace_names", JSON),  # of the kernels, in the order they ran
     Column("trace_ns", LargeBinary),  # int64, (kernels, traced runs)
+    Column("trace_instructions", JSON),  # of the kernels; null where the runner did not say
+    Column("first_run_ns", BigInteger),
+    Column("planned_bytes", BigInteger),
 )
 
 measurements = Table(

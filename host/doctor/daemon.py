@@ -41,6 +41,9 @@ def device_finding(client: LatencyClient, status: DeviceStatus) -> Finding:
     skew_s = abs(now.unix_ns - time.time_ns()) / 1e9
     told = [status.state, f"clock {skew_s:.0f} s off"]
     mends = []
+    if not status.device.confinement:
+        told.append("programs run unconfined: no seccomp and no Landlock")
+        mends.append("measure only programs that you trust on it")
     if skew_s > MAX_SKEW_S:
         mends.append("set its clock")
     if now.temperature_c is not None:

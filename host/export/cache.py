@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from host.domain import Program, ProgramFile
+from host.domain import Program, ProgramFile, TensorSpec
 from host.export.exporter import EXPORTER
 from host.files import replacing
 from latency_models.kernel import Kernel
@@ -93,10 +93,16 @@ def _writable(directory: Path) -> Path:
 
 
 def _program_from_json(value: dict[str, Any]) -> Program:
+    """Version 0.1.0 wrote shapes alone: all of them float32."""
+    shapes = value.pop("input_shapes", [])
+    inputs = value.get("inputs", [{"shape": shape} for shape in shapes])
     return Program(
         **{
             **value,
-            "input_shapes": _tuples(value["input_shapes"]),
+            "inputs": tuple(
+                TensorSpec(**{name: _tuples(part) for name, part in spec.items()})
+                for spec in inputs
+            ),
             "kernels": tuple(
                 Kernel(**{name: _tuples(part) for name, part in kernel.items()})
                 for kernel in value["kernels"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from host.domain import BACKEND, Program
+from host.domain import BACKEND, Program, TensorSpec
 from host.errors import ExportError
 from host.export.quiet import quiet
 from latency_models.kernel import Kernel, Shape
@@ -74,7 +74,7 @@ def _program(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         backend=BACKEND,
-        input_shapes=(input_shape,),
+        inputs=(TensorSpec(input_shape),),
         kernels=kernels,
         undelegated=undelegated,
         exporter=f"{way} {EXPORTER}",

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from host.agent_client import AgentClient
-from host.domain import Lease, Program, VisitSpec
+from host.domain import Lease, Program, TensorSpec, VisitSpec
 from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
 from tests.bench.figures import report
 from tests.device_agent.agent_process import AgentProcess, sha256
@@ -59,7 +59,7 @@ def overheads_s(client: AgentClient, folder: Path) -> list[float]:
     data = export_network()
     path = folder / "program.pte"
     path.write_bytes(data)
-    program = Program(sha256(data), len(data), "xnnpack", (SHAPE,), (), (), "bench")
+    program = Program(sha256(data), len(data), "xnnpack", (TensorSpec(SHAPE),), (), (), "bench")
     client.upload(program, path)
     cpu = client.describe().core_classes[0].cpus[-1]
     return [

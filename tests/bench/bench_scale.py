@@ -23,7 +23,7 @@ from host.daemon import serve
 from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.database.schema import visits
-from host.domain import BenchmarkSpec, CoreClass, Device, Job, Program
+from host.domain import BenchmarkSpec, CoreClass, Device, Job, Program, TensorSpec
 from host.home import LabHome
 from host.targets import targets_of
 from tests.bench.figures import report
@@ -104,7 +104,9 @@ def open_jobs(home: LabHome, database: Database, count: int) -> None:
             target_number, program_number = number % MODELS, number // MODELS
             sha256 = f"{program_number:064}"
             if target_number == 0:
-                program = Program(sha256, len(data), "xnnpack", ((1, 8),), (), (), "none")
+                program = Program(
+                    sha256, len(data), "xnnpack", (TensorSpec((1, 8)),), (), (), "none"
+                )
                 programs.add_program(connection, program)
                 (home.programs / f"{sha256}.pte").write_bytes(data)
             target_id = targets[target_number].id

@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 
-from protos.common_pb2 import Shape, VisitSpec
+from protos.common_pb2 import Shape, TensorSpec, VisitSpec
 from protos.device_agent_pb2 import (
     AcknowledgeRequest,
     DescribeRequest,
@@ -150,12 +150,16 @@ class AgentProcess:
         shapes: Sequence[Sequence[int]] = ((1, 3, 16, 16),),
         spec: VisitSpec = SPEC,
         lease_token: int = 1,
+        inputs: Sequence[TensorSpec] = (),
     ) -> grpc.Future[RunResponse]:
+        """Asks for `inputs` where they are given, else for `shapes` of float32, as older hosts
+        do."""
         request = RunRequest(
             run_id=run_id,
             lease_token=lease_token,
             program_sha256=sha256(program),
-            input_shapes=[Shape(dims=shape) for shape in shapes],
+            input_shapes=[] if inputs else [Shape(dims=shape) for shape in shapes],
+            inputs=inputs,
             spec=spec,
         )
         future: grpc.Future[RunResponse] = self.stub.Run.future(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import subprocess
 import sys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import torch  # seconds to import: only for those who export
 
 StartAgent = Callable[..., AgentProcess]
+
+CMAKE = (sys.executable, "-m", "cmake")  # the pinned one
 
 # Takes the runner's arguments, and does what the "program", a piece of Python, says. There
 # `answer()` prints a report as the runner would.
@@ -48,6 +51,30 @@ def export(network: torch.nn.Module, input_shape: tuple[int, ...]) -> bytes:
     return bytes(lowered.to_executorch().buffer)
 
 
+def executorch_package() -> Path:
+    executorch = importlib.util.find_spec("executorch")
+    assert executorch is not None
+    assert executorch.submodule_search_locations
+    return Path(executorch.submodule_search_locations[0])
+
+
+def build_trials() -> Path:
+    """Builds what has changed of `runner_trials`; its folder. The benchmarks use it as well."""
+    return compile_with_cmake(Path(__file__).with_name("runner_trials"), "trials")
+
+
+def compile_with_cmake(source: Path, name: str) -> Path:
+    """Compiles against the installed ExecuTorch into build/NAME, and returns that folder."""
+    build = REPOSITORY / "build" / name
+    build.mkdir(parents=True, exist_ok=True)
+    settings = [f"-DCMAKE_PREFIX_PATH={executorch_package()}", "--log-level=WARNING"]
+    with (build / "lock").open("w") as lock:  # another process may compile it as well
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (["-S", source, "-B", build, *settings], ["--build", build, "--parallel"]):
+            subprocess.run([*CMAKE, *command], check=True, stdout=sys.stderr, timeout=600)
+    return build
+
+
 def write_stand_in(folder: Path) -> Path:
     path = folder / "runner"
     path.write_text(STAND_IN.format(python=sys.executable))
@@ -58,19 +85,16 @@ def write_stand_in(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def runner() -> Path:
     """The real runner, built unless it is there."""
-    build = REPOSITORY / "build/runner"
-    binary = build / "latlab-runner"
+    binary = REPOSITORY / "build/runner/latlab-runner"
     if not binary.exists():
-        executorch = importlib.util.find_spec("executorch")
-        assert executorch is not None
-        assert executorch.submodule_search_locations
-        prefix = executorch.submodule_search_locations[0]
-        source = REPOSITORY / "device_agent/runner"
-        subprocess.run(
-            ["cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"], check=True
-        )
-        subprocess.run(["cmake", "--build", build], check=True)
-    return Path(binary)
+        compile_with_cmake(REPOSITORY / "device_agent/runner", "runner")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def trials() -> Path:
+    """The folder of the runner's builds for tests, brought up to date."""
+    return build_trials()
 
 
 @pytest.fixture(scope="session")

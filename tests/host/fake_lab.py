@@ -28,6 +28,7 @@ from host.domain import (
     Lease,
     Measurement,
     Program,
+    TensorSpec,
     Visit,
     VisitSpec,
 )
@@ -41,7 +42,7 @@ DEVICE = Device(
     "serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (CoreClass("all", (0,)),), 1, 1
 )
 [TARGET] = targets_of(DEVICE)
-SENTINEL = Program("5e" * 32, 1, "xnnpack", ((1, 8),), (), (), "test")
+SENTINEL = Program("5e" * 32, 1, "xnnpack", (TensorSpec((1, 8)),), (), (), "test")
 SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 WAIT_S = 60.0
 

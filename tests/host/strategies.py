@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from host.domain import (
+    DTYPES,
+    INTEGER_RANGES,
     BenchmarkSpec,
     Conditions,
     CoreClass,
@@ -19,6 +21,7 @@ from host.domain import (
     Program,
     SentinelReading,
     Target,
+    TensorSpec,
     Visit,
     VisitSpec,
 )
@@ -45,12 +48,24 @@ kernels = st.builds(
     activation=st.sampled_from(["", "relu", "relu6"]),
     dtype=st.sampled_from(["float32", "int8"]),
 )
+
+
+@st.composite
+def _tensor_specs(draw: st.DrawFn) -> TensorSpec:
+    shape, dtype = draw(shapes), draw(st.sampled_from(DTYPES))
+    if dtype not in INTEGER_RANGES or draw(st.booleans()):
+        return TensorSpec(shape, dtype)
+    low, high = sorted(draw(st.tuples(*[st.integers(*INTEGER_RANGES[dtype])] * 2)))
+    return TensorSpec(shape, dtype, low, high)
+
+
+tensor_specs = _tensor_specs()
 programs = st.builds(
     Program,
     sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
     size_bytes=nanoseconds,
     backend=texts,
-    input_shapes=st.lists(shapes, max_size=2).map(tuple),
+    inputs=st.lists(tensor_specs, max_size=3).map(tuple),
     kernels=st.lists(kernels, max_size=6).map(tuple),
     undelegated=st.lists(texts, max_size=2).map(tuple),
     exporter=texts,
@@ -111,12 +126,15 @@ def _visits(draw: st.DrawFn) -> Visit:
         involuntary_switches=draw(series),
         warmup_runs=draw(st.integers(0, 2**31 - 1)),
         load_ns=draw(nanoseconds),
-        peak_rss_bytes=draw(nanoseconds),
+        peak_rss_bytes=draw(st.none() | st.integers(1, 2**62)),
         before=draw(conditions),
         after=draw(conditions),
         kernel_traces=tuple(
-            KernelTrace(name, draw(series)) for name in draw(st.lists(texts, max_size=3))
+            KernelTrace(name, draw(series), draw(st.none() | counts))
+            for name in draw(st.lists(texts, max_size=3))
         ),
+        first_run_ns=draw(st.none() | nanoseconds),
+        planned_bytes=draw(st.none() | nanoseconds),
     )
 
 
@@ -143,6 +161,7 @@ devices = st.builds(
     ).map(tuple),
     memory_bytes=nanoseconds,
     max_program_bytes=nanoseconds,
+    confinement=st.lists(texts, max_size=2).map(tuple),
 )
 targets = st.builds(
     Target,

@@ -28,6 +28,7 @@ from host.domain import (
     Job,
     Program,
     Target,
+    TensorSpec,
     Visit,
 )
 from host.errors import InvalidRequest, StorageError
@@ -40,7 +41,7 @@ DEVICE = Device("serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (), 1
 TARGET = Target("m", "os", "rt", "rb", "xnnpack", 1, "all")
 ADD = Kernel("add", ((1, 8), (1, 8)), (1, 8))
 RESHAPE = Kernel("reshape", ((1, 8),), (8,))
-PROGRAM = Program("ab" * 32, 4, "xnnpack", ((1, 8),), (ADD, RESHAPE, ADD), (), "test")
+PROGRAM = Program("ab" * 32, 4, "xnnpack", (TensorSpec((1, 8)),), (ADD, RESHAPE, ADD), (), "test")
 JOB = Job("job", TARGET.id, PROGRAM.sha256, BenchmarkSpec(), 1)
 
 any_data = settings(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from host.domain import Program, ProgramFile
+from host.domain import Program, ProgramFile, TensorSpec
 from host.errors import ExportError
 from host.export import (
     ExportPool,
@@ -247,7 +247,9 @@ def test_a_layer_of_zero_width_is_named() -> None:
 
 def _program(size_bytes: int) -> tuple[Program, bytes]:
     kernel = Kernel("conv2d", ((1, 8, 8, 3),), (1, 4, 4, 8), (3, 3), (2, 2), activation="relu")
-    program = Program("00" * 32, size_bytes, "xnnpack", (SHAPE,), (kernel,), ("erf",), "test")
+    program = Program(
+        "00" * 32, size_bytes, "xnnpack", (TensorSpec(SHAPE),), (kernel,), ("erf",), "test"
+    )
     return program, b"x" * size_bytes
 
 

@@ -29,6 +29,7 @@ from host.domain import (
     Measurement,
     Program,
     ProgramFile,
+    TensorSpec,
     VisitSpec,
 )
 from host.errors import (
@@ -255,7 +256,7 @@ def test_a_shape_that_the_program_does_not_take_is_a_failure_of_that_kind(
         small_programs[0].program,
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
-        input_shapes=((1, 3, 7, 7),),
+        inputs=(TensorSpec((1, 3, 7, 7)),),
     )
     (tmp_path / "other.pte").write_bytes(data)
     [outcome] = client.measure(

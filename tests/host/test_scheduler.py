@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program
+from host.domain import BenchmarkSpec, Failure, FailureKind, Job, Program, TensorSpec
 from host.scheduler import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobQueue, JobState
 from host.summary import NextVisit
 
-PROGRAM = Program("00", 1, "xnnpack", ((1,),), (), (), "test")
+PROGRAM = Program("00", 1, "xnnpack", (TensorSpec((1,)),), (), (), "test")
 
 
 def state(number: int, target_id: str = "t") -> JobState:

@@ -1,0 +1,197 @@
+"""What the agent reports of a program, against others that time the same program with the same
+ExecuTorch: visits in turn on one cpu, the median of each visit, the median ratio of the pairs.
+
+runner.confined_ratio    the runner confined, against the same runner with its door left open
+agent.ratio_executorch   the agent, against ExecuTorch's own Python runtime
+agent.ratio_sdk          the agent, against 40 lines of ExecuTorch's SDK (sdk_runner/)
+
+python -m tests.bench.bench_runner [PAIRS], 60 by default, a tenth with QUICK=1. The program is
+MnasNet-A1's, about 10 ms a run; inputs and seed are the same for all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from protos.device_agent_pb2 import DeviceDescription
+from search.lab import INPUT_SHAPE
+from search.zoo import ZOO
+from tests.bench.bench_agent import RUNNER
+from tests.bench.bench_export import direct
+from tests.bench.figures import report
+from tests.device_agent.agent_process import AgentProcess, spec
+from tests.device_agent.conftest import build_trials, compile_with_cmake
+from tests.device_agent.runner_values import make_inputs
+
+PAIRS = 60
+NETWORK = "mnasnet-a1"
+SHAPE = "x".join(map(str, INPUT_SHAPE))
+SPEC = spec(
+    warmup_runs=10,
+    warmup_ns=200_000_000,
+    timed_runs=10,
+    timed_ns=500_000_000,
+    max_timed_runs=2_000,
+    seed=5,
+)
+TIMES = (str(SPEC.warmup_ns), str(SPEC.timed_ns))
+VISIT_TIMEOUT_S = 60
+GOAL = "1 ± 0.01"
+
+Visit = Callable[[], float]  # its median, in ns
+
+
+def runner_visit(program: Path, cpu: int, runner: Path, door: str = "") -> float:
+    """By the arguments that the agent gives. door: of a trial build (runner_trials)."""
+    options = {
+        "--program": program,
+        "--input": SHAPE,
+        "--cpus": cpu,
+        "--seed": SPEC.seed,
+        "--warmup-runs": SPEC.warmup_runs,
+        "--warmup-ns": SPEC.warmup_ns,
+        "--timed-runs": SPEC.timed_runs,
+        "--timed-ns": SPEC.timed_ns,
+        "--max-timed-runs": SPEC.max_timed_runs,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    return statistics.median(json.loads(output_of([str(runner), *words], door))["wall_ns"])
+
+
+def output_of(command: list[str], door: str = "") -> str:
+    environment = {**os.environ, "DOOR": door, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=VISIT_TIMEOUT_S,
+    ).stdout.splitlines()[-1]
+
+
+@contextlib.contextmanager
+def on_cpu(cpu: int) -> Iterator[None]:
+    """What is started meanwhile runs on it alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class AgentVisits:
+    """Of one program, by a whole agent."""
+
+    def __init__(self, agent: AgentProcess, program: bytes) -> None:
+        self._agent = agent
+        self._program = program
+        self._count = 0
+        chunks = [program[start : start + 1_000_000] for start in range(0, len(program), 1_000_000)]
+        agent.upload(program, chunks)
+
+    def visit(self) -> float:
+        self._count += 1
+        run_id = f"visit-{self._count}"
+        answer = self._agent.run(run_id, self._program, shapes=[INPUT_SHAPE], spec=SPEC)
+        self._agent.acknowledge(run_id)
+        return statistics.median(answer.visit.wall_ns)
+
+
+def in_turn(first: Visit, second: Visit, pairs: int) -> list[tuple[float, float]]:
+    """Each pair in the other order than the one before: what drifts hits both alike."""
+    visits = []
+    for index in range(pairs):
+        if index % 2:
+            second_ns = second()
+            visits.append((first(), second_ns))
+        else:
+            visits.append((first(), second()))
+    return visits
+
+
+def report_ratio(
+    name: str, visits: list[tuple[float, float]], device: DeviceDescription, **conditions: object
+) -> None:
+    ratios = sorted(first / second for first, second in visits)
+    quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    report(
+        name,
+        round(statistics.median(ratios), 4),
+        "ratio",
+        GOAL,
+        pairs=len(visits),
+        quartiles=[round(quartiles[0], 4), round(quartiles[2], 4)],
+        median_ns=[round(statistics.median(side)) for side in zip(*visits, strict=True)],
+        network=NETWORK,
+        confinement=list(device.confinement),
+        runner=device.runner_build,
+        **conditions,
+    )
+
+
+def measure(pairs: int, folder: Path) -> None:
+    program = direct(ZOO[NETWORK])
+    program_file, inputs_file = folder / "program.pte", folder / "inputs"
+    program_file.write_bytes(program)
+    make_inputs((SHAPE,), SPEC.seed)[0].tofile(inputs_file)
+    given = (str(program_file), str(inputs_file), SHAPE, *TIMES)
+    trial = build_trials() / "runner-trial"
+    sdk_runner = compile_with_cmake(Path(__file__).with_name("sdk_runner"), "sdk_runner")
+    agent = AgentProcess(folder / "state", RUNNER)
+    try:
+        device = agent.describe()
+        cpu = device.core_classes[0].cpus[-1]
+        by_agent = AgentVisits(agent, program).visit
+        call_ns: list[float] = []
+
+        def by_executorch() -> float:
+            with on_cpu(cpu):
+                command = [sys.executable, "-m", "tests.bench.executorch_visit", *given]
+                told = json.loads(output_of(command))
+            call_ns.append(statistics.median(told["call_ns"]))
+            return statistics.median(told["execute_ns"])
+
+        def by_sdk() -> float:
+            with on_cpu(cpu):
+                command = [str(sdk_runner / "sdk-runner"), *given]
+                return statistics.median(json.loads(output_of(command)))
+
+        visits = in_turn(
+            lambda: runner_visit(program_file, cpu, RUNNER),
+            lambda: runner_visit(program_file, cpu, trial, "open"),
+            pairs,
+        )
+        report_ratio("runner.confined_ratio", visits, device)
+        visits = in_turn(by_agent, by_executorch, pairs)
+        with_the_call = [first / call for (first, _), call in zip(visits, call_ns, strict=True)]
+        report_ratio(
+            "agent.ratio_executorch",
+            visits,
+            device,
+            ratio_to_the_public_call=round(statistics.median(with_the_call), 4),
+        )
+        report_ratio("agent.ratio_sdk", in_turn(by_agent, by_sdk, pairs), device)
+    finally:
+        agent.end()
+
+
+def main() -> None:
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
+    if os.environ.get("QUICK") == "1":
+        pairs = max(1, pairs // 10)
+    with tempfile.TemporaryDirectory() as name:
+        measure(pairs, Path(name))
+
+
+if __name__ == "__main__":
+    main()
