@@ -81,7 +81,8 @@ class WholeNetworkPredictor:
 
         The interval comes from the errors on each network, left out. One without kernels tells
         of none. One that took far longer than the others have it outweighs them all, and is not
-        learned from where it is one of ten or more. Raises NotEnoughData where there are fewer others than MIN_NETWORKS.
+        learned from where it is one of ten or more. Raises NotEnoughData where fewer than
+        MIN_NETWORKS have kernels.
         """
         networks = [network for network in networks if network.kernels]
         if len(networks) < MIN_NETWORKS:
