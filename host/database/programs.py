@@ -125,8 +125,8 @@ def _kernel(row: Row[Any]) -> Kernel:
             output=_shape(fields["output"]),
             kernel_size=(height, width),
             stride=(vertical, horizontal),
-            dilation=operator.index(fields["dilation"]),
-            groups=operator.index(fields["groups"]),
+            dilation=_uint32(fields["dilation"]),
+            groups=_uint32(fields["groups"]),
             activation=_text(fields["activation"]),
             dtype=_text(fields["dtype"]),
         )
@@ -142,7 +142,14 @@ def _shapes(values: Any) -> tuple[Shape, ...]:  # noqa: ANN401
 
 
 def _shape(values: Any) -> Shape:  # noqa: ANN401
-    return tuple(map(operator.index, values))
+    return tuple(map(_uint32, values))
+
+
+def _uint32(value: Any) -> int:  # noqa: ANN401
+    """As the messages of kernels hold it."""
+    if not 0 <= (number := operator.index(value)) < 2**32:
+        raise ValueError(f"{number} is no uint32")
+    return number
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
