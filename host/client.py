@@ -45,6 +45,7 @@ from host.errors import LabError, NotFound, Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
 from host.status import DeviceStatus, OpenJob, TargetStatus
+from host.stored_client import StoredMeasurements
 from host.targets import find_target
 from latency_models.estimate import LatencyEstimate
 from latency_models.kernel import Kernel
@@ -70,6 +71,7 @@ class LatencyClient:
         self._calls = Calls(address, token)
         self._latency = LatencyServiceStub(self._calls.channel)
         self._lab = LabServiceStub(self._calls.channel)
+        self.stored = StoredMeasurements(self._calls, self._lab)
 
     @classmethod
     def connect(cls, home: LabHome | None = None) -> LatencyClient:
@@ -189,13 +191,13 @@ class LatencyClient:
         return [outcomes.get(sha256, silent) for sha256 in ahead.order]
 
     def measurement(self, measurement_id: str) -> Measurement:
-        """Raises NotFound."""
+        """Raises NotFound, and StorageError for one that cannot be read."""
         request = latency_pb2.GetMeasurementRequest(id=measurement_id)
         return measurement_from_message(self._calls.one(self._latency.GetMeasurement, request))
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """What measurements say of their networks, steadied where the target's predictor has
-        learned to; in the order given. Raises NotFound."""
+        learned to; in the order given. Raises NotFound, and StorageError for one of no use."""
         request = latency_pb2.LookUpRequest(measurement_ids=measurement_ids)
         response = self._calls.one(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(estimate_from_message, response.estimates))

@@ -39,6 +39,7 @@ from host.summary import NextVisit, kernel_times_ns
 from host.targets import targets_of
 from host.transports.transport import Transport
 from host.uploads import Uploads
+from host.visit_check import checked
 from latency_models.alignment import TraceMismatch
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class DeviceWorker(threading.Thread):
                 run_id = uuid.uuid4().hex
                 with self._quiet:
                     path = self._programs.path(program.sha256)
-                    outcome = agent.run(run_id, lease, program, path, spec)
+                    outcome = checked(agent.run(run_id, lease, program, path, spec), run_id, spec)
                 agent.acknowledge(run_id)
                 return outcome
         agent.read_conditions()
@@ -287,7 +288,7 @@ class DeviceWorker(threading.Thread):
         with self._quiet:
             path = self._programs.path(program.sha256)
             try:
-                outcome = agent.run(run_id, lease, program, path, spec)
+                outcome = checked(agent.run(run_id, lease, program, path, spec), run_id, spec)
             except Unavailable as error:
                 if not self._stopping.is_set():
                     lost = Failure(FailureKind.DEVICE_LOST, str(error))

@@ -9,6 +9,7 @@ LabError
 ├── Unavailable           the lab or a device does not answer        UNAVAILABLE
 ├── Unauthenticated       the token is missing or wrong              UNAUTHENTICATED
 ├── StorageError          the database: newer schema, disk full      DATA_LOSS
+│   └── UnreadableRow     damaged, or written by a newer version
 └── ExportError           a network cannot be made a program         INVALID_ARGUMENT
 """
 
@@ -55,6 +56,10 @@ class Unauthenticated(LabError):
 
 class StorageError(LabError):
     status = grpc.StatusCode.DATA_LOSS
+
+
+class UnreadableRow(StorageError):
+    pass
 
 
 class ExportError(LabError):

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import functools
+import logging
+import time
 
 from host.database import jobs as job_rows
 from host.database import programs as program_rows
 from host.database.engine import Database
-from host.domain import Failure, Visit
+from host.domain import Failure, FailureKind, Visit
+from host.errors import UnreadableRow
 from host.scheduler import JobState
 from host.summary import NextVisit
+from host.visit_check import visit_fault
+
+log = logging.getLogger(__name__)
 
 
 def load_open_jobs(database: Database) -> list[JobState]:
-    """Every open job, as the daemon before left it."""
-    with database.reading() as connection:
+    """Every open job, as the daemon before left it. One that cannot be read, or whose program
+    cannot, ends with a Failure that says so."""
+    with database.writing() as connection:
+        for reason in job_rows.end_unreadable(connection, time.time_ns()):
+            log.warning("%s: it has ended", reason)
         get_program = functools.cache(functools.partial(program_rows.get_program, connection))
         states: dict[str, JobState] = {}
         for job in job_rows.open_jobs(connection):
-            program = get_program(job.program_sha256)
+            try:
+                program = get_program(job.program_sha256)
+            except UnreadableRow as error:
+                why = Failure(FailureKind.AGENT_ERROR, f"{error}: measure the network again")
+                job_rows.end_with_failure(connection, job, why, time.time_ns())
+                log.warning("job %s has ended: %s", job.id, error)
+                continue
             if program is None:
                 raise AssertionError("a job's program is held by a foreign key")
             states[job.id] = JobState(job, program)
         for asked, outcome in job_rows.visits_of_open_jobs(connection):
-            state = states[asked.job_id]
+            if (state := states.get(asked.job_id)) is None:
+                continue
+            if isinstance(outcome, Visit) and (fault := visit_fault(outcome)):
+                outcome = Failure(FailureKind.AGENT_ERROR, f"a stored visit can be none: {fault}")
             if isinstance(outcome, Visit):
                 state.visits.append(outcome)
             elif isinstance(outcome, Failure):

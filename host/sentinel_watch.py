@@ -94,15 +94,17 @@ class SentinelWatch:
         return watch
 
     def _judge(self, before: Watch, measurement: Measurement) -> Watch:
+        """Against the baseline; where there is none of use, it is the baseline itself."""
         target_id = measurement.target_id
+        now = summarize(measurement.visits)
+        if now is None:
+            return before
         with self._database.writing() as connection:
             sentinel = sentinel_rows.get_sentinel(connection, target_id)
             baseline = sentinel and sentinel[1]
             if baseline is None:
                 sentinel_rows.set_baseline(connection, target_id, measurement.id)
-        now, then = summarize(measurement.visits), summarize((baseline or measurement).visits)
-        if now is None or then is None:
-            raise AssertionError("no measurement is written without a clean visit")
+        then = summarize((baseline or measurement).visits) or now
         return judge(before, now, then.latency_ns)
 
     def _mark(self, watch: Watch, measurement: Measurement, device_serial: str) -> None:

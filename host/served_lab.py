@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
 
 from host.board import JobBoard
 from host.boards import checked_address
 from host.database import devices as device_rows
+from host.database import exclusions as exclusion_rows
 from host.database import history as history_rows
+from host.database import listing
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.device_worker import DeviceWorker
 from host.domain import Target
-from host.errors import NotFound, NotReady
+from host.errors import InvalidRequest, NotFound, NotReady, UnreadableRow
 from host.fleet import Fleet
-from host.predictors import Predictors
+from host.predictors import Fit, Known, Predictors
 from host.program_store import ProgramStore
 from host.sentinel import Watch
+from host.stored_measurement import StoredMeasurement, Unusable
 from host.summary import measured_estimate
 from host.targets import find_target
 from host.waiting import Server
 from latency_models.estimate import LatencyEstimate
+from latency_models.observation import MeasuredNetwork
 from latency_models.steadying import Steadying
+
+MAX_WHY = 1_000
 
 
 class Lab:
@@ -62,27 +71,84 @@ class Lab:
         watches = [worker.sentinels.watch(target.id) for worker in self.workers]
         return max(filter(None, watches), key=lambda watch: watch.misses, default=None)
 
+    def fit(self, target_id: str) -> Fit:
+        """The target's predictor, of what is known by now. Raises NotReady."""
+        with self.database.reading() as connection:
+            known = Known(
+                device_rows.measurement_counts(connection).get(target_id, 0),
+                exclusion_rows.decisions(connection, target_id),
+            )
+        return self.predictors.get(target_id, known)
+
+    def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:
+        """(program SHA-256, measurement id, network) of each that a predictor can learn from,
+        the oldest first."""
+        set_aside = self.predictors.set_aside(target_id)
+        with self.database.reading() as connection:
+            for sha256, id_, network in measurement_rows.measured_networks(connection, target_id):
+                if id_ not in set_aside:
+                    yield sha256, id_, network
+
+    def stored_measurements(self, target_id: str, prefix: str) -> Iterator[StoredMeasurement]:
+        """Of one target or ("") of all, whose ids begin so; the newest first. Those that a
+        predictor could not learn from are of no use either. Raises InvalidRequest."""
+        if prefix:
+            _check_prefix(prefix)
+        with self.database.reading() as connection:
+            for stored in listing.stored_measurements(connection, target_id, prefix):
+                why = self.predictors.set_aside(stored.target_id).get(stored.id, "")
+                yield stored if stored.unusable else replace(stored, unusable=why)
+
+    def exclude(self, prefix: str, why: str) -> str:
+        """The id of what was excluded. Raises NotFound and InvalidRequest."""
+        if not why.strip():
+            raise InvalidRequest("say why it is to be excluded: --why TEXT")
+        if len(why) > MAX_WHY:
+            raise InvalidRequest(f"the reason is too long: at most {MAX_WHY} characters")
+        if "\0" in why:
+            raise InvalidRequest("the reason holds a NUL, which cannot be kept")
+        with self.database.writing() as connection:
+            measurement_id = _one_measurement(connection, prefix)
+            exclusion_rows.exclude(connection, measurement_id, why, time.time_ns())
+        return measurement_id
+
+    def include(self, prefix: str) -> str:
+        """The id of what is used again. Raises NotFound and InvalidRequest."""
+        with self.database.writing() as connection:
+            measurement_id = _one_measurement(connection, prefix)
+            exclusion_rows.include(connection, measurement_id, time.time_ns())
+        return measurement_id
+
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        """Raises NotFound."""
+        """What each measurement says, one that is excluded or suspect too: it is what was
+        measured. Raises NotFound, and UnreadableRow for one that is of no use."""
         with self.database.reading() as connection:
             found = measurement_rows.look_up(connection, measurement_ids)
-            counts = device_rows.measurement_counts(connection)
 
         @functools.cache
         def steadying_of(target_id: str) -> Steadying:
             try:
-                return self.predictors.get(target_id, counts[target_id]).predictor.steadying
+                return self.fit(target_id).predictor.steadying
             except NotReady:
                 return Steadying.none()
 
         estimates = []
         for measurement_id in measurement_ids:
-            if measurement_id not in found:
-                raise NotFound(f"no measurement {measurement_id!r}")
-            target_id, spec, network = found[measurement_id]
+            match found.get(measurement_id):
+                case None:
+                    raise NotFound(f"no measurement {measurement_id!r}")
+                case Unusable() as unusable:
+                    measurement_rows.warn_once(unusable)
+                    raise UnreadableRow(
+                        f"measurement {measurement_id} is of no use: {unusable.why}; measure its"
+                        " network again"
+                    )
+                case usable:
+                    measured = usable.measurement
             # No predictor has learned of devices that are warm.
-            steadying = Steadying.none() if spec.visit.is_sustained else steadying_of(target_id)
-            estimates.append(measured_estimate(network, steadying, time.time_ns()))
+            sustained = measured.spec.visit.is_sustained
+            steadying = Steadying.none() if sustained else steadying_of(measured.target_id)
+            estimates.append(measured_estimate(usable.network, steadying, time.time_ns()))
         return estimates
 
     def find_device(self, wanted: str) -> str:
@@ -103,9 +169,24 @@ class Lab:
             if target_id in worker.targets
         ]
 
-    def measurement_count(self, target: Target) -> int:
-        with self.database.reading() as connection:
-            return device_rows.measurement_counts(connection).get(target.id, 0)
+
+def _one_measurement(connection: Connection, prefix: str) -> str:
+    _check_prefix(prefix)
+    match exclusion_rows.find(connection, prefix):
+        case [measurement_id]:
+            return measurement_id
+        case []:
+            raise NotFound(f"no measurement {prefix!r}: `latlab measurements list` shows them")
+        case _:
+            raise InvalidRequest(f"several measurements begin with {prefix!r}: give more of it")
+
+
+def _check_prefix(prefix: str) -> None:
+    if len(prefix) < exclusion_rows.MIN_PREFIX or not prefix.isalnum():
+        raise InvalidRequest(
+            f"{prefix[:80]!r} is no measurement's id: give it, or at least"
+            f" {exclusion_rows.MIN_PREFIX} characters that it begins with"
+        )
 
 
 def _drift(worker: DeviceWorker, target_id: str) -> str:

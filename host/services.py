@@ -30,11 +30,11 @@ from host.device_worker import DeviceWorker
 from host.domain import DeviceEvent, EventKind, Failure, Measurement
 from host.errors import InvalidRequest, NotFound, UnknownKernels
 from host.job_events import JobEvent, Progress
+from host.measurement_services import StoredMeasurementsServicer
 from host.served_lab import Lab
 from host.waiting import waits_for
 from latency_models.predictor import UnknownKernelKinds
 from protos import common_pb2, lab_pb2, latency_pb2
-from protos.lab_pb2_grpc import LabServiceServicer
 from protos.latency_pb2_grpc import LatencyServiceServicer
 
 
@@ -92,7 +92,7 @@ class LatencyServicer(LatencyServiceServicer):
         self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> latency_pb2.PredictResponse:
         target = self._lab.find_target(request.target)
-        fit = self._lab.predictors.get(target.id, self._lab.measurement_count(target))
+        fit = self._lab.fit(target.id)
         table = list(map(kernel_from_message, request.kernels))
         lengths = np.array(request.lengths, dtype=np.int64)
         indices = np.array(request.indices, dtype=np.int64)
@@ -144,14 +144,11 @@ class LatencyServicer(LatencyServiceServicer):
         self, request: latency_pb2.ListMeasuredNetworksRequest, context: grpc.ServicerContext
     ) -> Iterator[latency_pb2.MeasuredNetwork]:
         target = self._lab.find_target(request.target)
-        with self._lab.database.reading() as connection:
-            for sha256, measurement_id, network in measurement_rows.measured_networks(
-                connection, target.id
-            ):
-                yield network_to_message(sha256, measurement_id, network)
+        for sha256, measurement_id, network in self._lab.measured_networks(target.id):
+            yield network_to_message(sha256, measurement_id, network)
 
 
-class LabServicer(LabServiceServicer):
+class LabServicer(StoredMeasurementsServicer):
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 

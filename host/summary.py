@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from host.domain import BenchmarkSpec, Failure, FailureKind, Program, Visit
 from latency_models.alignment import TraceMismatch, align
-from latency_models.estimate import LatencyEstimate, Source
+from latency_models.estimate import LatencyEstimate, Source, whole_ns
 from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
 from latency_models.steadying import Steadying
@@ -76,11 +76,14 @@ def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:
 
 
 def visit_latency_ns(visit: Visit) -> float | None:
-    """The lower decile of the visit's clean samples; None when the visit is spoiled."""
+    """The lower decile of the visit's clean samples; None when the visit is spoiled, as one
+    is that has no samples, or some that took no time."""
     clean = clean_samples(visit)
-    if clean.sum() < min(MIN_CLEAN_SAMPLES, len(clean)) or clean.mean() < MIN_CLEAN_SHARE:
+    least = max(1, min(MIN_CLEAN_SAMPLES, len(clean)))
+    if clean.sum() < least or clean.mean() < MIN_CLEAN_SHARE:
         return None
-    return float(np.quantile(np.asarray(visit.wall_ns)[clean], VISIT_QUANTILE))
+    latency_ns = float(np.quantile(np.asarray(visit.wall_ns)[clean], VISIT_QUANTILE))
+    return latency_ns if latency_ns > 0 else None
 
 
 def summarize(visits: Sequence[Visit]) -> Summary | None:
@@ -107,7 +110,7 @@ def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
         conditions.memory_probe_ns
         for visit in clean or visits
         for conditions in (visit.before, visit.after)
-        if conditions.memory_probe_ns is not None
+        if conditions.memory_probe_ns is not None and conditions.memory_probe_ns > 0
     ]
     return float(np.quantile(probes_ns, QUANTILE)) if probes_ns else None
 
@@ -137,7 +140,8 @@ def measured_network(
     visits: Sequence[Visit],
     unix_ns: int,
 ) -> MeasuredNetwork | None:
-    """None where no untraced visit was clean."""
+    """None where no untraced visit was clean. Raises ValueError for what no network can have
+    taken."""
     traced = [visit for visit in visits if visit.traced]
     untraced = [visit for visit in visits if not visit.traced]
     summary = summarize(untraced)
@@ -161,9 +165,9 @@ def measured_estimate(
     """What a measurement says of its own network."""
     steady = steadying(network)
     return LatencyEstimate(
-        latency_ns=round(steady.latency_ns),
-        lower_ns=round(steady.lower_ns),
-        upper_ns=round(steady.upper_ns),
+        latency_ns=whole_ns(steady.latency_ns),
+        lower_ns=whole_ns(steady.lower_ns),
+        upper_ns=whole_ns(steady.upper_ns),
         source=Source.MEASURED,
         coverage=1.0,
         samples=1,
@@ -218,9 +222,13 @@ def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] 
     if not traced:
         return None
     names = [trace.name for trace in traced[0].kernel_traces]
-    for visit in traced[1:]:
+    for visit in traced:
         if [trace.name for trace in visit.kernel_traces] != names:
             raise TraceMismatch("two traced visits of one program ran different kernels")
+        if len({len(trace.durations_ns) for trace in visit.kernel_traces}) > 1:
+            raise TraceMismatch("kernels of one visit were traced in different numbers of runs")
+    if not any(trace.durations_ns for visit in traced for trace in visit.kernel_traces):
+        return align(program.kernels, [(name, ()) for name in names])
     durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
     totals_ns = durations_ns.sum(axis=0)
     fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]

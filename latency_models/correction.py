@@ -20,6 +20,10 @@ _INTERCEPT_SHARE = 0.02
 # together, and a few networks cannot tell them apart.
 _KIND_SHARE = 0.2
 _TYPICAL_ERROR = 0.03  # relative; larger ones count by their size, not its square
+# Kernels that are said to take so many times as long as the whole network, by the scale that
+# holds for half of the networks: one such would outweigh all others, for errors below 0 end
+# at -1 and those above it nowhere. It is left out.
+_MAX_RATIO = 10.0
 _MIN_LATENCY_NS = 1.0
 
 
@@ -34,10 +38,17 @@ class Correction:
 
     @classmethod
     def fit(cls, kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray) -> Correction:
-        """Robust least relative squares. sums_ns: (networks, kinds), above 0 in all.
-        latencies_ns: (networks,)."""
-        typical_ns = float(np.median(latencies_ns))
+        """Robust least relative squares.
+
+        sums_ns: (networks, kinds), at least 0. A row may be 0 in all: the runtime's profiler
+        counts whole microseconds, and tiny kernels read 0. latencies_ns: (networks,) above 0.
+        """
         shares = sums_ns / latencies_ns[:, None]
+        timed = shares.sum(axis=1)
+        scale = float(np.median(1 / timed[timed > 0])) if np.any(timed > 0) else 1.0
+        plausible = scale * timed <= _MAX_RATIO  # at least for half of them
+        shares, latencies_ns = shares[plausible], latencies_ns[plausible]
+        typical_ns = float(np.median(latencies_ns))
 
         def residuals(parameters: FloatArray) -> FloatArray:
             intercept, scale, *of_kinds = parameters
@@ -45,7 +56,6 @@ class Correction:
             assumed = [intercept / _INTERCEPT_SHARE, *((np.array(of_kinds) - 1) / _KIND_SHARE)]
             return np.concatenate([errors / _TYPICAL_ERROR, assumed])
 
-        scale = float(np.median(1 / shares.sum(axis=1)))
         start = [0.0, scale, *np.ones(len(kinds))]
         intercept, scale, *of_kinds = least_squares(
             residuals, start, bounds=(0.0, np.inf), loss="soft_l1"

@@ -38,12 +38,13 @@ def most_informative(
     `measured` and those before it, most lowers the mean variance of the candidates'
     relative errors. With nothing measured yet they are a diverse set. Ties go to the first.
 
-    Each network has at least one kernel. Raises ValueError for too few candidates.
+    Each candidate has at least one kernel. Raises ValueError for too few candidates.
     """
     if count > len(candidates):
         raise ValueError(f"{count} networks are wanted, there are {len(candidates)} candidates")
     if count == 0:
         return []
+    measured = [kernels for kernels in measured if kernels]  # others have told nothing
     table, lengths, indices = pack([*candidates, *measured])
     networks = np.split(indices, np.cumsum(lengths)[:-1])
     shares = _shares(table, networks[: len(candidates)])

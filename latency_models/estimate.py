@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 MIN_COVERAGE = 0.5
+MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
@@ -35,3 +36,9 @@ class LatencyEstimate:
     def extrapolates(self) -> bool:
         """Whether most of it rests on kernels unlike any seen: its interval may be too narrow."""
         return self.coverage < MIN_COVERAGE
+
+
+def whole_ns(latency_ns: float) -> int:
+    """Round to whole ns, at least 1 and at most MAX_LATENCY_NS: no network takes no time, and
+    no estimate outgrows the messages that carry it."""
+    return round(min(max(latency_ns, 1.0), float(MAX_LATENCY_NS)))

@@ -20,7 +20,8 @@ FloatArray = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """Errors are relative to the measured latency; shares are fractions. Kendall's tau and
-    Spearman's rho are between predicted and measured latency.
+    Spearman's rho are between predicted and measured latency, and 0 where all of either are
+    equal: then there is no order to agree with.
     """
 
     mean_error: float
@@ -69,13 +70,14 @@ def evaluate(
 ) -> Evaluation:
     """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
     Of a network measured several times the newest counts: none is both learned and held out.
+    One without kernels cannot be predicted, and is left out.
     The measured latencies are steadied as the predictor has learned to on its own networks.
 
     Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
     the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
     kernel that the others lack.
     """
-    networks = list(newest_of_each(networks).values())
+    networks = [network for network in newest_of_each(networks).values() if network.kernels]
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"
@@ -108,14 +110,16 @@ def evaluate(
 
 
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
+    """Both (networks,), at least one, above 0."""
     errors = np.abs(predicted_ns / measured_ns - 1)
+    has_order = bool(np.ptp(predicted_ns) > 0 and np.ptp(measured_ns) > 0)
     return Metrics(
         float(errors.mean()),
         float(np.median(errors)),
         float((errors <= 0.05).mean()),
         float((errors <= 0.10).mean()),
-        float(stats.kendalltau(predicted_ns, measured_ns).statistic),
-        float(stats.spearmanr(predicted_ns, measured_ns).statistic),
+        float(stats.kendalltau(predicted_ns, measured_ns).statistic) if has_order else 0.0,
+        float(stats.spearmanr(predicted_ns, measured_ns).statistic) if has_order else 0.0,
     )
 
 
@@ -140,10 +144,13 @@ def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parit
 def _predict_from_work(
     train: Sequence[MeasuredNetwork], test: Sequence[MeasuredNetwork]
 ) -> FloatArray:
-    """The baseline: a line through multiply-adds, never below the shortest latency seen."""
-    slope, intercept = np.polyfit(_work(train), [n.latency_ns for n in train], 1)
-    shortest_ns = min(network.latency_ns for network in train)
-    predicted: FloatArray = np.maximum(intercept + slope * _work(test), shortest_ns)
+    """The baseline: a line through multiply-adds, never below the shortest latency seen; the
+    mean latency where all do the same work, and no line tells them apart."""
+    work, latencies_ns = _work(train), np.array([network.latency_ns for network in train])
+    if np.ptp(work) == 0:
+        return np.full(len(test), latencies_ns.mean())
+    slope, intercept = np.polyfit(work, latencies_ns, 1)
+    predicted: FloatArray = np.maximum(intercept + slope * _work(test), latencies_ns.min())
     return predicted
 
 

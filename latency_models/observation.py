@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from latency_models.kernel import Kernel
 
+_MAX_NS = float(2**63)  # beyond any clock: what is larger is damaged
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredNetwork:
@@ -15,8 +17,13 @@ class MeasuredNetwork:
 
     The probes are what a sweep over memory took beside the untraced and the traced visits,
     None where none was made. They tell how busy the machine's neighbours were: see `Steadying`.
+    One that is not above 0 counts as none.
 
-    Raises ValueError where the two differ in length or a latency is not positive.
+    A kernel may have taken 0 ns, and so may all of them: the runtime's profiler counts whole
+    microseconds.
+
+    Raises ValueError where kernels and times differ in number, a kernel's time is below 0, a
+    latency is not positive or outside its interval, or a time is no finite number.
     """
 
     kernels: tuple[Kernel, ...]
@@ -31,10 +38,13 @@ class MeasuredNetwork:
     def __post_init__(self) -> None:
         if self.kernel_ns is not None and len(self.kernel_ns) != len(self.kernels):
             raise ValueError(f"{len(self.kernel_ns)} times for {len(self.kernels)} kernels")
-        if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns:
+        if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns < _MAX_NS:
             raise ValueError(
                 f"latency {self.latency_ns} ns outside [{self.lower_ns}, {self.upper_ns}] ns"
             )
+        for kernel_ns in self.kernel_ns or ():
+            if not 0 <= kernel_ns < _MAX_NS:
+                raise ValueError(f"a kernel's time of {kernel_ns} ns is none")
 
 
 def newest_of_each(

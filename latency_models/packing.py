@@ -38,13 +38,18 @@ def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_
 
 def check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
     """Raises ValueError where the three do not fit together, or no device holds a kernel."""
-    for kernel in table:
-        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
-        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
-            raise ValueError(f"no device holds a tensor of this size: {kernel}")
+    check_sizes(table)
     if np.any(lengths < 1):
         raise ValueError("a network has at least one kernel")
     if lengths.sum() != len(indices):
         raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
     if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
         raise ValueError(f"an index lies outside the table of {len(table)} kernels")
+
+
+def check_sizes(kernels: Iterable[Kernel]) -> None:
+    """Raises ValueError for a kernel that no device holds."""
+    for kernel in kernels:
+        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
+        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
+            raise ValueError(f"no device holds a tensor of this size: {kernel}")

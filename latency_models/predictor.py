@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.correction import Correction
-from latency_models.estimate import LatencyEstimate, Source
+from latency_models.estimate import LatencyEstimate, Source, whole_ns
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
@@ -97,9 +97,9 @@ class Predictor:
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
-                latency_ns=round(latency_ns),
-                lower_ns=round(latency_ns / self.interval.factor),
-                upper_ns=round(latency_ns * self.interval.factor),
+                latency_ns=whole_ns(latency_ns),
+                lower_ns=whole_ns(latency_ns / self.interval.factor),
+                upper_ns=whole_ns(latency_ns * self.interval.factor),
                 source=Source.LOOKUP if all_seen else Source.REGRESSION,
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,

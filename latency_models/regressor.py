@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -82,7 +82,12 @@ def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
     weights = 1 / (kernel_ns + _OFFSET_NS)
     largest = np.maximum(terms.max(axis=0), 1.0)
     shares = terms / largest
-    solution, _ = nnls(shares * weights[:, None], kernel_ns * weights, maxiter=1_000)
+    try:
+        solution, _ = nnls(shares * weights[:, None], kernel_ns * weights, maxiter=1_000)
+    except RuntimeError:  # no solution in so many steps, for terms that hardly differ
+        solution = lsq_linear(
+            shares * weights[:, None], kernel_ns * weights, bounds=(0.0, np.inf)
+        ).x
     coefficients: FloatArray = solution / largest
     return coefficients
 

@@ -28,6 +28,9 @@ _PREDICTION_ERROR = 0.04
 # What goes into the fit as if it had been observed: of a network that moves as much as most,
 # no share of the latency follows the probe, give or take this.
 _SHARE = 0.3
+# A latency so many times shorter than predicted is no matter of neighbours: it would outweigh
+# all others, by its error and by the bytes that it seems to move in no time.
+_MAX_RATIO = 10.0
 # Neighbours that take longer than the network itself are not what this is about.
 _MAX_EXCESS = 0.5
 
@@ -55,13 +58,16 @@ class Steadying:
         Econometric Analysis of Cross Section and Panel Data, section 10.4): the errors of
         predictions count, and those that measurements of one network share count less.
         """
-        probes_ns = np.array([network.memory_probe_ns or np.nan for network in networks])
-        probed = np.flatnonzero(np.isfinite(probes_ns)).tolist()
+        probes_ns = np.array([_usable(network.memory_probe_ns) or np.nan for network in networks])
+        latencies_ns = np.array([network.latency_ns for network in networks])
+        # A network without kernels moves nothing, and can tell nothing.
+        has_kernels = np.array([bool(network.kernels) for network in networks], dtype=np.bool_)
+        plausible = predicted_ns <= _MAX_RATIO * latencies_ns
+        probed = np.flatnonzero(np.isfinite(probes_ns) & has_kernels & plausible).tolist()
         if not probed:
             return cls.none()
         networks, probes_ns = [networks[row] for row in probed], probes_ns[probed]
-        usual_ns = float(np.median(probes_ns))
-        latencies_ns = np.array([network.latency_ns for network in networks])
+        usual_ns, latencies_ns = float(np.median(probes_ns)), latencies_ns[probed]
         bytes_per_ns = np.array([moved_bytes(n.kernels) for n in networks]) / latencies_ns
         usual_bytes_per_ns = float(np.median(bytes_per_ns))
         effects = bytes_per_ns / usual_bytes_per_ns * (probes_ns / usual_ns - 1)
@@ -92,22 +98,22 @@ class Steadying:
     def excess_ns(self, moved: float, probe_ns: float | None) -> float:
         """What neighbours added to what moves so many bytes; below 0 where they were quieter
         than usual."""
-        if probe_ns is None:
+        if (usable_ns := _usable(probe_ns)) is None:
             return 0.0
-        within_ns = min(max(probe_ns, self.lowest_probe_ns), self.highest_probe_ns)
+        within_ns = min(max(usable_ns, self.lowest_probe_ns), self.highest_probe_ns)
         return self.delay_ns_per_byte * moved * (within_ns / self.usual_probe_ns - 1)
 
     def __call__(self, network: MeasuredNetwork) -> MeasuredNetwork:
         """As it would have been measured beside the usual neighbours. The kernels' times keep
-        their proportions."""
+        their proportions; where all of them are 0 ns they stay."""
         if not self.is_learned:
             return network
         moved = moved_bytes(network.kernels)
         excess_ns = self.excess_ns(moved, network.memory_probe_ns)
         kernel_ns = network.kernel_ns
-        if kernel_ns is not None:
+        if kernel_ns is not None and (total_ns := sum(kernel_ns)) > 0:
             traced_excess_ns = self.excess_ns(moved, network.traced_memory_probe_ns)
-            scale = _without(traced_excess_ns, sum(kernel_ns)) / sum(kernel_ns)
+            scale = _without(traced_excess_ns, total_ns) / total_ns
             kernel_ns = tuple(ns * scale for ns in kernel_ns)
         return replace(
             network,
@@ -119,7 +125,13 @@ class Steadying:
 
 
 def _without(excess_ns: float, measured_ns: float) -> float:
-    return measured_ns - min(excess_ns, _MAX_EXCESS * measured_ns)
+    most_ns = _MAX_EXCESS * measured_ns
+    return measured_ns - min(max(excess_ns, -most_ns), most_ns)
+
+
+def _usable(probe_ns: float | None) -> float | None:
+    """None for what no sweep over memory can have taken."""
+    return probe_ns if probe_ns is not None and 0 < probe_ns < np.inf else None
 
 
 def _demeaned(columns: FloatArray) -> FloatArray:

@@ -149,7 +149,9 @@ def _regress(
     along = new_inputs @ directions.T  # (new inputs, directions)
     means = along @ (singular * found / (signal + noise)).T  # (new inputs, levels)
     learned = along**2 @ (signal / (signal + noise)).T
-    variances = (new_inputs**2).sum(axis=1, keepdims=True) - learned + _NOISE
+    # Never below 0 but by rounding, where one network is a million times another's size.
+    unknown = np.maximum((new_inputs**2).sum(axis=1, keepdims=True) - learned, 0.0)
+    variances = unknown + _NOISE
     variances *= squares / freedom
     mean: FloatArray = means @ evidence
     deviation: FloatArray = np.sqrt((variances + (means - mean[:, None]) ** 2) @ evidence)

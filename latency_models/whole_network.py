@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
-from latency_models.estimate import LatencyEstimate, Source
+from latency_models.estimate import LatencyEstimate, Source, whole_ns
 from latency_models.features import multiply_adds, points
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel import Kernel
@@ -35,6 +35,14 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _MIN_LATENCY_NS = 1.0
+
+# What took so many times as long as predicted from the others, and as most of them, says more
+# of its measurement than of its network. At most one of so many.
+_MAX_RATIO = 30.0
+_NETWORKS_PER_OUTLIER = 10
+
+# Of a covariance's diagonal, as shares of its trace: the last dominates any matrix of such.
+_GROWTHS = (1e-14, 1e-12, 1e-10, 1e-8, 1e-4, 1.0)
 
 # Of the fixed time, in units of the mean latency squared. Wide: the data decide.
 _FIXED_VARIANCE = 1.0
@@ -71,14 +79,23 @@ class WholeNetworkPredictor:
         """Learns from latencies alone, also where there are traces. Its time grows with the
         cube of the number of networks.
 
-        The interval comes from the errors on each network, left out. Raises NotEnoughData
-        where there are fewer than MIN_NETWORKS.
+        The interval comes from the errors on each network, left out. One without kernels tells
+        of none. One that took far longer than the others have it outweighs them all, and is not
+        learned from where it is one of ten or more. Raises NotEnoughData where fewer than
+        MIN_NETWORKS have kernels.
         """
+        networks = [network for network in networks if network.kernels]
         if len(networks) < MIN_NETWORKS:
             raise NotEnoughData(
                 f"{MIN_NETWORKS} measured networks are needed, there are {len(networks)}"
             )
-        predictor, left_out_ns = cls._fit(networks, Steadying.none())
+        most = len(networks) // _NETWORKS_PER_OUTLIER
+        while True:
+            predictor, left_out_ns = cls._fit(networks, Steadying.none())
+            outlier = _outlier(networks, left_out_ns)
+            if outlier is None or most == 0:
+                break
+            networks, most = networks[:outlier] + networks[outlier + 1 :], most - 1
         steadying = Steadying.fit(networks, left_out_ns)
         if steadying.is_learned:
             predictor, _ = cls._fit(list(map(steadying, networks)), steadying)
@@ -104,7 +121,8 @@ class WholeNetworkPredictor:
             return exact + prior.noise_variance * np.eye(len(shares))
 
         prior = Prior.fit(lambda prior: _surprise(covariance(prior), shares))
-        inverse = np.linalg.inv(covariance(prior))
+        known, _ = _definite(covariance(prior))
+        inverse = np.linalg.inv(known)
         solution = inverse @ shares
         # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12, for
         # all measurements of one network at a time.
@@ -146,9 +164,9 @@ class WholeNetworkPredictor:
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
-                latency_ns=round(latency_ns),
-                lower_ns=round(latency_ns / self.interval.factor),
-                upper_ns=round(latency_ns * self.interval.factor),
+                latency_ns=whole_ns(latency_ns),
+                lower_ns=whole_ns(latency_ns / self.interval.factor),
+                upper_ns=whole_ns(latency_ns * self.interval.factor),
                 source=Source.REGRESSION,
                 coverage=coverage,
                 samples=self.samples,
@@ -232,11 +250,30 @@ class Prior:
         return products * (self.coefficient_variance + self.deviation_variance * alike)
 
 
+def _outlier(networks: Sequence[MeasuredNetwork], left_out_ns: FloatArray) -> int | None:
+    """The row that most exceeds _MAX_RATIO; None where none does."""
+    latencies_ns = np.array([network.latency_ns for network in networks])
+    ratios = latencies_ns / np.maximum(left_out_ns, np.median(latencies_ns))
+    worst = int(np.argmax(ratios))
+    return worst if ratios[worst] > _MAX_RATIO else None
+
+
 def _surprise(covariance: FloatArray, values: FloatArray) -> float:
     """Negative logarithm of the marginal likelihood, but for a constant."""
-    factor = cho_factor(covariance, lower=True)
+    _, factor = _definite(covariance)
     misfit = values @ cho_solve(factor, values)
     return float(0.5 * misfit + np.log(np.diag(factor[0])).sum())
+
+
+def _definite(covariance: FloatArray) -> tuple[FloatArray, tuple[FloatArray, bool]]:
+    """The covariance and its Cholesky factor. Networks that differ by many orders of magnitude
+    make one that is positive definite on paper only: then its diagonal grows by what helps."""
+    for growth in _GROWTHS:
+        try:
+            return covariance, cho_factor(covariance, lower=True)
+        except np.linalg.LinAlgError:
+            covariance = covariance + growth * np.trace(covariance) * np.eye(len(covariance))
+    return covariance, cho_factor(covariance, lower=True)
 
 
 def _costs(kernel: Kernel) -> FloatArray:

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from protos import common_pb2 as _common_pb2
 from protos import device_agent_pb2 as _device_agent_pb2
 import builtins as _builtins
 import sys
@@ -591,3 +592,218 @@ class DeviceHistory(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeviceHistory: _TypeAlias = DeviceHistory  # noqa: Y015
+
+@_typing.final
+class ListMeasurementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    ONLY_UNUSABLE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """id or name; "" for all"""
+    id: _builtins.str
+    """what it begins with, at least 6 characters; "" for all"""
+    only_unusable: _builtins.bool
+    """those of no use that nobody has excluded"""
+    limit: _builtins.int
+    """0 for all"""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        id: _builtins.str = ...,
+        only_unusable: _builtins.bool = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "limit", b"limit", "only_unusable", b"only_unusable", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMeasurementsRequest: _TypeAlias = ListMeasurementsRequest  # noqa: Y015
+
+@_typing.final
+class Exclusion(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIX_NS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    unix_ns: _builtins.int
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        unix_ns: _builtins.int = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unix_ns", b"unix_ns", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exclusion: _TypeAlias = Exclusion  # noqa: Y015
+
+@_typing.final
+class StoredMeasurement(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    UNIX_NS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    LATENCY_NS_FIELD_NUMBER: _builtins.int
+    LOWER_NS_FIELD_NUMBER: _builtins.int
+    UPPER_NS_FIELD_NUMBER: _builtins.int
+    CLEAN_VISITS_FIELD_NUMBER: _builtins.int
+    VISITS_FIELD_NUMBER: _builtins.int
+    SUSPECT_FIELD_NUMBER: _builtins.int
+    IS_SENTINEL_FIELD_NUMBER: _builtins.int
+    EXCLUSION_FIELD_NUMBER: _builtins.int
+    UNUSABLE_FIELD_NUMBER: _builtins.int
+    FAILED_VISITS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    unix_ns: _builtins.int
+    target: _builtins.str
+    """name"""
+    target_id: _builtins.str
+    program_sha256: _builtins.str
+    latency_ns: _builtins.int
+    """as measured, with its 90 % interval"""
+    lower_ns: _builtins.int
+    upper_ns: _builtins.int
+    clean_visits: _builtins.int
+    visits: _builtins.int
+    """untraced"""
+    suspect: _builtins.bool
+    is_sentinel: _builtins.bool
+    unusable: _builtins.str
+    """why it is of no use; "" where it can be used"""
+    @_builtins.property
+    def exclusion(self) -> Global___Exclusion:
+        """absent where it is not excluded"""
+
+    @_builtins.property
+    def failed_visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Failure]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        unix_ns: _builtins.int = ...,
+        target: _builtins.str = ...,
+        target_id: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+        latency_ns: _builtins.int | None = ...,
+        lower_ns: _builtins.int | None = ...,
+        upper_ns: _builtins.int | None = ...,
+        clean_visits: _builtins.int = ...,
+        visits: _builtins.int = ...,
+        suspect: _builtins.bool = ...,
+        is_sentinel: _builtins.bool = ...,
+        exclusion: Global___Exclusion | None = ...,
+        unusable: _builtins.str = ...,
+        failed_visits: _abc.Iterable[_common_pb2.Failure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "exclusion", b"exclusion", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "clean_visits", b"clean_visits", "exclusion", b"exclusion", "failed_visits", b"failed_visits", "id", b"id", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "program_sha256", b"program_sha256", "suspect", b"suspect", "target", b"target", "target_id", b"target_id", "unix_ns", b"unix_ns", "unusable", b"unusable", "upper_ns", b"upper_ns", "visits", b"visits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__latency_ns: _TypeAlias = _typing.Literal["latency_ns"]  # noqa: Y015
+    _WhichOneofArgType__latency_ns: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns"]  # noqa: Y015
+    _WhichOneofReturnType__lower_ns: _TypeAlias = _typing.Literal["lower_ns"]  # noqa: Y015
+    _WhichOneofArgType__lower_ns: _TypeAlias = _typing.Literal["_lower_ns", b"_lower_ns"]  # noqa: Y015
+    _WhichOneofReturnType__upper_ns: _TypeAlias = _typing.Literal["upper_ns"]  # noqa: Y015
+    _WhichOneofArgType__upper_ns: _TypeAlias = _typing.Literal["_upper_ns", b"_upper_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_ns) -> _WhichOneofReturnType__latency_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_ns) -> _WhichOneofReturnType__lower_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_ns) -> _WhichOneofReturnType__upper_ns | None: ...
+
+Global___StoredMeasurement: _TypeAlias = StoredMeasurement  # noqa: Y015
+
+@_typing.final
+class ExcludeMeasurementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """or what it begins with, at least 6 characters"""
+    why: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExcludeMeasurementRequest: _TypeAlias = ExcludeMeasurementRequest  # noqa: Y015
+
+@_typing.final
+class ExcludeMeasurementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """whole"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExcludeMeasurementResponse: _TypeAlias = ExcludeMeasurementResponse  # noqa: Y015
+
+@_typing.final
+class IncludeMeasurementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncludeMeasurementRequest: _TypeAlias = IncludeMeasurementRequest  # noqa: Y015
+
+@_typing.final
+class IncludeMeasurementResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncludeMeasurementResponse: _TypeAlias = IncludeMeasurementResponse  # noqa: Y015

@@ -91,6 +91,21 @@ class LabServiceStub:
                 request_serializer=protos_dot_lab__pb2.GetDeviceHistoryRequest.SerializeToString,
                 response_deserializer=protos_dot_lab__pb2.DeviceHistory.FromString,
                 _registered_method=True)
+        self.ListMeasurements = channel.unary_stream(
+                '/latlab.v1.LabService/ListMeasurements',
+                request_serializer=protos_dot_lab__pb2.ListMeasurementsRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.StoredMeasurement.FromString,
+                _registered_method=True)
+        self.ExcludeMeasurement = channel.unary_unary(
+                '/latlab.v1.LabService/ExcludeMeasurement',
+                request_serializer=protos_dot_lab__pb2.ExcludeMeasurementRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.ExcludeMeasurementResponse.FromString,
+                _registered_method=True)
+        self.IncludeMeasurement = channel.unary_unary(
+                '/latlab.v1.LabService/IncludeMeasurement',
+                request_serializer=protos_dot_lab__pb2.IncludeMeasurementRequest.SerializeToString,
+                response_deserializer=protos_dot_lab__pb2.IncludeMeasurementResponse.FromString,
+                _registered_method=True)
 
 
 class LabServiceServicer:
@@ -173,6 +188,29 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMeasurements(self, request, context):
+        """What is stored, the newest first: also what is suspect, excluded or of no use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExcludeMeasurement(self, request, context):
+        """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
+        network makes a new one; who holds its id still gets its latency.
+        NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IncludeMeasurement(self, request, context):
+        """Uses one again that was excluded; harmless where it was not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -230,6 +268,21 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.GetDeviceHistory,
                     request_deserializer=protos_dot_lab__pb2.GetDeviceHistoryRequest.FromString,
                     response_serializer=protos_dot_lab__pb2.DeviceHistory.SerializeToString,
+            ),
+            'ListMeasurements': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListMeasurements,
+                    request_deserializer=protos_dot_lab__pb2.ListMeasurementsRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.StoredMeasurement.SerializeToString,
+            ),
+            'ExcludeMeasurement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExcludeMeasurement,
+                    request_deserializer=protos_dot_lab__pb2.ExcludeMeasurementRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.ExcludeMeasurementResponse.SerializeToString,
+            ),
+            'IncludeMeasurement': grpc.unary_unary_rpc_method_handler(
+                    servicer.IncludeMeasurement,
+                    request_deserializer=protos_dot_lab__pb2.IncludeMeasurementRequest.FromString,
+                    response_serializer=protos_dot_lab__pb2.IncludeMeasurementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -530,6 +583,87 @@ class LabService:
             '/latlab.v1.LabService/GetDeviceHistory',
             protos_dot_lab__pb2.GetDeviceHistoryRequest.SerializeToString,
             protos_dot_lab__pb2.DeviceHistory.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/latlab.v1.LabService/ListMeasurements',
+            protos_dot_lab__pb2.ListMeasurementsRequest.SerializeToString,
+            protos_dot_lab__pb2.StoredMeasurement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExcludeMeasurement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ExcludeMeasurement',
+            protos_dot_lab__pb2.ExcludeMeasurementRequest.SerializeToString,
+            protos_dot_lab__pb2.ExcludeMeasurementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IncludeMeasurement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/IncludeMeasurement',
+            protos_dot_lab__pb2.IncludeMeasurementRequest.SerializeToString,
+            protos_dot_lab__pb2.IncludeMeasurementResponse.FromString,
             options,
             channel_credentials,
             insecure,

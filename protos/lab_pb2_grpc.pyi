@@ -56,6 +56,15 @@ class LabServiceStub:
     SetNote: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]
     """What people should know of a device; replaces the note before."""
     GetDeviceHistory: _grpc.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]
+    ListMeasurements: _grpc.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]
+    """What is stored, the newest first: also what is suspect, excluded or of no use."""
+    ExcludeMeasurement: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ExcludeMeasurementRequest, _lab_pb2.ExcludeMeasurementResponse]
+    """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
+    network makes a new one; who holds its id still gets its latency.
+    NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+    """
+    IncludeMeasurement: _grpc.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]
+    """Uses one again that was excluded; harmless where it was not."""
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
@@ -84,6 +93,15 @@ class LabServiceAsyncStub(LabServiceStub):
     SetNote: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]  # type: ignore[assignment]
     """What people should know of a device; replaces the note before."""
     GetDeviceHistory: _aio.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]  # type: ignore[assignment]
+    ListMeasurements: _aio.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]  # type: ignore[assignment]
+    """What is stored, the newest first: also what is suspect, excluded or of no use."""
+    ExcludeMeasurement: _aio.UnaryUnaryMultiCallable[_lab_pb2.ExcludeMeasurementRequest, _lab_pb2.ExcludeMeasurementResponse]  # type: ignore[assignment]
+    """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
+    network makes a new one; who holds its id still gets its latency.
+    NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+    """
+    IncludeMeasurement: _aio.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]  # type: ignore[assignment]
+    """Uses one again that was excluded; harmless where it was not."""
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
     """The lab itself: its devices and its predictors."""
@@ -175,5 +193,32 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.GetDeviceHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.DeviceHistory, _abc.Awaitable[_lab_pb2.DeviceHistory]]: ...
+
+    @_abc_1.abstractmethod
+    def ListMeasurements(
+        self,
+        request: _lab_pb2.ListMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_lab_pb2.StoredMeasurement], _abc.AsyncIterator[_lab_pb2.StoredMeasurement]]:
+        """What is stored, the newest first: also what is suspect, excluded or of no use."""
+
+    @_abc_1.abstractmethod
+    def ExcludeMeasurement(
+        self,
+        request: _lab_pb2.ExcludeMeasurementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.ExcludeMeasurementResponse, _abc.Awaitable[_lab_pb2.ExcludeMeasurementResponse]]:
+        """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
+        network makes a new one; who holds its id still gets its latency.
+        NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+        """
+
+    @_abc_1.abstractmethod
+    def IncludeMeasurement(
+        self,
+        request: _lab_pb2.IncludeMeasurementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.IncludeMeasurementResponse, _abc.Awaitable[_lab_pb2.IncludeMeasurementResponse]]:
+        """Uses one again that was excluded; harmless where it was not."""
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

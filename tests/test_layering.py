@@ -24,6 +24,7 @@ OURS = {"protos", "latency_models", "device_agent", "host", "search", "tests"}
 HOST_FOR_SEARCH = {
     "comparison",
     "cli",
+    "cli_measurements",
     "client",
     "console",
     "doctor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,7 @@ from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
 from host.domain import Device, Lease, Target
+from host.errors import UnreadableRow
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
@@ -52,8 +54,9 @@ def measurement_counts(connection: Connection) -> dict[str, int]:
     )
     counts: Counter[str] = Counter()
     for row in connection.execute(query):
-        if not spec_from_text(row.spec).visit.is_sustained:
-            counts[row.target_id] += row.measured
+        with contextlib.suppress(UnreadableRow):
+            if not spec_from_text(row.spec).visit.is_sustained:
+                counts[row.target_id] += row.measured
     return counts
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
+from host.database.jobs import failure_from_row
 from host.database.measurements import get_measurement
 from host.database.schema import device_events, devices, jobs, measurements, visits
 from host.domain import (
@@ -15,6 +18,7 @@ from host.domain import (
     FailureKind,
     SentinelReading,
 )
+from host.errors import UnreadableRow
 from host.summary import summarize
 
 MAX_EVENTS = 500  # of a device; the oldest go
@@ -67,9 +71,11 @@ def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
 
 def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:
     """until_unix_ns: now, where the device is connected."""
-    device = connection.execute(select(devices).where(devices.c.serial == serial)).one()
+    device = connection.execute(
+        select(devices.c.note, devices.c.first_seen_unix_ns).where(devices.c.serial == serial)
+    ).one()
     events = [
-        DeviceEvent(row.unix_ns, EventKind(row.kind), row.detail)
+        _event(row)
         for row in connection.execute(
             select(device_events)
             .where(device_events.c.device_serial == serial)
@@ -81,14 +87,20 @@ def history(connection: Connection, serial: str, until_unix_ns: int | None) -> D
         .where(visits.c.device_serial == serial, visits.c.answered_unix_ns.is_not(None))
         .group_by(visits.c.failure_kind)
     )
-    by_kind = {row.failure_kind: row.visits for row in counts}
+    failed: Counter[FailureKind] = Counter()
+    brought = 0
+    for row in counts:
+        if row.failure_kind is None:
+            brought = row.visits
+        else:
+            failed[failure_from_row(row.failure_kind, "").kind] += row.visits
     return DeviceHistory(
         serial=serial,
         note=device.note,
         first_seen_unix_ns=device.first_seen_unix_ns,
         connected_ns=_connected_ns(events, until_unix_ns),
-        visits=by_kind.pop(None, 0),
-        failures={FailureKind(kind): count for kind, count in by_kind.items()},
+        visits=brought,
+        failures=dict(failed),
         events=tuple(reversed(events))[:SHOWN],
         sentinels=_sentinels(connection, serial),
     )
@@ -105,7 +117,10 @@ def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ..
     )
     readings = []
     for measurement_id in connection.scalars(newest).all():
-        measurement = get_measurement(connection, measurement_id)
+        try:
+            measurement = get_measurement(connection, measurement_id)
+        except UnreadableRow:
+            continue  # `latlab doctor` names it
         summary = measurement and summarize(measurement.visits)
         if measurement and summary:
             readings.append(
@@ -117,6 +132,14 @@ def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ..
                 )
             )
     return tuple(readings)
+
+
+def _event(row: Row[Any]) -> DeviceEvent:
+    """One of a kind that this version does not know is a note of it."""
+    try:
+        return DeviceEvent(row.unix_ns, EventKind(row.kind), row.detail)
+    except ValueError:
+        return DeviceEvent(row.unix_ns, EventKind.NOTED, f"{row.kind}: {row.detail}")
 
 
 def _connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
+from host.database import raw
 from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
 from host.database.series import pack_float64, pack_int64, unpack_int64
 from host.domain import (
@@ -21,6 +24,7 @@ from host.domain import (
     Visit,
     VisitSpec,
 )
+from host.errors import UnreadableRow
 
 
 def add_job(connection: Connection, job: Job) -> None:
@@ -42,20 +46,26 @@ def set_priority(connection: Connection, job_id: str, priority: int) -> None:
 
 
 def open_jobs(connection: Connection) -> list[Job]:
-    """Those that have not ended, the oldest first."""
+    """Those that have not ended, the oldest first; none that cannot be read."""
     query = select(jobs).where(jobs.c.ended_unix_ns.is_(None)).order_by(jobs.c.created_unix_ns)
-    return [
-        Job(
-            id=row.id,
-            target_id=row.target_id,
-            program_sha256=row.program_sha256,
-            spec=spec_from_text(row.spec),
-            created_unix_ns=row.created_unix_ns,
-            is_sentinel=row.is_sentinel,
-            priority=row.priority,
-        )
-        for row in connection.execute(query)
-    ]
+    found = []
+    for row in connection.execute(query):
+        with contextlib.suppress(UnreadableRow):
+            found.append(_job(row))
+    return found
+
+
+def end_unreadable(connection: Connection, now_unix_ns: int) -> list[str]:
+    """Ends each open job that cannot be read with a Failure that says why. Returns these."""
+    reasons = []
+    for row in connection.execute(select(jobs).where(jobs.c.ended_unix_ns.is_(None))).all():
+        try:
+            _job(row)
+        except UnreadableRow as error:
+            failure = Failure(FailureKind.AGENT_ERROR, f"{error}: measure the network again")
+            _fail(connection, row.id, failure, now_unix_ns)
+            reasons.append(str(error))
+    return reasons
 
 
 def ask_visit(
@@ -100,16 +110,21 @@ class AskedVisit(NamedTuple):
 def visits_of_open_jobs(
     connection: Connection,
 ) -> Iterator[tuple[AskedVisit, Visit | Failure | None]]:
-    """In the order they were asked for; None for one that was never answered."""
+    """In the order they were asked for; None for one that was never answered, a Failure for
+    one that cannot be read."""
     query = (
-        select(visits)
+        select(*VISIT_COLUMNS)
         .join(jobs, jobs.c.id == visits.c.job_id)
         .where(jobs.c.ended_unix_ns.is_(None))
         .order_by(visits.c.id)
     )
     for row in connection.execute(query):
         asked = AskedVisit(row.run_id, row.job_id, row.device_serial, row.traced)
-        yield asked, None if row.answered_unix_ns is None else outcome_from_row(row)
+        try:
+            outcome = None if row.answered_unix_ns is None else outcome_from_row(row)
+        except UnreadableRow as error:
+            outcome = Failure(FailureKind.AGENT_ERROR, str(error))
+        yield asked, outcome
 
 
 def end_with_measurement(
@@ -122,7 +137,7 @@ def end_with_measurement(
 ) -> bool:
     """`kernel_ns` runs parallel to the program's kernels; None without a traced visit. False,
     and nothing written, where the job has ended already."""
-    if not _end(connection, job, now_unix_ns):
+    if not _end(connection, job.id, now_unix_ns):
         return False
     connection.execute(
         measurements.insert().values(
@@ -145,17 +160,7 @@ def end_with_measurement(
 
 def end_with_failure(connection: Connection, job: Job, failure: Failure, now_unix_ns: int) -> bool:
     """False, and nothing written, where the job has ended already."""
-    if not _end(connection, job, now_unix_ns):
-        return False
-    connection.execute(
-        failures.insert().values(
-            job_id=job.id,
-            unix_ns=now_unix_ns,
-            kind=failure.kind.value,
-            message=failure.message,
-        )
-    )
-    return True
+    return _fail(connection, job.id, failure, now_unix_ns)
 
 
 def spec_to_text(spec: BenchmarkSpec) -> str:
@@ -163,17 +168,44 @@ def spec_to_text(spec: BenchmarkSpec) -> str:
     return json.dumps(asdict(spec), sort_keys=True)
 
 
+@functools.lru_cache(maxsize=256)
 def spec_from_text(text: str) -> BenchmarkSpec:
-    fields = {"spacing_ns": 0, **json.loads(text)}  # which specs once lacked
-    return BenchmarkSpec(**{**fields, "visit": VisitSpec(**fields["visit"])})
+    """Raises UnreadableRow."""
+    with raw.reading("the benchmark spec"):
+        fields = {"spacing_ns": 0, **raw.parse(text)}  # which specs once lacked
+        fields["visit"] = raw.noun(VisitSpec, fields["visit"])
+        return raw.noun(BenchmarkSpec, fields)
+
+
+def failure_from_row(kind: str, message: str | None) -> Failure:
+    """One of a kind that this version does not know is the agent's, and names it."""
+    try:
+        return Failure(FailureKind(kind), message or "")
+    except ValueError:
+        return Failure(FailureKind.AGENT_ERROR, f"{kind}: {message or ''}")
+
+
+# What `outcome_from_row` reads.
+VISIT_COLUMNS = raw.columns(visits)
 
 
 def outcome_from_row(row: Row[Any]) -> Visit | Failure:
+    """Raises UnreadableRow."""
     if row.failure_kind is not None:
-        return Failure(FailureKind(row.failure_kind), row.failure_message)
-    names = row.trace_names or []
+        return failure_from_row(row.failure_kind, row.failure_message)
+    with raw.reading(f"visit {row.run_id}"):
+        return _visit(row)
+
+
+def _visit(row: Row[Any]) -> Visit:
+    names = raw.parse(row.trace_names) or []
     durations = unpack_int64(row.trace_ns or b"").reshape(len(names), -1 if names else 0)
-    instructions = row.trace_instructions or [None] * len(names)
+    instructions = raw.parse(row.trace_instructions) or [None] * len(names)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("its kernels' names are no texts")
+    for column in ("warmup_runs", "load_ns"):
+        if not isinstance(row._mapping[column], int):
+            raise ValueError(f"its {column} is {row._mapping[column]!r}")
     return Visit(
         run_id=row.run_id,
         traced=row.traced,
@@ -183,8 +215,8 @@ def outcome_from_row(row: Row[Any]) -> Visit | Failure:
         warmup_runs=row.warmup_runs,
         load_ns=row.load_ns,
         peak_rss_bytes=row.peak_rss_bytes or None,  # older agents sent 0
-        before=Conditions(**row.conditions_before),
-        after=Conditions(**row.conditions_after),
+        before=raw.noun(Conditions, raw.parse(row.conditions_before), ignore_unknown=True),
+        after=raw.noun(Conditions, raw.parse(row.conditions_after), ignore_unknown=True),
         kernel_traces=tuple(
             KernelTrace(name, tuple(series), instruction)
             for name, series, instruction in zip(
@@ -216,7 +248,35 @@ def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
     }
 
 
-def _end(connection: Connection, job: Job, now_unix_ns: int) -> bool:
-    still_open = (jobs.c.id == job.id) & jobs.c.ended_unix_ns.is_(None)
+def _job(row: Row[Any]) -> Job:
+    """Raises UnreadableRow."""
+    with raw.reading(f"job {row.id}"):
+        return Job(
+            id=row.id,
+            target_id=row.target_id,
+            program_sha256=row.program_sha256,
+            spec=spec_from_text(row.spec),
+            created_unix_ns=row.created_unix_ns,
+            is_sentinel=row.is_sentinel,
+            priority=row.priority,
+        )
+
+
+def _fail(connection: Connection, job_id: str, failure: Failure, now_unix_ns: int) -> bool:
+    if not _end(connection, job_id, now_unix_ns):
+        return False
+    connection.execute(
+        failures.insert().values(
+            job_id=job_id,
+            unix_ns=now_unix_ns,
+            kind=failure.kind.value,
+            message=failure.message,
+        )
+    )
+    return True
+
+
+def _end(connection: Connection, job_id: str, now_unix_ns: int) -> bool:
+    still_open = (jobs.c.id == job_id) & jobs.c.ended_unix_ns.is_(None)
     ended = connection.execute(jobs.update().where(still_open).values(ended_unix_ns=now_unix_ns))
     return ended.rowcount == 1

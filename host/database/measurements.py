@@ -1,14 +1,28 @@
-"""Reading what was measured."""
+"""Reading what was measured.
+
+Rows may be damaged, written by a newer version, or hold numbers that no network can have taken:
+such a measurement is Unusable, which is logged once, and the others go on.
+"""
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from host.database.jobs import outcome_from_row, spec_from_text, spec_to_text
-from host.database.programs import get_kernels
+from host.database.jobs import (
+    VISIT_COLUMNS,
+    failure_from_row,
+    outcome_from_row,
+    spec_from_text,
+    spec_to_text,
+)
+from host.database.programs import get_kernels, kernels_of
+from host.database.raw import reading
 from host.database.schema import (
     failures,
     jobs,
@@ -19,94 +33,156 @@ from host.database.schema import (
 )
 from host.database.series import unpack_float64, unpack_int64
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
+from host.errors import UnreadableRow
+from host.stored_measurement import Unusable
 from host.summary import measured_network
+from host.visit_check import visit_fault
+from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
+from latency_models.packing import check_sizes
+
+log = logging.getLogger(__name__)
 
 # What may be answered again, and learned from.
-TRUSTED = measurements.c.suspect.is_(False) & jobs.c.is_sentinel.is_(False)
-
-_JOINED = select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.spec).join(
-    jobs, measurements.c.job_id == jobs.c.id
+TRUSTED = (
+    measurements.c.suspect.is_(False)
+    & measurements.c.is_excluded.is_(False)
+    & jobs.c.is_sentinel.is_(False)
 )
+
+_JOINED = select(
+    measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.spec, jobs.c.is_sentinel
+).join(jobs, measurements.c.job_id == jobs.c.id)
+
+# Kernels and their times are read together, for so many measurements at a time.
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class UsableMeasurement:
+    """With what it says of its network."""
+
+    measurement: Measurement
+    network: MeasuredNetwork
 
 
 def get_measurement(connection: Connection, measurement_id: str) -> Measurement | None:
+    """Raises UnreadableRow. One that can be read need not be of use."""
     row = connection.execute(_JOINED.where(measurements.c.id == measurement_id)).one_or_none()
     return None if row is None else _measurement(connection, row)
 
 
 def outcome_of(connection: Connection, job_id: str) -> Measurement | Failure:
-    """Of a job that has ended."""
+    """Of a job that has ended; where it cannot be read, that it cannot."""
     row = connection.execute(_JOINED.where(measurements.c.job_id == job_id)).one_or_none()
     if row is not None:
-        return _measurement(connection, row)
+        try:
+            return _measurement(connection, row)
+        except UnreadableRow as error:
+            return Failure(FailureKind.AGENT_ERROR, str(error))
     failure = connection.execute(select(failures).where(failures.c.job_id == job_id)).one()
-    return Failure(FailureKind(failure.kind), failure.message)
+    return failure_from_row(failure.kind, failure.message)
 
 
 def find_measurement(
     connection: Connection, target_id: str, program_sha256: str, spec: BenchmarkSpec
 ) -> Measurement | None:
-    """The newest one of this very program, target and spec that is not suspect."""
-    row = connection.execute(
-        _JOINED.where(
-            TRUSTED,
-            jobs.c.target_id == target_id,
-            jobs.c.program_sha256 == program_sha256,
-            jobs.c.spec == spec_to_text(spec),
-        )
-        .order_by(measurements.c.unix_ns.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else _measurement(connection, row)
+    """The newest one of this very program, target and spec that may be answered again and can
+    be used."""
+    same = (
+        jobs.c.target_id == target_id,
+        jobs.c.program_sha256 == program_sha256,
+        jobs.c.spec == spec_to_text(spec),
+    )
+    for found in stored(connection, TRUSTED, *same, newest_first=True):
+        if isinstance(found, UsableMeasurement):
+            return found.measurement
+        warn_once(found)
+    return None
 
 
 def measured_networks(
     connection: Connection, target_id: str
 ) -> Iterator[tuple[str, str, MeasuredNetwork]]:
     """(program SHA-256, measurement id, network) of every measurement to learn from, the
-    oldest first: none that is suspect, a sentinel's, or of sustained load."""
-    for row, network in _networks(connection, jobs.c.target_id == target_id, TRUSTED):
-        if not spec_from_text(row.spec).visit.is_sustained:
-            yield row.program_sha256, row.id, network
+    oldest first: none that is suspect, excluded, a sentinel's, of sustained load, or unusable."""
+    for found in stored(connection, jobs.c.target_id == target_id, TRUSTED):
+        if isinstance(found, Unusable):
+            warn_once(found)
+        elif not found.measurement.spec.visit.is_sustained:
+            yield found.measurement.program_sha256, found.measurement.id, found.network
 
 
 def look_up(
     connection: Connection, measurement_ids: Sequence[str]
-) -> dict[str, tuple[str, BenchmarkSpec, MeasuredNetwork]]:
-    """(target id, spec, network) by measurement id, of those that are there."""
+) -> dict[str, UsableMeasurement | Unusable]:
+    """By measurement id, of those that are there."""
+    found = stored(connection, measurements.c.id.in_(measurement_ids))
     return {
-        row.id: (row.target_id, spec_from_text(row.spec), network)
-        for row, network in _networks(connection, measurements.c.id.in_(measurement_ids))
+        each.measurement_id if isinstance(each, Unusable) else each.measurement.id: each
+        for each in found
     }
 
 
-def _networks(
-    connection: Connection, *conditions: ColumnElement[bool]
-) -> Iterator[tuple[Row[Any], MeasuredNetwork]]:
-    """The oldest first."""
+def stored(
+    connection: Connection, *conditions: ColumnElement[bool], newest_first: bool = False
+) -> Iterator[UsableMeasurement | Unusable]:
+    """Every measurement that meets the conditions, the oldest first unless `newest_first`."""
+    order = measurements.c.unix_ns
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns)
         .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .outerjoin(kernel_timings, kernel_timings.c.measurement_id == measurements.c.id)
         .where(*conditions)
-        .order_by(measurements.c.unix_ns)
+        .order_by(order.desc() if newest_first else order)
     )
-    rows = connection.execute(query).all()
-    ids = [unpack_int64(row.kernel_ids).tolist() for row in rows]
-    kernels = get_kernels(connection, {kernel_id for network in ids for kernel_id in network})
-    for row, kernel_ids in zip(rows, ids, strict=True):
-        network = measured_network(
-            tuple(kernels[kernel_id] for kernel_id in kernel_ids),
-            None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist()),
-            _visits(connection, row.job_id),
-            row.unix_ns,
-        )
-        if network is not None:  # no measurement is written without a clean visit
-            yield row, network
+    for rows in connection.execute(query).partitions(_BATCH):
+        kernels = get_kernels(connection, {id_ for row in rows for id_ in _kernel_ids(row)})
+        for row in rows:
+            try:
+                yield _usable(connection, row, kernels)
+            except UnreadableRow as error:
+                yield Unusable(row.id, row.target_id, str(error))
+
+
+@functools.lru_cache(maxsize=10_000)
+def warn_once(unusable: Unusable) -> None:
+    """Whenever it is met again, it is known."""
+    log.warning(
+        "measurement %s of target %s is set aside: %s",
+        unusable.measurement_id,
+        unusable.target_id,
+        unusable.why,
+    )
+
+
+def _usable(connection: Connection, row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
+    """Raises UnreadableRow."""
+    measurement = _measurement(connection, row)
+    with reading("its program"):
+        of = kernels_of(unpack_int64(row.kernel_ids).tolist(), kernels)
+        check_sizes(of)
+    with reading("its kernels' times"):
+        kernel_ns = None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist())
+    with reading("what it says of its network"):
+        network = measured_network(of, kernel_ns, measurement.visits, measurement.unix_ns)
+    if network is None:
+        raise UnreadableRow("none of its untraced visits is clean")
+    return UsableMeasurement(measurement, network)
+
+
+def _kernel_ids(row: Row[Any]) -> list[int]:
+    """None where they cannot be read: `_usable` says so."""
+    try:
+        return unpack_int64(row.kernel_ids).tolist()
+    except (ValueError, TypeError):
+        return []
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
+    """Raises UnreadableRow."""
+    if not isinstance(row.unix_ns, int):
+        raise UnreadableRow(f"it was taken at {row.unix_ns!r}")
     return Measurement(
         id=row.id,
         target_id=row.target_id,
@@ -119,11 +195,17 @@ def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
 
 
 def _visits(connection: Connection, job_id: str) -> list[Visit]:
-    """The job's visits that brought samples; its failed ones stay in the database."""
+    """The job's visits that brought samples; its failed ones stay in the database. Raises
+    UnreadableRow, for a visit that can be none too."""
     query = (
-        select(visits)
+        select(*VISIT_COLUMNS)
         .where(visits.c.job_id == job_id, visits.c.wall_ns.is_not(None))
         .order_by(visits.c.id)
     )
-    outcomes = map(outcome_from_row, connection.execute(query))
-    return [outcome for outcome in outcomes if isinstance(outcome, Visit)]
+    found = []
+    for outcome in map(outcome_from_row, connection.execute(query)):
+        if isinstance(outcome, Visit):
+            if fault := visit_fault(outcome):
+                raise UnreadableRow(f"visit {outcome.run_id} can be none: {fault}")
+            found.append(outcome)
+    return found

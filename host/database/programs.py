@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import logging
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
+from host.database import raw
 from host.database.schema import kernels, programs
 from host.database.series import pack_int64, unpack_int64
 from host.domain import Program, TensorSpec
-from host.errors import InvalidRequest
-from latency_models.kernel import Kernel
+from host.errors import InvalidRequest, UnreadableRow
+from latency_models.kernel import Kernel, Shape
+
+log = logging.getLogger(__name__)
 
 
 def add_program(connection: Connection, program: Program) -> None:
-    """Raises InvalidRequest when the lab knows these bytes with other kernels or inputs:
-    measurements rest on both."""
-    known = get_program(connection, program.sha256)
+    """One that is stored and cannot be read is written anew: its bytes are the same. Raises
+    InvalidRequest when the lab knows these bytes with other kernels or inputs: measurements
+    rest on both."""
+    try:
+        known = get_program(connection, program.sha256)
+    except UnreadableRow as error:
+        log.warning("%s: it is written anew", error)
+        connection.execute(
+            programs.update()
+            .where(programs.c.sha256 == program.sha256)
+            .values(_row(connection, program))
+        )
+        return
     if known is None:
-        kernel_ids = _kernel_ids(connection, program.kernels)
-        row = asdict(program)
-        del row["kernels"], row["inputs"]
-        row["input_shapes"] = program.input_shapes
-        row["input_values"] = [
-            {"dtype": spec.dtype, "low": spec.low, "high": spec.high} for spec in program.inputs
-        ]
-        connection.execute(programs.insert().values(kernel_ids=pack_int64(kernel_ids), **row))
+        connection.execute(programs.insert().values(_row(connection, program)))
     elif known.kernels != program.kernels:
         raise InvalidRequest(f"program {program.sha256[:12]} is known with another list of kernels")
     elif known.inputs != program.inputs:
@@ -39,40 +48,81 @@ def add_program(connection: Connection, program: Program) -> None:
 
 
 def get_program(connection: Connection, sha256: str) -> Program | None:
-    row = connection.execute(select(programs).where(programs.c.sha256 == sha256)).one_or_none()
+    """Raises UnreadableRow."""
+    query = select(*raw.columns(programs)).where(programs.c.sha256 == sha256)
+    row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    kernel_ids = unpack_int64(row.kernel_ids).tolist()
-    by_id = get_kernels(connection, set(kernel_ids))
-    return Program(
-        sha256=row.sha256,
-        size_bytes=row.size_bytes,
-        backend=row.backend,
-        inputs=_inputs(row.input_shapes, row.input_values),
-        kernels=tuple(by_id[kernel_id] for kernel_id in kernel_ids),
-        undelegated=tuple(row.undelegated),
-        exporter=row.exporter,
-    )
+    with raw.reading(f"program {sha256[:12]}"):
+        kernel_ids = unpack_int64(row.kernel_ids).tolist()
+        by_id = get_kernels(connection, set(kernel_ids))
+        return Program(
+            sha256=row.sha256,
+            size_bytes=operator.index(row.size_bytes),
+            backend=row.backend,
+            inputs=_inputs(raw.parse(row.input_shapes), raw.parse(row.input_values)),
+            kernels=kernels_of(kernel_ids, by_id),
+            undelegated=tuple(map(_text, raw.parse(row.undelegated))),
+            exporter=row.exporter,
+        )
 
 
 def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]:
-    query = select(kernels.c.id, kernels.c.fields).where(kernels.c.id.in_(list(ids)))
-    return {row.id: _kernel(row.fields) for row in connection.execute(query)}
+    """By id, of those that are there and can be read."""
+    query = select(*raw.columns(kernels)).where(kernels.c.id.in_(list(ids)))
+    found = {}
+    for row in connection.execute(query):
+        with contextlib.suppress(UnreadableRow):
+            found[row.id] = _kernel(row)
+    return found
 
 
-def _inputs(shapes: list[list[int]], values: list[dict[str, Any]] | None) -> tuple[TensorSpec, ...]:
+def kernels_of(kernel_ids: Sequence[int], by_id: Mapping[int, Kernel]) -> tuple[Kernel, ...]:
+    """Raises UnreadableRow where `get_kernels` did not find one."""
+    missing = sorted(set(kernel_ids) - by_id.keys())
+    if missing:
+        raise UnreadableRow(f"kernel {missing[0]} is missing or cannot be read")
+    return tuple(by_id[kernel_id] for kernel_id in kernel_ids)
+
+
+def _row(connection: Connection, program: Program) -> dict[str, Any]:
+    row = asdict(program)
+    del row["kernels"], row["inputs"]
+    return {
+        **row,
+        "input_shapes": program.input_shapes,
+        "input_values": [
+            {"dtype": spec.dtype, "low": spec.low, "high": spec.high} for spec in program.inputs
+        ],
+        "kernel_ids": pack_int64(_kernel_ids(connection, program.kernels)),
+    }
+
+
+def _inputs(shapes: object, values: list[dict[str, Any]] | None) -> tuple[TensorSpec, ...]:
     """values: parallel to `shapes`; None in an old row, whose inputs are all float32."""
+    parsed = _shapes(shapes)
     return tuple(
-        TensorSpec(tuple(shape), **value)
-        for shape, value in zip(shapes, values or [{}] * len(shapes), strict=True)
+        TensorSpec(shape, **value)
+        for shape, value in zip(parsed, values or [{}] * len(parsed), strict=True)
     )
 
 
 def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]:
-    """The row ids of `wanted`, adding the kernels that are new."""
+    """The row ids of `wanted`, adding the kernels that are new and writing anew those that
+    cannot be read."""
     by_text = {str(kernel): kernel for kernel in wanted}
-    query = select(kernels.c.text, kernels.c.id).where(kernels.c.text.in_(list(by_text)))
-    ids = {row.text: row.id for row in connection.execute(query)}
+    query = select(*raw.columns(kernels)).where(kernels.c.text.in_(list(by_text)))
+    ids = {}
+    for row in connection.execute(query).all():
+        ids[row.text] = row.id
+        try:
+            _kernel(row)
+        except UnreadableRow:
+            connection.execute(
+                kernels.update()
+                .where(kernels.c.id == row.id)
+                .values(fields=asdict(by_text[row.text]))
+            )
     new = [
         {"text": text, "fields": asdict(kernel)}
         for text, kernel in by_text.items()
@@ -84,14 +134,47 @@ def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]
     return [ids[str(kernel)] for kernel in wanted]
 
 
-def _kernel(fields: dict[str, Any]) -> Kernel:
-    """JSON has lists where the Kernel has tuples."""
-    return Kernel(
-        **{
-            **fields,
-            "inputs": tuple(map(tuple, fields["inputs"])),
-            "output": tuple(fields["output"]),
-            "kernel_size": tuple(fields["kernel_size"]),
-            "stride": tuple(fields["stride"]),
-        }
-    )
+def _kernel(row: Row[Any]) -> Kernel:
+    """JSON has lists where the Kernel has tuples. Raises UnreadableRow, where its fields are
+    another kernel's too."""
+    with raw.reading(f"kernel {row.id}"):
+        fields = raw.parse(row.fields)
+        height, width = _shape(fields["kernel_size"])
+        vertical, horizontal = _shape(fields["stride"])
+        kernel = Kernel(
+            kind=_text(fields["kind"]),
+            inputs=_shapes(fields["inputs"]),
+            output=_shape(fields["output"]),
+            kernel_size=(height, width),
+            stride=(vertical, horizontal),
+            dilation=_uint32(fields["dilation"]),
+            groups=_uint32(fields["groups"]),
+            activation=_text(fields["activation"]),
+            dtype=_text(fields["dtype"]),
+        )
+        if fields.keys() != asdict(kernel).keys():
+            raise ValueError(f"it has the fields {', '.join(sorted(fields))}")
+        if str(kernel) != row.text:
+            raise ValueError(f"its fields are of {str(kernel)[:80]!r}, not of {row.text[:80]!r}")
+    return kernel
+
+
+def _shapes(values: Any) -> tuple[Shape, ...]:  # noqa: ANN401
+    return tuple(map(_shape, values))
+
+
+def _shape(values: Any) -> Shape:  # noqa: ANN401
+    return tuple(map(_uint32, values))
+
+
+def _uint32(value: Any) -> int:  # noqa: ANN401
+    """As the messages of kernels hold it."""
+    if not 0 <= (number := operator.index(value)) < 2**32:
+        raise ValueError(f"{number} is no uint32")
+    return number
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

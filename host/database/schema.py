@@ -6,6 +6,7 @@
                        ▲                  failures
                      visits
     sentinels: of a target, its reference program and the measurement that is its baseline
+    exclusions: of a measurement, when and why its owner excluded it, or included it again
     leases: a device, its holder, a token that only grows
     device_events: of a device, when it came and went
 
@@ -147,6 +148,18 @@ measurements = Table(
     Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, unique=True),
     Column("unix_ns", BigInteger, nullable=False),
     Column("suspect", Boolean, nullable=False, server_default=false()),
+    Column("is_excluded", Boolean, nullable=False, server_default=false()),
+)
+
+# Each time a measurement was excluded or included again: the newest row says which it is.
+exclusions = Table(
+    "exclusions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("measurement_id", String(32), ForeignKey("measurements.id"), nullable=False, index=True),
+    Column("unix_ns", BigInteger, nullable=False),
+    Column("is_excluded", Boolean, nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 # Mean time of each kernel over a measurement's traced runs, in the program's order.

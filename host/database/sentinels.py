@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import Connection, select
 
-from host.database.measurements import get_measurement
+from host.database.measurements import UsableMeasurement, stored, warn_once
 from host.database.programs import get_program
 from host.database.schema import jobs, measurements, sentinels, targets, visits
 from host.domain import Measurement, Program
+from host.errors import UnreadableRow
+
+log = logging.getLogger(__name__)
 
 
 def pin(connection: Connection, program_sha256: str) -> None:
@@ -31,14 +36,26 @@ def pinned_program(connection: Connection) -> str | None:
 def get_sentinel(
     connection: Connection, target_id: str
 ) -> tuple[Program, Measurement | None] | None:
-    """The target's reference program and its baseline, where it has been measured."""
+    """The target's reference program and its baseline, where it has been measured, and not
+    excluded since; one that is of no use is none. None where the program cannot be read."""
     query = select(sentinels).where(sentinels.c.target_id == target_id)
     row = connection.execute(query).one_or_none()
-    program = None if row is None else get_program(connection, row.program_sha256)
-    if row is None or program is None:
+    if row is None:
         return None
-    measured = row.baseline_id is not None
-    return program, get_measurement(connection, row.baseline_id) if measured else None
+    try:
+        program = get_program(connection, row.program_sha256)
+    except UnreadableRow as error:
+        log.warning("the sentinel of target %s: %s", target_id, error)
+        return None
+    if program is None:
+        return None
+    for found in stored(
+        connection, measurements.c.id == row.baseline_id, measurements.c.is_excluded.is_(False)
+    ):
+        if isinstance(found, UsableMeasurement):
+            return program, found.measurement
+        warn_once(found)
+    return program, None
 
 
 def set_baseline(connection: Connection, target_id: str, measurement_id: str | None) -> None:
@@ -63,6 +80,7 @@ def mark_since_last_good(connection: Connection, target_id: str, device_serial: 
         .where(
             measurements.c.job_id.in_(mine.where(jobs.c.is_sentinel)),
             measurements.c.suspect.is_(False),
+            measurements.c.is_excluded.is_(False),
         )
         .order_by(measurements.c.unix_ns.desc())
         .limit(1)

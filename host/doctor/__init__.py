@@ -12,6 +12,7 @@ import threading
 from host.doctor.daemon import check_daemon
 from host.doctor.finding import Check, Finding, Level
 from host.doctor.machine import check_loopback, check_processor, check_runner, check_state
+from host.doctor.measurements import check_measurements
 from host.doctor.phones import check_adb, check_bundle, check_phones, check_usb
 from host.home import LabHome
 
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     check_processor,
     check_state,
     check_daemon,
+    check_measurements,
 )
 
 

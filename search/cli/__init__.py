@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from host import cli as host_cli
+from host import cli_measurements
 from search.cli import calibrating, dashboard, doctor, networks, reporting, searching, training
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app.add_typer(host_cli.app, name="lab")
 app.add_typer(host_cli.devices, name="devices")
 app.command("doctor")(doctor.doctor)
 app.command("jobs")(host_cli.jobs)
+app.add_typer(cli_measurements.app, name="measurements")
 app.command("search")(searching.search)
 app.command("train")(training.train)
 app.command("report")(reporting.report)

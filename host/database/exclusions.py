@@ -1,0 +1,67 @@
+"""Measurements that their owner has excluded: kept, and neither answered nor learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, func, select
+
+from host.database.schema import exclusions, jobs, measurements
+from host.stored_measurement import Exclusion
+
+MIN_PREFIX = 6
+
+
+def find(connection: Connection, prefix: str) -> list[str]:
+    """The ids of at most two measurements whose ids begin so."""
+    begins = measurements.c.id.startswith(prefix, autoescape=True)
+    return list(connection.scalars(select(measurements.c.id).where(begins).limit(2)))
+
+
+def exclude(connection: Connection, measurement_id: str, why: str, now_unix_ns: int) -> None:
+    _decide(connection, measurement_id, True, why, now_unix_ns)
+
+
+def include(connection: Connection, measurement_id: str, now_unix_ns: int) -> None:
+    _decide(connection, measurement_id, False, "", now_unix_ns)
+
+
+def current(connection: Connection, measurement_ids: Iterable[str]) -> dict[str, Exclusion]:
+    """By id, of those that are excluded now."""
+    query = (
+        select(exclusions)
+        .join(measurements, measurements.c.id == exclusions.c.measurement_id)
+        .where(measurements.c.is_excluded, exclusions.c.measurement_id.in_(list(measurement_ids)))
+        .order_by(exclusions.c.id)
+    )
+    return {
+        row.measurement_id: Exclusion(row.unix_ns, row.why) for row in connection.execute(query)
+    }
+
+
+def decisions(connection: Connection, target_id: str) -> int:
+    """How often a measurement of the target was excluded or included: a predictor that was
+    fitted at another number has learned from others than it may."""
+    query = (
+        select(func.count())
+        .select_from(exclusions)
+        .join(measurements, measurements.c.id == exclusions.c.measurement_id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(jobs.c.target_id == target_id)
+    )
+    return connection.scalars(query).one()
+
+
+def _decide(
+    connection: Connection, measurement_id: str, is_excluded: bool, why: str, now_unix_ns: int
+) -> None:
+    connection.execute(
+        measurements.update()
+        .where(measurements.c.id == measurement_id)
+        .values(is_excluded=is_excluded)
+    )
+    connection.execute(
+        exclusions.insert().values(
+            measurement_id=measurement_id, unix_ns=now_unix_ns, is_excluded=is_excluded, why=why
+        )
+    )

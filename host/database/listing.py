@@ -1,0 +1,92 @@
+"""Stored measurements as people are shown them, whatever state they are in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from host.database.devices import all_targets
+from host.database.exclusions import current
+from host.database.jobs import failure_from_row
+from host.database.measurements import UsableMeasurement, stored
+from host.database.schema import jobs, measurements, visits
+from host.domain import Failure
+from host.stored_measurement import Exclusion, StoredMeasurement, Unusable
+from host.summary import summarize
+from latency_models.estimate import whole_ns
+
+_BATCH = 200
+
+
+def stored_measurements(
+    connection: Connection, target_id: str = "", prefix: str = ""
+) -> Iterator[StoredMeasurement]:
+    """Every one of the target whose id begins with the prefix, the newest first; "" for all."""
+    conditions: list[ColumnElement[bool]] = []
+    if target_id:
+        conditions.append(jobs.c.target_id == target_id)
+    if prefix:
+        conditions.append(measurements.c.id.startswith(prefix, autoescape=True))
+    query = (
+        select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.is_sentinel)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(*conditions)
+        .order_by(measurements.c.unix_ns.desc(), measurements.c.id)
+    )
+    names = {target.id: target.name for target in all_targets(connection)}
+    for rows in connection.execute(query).partitions(_BATCH):
+        ids = [row.id for row in rows]
+        exclusions = current(connection, ids)
+        found = {
+            each.measurement_id if isinstance(each, Unusable) else each.measurement.id: each
+            for each in stored(connection, measurements.c.id.in_(ids))
+        }
+        failed = _failed_visits(connection, [row.job_id for row in rows])
+        for row in rows:
+            name = names.get(row.target_id, "?")
+            listed = _listed(row, name, found[row.id], exclusions.get(row.id))
+            yield replace(listed, failed_visits=tuple(failed[row.job_id]))
+
+
+def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list[Failure]]:
+    """By job, in the order they were asked for."""
+    query = (
+        select(visits.c.job_id, visits.c.failure_kind, visits.c.failure_message)
+        .where(visits.c.job_id.in_(job_ids), visits.c.failure_kind.is_not(None))
+        .order_by(visits.c.id)
+    )
+    failed: dict[str, list[Failure]] = defaultdict(list)
+    for row in connection.execute(query):
+        failed[row.job_id].append(failure_from_row(row.failure_kind, row.failure_message))
+    return failed
+
+
+def _listed(
+    row: Row[Any],
+    target: str,
+    found: UsableMeasurement | Unusable,
+    exclusion: Exclusion | None,
+) -> StoredMeasurement:
+    usable = isinstance(found, UsableMeasurement)
+    network = found.network if usable else None
+    summary = summarize(found.measurement.visits) if usable else None
+    return StoredMeasurement(
+        id=row.id,
+        unix_ns=row.unix_ns if isinstance(row.unix_ns, int) else 0,
+        target=target,
+        target_id=row.target_id,
+        program_sha256=row.program_sha256,
+        latency_ns=network and whole_ns(network.latency_ns),
+        lower_ns=network and whole_ns(network.lower_ns),
+        upper_ns=network and whole_ns(network.upper_ns),
+        clean_visits=summary.clean_visits if summary else 0,
+        visits=summary.visits if summary else 0,
+        suspect=row.suspect,
+        is_sentinel=row.is_sentinel,
+        exclusion=exclusion,
+        unusable="" if usable else found.why,
+    )
