@@ -18,14 +18,15 @@ from latency_models.kernel import Kernel, Shape
 
 
 def lower(
-    module: nn.Module, input_shape: Shape
+    module: nn.Module, input_shape: Shape, dtype: torch.dtype = torch.float32
 ) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     """The program's bytes, its kernels and the operators outside the delegate.
 
-    module: in evaluation mode. Raises whatever torch.export and ExecuTorch raise.
+    module: in evaluation mode. dtype: of the input. Raises whatever torch.export and
+    ExecuTorch raise.
     """
     with captured_graphs() as graphs:
-        exported = torch.export.export(module, (torch.zeros(input_shape),))
+        exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()
     kernels, undelegated = program_kernels(program.executorch_program, graphs)
