@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from host.errors import ExportError
-from host.export import running
 from host.export.isolation import running_code_of
 from latency_models.kernel import Shape
 
@@ -18,6 +17,8 @@ from latency_models.kernel import Shape
 # value, by the dtype of the input.
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
 INT8_TOLERANCE = 0.1  # a value that is rounded the other way moves on through the layers
+
+LARGE = 8.0  # times a standard normal input
 
 _SEED = 0
 
@@ -29,39 +30,50 @@ def random_input(shape: Shape, dtype: torch.dtype) -> Tensor:
 
 
 def outputs_of(network: nn.Module, x: Tensor) -> list[Any]:
-    """What the network returns for `x`, flattened: tensors, or whatever else it returns."""
+    """What the network returns for `x`, flattened: tensors, or whatever else it returns.
+
+    The network may work on `x` in place.
+    """
     with torch.no_grad():
-        leaves = pytree.tree_leaves(network(x.clone()))
+        leaves = pytree.tree_leaves(network(x))
     return [leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
 
 
 class Reference:
-    """What a module computes in evaluation mode for one input.
+    """What a module computes in evaluation mode for a random input.
 
-    module: the caller's. copy: a copy of it in evaluation mode, for this class alone: it may
-    be another one after it has run, which `is_stateful` says.
+    module: the caller's. copy: a copy of it in evaluation mode, for this class alone.
+    is_stateful: whether running it has changed the copy. changes_its_input: whether it works
+    on its input in place.
     Raises ExportError where the module cannot be run, or computes something else each time.
     """
 
     def __init__(self, module: nn.Module, copy: nn.Module, x: Tensor) -> None:
-        self.x = x
         self.tolerance = TOLERANCES[x.dtype]
+        self._module = module
         before = _state(copy)
         with running_code_of(module):
-            self.outputs = _run(copy, x)
+            given = x.clone()
+            self._expected = [(x, _run(copy, given))]
+            self.changes_its_input = given._version > 0
             after = _state(copy)
             self.is_stateful = len(before) != len(after) or not all(map(_same, before, after))
             if self.is_stateful:
-                self._require_the_same(_run(copy, x))
+                self._require_the_same(_run(copy, x.clone()))
 
-    def require_repeatable(self, module: nn.Module, copy: nn.Module) -> None:
-        """Run a fresh copy twice. Raises ExportError."""
-        with running_code_of(module):
-            self._require_the_same(_run(copy, self.x))
-            self._require_the_same(_run(copy, self.x))
+    def require_repeatable(self, copy: nn.Module) -> None:
+        """Run a fresh copy again, and from now on compare programs for a larger input too,
+        which gets beyond the limits of activations. Raises ExportError."""
+        x, _ = self._expected[0]
+        with running_code_of(self._module):
+            self._require_the_same(_run(copy, x.clone()))
+            self._require_the_same(_run(copy, x.clone()))
+            large = _run(copy, LARGE * x)
+        if all(leaf.isfinite().all() for leaf in large if isinstance(leaf, Tensor)):
+            self._expected.append((LARGE * x, large))
 
     def _require_the_same(self, again: list[Any]) -> None:
-        difference = self.disagreement(again)
+        difference = disagreement(again, self._expected[0][1], self.tolerance)
         if difference is not None:
             raise ExportError(
                 "the network computes something else at every call in evaluation mode "
@@ -69,21 +81,22 @@ class Reference:
                 "it remembers from one call to the next"
             )
 
-    def disagreement(self, outputs: Sequence[Any]) -> str | None:
-        """How `outputs` differ from the module's, for a person; None where they agree."""
-        return disagreement(outputs, self.outputs, self.tolerance)
+    def disagreement(self, compute: Callable[[Tensor], list[Any]]) -> str | None:
+        """How what `compute` makes of the inputs differs from the module's outputs, for a
+        person; None where they agree."""
+        for x, expected in self._expected:
+            difference = computed_disagreement(compute, x, expected, self.tolerance)
+            if difference is not None:
+                return difference
+        return None
 
-    def program_disagreement(self, data: bytes) -> str | None:
-        """The same of what the program `data` computes."""
-        return program_disagreement(data, self.x, self.outputs, self.tolerance)
 
-
-def program_disagreement(
-    data: bytes, x: Tensor, expected: Sequence[Any], tolerance: float
+def computed_disagreement(
+    compute: Callable[[Tensor], list[Any]], x: Tensor, expected: Sequence[Any], tolerance: float
 ) -> str | None:
-    """`disagreement` of what the program `data` computes."""
+    """`disagreement` of what `compute` makes of `x`, also where it raises."""
     try:
-        actual = running.results(data, x)
+        actual = compute(x.clone())
     except MemoryError:
         raise
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # importing torch takes seconds, and most commands export not
     from host.export.lowering import Lowered
 
 EXPORTER = f"executorch {version('executorch')}"
+
+_TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
     network cannot take, a network that computes something else at every call, whatever
     ExecuTorch cannot lower, and a program that computes something else.
     """
-    with _every_error_is_an_export_error("export"), quiet():
+    with _every_error_is_an_export_error("export"), quiet(), _kept_environment():
         from host.export import lowering, proof
 
         directly = proof.direct_lowering_holds()
@@ -71,7 +74,7 @@ def export_int8(
 
     Raises ExportError.
     """
-    with _every_error_is_an_export_error("quantize"), quiet():
+    with _every_error_is_an_export_error("quantize"), quiet(), _kept_environment():
         from host.export import lowering
 
         lowered = lowering.lower_int8(module, input_shape, calibration)
@@ -88,6 +91,17 @@ def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
     except Exception as error:
         kind = type(error).__name__
         raise ExportError(f"ExecuTorch cannot {verb} this network: {kind}: {error}") from error
+
+
+@contextlib.contextmanager
+def _kept_environment() -> Iterator[None]:
+    """torch's compiler, which is imported and never run, writes down where its cache is."""
+    is_set = _TORCH_CACHE in os.environ
+    try:
+        yield
+    finally:
+        if not is_set:
+            os.environ.pop(_TORCH_CACHE, None)
 
 
 def _program(lowered: Lowered, input_shape: Shape) -> Program:

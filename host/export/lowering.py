@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -12,14 +14,15 @@ from host.export import direct, edge, int8, stock
 from host.export.checking import (
     INT8_TOLERANCE,
     Reference,
+    computed_disagreement,
     dtype_name,
     outputs_of,
-    program_disagreement,
     random_input,
 )
 from host.export.isolation import isolated, running_code_of
 from host.export.plain_layers import make_plain
 from host.export.preparation import check, evaluation_copy, input_dtype, traced
+from host.export.running import results
 from latency_models.kernel import Kernel, Shape
 
 
@@ -51,7 +54,7 @@ def lower(module: nn.Module, input_shape: Shape, directly: bool) -> Lowered:
             lowered = _directly(source, source.traced, doubts)
             if lowered is not None:
                 return lowered
-        source.require_repeatable()
+        source.reference.require_repeatable(source.copy())
         return _by_stock(source, tuple(doubts))
 
 
@@ -60,16 +63,16 @@ def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tens
     differs by more than INT8_TOLERANCE from what its quantized module computes."""
     with isolated():
         source = _Source(module, input_shape)
-        source.require_repeatable()
+        source.reference.require_repeatable(source.copy())
         network = next(source.networks())
-        if source.reference.disagreement(outputs_of(network, source.x)) is not None:
+        if source.reference.disagreement(partial(outputs_of, network)) is not None:
             network = source.copy()
         x = calibration[0]
         with running_code_of(module):
             quantized = int8.quantize(network, calibration)
             expected = outputs_of(quantized, x)
             data, kernels, undelegated = stock.lower(quantized, tuple(x.shape), x.dtype)
-        difference = program_disagreement(data, x, expected, INT8_TOLERANCE)
+        difference = computed_disagreement(partial(results, data), x, expected, INT8_TOLERANCE)
         if difference is not None:
             raise ExportError(f"the int8 program is not its quantized module: {difference}")
         return Lowered("int8", data, kernels, undelegated, dtype_name(x.dtype))
@@ -81,7 +84,7 @@ class _Source:
     def __init__(self, module: nn.Module, input_shape: Shape) -> None:
         check(module, input_shape)
         self.module = module
-        self.shape = input_shape
+        self.shape = tuple(input_shape)
         self.x = random_input(input_shape, input_dtype(module))
         copy = self.copy()
         self.reference = Reference(module, copy, self.x)
@@ -96,13 +99,25 @@ class _Source:
     def networks(self) -> Iterator[nn.Module]:
         """What stock lowering may start from, the quicker one first."""
         if self.traced is not None:
-            yield self.traced
+            yield self._with_its_input_kept(self.traced)
         copy = self.copy()
         make_plain(copy)
-        yield copy
+        yield self._with_its_input_kept(copy)
 
-    def require_repeatable(self) -> None:
-        self.reference.require_repeatable(self.module, self.copy())
+    def _with_its_input_kept(self, network: nn.Module) -> nn.Module:
+        return _OnACopy(network) if self.reference.changes_its_input else network
+
+
+class _OnACopy(nn.Module):
+    """A network that works on its input in place: ExecuTorch would return that input too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.training = False
+
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 -- what the network returns
+        return self.network(x.clone())
 
 
 def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lowered | None:
@@ -116,7 +131,7 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     except Exception as error:
         doubts.append(f"direct lowering failed: {type(error).__name__}: {error}")
         return None
-    difference = source.reference.program_disagreement(data)
+    difference = source.reference.disagreement(partial(results, data))
     if difference is not None:
         source.traced = None  # which may be what is wrong
         doubts.append(f"direct lowering made a program that is not its network: {difference}")
@@ -136,7 +151,7 @@ def _by_stock(source: _Source, doubts: tuple[str, ...]) -> Lowered:
             problem = ExportError(f"ExecuTorch cannot lower this network: {error}")
             problem.__cause__ = error
             continue
-        difference = source.reference.program_disagreement(data)
+        difference = source.reference.disagreement(partial(results, data))
         if difference is None:
             dtype = dtype_name(source.x.dtype)
             return Lowered("stock", data, kernels, undelegated, dtype, doubts)

@@ -12,6 +12,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 _TORCH = str(Path(torch.__file__).parent)
 _WEIGHTS = {"weight", "bias"}
 _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
@@ -77,6 +79,10 @@ def make_plain(network: nn.Module) -> None:
             _keep_computed_by_hooks(layer)
             if parametrize.is_parametrized(layer):
                 _keep_parametrized(layer)
+            if type(layer) in NORMS and layer.weight is None and layer.bias is None:
+                # ExecuTorch lowers no batch-norm without them.
+                layer.weight = nn.Parameter(torch.ones(layer.num_features))
+                layer.bias = nn.Parameter(torch.zeros(layer.num_features))
         for weight in (*network.parameters(), *network.buffers()):
             if not is_compact(weight) and _can_be_compact(weight):
                 weight.data = torch.empty(weight.shape, dtype=weight.dtype).copy_(weight)

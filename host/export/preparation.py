@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from host.errors import ExportError
 from host.export.checking import Reference, random_input
 from host.export.isolation import running_code_of
-from host.export.plain_layers import calls_are_plain, is_plain, make_plain
+from host.export.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
 from latency_models.kernel import Shape
 
 _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.Parameter]]]] = {
@@ -177,7 +177,6 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
             and is_plain(first)
             and is_plain(norm)
             and norm.running_mean is not None
-            and norm.weight is not None
         ):
             first.weight, first.bias = fuse(
                 first.weight,
@@ -205,6 +204,8 @@ class _ShapesOnMeta(ShapeProp):
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         layer = self.module.get_submodule(target)
+        if type(layer) in NORMS and args:  # PyTorch takes milliseconds to find that out
+            return torch.empty_like(args[0])
         weights = dict(layer.named_parameters()) | dict(layer.named_buffers())
         on_meta = {name: weight.to("meta") for name, weight in weights.items()}
         return torch.func.functional_call(layer, on_meta, args, kwargs)

@@ -13,6 +13,7 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGr
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
+from host.export.activations import fused_one_after_another
 from host.export.listing import program_kernels
 from latency_models.kernel import Kernel, Shape
 
@@ -25,7 +26,7 @@ def lower(
     module: in evaluation mode. dtype: of the input. Raises whatever torch.export and
     ExecuTorch raise.
     """
-    with captured_graphs() as graphs:
+    with captured_graphs() as graphs, fused_one_after_another():
         exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()
