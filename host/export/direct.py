@@ -36,6 +36,7 @@ from executorch.exir.pass_base import ExportPass, PassResult
 from executorch.exir.scalar_type import ScalarType
 from torch import fx, nn
 
+from host.export.activations import fused_one_after_another
 from host.export.edge import EdgeModule, edge_module
 from host.export.listing import program_kernels
 from latency_models.kernel import Kernel, Shape
@@ -86,8 +87,9 @@ def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
             inputs_to_parameters={}, inputs_to_buffers={}, inputs_to_lifted_tensor_constants={}
         ),
     )
-    for transform in (_FuseActivation(exported), _AssignLayouts(exported)):
-        transform.call(edge)
+    with fused_one_after_another():
+        for transform in (_FuseActivation(exported), _AssignLayouts(exported)):
+            transform.call(edge)
     externals = generate_node_to_external_map(exported, edge)
     weights = NamedDataStore()
     visitors = get_node_visitors(exported, externals, weights)

@@ -14,6 +14,7 @@ from executorch.exir.dialects._ops import ops
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from host.export.plain_layers import is_compact, is_plain
 from latency_models.kernel import Shape
 
 aten = ops.edge.aten
@@ -70,6 +71,7 @@ class _Builder:
             self._values[node] = self._input(node)
         elif node.op == "call_module":
             layer = traced.get_submodule(str(node.target))
+            _require(is_plain(layer), f"{node.target} computes more than its type says")
             self._call(node, _LAYERS, type(layer), layer)
         elif node.op == "call_function":
             self._call(node, _FUNCTIONS, node.target)
@@ -85,6 +87,10 @@ class _Builder:
 
     def weight(self, tensor: Tensor) -> Value:
         if id(tensor) not in self._weights:
+            _require(
+                is_compact(tensor) and tensor.dtype == torch.float32,
+                "a weight that is no plain tensor of float32",
+            )
             name = f"weight_{len(self._weights)}"
             self.module.register_buffer(name, tensor.detach())
             value = self.graph.get_attr(name)

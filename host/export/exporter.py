@@ -4,43 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from host.domain import BACKEND, Program, TensorSpec
 from host.errors import ExportError
 from host.export.quiet import quiet
-from latency_models.kernel import Kernel, Shape
+from latency_models.kernel import Shape
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
     from torch import Tensor, nn
 
+    from host.export.lowering import Lowered
+
 EXPORTER = f"executorch {version('executorch')}"
+
+_TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+_log = logging.getLogger(__name__)
 
 
 def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, bytes]:
-    """`module` as it computes in evaluation mode, lowered for XNNPACK, for one input of
-    `input_shape` in float32. The module itself is left as it is.
+    """Lower `module` for XNNPACK as it computes in evaluation mode.
 
-    `exporter` tells which way it went: directly, or by ExecuTorch's own lowering where the
-    network holds anything out of the ordinary. Raises ExportError for weights that are no
-    numbers, layers of zero width, an input the network cannot take, and whatever
-    ExecuTorch cannot lower.
+    The program takes one input of `input_shape`, in float16 if all weights are float16, else
+    in float32. `exporter` says which way it went: directly, or by ExecuTorch's own lowering
+    where the network holds anything out of the ordinary.
+
+    The program is run once on a random input and compared with the module, so it computes
+    what the module computes. A program of direct lowering that does not is dropped for
+    ExecuTorch's own, and a warning is logged.
+
+    The module and the process are left as they were, whatever happens. Threads may export at
+    the same time; they take turns. Meanwhile other threads may run other modules, but nothing
+    may run or train this one, and nothing else may trace (torch.fx, torch.export). Python's
+    warnings are dropped for the whole process while an export runs.
+
+    Raises ExportError for weights that are no numbers, layers of zero width, an input the
+    network cannot take, a network that computes something else at every call, whatever
+    ExecuTorch cannot lower, and a program that computes something else.
     """
-    with quiet():
-        from host.export import proof
+    with _every_error_is_an_export_error("export"), quiet(), _kept_environment():
+        from host.export import lowering, proof
 
         directly = proof.direct_lowering_holds()
-        way, data, kernels, undelegated = _lower(module, input_shape, directly)
+        lowered = lowering.lower(module, input_shape, directly)
+    for doubt in lowered.doubts:
+        _log.warning("%s; ExecuTorch's own lowering is used", doubt)
     if not directly:
         warnings.warn(
             f"direct lowering was proved with {proof.PROVED_WITH} and does not match {EXPORTER}: "
             "every export takes ExecuTorch's own, slower one",
             stacklevel=2,
         )
-    return _program(way, data, kernels, undelegated, input_shape), data
+    return _program(lowered, input_shape), lowered.data
 
 
 def export_int8(
@@ -49,49 +70,47 @@ def export_int8(
     """The same with weights and activations quantized to int8 after training: weights by
     channel, activations by the range they have over `calibration`, inputs of `input_shape`.
 
+    The program is compared with the quantized module on the first of these inputs.
+
     Raises ExportError.
     """
-    with quiet():
-        from host.export import int8, preparation, stock
+    with _every_error_is_an_export_error("quantize"), quiet(), _kept_environment():
+        from host.export import lowering
 
-        prepared = preparation.prepare(module, input_shape)
-        try:
-            quantized = int8.quantize(prepared, calibration)
-            data, kernels, undelegated = stock.lower(quantized, input_shape)
-        except Exception as error:
-            raise ExportError(f"ExecuTorch cannot quantize this network: {error}") from error
-    return _program("int8", data, kernels, undelegated, input_shape), data
+        lowered = lowering.lower_int8(module, input_shape, calibration)
+    return _program(lowered, input_shape), lowered.data
 
 
-def _program(
-    way: str,
-    data: bytes,
-    kernels: tuple[Kernel, ...],
-    undelegated: tuple[str, ...],
-    input_shape: Shape,
-) -> Program:
-    return Program(
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-        backend=BACKEND,
-        inputs=(TensorSpec(input_shape),),
-        kernels=kernels,
-        undelegated=undelegated,
-        exporter=f"{way} {EXPORTER}",
-    )
-
-
-def _lower(
-    module: nn.Module, input_shape: Shape, directly: bool
-) -> tuple[str, bytes, tuple[Kernel, ...], tuple[str, ...]]:
-    from host.export import direct, edge, preparation, stock
-
-    module = preparation.prepare(module, input_shape)
-    if directly:
-        with contextlib.suppress(edge.Unsupported):
-            data, kernels = direct.lower(module)
-            return "direct", data, kernels, ()
+@contextlib.contextmanager
+def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
+    """The module's code, torch and ExecuTorch raise what they like."""
     try:
-        return "stock", *stock.lower(module, input_shape)
+        yield
+    except (ExportError, MemoryError):
+        raise
     except Exception as error:
-        raise ExportError(f"ExecuTorch cannot lower this network: {error}") from error
+        kind = type(error).__name__
+        raise ExportError(f"ExecuTorch cannot {verb} this network: {kind}: {error}") from error
+
+
+@contextlib.contextmanager
+def _kept_environment() -> Iterator[None]:
+    """torch's compiler, which is imported and never run, writes down where its cache is."""
+    is_set = _TORCH_CACHE in os.environ
+    try:
+        yield
+    finally:
+        if not is_set:
+            os.environ.pop(_TORCH_CACHE, None)
+
+
+def _program(lowered: Lowered, input_shape: Shape) -> Program:
+    return Program(
+        sha256=hashlib.sha256(lowered.data).hexdigest(),
+        size_bytes=len(lowered.data),
+        backend=BACKEND,
+        inputs=(TensorSpec(input_shape, lowered.dtype),),
+        kernels=lowered.kernels,
+        undelegated=lowered.undelegated,
+        exporter=f"{lowered.way} {EXPORTER}",
+    )

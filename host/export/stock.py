@@ -13,19 +13,21 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGr
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
+from host.export.activations import fused_one_after_another
 from host.export.listing import program_kernels
 from latency_models.kernel import Kernel, Shape
 
 
 def lower(
-    module: nn.Module, input_shape: Shape
+    module: nn.Module, input_shape: Shape, dtype: torch.dtype = torch.float32
 ) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     """The program's bytes, its kernels and the operators outside the delegate.
 
-    module: in evaluation mode. Raises whatever torch.export and ExecuTorch raise.
+    module: in evaluation mode. dtype: of the input. Raises whatever torch.export and
+    ExecuTorch raise.
     """
-    with captured_graphs() as graphs:
-        exported = torch.export.export(module, (torch.zeros(input_shape),))
+    with captured_graphs() as graphs, fused_one_after_another():
+        exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()
     kernels, undelegated = program_kernels(program.executorch_program, graphs)

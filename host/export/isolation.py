@@ -1,0 +1,90 @@
+"""An export leaves the caller's module and the process as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import nn
+from torch.fx import _symbolic_trace
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Set up what an export needs of the process, whatever the caller has set.
+
+    Gradients are enabled, autocast is off and tensors are made on the CPU, all of it for
+    this thread alone. While this thread traces, modules that other threads run compute as
+    ever; only tracing (torch.fx, torch.export) in another thread at the same time is not
+    safe, since torch itself has no lock there.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(_tracing_in(threading.get_ident()))
+        # torch.fx shows progress through tqdm, which would start a thread that stays.
+        stack.enter_context(mock.patch.object(torch.hub.tqdm, "monitor_interval", 0, create=True))
+        yield
+
+
+@contextlib.contextmanager
+def running_code_of(module: nn.Module) -> Iterator[None]:
+    """Around everything that runs the forward methods of `module` or of a copy.
+
+    A closure in a copy (a hook, a forward that somebody replaced) may still call a layer of
+    the original, so the original is in evaluation mode meanwhile. Afterwards its flags and
+    the states of the random number generators are what they were.
+    """
+    flags = [vars(part) for part in module.modules() if vars(part).get("training")]
+    with _kept_random_states():
+        try:
+            for attributes in flags:
+                attributes["training"] = False
+            yield
+        finally:
+            for attributes in flags:
+                attributes["training"] = True
+
+
+@contextlib.contextmanager
+def _kept_random_states() -> Iterator[None]:
+    python, arrays = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(arrays)
+
+
+@contextlib.contextmanager
+def _tracing_in(thread: int) -> Iterator[None]:
+    """A tracer patches nn.Module for the whole process. Here it does so for `thread` only."""
+    patch_method = _symbolic_trace._Patcher.patch_method
+
+    def patch_for_thread(
+        patcher: _symbolic_trace._Patcher,
+        owner: type,
+        name: str,
+        traced: Callable[..., Any],
+        deduplicate: bool = True,
+    ) -> None:
+        ordinary = getattr(owner, name)
+
+        def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- as the method has them
+            chosen = traced if threading.get_ident() == thread else ordinary
+            return chosen(*args, **kwargs)
+
+        patch_method(patcher, owner, name, method, deduplicate)
+
+    with mock.patch.object(_symbolic_trace._Patcher, "patch_method", patch_for_thread):
+        yield
