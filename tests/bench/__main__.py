@@ -11,7 +11,6 @@ GROUPS = {
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
     "search": ("search", "controller", "train", "hybrid"),
-    "supernet": ("supernet",),
 }
 
 
