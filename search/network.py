@@ -30,34 +30,11 @@ def build_network(
     computes as fast as a trained one; `seed` makes them reproducible and leaves the global
     generator alone. The network is in training mode, as PyTorch's modules are.
     """
-    network = empty_network(
-        architecture,
-        classes=classes,
-        width_multiplier=width_multiplier,
-        stem_stride=stem_stride,
-        input_channels=input_channels,
-        dropout=dropout,
-    )
-    network.to_empty(device="cpu")
-    initialize(network, seed)
-    return network
-
-
-def empty_network(
-    architecture: Architecture,
-    *,
-    classes: int,
-    width_multiplier: float,
-    stem_stride: int,
-    input_channels: int,
-    dropout: float = 0.0,
-) -> nn.Sequential:
-    """That of `build_network`, on PyTorch's device "meta": shapes without values."""
     architecture = scaled(architecture, width_multiplier)
     stem, head = architecture.stem_channels, architecture.head_channels
     last = architecture.blocks[-1].out_channels
     with torch.device("meta"):  # PyTorch's own initialisation would be thrown away
-        return nn.Sequential(
+        network = nn.Sequential(
             OrderedDict(
                 stem=_convolution(input_channels, stem, 3, stem_stride),
                 blocks=nn.Sequential(
@@ -73,6 +50,9 @@ def empty_network(
                 classifier=nn.Linear(head, classes),
             )
         )
+    network.to_empty(device="cpu")
+    initialize(network, seed)
+    return network
 
 
 class MobileLayer(nn.Module):

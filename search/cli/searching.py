@@ -13,7 +13,7 @@ from rich.progress import TaskID
 
 from host.console import console, milliseconds, progress_bar, reported
 from search.architecture import Architecture
-from search.cli.accuracy import by_command, by_supernet, by_table, by_training
+from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import PriorityOption, sessions
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
@@ -55,7 +55,6 @@ DEFAULT_SPACE = SpaceName("mnasnet")
 OPTIONS_OF = {
     "table": ("table_column", "table_fit"),
     "accuracy_command": ("accuracy_limit_s",),
-    "supernet": ("supernet_epochs",),
 }
 
 # Without any visit for so long the search takes the target for away. Others' turns, sentinels
@@ -119,11 +118,6 @@ def search(
     training_limit_s: Annotated[
         float, typer.Option(min=1, help="Seconds that a proxy training may take.")
     ] = 300.0,
-    supernet: Annotated[
-        bool,
-        typer.Option("--supernet", help="Train once, a network that holds all the others."),
-    ] = False,
-    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 6,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -166,10 +160,8 @@ def search(
         ppo_settings = PPOSettings.parsed(ppo or [])
         if ppo and strategy is not StrategyName.PPO:
             raise ValueError(f"--ppo has no effect on --strategy {strategy.value}: leave it out")
-        if [table is not None, accuracy_command is not None, supernet].count(True) > 1:
-            raise ValueError(
-                "accuracy comes from one of --table, --accuracy-command and --supernet"
-            )
+        if table is not None and accuracy_command is not None:
+            raise ValueError("accuracy comes from --table or --accuracy-command, not from both")
         _check_effect(context)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
@@ -195,8 +187,6 @@ def search(
             judged = by_table(table, table_column, table_fit, searched)
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
-        elif supernet:
-            judged = by_supernet(dataset, budget, supernet_epochs, searched, runs / study)
         else:
             judged = by_training(dataset, budget, runs / study / "training")
         console.print(f"Accuracy: {judged.note}.", highlight=False)

@@ -12,7 +12,9 @@ from search.study import Study, StudyError, StudySettings
 
 UNNAMED = ("strategy", "reward")  # whose values speak for themselves
 SEEDS = ("seed", "accuracy: seed")
-FOUND = "agreement_"  # begins what was found out of an accuracy: other seeds find other figures
+# Studies up to version 0.1.0 recorded how well a supernet agreed with the proxy: a finding, and
+# no setting.
+FOUND = "agreement_"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,22 @@
-"""python -m tests.bench [GROUP]: one JSON line a figure. Run them on a quiet machine."""
+"""python -m tests.bench [GROUP]: one JSON line a figure, beside its goal. Run them on a quiet
+machine.
+
+Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the figures of
+benchmarks that had ended are printed again, unless the code has changed. QUICK=1 does a tenth
+of the work where a benchmark can.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import figures
 
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
@@ -11,8 +24,34 @@ GROUPS = {
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
     "search": ("search", "controller", "train", "hybrid"),
-    "supernet": ("supernet",),
 }
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Finished:
+    """The figures of the benchmarks of a group that have ended, kept until all have. They
+    hold for one state of the code."""
+
+    def __init__(self, group: str) -> None:
+        self._file = REPOSITORY / "build/bench" / f"{group}.json"
+        self._state = {"code": _code(), "quick": figures.IS_QUICK}
+        self._lines: dict[str, list[figures.Line]] = {}
+        if self._file.is_file():
+            kept = json.loads(self._file.read_text())
+            if kept["state"] == self._state:
+                self._lines = kept["lines"]
+
+    def get(self, name: str) -> list[figures.Line] | None:
+        return self._lines.get(name)
+
+    def add(self, name: str, lines: list[figures.Line]) -> None:
+        self._lines[name] = lines
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps({"state": self._state, "lines": self._lines}))
+
+    def forget(self) -> None:
+        self._file.unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -20,11 +59,47 @@ def main() -> int:
     if wanted is not None and wanted not in GROUPS:
         print(f"no benchmarks {wanted!r}; there are: {', '.join(GROUPS)}", file=sys.stderr)
         return 2
-    names = GROUPS[wanted] if wanted else dict.fromkeys(n for g in GROUPS.values() for n in g)
+    names = (
+        GROUPS[wanted] if wanted else tuple(dict.fromkeys(n for g in GROUPS.values() for n in g))
+    )
     sys.argv = sys.argv[:1]
+    run(wanted or "all", names)
+    missed = [line for line in figures.printed() if line.get("met") is False]
+    for line in missed:
+        goal = figures.Goal(**line["goal"])
+        print(f"missed: {line['name']} is {line['value']}, the goal {goal}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def run(group: str, names: tuple[str, ...]) -> None:
+    """Print the figures of each benchmark, and how long the group took."""
+    finished = Finished(group)
+    start_s = time.monotonic()
     for name in names:
-        importlib.import_module(f"tests.bench.bench_{name}").main()
-    return 0
+        kept = finished.get(name)
+        if kept is not None:
+            for line in kept:
+                figures.print_line(line)
+            continue
+        before = len(figures.printed())
+        _benchmark(name)()
+        finished.add(name, figures.printed(before))
+    finished.forget()
+    print(f"bench-{group}: {(time.monotonic() - start_s) / 60:.1f} minutes", file=sys.stderr)
+
+
+def _benchmark(name: str) -> Callable[[], None]:
+    main: Callable[[], None] = importlib.import_module(f"tests.bench.bench_{name}").main
+    return main
+
+
+def _code() -> str:
+    """What the figures are of: the commit, and what was changed since."""
+    words = (["git", "rev-parse", "HEAD"], ["git", "diff", "HEAD"])
+    return "\n".join(
+        subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout
+        for command in words
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from host.domain import VisitSpec
 from protos import common_pb2
-from tests.bench.figures import report
+from tests.bench.figures import report, within
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import export
 
@@ -101,7 +101,7 @@ def main() -> None:
         "agent.ratio",
         round(with_agent_ns / bare_ns, 4),
         "ratio",
-        "1 ± 0.02",
+        within(1, 0.02),
         visits=VISITS,
         agent_ns=round(with_agent_ns),
         bare_ns=round(bare_ns),

@@ -14,7 +14,7 @@ from pathlib import Path
 from host.agent_client import AgentClient
 from host.domain import Lease, Program, TensorSpec, VisitSpec
 from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
-from tests.bench.figures import report
+from tests.bench.figures import at_most, report
 from tests.device_agent.agent_process import AgentProcess, sha256
 
 IDLE_S = 60.0
@@ -82,15 +82,15 @@ def main() -> None:
         finally:
             client.close()
             agent.end()
-    report("agent.idle_cpu_pct", round(idle_pct, 4), "%", "≤ 0.1", idle_s=idle_s)
-    report("agent.rss_mb", round(rss_mb, 1), "MB", "≤ 60", after_visits=VISITS)
+    report("agent.idle_cpu_pct", round(idle_pct, 4), "%", at_most(0.1), idle_s=idle_s)
+    report("agent.rss_mb", round(rss_mb, 1), "MB", at_most(60), after_visits=VISITS)
     overhead_ms = statistics.median(took_s) * 1e3
     worst_ms = max(took_s) * 1e3
     report(
         "agent.overhead_ms",
         round(overhead_ms, 2),
         "ms",
-        "≤ 30",
+        at_most(30),
         visits=VISITS,
         worst_ms=round(worst_ms, 1),
     )

@@ -17,7 +17,7 @@ from search.architecture import Architecture
 from search.ppo import PPO
 from search.space import Space, mnasnet_space
 from search.trial import Trial
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, report
 
 BATCH = 20
 SAMPLES = 2_000
@@ -129,16 +129,16 @@ def main() -> None:
         asks_s.append(asked_s - start_s)
         tells_s.append(time.perf_counter() - asked_s)
     samples_per_s = BATCH / statistics.median(asks_s)
-    report("controller.samples_per_s", round(samples_per_s), "1/s", ">= 2000", **conditions)
+    report("controller.samples_per_s", round(samples_per_s), "1/s", at_least(2000), **conditions)
     update_ms = 1e3 * statistics.median(tells_s)
-    report("controller.update_ms", round(update_ms, 1), "ms", "<= 30", **conditions)
+    report("controller.update_ms", round(update_ms, 1), "ms", at_most(30), **conditions)
 
     closed = [gap_closed(space, seed) for seed in SEEDS]
     report(
         "ppo.gap_closed",
         round(statistics.fmean(closed), 3),
         "share",
-        ">= 0.5",
+        at_least(0.5),
         **conditions,
         samples=SAMPLES,
         seeds=list(SEEDS),

@@ -26,7 +26,7 @@ from search.lab import INPUT_SHAPE, export_spec
 from search.space import mnasnet_space
 from search.zoo import ZOO
 from tests.bench.bench_agent import bare_visit_ns
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, exactly, report, within
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,7 +66,7 @@ def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]
         "export.ratio",
         round(statistics.median(ratios), 1),
         "ratio",
-        "≥ 30",
+        at_least(30),
         networks=len(networks),
         seed=SEED,
         each=[round(ratio, 1) for ratio in ratios],
@@ -76,7 +76,7 @@ def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]
         "export.a1_s",
         round(statistics.median(a1_s), 3),
         "s",
-        "≤ 0.35",
+        at_most(0.35),
         exports=A1_EXPORTS,
         stock_median_s=round(statistics.median(stocks_s), 2),
     )
@@ -98,7 +98,7 @@ def latency(programs: list[tuple[Path, Path]]) -> None:
         "export.latency_ratio",
         round(statistics.median(ratios), 4),
         "ratio",
-        "1 ± 0.02",
+        within(1, 0.02),
         networks=len(programs),
         visit_pairs=VISIT_PAIRS,
         each=[round(ratio, 3) for ratio in ratios],
@@ -117,7 +117,7 @@ def memory(networks: list[Architecture], folder: Path) -> None:
         "export.rss_growth_mb",
         round((rss_bytes[-1] - rss_bytes[0]) / 1e6, 1),
         "MB",
-        "≤ 50",
+        at_most(50),
         exports=len(networks),
         first_mb=round(rss_bytes[0] / 1e6),
         largest_mb=round(max(rss_bytes) / 1e6),
@@ -130,7 +130,12 @@ def equality(networks: list[Architecture]) -> None:
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as workers:
         equal = list(workers.map(_equal, networks))
     report(
-        "export.nodes_equal", sum(equal) / len(equal), "share", "1", networks=len(equal), seed=SEED
+        "export.nodes_equal",
+        sum(equal) / len(equal),
+        "share",
+        exactly(1),
+        networks=len(equal),
+        seed=SEED,
     )
 
 

@@ -19,7 +19,7 @@ from host.domain import ProgramFile
 from host.errors import LabError
 from host.export import export_program
 from host.home import LabHome
-from tests.bench.figures import report
+from tests.bench.figures import exactly, report
 from tests.host.job_ends import ends_of_jobs
 from tests.host.test_phones import FAULTS, ONE_LONG_VISIT, kill_the_daemon
 from tests.virtual_phone.phone import NoPhone
@@ -75,8 +75,8 @@ def main() -> None:
     lost = asked - sum(count > 0 for count in ends.values())
     doubled = max(len(ends) - asked, 0) + sum(count > 1 for count in ends.values())
     conditions = {"rounds": rounds, "faults": [fault.__name__ for fault in faults]}
-    report("lab.jobs_lost", lost, "jobs", "0", **conditions)
-    report("lab.jobs_doubled", doubled, "jobs", "0", **conditions)
+    report("lab.jobs_lost", lost, "jobs", exactly(0), **conditions)
+    report("lab.jobs_doubled", doubled, "jobs", exactly(0), **conditions)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from search.pareto import hypervolume
 from search.space import accel_nas_bench_space
 from search.strategies import make_strategy
 from search.study import StrategyName, Study, StudySettings, open_study
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, report
 from tests.bench.public_data import public_data
 
 SPACE = accel_nas_bench_space()
@@ -73,9 +73,9 @@ def main() -> None:
         "failed": failed,
         "strategy": study.settings.strategy,
     }
-    report("search.hybrid_hv_share", round(share, 4), "share", "≥ 0.99", **conditions)
+    report("search.hybrid_hv_share", round(share, 4), "share", at_least(0.99), **conditions)
     attempted_share = round(attempted / candidates, 4)
-    report("search.hybrid_measured_share", attempted_share, "share", "≤ 0.15", **conditions)
+    report("search.hybrid_measured_share", attempted_share, "share", at_most(0.15), **conditions)
 
 
 def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:

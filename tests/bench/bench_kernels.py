@@ -16,7 +16,7 @@ from search.architecture import Architecture
 from search.kernels import kernels
 from search.network import build_network
 from search.space import mnasnet_space
-from tests.bench.figures import report
+from tests.bench.figures import exactly, report
 
 SEED = 20260
 SHAPE = (1, 3, 224, 224)
@@ -52,7 +52,7 @@ def _report(
         "kernels.equal",
         equal / number,
         "share",
-        1,
+        exactly(1),
         architectures=number,
         seed=SEED,
         lowering=f"{lowering} {EXPORTER}",

@@ -16,7 +16,7 @@ from host import lab
 from host.client import LatencyClient
 from host.home import LabHome
 from host.transports.adb import HOME
-from tests.bench.figures import report
+from tests.bench.figures import at_most, report
 from tests.virtual_phone.phone import DATA_BYTES, NoPhone
 from tests.virtual_phone.phone_lab import PhoneLab, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
@@ -56,8 +56,8 @@ def main() -> None:
                 with LatencyClient.connect(phone_lab.home) as client:
                     phone_lab.plug_in(client)
                     for figure, is_first, goal in (
-                        ("lab.plug_in_s", False, "≤ 3"),
-                        ("lab.first_plug_in_s", True, "≤ 20"),
+                        ("lab.plug_in_s", False, at_most(3)),
+                        ("lab.first_plug_in_s", True, at_most(20)),
                     ):
                         took_s = [plug_in_s(phone_lab, client, is_first) for _ in range(ROUNDS)]
                         report(

@@ -16,7 +16,7 @@ from search.calibration import random_networks
 from search.lab import export_spec
 from search.probes import probe_specs
 from search.space import mnasnet_space
-from tests.bench.figures import report
+from tests.bench.figures import at_least, report
 from tests.bench.real_lab import real_lab
 from tests.networks import INPUT_SHAPE, NETWORKS, build
 
@@ -58,7 +58,7 @@ def main() -> None:
         "predict_other.within_10pct",
         sum(abs(error) <= 0.1 for error in errors) / len(NETWORKS),
         "share",
-        "≥ 5/6",
+        at_least(5 / 6),
         target=opened.target.name,
         measured_networks_of_the_space=train_size,
         probes=len(train_specs) - train_size,

@@ -30,7 +30,7 @@ from search.cli.common import EXPORT_WORKERS
 from search.lab import TargetLab
 from search.space import mnasnet_space
 from tests.bench.bench_export import one_core, stock, timed_s
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, report
 from tests.bench.simulated_remote import simulated_remote_lab
 
 SEED = 20262
@@ -55,7 +55,7 @@ def local_device(networks: list[Architecture], home: LabHome) -> None:
     finally:
         lab.down(home)
     conditions = {"networks": len(networks), "seed": SEED, "export_workers": EXPORT_WORKERS}
-    report("pipeline.device_busy", round(busy_s / wall_s, 3), "share", "≥ 0.85", **conditions)
+    report("pipeline.device_busy", round(busy_s / wall_s, 3), "share", at_least(0.85), **conditions)
     per_hour = 3600 * len(networks) / wall_s
     report("pipeline.networks_per_hour", round(per_hour), "networks/h", None, **conditions)
     # The rest of the pipeline is the same, so exporting alone has to be timed.
@@ -74,7 +74,7 @@ def local_device(networks: list[Architecture], home: LabHome) -> None:
         other_than_measuring_s=round(direct_s, 3),
         how="measured device time plus the time of stock exports",
     )
-    report("pipeline.warm_s", round(warm_s, 2), "s", "≤ 5", **conditions)
+    report("pipeline.warm_s", round(warm_s, 2), "s", at_most(5), **conditions)
 
 
 def remote_device(networks: list[Architecture], home: LabHome) -> None:
@@ -92,7 +92,7 @@ def remote_device(networks: list[Architecture], home: LabHome) -> None:
         "pipeline.device_busy_remote",
         round(busy_s / wall_s, 3),
         "share",
-        "≥ 0.95",
+        at_least(0.95),
         networks=len(networks),
         seed=SEED,
         export_workers=1,

@@ -22,7 +22,7 @@ from latency_models.predictor import Predictor
 from search.calibration import random_networks
 from search.lab import TargetLab, export_spec
 from search.space import mnasnet_space
-from tests.bench.figures import report
+from tests.bench.figures import Goal, at_least, report, within
 from tests.bench.real_lab import RealLab, real_lab
 
 NETWORKS = 120
@@ -40,7 +40,7 @@ def main() -> None:
     conditions = {"target": opened.target.name, "networks": len(networks), "splits": splits}
     of_60 = _evaluations(networks, 60, splits)
     conditions_60 = conditions | {"device_s_of_60": round(60 * device_s, 1)}
-    for name, goal in (("within_10pct", "≥ 0.99"), ("within_5pct", "≥ 0.95")):
+    for name, goal in (("within_10pct", at_least(0.99)), ("within_5pct", at_least(0.95))):
         _report(
             f"predict60.{name}", [getattr(e.predictor, name) for e in of_60], goal, conditions_60
         )
@@ -49,16 +49,18 @@ def main() -> None:
         values = [getattr(e.predictor, name) for e in unsteadied]
         _report(f"predict60.{name}_unsteadied", values, None, conditions_60)
     kendalls = [e.predictor.kendall for e in of_60]
-    goal = f"≥ 0.97 and ≥ {repeat_kendall - 0.015:.3f}"
+    goal = at_least(max(0.97, round(repeat_kendall - 0.015, 3)))
     _report("predict60.kendall", kendalls, goal, conditions_60, unit="tau")
     report("predict60.kendall_repeat", round(repeat_kendall, 4), "tau", None, **conditions)
     _report("predict60.mean_error", [e.predictor.mean_error for e in of_60], None, conditions_60)
-    _report("interval.coverage", [e.interval_coverage for e in of_60], "0.88 to 0.92", conditions)
+    _report(
+        "interval.coverage", [e.interval_coverage for e in of_60], within(0.9, 0.02), conditions
+    )
     widths_pct = [100 * e.interval_width for e in of_60]
     _report("interval.width_pct", widths_pct, None, conditions, unit="%")
     of_15 = _evaluations(networks, 15, splits)
-    within = [e.predictor.within_10pct for e in of_15]
-    _report("predict15.within_10pct", within, "≥ 0.95", conditions)
+    shares = [e.predictor.within_10pct for e in of_15]
+    _report("predict15.within_10pct", shares, at_least(0.95), conditions)
 
 
 def _evaluations(
@@ -99,7 +101,7 @@ def _repeated(
 def _report(
     name: str,
     values: Sequence[float],
-    goal: str | None,
+    goal: Goal | None,
     conditions: dict[str, object],
     unit: str = "share",
 ) -> None:

@@ -27,7 +27,7 @@ from latency_models.predictor import Predictor
 from latency_models.steadying import Steadying
 from search.lab import export_spec
 from search.space import mnasnet_space
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, report
 from tests.bench.real_lab import calibrated
 
 SEED = 20264
@@ -108,14 +108,14 @@ class Bench:
             "device_s_of_each": round(fmean(device_s), 2),
         }
         for name, each, goal in (
-            ("repeat.cv_pct", cvs, "≤ 1.5"),
+            ("repeat.cv_pct", cvs, at_most(1.5)),
             ("repeat.cv_pct_unsteadied", raw_cvs, None),
             ("repeat.cv_pct_contiguous", plain_cvs, None),
         ):
             each_pct = [round(100 * cv, 2) for cv in each]
             report(name, round(100 * fmean(each), 2), "%", goal, **conditions, each=each_pct)
         ratio = fmean(cvs) / fmean(plain_cvs)
-        report("repeat.cv_ratio", round(ratio, 3), "ratio", "≤ 0.2", **conditions)
+        report("repeat.cv_ratio", round(ratio, 3), "ratio", at_most(0.2), **conditions)
         return {sha256: median(ns) for sha256, ns in steady_ns.items()}, fmean(cvs)
 
     def beside_a_neighbour(self, idle_ns: dict[str, float], cv: float, duty: float) -> None:
@@ -135,14 +135,14 @@ class Bench:
                         errors.append(abs(latency_ns / idle_ns[outcome.program_sha256] - 1))
         name = f"{duty:.0%}".replace("%", "pct")
         conditions = {"measurements": asked, "neighbour_duty": duty}
-        goal = "≥ 0.8" if duty < 1 else None
+        goal = at_least(0.8) if duty < 1 else None
         report(f"repeat.accepted_{name}", accepted / asked, "share", goal, **conditions)
         if errors:
             report(
                 f"repeat.error_{name}_pct",
                 round(100 * fmean(errors), 2),
                 "%",
-                f"≤ {200 * cv:.2f}",
+                at_most(round(200 * cv, 2)),
                 **conditions,
                 each=[round(100 * error, 2) for error in errors],
             )

@@ -26,7 +26,7 @@ from host.database.schema import visits
 from host.domain import BenchmarkSpec, CoreClass, Device, Job, Program, TensorSpec
 from host.home import LabHome
 from host.targets import targets_of
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, report
 from tests.bench.simulated_agents import MODELS, VISIT_S
 
 JOBS_A_DEVICE = 20
@@ -87,9 +87,9 @@ def main() -> None:
         "ramp_s": round(ramp_s),
     }
     busy_share = busy_s / (count * window_s)
-    report("lab.busy_share", round(busy_share, 4), "share", "≥ 0.95", **conditions)
+    report("lab.busy_share", round(busy_share, 4), "share", at_least(0.95), **conditions)
     cores = (until_cpu_s - since_cpu_s) / window_s
-    report("lab.scheduler_cores", round(cores, 3), "cores", "≤ 1", **conditions)
+    report("lab.scheduler_cores", round(cores, 3), "cores", at_most(1), **conditions)
 
 
 def open_jobs(home: LabHome, database: Database, count: int) -> None:

@@ -25,7 +25,7 @@ from search.reward import HARD, SOFT
 from search.strategies import Strategy, make_strategy
 from search.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
 from search.trial import Trial
-from tests.bench.figures import report
+from tests.bench.figures import at_least, at_most, exactly, report
 from tests.bench.public_data import public_data
 from tests.bench.table_lab import SPACE, TableLab
 
@@ -99,9 +99,9 @@ def long_search(lab: TableLab, target_ns: int) -> None:
     total_s = time.perf_counter() - start_s
     parts_s = {name: round(seconds, 2) for name, seconds in watched.clock.calls.items()}
     trials = sum(len(finished.trials) for finished in study.rounds)
-    report("search.ppo8000_s", round(total_s, 1), "s", "<= 120", trials=trials, parts_s=parts_s)
+    report("search.ppo8000_s", round(total_s, 1), "s", at_most(120), trials=trials, parts_s=parts_s)
     bookkeeping_ms = 1e3 * (total_s - sum(watched.clock.calls.values())) / trials
-    report("search.bookkeeping_ms", round(bookkeeping_ms, 2), "ms", "<= 3", trials=trials)
+    report("search.bookkeeping_ms", round(bookkeeping_ms, 2), "ms", at_most(3), trials=trials)
 
 
 def compare_strategies(lab: TableLab, target_ns: int) -> None:
@@ -128,9 +128,9 @@ def compare_strategies(lab: TableLab, target_ns: int) -> None:
         )
     at_random = hypervolumes.pop(StrategyName.RANDOM)
     best_guided = [max(volumes) for volumes in zip(*hypervolumes.values(), strict=True)]
-    report("search.guided_wins", wins(best_guided, at_random), "seeds", "10 of 10")
+    report("search.guided_wins", wins(best_guided, at_random), "seeds", exactly(10))
     ppo_wins = wins(hypervolumes[StrategyName.PPO], at_random)
-    report("search.ppo_wins", ppo_wins, "seeds", ">= 9 of 10")
+    report("search.ppo_wins", ppo_wins, "seeds", at_least(9))
 
 
 def near_target(lab: TableLab, target_ns: int) -> None:
@@ -180,7 +180,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
         "search.resume_equal",
         round(equal / max(len(rounds), len(expected)), 4),
         "share",
-        1,
+        exactly(1),
         kills=KILLS,
         rounds=len(expected),
         finished_at_last_kill=interrupted,

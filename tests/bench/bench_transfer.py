@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latency_models.transfer import transfer
-from tests.bench.figures import report
+from tests.bench.figures import at_least, report
 from tests.bench.public_data import public_data
 
 FloatArray = NDArray[np.float64]
@@ -55,7 +55,7 @@ def main() -> None:
             f"transfer.{phone}_spearman",
             ours,
             "rho",
-            f"> {baseline:.4f}, the baseline",
+            at_least(round(baseline, 4)),
             **conditions,
             draws_5_to_95pct=np.quantile(draws[:, 0], [0.05, 0.95]).round(4).tolist(),
             gain_90pct_bootstrap=np.quantile(resampled, [0.05, 0.95]).round(4).tolist(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from search.counts import counts
 from search.zoo import ZOO
-from tests.bench.figures import report
+from tests.bench.figures import exactly, report, within
 
 # Parameters, and millions of multiply-adds.
 GOALS = {
@@ -23,8 +23,8 @@ def main() -> None:
         counted = counts(ZOO[name])
         madds_m = round(counted.multiply_adds / 1e6, 1)
         for figure, value, unit, goal in (
-            ("params", counted.parameters, "parameters", parameters),
-            ("madds_m", madds_m, "million multiply-adds", multiply_adds_m),
+            ("params", counted.parameters, "parameters", exactly(parameters)),
+            ("madds_m", madds_m, "million multiply-adds", within(multiply_adds_m, 0.05)),
         ):
             conditions = {"network": name, "resolution": 224, "classes": 1000}
             report(f"zoo.{short}_{figure}", value, unit, goal, **conditions)

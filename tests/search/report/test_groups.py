@@ -110,7 +110,7 @@ def test_rewards_have_names(exponents: tuple[float, float], absolute: bool, name
     assert reward_name(*exponents, absolute=absolute) == name
 
 
-def test_supernets_of_other_seeds_compare_whatever_their_agreement() -> None:
+def test_old_studies_compare_whatever_agreement_their_supernets_had() -> None:
     studies = [
         study(str(seed), seed=seed, accuracy={**ACCURACY, "seed": seed, "agreement_kendall": tau})
         for seed, tau in enumerate((0.2, 0.3))
