@@ -56,9 +56,10 @@ class _Run:
     ) -> None:
         batch, height, width, _ = self.shape
         output = (batch, -(-height // stride), -(-width // stride), channels)
+        depthwise_kernel = depthwise or self.shape[-1] == 1  # to XNNPACK one channel is both
         self.kernels.append(
             Kernel(
-                k.DEPTHWISE_CONV2D if depthwise else k.CONV2D,
+                k.DEPTHWISE_CONV2D if depthwise_kernel else k.CONV2D,
                 (self.shape,),
                 output,
                 kernel_size=(kernel_size, kernel_size),

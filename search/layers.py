@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from search.architecture import Architecture, Block
+from search.architecture import Architecture, Block, takes_skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,6 @@ def scaled(architecture: Architecture, width_multiplier: float) -> Architecture:
         ),
         round_channels(architecture.head_channels * width_multiplier),
     )
-
-
-def takes_skip(stride: int, in_channels: int, out_channels: int) -> bool:
-    """Whether a layer's input can be added to its output."""
-    return stride == 1 and in_channels == out_channels
 
 
 def block_layers(block: Block, in_channels: int) -> Iterator[Layer]:

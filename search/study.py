@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from search.reward import SOFT
 from search.trial import Trial
 
 SETTINGS, JOURNAL = "study.json", "journal.log"
+MAX_NAME = 100  # characters
+MAX_NAME_BYTES = 200  # of 255 that a file system allows
 
 
 class StrategyName(str, Enum):
@@ -38,6 +41,26 @@ class StrategyName(str, Enum):
 
 class StudyError(Exception):
     """A study that cannot be made, read or resumed; the message says what to do."""
+
+
+def study_folder(runs: Path, name: str) -> Path:
+    """Return the folder of the study of that name: directly in `runs`, and nowhere else.
+
+    Raises StudyError for a name that is none.
+    """
+    if (
+        not 1 <= len(name) <= MAX_NAME
+        or len(os.fsencode(name)) > MAX_NAME_BYTES
+        or not name.isprintable()
+        or "/" in name
+        or name.startswith((".", "-"))
+        or name != name.strip()
+    ):
+        raise StudyError(
+            f"{name[:60]!r} is no name of a study: it has 1 to {MAX_NAME} printable characters, "
+            "no slash, and begins with neither a dot nor a dash"
+        )
+    return runs / name
 
 
 @dataclass(frozen=True)

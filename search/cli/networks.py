@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from host.console import console, milliseconds, progress_bar, reported
 from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
-from search.architecture import Architecture
+from search.architecture import Architecture, read_architecture
 from search.cli.common import FreshOption, PriorityOption, Session, TargetOption, session
 from search.counts import counts
 from search.kernels import kernels
@@ -163,12 +162,7 @@ def find_network(name: str) -> Architecture:
         return ZOO[name]
     if not name.endswith(".json"):
         raise ValueError(f"no network {name!r}: give one of {', '.join(ZOO)}, or a .json file")
-    try:
-        return Architecture.from_dict(json.loads(Path(name).read_text()))
-    except OSError as error:
-        raise ValueError(f"cannot read {name}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{name} does not hold an architecture: {error!r}") from error
+    return read_architecture(Path(name))
 
 
 def _latency(estimate: LatencyEstimate) -> tuple[str, str]:
