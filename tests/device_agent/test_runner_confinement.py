@@ -42,7 +42,7 @@ def program_file(tmp_path: Path, program: bytes) -> Path:
 def trial(
     trials: Path, program: Path, door: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [trials / "runner-trial", "--program", program, "--input", "1x3x16x16"]
+    command = [str(trials / "runner-trial"), "--program", str(program), "--input", "1x3x16x16"]
     return subprocess.run(
         [*command, "--threads", "2", *options],
         env={"DOOR": door},
