@@ -113,6 +113,18 @@ def test_an_abort_is_still_seen(trials: Path, program_file: Path) -> None:
     assert trial(trials, program_file, "abort").returncode == -signal.SIGABRT
 
 
+def test_a_kernel_that_refuses_the_filter_fails_the_visit(
+    trials: Path, program_file: Path, confinement: list[str]
+) -> None:
+    if "seccomp" not in confinement:
+        pytest.skip("this kernel has no seccomp")
+    done = trial(trials, program_file, "crowded")
+    assert done.returncode == 1
+    failure = json.loads(done.stdout)["failure"]
+    assert failure["kind"] == "execution_error"
+    assert "refuses the filter" in failure["message"]
+
+
 def test_the_device_says_how_it_confines(real_agent: AgentProcess, confinement: list[str]) -> None:
     assert list(real_agent.describe().confinement) == confinement
 
