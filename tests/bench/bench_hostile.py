@@ -68,7 +68,7 @@ class Sound(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    index: int
+    number: int
     data: bytes
     inputs: tuple[str, ...]
 
@@ -82,15 +82,15 @@ def sound_programs() -> list[Sound]:
     return [small, *odd]
 
 
-def mutate(index: int, sound: Sequence[Sound]) -> Mutant:
-    """The mutant of that index: the same for the same programs."""
-    rng = np.random.default_rng((SEED, index))
-    victim = sound[rng.integers(len(sound))]
+def mutate(number: int, sound: Sequence[Sound]) -> Mutant:
+    """The mutant of that number: the same for the same programs."""
+    rng = np.random.default_rng((SEED, number))
+    victim = sound[int(rng.integers(len(sound)))]
     data = bytearray(victim.data)
     for _ in range(rng.choice((1, 2, 3), p=(0.8, 0.1, 0.1))):
-        mutation = rng.choice(list(MUTATIONS), p=list(MUTATIONS.values()))
-        mutation(data, sound[rng.integers(len(sound))].data, rng)
-    return Mutant(index, bytes(data), victim.inputs)
+        mutation = list(MUTATIONS)[rng.choice(len(MUTATIONS), p=list(MUTATIONS.values()))]
+        mutation(data, sound[int(rng.integers(len(sound)))].data, rng)
+    return Mutant(number, bytes(data), victim.inputs)
 
 
 def section_of(size: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -99,13 +99,13 @@ def section_of(size: int, rng: np.random.Generator) -> tuple[int, int]:
     return start, min(size, start + int(rng.geometric(1 / 64)))
 
 
-def flip_bits(data: bytearray, _: bytes, rng: np.random.Generator) -> None:
+def flip_bits(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     for position in rng.integers(max(1, len(data)), size=rng.integers(1, 4)):
         if position < len(data):
             data[position] ^= 1 << rng.integers(8)
 
 
-def overwrite_words(data: bytearray, _: bytes, rng: np.random.Generator) -> None:
+def overwrite_words(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     """Offsets, sizes and counts at their extremes."""
     extremes = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, len(data), 2**16, 2**28]
     for _ in range(rng.integers(1, 3)):
@@ -114,7 +114,7 @@ def overwrite_words(data: bytearray, _: bytes, rng: np.random.Generator) -> None
         data[position : position + 4] = value.to_bytes(4, "little")
 
 
-def truncate(data: bytearray, _: bytes, rng: np.random.Generator) -> None:
+def truncate(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     del data[rng.integers(len(data) + 1) :]
 
 
@@ -126,12 +126,12 @@ def splice(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     data[place : place + replaced] = other[start:end]
 
 
-def clear(data: bytearray, _: bytes, rng: np.random.Generator) -> None:
+def clear(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     start, end = section_of(len(data), rng)
     data[start:end] = bytes(end - start)
 
 
-def move(data: bytearray, _: bytes, rng: np.random.Generator) -> None:
+def move(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     """A section to another place, where offsets do not expect it."""
     start, end = section_of(len(data), rng)
     section = data[start:end]
@@ -164,11 +164,11 @@ def request_of(mutant: Mutant) -> RunRequest:
         timed_runs=RUNS,
         max_timed_runs=RUNS,
         deadline_ns=round(DEADLINE_S * 1e9),
-        traced=mutant.index % 2 == 0,
+        traced=mutant.number % 2 == 0,
         threads=1,
     )
     return RunRequest(
-        run_id=f"hostile-{mutant.index}",
+        run_id=f"hostile-{mutant.number}",
         lease_token=1,
         program_sha256=sha256(mutant.data),
         inputs=tensors(mutant.inputs),
@@ -207,9 +207,9 @@ class Trial:
         self.wrong = 0
 
     def run(self, mutant: Mutant) -> None:
-        path = self._folder / f"{mutant.index}.pte"
+        path = self._folder / f"{mutant.number}.pte"
         path.write_bytes(mutant.data)
-        cpu = self._cpus[mutant.index % len(self._cpus)]
+        cpu = self._cpus[mutant.number % len(self._cpus)]
         start_s = time.monotonic()
         try:
             response = self._runner.run(
@@ -240,7 +240,7 @@ class Trial:
         if not is_right:
             self.wrong += 1
             KEPT.mkdir(parents=True, exist_ok=True)
-            (KEPT / f"{mutant.index}.pte").write_bytes(mutant.data)
+            (KEPT / f"{mutant.number}.pte").write_bytes(mutant.data)
 
 
 def run_mutants(count: int, folder: Path) -> tuple[Trial, float]:
@@ -252,10 +252,10 @@ def run_mutants(count: int, folder: Path) -> tuple[Trial, float]:
     try:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
 
-            def run(index: int) -> None:
-                mutant = mutate(index, sound)
+            def run(number: int) -> None:
+                mutant = mutate(number, sound)
                 # An empty program is no upload: the runner alone meets it.
-                if index % THROUGH_THE_AGENT == 0 and mutant.data:
+                if number % THROUGH_THE_AGENT == 0 and mutant.data:
                     trial.run_through(agent, mutant)
                 else:
                     trial.run(mutant)

@@ -49,6 +49,10 @@ GOAL = "1 ± 0.01"
 Visit = Callable[[], float]  # its median, in ns
 
 
+def median_ns(samples_ns: list[int]) -> float:
+    return statistics.median(samples_ns)
+
+
 def runner_visit(program: Path, cpu: int, runner: Path, door: str = "") -> float:
     """By the arguments that the agent gives. door: of a trial build (runner_trials)."""
     options = {
@@ -63,7 +67,7 @@ def runner_visit(program: Path, cpu: int, runner: Path, door: str = "") -> float
         "--max-timed-runs": SPEC.max_timed_runs,
     }
     words = [str(word) for option in options.items() for word in option]
-    return statistics.median(json.loads(output_of([str(runner), *words], door))["wall_ns"])
+    return median_ns(json.loads(output_of([str(runner), *words], door))["wall_ns"])
 
 
 def output_of(command: list[str], door: str = "") -> str:
@@ -158,13 +162,13 @@ def measure(pairs: int, folder: Path) -> None:
             with on_cpu(cpu):
                 command = [sys.executable, "-m", "tests.bench.executorch_visit", *given]
                 told = json.loads(output_of(command))
-            call_ns.append(statistics.median(told["call_ns"]))
-            return statistics.median(told["execute_ns"])
+            call_ns.append(median_ns(told["call_ns"]))
+            return median_ns(told["execute_ns"])
 
         def by_sdk() -> float:
             with on_cpu(cpu):
                 command = [str(sdk_runner / "sdk-runner"), *given]
-                return statistics.median(json.loads(output_of(command)))
+                return median_ns(json.loads(output_of(command)))
 
         visits = in_turn(
             lambda: runner_visit(program_file, cpu, RUNNER),

@@ -40,7 +40,8 @@ def run(
     method: Method, inputs: list[torch.Tensor], duration_ns: int
 ) -> tuple[list[int], list[int]]:
     """Both in turn, until their time is over."""
-    execute_ns, call_ns = [], []
+    execute_ns: list[int] = []
+    call_ns: list[int] = []
     end_ns = time.monotonic_ns() + duration_ns
     while not call_ns or time.monotonic_ns() < end_ns:
         method._method.set_inputs(inputs)

@@ -70,7 +70,8 @@ def compile_with_cmake(source: Path, name: str) -> Path:
     settings = [f"-DCMAKE_PREFIX_PATH={executorch_package()}", "--log-level=WARNING"]
     with (build / "lock").open("w") as lock:  # another process may compile it as well
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in (["-S", source, "-B", build, *settings], ["--build", build, "--parallel"]):
+        make = ["-S", str(source), "-B", str(build), *settings]
+        for command in (make, ["--build", str(build), "--parallel"]):
             subprocess.run([*CMAKE, *command], check=True, stdout=sys.stderr, timeout=600)
     return build
 

@@ -33,7 +33,7 @@ class Tokens(nn.Module):
         self.norm = nn.LayerNorm(32)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        x = self.norm(self.linear(self.embedding(ids)).relu())
+        x: Tensor = self.norm(self.linear(self.embedding(ids)).relu())
         return x.masked_fill(~mask.unsqueeze(-1), 0.0)
 
 

@@ -27,7 +27,15 @@ from host.convert.common import visit_from_message
 from host.export import export_program
 from host.summary import kernel_times_ns
 from protos import common_pb2
-from tests.device_agent.agent_process import REPOSITORY, AgentProcess, is_alive, spec, wait_until
+from tests.device_agent import odd_programs, runner_values
+from tests.device_agent.agent_process import (
+    REPOSITORY,
+    AgentProcess,
+    is_alive,
+    sha256,
+    spec,
+    wait_until,
+)
 from tests.device_agent.bare_machine import NoBareMachine, within
 from tests.device_agent.conftest import StartAgent
 
@@ -93,6 +101,10 @@ def test_it_tells_a_bare_machine(machine: str, bare_agent: AgentProcess) -> None
     assert description.abi == machine
     assert "xnnpack" in description.backends
     assert importlib.metadata.version("executorch") in description.runtime_version
+    if machine == platform.machine():
+        assert "seccomp" in description.confinement
+    else:  # an emulator knows neither, and the runner says so
+        assert list(description.confinement) == []
     assert description.core_classes
 
 
@@ -111,6 +123,26 @@ def test_it_times_each_kernel_on_a_bare_machine(bare_agent: AgentProcess) -> Non
     kernels_ns = kernel_times_ns(program, [visit_from_message(response.visit)])
     assert kernels_ns is not None
     assert len(kernels_ns) == len(program.kernels)
+
+
+@pytest.mark.parametrize("name", ["int8", "quantized operators", "tokens", "every dtype"])
+def test_it_runs_programs_of_every_kind_on_a_bare_machine(
+    bare_agent: AgentProcess, name: str
+) -> None:
+    make, inputs = odd_programs.RUNNABLE[name]
+    bare_agent.upload(make())
+    tensors = [
+        common_pb2.TensorSpec(
+            shape=common_pb2.Shape(dims=given.shape),
+            dtype=given.dtype,
+            low=given.low,
+            high=given.high,
+        )
+        for given in map(runner_values.parse, inputs)
+    ]
+    response = bare_agent.run(f"odd-{sha256(make())[:8]}", make(), inputs=tensors)
+    assert response.HasField("visit"), response
+    assert response.visit.peak_rss_bytes > response.visit.planned_bytes > 0
 
 
 def test_a_runner_that_loses_its_lease_is_killed(

@@ -42,7 +42,7 @@ def program_file(tmp_path: Path, program: bytes) -> Path:
 def trial(
     trials: Path, program: Path, door: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [trials / "runner-trial", "--program", program, "--input", "1x3x16x16"]
+    command = [str(trials / "runner-trial"), "--program", str(program), "--input", "1x3x16x16"]
     return subprocess.run(
         [*command, "--threads", "2", *options],
         env={"DOOR": door},
@@ -111,6 +111,18 @@ def test_landlock_alone_denies_files(
 
 def test_an_abort_is_still_seen(trials: Path, program_file: Path) -> None:
     assert trial(trials, program_file, "abort").returncode == -signal.SIGABRT
+
+
+def test_a_kernel_that_refuses_the_filter_fails_the_visit(
+    trials: Path, program_file: Path, confinement: list[str]
+) -> None:
+    if "seccomp" not in confinement:
+        pytest.skip("this kernel has no seccomp")
+    done = trial(trials, program_file, "crowded")
+    assert done.returncode == 1
+    failure = json.loads(done.stdout)["failure"]
+    assert failure["kind"] == "execution_error"
+    assert "refuses the filter" in failure["message"]
 
 
 def test_the_device_says_how_it_confines(real_agent: AgentProcess, confinement: list[str]) -> None:

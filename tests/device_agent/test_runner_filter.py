@@ -97,7 +97,7 @@ def filters(trials: Path) -> dict[str, Filter]:
 
 
 def printed_filter(trials: Path, machine: str, status: int) -> Filter:
-    command = [trials / "runner-filter", machine, str(PID), str(status)]
+    command = [str(trials / "runner-filter"), machine, str(PID), str(status)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [Step(*map(int, line.split())) for line in done.stdout.splitlines()]
 

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Program, ProgramFile, VisitSpec
+from host.domain import BenchmarkSpec, Program, ProgramFile, TensorSpec, VisitSpec
 from host.home import LabHome
 from host.processes import LockedProcess
 from search.cli import app
@@ -85,7 +85,8 @@ def program(folder: Path, source: str) -> ProgramFile:
     sha256 = hashlib.sha256(data).hexdigest()
     path = folder / f"{sha256}.pte"
     path.write_bytes(data)
-    return ProgramFile(Program(sha256, len(data), "xnnpack", ((1, 3),), (), (), "test"), path)
+    inputs = (TensorSpec((1, 3)),)
+    return ProgramFile(Program(sha256, len(data), "xnnpack", inputs, (), (), "test"), path)
 
 
 @contextmanager

@@ -80,7 +80,8 @@ def junk(tmp_path: Path, data: bytes = b"not a program") -> ProgramFile:
     path = tmp_path / "junk.pte"
     path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    return ProgramFile(Program(sha256, len(data), "xnnpack", ((1, 3),), (), (), "test"), path)
+    inputs = (TensorSpec((1, 3)),)
+    return ProgramFile(Program(sha256, len(data), "xnnpack", inputs, (), (), "test"), path)
 
 
 def test_bringing_it_up_again_changes_nothing(home: LabHome, client: LatencyClient) -> None:

@@ -5,12 +5,17 @@
 // landlock  the same behind Landlock alone
 // shut      the same behind all that the runner confines itself with
 // abort     aborts behind it
+// crowded   shuts it where the kernel has no room for another filter, and goes on
 //
 // Trying prints one JSON object, {"attempt": errno, ...}, where 0 means that it succeeded.
 
 #include "entrance.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -62,6 +67,17 @@ void print(const std::string& prefix, const std::vector<AttemptResult>& results,
   _exit(0);
 }
 
+// As many that allow everything as the kernel takes, large ones first.
+void fill_with_filters() {
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  for (size_t size = BPF_MAXINSNS; size > 0; size /= 2) {
+    std::vector<sock_filter> filter(size, BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+    const sock_fprog program{static_cast<unsigned short>(size), filter.data()};
+    while (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0) {
+    }
+  }
+}
+
 }  // namespace
 
 void enter(uint32_t threads, int32_t status_descriptor) {
@@ -69,6 +85,11 @@ void enter(uint32_t threads, int32_t status_descriptor) {
   const std::string door = value == nullptr ? "" : value;
   if (door == "open") {
     set_threads(threads);
+    return;
+  }
+  if (door == "crowded") {
+    fill_with_filters();
+    shut_door(threads, status_descriptor);
     return;
   }
   if (door == "abort") {
