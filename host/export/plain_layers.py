@@ -76,6 +76,8 @@ def make_plain(network: nn.Module) -> None:
     """
     with torch.no_grad():
         for layer in list(network.modules()):
+            layer._backward_hooks.clear()  # nothing goes backward here
+            layer._backward_pre_hooks.clear()
             _keep_computed_by_hooks(layer)
             if parametrize.is_parametrized(layer):
                 _keep_parametrized(layer)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.overrides import TorchFunctionMode
 
@@ -126,7 +126,8 @@ def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
     root = network if _is_its_forward(network) else _Called(network)
     try:
         module = fx.GraphModule(root, fx.Tracer().trace(root))
-        _ShapesOnMeta(module).propagate(x.to("meta"))
+        with torch.no_grad():
+            _ShapesOnMeta(module).run(x.to("meta"))
         _fold_batch_norms(module)
     except MemoryError:
         raise
@@ -199,8 +200,14 @@ def _layers_read_directly(traced: fx.GraphModule) -> Iterable[nn.Module]:
             yield traced.get_submodule(str(node.target).rpartition(".")[0])
 
 
-class _ShapesOnMeta(ShapeProp):
-    """On meta tensors, which have shapes and no values; the weights stay as they are."""
+class _ShapesOnMeta(fx.Interpreter):
+    """Finds shapes on meta tensors, which have no values; the weights stay as they are."""
+
+    def run_node(self, node: fx.Node) -> Any:  # noqa: ANN401 -- what the node computes
+        result = super().run_node(node)
+        if isinstance(result, Tensor):
+            node.meta["tensor_meta"] = _extract_tensor_metadata(result)
+        return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         layer = self.module.get_submodule(target)

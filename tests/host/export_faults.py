@@ -49,6 +49,8 @@ def examine(case: Case) -> Finding:
         way = program[0].exporter.split()[0]
     except ExportError as refusal:
         error = str(refusal)
+        if case.is_ordinary:
+            faults.append(f"refused, though nothing is out of the ordinary: {error}")
     except Exception as other:
         error = f"{type(other).__name__}: {other}"
         faults.append(f"an error that is no ExportError: {error}")

@@ -68,6 +68,17 @@ class Case:
     training: str = ""
     seed: int = 0
 
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether the case has to be exported: an export may refuse no such module."""
+        return (
+            not self.output
+            and self.whole in ("", "tied", "flat-vector", "called-twice")
+            and self.root in ("", "list", "dict")
+            and all(layer.kind in DIRECT for layer in self.layers)
+            and all(layer.change in ("", "attribute", "pruned") for layer in self.layers)
+        )
+
     def build(self) -> nn.Module:
         with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
