@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import grpc
 
@@ -19,14 +20,11 @@ class StoredMeasurementsServicer(LabServiceServicer):
         self, request: lab_pb2.ListMeasurementsRequest, context: grpc.ServicerContext
     ) -> Iterator[lab_pb2.StoredMeasurement]:
         target_id = self._lab.find_target(request.target).id if request.target else ""
-        found = self._lab.stored_measurements(target_id, request.id)
-        sent = 0
-        for stored in found:
-            if not context.is_active() or sent == request.limit > 0:
-                return
-            if request.only_unusable and (not stored.unusable or stored.exclusion):
-                continue
-            sent += 1
+        if request.only_unusable:
+            found = self._lab.unusable_measurements(target_id, context.is_active)
+        else:
+            found = self._lab.stored_measurements(target_id, request.id)
+        for stored in islice(found, request.limit or None):
             yield stored_to_message(stored)
 
     def ExcludeMeasurement(  # noqa: N802

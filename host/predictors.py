@@ -113,6 +113,10 @@ class Predictors:
         fit = self._fits.get(target_id)
         return 0 if fit is None else fit.measurements
 
+    def fitted(self) -> list[str]:
+        """The ids of the targets that have a predictor."""
+        return list(self._fits)
+
     def set_aside(self, target_id: str) -> Mapping[str, str]:
         """Why the target's predictor could not learn from measurements that can be read, by
         their ids."""

@@ -33,6 +33,7 @@ from latency_models.observation import MeasuredNetwork
 from latency_models.steadying import Steadying
 
 MAX_WHY = 1_000
+REREAD_S = 600.0
 
 
 class Lab:
@@ -51,6 +52,8 @@ class Lab:
         self.predictors = predictors
         self.add_board = add_board
         self._fleet = fleet
+        self._usable: set[str] = set()  # ids of measurements that could be read
+        self._read_s = time.monotonic()
 
     @property
     def workers(self) -> list[DeviceWorker]:
@@ -98,6 +101,29 @@ class Lab:
             for stored in listing.stored_measurements(connection, target_id, prefix):
                 why = self.predictors.set_aside(stored.target_id).get(stored.id, "")
                 yield stored if stored.unusable else replace(stored, unusable=why)
+
+    def unusable_measurements(
+        self, target_id: str, is_active: Callable[[], bool]
+    ) -> Iterator[StoredMeasurement]:
+        """Those of no use that nobody has excluded, of one target or ("") of all, the newest
+        first. Of thousands the first time takes a while: those found to be of use are not
+        read again for REREAD_S, so that who has lost patience gets further the next time."""
+        if time.monotonic() - self._read_s > REREAD_S:
+            self._usable, self._read_s = set(), time.monotonic()
+        usable = self._usable
+        with self.database.reading() as connection:
+            for stored in listing.stored_measurements(connection, target_id, skipped=usable):
+                if not is_active():
+                    return
+                if not stored.unusable:
+                    usable.add(stored.id)
+                elif stored.exclusion is None:
+                    yield stored
+        for known_id in [target_id] if target_id else self.predictors.fitted():
+            for measurement_id in self.predictors.set_aside(known_id):
+                for stored in self.stored_measurements(known_id, measurement_id):
+                    if stored.exclusion is None:
+                        yield stored
 
     def exclude(self, prefix: str, why: str) -> str:
         """The id of what was excluded. Raises NotFound and InvalidRequest."""

@@ -16,6 +16,7 @@ left out of the latency.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from host.domain import BenchmarkSpec, Failure, FailureKind, Program, Visit
+from host.domain import MAX_VISITS, BenchmarkSpec, Failure, FailureKind, Program, Visit
 from latency_models.alignment import TraceMismatch, align
 from latency_models.estimate import LatencyEstimate, Source, whole_ns
 from latency_models.kernel import Kernel
@@ -75,6 +76,7 @@ def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:
     return clean
 
 
+@functools.lru_cache(maxsize=MAX_VISITS)  # a measurement's, which are asked for again and again
 def visit_latency_ns(visit: Visit) -> float | None:
     """The lower decile of the visit's clean samples; None when the visit is spoiled, as one
     is that has no samples, or some that took no time."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
@@ -16,16 +17,20 @@ from host.database.measurements import UsableMeasurement, stored
 from host.database.schema import jobs, measurements, visits
 from host.domain import Failure
 from host.stored_measurement import Exclusion, StoredMeasurement, Unusable
-from host.summary import summarize
+from host.summary import Summary, summarize
 from latency_models.estimate import whole_ns
 
 _BATCH = 200
 
 
 def stored_measurements(
-    connection: Connection, target_id: str = "", prefix: str = ""
+    connection: Connection,
+    target_id: str = "",
+    prefix: str = "",
+    skipped: Container[str] = frozenset(),
 ) -> Iterator[StoredMeasurement]:
-    """Every one of the target whose id begins with the prefix, the newest first; "" for all."""
+    """Every one of the target whose id begins with the prefix, the newest first; "" for all.
+    skipped: ids of those that are not even read."""
     conditions: list[ColumnElement[bool]] = []
     if target_id:
         conditions.append(jobs.c.target_id == target_id)
@@ -38,13 +43,16 @@ def stored_measurements(
         .order_by(measurements.c.unix_ns.desc(), measurements.c.id)
     )
     names = {target.id: target.name for target in all_targets(connection)}
-    for rows in connection.execute(query).partitions(_BATCH):
+    wanted = (row for row in connection.execute(query) if row.id not in skipped)
+    while rows := list(islice(wanted, _BATCH)):
         ids = [row.id for row in rows]
         exclusions = current(connection, ids)
-        found = {
-            each.measurement_id if isinstance(each, Unusable) else each.measurement.id: each
-            for each in stored(connection, measurements.c.id.in_(ids))
-        }
+        found: dict[str, tuple[UsableMeasurement, Summary | None] | Unusable] = {}
+        for each in stored(connection, measurements.c.id.in_(ids)):
+            if isinstance(each, Unusable):
+                found[each.measurement_id] = each
+            else:
+                found[each.measurement.id] = each, summarize(each.measurement.visits)
         failed = _failed_visits(connection, [row.job_id for row in rows])
         for row in rows:
             name = names.get(row.target_id, "?")
@@ -68,12 +76,13 @@ def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list
 def _listed(
     row: Row[Any],
     target: str,
-    found: UsableMeasurement | Unusable,
+    found: tuple[UsableMeasurement, Summary | None] | Unusable,
     exclusion: Exclusion | None,
 ) -> StoredMeasurement:
-    usable = isinstance(found, UsableMeasurement)
-    network = found.network if usable else None
-    summary = summarize(found.measurement.visits) if usable else None
+    if isinstance(found, Unusable):
+        network, summary, unusable = None, None, found.why
+    else:
+        network, summary, unusable = found[0].network, found[1], ""
     return StoredMeasurement(
         id=row.id,
         unix_ns=row.unix_ns if isinstance(row.unix_ns, int) else 0,
@@ -88,5 +97,5 @@ def _listed(
         suspect=row.suspect,
         is_sentinel=row.is_sentinel,
         exclusion=exclusion,
-        unusable="" if usable else found.why,
+        unusable=unusable,
     )

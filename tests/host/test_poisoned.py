@@ -18,6 +18,7 @@ from host.doctor.measurements import measurement_findings
 from host.domain import Failure
 from host.errors import StorageError
 from host.home import sqlite_url
+from host.predictors import fit_predictor
 from search.kernels import kernels
 from search.lab import TargetLab
 from tests.host.fake_lab import TARGET, FakeDevice
@@ -68,6 +69,7 @@ def test_one_odd_measurement_stops_nothing_and_is_named_where_it_is_of_no_use(
         known = client.measured_networks_by_id(TARGET.id)
         assert {one.id for one in stored} <= known.keys()
         assert (odd in known) != chosen.unusable
+        fit_predictor(list(known.values()))  # as `latlab evaluate` and the report do
         found = client.look_up(list(known))
         assert all(1 <= e.lower_ns <= e.latency_ns <= e.upper_ns for e in found)
 
