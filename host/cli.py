@@ -32,8 +32,8 @@ jobs = cli_devices.jobs
 @app.command()
 def up() -> None:
     """Bring the lab up in the background and list its devices. Harmless when it is up."""
-    home = LabHome.from_environment()
     with reported(LabError):
+        home = LabHome.from_environment()
         with console.status("preparing the sentinel"):
             sentinel = lab.export_sentinel(home)  # before devices measure: it would disturb
         with console.status("bringing the lab up"):
@@ -81,8 +81,8 @@ def add(
     code: str = typer.Argument(help="As the agent printed it; it works once."),
 ) -> None:
     """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
-    home = LabHome.from_environment()
     with reported(LabError):
+        home = LabHome.from_environment()
         home.create()
         if address not in load_config(home.config_file).chosen_boards([address]):
             raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
@@ -98,20 +98,20 @@ def add(
 @devices.command("list")
 def list_boards() -> None:
     """List the boards that were enrolled."""
-    home = LabHome.from_environment()
-    boards = Boards(home.boards)
     table = Table("board", "certificate's SHA-256")
-    for address in boards.addresses():
-        if (board := boards.get(address)) is not None:
-            table.add_row(address, fingerprint(board.certificate))
+    with reported(LabError):
+        boards = Boards(LabHome.from_environment().boards)
+        for address in boards.addresses():
+            if (board := boards.get(address)) is not None:
+                table.add_row(address, fingerprint(board.certificate))
     console.print(table)
 
 
 @devices.command()
 def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
     """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
-    home = LabHome.from_environment()
     with reported(LabError):
+        home = LabHome.from_environment()
         Boards(home.boards).remove(address)
         with suppress(Unavailable), LatencyClient.connect(home) as client:
             client.remove_board(address)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +19,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+MIN_COLUMNS = 20  # a terminal that is said to be narrower is taken for one of the usual width
+
+if not (os.environ.get("COLUMNS") or "0").isdecimal() or (
+    int(os.environ.get("COLUMNS") or "0") < MIN_COLUMNS
+):
+    os.environ.pop("COLUMNS", None)
 
 console = Console()
 errors = Console(stderr=True)
@@ -29,6 +39,26 @@ def reported(*kinds: type[Exception]) -> Iterator[None]:
     except kinds as error:
         errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
         raise typer.Exit(2) from error
+
+
+Number = TypeVar("Number", float, "float | None", "list[float] | None")
+
+
+def finite(value: Number) -> Number:
+    """Refuse infinity and NaN, which parse as numbers: a callback of options."""
+    for number in value if isinstance(value, list) else [value]:
+        if number is not None and not math.isfinite(number):
+            raise typer.BadParameter(f"{number} is no finite number")
+    return value
+
+
+def positive(value: Number) -> Number:
+    """Refuse what is not finite and above 0: a callback of options."""
+    finite(value)
+    for number in value if isinstance(value, list) else [value]:
+        if number is not None and number <= 0:
+            raise typer.BadParameter(f"{number} is not above 0")
+    return value
 
 
 def progress_bar() -> Progress:

@@ -83,7 +83,9 @@ def read_architecture(path: Path) -> Architecture:
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except RecursionError as error:
-        raise ValueError(f"{path} does not hold an architecture: it is nested too deeply") from error
+        raise ValueError(
+            f"{path} does not hold an architecture: it is nested too deeply"
+        ) from error
     except ValueError as error:  # that of JSON and of Unicode too
         raise ValueError(f"{path} does not hold an architecture: {error}") from error
 

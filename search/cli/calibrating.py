@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from host.console import console, milliseconds, progress_bar
+from host.console import console, finite, milliseconds, progress_bar
 from host.domain import Failure, Target
 from host.errors import NotReady
 from host.export import ExportSpec
@@ -122,7 +122,9 @@ def repeatability(
 def evaluate(
     target: TargetOption = None,
     splits: Annotated[int, typer.Option(min=1, max=100, help="Random splits.")] = 5,
-    held_out: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share held out.")] = 0.33,
+    held_out: Annotated[
+        float, typer.Option(min=0.05, max=0.9, callback=finite, help="Share held out.")
+    ] = 0.33,
     plot: Annotated[Path, typer.Option(help="Where the parity plot goes.")] = Path("parity.png"),
 ) -> None:
     """Hold measured networks out of the predictor, and say how well it predicts them."""

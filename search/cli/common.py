@@ -58,10 +58,9 @@ def sessions(
 ) -> Iterator[list[Session]]:
     """One for each target, of the default one where none is named; measuring is given up
     after `patience_s` without a visit."""
-    home = LabHome.from_environment()
     with (
         reported(LabError, StudyError, DatasetError, ValueError),
-        LatencyClient.connect(home) as client,
+        LatencyClient.connect(home := LabHome.from_environment()) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]

@@ -35,7 +35,8 @@ def doctor(
 ) -> None:
     """Check adb, bundle, runner, this machine, the lab and its devices; say the mends. Exit
     code 1 when something is wrong."""
-    home = LabHome.from_environment()
+    with reported(LabError):
+        home = LabHome.from_environment()
     with console.status("looking"):
         findings = examine(home)
     _show(findings)

@@ -19,7 +19,7 @@ from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
-from search.study import Study, StudyError, StudySettings, read_study
+from search.study import Study, StudyError, StudySettings, read_study, study_folder
 from search.zoo import ZOO
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
@@ -59,7 +59,7 @@ def report(
     """
     names = list(dict.fromkeys(studies))
     with reported(LabError, StudyError):
-        found = [read_study(runs / name) for name in names]
+        found = [read_study(study_folder(runs, name)) for name in names]
         if len(found) == 1:
             show_report(found[0], output)
         else:

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
-from host.console import console, milliseconds, progress_bar, reported
+from host.console import console, finite, milliseconds, positive, progress_bar, reported
 from search.architecture import Architecture
 from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
@@ -28,7 +28,7 @@ from search.constraints import excess, share_within
 from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
-from search.study import StrategyName, StudySettings, open_study
+from search.study import StrategyName, StudyError, StudySettings, open_study, study_folder
 from search.warm_start import networks_to_start_with
 
 if TYPE_CHECKING:
@@ -80,22 +80,27 @@ def search(
     rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
     round_size: Annotated[int, typer.Option(min=1, help="Candidates a round.")] = 16,
     measured_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of all candidates, measured at most.")
+        float,
+        typer.Option(min=0, max=1, callback=finite, help="Of all candidates, measured at most."),
     ] = 1 / 3,
     max_measurements: Annotated[
         int | None, typer.Option(min=0, help="Candidates, measured at most.")
     ] = None,
     max_device_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Of the device, for measurements at most.")
+        float | None,
+        typer.Option(min=0, callback=finite, help="Of the device, for measurements at most."),
     ] = None,
     max_params_m: Annotated[
-        float | None, typer.Option(help="Millions of parameters of a candidate, at most.")
+        float | None,
+        typer.Option(callback=positive, help="Millions of parameters of a candidate, at most."),
     ] = None,
     max_madds_m: Annotated[
-        float | None, typer.Option(help="Millions of its multiply-adds, at most.")
+        float | None,
+        typer.Option(callback=positive, help="Millions of its multiply-adds, at most."),
     ] = None,
     max_size_mb: Annotated[
-        float | None, typer.Option(help="Megabytes of its program in float32, at most.")
+        float | None,
+        typer.Option(callback=positive, help="Megabytes of its program in float32, at most."),
     ] = None,
     calibration: Annotated[
         int, typer.Option(min=4, help="Networks measured before the search.")
@@ -109,14 +114,17 @@ def search(
     resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
     width: Annotated[
         float,
-        typer.Option(min=0.05, max=2, help="Of the proxy's networks: the channels' factor."),
+        typer.Option(
+            min=0.05, max=2, callback=finite, help="Of the proxy's networks: the channels' factor."
+        ),
     ] = 0.25,
     stem_stride: Annotated[
         int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
     ] = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
     training_limit_s: Annotated[
-        float, typer.Option(min=1, help="Seconds that a proxy training may take.")
+        float,
+        typer.Option(min=1, callback=finite, help="Seconds that a proxy training may take."),
     ] = 300.0,
     table: Annotated[
         Path | None,
@@ -134,7 +142,7 @@ def search(
         ),
     ] = None,
     accuracy_limit_s: Annotated[
-        float, typer.Option(min=1, help="Seconds that the program may take.")
+        float, typer.Option(min=1, callback=finite, help="Seconds that the program may take.")
     ] = 3600.0,
     warm_start: Annotated[
         str | None,
@@ -163,6 +171,8 @@ def search(
         if table is not None and accuracy_command is not None:
             raise ValueError("accuracy comes from --table or --accuracy-command, not from both")
         _check_effect(context)
+    with reported(StudyError):
+        folder = study_folder(runs, study)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
@@ -188,9 +198,9 @@ def search(
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
         else:
-            judged = by_training(dataset, budget, runs / study / "training")
+            judged = by_training(dataset, budget, folder / "training")
         console.print(f"Accuracy: {judged.note}.", highlight=False)
-        first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
+        first_ns, *more_ns = targets_ns(folder, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
             space=searched.name,
@@ -212,7 +222,7 @@ def search(
         )
         for on_target, target_ns in zip(opened, (first_ns, *more_ns), strict=True):
             console.print(f"Target latency on {on_target.target.name}: {milliseconds(target_ns)}.")
-        with open_study(runs / study, settings) as opened_study:
+        with open_study(folder, settings) as opened_study:
             if opened_study.rounds:
                 console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
             for on_target in opened:

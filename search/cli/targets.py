@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from host.console import positive
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
@@ -26,13 +27,17 @@ TargetsOption = Annotated[
 TargetLatenciesOption = Annotated[
     list[float] | None,
     typer.Option(
-        "--target-latency", help="In ms, for each target; by default MobileNetV2's, as the paper."
+        "--target-latency",
+        callback=positive,
+        help="In ms, for each target; by default MobileNetV2's, as the paper.",
     ),
 ]
 WeightsOption = Annotated[
     list[float] | None,
     typer.Option(
-        "--weight", help="For each of several targets: their mean counts; by default the worst."
+        "--weight",
+        callback=positive,
+        help="For each of several targets: their mean counts; by default the worst.",
     ),
 ]
 

@@ -19,7 +19,7 @@ from search.architecture import Architecture
 from search.cli.reporting import DEFAULT_RUNS, RunsOption
 from search.lab import latencies
 from search.report.words import interval
-from search.study import StudyError, read_study
+from search.study import StudyError, read_study, study_folder
 
 if TYPE_CHECKING:
     from search.accuracy.training import AccuracyFailure
@@ -60,7 +60,7 @@ def train(
     a running lab everything but the latencies is done; the same command adds them.
     """
     with reported(StudyError):
-        found = read_study(runs / study)
+        found = read_study(study_folder(runs, study))
 
     # PyTorch and its kin take seconds to import: not for a study that is not there.
     from accelerate import PartialState
