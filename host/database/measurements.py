@@ -174,9 +174,10 @@ def _usable(connection: Connection, row: Row[Any], kernels: dict[int, Kernel]) -
 def _kernel_ids(row: Row[Any]) -> list[int]:
     """None where they cannot be read: `_usable` says so."""
     try:
-        return unpack_int64(row.kernel_ids).tolist()
+        kernel_ids: list[int] = unpack_int64(row.kernel_ids).tolist()
     except (ValueError, TypeError):
         return []
+    return kernel_ids
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:

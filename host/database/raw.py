@@ -59,7 +59,7 @@ def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
     it by name and type; what a newer version has added is ignored where `ignore_unknown`."""
     if not isinstance(values, Mapping):
         raise ValueError(f"it is no {kind.__name__}: {str(values)[:80]}")
-    types_of = _types_of(kind)
+    types_of = _types_of(kind)  # type: ignore[arg-type]  # a class is hashable
     if ignore_unknown:
         values = {name: value for name, value in values.items() if name in types_of}
     for name, value in values.items():

@@ -27,7 +27,7 @@ from device_agent.runner_process import Runner, Stop
 from protos import common_pb2
 from protos.common_pb2 import FailureKind, Shape, TensorSpec
 from protos.device_agent_pb2 import RunRequest, RunResponse
-from tests.bench.figures import report
+from tests.bench.figures import exactly, report
 from tests.device_agent import odd_programs, runner_values
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import build_trials, export
@@ -291,7 +291,7 @@ def main() -> None:
         "programs.hostile",
         trial.wrong + succeeded,
         "programs",
-        0,
+        exactly(0),
         programs=count,
         outcomes=dict(trial.outcomes.most_common()),
         attempts=tried,

@@ -31,7 +31,7 @@ from host.domain import Failure
 from host.home import LabHome, sqlite_url
 from latency_models.estimate import LatencyEstimate
 from search.lab import TargetLab
-from tests.bench.figures import report
+from tests.bench.figures import exactly, report
 from tests.host.board_lab import running_lab
 from tests.host.fake_lab import TARGET
 from tests.host.poisons import POISONS, Poison, poison
@@ -67,7 +67,7 @@ def main() -> None:
         "programs.poisoned",
         len(wrong),
         "databases",
-        "0",
+        exactly(0),
         databases=databases,
         through_a_daemon=daemons,
         kinds_of_odd_measurements=len(POISONS),

@@ -26,7 +26,7 @@ from search.lab import INPUT_SHAPE
 from search.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct
-from tests.bench.figures import report
+from tests.bench.figures import report, within
 from tests.device_agent.agent_process import AgentProcess, spec
 from tests.device_agent.conftest import build_trials, compile_with_cmake
 from tests.device_agent.runner_values import make_inputs
@@ -44,7 +44,7 @@ SPEC = spec(
 )
 TIMES = (str(SPEC.warmup_ns), str(SPEC.timed_ns))
 VISIT_TIMEOUT_S = 60
-GOAL = "1 ± 0.01"
+GOAL = within(1, 0.01)
 
 Visit = Callable[[], float]  # its median, in ns
 

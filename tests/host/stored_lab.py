@@ -96,7 +96,7 @@ def program_file(folder: Path, name: str, of: Sequence[Kernel]) -> ProgramFile:
     path = folder / f"{sha256}.pte"
     path.write_bytes(data)
     return ProgramFile(
-        Program(sha256, len(data), "xnnpack", ((1, 8),), tuple(of), (), "test"), path
+        Program(sha256, len(data), "xnnpack", (TensorSpec((1, 8)),), tuple(of), (), "test"), path
     )
 
 
