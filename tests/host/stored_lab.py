@@ -163,7 +163,15 @@ class StoredPool:
 
 @contextmanager
 def stored_lab(database: Database, folder: Path) -> Iterator[tuple[LatencyClient, FakeDevice]]:
-    """Serves the database's target on a device to whom every network takes 1 ms."""
+    """A client of what `served` serves."""
+    with served(database, folder) as (address, device), LatencyClient(address, TOKEN) as client:
+        yield client, device
+
+
+@contextmanager
+def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]:
+    """Serves the database's target on a device that takes 1 ms for every network. Its
+    address."""
     device, quiet = FakeDevice(), threading.Lock()
     board, store = JobBoard(database), ProgramStore(folder / "programs")
     fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
@@ -177,8 +185,7 @@ def stored_lab(database: Database, folder: Path) -> Iterator[tuple[LatencyClient
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with LatencyClient(f"127.0.0.1:{port}", TOKEN) as client:
-            yield client, device
+        yield f"127.0.0.1:{port}", device
     finally:
         server.stop(None).wait()
         fleet.stop()

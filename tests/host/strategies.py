@@ -25,6 +25,7 @@ from host.domain import (
     Visit,
     VisitSpec,
 )
+from host.stored_measurement import Exclusion, StoredMeasurement
 from latency_models.estimate import LatencyEstimate, Source
 from latency_models.kernel import Kernel
 from latency_models.observation import MeasuredNetwork
@@ -215,6 +216,24 @@ def _networks(draw: st.DrawFn) -> MeasuredNetwork:
 
 
 networks = _networks()
+stored_measurements = st.builds(
+    StoredMeasurement,
+    id=texts,
+    unix_ns=nanoseconds,
+    target=texts,
+    target_id=texts,
+    program_sha256=texts,
+    latency_ns=st.none() | nanoseconds,
+    lower_ns=st.none() | nanoseconds,
+    upper_ns=st.none() | nanoseconds,
+    clean_visits=counts,
+    visits=counts,
+    suspect=st.booleans(),
+    is_sentinel=st.booleans(),
+    exclusion=st.none() | st.builds(Exclusion, nanoseconds, texts),
+    unusable=texts,
+    failed_visits=st.lists(failures, max_size=2).map(tuple),
+)
 histories = st.builds(
     DeviceHistory,
     serial=texts,

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from host.board import JobBoard
-from host.database import devices, programs
+from host.database import devices, measurements, programs
 from host.database.engine import Database
 from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement
 from host.home import sqlite_url
@@ -181,3 +182,47 @@ def test_a_priority_that_rises_is_kept_over_a_restart(database: Database) -> Non
         assert first is not None
         assert first.job.program_sha256 == f"{1:064}"
         assert [place.is_taken for _, place in one.places()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE jobs SET spec = '[1' WHERE program_sha256 = '{}'", "the benchmark spec"),
+        ("UPDATE programs SET kernel_ids = x'00' WHERE sha256 = '{}'", "program 0000"),
+    ],
+)
+def test_an_open_job_that_cannot_be_read_ends_at_the_next_start(
+    database: Database, damage: str, said: str
+) -> None:
+    board = JobBoard(database)
+    submit(board, 0)
+    submit(board, 1)
+    [first, second] = board.open_states([TARGET.id])
+    with database.writing() as connection:
+        connection.execute(text(damage.format(f"{0:064}")))
+    again = JobBoard(database)
+    assert [state.job.id for state in again.open_states([TARGET.id])] == [second.job.id]
+    with database.reading() as connection:
+        ended = measurements.outcome_of(connection, first.job.id)
+        assert isinstance(ended, Failure)
+        assert said in ended.message
+        assert "measure the network again" in ended.message
+
+
+def test_a_stored_visit_that_can_be_none_counts_as_failed_at_the_next_start(
+    database: Database,
+) -> None:
+    board = JobBoard(database)
+    submit(board, 0)
+    [state] = board.open_states([TARGET.id])
+    for visit in (QUIET, replace(QUIET, wall_ns=(0,) * 20), QUIET):
+        board.answer(state, board.ask(state, UNTRACED, "a"), visit)
+    run_id = board.ask(state, UNTRACED, "a")
+    board.answer(state, run_id, QUIET)
+    with database.writing() as connection:
+        odd = text("UPDATE visits SET conditions_after = '[' WHERE run_id = :run_id")
+        connection.execute(odd, {"run_id": run_id})
+    [state] = JobBoard(database).open_states([TARGET.id])
+    assert len(state.visits) == 2
+    assert [failure.kind for failure in state.failures] == [FailureKind.AGENT_ERROR] * 2
+    assert state.next() is None

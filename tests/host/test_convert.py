@@ -42,6 +42,7 @@ from host.convert.latency import (
     target_from_message,
     target_to_message,
 )
+from host.convert.measurements import stored_from_message, stored_to_message
 from host.domain import Failure, FailureKind
 from protos import common_pb2
 from tests.host import strategies as nouns
@@ -59,6 +60,7 @@ ROUND_TRIPS = [
     (nouns.measurements, measurement_to_message, measurement_from_message),
     (nouns.histories, history_to_message, history_from_message),
     (nouns.estimates, estimate_to_message, estimate_from_message),
+    (nouns.stored_measurements, stored_to_message, stored_from_message),
     (nouns.networks, partial(network_to_message, "", ""), network_from_message),
 ]
 

@@ -13,10 +13,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from host.database import devices, history, jobs, measurements, programs, schema
+from host.database import devices, exclusions, history, jobs, measurements, programs, schema
 from host.database.engine import Database
 from host.domain import (
     BenchmarkSpec,
@@ -33,6 +33,7 @@ from host.domain import (
 )
 from host.errors import InvalidRequest, StorageError
 from host.home import sqlite_url
+from host.stored_measurement import Exclusion
 from latency_models.kernel import Kernel
 from tests.host import strategies as nouns
 from tests.host.test_summary import QUIET, TRACED
@@ -302,3 +303,47 @@ def test_a_devices_history_is_bounded_and_counts_what_is_known(
     assert [event.kind for event in past.events] == kinds[:0:-1]
     assert (past.visits, past.failures) == (1, {FailureKind.CRASHED: 1})
     assert past.note == "dropped once"
+
+
+def test_kinds_of_a_newer_version_are_read_as_what_comes_nearest(database: Database) -> None:
+    answer(database, "0", Failure(FailureKind.CRASHED, "once"))
+    with database.writing() as connection:
+        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "twice"), 9)
+        history.add_event(connection, DEVICE.serial, DeviceEvent(1, EventKind.LOST, "gone"))
+        for statement in (
+            "UPDATE visits SET failure_kind = 'melted'",
+            "UPDATE failures SET kind = 'melted'",
+            "UPDATE device_events SET kind = 'teleported'",
+        ):
+            connection.execute(text(statement))
+    with database.reading() as connection:
+        ended = measurements.outcome_of(connection, JOB.id)
+        past = history.history(connection, DEVICE.serial, None)
+    assert ended == Failure(FailureKind.AGENT_ERROR, "melted: twice")
+    assert past.failures == {FailureKind.AGENT_ERROR: 1}
+    assert past.events == (DeviceEvent(1, EventKind.NOTED, "teleported: gone"),)
+
+
+def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> None:
+    answer(database, "0", QUIET)
+    with database.writing() as connection:
+        jobs.end_with_measurement(connection, JOB, "m" * 32, (1.5, 2.0, 0.25), 9)
+        assert exclusions.decisions(connection, TARGET.id) == 0
+        exclusions.exclude(connection, "m" * 32, "why", 10)
+
+    def found(connection: Connection) -> tuple[bool, int, dict[str, int]]:
+        known = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
+        learned = list(measurements.measured_networks(connection, TARGET.id))
+        return known is not None, len(learned), devices.measurement_counts(connection)
+
+    with database.writing() as connection:
+        assert found(connection) == (False, 0, {})
+        assert exclusions.current(connection, ["m" * 32]) == {"m" * 32: Exclusion(10, "why")}
+        assert exclusions.find(connection, "mmmmmm") == ["m" * 32]
+        assert exclusions.find(connection, "m%") == []
+        assert measurements.get_measurement(connection, "m" * 32) is not None
+        assert measurements.look_up(connection, ["m" * 32]).keys() == {"m" * 32}
+        exclusions.include(connection, "m" * 32, 11)
+        assert found(connection) == (True, 1, {TARGET.id: 1})
+        assert exclusions.current(connection, ["m" * 32]) == {}
+        assert exclusions.decisions(connection, TARGET.id) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from sqlalchemy import select
 from host.database import devices
 from host.database.engine import Database
 from host.database.schema import failures, visits
-from host.domain import Failure, FailureKind, Visit
+from host.domain import Failure, FailureKind, Measurement, Visit
 from host.errors import Unavailable
 from host.home import sqlite_url
 from host.scheduler import MAX_FAILED_VISITS, MAX_TIMES_LOST, WINDOW
 from tests.host.fake_lab import SPEC, TARGET, WAIT_S, Lab, ended, fake_lab
+from tests.host.test_summary import NOW
 
 
 @pytest.fixture
@@ -95,3 +97,42 @@ def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.M
     lab.start(1.0, pinned=False)
     lab.measure(1)
     assert states == ["measuring, and answers slowly: in 0.0 s"]
+
+
+@pytest.mark.parametrize("shares_host", [False, True])
+def test_what_can_be_no_visit_is_never_stored_and_the_job_ends_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, shares_host: bool
+) -> None:
+    lab.device.shares_host = shares_host
+    monkeypatch.setattr("host.health.FIRST_PAUSE_S", 0.01)
+    run = lab.device.run
+    odd: list[dict[str, object]] = [
+        {"wall_ns": (0,) * 20},
+        {"wall_ns": (2**64 - 1,) * 20},
+        {"cpu_ns": (1,)},
+        {"before": replace(NOW, temperature_c=float("nan"))},
+        {"traced": True},
+        {"load_ns": 2**63},
+    ]
+    left = list(odd) * MAX_FAILED_VISITS
+
+    def answered(*arguments: Any) -> Visit | Failure:  # noqa: ANN401
+        visit = run(*arguments)
+        assert isinstance(visit, Visit)
+        fields: Any = left.pop(0) if left else {}
+        return replace(visit, **fields)
+
+    monkeypatch.setattr(lab.device, "run", answered)
+    lab.start(1.0, pinned=False)
+    for _ in odd:
+        events = lab.submit()
+        while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
+            assert not isinstance(outcome, Measurement)
+        assert outcome.kind is FailureKind.AGENT_ERROR
+        assert "can be" in outcome.message
+    assert lab.measured() == 0
+    lab.measure(1)  # and the device goes on
+    with lab.database.reading() as connection:
+        assert len(connection.execute(select(failures)).all()) == len(odd)
+        stored = connection.execute(select(visits).where(visits.c.wall_ns.is_not(None))).all()
+    assert len(stored) == SPEC.max_visits

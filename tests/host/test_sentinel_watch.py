@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from host import sentinel
 from host.database import measurements, sentinels
@@ -152,3 +152,27 @@ def test_another_program_takes_a_new_baseline(database: Database, lab: Lab) -> N
         sentinels.pin(connection, other.sha256)
         assert sentinels.get_sentinel(connection, TARGET.id) == (other, None)
     assert other.sha256 in lab.board.programs_in_use()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE visits SET wall_ns = cpu_ns, cpu_ns = NULL WHERE job_id IN (SELECT id FROM jobs)",
+        "UPDATE jobs SET spec = '{'",
+        "UPDATE measurements SET is_excluded = (1 = 1)",
+    ],
+)
+def test_a_baseline_of_no_use_gives_way_to_the_next(
+    database: Database, lab: Lab, spoil: str
+) -> None:
+    lab.start(1.0, 2.0)
+    lab.measure(1)
+    with database.writing() as connection:
+        connection.execute(text(spoil))
+        assert sentinels.get_sentinel(connection, TARGET.id) == (SENTINEL, None)
+    lab.measure(1 + JOBS_BETWEEN)
+    watch = lab.worker.sentinels.watch(TARGET.id)
+    assert watch is not None
+    assert (watch.drift, watch.misses) == (0.0, 0)
+    with database.reading() as connection:
+        assert sentinels.get_sentinel(connection, TARGET.id)[1] is not None  # type: ignore[index]
