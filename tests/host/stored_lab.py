@@ -29,6 +29,7 @@ from host.domain import (
     KernelTrace,
     Program,
     ProgramFile,
+    TensorSpec,
     Visit,
 )
 from host.export import ExportPool, ExportSpec
