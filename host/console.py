@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -20,15 +19,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-MIN_COLUMNS = 20  # a terminal that is said to be narrower is taken for one of the usual width
+MIN_COLUMNS = 20  # what is said to be narrower, COLUMNS=0 say, is no width
+USUAL_COLUMNS = 80
 
-if not (os.environ.get("COLUMNS") or "0").isdecimal() or (
-    int(os.environ.get("COLUMNS") or "0") < MIN_COLUMNS
-):
-    os.environ.pop("COLUMNS", None)
 
-console = Console()
-errors = Console(stderr=True)
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr)
+    if made.width < MIN_COLUMNS:
+        made.width = USUAL_COLUMNS
+    return made
+
+
+console = _console()
+errors = _console(stderr=True)
 
 
 @contextmanager
@@ -46,18 +49,19 @@ Number = TypeVar("Number", float, "float | None", "list[float] | None")
 
 def finite(value: Number) -> Number:
     """Refuse infinity and NaN, which parse as numbers: a callback of options."""
-    for number in value if isinstance(value, list) else [value]:
-        if number is not None and not math.isfinite(number):
-            raise typer.BadParameter(f"{number} is no finite number")
-    return value
+    return _checked(value, math.isfinite, "is no finite number")
 
 
 def positive(value: Number) -> Number:
     """Refuse what is not finite and above 0: a callback of options."""
-    finite(value)
+    return _checked(finite(value), lambda number: number > 0, "is not above 0")
+
+
+def _checked(value: Number, is_allowed: Callable[[float], bool], fault: str) -> Number:
+    """An option that is left out is None, and one that is repeated a list."""
     for number in value if isinstance(value, list) else [value]:
-        if number is not None and number <= 0:
-            raise typer.BadParameter(f"{number} is not above 0")
+        if number is not None and not is_allowed(number):
+            raise typer.BadParameter(f"{number} {fault}")
     return value
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,3 +139,14 @@ def test_a_home_that_is_none_is_an_error_in_words(home: str, command: str) -> No
     result = CliRunner().invoke(app, command.split(), env={"LATLAB_HOME": home})
     assert result.exit_code in (0, 2)
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "many", ""])
+def test_a_width_that_is_none_hides_nothing(columns: str) -> None:
+    """A process of its own: the width is looked up when a command begins."""
+    command = [sys.executable, "-c", "from search.cli import app; app()", "zoo"]
+    done = subprocess.run(
+        command, env={**os.environ, "COLUMNS": columns}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert "3,887,038" in done.stdout
