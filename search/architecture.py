@@ -8,10 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-from host.files import read_regular
 
 OPS = ("conv", "dconv", "mbconv")
 SKIPS = ("pool", "identity", "none")
@@ -21,7 +18,6 @@ MAX_LAYERS = 64
 MAX_CHANNELS = 8192
 MAX_EXPANSION = 16
 MAX_KERNEL_SIZE = 11
-MAX_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,24 +66,6 @@ class Architecture:
         """Raises KeyError or TypeError where `value` did not come from `to_dict`."""
         blocks = tuple(Block(**block) for block in value["blocks"])
         return cls(value["stem_channels"], blocks, value["head_channels"])
-
-
-def read_architecture(path: Path) -> Architecture:
-    """Read a JSON file as `latlab search` writes it.
-
-    Raises ValueError, naming the file and the field.
-    """
-    try:
-        document = json.loads(read_regular(path, MAX_FILE_BYTES), parse_constant=_no_number)
-        return checked_architecture(document)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except RecursionError as error:
-        raise ValueError(
-            f"{path} does not hold an architecture: it is nested too deeply"
-        ) from error
-    except ValueError as error:  # that of JSON and of Unicode too
-        raise ValueError(f"{path} does not hold an architecture: {error}") from error
 
 
 def checked_architecture(document: object) -> Architecture:
@@ -172,10 +150,6 @@ def _choice(value: object, name: str, choices: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: {_shown(value)} is none of {', '.join(choices)}")
     return value
-
-
-def _no_number(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,8 @@ from host.console import console, milliseconds, progress_bar, reported
 from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
 from host.errors import NotReady
 from latency_models.estimate import LatencyEstimate
-from search.architecture import Architecture, read_architecture
+from search.architecture import Architecture
+from search.architecture_file import read_architecture
 from search.cli.common import FreshOption, PriorityOption, Session, TargetOption, session
 from search.counts import counts
 from search.kernels import kernels

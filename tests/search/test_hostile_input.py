@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from search.architecture import checked_architecture, read_architecture
+from search.architecture import checked_architecture
+from search.architecture_file import read_architecture
 from search.cli import app
 from search.space import SPACES
 from search.study import StudyError, study_folder
