@@ -32,7 +32,7 @@ def isolated() -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_tracing_in(threading.get_ident()))
         # torch.fx shows progress through tqdm, which would start a thread that stays.
-        stack.enter_context(mock.patch.object(torch.hub.tqdm, "monitor_interval", 0, create=True))
+        stack.enter_context(mock.patch("torch.hub.tqdm.monitor_interval", 0, create=True))
         yield
 
 

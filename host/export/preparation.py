@@ -168,25 +168,21 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
     uses.update(id(layer) for layer in _layers_read_directly(traced))
     for node, norm in layers.items():
         source = node.args[0] if len(node.args) == 1 and not node.kwargs else None
-        first = layers.get(source) if isinstance(source, fx.Node) else None
+        if not isinstance(source, fx.Node) or source not in layers:
+            continue
+        first = layers[source]
         rank, fuse = _FOLDS.get((type(first), type(norm)), (0, None))
         if (
             fuse is not None
-            and len(source.users) == 1
+            and uses[id(first)] == uses[id(norm)] == len(source.users) == 1
             and len(source.meta["tensor_meta"].shape) == rank
-            and uses[id(first)] == uses[id(norm)] == 1
             and is_plain(first)
             and is_plain(norm)
             and norm.running_mean is not None
         ):
+            statistics = norm.running_mean, norm.running_var, norm.eps
             first.weight, first.bias = fuse(
-                first.weight,
-                first.bias,
-                norm.running_mean,
-                norm.running_var,
-                norm.eps,
-                norm.weight,
-                norm.bias,
+                first.weight, first.bias, *statistics, norm.weight, norm.bias
             )
             node.replace_all_uses_with(source)
             traced.graph.erase_node(node)

@@ -134,6 +134,8 @@ class Concatenation(nn.Module):
 class OwnWeight(nn.Module):
     """A weight that the module reads itself, beside a layer that reads it too."""
 
+    mask: Tensor
+
     def __init__(self, channels: int, buffer: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 1)

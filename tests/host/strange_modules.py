@@ -7,7 +7,6 @@ judge by.
 from __future__ import annotations
 
 import copy
-import functools
 import types
 import warnings
 from collections.abc import Callable
@@ -16,10 +15,19 @@ from dataclasses import dataclass
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize, prune
 
 from latency_models.kernel import Shape
-from tests.host.strange_layers import LAYERS, AlwaysTraining, Changing
+from tests.host.strange_changes import (
+    CHANGES,
+    LAYOUTS,
+    changed,
+    doubled,
+    halved,
+    lay_out,
+    shifted,
+    subclass,
+)
+from tests.host.strange_layers import LAYERS
 
 # Operators that direct lowering knows; each of the others costs a stock lowering, of seconds.
 DIRECT = (
@@ -32,13 +40,6 @@ STOCK = (
     *("number", "functional-dropout", "own-parameter", "own-buffer", "linear-image"),
 )
 
-LAYOUTS = ("offset", "expanded", "transposed", "channels-last", "slice", "strided")
-CHANGES = (
-    *("hook", "pre-hook", "backward-hook", "pruned", "weight-norm", "old-weight-norm"),
-    *("spectral-norm", "old-spectral-norm", "parametrized", "subclass", "call", "forward"),
-    *("closure", "partial", "inner-method", "attribute", "shadow", "always-training", "noise"),
-    *("remembers", "padding-mode", "same-padding", "own-call-hook"),
-)
 WHOLES = ("half", "double", "bfloat16", "mixed", "tied", "flat-vector", "called-twice")
 ROOTS = ("hook", "pre-hook", "forward", "subclass-call", "list", "dict", "unused", "branch")
 OUTPUTS = ("tuple", "dict", "with-input", "twice", "input", "constant", "number", "none")
@@ -124,135 +125,12 @@ def _build(case: Case) -> nn.Module:
                     x = copy.deepcopy(part).eval()(x)
             except (RuntimeError, ValueError, IndexError):
                 continue  # not for this shape
-            _lay_out(part, layer.layout)
-            parts.append(_changed(part, layer.change, x))
+            lay_out(part, layer.layout)
+            parts.append(changed(part, layer.change, x))
     network = _whole(_with_root(nn.Sequential(*parts), case), case.whole)
     for index, part in enumerate(network.modules()):
         part.training = case.training == "all" or (case.training == "first" and index == 1)
     return network
-
-
-# Weights.
-
-
-def _lay_out(module: nn.Module, layout: str) -> None:
-    for part in module.modules():
-        for name, weight in list(part._parameters.items()):
-            if weight is not None and layout:
-                part._parameters[name] = nn.Parameter(_laid_out(weight.detach(), layout))
-
-
-def _laid_out(weight: Tensor, layout: str) -> Tensor:
-    """Other values where the layout cannot hold these, so it is called before anything runs."""
-    if layout == "offset":
-        return torch.cat((torch.randn(7), weight.flatten()))[7:].view(weight.shape)
-    if layout == "expanded":
-        return weight[:1].expand(weight.shape)
-    if layout == "transposed" and weight.dim() >= 2:
-        return weight.transpose(0, 1).contiguous().transpose(0, 1)
-    if layout == "channels-last" and weight.dim() == 4:
-        return weight.contiguous(memory_format=torch.channels_last)
-    if layout == "slice":  # as subnets are cut out of a supernet
-        larger = torch.randn([size + 2 for size in weight.shape])
-        corner = tuple(slice(1, 1 + size) for size in weight.shape)
-        larger[corner] = weight
-        return larger[corner]
-    if layout == "strided":
-        return torch.stack((weight, torch.randn(weight.shape)), dim=-1)[..., 0]
-    return weight
-
-
-# Layers that compute something else than their type says.
-
-
-def _doubled(module: nn.Module, args: object, output: Tensor) -> Tensor:
-    return output * 2.0
-
-
-def _halved(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (args[0] * 0.5, *args[1:])
-
-
-def _seen(module: nn.Module, gradients: object, outputs: object) -> None:
-    pass
-
-
-class _Scaled(nn.Module):
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight * 1.5
-
-
-def _changed(part: nn.Module, change: str, x: Tensor) -> nn.Module:
-    """part, or what stands in its place. x: what it returns."""
-    weighted = [layer for layer in part.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
-    changes: dict[str, Callable[[], object]] = {
-        "hook": lambda: part.register_forward_hook(_doubled),
-        "pre-hook": lambda: part.register_forward_pre_hook(_halved),
-        "own-call-hook": lambda: part.register_forward_hook(
-            lambda module, args, kwargs, output: output + 1.0, with_kwargs=True
-        ),
-        "backward-hook": lambda: part.register_full_backward_hook(_seen),
-        "closure": lambda: setattr(part, "forward", _with(part.forward)),
-        "partial": lambda: setattr(part, "forward", functools.partial(_negated, part)),
-        "forward": lambda: setattr(part, "forward", types.MethodType(_shifted, part)),
-        "attribute": lambda: setattr(part, "label", "stem"),
-        "subclass": lambda: setattr(part, "__class__", _subclass(type(part), "forward")),
-        "call": lambda: setattr(part, "__class__", _subclass(type(part), "__call__")),
-        "always-training": lambda: setattr(part, "__class__", _always_training(type(part))),
-    }
-    of_weights: dict[str, Callable[[nn.Module], object]] = {
-        "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
-        "weight-norm": parametrizations.weight_norm,
-        "old-weight-norm": nn.utils.weight_norm,
-        "spectral-norm": parametrizations.spectral_norm,
-        "old-spectral-norm": nn.utils.spectral_norm,
-        "parametrized": lambda layer: parametrize.register_parametrization(
-            layer, "weight", _Scaled()
-        ),
-        "shadow": lambda layer: vars(layer).update(weight=layer.weight.detach() * 0.5),
-        "inner-method": lambda layer: _replace_inner_method(layer),
-        "padding-mode": lambda layer: setattr(layer, "padding_mode", "circular"),
-        "same-padding": lambda layer: setattr(layer, "padding", "same"),
-    }
-    if change in changes:
-        changes[change]()
-    elif change in of_weights and weighted:
-        of_weights[change](weighted[0])
-    elif change in ("noise", "remembers"):
-        return nn.Sequential(part, Changing(change))
-    return part
-
-
-def _with(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda x: forward(x) - 1.0
-
-
-def _negated(part: nn.Module, x: Tensor) -> Tensor:
-    return -type(part).forward(part, x)
-
-
-def _shifted(part: nn.Module, x: Tensor) -> Tensor:
-    out: Tensor = type(part).forward(part, x)
-    return out + 0.5
-
-
-def _subclass(kind: type, method: str) -> type:
-    def changed(self: nn.Module, x: Tensor) -> Tensor:
-        out: Tensor = getattr(kind, method)(self, x)
-        return out * 3.0
-
-    return type(f"Changed{kind.__name__}", (kind,), {method: changed})
-
-
-def _always_training(kind: type) -> type:
-    return type(f"Training{kind.__name__}", (AlwaysTraining, kind), {})
-
-
-def _replace_inner_method(layer: nn.Module) -> None:
-    if isinstance(layer, nn.Conv2d):
-        layer._conv_forward = (  # type: ignore[method-assign]
-            lambda x, weight, bias: 2.0 * type(layer)._conv_forward(layer, x, weight, bias)
-        )
 
 
 # The network around them.
@@ -277,7 +155,7 @@ class _Root(nn.Module):
             for layer in self.layers:  # type: ignore[attr-defined]
                 y = layer(y)
         elif self.style == "dict":
-            for layer in self.layers.values():  # type: ignore[operator, union-attr]
+            for layer in self.layers.values():  # type: ignore[operator]
                 y = layer(y)
         elif self.style == "branch" and not isinstance(y, Tensor):  # so it is while fx traces
             y = torch.relu(self.layers(y))
@@ -304,13 +182,13 @@ def _with_root(layers: nn.Sequential, case: Case) -> nn.Module:
     if case.output:
         return network
     if case.root == "hook":
-        network.register_forward_hook(_doubled)
+        network.register_forward_hook(doubled)
     elif case.root == "pre-hook":
-        network.register_forward_pre_hook(_halved)
+        network.register_forward_pre_hook(halved)
     elif case.root == "forward":
-        network.forward = types.MethodType(_shifted, network)  # type: ignore[method-assign]
+        network.forward = types.MethodType(shifted, network)
     elif case.root == "subclass-call":
-        network.__class__ = _subclass(type(network), "__call__")
+        network.__class__ = subclass(type(network), "__call__")
     return network
 
 
@@ -321,7 +199,8 @@ class _CalledTwice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.network(x)
-        return self.network(y) if y.shape == x.shape else y + self.network(x)
+        again: Tensor = self.network(y if y.shape == x.shape else x)
+        return y + again
 
 
 def _whole(network: nn.Module, whole: str) -> nn.Module:

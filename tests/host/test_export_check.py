@@ -74,6 +74,8 @@ class Noise(nn.Module):
 
 
 class Remembering(nn.Module):
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(1))

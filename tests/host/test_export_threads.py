@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import types
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,7 +19,8 @@ from host.errors import ExportError
 from host.export import direct, export_program, running, stock
 from host.export.checking import disagreement
 from tests.host.export_faults import changes, examine, process_state
-from tests.host.strange_modules import CHANGES, ROOTS, Case, Layer, cases
+from tests.host.strange_changes import CHANGES
+from tests.host.strange_modules import ROOTS, Case, Layer, cases
 
 SHAPE = (1, 3, 8, 8)
 
@@ -44,22 +46,22 @@ def test_modules_in_other_threads_compute_as_ever(activation: nn.Module) -> None
     ended = threading.Event()
 
     def run() -> int:
-        runs = 0
+        count = 0
         while not ended.is_set():
             assert torch.equal(other(x), expected)
             assert isinstance(other[2], nn.Sequential)
-            runs += 1
-        return runs
+            count += 1
+        return count
 
     with ThreadPoolExecutor(1) as thread:
-        running_ = thread.submit(run)
+        runs = thread.submit(run)
         try:
             for channels in (4, 5):
                 network = nn.Sequential(nn.Conv2d(3, channels, 3), activation)
                 export_program(network, SHAPE)
         finally:
             ended.set()
-        assert running_.result() > 0
+        assert runs.result() > 0
 
 
 class Failing(nn.Module):
@@ -125,14 +127,15 @@ def test_bad_shapes_are_refused() -> None:
 
 
 def test_a_closure_that_reaches_the_original_runs_in_evaluation_mode() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)).train()
+    norm = nn.BatchNorm2d(4)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.Dropout(0.5)).train()
     network(torch.randn(2, *SHAPE[1:]))
-    forward = network.forward
+    forward: Callable[[Tensor], Tensor] = network.forward
     network.forward = lambda x: forward(x) * 2.0  # type: ignore[method-assign]
-    statistics = network[1].running_mean.clone()
+    statistics = {name: value.clone() for name, value in norm.state_dict().items()}
     _, data = export_program(network, SHAPE)
     assert all(part.training for part in network.modules())
-    assert torch.equal(network[1].running_mean, statistics)
+    assert all(torch.equal(statistics[name], value) for name, value in norm.state_dict().items())
     x = torch.randn(SHAPE)
     with torch.no_grad():
         expected = network.eval()(x)
@@ -145,7 +148,7 @@ def test_hooks_of_the_whole_process_count() -> None:
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
     x = torch.randn(SHAPE)
-    hook = register_module_forward_hook(shifted)
+    hook = register_module_forward_hook(shifted)  # type: ignore[arg-type]
     try:
         _, data = export_program(network, SHAPE)
         with torch.no_grad():

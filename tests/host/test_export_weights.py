@@ -16,7 +16,8 @@ from host.export import export_program
 from host.export.preparation import prepare
 from host.export.running import results
 from tests.host.export_faults import changes, module_state
-from tests.host.strange_modules import LAYOUTS, Case, Layer
+from tests.host.strange_changes import LAYOUTS
+from tests.host.strange_modules import Case, Layer
 
 SHAPE = (1, 3, 8, 8)
 
@@ -60,12 +61,13 @@ def test_a_shared_weight_is_written_once_and_folding_one_layer_leaves_the_other(
     network = nn.Sequential(first, norm, second)
     _, data = export_program(network, SHAPE)
     assert error_of(network, SHAPE, data) <= 1e-5
-    tied = nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 4, bias=False))
-    tied[2].weight = tied[0].weight
+    one, other = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    other.weight = one.weight
+    tied = nn.Sequential(one, nn.ReLU(), other)
     program, data = export_program(tied, (1, 4))
     assert program.exporter.startswith("direct ")
     assert error_of(tied, (1, 4), data) <= 1e-5
-    assert data.count(tied[0].weight.detach().numpy().tobytes()) == 1
+    assert data.count(one.weight.detach().numpy().tobytes()) == 1
 
 
 class ReadsItsLayersWeight(nn.Module):
@@ -89,9 +91,10 @@ def test_a_weight_that_the_network_reads_itself() -> None:
 
 
 def test_a_batch_norm_over_another_dimension_than_the_linear_layers_is_not_folded() -> None:
-    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval()
+    norm = nn.BatchNorm1d(4)
+    network = nn.Sequential(nn.Linear(4, 4), norm).eval()
     with torch.no_grad():
-        network[1].weight.copy_(torch.arange(1.0, 5.0))
+        norm.weight.copy_(torch.arange(1.0, 5.0))
         x = torch.randn(2, 4, 4)
         assert torch.allclose(prepare(network, (2, 4, 4))(x), network(x), atol=1e-5)
     with pytest.raises(ExportError, match="does not compute what the network computes"):
@@ -106,20 +109,24 @@ class Doubled(nn.Module):
         return weight * 2.0
 
 
+def _pruned(layer: nn.Module) -> None:
+    prune.l1_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
+
+
 def _pruned_without_gradients(layer: nn.Module) -> None:
     with torch.no_grad():
-        prune.l1_unstructured(layer, "weight", 0.5)
+        _pruned(layer)
 
 
 def _pruned_twice(layer: nn.Module) -> None:
-    prune.l1_unstructured(layer, "weight", 0.5)
-    prune.random_unstructured(layer, "weight", 0.5)
+    _pruned(layer)
+    prune.random_unstructured(layer, "weight", 0.5)  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
     "compute",
     [
-        pytest.param(lambda layer: prune.l1_unstructured(layer, "weight", 0.5), id="pruned"),
+        pytest.param(_pruned, id="pruned"),
         pytest.param(_pruned_without_gradients, id="pruned-without-gradients"),
         pytest.param(_pruned_twice, id="pruned-twice"),
         pytest.param(nn.utils.weight_norm, id="old-weight-norm"),
