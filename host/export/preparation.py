@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._dynamo import OptimizedModule
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.overrides import TorchFunctionMode
@@ -88,7 +89,7 @@ def evaluation_copy(module: nn.Module) -> nn.Module:
         except RuntimeError:  # torch copies no tensor that was computed from others
             with _ComputedTensorsDetached():
                 copied = copy.deepcopy(module)
-        return copied.eval()
+        return _uncompiled(copied.eval())
     except MemoryError:
         raise
     except Exception as error:
@@ -97,6 +98,15 @@ def evaluation_copy(module: nn.Module) -> nn.Module:
             "attributes what copy.deepcopy cannot copy, and make computed weights plain with "
             "prune.remove, remove_weight_norm, remove_spectral_norm or remove_parametrizations"
         ) from error
+
+
+def _uncompiled(network: nn.Module) -> nn.Module:
+    """Without torch.compile's wrappers, which compute the same after minutes of compiling."""
+    for name, part in network.named_children():
+        if isinstance(part, OptimizedModule):
+            setattr(network, name, part._orig_mod)
+        _uncompiled(getattr(network, name))
+    return _uncompiled(network._orig_mod) if isinstance(network, OptimizedModule) else network
 
 
 class _ComputedTensorsDetached(TorchFunctionMode):
