@@ -39,9 +39,10 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
     """
     check(module, input_shape)
     x = random_input(input_shape, input_dtype(module))
+    Reference(module, evaluation_copy(module), x)
+    copied = evaluation_copy(module)
     with running_code_of(module):
-        Reference(module, evaluation_copy(module), x)
-        network = traced(evaluation_copy(module), x)
+        network = traced(copied, x)
     return evaluation_copy(module) if network is None else network
 
 
@@ -64,7 +65,7 @@ def check(module: nn.Module, input_shape: Shape) -> None:
     invalid = [
         name
         for name, weight in weights.items()
-        if weight.is_floating_point() and not weight.isfinite().all()
+        if weight.is_floating_point() and not weight.detach().isfinite().all()
     ]
     if invalid:
         raise ExportError(f"weights that are NaN or infinite: {_names(invalid)}")
@@ -84,12 +85,13 @@ def input_dtype(module: nn.Module) -> torch.dtype:
 def evaluation_copy(module: nn.Module) -> nn.Module:
     """A copy in evaluation mode with weights of its own. Raises ExportError."""
     try:
-        try:
-            copied = copy.deepcopy(module)
-        except RuntimeError:  # torch copies no tensor that was computed from others
-            with _ComputedTensorsDetached():
+        with torch.no_grad():
+            try:
                 copied = copy.deepcopy(module)
-        return _uncompiled(copied.eval())
+            except RuntimeError:  # torch copies no tensor that was computed from others
+                with _ComputedTensorsDetached():
+                    copied = copy.deepcopy(module)
+            return _uncompiled(copied.eval())
     except MemoryError:
         raise
     except Exception as error:
