@@ -172,7 +172,7 @@ def test_what_the_thread_has_set_does_not_matter() -> None:
 def test_modules_made_in_inference_mode_or_wrapped_by_a_compiler() -> None:
     with torch.inference_mode():
         network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    compiled = nn.Sequential(torch.compile(nn.Conv2d(3, 4, 3)), nn.ReLU())  # type: ignore[arg-type]
+    compiled = nn.Sequential(torch.compile(nn.Conv2d(3, 4, 3)), nn.ReLU())  # type: ignore[call-overload]
     for module in (network, compiled, torch.compile(network)):
         program, _ = export_program(module, SHAPE)  # type: ignore[arg-type]
         assert program.exporter.startswith("direct ")
