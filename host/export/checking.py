@@ -16,7 +16,7 @@ from latency_models.kernel import Shape
 # The largest error that arithmetic in another order makes, as a share of an output's largest
 # value, by the dtype of the input.
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
-INT8_TOLERANCE = 0.1  # a value that is rounded the other way moves on through the layers
+INT8_TOLERANCE = 0.3  # roundings the other way add up: 0.07 to 0.12 in untrained MnasNets
 
 LARGE = 8.0  # times a standard normal input
 

@@ -61,7 +61,7 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
             "every export takes ExecuTorch's own, slower one",
             stacklevel=2,
         )
-    return _program(lowered, input_shape), lowered.data
+    return _program(lowered, tuple(input_shape)), lowered.data
 
 
 def export_int8(
@@ -78,7 +78,7 @@ def export_int8(
         from host.export import lowering
 
         lowered = lowering.lower_int8(module, input_shape, calibration)
-    return _program(lowered, input_shape), lowered.data
+    return _program(lowered, tuple(input_shape)), lowered.data
 
 
 @contextlib.contextmanager

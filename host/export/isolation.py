@@ -30,6 +30,7 @@ def isolated() -> Iterator[None]:
         stack.enter_context(torch.autocast("cpu", enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.compiler.set_stance("force_eager"))  # compiling takes minutes
         stack.enter_context(_tracing_in(threading.get_ident()))
         # torch.fx shows progress through tqdm, which would start a thread that stays.
         stack.enter_context(mock.patch("torch.hub.tqdm.monitor_interval", 0, create=True))

@@ -64,10 +64,7 @@ def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tens
     with isolated():
         source = _Source(module, input_shape)
         source.reference.require_repeatable(source.copy())
-        network = next(source.networks())
-        if source.reference.disagreement(partial(outputs_of, network)) is not None:
-            network = source.copy()
-        x = calibration[0]
+        network, x = _right_network(source), calibration[0]
         with running_code_of(module):
             quantized = int8.quantize(network, calibration)
             expected = outputs_of(quantized, x)
@@ -76,6 +73,18 @@ def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tens
         if difference is not None:
             raise ExportError(f"the int8 program is not its quantized module: {difference}")
         return Lowered("int8", data, kernels, undelegated, dtype_name(x.dtype))
+
+
+def _right_network(source: _Source) -> nn.Module:
+    """The first of the source's networks that computes what its module computes."""
+    differences: list[str] = []
+    for network in source.networks():
+        with running_code_of(source.module):
+            difference = source.reference.disagreement(partial(outputs_of, network))
+        if difference is None:
+            return network
+        differences.append(difference)
+    raise ExportError(f"no copy of the network computes what it computes: {differences[-1]}")
 
 
 class _Source:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._dynamo import OptimizedModule
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.overrides import TorchFunctionMode
@@ -38,9 +39,10 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
     """
     check(module, input_shape)
     x = random_input(input_shape, input_dtype(module))
+    Reference(module, evaluation_copy(module), x)
+    copied = evaluation_copy(module)
     with running_code_of(module):
-        Reference(module, evaluation_copy(module), x)
-        network = traced(evaluation_copy(module), x)
+        network = traced(copied, x)
     return evaluation_copy(module) if network is None else network
 
 
@@ -63,7 +65,7 @@ def check(module: nn.Module, input_shape: Shape) -> None:
     invalid = [
         name
         for name, weight in weights.items()
-        if weight.is_floating_point() and not weight.isfinite().all()
+        if weight.is_floating_point() and not weight.detach().isfinite().all()
     ]
     if invalid:
         raise ExportError(f"weights that are NaN or infinite: {_names(invalid)}")
@@ -83,12 +85,13 @@ def input_dtype(module: nn.Module) -> torch.dtype:
 def evaluation_copy(module: nn.Module) -> nn.Module:
     """A copy in evaluation mode with weights of its own. Raises ExportError."""
     try:
-        try:
-            copied = copy.deepcopy(module)
-        except RuntimeError:  # torch copies no tensor that was computed from others
-            with _ComputedTensorsDetached():
+        with torch.no_grad():
+            try:
                 copied = copy.deepcopy(module)
-        return copied.eval()
+            except RuntimeError:  # torch copies no tensor that was computed from others
+                with _ComputedTensorsDetached():
+                    copied = copy.deepcopy(module)
+            return _uncompiled(copied.eval())
     except MemoryError:
         raise
     except Exception as error:
@@ -97,6 +100,15 @@ def evaluation_copy(module: nn.Module) -> nn.Module:
             "attributes what copy.deepcopy cannot copy, and make computed weights plain with "
             "prune.remove, remove_weight_norm, remove_spectral_norm or remove_parametrizations"
         ) from error
+
+
+def _uncompiled(network: nn.Module) -> nn.Module:
+    """Without torch.compile's wrappers, which compute the same after minutes of compiling."""
+    for name, part in network.named_children():
+        if isinstance(part, OptimizedModule):
+            setattr(network, name, part._orig_mod)
+        _uncompiled(getattr(network, name))
+    return _uncompiled(network._orig_mod) if isinstance(network, OptimizedModule) else network
 
 
 class _ComputedTensorsDetached(TorchFunctionMode):
