@@ -6,7 +6,6 @@ cannot be would cost all rows of its query.
 
 from __future__ import annotations
 
-import functools
 import json
 import types
 import typing
@@ -70,11 +69,15 @@ def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
     return kind(**values)
 
 
-@functools.cache
-def _types_of(kind: type) -> dict[str, tuple[type, ...]]:
+_TYPES: dict[type[Any], dict[str, tuple[type, ...]]] = {}  # of the nouns read so far
+
+
+def _types_of(kind: type[Any]) -> dict[str, tuple[type, ...]]:
     """The types of each field, as they are in JSON."""
-    hints = typing.get_type_hints(kind)
-    return {name: _alternatives(hint) for name, hint in hints.items()}
+    if kind not in _TYPES:
+        hints = typing.get_type_hints(kind)
+        _TYPES[kind] = {name: _alternatives(hint) for name, hint in hints.items()}
+    return _TYPES[kind]
 
 
 def _alternatives(hint: Any) -> tuple[type, ...]:  # noqa: ANN401
