@@ -174,8 +174,7 @@ def _usable(connection: Connection, row: Row[Any], kernels: dict[int, Kernel]) -
 def _kernel_ids(row: Row[Any]) -> list[int]:
     """None where they cannot be read: `_usable` says so."""
     try:
-        kernel_ids: list[int] = unpack_int64(row.kernel_ids).tolist()
-        return kernel_ids
+        return unpack_int64(row.kernel_ids).tolist()
     except (ValueError, TypeError):
         return []
 

@@ -6,6 +6,7 @@ cannot be would cost all rows of its query.
 
 from __future__ import annotations
 
+import functools
 import json
 import types
 import typing
@@ -69,15 +70,11 @@ def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
     return kind(**values)
 
 
-_TYPES: dict[type[Any], dict[str, tuple[type, ...]]] = {}  # of the nouns read so far
-
-
-def _types_of(kind: type[Any]) -> dict[str, tuple[type, ...]]:
+@functools.cache
+def _types_of(kind: type) -> dict[str, tuple[type, ...]]:
     """The types of each field, as they are in JSON."""
-    if kind not in _TYPES:
-        hints = typing.get_type_hints(kind)
-        _TYPES[kind] = {name: _alternatives(hint) for name, hint in hints.items()}
-    return _TYPES[kind]
+    hints = typing.get_type_hints(kind)
+    return {name: _alternatives(hint) for name, hint in hints.items()}
 
 
 def _alternatives(hint: Any) -> tuple[type, ...]:  # noqa: ANN401

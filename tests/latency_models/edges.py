@@ -61,8 +61,7 @@ def measured_networks(draw: st.DrawFn, least: int = 0, most: int = 12) -> list[M
                 traced_memory_probe_ns=draw(probe_ns),
             )
         )
-    has_outlier: bool = draw(st.booleans())
-    if networks and has_outlier:
+    if networks and draw(st.booleans()):
         networks[0] = slower(networks[0], 1_000.0)
     return networks
 
