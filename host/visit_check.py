@@ -47,8 +47,10 @@ def visit_fault(visit: Visit) -> str:
             return fault
     for field in fields(visit):
         value = getattr(visit, field.name)
-        if isinstance(value, int) and not 0 <= value <= INT64_MAX:
-            return f"{field.name} is {value}"
+        # A column of SQLite may hold a text where it was declared to hold a number.
+        is_text = isinstance(value, (str, bytes, float)) and field.name != "run_id"
+        if is_text or (isinstance(value, int) and not 0 <= value <= INT64_MAX):
+            return f"{field.name} is {value!r}"
     if visit.warmup_runs > MAX_WARMUP_RUNS:
         return f"warmup_runs is {visit.warmup_runs}"
     return (
@@ -93,6 +95,10 @@ def _trace_fault(visit: Visit) -> str:
             )
         if fault := _series_fault(f"kernel {trace.name!r}", trace.durations_ns):
             return fault
+        for field in fields(trace):
+            value = getattr(trace, field.name)
+            if field.name != "name" and isinstance(value, (str, bytes, float)):
+                return f"kernel {trace.name!r} has the {field.name} {value!r}"
     return ""
 
 

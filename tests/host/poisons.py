@@ -229,6 +229,7 @@ DAMAGES = [
         (True, "visits", "involuntary_switches", "empty", b""),
         (True, "visits", "warmup_runs", "none", None),
         (True, "visits", "load_ns", "a text", "soon"),
+        (True, "visits", "peak_rss_bytes", "a text", "much"),
         (True, "visits", "trace_ns", "cut", _cut),
         (True, "visits", "trace_names", "no JSON", "[1, 2"),
         (True, "visits", "trace_names", "numbers", "[1]"),

@@ -42,6 +42,8 @@ def test_ordinary_visits_pass() -> None:
         ({"wall_ns": (ASKED.deadline_ns,) * RUNS}, "deadline"),
         ({"load_ns": 2**63}, "load_ns is"),
         ({"peak_rss_bytes": -1}, "peak_rss_bytes is -1"),
+        ({"peak_rss_bytes": "much"}, "peak_rss_bytes is 'much'"),
+        ({"load_ns": 0.5}, "load_ns is 0.5"),
         ({"warmup_runs": 2**31}, "warmup_runs is"),
         ({"run_id": "another"}, "another run, 'another'"),
         ({"traced": True}, "traced, unlike"),
