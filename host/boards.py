@@ -11,13 +11,22 @@ from pathlib import Path
 
 import grpc
 
-from host.errors import InvalidRequest, LabError, NotReady, Unauthenticated, Unavailable
-from host.files import replacing
+from host.errors import (
+    InvalidRequest,
+    LabError,
+    NotReady,
+    StorageError,
+    Unauthenticated,
+    Unavailable,
+)
+from host.files import read_regular, replacing, storing
 from host.tls import fingerprint, pinned_channel, presented_certificate
 from protos.device_agent_pb2 import EnrolRequest
 from protos.device_agent_pb2_grpc import EnrolmentStub
 
 ENROL_TIMEOUT_S = 10.0
+MAX_ADDRESS = 200  # characters: a file is named after it
+MAX_BOARD_BYTES = 1 << 16
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _MAX_PORT = 65_535
@@ -44,22 +53,41 @@ class Boards:
         self._directory = directory
 
     def get(self, address: str) -> Board | None:
-        """As it was enrolled last."""
-        with contextlib.suppress(FileNotFoundError):
-            return Board(**json.loads(self._file(address).read_text()))
+        """As it was enrolled last, None where it was not. Raises InvalidRequest where that is
+        no address, StorageError where the board's file is damaged."""
+        file = self._file(address)
+        try:
+            with storing(file), contextlib.suppress(FileNotFoundError):
+                values = json.loads(read_regular(file, MAX_BOARD_BYTES))
+                if any(not isinstance(value, str) for value in values.values()):
+                    raise TypeError("its values are no strings")
+                board = Board(**values)
+                fingerprint(board.certificate)
+                return board
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise StorageError(
+                f"{file} is damaged ({error}): `latlab devices remove {address}`, then enrol the "
+                "board again"
+            ) from error
         return None
 
     def addresses(self) -> list[str]:
-        return sorted(file.stem for file in self._directory.glob("*.json"))
+        """Of the boards whose files are there; other files in the folder are passed over."""
+        with storing(self._directory):
+            stems = sorted(file.stem for file in self._directory.glob("*.json"))
+        return [stem for stem in stems if _is_address(stem)]
 
     def add(self, board: Board) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with storing(self._directory):
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(self._file(board.address), mode=0o600) as draft:
             draft.write_text(json.dumps(asdict(board)))
 
     def remove(self, address: str) -> None:
         """Harmless where it was not enrolled."""
-        self._file(address).unlink(missing_ok=True)
+        file = self._file(address)
+        with storing(file):
+            file.unlink(missing_ok=True)
 
     def _file(self, address: str) -> Path:
         return self._directory / f"{checked_address(address)}.json"
@@ -67,10 +95,14 @@ class Boards:
 
 def checked_address(address: str) -> str:
     """The same. Raises InvalidRequest where it is none."""
-    match = _ADDRESS.fullmatch(address)
-    if match is None or int(match[1]) > _MAX_PORT:
+    if not _is_address(address):
         raise InvalidRequest(f"a board's address is HOST:PORT, not {address[:80]!r}")
     return address
+
+
+def _is_address(text: str) -> bool:
+    match = _ADDRESS.fullmatch(text)
+    return match is not None and len(text) <= MAX_ADDRESS and int(match[1]) <= _MAX_PORT
 
 
 def enrol(address: str, code: str) -> Board:

@@ -41,7 +41,7 @@ from host.domain import (
     ProgramFile,
     Target,
 )
-from host.errors import LabError, NotFound, Unavailable
+from host.errors import LabError, NotFound, StorageError, Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
 from host.status import DeviceStatus, OpenJob, TargetStatus
@@ -78,7 +78,10 @@ class LatencyClient:
         info = LockedProcess(home.daemon_file, home.lock_file).info()
         if info is None:
             raise Unavailable(NOT_RUNNING)
-        return cls(info["address"], home.token())
+        address = info.get("address")
+        if not isinstance(address, str):
+            raise StorageError(f"{home.daemon_file} is damaged: it holds no address of the lab")
+        return cls(address, home.token())
 
     def __enter__(self) -> LatencyClient:
         return self

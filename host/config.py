@@ -25,6 +25,7 @@ from typing import Any
 
 from host.boards import checked_address
 from host.errors import InvalidRequest
+from host.files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,6 +33,7 @@ else:
     import tomli as tomllib
 
 EVERY = ("*",)
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,14 @@ NO_CONFIG = LabConfig()
 def load_config(path: Path) -> LabConfig:
     """Everything's default where there is no file. Raises InvalidRequest with the line."""
     try:
-        text = path.read_text()
+        text = read_regular(path, MAX_BYTES).decode()
         document = tomllib.loads(text)
         return _parse(document)
     except FileNotFoundError:
         return NO_CONFIG
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:  # says where
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # says where
         raise InvalidRequest(f"{path}: {error}") from error
     except _Mistake as mistake:
         line = _line(text, mistake.path)

@@ -8,7 +8,7 @@ LabError
 ├── NotReady              e.g. too little measured to predict        FAILED_PRECONDITION
 ├── Unavailable           the lab or a device does not answer        UNAVAILABLE
 ├── Unauthenticated       the token is missing or wrong              UNAUTHENTICATED
-├── StorageError          the database: newer schema, disk full      DATA_LOSS
+├── StorageError          files or database: no right, damaged, full DATA_LOSS
 └── ExportError           a network cannot be made a program         INVALID_ARGUMENT
 """
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from host.errors import StorageError
+from host.files import read_regular, storing
+
+MAX_TOKEN_BYTES = 4096
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -24,7 +30,22 @@ class LabHome:
 
     @classmethod
     def from_environment(cls) -> LabHome:
-        return cls(Path(os.environ.get("LATLAB_HOME") or Path.home() / ".latlab").absolute())
+        """Raises StorageError where LATLAB_HOME cannot be a folder's name, or no home is known."""
+        named = os.environ.get("LATLAB_HOME")
+        # A database's address would take what follows a question mark for its options.
+        if named and (not named.isprintable() or "?" in named):
+            raise StorageError(
+                f"LATLAB_HOME is {named!r}: name a folder without control characters and"
+                " question marks"
+            )
+        try:
+            root = Path(named) if named else Path.home() / ".latlab"
+        except RuntimeError as error:
+            raise StorageError(
+                "no home folder of this user is known: set LATLAB_HOME to a folder"
+            ) from error
+        with storing(root):
+            return cls(root.absolute())
 
     @property
     def database_url(self) -> str:
@@ -79,17 +100,29 @@ class LabHome:
         return self.root / "lab.toml"
 
     def create(self) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folder unless it is there. Raises StorageError."""
+        with storing(self.root):
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def token(self) -> str:
-        """The daemon's token, made on first use in a file of mode 0600."""
-        try:
-            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self.token_file.read_text().strip()
-        with os.fdopen(descriptor, "w") as file:
-            token = secrets.token_urlsafe(32)
-            file.write(token)
+        """Return the daemon's token, made on first use in a file of mode 0600.
+
+        Raises StorageError, also where the file holds none.
+        """
+        with storing(self.token_file):
+            try:
+                descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                kept = read_regular(self.token_file, MAX_TOKEN_BYTES).decode(errors="replace")
+            else:
+                kept = secrets.token_urlsafe(32)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(kept)
+        token = kept.strip()
+        if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
+            raise StorageError(
+                f"{self.token_file} holds no token: remove it, then `latlab lab down` and `up`"
+            )
         return token
 
 

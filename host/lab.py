@@ -12,6 +12,7 @@ from host.domain import ProgramFile
 from host.errors import ExportError, LabError, Unavailable
 from host.export import ExportPool, ProgramCache
 from host.export.reference import REFERENCE
+from host.files import storing
 from host.home import LabHome
 from host.processes import POLL_S, LockedProcess
 
@@ -48,7 +49,7 @@ def down(home: LabHome) -> bool:
 
 def _start(home: LabHome, process: LockedProcess) -> None:
     home.create()
-    with home.log_file.open("ab") as log:
+    with storing(home.log_file), home.log_file.open("ab") as log:
         log_start = log.tell()
         daemon = subprocess.Popen(
             [sys.executable, "-m", "host.daemon"],

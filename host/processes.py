@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host.errors import StorageError
+from host.files import read_regular, storing
+
 POLL_S = 0.05
+MAX_INFO_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,27 @@ class LockedProcess:
     lock_file: Path
 
     def info(self) -> dict[str, Any] | None:
-        """None when no such process lives, or it does not serve yet."""
-        if not self._is_locked():
-            return None
+        """None when no such process lives, or it does not serve yet. Raises StorageError where
+        the files cannot be read, or the info is damaged."""
+        with storing(self.lock_file):
+            if not self._is_locked():
+                return None
         try:
-            info: dict[str, Any] = json.loads(self.info_file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-        return info
+            with storing(self.info_file), contextlib.suppress(FileNotFoundError):
+                info = json.loads(read_regular(self.info_file, MAX_INFO_BYTES))
+                if not isinstance(info, dict) or not _is_process_id(info.get("pid")):
+                    raise ValueError("it holds no process id")
+                return info
+        except (ValueError, RecursionError) as error:
+            raise StorageError(
+                f"{self.info_file} is damaged ({error}): end the process that holds "
+                f"{self.lock_file}, and remove the file"
+            ) from error
+        return None
 
     def stop(self, timeout_s: float) -> bool:
-        """SIGTERM, and SIGKILL after `timeout_s`. False when there was nothing to stop."""
+        """SIGTERM, and SIGKILL after `timeout_s`. False when there was nothing to stop. Raises
+        StorageError as `info` does."""
         info = self.info()
         if info is None:
             return False
@@ -60,3 +74,8 @@ class LockedProcess:
         finally:
             os.close(descriptor)
         return False
+
+
+def _is_process_id(value: object) -> bool:
+    """Whether signals to it reach one process: 0 and below name groups, 1 the whole system."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 1

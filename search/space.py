@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from search.architecture import Architecture, Block
-from search.layers import round_channels, takes_skip
+from search.architecture import Architecture, Block, can_skip
+from search.layers import round_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ class Space:
         flags: list[bool] = []
         in_channels = self.stem_channels
         for block, options in zip(self.resolve(choices).blocks, self._blocks, strict=True):
-            can_skip = _can_skip(block, in_channels)
+            skips = can_skip(block, in_channels)
             flags += [
-                name != "skip" or can_skip for name, values in options.items() if len(values) > 1
+                name != "skip" or skips for name, values in options.items() if len(values) > 1
             ]
             in_channels = block.out_channels
         return tuple(flags)
@@ -201,7 +201,7 @@ def _resolve_block(
         out_channels=_width(reference, filters),
         layers=_depth(reference, layers),
     )
-    return block if _can_skip(block, in_channels) else replace(block, skip="none")
+    return block if can_skip(block, in_channels) else replace(block, skip="none")
 
 
 def _smallest(name: str, values: Sequence[Any]) -> int:
@@ -219,11 +219,6 @@ def _width(reference: Reference, factor: float) -> int:
 
 def _depth(reference: Reference, more: int) -> int:
     return max(1, reference.layers + more)
-
-
-def _can_skip(block: Block, in_channels: int) -> bool:
-    """Every layer but the first keeps shape; the first one may."""
-    return block.layers > 1 or takes_skip(block.stride, in_channels, block.out_channels)
 
 
 def mnasnet_space() -> Space:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from search.architecture import Architecture
 from search.space import Space
-from search.study import StudyError, read_study
+from search.study import StudyError, read_study, study_folder
 from search.zoo import ZOO
 
 ZOO_NAME = "zoo"
@@ -26,7 +26,7 @@ def networks_to_start_with(
         if not spelled:
             raise StudyError(f"no network of the zoo lies in {space.name}: start from a study")
         return list(spelled.values()), [n for n in ZOO if n not in spelled]
-    study = read_study(runs / name)
+    study = read_study(study_folder(runs, name))
     if study.settings.space != space.name:
         raise StudyError(
             f"the study {name} is of the space {study.settings.space}, not of {space.name}: "

@@ -16,7 +16,7 @@ from typing import Any
 
 from host.domain import Program, ProgramFile
 from host.export.exporter import EXPORTER
-from host.files import replacing
+from host.files import replacing, storing
 from latency_models.kernel import Kernel
 
 DEFAULT_MAX_BYTES = 4 << 30
@@ -42,12 +42,12 @@ class ProgramCache:
             if data.stat().st_size != program.size_bytes:
                 return None
             os.utime(data)  # what pruning goes by
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # not there, half pruned, or written by another version
         return ProgramFile(program, data)
 
     def put(self, key: str, program: Program, data: bytes) -> ProgramFile:
-        """Raises OSError where the disk is full."""
+        """Raises StorageError, such as where the disk is full."""
         description_path, data_path = self._paths(key)
         with replacing(data_path) as draft:
             draft.write_bytes(data)
@@ -82,7 +82,8 @@ def _writable(directory: Path) -> Path:
         with tempfile.TemporaryFile(dir=directory):
             return directory
     except OSError as error:
-        temporary = Path(tempfile.mkdtemp(prefix="latlab-programs-"))
+        with storing(Path(tempfile.gettempdir())):
+            temporary = Path(tempfile.mkdtemp(prefix="latlab-programs-"))
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
         warnings.warn(
             f"the program cache {directory} cannot be written ({error.strerror}): "

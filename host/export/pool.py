@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from host.domain import ProgramFile
-from host.errors import ExportError
+from host.errors import ExportError, StorageError
 from host.export.cache import ProgramCache
 from host.export.exporter import export_program
+from host.files import FULL, storage_error
 from latency_models.kernel import Shape
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class ExportSpec:
 
 
 Outcome = ProgramFile | ExportError
-_Exported = tuple[Outcome, int]  # and the worker's peak resident memory in bytes
+# With the worker's peak resident memory in bytes.
+_Exported = tuple[ProgramFile | ExportError | StorageError, int]
 
 
 class ExportPool:
@@ -71,7 +73,8 @@ class ExportPool:
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[Outcome]:
         """One outcome for each spec, in their order. What cannot be exported is an
-        ExportError in its place and stops no other."""
+        ExportError in its place and stops no other. Raises StorageError where programs cannot
+        be stored, such as on a full disk: no other program would fare better."""
         outcomes = {spec.key: outcome for spec, outcome in self.export_each(specs)}
         return [outcomes[spec.key] for spec in specs]
 
@@ -127,14 +130,19 @@ class ExportPool:
         return self._executor.submit(_export, spec, self._cache)
 
     def _result(self, future: Future[_Exported]) -> Outcome | None:
-        """None when the worker died. Retires workers that are dead or have grown too big."""
+        """None when the worker died. Retires workers that are dead or have grown too big.
+        Raises StorageError."""
         try:
             exported = future.result(timeout=0) if future.done() else None
         except BrokenProcessPool:
             exported = None
         if exported is None or exported[1] > WORKER_MAX_RSS_BYTES:
             self._retire()
-        return exported and exported[0]
+        if exported is None:
+            return None
+        if isinstance(exported[0], StorageError):
+            raise exported[0]
+        return exported[0]
 
     def _retire(self) -> None:
         """What runs may end; the next export starts fresh workers."""
@@ -168,18 +176,32 @@ def _end_with_parent() -> None:
 
 def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
     signal.alarm(EXPORT_DEADLINE_S)  # ends this process, which the pool notices
-    outcome: Outcome
+    outcome: Outcome | StorageError
     try:
         program, data = export_program(spec.build(), spec.input_shape)
         outcome = cache.put(spec.key, program, data)
-    except ExportError as error:
+    except StorageError as error:
         outcome = error
     except Exception as error:
-        outcome = ExportError(f"{spec.key}: {type(error).__name__}: {error}")
+        if full := _full_disk(error):  # not the network's fault
+            outcome = storage_error(full)
+        elif isinstance(error, ExportError):
+            outcome = error
+        else:
+            outcome = ExportError(f"{spec.key}: {type(error).__name__}: {error}")
     finally:
         signal.alarm(0)
     _give_back_memory()
     return outcome, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """That error among those that led to this one, None where there is none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _give_back_memory() -> None:

@@ -13,9 +13,21 @@ from rich.progress import TaskID
 
 from host.console import console, milliseconds, progress_bar, reported
 from search.architecture import Architecture
+from search.calibration import CANDIDATES
 from search.cli.accuracy import by_command, by_supernet, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import PriorityOption, sessions
+from search.cli.common import (
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    MOST_MILLIONS,
+    MOST_MINUTES,
+    MOST_PIXELS,
+    MOST_SECONDS,
+    MOST_SEED,
+    PriorityOption,
+    finite,
+    sessions,
+)
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
 from search.cli.targets import (
     TargetLatenciesOption,
@@ -28,7 +40,7 @@ from search.constraints import excess, share_within
 from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
-from search.study import StrategyName, StudySettings, open_study
+from search.study import StrategyName, StudySettings, open_study, study_folder
 from search.warm_start import networks_to_start_with
 
 if TYPE_CHECKING:
@@ -78,52 +90,97 @@ def search(
     reward: Annotated[
         RewardName, typer.Option(help="The paper's two, or TuNAS's.")
     ] = RewardName.SOFT,
-    rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
-    round_size: Annotated[int, typer.Option(min=1, help="Candidates a round.")] = 16,
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Of searching, in all.")] = 4,
+    round_size: Annotated[int, typer.Option(min=1, max=100_000, help="Candidates a round.")] = 16,
     measured_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of all candidates, measured at most.")
+        float,
+        typer.Option(min=0, max=1, callback=finite, help="Of all candidates, measured at most."),
     ] = 1 / 3,
     max_measurements: Annotated[
-        int | None, typer.Option(min=0, help="Candidates, measured at most.")
+        int | None, typer.Option(min=0, max=10**9, help="Candidates, measured at most.")
     ] = None,
     max_device_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Of the device, for measurements at most.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=MOST_MINUTES,
+            callback=finite,
+            help="Of the device, for measurements at most.",
+        ),
     ] = None,
     max_params_m: Annotated[
-        float | None, typer.Option(help="Millions of parameters of a candidate, at most.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=MOST_MILLIONS,
+            callback=finite,
+            help="Millions of parameters of a candidate, at most.",
+        ),
     ] = None,
     max_madds_m: Annotated[
-        float | None, typer.Option(help="Millions of its multiply-adds, at most.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=MOST_MILLIONS,
+            callback=finite,
+            help="Millions of its multiply-adds, at most.",
+        ),
     ] = None,
     max_size_mb: Annotated[
-        float | None, typer.Option(help="Megabytes of its program in float32, at most.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=MOST_MILLIONS,
+            callback=finite,
+            help="Megabytes of its program in float32, at most.",
+        ),
     ] = None,
     calibration: Annotated[
-        int, typer.Option(min=4, help="Networks measured before the search.")
+        int,
+        typer.Option(min=4, max=CANDIDATES, help="Networks measured before the search."),
     ] = DEFAULT_NETWORKS,
     dataset: Annotated[
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
-    train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
-    val_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 1024,
-    resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
+    train_images: Annotated[
+        int, typer.Option(min=1, max=MOST_IMAGES, help="Of the proxy task.")
+    ] = 2048,
+    val_images: Annotated[
+        int, typer.Option(min=1, max=MOST_IMAGES, help="Of the proxy task.")
+    ] = 1024,
+    resolution: Annotated[
+        int, typer.Option(min=8, max=MOST_PIXELS, help="Of the proxy task.")
+    ] = 32,
     width: Annotated[
         float,
-        typer.Option(min=0.05, max=2, help="Of the proxy's networks: the channels' factor."),
+        typer.Option(
+            min=0.05,
+            max=2,
+            callback=finite,
+            help="Of the proxy's networks: the channels' factor.",
+        ),
     ] = 0.25,
     stem_stride: Annotated[
         int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
     ] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=MOST_EPOCHS, help="Of each proxy training.")
+    ] = 2,
     training_limit_s: Annotated[
-        float, typer.Option(min=1, help="Seconds that a proxy training may take.")
+        float,
+        typer.Option(
+            min=1,
+            max=MOST_SECONDS,
+            callback=finite,
+            help="Seconds that a proxy training may take.",
+        ),
     ] = 300.0,
     supernet: Annotated[
         bool,
         typer.Option("--supernet", help="Train once, a network that holds all the others."),
     ] = False,
-    supernet_epochs: Annotated[int, typer.Option(min=1, help="Of that training.")] = 6,
+    supernet_epochs: Annotated[int, typer.Option(min=1, max=1_000, help="Of that training.")] = 6,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -140,13 +197,16 @@ def search(
         ),
     ] = None,
     accuracy_limit_s: Annotated[
-        float, typer.Option(min=1, help="Seconds that the program may take.")
+        float,
+        typer.Option(
+            min=1, max=MOST_SECONDS, callback=finite, help="Seconds that the program may take."
+        ),
     ] = 3600.0,
     warm_start: Annotated[
         str | None,
         typer.Option(help="Begin with the zoo's networks (zoo), or a study's best (its name)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")] = 0,
     priority: PriorityOption = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
@@ -171,6 +231,7 @@ def search(
                 "accuracy comes from one of --table, --accuracy-command and --supernet"
             )
         _check_effect(context)
+    folder = study_folder(runs, study)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
@@ -187,8 +248,7 @@ def search(
         if limits:
             share = share_within(searched, limits)
             console.print(
-                f"Within the limits: {share:.1%} of random networks; others are made smaller.",
-                highlight=False,
+                f"Within the limits: {share:.1%} of random networks; others are made smaller."
             )
         started = _started(warm_start, searched, runs, round_size)
         if table is not None:
@@ -196,11 +256,11 @@ def search(
         elif accuracy_command is not None:
             judged = by_command(accuracy_command, accuracy_limit_s)
         elif supernet:
-            judged = by_supernet(dataset, budget, supernet_epochs, searched, runs / study)
+            judged = by_supernet(dataset, budget, supernet_epochs, searched, folder)
         else:
-            judged = by_training(dataset, budget, runs / study / "training")
-        console.print(f"Accuracy: {judged.note}.", highlight=False)
-        first_ns, *more_ns = targets_ns(runs / study, target_latencies_ms or [], opened)
+            judged = by_training(dataset, budget, folder / "training")
+        console.print(f"Accuracy: {judged.note}.")
+        first_ns, *more_ns = targets_ns(folder, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
             space=searched.name,
@@ -222,7 +282,7 @@ def search(
         )
         for on_target, target_ns in zip(opened, (first_ns, *more_ns), strict=True):
             console.print(f"Target latency on {on_target.target.name}: {milliseconds(target_ns)}.")
-        with open_study(runs / study, settings) as opened_study:
+        with open_study(folder, settings) as opened_study:
             if opened_study.rounds:
                 console.print(f"Going on: {len(opened_study.rounds)} rounds are finished.")
             for on_target in opened:
@@ -247,7 +307,7 @@ def search(
                     ),
                     warm_start=started,
                     on_progress=_drawn_on(bar),
-                    on_note=lambda note: bar.console.print(note, highlight=False),
+                    on_note=bar.console.print,
                 )
             show_report(opened_study)
 
@@ -278,9 +338,9 @@ def _started(name: str | None, space: Space, runs: Path, count: int) -> list[Arc
     if name is None:
         return []
     networks, outside = networks_to_start_with(name, space, runs, count)
-    console.print(f"Warm start: {len(networks)} networks of {name}.", highlight=False)
+    console.print(f"Warm start: {len(networks)} networks of {name}.")
     if outside:
-        console.print(f"Not in {space.name}: {', '.join(outside)}.", highlight=False)
+        console.print(f"Not in {space.name}: {', '.join(outside)}.")
     return networks
 
 

@@ -11,7 +11,7 @@ import typer
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
-from search.cli.common import Session
+from search.cli.common import MOST_MS, MOST_WEIGHT, Session, finite
 from search.judge import Lab
 from search.several import Part, SeveralLab
 from search.study import SETTINGS, StudySettings, read_settings
@@ -26,13 +26,19 @@ TargetsOption = Annotated[
 TargetLatenciesOption = Annotated[
     list[float] | None,
     typer.Option(
-        "--target-latency", help="In ms, for each target; by default MobileNetV2's, as the paper."
+        "--target-latency",
+        max=MOST_MS,
+        callback=finite,
+        help="In ms, for each target; by default MobileNetV2's, as the paper.",
     ),
 ]
 WeightsOption = Annotated[
     list[float] | None,
     typer.Option(
-        "--weight", help="For each of several targets: their mean counts; by default the worst."
+        "--weight",
+        max=MOST_WEIGHT,
+        callback=finite,
+        help="For each of several targets: their mean counts; by default the worst.",
     ),
 ]
 

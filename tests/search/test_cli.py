@@ -43,7 +43,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure nope", "mnasnet-a1"),
         ("measure missing.json", "cannot read missing.json"),
         ("predict bad.json", "does not hold an architecture"),
-        ("predict other.json", "does not hold an architecture"),
+        ("predict other.json", "other.json: blocks is missing"),
         ("report nothing", "no study"),
         ("report nothing nowhere", "no study"),
         ("dashboard nothing", "no study"),

@@ -1,0 +1,51 @@
+"""Checks that values from JSON are of the types that dataclasses say."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+MOST = 2**63  # what integers stay below, so that they can become floats and be stored
+
+
+def check_types(record: Any) -> None:  # noqa: ANN401 -- any dataclass
+    """Raises TypeError naming the first field of a dataclass whose value is not of its type:
+    JSON may hold anything. Floats may be whole numbers, and are finite."""
+    hints = _hints(type(record))
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if not _fits(value, hints[field.name]):
+            raise TypeError(f"{field.name} is {_shown(value)}")
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:  # noqa: ANN401
+    if hint is Any:
+        return True
+    arguments = get_args(hint)
+    match get_origin(hint):
+        case origin if origin in (Union, UnionType):
+            return any(_fits(value, argument) for argument in arguments)
+        case origin if origin in (list, tuple):
+            return isinstance(value, origin) and all(_fits(each, arguments[0]) for each in value)
+        case origin if origin is dict:
+            return isinstance(value, dict) and all(
+                _fits(key, arguments[0]) and _fits(each, arguments[1])
+                for key, each in value.items()
+            )
+    if hint in (int, float):
+        kinds = (int, float) if hint is float else int
+        # Infinity is not below, and of NaN no comparison holds.
+        return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < MOST
+    return isinstance(value, hint)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
