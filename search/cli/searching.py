@@ -41,7 +41,7 @@ from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
 from search.study import StrategyName, StudySettings, open_study, study_folder
-from search.warm_start import networks_to_start_with
+from search.warm_start import ZOO_NAME, networks_to_start_with
 
 if TYPE_CHECKING:
     from search.loop import Progress
@@ -232,6 +232,8 @@ def search(
             )
         _check_effect(context)
     folder = study_folder(runs, study)
+    if warm_start is not None and warm_start != ZOO_NAME:
+        study_folder(runs, warm_start)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
