@@ -54,7 +54,8 @@ class Screen(Console):
         others = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, _environ=others)
 
-    @property
+    # Nobody sets it.
+    @property  # type: ignore[misc]
     def size(self) -> ConsoleDimensions:
         """Looked up anew each time: a terminal can be resized."""
         columns = os.environ.get("COLUMNS", "")
@@ -77,14 +78,14 @@ class Commands(TyperGroup):
         super().__init__(**attributes)
         _explain_exit_codes(self)
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- private type
         for argument in args:
             if "\0" in argument or not _is_unicode(argument):
                 _fail(f"the argument {argument!r} is no text: leave out what is not UTF-8")
         with _in_words():
             return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 -- as TyperGroup has it
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- as TyperGroup has it
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # which may know fewer characters
                 stream.reconfigure(errors="backslashreplace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 from types import UnionType
@@ -20,9 +21,7 @@ def check_types(record: Any) -> None:  # noqa: ANN401 -- any dataclass
             raise TypeError(f"{field.name} is {_shown(value)}")
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)  # of a dataclass
 
 
 def _fits(value: Any, hint: Any) -> bool:  # noqa: ANN401

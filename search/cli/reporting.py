@@ -15,6 +15,7 @@ import typer
 from host.client import LatencyClient
 from host.console import console, show
 from host.errors import LabError, NotReady
+from host.files import storing
 from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
@@ -93,13 +94,17 @@ def show_report(study: Study, output: Path | None = None) -> None:
     )
     show(front_table(data))
     folder = study.directory / "front"
-    folder.mkdir(exist_ok=True)
-    for trial in data.measured_front():
-        architecture = trial.architecture
-        path = folder / f"{architecture.id}.json"
-        path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
+    with storing(folder):
+        folder.mkdir(exist_ok=True)
+        for trial in data.measured_front():
+            architecture = trial.architecture
+            path = folder / f"{architecture.id}.json"
+            path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
     console.print(f"The front's networks: {folder}/", soft_wrap=True)
-    console.print(f"Report: {write_report(data, output or study.directory)}", soft_wrap=True)
+    directory = output or study.directory
+    with storing(directory / "report.html"):
+        page = write_report(data, directory)
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
@@ -121,7 +126,9 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
         console.print(f"{group.label}: {names}")
     if against := in_words(data.against_random, data.common_samples):
         console.print(against)
-    console.print(f"Comparison: {write_comparison(data, directory)}", soft_wrap=True)
+    with storing(directory / "report.html"):
+        page = write_comparison(data, directory)
+    console.print(f"Comparison: {page}", soft_wrap=True)
 
 
 def _folder_name(names: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from host.errors import Unavailable
 from host.home import LabHome
 from host.processes import LockedProcess
 from protos import latency_pb2
+from search.accuracy.checkpoint import CheckpointError
 from search.cli import app
 from tests.search.hostile_values import Scratch
 
@@ -93,8 +94,11 @@ class Command:
         places = [scratch.home, scratch.work / "first-phone.log", scratch.work / "parity.png"]
         runs = scratch.work / "runs"
         if self.is_path(parameter):
-            named = Path(os.path.normpath(scratch.work / value)) if "\0" not in value else runs
-            places += [named, scratch.user]
+            named = Path(os.path.normpath(scratch.work / value))
+            # Of "a/../b" both are made, but what was there before is not its own.
+            way = (os.path.normpath(scratch.work / part) for part in Path(value).parents)
+            made = [Path(part) for part in way if not scratch.work.is_relative_to(part)]
+            places += [named, *made, scratch.user]
             runs = named if parameter == "runs" else runs
         return (
             *places,
@@ -213,7 +217,7 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
             "host.export.ExportPool.export_each": _refuse,
             "search.dashboard._Server.serve_forever": nothing,
             "search.accuracy.readers.read_digits": functools.cache(readers.read_digits),
-            "search.finalists.train_one": _refuse,
+            "search.finalists.train_one": _train,
             "search.report.page.plots.accuracy_latency": nothing,
             "search.report.page.plots.progress": nothing,
             "search.report.page.diversity": nothing,
@@ -248,6 +252,10 @@ class _Refusing:
 
 def _refuse(*_: object, **__: object) -> NoReturn:
     raise Unavailable("this lab refuses to work")
+
+
+def _train(*_: object, **__: object) -> NoReturn:
+    raise CheckpointError("nothing is trained here")
 
 
 def _return(value: object, *_: object, **__: object) -> object:

@@ -9,31 +9,122 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from search.study import StudySettings, open_study
 from search.trial import Trial
 from search.zoo import ZOO
 from tests.search.fakes import estimate
 
-NETWORK = asdict(ZOO["mnasnet-small"])
+NETWORK: dict[str, Any] = asdict(ZOO["mnasnet-small"])
 # Nothing can be made in these, not even by root.
 UNWRITABLE = ("/dev/null/x", "/proc/x", "/sys/x", "/etc/passwd/x")
 
-PATHS = (".", "..", "...", "../esc", "../../esc", "a/../../esc", "./../esc", "first/..", "a/b/c")
+PATHS: tuple[str, ...] = (
+    ".",
+    "..",
+    "...",
+    "../esc",
+    "../../esc",
+    "a/../../esc",
+    "./../esc",
+    "first/..",
+    "a/b/c",
+)
 PATHS += ("runs/..", "~", "~nobody-at-all/x", "x/", ".hidden", "-", "inputs/new/folder", "first")
-CONTROL = ("\0", "a\0b", "\x01", "\x1b[31m", "\x7f", "\r\n", "a\nb", "\u202eabc", "\x85", "\t", " ")
-LONG = ("x" * 101, "x" * 300, "é" * 200, "x" * 5_000, "9" * 5_000, "x/" * 300, "x" * 100_000)
-UNICODE = ("é", "İ", "１２", "٣", "½", "²", "🜁", "e\u0301", "\ufeff", "\udc80", "a\udcffb", "研究")
-NUMBERS = ("0", "-0", "-1", "1", "4", "5", "8", "32", "0.1", "0.5", "1.5", "+5", " 5 ", "05", ".5")
+CONTROL: tuple[str, ...] = (
+    "\0",
+    "a\0b",
+    "\x01",
+    "\x1b[31m",
+    "\x7f",
+    "\r\n",
+    "a\nb",
+    "\u202eabc",
+    "\x85",
+    "\t",
+    " ",
+)
+LONG: tuple[str, ...] = (
+    "x" * 101,
+    "x" * 300,
+    "é" * 200,
+    "x" * 5_000,
+    "9" * 5_000,
+    "x/" * 300,
+    "x" * 100_000,
+)
+UNICODE: tuple[str, ...] = (
+    "é",
+    "İ",
+    "１２",
+    "٣",
+    "½",
+    "²",
+    "🜁",
+    "e\u0301",
+    "\ufeff",
+    "\udc80",
+    "a\udcffb",
+    "研究",
+)
+NUMBERS: tuple[str, ...] = (
+    "0",
+    "-0",
+    "-1",
+    "1",
+    "4",
+    "5",
+    "8",
+    "32",
+    "0.1",
+    "0.5",
+    "1.5",
+    "+5",
+    " 5 ",
+    "05",
+    ".5",
+)
 NUMBERS += ("5.", "1e", "--1", "1e5", "1e309", "-1e309", "inf", "-inf", "+inf", "Infinity", "nan")
 NUMBERS += ("-nan", "NaN", "1e-320", "5e-324", "0x10", "1_000", "1,5", "1e6", "1e7", "1e-9", "None")
 NUMBERS += (*(str(2**bits) for bits in (31, 32, 63, 64, 100)), "-9" * 30, "true", "65536")
-OPTIONS = ("--help", "-h", "--study", "--", "--=", "-1", "--no-such", "-n", "--study=x", "@x")
-MARKUP = ("[/]", "[red]", "x[/red]", "[bold", "[link=x]y", "[[", "\\[", ":smile:", "%s %d", "%(x)s")
+OPTIONS: tuple[str, ...] = (
+    "--help",
+    "-h",
+    "--study",
+    "--",
+    "--=",
+    "-1",
+    "--no-such",
+    "-n",
+    "--study=x",
+    "@x",
+)
+MARKUP: tuple[str, ...] = (
+    "[/]",
+    "[red]",
+    "x[/red]",
+    "[bold",
+    "[link=x]y",
+    "[[",
+    "\\[",
+    ":smile:",
+    "%s %d",
+    "%(x)s",
+)
 MARKUP += ("{0}", "{", "<script>", "]]>", "$x", "$\\frac", "`touch esc`", "$(touch esc)", ";", "|")
 MARKUP += ("'", '"', "\\", "a b", "*", "?", "x?y", "#", "&", "=", "x=", "a:b", "http://x", "x@y:1")
-JSON = ("{}", "[", "[1, 2]", "null", '"', '{"blocks": []}')
-NAMES = ("mnasnet-a1", "zoo", "junk", "typed", "digits", "auto", "fashion-mnist:inputs", "true")
+JSON: tuple[str, ...] = ("{}", "[", "[1, 2]", "null", '"', '{"blocks": []}')
+NAMES: tuple[str, ...] = (
+    "mnasnet-a1",
+    "zoo",
+    "junk",
+    "typed",
+    "digits",
+    "auto",
+    "fashion-mnist:inputs",
+    "true",
+)
 NAMES += ("epochs=1", "epochs=nan", "learning_rate=nan", "clip_coef=inf", "epochs==3", "soft")
 KINDS = (PATHS, CONTROL, LONG, UNICODE, NUMBERS, OPTIONS, MARKUP, JSON, NAMES)
 
@@ -105,14 +196,15 @@ def _studies(runs: Path) -> Path:
 
 
 def _write_inputs(folder: Path) -> None:
-    for name, change in {
+    changes: dict[str, dict[str, object]] = {
         "op": {"op": "attention"},
         "layers": {"layers": 0},
         "text": {"out_channels": "32"},
         "nan": {"se_ratio": float("nan")},
         "list": {"stride": [1]},
-    }.items():
-        blocks = [{**NETWORK["blocks"][0], **change}, *NETWORK["blocks"][1:]]
+    }
+    for name, change in changes.items():
+        blocks = [NETWORK["blocks"][0] | change, *NETWORK["blocks"][1:]]
         (folder / f"{name}.json").write_text(json.dumps({**NETWORK, "blocks": blocks}))
     for name, text in {
         "good.json": json.dumps(NETWORK),

@@ -192,7 +192,7 @@ def make_pipe(path: Path) -> None:
         (
             lambda path: path.write_text(
                 json.dumps(
-                    {**described(), "blocks": [described(out_channels=8192)["blocks"][1]] * 9}
+                    {**described(), "blocks": [described(out_channels=8192)["blocks"][1]] * 3}
                 )
             ),
             "net.json: the network has .* million parameters",
