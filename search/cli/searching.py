@@ -17,18 +17,26 @@ from search.calibration import CANDIDATES
 from search.cli.accuracy import by_command, by_supernet, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
 from search.cli.common import (
-    MOST_EPOCHS,
-    MOST_IMAGES,
-    MOST_MILLIONS,
-    MOST_MINUTES,
-    MOST_PIXELS,
-    MOST_SECONDS,
     MOST_SEED,
     PriorityOption,
-    finite,
     sessions,
 )
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.cli.search_options import (
+    AccuracyLimitOption,
+    EpochsOption,
+    MaxDeviceMinutesOption,
+    MaxMeasurementsOption,
+    MaxMultiplyAddsOption,
+    MaxParametersOption,
+    MaxSizeOption,
+    MeasuredShareOption,
+    ProxyImagesOption,
+    ResolutionOption,
+    StemStrideOption,
+    TrainingLimitOption,
+    WidthOption,
+)
 from search.cli.targets import (
     TargetLatenciesOption,
     TargetsOption,
@@ -92,49 +100,12 @@ def search(
     ] = RewardName.SOFT,
     rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Of searching, in all.")] = 4,
     round_size: Annotated[int, typer.Option(min=1, max=100_000, help="Candidates a round.")] = 16,
-    measured_share: Annotated[
-        float,
-        typer.Option(min=0, max=1, callback=finite, help="Of all candidates, measured at most."),
-    ] = 1 / 3,
-    max_measurements: Annotated[
-        int | None, typer.Option(min=0, max=10**9, help="Candidates, measured at most.")
-    ] = None,
-    max_device_minutes: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=MOST_MINUTES,
-            callback=finite,
-            help="Of the device, for measurements at most.",
-        ),
-    ] = None,
-    max_params_m: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=MOST_MILLIONS,
-            callback=finite,
-            help="Millions of parameters of a candidate, at most.",
-        ),
-    ] = None,
-    max_madds_m: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=MOST_MILLIONS,
-            callback=finite,
-            help="Millions of its multiply-adds, at most.",
-        ),
-    ] = None,
-    max_size_mb: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=MOST_MILLIONS,
-            callback=finite,
-            help="Megabytes of its program in float32, at most.",
-        ),
-    ] = None,
+    measured_share: MeasuredShareOption = 1 / 3,
+    max_measurements: MaxMeasurementsOption = None,
+    max_device_minutes: MaxDeviceMinutesOption = None,
+    max_params_m: MaxParametersOption = None,
+    max_madds_m: MaxMultiplyAddsOption = None,
+    max_size_mb: MaxSizeOption = None,
     calibration: Annotated[
         int,
         typer.Option(min=4, max=CANDIDATES, help="Networks measured before the search."),
@@ -143,39 +114,13 @@ def search(
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
-    train_images: Annotated[
-        int, typer.Option(min=1, max=MOST_IMAGES, help="Of the proxy task.")
-    ] = 2048,
-    val_images: Annotated[
-        int, typer.Option(min=1, max=MOST_IMAGES, help="Of the proxy task.")
-    ] = 1024,
-    resolution: Annotated[
-        int, typer.Option(min=8, max=MOST_PIXELS, help="Of the proxy task.")
-    ] = 32,
-    width: Annotated[
-        float,
-        typer.Option(
-            min=0.05,
-            max=2,
-            callback=finite,
-            help="Of the proxy's networks: the channels' factor.",
-        ),
-    ] = 0.25,
-    stem_stride: Annotated[
-        int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
-    ] = 1,
-    epochs: Annotated[
-        int, typer.Option(min=1, max=MOST_EPOCHS, help="Of each proxy training.")
-    ] = 2,
-    training_limit_s: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            max=MOST_SECONDS,
-            callback=finite,
-            help="Seconds that a proxy training may take.",
-        ),
-    ] = 300.0,
+    train_images: ProxyImagesOption = 2048,
+    val_images: ProxyImagesOption = 1024,
+    resolution: ResolutionOption = 32,
+    width: WidthOption = 0.25,
+    stem_stride: StemStrideOption = 1,
+    epochs: EpochsOption = 2,
+    training_limit_s: TrainingLimitOption = 300.0,
     supernet: Annotated[
         bool,
         typer.Option("--supernet", help="Train once, a network that holds all the others."),
@@ -196,12 +141,7 @@ def search(
             " line it prints is the accuracy, from 0 to 1."
         ),
     ] = None,
-    accuracy_limit_s: Annotated[
-        float,
-        typer.Option(
-            min=1, max=MOST_SECONDS, callback=finite, help="Seconds that the program may take."
-        ),
-    ] = 3600.0,
+    accuracy_limit_s: AccuracyLimitOption = 3600.0,
     warm_start: Annotated[
         str | None,
         typer.Option(help="Begin with the zoo's networks (zoo), or a study's best (its name)."),
