@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -81,7 +81,7 @@ class Architecture:
             ArchitectureError: A field is missing, unknown, of another type or out of its range,
                 or two fields contradict each other. The message begins with the field.
         """
-        described = _fields(value, "", {field.name for field in fields(cls)}, optional={"id"})
+        described = _fields(value, "", _FIELDS, optional={"id"})
         listed = described["blocks"]
         if not isinstance(listed, Sequence) or isinstance(listed, str):
             raise ArchitectureError(f"blocks: {_shown(listed)} is no list of blocks")
@@ -98,12 +98,16 @@ class Architecture:
                 )
         head_channels = _channels(described, "head_channels")
         architecture = cls(stem_channels, tuple(blocks), head_channels)
-        if described.get("id", architecture.id) != architecture.id:
+        if "id" in described and described["id"] != architecture.id:
             raise ArchitectureError(
                 f"id: {_shown(described['id'])} is not this network's, which is "
                 f"{architecture.id}: correct it or leave it out"
             )
         return architecture
+
+
+_FIELDS = frozenset(field.name for field in fields(Architecture))
+_BLOCK_FIELDS = frozenset(field.name for field in fields(Block))
 
 
 def takes_skip(stride: int, in_channels: int, out_channels: int) -> bool:
@@ -130,7 +134,7 @@ def _narrowest_bottleneck(block: Block, in_channels: int) -> int:
 
 
 def _block(value: object, where: str, in_channels: int) -> Block:
-    described = _fields(value, where, {field.name for field in fields(Block)})
+    described = _fields(value, where, _BLOCK_FIELDS)
     where = f"{where}."
     op = _choice(described, "op", where, OPERATIONS)
     expansion = _integer(described, "expansion", where, MAX_EXPANSION)
@@ -163,11 +167,13 @@ def _block(value: object, where: str, in_channels: int) -> Block:
 
 
 def _fields(
-    value: object, where: str, names: set[str], optional: set[str] | frozenset[str] = frozenset()
+    value: object, where: str, names: Set[str], optional: Set[str] = frozenset()
 ) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         what = where or "a network"
         raise ArchitectureError(f"{what} is an object with {_listed(names)}, not {_shown(value)}")
+    if value.keys() == names:
+        return value
     prefix = f"{where}." if where else ""
     for name in sorted(names - value.keys()):
         raise ArchitectureError(f"{prefix}{name} is missing")
@@ -217,5 +223,5 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _listed(names: set[str]) -> str:
+def _listed(names: Set[str]) -> str:
     return ", ".join(sorted(names))

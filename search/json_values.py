@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -14,18 +13,19 @@ MOST = 2**63  # what integers stay below, so that they can become floats and be 
 def check_types(record: Any) -> None:  # noqa: ANN401 -- any dataclass
     """Raises TypeError naming the first field of a dataclass whose value is not of its type:
     JSON may hold anything. Floats may be whole numbers, and are finite."""
-    hints = _hints(type(record))
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if not _fits(value, hints[field.name]):
-            raise TypeError(f"{field.name} is {_shown(value)}")
+    for name, hint in _hints(type(record)).items():
+        value = getattr(record, name)
+        if not _fits(value, hint):
+            raise TypeError(f"{name} is {_shown(value)}")
 
 
 _hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)  # of a dataclass
 
 
 def _fits(value: Any, hint: Any) -> bool:  # noqa: ANN401
-    if hint is Any:
+    if hint is Any or value is None:
+        return hint is Any or type(None) in get_args(hint)
+    if type(value) is hint and hint is not float and hint is not int:
         return True
     arguments = get_args(hint)
     match get_origin(hint):
