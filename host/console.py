@@ -117,7 +117,7 @@ def _in_words() -> Iterator[None]:
             raise
         context = getattr(error, "ctx", None)
         hint = f" (see `{context.command_path} --help`)" if context else ""
-        _fail(message.rstrip(".") + hint, error)
+        _fail(message.rstrip(".") + _refused(error) + hint, error)
     except LabError as error:
         _fail(str(error), error)
     except OSError as error:
@@ -128,6 +128,13 @@ def _in_words() -> Iterator[None]:
         traceback.print_exc()
         _say_error("this is a defect of Latency Lab: please report it with the lines above")
         raise typer.Exit(DEFECT) from error
+
+
+def _refused(error: typer.TyperException) -> str:
+    """The value of an option that is out of its range, which Typer does not say."""
+    found = getattr(error.__cause__, "errors", list)()  # pydantic's, which checks for Typer
+    values = [repr(each["input"]) for each in found if "input" in each]
+    return "".join(f", not {value if len(value) < 80 else value[:77] + '...'}" for value in values)
 
 
 def _fail(message: str, cause: BaseException | None = None) -> NoReturn:

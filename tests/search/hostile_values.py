@@ -120,6 +120,7 @@ NAMES: tuple[str, ...] = (
     "zoo",
     "junk",
     "typed",
+    "torn",
     "digits",
     "auto",
     "fashion-mnist:inputs",
