@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from host import cli_devices, lab
 from host.boards import Boards, enrol
 from host.client import LatencyClient
 from host.config import load_config
-from host.console import console, reported
-from host.errors import InvalidRequest, LabError, Unavailable
+from host.console import console, show, words
+from host.errors import InvalidRequest, StorageError, Unavailable
 from host.home import LabHome
 from host.status import TargetStatus
 from host.tls import fingerprint
@@ -32,37 +32,35 @@ jobs = cli_devices.jobs
 @app.command()
 def up() -> None:
     """Bring the lab up in the background and list its devices. Harmless when it is up."""
-    with reported(LabError):
-        home = LabHome.from_environment()
-        with console.status("preparing the sentinel"):
-            sentinel = lab.export_sentinel(home)  # before devices measure: it would disturb
-        with console.status("bringing the lab up"):
-            started = lab.up(home)
-        with LatencyClient.connect(home) as client:
-            client.pin_sentinel(sentinel)
-        console.print("The lab is up." if started else "The lab was up already.")
-        _show(home)
+    home = LabHome.from_environment()
+    home.create()
+    with console.status("preparing the sentinel"):
+        sentinel = lab.export_sentinel(home)  # before devices measure: it would disturb
+    with console.status("bringing the lab up"):
+        started = lab.up(home)
+    with LatencyClient.connect(home) as client:
+        client.pin_sentinel(sentinel)
+    console.print("The lab is up." if started else "The lab was up already.")
+    _show(home)
 
 
 @app.command()
 def status() -> None:
     """List devices and targets."""
-    with reported(LabError):
-        _show(LabHome.from_environment())
+    _show(LabHome.from_environment())
 
 
 @app.command()
 def down() -> None:
     """Stop the lab and what it started. A measurement under way goes on at the next start."""
-    with reported(LabError):
-        stopped = lab.down(LabHome.from_environment())
+    stopped = lab.down(LabHome.from_environment())
     console.print("The lab is down." if stopped else "The lab was not running.")
 
 
 @app.command()
 def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
     """Fit a target's predictor now, on everything measured."""
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         measurements, fit_s = client.refit(target)
     console.print(f"Fitted on {measurements} measurements in {fit_s:.1f} s.")
 
@@ -70,7 +68,7 @@ def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
 @app.command()
 def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None:
     """Hold a target's sentinel against what it measures next: its drift is here to stay."""
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         client.renew_baseline(target)
     console.print("The next measurement of the sentinel is the baseline.")
 
@@ -81,40 +79,40 @@ def add(
     code: str = typer.Argument(help="As the agent printed it; it works once."),
 ) -> None:
     """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
-    with reported(LabError):
-        home = LabHome.from_environment()
-        home.create()
-        if address not in load_config(home.config_file).chosen_boards([address]):
-            raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
-        Boards(home.boards).add(enrol(address, code))
-        console.print(f"{address} is enrolled.")
-        try:
-            with LatencyClient.connect(home) as client:
-                client.add_board(address)
-        except Unavailable:
-            console.print("The lab is not running: the board joins when it is brought up.")
+    home = LabHome.from_environment()
+    home.create()
+    if address not in load_config(home.config_file).chosen_boards([address]):
+        raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
+    Boards(home.boards).add(enrol(address, code))
+    console.print(f"{address} is enrolled.")
+    try:
+        with LatencyClient.connect(home) as client:
+            client.add_board(address)
+    except Unavailable:
+        console.print("The lab is not running: the board joins when it is brought up.")
 
 
 @devices.command("list")
 def list_boards() -> None:
     """List the boards that were enrolled."""
+    boards = Boards(LabHome.from_environment().boards)
     table = Table("board", "certificate's SHA-256")
-    with reported(LabError):
-        boards = Boards(LabHome.from_environment().boards)
-        for address in boards.addresses():
+    for address in boards.addresses():
+        try:
             if (board := boards.get(address)) is not None:
                 table.add_row(address, fingerprint(board.certificate))
-    console.print(table)
+        except StorageError as error:
+            table.add_row(address, words((str(error), "red")))
+    show(table)
 
 
 @devices.command()
 def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
     """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
-    with reported(LabError):
-        home = LabHome.from_environment()
-        Boards(home.boards).remove(address)
-        with suppress(Unavailable), LatencyClient.connect(home) as client:
-            client.remove_board(address)
+    home = LabHome.from_environment()
+    Boards(home.boards).remove(address)
+    with suppress(Unavailable), LatencyClient.connect(home) as client:
+        client.remove_board(address)
     console.print(f"{address} is forgotten.")
 
 
@@ -132,32 +130,32 @@ def _show(home: LabHome) -> None:
             continue
         cores = ", ".join(f"{core.name}: {len(core.cpus)}" for core in device.core_classes)
         table.add_row(
-            f"{device.model}\n[dim]{device.serial}[/]",
+            words(device.model, "\n", (device.serial, "dim")),
             status.transport,
-            escape(status.state) + (f"\n[dim]{escape(status.note)}[/]" if status.note else ""),
+            words(status.state, (f"\n{status.note}" if status.note else "", "dim")),
             str(status.queued_jobs),
             cores,
             f"{device.memory_bytes / 2**30:.0f} GiB",
             device.runtime_version,
         )
-    console.print(table)
+    show(table)
     table = Table(Column("target", no_wrap=True), title="Targets")
     for name in ("device", "measured", "predictor", "sentinel"):
         table.add_column(name, overflow="fold")
     for entry in targets:
         fitted = entry.fitted_measurements
         table.add_row(
-            f"{entry.target.name}\n[dim]{entry.target.id}[/]",
+            words(entry.target.name, "\n", (entry.target.id, "dim")),
             "connected" if entry.devices else "absent",
             str(entry.measurements),
             f"on {fitted} networks" if fitted else "none yet",
             _sentinel(entry),
         )
-    console.print(table)
+    show(table)
 
 
-def _sentinel(status: TargetStatus) -> str:
+def _sentinel(status: TargetStatus) -> Text:
     if status.sentinel_drift is None:
-        return "[dim]not yet measured[/]"
+        return words(("not yet measured", "dim"))
     drift = f"{status.sentinel_drift:+.1%}"
-    return f"[red]drifted by {drift}: jobs wait[/]" if status.drifted else drift
+    return words((f"drifted by {drift}: jobs wait", "red") if status.drifted else drift)

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from host.client import LatencyClient
-from host.console import console, milliseconds, reported
+from host.console import console, milliseconds
+from host.console import show as show_table
 from host.domain import Conditions, Measurement
-from host.errors import LabError, StorageError
+from host.errors import StorageError
 from host.stored_measurement import StoredMeasurement
 from host.summary import clean_samples, visit_latency_ns
 
@@ -39,7 +39,7 @@ def list_measurements(
     unusable: Annotated[bool, typer.Option("--unusable", help="Only those of no use.")] = False,
 ) -> None:
     """List measurements, the newest first: also those that are suspect, excluded or of no use."""
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         asked_for = 0 if every else limit + 1
         found = client.stored.list(target, limit=asked_for, only_unusable=unusable)
         shown = list(found if every else islice(found, limit))
@@ -49,13 +49,13 @@ def list_measurements(
         table.add_row(
             stored.id[:12],
             _time(stored.unix_ns),
-            escape(stored.target),
+            stored.target,
             "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
             _interval(stored),
             f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
-            escape(_flags(stored)),
+            _flags(stored),
         )
-    console.print(table)
+    show_table(table)
     if more:
         console.print(f"There are more than these {limit}: --all, or a higher --limit.")
 
@@ -63,7 +63,7 @@ def list_measurements(
 @app.command()
 def show(measurement: IdArgument) -> None:
     """Show one measurement: its latency, its visits and what the machine was like."""
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         stored = client.stored.find(measurement)
         try:
             whole = client.measurement(stored.id)
@@ -73,9 +73,9 @@ def show(measurement: IdArgument) -> None:
     if whole is not None:
         facts.append(("All samples", _quantiles_in_words(whole)))
     for label, value in facts:
-        console.print(f"{label}: {value}", markup=False, highlight=False)
+        console.print(f"{label}: {value}")
     if whole is not None:
-        console.print(_visits_table(whole))
+        show_table(_visits_table(whole))
 
 
 @app.command()
@@ -87,7 +87,7 @@ def exclude(
 
     Measuring its network makes a new one. A study that holds it keeps its latency.
     """
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         whole_id = client.stored.exclude(measurement, why)
     console.print(f"{whole_id} is excluded; `latlab measurements include` uses it again.")
 
@@ -95,7 +95,7 @@ def exclude(
 @app.command()
 def include(measurement: IdArgument) -> None:
     """Use a measurement again that was excluded."""
-    with reported(LabError), LatencyClient.connect() as client:
+    with LatencyClient.connect() as client:
         whole_id = client.stored.include(measurement)
     console.print(f"{whole_id} is used again.")
 
@@ -156,8 +156,8 @@ def _visits_table(measurement: Measurement) -> Table:
             "spoiled" if latency_ns is None else milliseconds(latency_ns),
             *_quantiles(visit.wall_ns),
             f"{clean_samples(visit).mean():.0%}",
-            escape(_conditions(visit.before)),
-            escape(_conditions(visit.after)),
+            _conditions(visit.before),
+            _conditions(visit.after),
         )
     return table
 

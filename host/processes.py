@@ -36,7 +36,7 @@ class LockedProcess:
         try:
             with storing(self.info_file), contextlib.suppress(FileNotFoundError):
                 info = json.loads(read_regular(self.info_file, MAX_INFO_BYTES))
-                if not isinstance(info, dict) or not isinstance(info.get("pid"), int):
+                if not isinstance(info, dict) or not _is_process_id(info.get("pid")):
                     raise ValueError("it holds no process id")
                 return info
         except (ValueError, RecursionError) as error:
@@ -74,3 +74,8 @@ class LockedProcess:
         finally:
             os.close(descriptor)
         return False
+
+
+def _is_process_id(value: object) -> bool:
+    """Whether signals to it reach one process: 0 and below name groups, 1 the whole system."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 1

@@ -1,4 +1,4 @@
-"""Architectures in JSON files, which people write by hand as well."""
+"""Architectures from files that anyone may have written."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ import json
 from pathlib import Path
 
 from host.files import read_regular
-from search.architecture import Architecture, checked_architecture
+from search.architecture import Architecture, ArchitectureError
+from search.counts import counts
 
 MAX_BYTES = 1 << 20
+MAX_PARAMETERS = 250_000_000  # a GiB in float32, which is what a device takes
 
 
 def read_architecture(path: Path) -> Architecture:
-    """Read a JSON file as `latlab search` writes it.
+    """Read a network as `latlab search` writes it into a study's `front`.
 
-    Raises ValueError, naming the file and the field.
+    Raises:
+        ArchitectureError: The file cannot be read, or does not describe a network that can be
+            built; the message names the file, and the field where one is wrong.
     """
     try:
-        document = json.loads(read_regular(path, MAX_BYTES), parse_constant=_no_number)
-        return checked_architecture(document)
+        text = read_regular(path, MAX_BYTES).decode()
+        architecture = Architecture.from_dict(json.loads(text))
+        parameters = counts(architecture).parameters
+        if parameters > MAX_PARAMETERS:
+            raise ArchitectureError(
+                f"the network has {parameters / 1e6:,.0f} million parameters, more than the "
+                f"{MAX_PARAMETERS / 1e6:g} million that a device takes"
+            )
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except RecursionError as error:
-        raise ValueError(f"{path} does not hold an architecture: too deeply nested") from error
-    except ValueError as error:  # that of JSON and of Unicode too
-        raise ValueError(f"{path} does not hold an architecture: {error}") from error
-
-
-def _no_number(constant: str) -> float:
-    raise ValueError(f"{constant} is no number")
+        raise ArchitectureError(f"cannot read {path}: {error.strerror}") from error
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ArchitectureError(f"{path} does not hold an architecture: {error}") from error
+    return architecture

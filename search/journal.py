@@ -20,10 +20,15 @@ import optuna
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from host.errors import InvalidRequest
+from host.files import read_regular
 from latency_models.estimate import LatencyEstimate, Source
 from search.architecture import Architecture
 from search.combined import CombinedEstimate
+from search.json_values import check_types
 from search.trial import Trial
+
+MAX_BYTES = 1 << 30
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -62,7 +67,12 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
     rounds: list[Round] = []
     attributes: list[dict[str, Any]] = []
     offset = end = 0
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    try:
+        lines = read_regular(path, MAX_BYTES).splitlines(keepends=True)
+    except FileNotFoundError:
+        lines = []
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines, start=1):
         offset += len(line)
         if not line.endswith(b"\n"):
@@ -78,7 +88,7 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
                 attributes = []
             if rounds and not attributes:
                 end = offset
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError, InvalidRequest) as error:
             raise ValueError(f"line {number} of {path} is damaged: {error!r}") from error
     return rounds, end
 
@@ -134,7 +144,7 @@ def _duration_s(record: dict[str, Any]) -> float:
 
 
 def _to_trial(attributes: dict[str, Any]) -> Trial:
-    return Trial(
+    trial = Trial(
         architecture=Architecture.from_dict(attributes["architecture"]),
         round=attributes["round"],
         accuracy=attributes["accuracy"],
@@ -146,6 +156,10 @@ def _to_trial(attributes: dict[str, Any]) -> Trial:
         device_s=attributes.get("device_s", 0.0),  # older studies have neither
         disturbed=attributes.get("disturbed", 0),
     )
+    check_types(trial)
+    if trial.accuracy is not None and not 0 <= trial.accuracy <= 1:
+        raise ValueError(f"the accuracy is {trial.accuracy}")
+    return trial
 
 
 def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
@@ -156,5 +170,11 @@ def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
 def _to_estimate(values: dict[str, Any]) -> LatencyEstimate:
     values = values | {"source": Source(values["source"])}
     if "parts" not in values:
-        return LatencyEstimate(**values)
-    return CombinedEstimate(**values | {"parts": tuple(map(_to_estimate, values["parts"]))})
+        estimate = LatencyEstimate(**values)
+    else:
+        parts = tuple(map(_to_estimate, values["parts"]))
+        estimate = CombinedEstimate(**values | {"parts": parts})
+    check_types(estimate)
+    if estimate.latency_ns <= 0:
+        raise ValueError(f"the latency is {estimate.latency_ns} ns")
+    return estimate

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from search.architecture import Architecture, Block, takes_skip
+from search.architecture import Architecture, Block, se_channels, takes_skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def block_layers(block: Block, in_channels: int) -> Iterator[Layer]:
             out_channels=block.out_channels,
             kernel_size=block.kernel_size,
             stride=stride,
-            se_channels=max(1, int(in_channels * block.se_ratio)) if block.se_ratio else 0,
+            se_channels=se_channels(block, in_channels),
             skip=block.skip if takes_skip(stride, in_channels, block.out_channels) else "none",
         )
         in_channels = block.out_channels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -31,12 +30,12 @@ class PPOSettings:
 
     def __post_init__(self) -> None:
         for name, is_sound, allowed in (
-            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("learning_rate", 0 < self.learning_rate <= 1_000, "above 0 and at most 1,000"),
             ("clip_coef", 0 < self.clip_coef < 1, "above 0 and below 1"),
-            ("ent_coef", 0 <= self.ent_coef < math.inf, "0 or above"),
+            ("ent_coef", 0 <= self.ent_coef <= 1_000, "from 0 to 1,000"),
             ("baseline_decay", 0 <= self.baseline_decay < 1, "from 0 to below 1"),
-            ("minibatch_size", self.minibatch_size >= 1, "1 or above"),
-            ("epochs", self.epochs >= 1, "1 or above"),
+            ("minibatch_size", 1 <= self.minibatch_size <= 10**6, "from 1 to 1,000,000"),
+            ("epochs", 1 <= self.epochs <= 10_000, "from 1 to 10,000"),
         ):
             if not is_sound:
                 raise ValueError(f"PPO's {name} must be {allowed}, not {getattr(self, name)}")

@@ -10,25 +10,28 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
+import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from host.files import replacing
+from host.errors import LabError
+from host.files import read_regular, replacing, storing
 from search.architecture import Architecture
 from search.combined import Combination
 from search.journal import Round, append_round, read_rounds
+from search.json_values import check_types
 from search.reward import SOFT
 from search.trial import Trial
 
 SETTINGS, JOURNAL = "study.json", "journal.log"
-MAX_NAME = 100  # characters
-MAX_NAME_BYTES = 200  # of 255 that a file system allows
+MAX_SETTINGS_BYTES = 1 << 20
+LONGEST_NAME = 100  # characters
+NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 class StrategyName(str, Enum):
@@ -39,28 +42,8 @@ class StrategyName(str, Enum):
     RANDOM = "random"
 
 
-class StudyError(Exception):
+class StudyError(LabError):
     """A study that cannot be made, read or resumed; the message says what to do."""
-
-
-def study_folder(runs: Path, name: str) -> Path:
-    """Return the folder of the study of that name: directly in `runs`, and nowhere else.
-
-    Raises StudyError for a name that is none.
-    """
-    if (
-        not 1 <= len(name) <= MAX_NAME
-        or len(os.fsencode(name)) > MAX_NAME_BYTES
-        or not name.isprintable()
-        or "/" in name
-        or name.startswith((".", "-"))
-        or name != name.strip()
-    ):
-        raise StudyError(
-            f"{name[:60]!r} is no name of a study: it has 1 to {MAX_NAME} printable characters, "
-            "no slash, and begins with neither a dot nor a dash"
-        )
-    return runs / name
 
 
 @dataclass(frozen=True)
@@ -152,20 +135,49 @@ class OpenStudy(Study):
         """
         now_s = time.monotonic()
         finished = Round(len(self.rounds), asked, tuple(trials), now_s - self.since_s)
-        append_round(self.directory / JOURNAL, self.directory.name, finished)
+        with storing(self.directory / JOURNAL):
+            append_round(self.directory / JOURNAL, self.directory.name, finished)
         self.rounds.append(finished)
         self.since_s = now_s
+
+
+def study_folder(runs: Path, name: str) -> Path:
+    """Return the folder of the study `name` in `runs`, which need not be there yet.
+
+    Raises StudyError for any name that is not of letters, digits, ".", "_" and "-", begins with
+    a dot, or is too long. A study in `runs` that older versions made by another name is found.
+    """
+    if NAME.fullmatch(name) or _is_there(runs, name):
+        return runs / name
+    raise StudyError(
+        f"no study can be named {name!r}: a name is of letters, digits, '.', '_' and '-', does "
+        f"not begin with '.', and has 1 to {LONGEST_NAME} characters"
+    )
+
+
+def _is_there(runs: Path, name: str) -> bool:
+    """Whether a study of this name lies in `runs`, wherever the name would lead."""
+    parts = name.split("/")
+    inside = all(part not in ("", ".", "..") for part in parts)
+    if inside and name.isprintable():
+        with suppress(OSError):  # the name may be too long for a file
+            return (runs / name / SETTINGS).is_file()
+    return False
 
 
 def read_settings(directory: Path) -> StudySettings:
     """Raises StudyError where there is no study."""
     path = directory / SETTINGS
-    if not path.is_file():
-        raise StudyError(f"there is no study in {directory}")
     try:
-        return StudySettings(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        settings = StudySettings(**json.loads(read_regular(path, MAX_SETTINGS_BYTES)))
+        check_types(settings)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StudyError(f"there is no study in {directory}") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
+    return settings
 
 
 def read_study(directory: Path) -> Study:
@@ -183,8 +195,10 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
 
     Raises StudyError where another search holds it or its settings are others.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a") as lock:
+    with storing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock_file = (directory / "lock").open("a")
+    with lock_file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however
         except BlockingIOError:
@@ -195,7 +209,7 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
             with replacing(directory / SETTINGS) as draft:
                 draft.write_text(json.dumps(asdict(settings), indent=2) + "\n")
         rounds, end = _read_journal(directory)
-        with (directory / JOURNAL).open("ab") as journal:
+        with storing(directory / JOURNAL), (directory / JOURNAL).open("ab") as journal:
             journal.truncate(end)
         yield OpenStudy(directory, settings, rounds, time.monotonic())
 

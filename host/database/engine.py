@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from host.errors import StorageError
 
@@ -28,7 +28,13 @@ def open_engine(url: str) -> Engine:
 
     Raises StorageError where the database cannot be opened or is of a newer version.
     """
-    engine = create_engine(url, pool_pre_ping=True, future=True)
+    try:
+        engine = create_engine(url, pool_pre_ping=True, future=True)
+    except (ArgumentError, ImportError, ValueError) as error:  # the address may hold a password
+        raise StorageError(
+            "LATLAB_DATABASE_URL names no database that can be opened "
+            f"({type(error).__name__}): write it like postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+        ) from error
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine)
     try:

@@ -14,6 +14,7 @@ from host.doctor.finding import Check, Finding, Level
 from host.doctor.machine import check_loopback, check_processor, check_runner, check_state
 from host.doctor.measurements import check_measurements
 from host.doctor.phones import check_adb, check_bundle, check_phones, check_usb
+from host.errors import LabError
 from host.home import LabHome
 
 CHECK_TIMEOUT_S = 20.0
@@ -47,6 +48,8 @@ def limited(check: Check, home: LabHome, timeout_s: float = CHECK_TIMEOUT_S) -> 
         try:
             for finding in check(home):
                 findings.append(finding)  # those before an error count
+        except LabError as error:
+            findings.append(Finding(name, Level.WRONG, str(error)))
         except Exception as error:
             findings.append(Finding(name, Level.WRONG, f"{type(error).__name__}: {error}"))
         found.put(findings)

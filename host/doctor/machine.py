@@ -81,8 +81,12 @@ def check_processor(home: LabHome) -> Iterator[Finding]:
 
 
 def check_state(home: LabHome) -> Iterator[Finding]:
-    if not home.root.is_dir():
+    if not os.path.lexists(home.root):
         yield Finding("state", Level.WARNING, f"no {home.root} yet", "make lab-up")
+        return
+    if not home.root.is_dir():  # a dangling link included
+        mend = "set LATLAB_HOME to a folder"
+        yield Finding("state", Level.WRONG, f"{home.root} is no folder", mend)
         return
     free_bytes = shutil.disk_usage(home.root).free
     full = free_bytes < MIN_FREE_BYTES

@@ -11,18 +11,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from host.files import replacing
+from host.errors import LabError, StorageError
+from host.files import replacing, storing
 
 
-class CheckpointError(Exception):
+class CheckpointError(LabError):
     """A checkpoint that cannot be gone on from; the message says what to do."""
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """`facts` are of JSON's types, and lie in the file's header. Raises OSError."""
+    """`facts` are of JSON's types, and lie in the file's header. Raises StorageError."""
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as draft:
-        save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
+    try:
+        with replacing(path) as draft:
+            save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
+    except SafetensorError as error:  # of the operating system's it makes one of its own
+        raise StorageError(f"{path} cannot be written: {error}") from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -60,12 +64,13 @@ def save_training(
     made_with: dict[str, Any],
 ) -> None:
     """`networks`: tensors by what they are. facts: how far the training is; made_with: what
-    decides its outcome. Makes the folder. Raises OSError."""
+    decides its outcome. Makes the folder. Raises StorageError."""
     parts = {**networks, "optimizer": _optimizer_tensors(optimizer)}
     tensors = {
         f"{part}.{name}": tensor for part, of in parts.items() for name, tensor in of.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with storing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(path, tensors, {**facts, "made_with": made_with})
 
 

@@ -37,7 +37,12 @@ class CommandAccuracy:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        words = shlex.split(self.command)
+        try:
+            words = shlex.split(self.command)
+        except ValueError as error:
+            raise ValueError(
+                f"the accuracy command {self.command!r} is no shell's: {error}"
+            ) from error
         if not words or shutil.which(words[0]) is None:
             raise ValueError(f"there is no program to run in the accuracy command {self.command!r}")
         if self.limit_s <= 0 or self.attempts < 1 or self.jobs < 1:

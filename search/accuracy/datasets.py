@@ -165,7 +165,7 @@ def _open(spec: str) -> tuple[Source, str]:
     if spec == "fashion-mnist" or spec.startswith("fashion-mnist:"):
         directory = Path(spec.partition(":")[2] or FASHION_MNIST)
         return read_fashion_mnist(directory), f"Fashion-MNIST in {directory}"
-    path = Path(spec).expanduser()
+    path = Path(os.path.expanduser(spec))  # noqa: PTH111 -- Path.expanduser raises for unknown users
     if path.is_dir():
         return read_folder(path), f"images in {path}"
     if path.suffix == ".npz" and path.is_file():

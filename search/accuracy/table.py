@@ -16,12 +16,14 @@ from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
+from host.files import read_regular
 from search.accuracy.training import AccuracyFailure
 from search.architecture import Architecture
 from search.space import Space
 
 FloatArray = NDArray[np.float64]
 
+MAX_BYTES = 1 << 30
 HELD_OUT_SHARE = 0.2
 NAMED = 3  # missing columns; many are those of another space
 MIN_FITTED = 50  # networks; fewer tell nothing of a space
@@ -46,9 +48,18 @@ def read_table(path: Path, space: Space, accuracy_column: str) -> AccuracyTable:
     cells that its `Decision`s tell, and one of accuracies, as shares; as percent where one is
     above 1. Rows without an accuracy are passed over. Raises TableError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path, MAX_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise TableError(f"{path} cannot be read: {error}") from error
+    try:
+        return _table(path, text, space, accuracy_column)
+    except csv.Error as error:
+        raise TableError(f"{path} is no CSV file: {error}") from error
+
+
+def _table(path: Path, text: str, space: Space, accuracy_column: str) -> AccuracyTable:
     rows = csv.DictReader(text.splitlines())
     header = rows.fieldnames or []
     wanted = [*(decision.column for decision in space.decisions), accuracy_column]

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from host.errors import StorageError
 from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.datasets import Dataset
 from search.accuracy.splits import UInt8Array
@@ -98,6 +99,8 @@ def train_and_score(
         calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
         val_images = normalized(dataset.val_images, mean, std)
         return score(network, in_batches(val_images, torch.tensor(dataset.val_labels)))
+    except StorageError:  # no other candidate would fare better on a full disk
+        raise
     except Exception as error:  # whatever it is, the other candidates go on
         return AccuracyFailure(f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -6,12 +6,15 @@ import typer
 
 from host import cli as host_cli
 from host import cli_measurements
+from host.console import Commands
 from search.cli import calibrating, dashboard, doctor, networks, reporting, searching, training
 
 app = typer.Typer(
     help="Latency Lab: networks searched with their real latency on real devices.",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help that is plain is read at any width
 )
 app.add_typer(host_cli.app, name="lab")
 app.add_typer(host_cli.devices, name="devices")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from host.console import console, finite, milliseconds, progress_bar
+from host.console import console, milliseconds, progress_bar, show
 from host.domain import Failure, Target
 from host.errors import NotReady
 from host.export import ExportSpec
+from host.files import storing
 from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.calibration import CANDIDATES, calibration_networks, random_networks
-from search.cli.common import PriorityOption, Session, TargetOption, session
+from search.cli.common import PriorityOption, Session, TargetOption, finite, session
 from search.lab import export_spec
 from search.probes import probe_specs
 from search.report.data import PredictorEvaluation
@@ -48,27 +49,34 @@ def calibrate(
     target's predictor can be fitted."""
     with session(target, priority=priority) as opened:
         if transfer:
-            run_calibration(opened, mnasnet_space(), networks)
+            failed = run_calibration(opened, mnasnet_space(), networks)
             _show_transfer(opened)
+            if failed:
+                raise typer.Exit(1)
             return
-        run_calibration(opened, mnasnet_space(), networks, probe_specs())
+        failed = run_calibration(opened, mnasnet_space(), networks, probe_specs())
         measurements, fit_s = opened.client.refit(opened.target.id)
         console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
+        if failed:
+            raise typer.Exit(1)
 
 
 def run_calibration(
     opened: Session, space: Space, count: int, probes: Sequence[ExportSpec] = ()
-) -> None:
-    """What was measured before is not measured again."""
+) -> int:
+    """Return how many could not be measured. What was measured before is not measured again."""
     measured = [network.kernels for network in opened.client.measured_networks(opened.target.id)]
     networks = calibration_networks(space, count, measured)
     specs = [*map(export_spec, networks), *probes]
     with progress_bar() as bar:
         task = bar.add_task(f"calibrating {opened.target.name}", total=len(specs))
         outcomes = opened.lab.measure_specs(specs, lambda done: bar.update(task, completed=done))
+    failed = 0
     for spec, outcome in zip(specs, outcomes, strict=True):
         if isinstance(outcome, Failure):
-            console.print(f"[yellow]{spec.key}: {outcome.kind.value}: {outcome.message}[/]")
+            failed += 1
+            console.print(f"{spec.key}: {outcome.kind.value}: {outcome.message}", style="yellow")
+    return failed
 
 
 def _show_transfer(opened: Session) -> None:
@@ -76,12 +84,11 @@ def _show_transfer(opened: Session) -> None:
 
     transferred = predict_from_other_targets(opened.client, opened.target, [])
     sources = ", ".join(f"{source.name} ({source.id})" for source in transferred.sources)
-    console.print(f"Transferred from: {sources}.", highlight=False)
+    console.print(f"Transferred from: {sources}.")
     errors = transferred.errors
     console.print(
         f"Each of the {len(errors)} networks, predicted from the others: mean error "
-        f"{errors.mean():.1%}, {(errors <= 0.1).mean():.0%} within ±10 %.",
-        highlight=False,
+        f"{errors.mean():.1%}, {(errors <= 0.1).mean():.0%} within ±10 %."
     )
     console.print("`latlab predict` uses it until the target has a predictor of its own.")
 
@@ -116,7 +123,9 @@ def repeatability(
                 milliseconds(median(seen)) if seen else "",
                 f"{stdev(seen) / fmean(seen):.2%}" if len(seen) > 1 else "",
             )
-        console.print(table)
+        show(table)
+        if any(len(seen) < times for seen in latencies_ns):
+            raise typer.Exit(1)
 
 
 def evaluate(
@@ -133,16 +142,17 @@ def evaluate(
     with session(target) as opened:
         networks = opened.client.measured_networks(opened.target.id)
         evaluation = evaluation_of(networks, splits, held_out)
-        console.print(_table(evaluation, opened.target))
+        show(_table(evaluation, opened.target))
         data = for_report(evaluation)
-        plot_parity(
-            data.measured_ns,
-            data.predicted_ns,
-            data.lower_ns,
-            data.upper_ns,
-            f"Held-out networks on {opened.target.name}",
-            plot,
-        )
+        with storing(plot):
+            plot_parity(
+                data.measured_ns,
+                data.predicted_ns,
+                data.lower_ns,
+                data.upper_ns,
+                f"Held-out networks on {opened.target.name}",
+                plot,
+            )
         console.print(f"Parity plot: {plot}")
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from host.client import MEASURE_TIMEOUT_S, LatencyClient
 from host.console import reported
 from host.domain import BenchmarkSpec, Target
-from host.errors import LabError
 from host.export import ExportPool, ProgramCache
 from host.home import LabHome
 from search.accuracy.readers import DatasetError
 from search.lab import TargetLab
-from search.study import StudyError
 
 TargetOption = Annotated[
     str | None,
@@ -27,6 +26,29 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help="Measure again what i
 PriorityOption = Annotated[
     int, typer.Option("--priority", min=-100, max=100, help="Higher is measured first.")
 ]
+
+T = TypeVar("T", float, list[float], None)
+
+# Options allow no more than these: more makes no sense, and overflows somewhere.
+MOST_MS = 1e7  # nearly three hours
+MOST_MILLIONS = 1e6
+MOST_MINUTES = 1e6
+MOST_SECONDS = 1e6
+MOST_WEIGHT = 1e6
+MOST_EPOCHS = 100_000
+MOST_IMAGES = 10**9
+MOST_PIXELS = 2048  # a side
+MOST_SEED = 2**32 - 1
+
+
+def finite(value: T) -> T:
+    """Refuse what is no number, which is within all bounds that an option has. Typer calls it
+    with an option's value, or its list of values."""
+    for number in value if isinstance(value, list) else [value]:
+        if number is not None and not math.isfinite(number):
+            raise typer.BadParameter(f"{number} is not a finite number.")
+    return value
+
 
 # Two cores export twice as fast; more would only wait for the one device.
 EXPORT_WORKERS = 2
@@ -58,9 +80,10 @@ def sessions(
 ) -> Iterator[list[Session]]:
     """One for each target, of the default one where none is named; measuring is given up
     after `patience_s` without a visit."""
+    home = LabHome.from_environment()
     with (
-        reported(LabError, StudyError, DatasetError, ValueError),
-        LatencyClient.connect(home := LabHome.from_environment()) as client,
+        reported(DatasetError, ValueError),
+        LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from host.console import console, reported
+from host.console import console
 from search.cli.reporting import DEFAULT_RUNS, RunsOption
-from search.study import StudyError, study_folder
+from search.study import study_folder
 
 
 def dashboard(
@@ -23,8 +23,8 @@ def dashboard(
     """
     from search.dashboard import make_dashboard
 
-    with reported(StudyError), make_dashboard(study_folder(runs, study), port) as server:
+    with make_dashboard(study_folder(runs, study), port) as server:
         address = f"http://127.0.0.1:{server.server_port}/"
-        console.print(f"{address} shows {study}; Ctrl-C ends it.", highlight=False)
+        console.print(f"{address} shows {study}; Ctrl-C ends it.")
         with suppress(KeyboardInterrupt):
             server.serve_forever()

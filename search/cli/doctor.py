@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from host import lab
 from host.client import LatencyClient
-from host.console import console, reported
+from host.console import console, show, words
 from host.doctor import examine
 from host.doctor.finding import Finding, Level
 from host.errors import ExportError, LabError
@@ -35,8 +34,11 @@ def doctor(
 ) -> None:
     """Check adb, bundle, runner, this machine, the lab and its devices; say the mends. Exit
     code 1 when something is wrong."""
-    with reported(LabError):
+    try:
         home = LabHome.from_environment()
+    except LabError as error:
+        _show([Finding("state", Level.WRONG, str(error))])
+        raise typer.Exit(1) from error
     with console.status("looking"):
         findings = examine(home)
     _show(findings)
@@ -49,26 +51,25 @@ def doctor(
 def _show(findings: list[Finding]) -> None:
     table = Table("check", "", "found", "what to do")
     for finding in findings:
-        level = f"[{COLORS[finding.level]}]{finding.level.value}[/]"
-        table.add_row(finding.check, level, escape(finding.found), escape(finding.mend))
-    console.print(table)
+        level = words((finding.level.value, COLORS[finding.level]))
+        table.add_row(finding.check, level, finding.found, finding.mend)
+    show(table)
 
 
 def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
-    log = Log(LOG, lambda line: console.print(line, markup=False, highlight=False))
+    log = Log(LOG, console.print)
     for finding in findings:
         log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.mend}".strip())
-    with reported(LabError):
-        with ExportPool(ProgramCache(home.exports)) as pool:
-            [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
-        if isinstance(program, ExportError):
-            raise program
-        lab.up(home)
-        with LatencyClient.connect(home) as client:
-            try:
-                accept(client, program, log)
-            except (NotAccepted, LabError) as reason:
-                log(f"NOT ACCEPTED: {reason}")
-                raise typer.Exit(1) from reason
-            finally:
-                console.print(f"The log, {LOG.absolute()}, holds no secrets: send it along.")
+    with ExportPool(ProgramCache(home.exports)) as pool:
+        [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
+    if isinstance(program, ExportError):
+        raise program
+    lab.up(home)
+    with LatencyClient.connect(home) as client:
+        try:
+            accept(client, program, log)
+        except (NotAccepted, LabError) as reason:
+            log(f"NOT ACCEPTED: {reason}")
+            raise typer.Exit(1) from reason
+        finally:
+            console.print(f"The log, {LOG.absolute()}, holds no secrets: send it along.")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from host.comparison import MIN_PAIRS
-from host.console import console, milliseconds, progress_bar, reported
+from host.console import console, milliseconds, progress_bar, show, words
 from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
-from host.errors import NotReady
+from host.errors import InvalidRequest, NotReady
 from latency_models.estimate import LatencyEstimate
 from search.architecture import Architecture
 from search.architecture_file import read_architecture
 from search.cli.common import FreshOption, PriorityOption, Session, TargetOption, session
 from search.counts import counts
+from search.judge import Measured
 from search.kernels import kernels
 from search.zoo import ZOO
 
@@ -34,6 +37,7 @@ def zoo(
 ) -> None:
     """List the published networks with parameters, multiply-adds and, on request, latency."""
     latencies: dict[str, str] = {}
+    outcomes: Sequence[Measured | Failure] = []
     if measure:
         with session(target) as opened, progress_bar() as bar:
             task = bar.add_task(f"measuring on {opened.target.name}", total=len(ZOO))
@@ -51,7 +55,9 @@ def zoo(
         total = counts(architecture)
         row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
         table.add_row(*row, *([latencies[name]] if measure else []))
-    console.print(table)
+    show(table)
+    if any(isinstance(outcome, Failure) for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def measure(
@@ -70,8 +76,7 @@ def measure(
     ] = None,
 ) -> None:
     """Measure networks on a target."""
-    with reported(ValueError):
-        architectures = list(map(find_network, networks))
+    architectures = list(map(find_network, networks))
     spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
     with session(target, spec, priority) as opened:
         with progress_bar() as bar:
@@ -82,12 +87,12 @@ def measure(
         table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
         for name, outcome in zip(networks, outcomes, strict=True):
             if isinstance(outcome, Failure):
-                table.add_row(name, f"[red]{outcome.kind.value}[/]", outcome.message, "")
+                table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
             else:
-                table.add_row(name, *_latency(outcome[0]), f"[dim]{outcome[1]}[/]")
+                table.add_row(name, *_latency(outcome[0]), words((outcome[1], "dim")))
                 if outcome[0].steadied:
                     table.caption = STEADIED
-        console.print(table)
+        show(table)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -99,8 +104,7 @@ def compare(
     target: TargetOption = None,
 ) -> None:
     """Measure two networks in turn and report their ratio: tells 1 % apart on a noisy machine."""
-    with reported(ValueError):
-        networks = find_network(first), find_network(second)
+    networks = find_network(first), find_network(second)
     with session(target) as opened:
         with progress_bar() as bar:
             task = bar.add_task(f"measuring in turn on {opened.target.name}", total=2 * pairs)
@@ -108,7 +112,7 @@ def compare(
                 *networks, pairs, lambda visits: bar.update(task, completed=visits)
             )
         if isinstance(result, Failure):
-            console.print(f"[red]{result.kind.value}[/]: {result.message}")
+            console.print(words((result.kind.value, "red"), f": {result.message}"))
             raise typer.Exit(1)
         console.print(
             f"{first} takes {result.ratio:.3f} times as long as {second}"
@@ -118,16 +122,17 @@ def compare(
 
 def predict(networks: NetworksArgument, target: TargetOption = None) -> None:
     """Predict latencies on a target, without measuring."""
-    with reported(ValueError):
-        architectures = list(map(find_network, networks))
+    architectures = list(map(find_network, networks))
     with session(target) as opened:
         table = Table("network", "latency", "90 % interval", "from", "coverage")
         for name, cells in zip(networks, _predictions(opened, architectures), strict=True):
             table.add_row(name, *cells)
-        console.print(table)
+        show(table)
 
 
-def _predictions(opened: Session, architectures: list[Architecture]) -> list[tuple[str, ...]]:
+def _predictions(
+    opened: Session, architectures: list[Architecture]
+) -> list[tuple[str | Text, ...]]:
     """The cells of each; from the lab's other targets where this one has no predictor yet."""
     try:
         estimates = opened.lab.predict(architectures)
@@ -140,7 +145,7 @@ def _predictions(opened: Session, architectures: list[Architecture]) -> list[tup
         (
             *_latency(estimate),
             estimate.source.value,
-            f"{estimate.coverage:.0%}" + (" [yellow]low[/]" if estimate.extrapolates else ""),
+            words(f"{estimate.coverage:.0%}", (" low" if estimate.extrapolates else "", "yellow")),
         )
         for estimate in estimates
     ]
@@ -148,7 +153,7 @@ def _predictions(opened: Session, architectures: list[Architecture]) -> list[tup
 
 def _from_other_targets(
     opened: Session, architectures: list[Architecture]
-) -> list[tuple[str, ...]]:
+) -> list[tuple[str | Text, ...]]:
     from search.other_targets import predict_from_other_targets
 
     networks = list(map(kernels, architectures))
@@ -158,11 +163,11 @@ def _from_other_targets(
 
 
 def find_network(name: str) -> Architecture:
-    """Raises ValueError, saying what there is."""
+    """Raises InvalidRequest, saying what there is, or what is wrong with the file."""
     if name in ZOO:
         return ZOO[name]
     if not name.endswith(".json"):
-        raise ValueError(f"no network {name!r}: give one of {', '.join(ZOO)}, or a .json file")
+        raise InvalidRequest(f"no network {name!r}: give one of {', '.join(ZOO)}, or a .json file")
     return read_architecture(Path(name))
 
 

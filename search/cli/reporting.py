@@ -13,13 +13,14 @@ from typing import Annotated
 import typer
 
 from host.client import LatencyClient
-from host.console import console, reported
+from host.console import console, show
 from host.errors import LabError, NotReady
+from host.files import storing
 from latency_models.observation import MeasuredNetwork, newest_of_each
 from search.cli.calibrating import evaluation_of, for_report
 from search.kernels import kernels
 from search.report.data import PredictorEvaluation, ReportData, ZooRow, is_measured
-from search.study import Study, StudyError, StudySettings, read_study, study_folder
+from search.study import Study, StudySettings, read_study, study_folder
 from search.zoo import ZOO
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
@@ -58,12 +59,11 @@ def report(
     Those that differ by nothing but their seed are drawn as one, with a band over seeds.
     """
     names = list(dict.fromkeys(studies))
-    with reported(LabError, StudyError):
-        found = [read_study(study_folder(runs, name)) for name in names]
-        if len(found) == 1:
-            show_report(found[0], output)
-        else:
-            _show_comparison(found, output or runs / "comparisons" / _folder_name(names))
+    found = [read_study(study_folder(runs, name)) for name in names]
+    if len(found) == 1:
+        show_report(found[0], output)
+    else:
+        _show_comparison(found, output or runs / "comparisons" / _folder_name(names))
 
 
 def show_report(study: Study, output: Path | None = None) -> None:
@@ -92,15 +92,19 @@ def show_report(study: Study, output: Path | None = None) -> None:
         trained=trained(study.directory),
         targets=lab.targets if len(lab.targets) > 1 else (),
     )
-    console.print(front_table(data))
+    show(front_table(data))
     folder = study.directory / "front"
-    folder.mkdir(exist_ok=True)
-    for trial in data.measured_front():
-        architecture = trial.architecture
-        path = folder / f"{architecture.id}.json"
-        path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
+    with storing(folder):
+        folder.mkdir(exist_ok=True)
+        for trial in data.measured_front():
+            architecture = trial.architecture
+            path = folder / f"{architecture.id}.json"
+            path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
     console.print(f"The front's networks: {folder}/", soft_wrap=True)
-    console.print(f"Report: {write_report(data, output or study.directory)}", soft_wrap=True)
+    directory = output or study.directory
+    with storing(directory / "report.html"):
+        page = write_report(data, directory)
+    console.print(f"Report: {page}", soft_wrap=True)
 
 
 def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
@@ -119,10 +123,12 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
-        console.print(f"{group.label}: {names}", highlight=False)
+        console.print(f"{group.label}: {names}")
     if against := in_words(data.against_random, data.common_samples):
-        console.print(against, highlight=False)
-    console.print(f"Comparison: {write_comparison(data, directory)}", soft_wrap=True)
+        console.print(against)
+    with storing(directory / "report.html"):
+        page = write_comparison(data, directory)
+    console.print(f"Comparison: {page}", soft_wrap=True)
 
 
 def _folder_name(names: Sequence[str]) -> str:
@@ -153,7 +159,7 @@ def _ask_lab(settings: StudySettings) -> LabKnowledge:
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
-        console.print(f"[yellow]The report is written without the lab: {error}[/]")
+        console.print(f"The report is written without the lab: {error}", style="yellow")
         return LabKnowledge(tuple(settings.target_ids()))
 
 

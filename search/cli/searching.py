@@ -11,12 +11,28 @@ import typer
 from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
-from host.console import console, finite, milliseconds, positive, progress_bar, reported
+from host.console import console, milliseconds, progress_bar, reported
 from search.architecture import Architecture
+from search.calibration import CANDIDATES
 from search.cli.accuracy import by_command, by_table, by_training
 from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import PriorityOption, sessions
+from search.cli.common import MOST_SEED, PriorityOption, sessions
 from search.cli.reporting import DEFAULT_RUNS, RunsOption, show_report
+from search.cli.search_options import (
+    AccuracyLimitOption,
+    EpochsOption,
+    MaxDeviceMinutesOption,
+    MaxMeasurementsOption,
+    MaxMultiplyAddsOption,
+    MaxParametersOption,
+    MaxSizeOption,
+    MeasuredShareOption,
+    ProxyImagesOption,
+    ResolutionOption,
+    StemStrideOption,
+    TrainingLimitOption,
+    WidthOption,
+)
 from search.cli.targets import (
     TargetLatenciesOption,
     TargetsOption,
@@ -28,8 +44,8 @@ from search.constraints import excess, share_within
 from search.ppo_settings import DEFAULTS, PPOSettings
 from search.reward import ABSOLUTE_BETA, HARD, SOFT
 from search.space import SPACES, Space
-from search.study import StrategyName, StudyError, StudySettings, open_study, study_folder
-from search.warm_start import networks_to_start_with
+from search.study import StrategyName, StudySettings, open_study, study_folder
+from search.warm_start import ZOO_NAME, networks_to_start_with
 
 if TYPE_CHECKING:
     from search.loop import Progress
@@ -77,55 +93,29 @@ def search(
     reward: Annotated[
         RewardName, typer.Option(help="The paper's two, or TuNAS's.")
     ] = RewardName.SOFT,
-    rounds: Annotated[int, typer.Option(min=1, help="Of searching, in all.")] = 4,
-    round_size: Annotated[int, typer.Option(min=1, help="Candidates a round.")] = 16,
-    measured_share: Annotated[
-        float,
-        typer.Option(min=0, max=1, callback=finite, help="Of all candidates, measured at most."),
-    ] = 1 / 3,
-    max_measurements: Annotated[
-        int | None, typer.Option(min=0, help="Candidates, measured at most.")
-    ] = None,
-    max_device_minutes: Annotated[
-        float | None,
-        typer.Option(min=0, callback=finite, help="Of the device, for measurements at most."),
-    ] = None,
-    max_params_m: Annotated[
-        float | None,
-        typer.Option(callback=positive, help="Millions of parameters of a candidate, at most."),
-    ] = None,
-    max_madds_m: Annotated[
-        float | None,
-        typer.Option(callback=positive, help="Millions of its multiply-adds, at most."),
-    ] = None,
-    max_size_mb: Annotated[
-        float | None,
-        typer.Option(callback=positive, help="Megabytes of its program in float32, at most."),
-    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Of searching, in all.")] = 4,
+    round_size: Annotated[int, typer.Option(min=1, max=100_000, help="Candidates a round.")] = 16,
+    measured_share: MeasuredShareOption = 1 / 3,
+    max_measurements: MaxMeasurementsOption = None,
+    max_device_minutes: MaxDeviceMinutesOption = None,
+    max_params_m: MaxParametersOption = None,
+    max_madds_m: MaxMultiplyAddsOption = None,
+    max_size_mb: MaxSizeOption = None,
     calibration: Annotated[
-        int, typer.Option(min=4, help="Networks measured before the search.")
+        int,
+        typer.Option(min=4, max=CANDIDATES, help="Networks measured before the search."),
     ] = DEFAULT_NETWORKS,
     dataset: Annotated[
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
-    train_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 2048,
-    val_images: Annotated[int, typer.Option(min=1, help="Of the proxy task.")] = 1024,
-    resolution: Annotated[int, typer.Option(min=8, help="Of the proxy task.")] = 32,
-    width: Annotated[
-        float,
-        typer.Option(
-            min=0.05, max=2, callback=finite, help="Of the proxy's networks: the channels' factor."
-        ),
-    ] = 0.25,
-    stem_stride: Annotated[
-        int, typer.Option(min=1, max=2, help="Of the proxy's networks: 2 for large images.")
-    ] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each proxy training.")] = 2,
-    training_limit_s: Annotated[
-        float,
-        typer.Option(min=1, callback=finite, help="Seconds that a proxy training may take."),
-    ] = 300.0,
+    train_images: ProxyImagesOption = 2048,
+    val_images: ProxyImagesOption = 1024,
+    resolution: ResolutionOption = 32,
+    width: WidthOption = 0.25,
+    stem_stride: StemStrideOption = 1,
+    epochs: EpochsOption = 2,
+    training_limit_s: TrainingLimitOption = 300.0,
     table: Annotated[
         Path | None,
         typer.Option(help="A CSV file of the space's networks: accuracy by it, not by training."),
@@ -141,14 +131,12 @@ def search(
             " line it prints is the accuracy, from 0 to 1."
         ),
     ] = None,
-    accuracy_limit_s: Annotated[
-        float, typer.Option(min=1, callback=finite, help="Seconds that the program may take.")
-    ] = 3600.0,
+    accuracy_limit_s: AccuracyLimitOption = 3600.0,
     warm_start: Annotated[
         str | None,
         typer.Option(help="Begin with the zoo's networks (zoo), or a study's best (its name)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")] = 0,
     priority: PriorityOption = 0,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
@@ -171,8 +159,9 @@ def search(
         if table is not None and accuracy_command is not None:
             raise ValueError("accuracy comes from --table or --accuracy-command, not from both")
         _check_effect(context)
-    with reported(StudyError):
-        folder = study_folder(runs, study)
+    folder = study_folder(runs, study)
+    if warm_start is not None and warm_start != ZOO_NAME:
+        study_folder(runs, warm_start)
     with sessions(targets or [], priority=priority, patience_s=PATIENCE_S) as opened:
         budget = ProxyBudget(
             train_images=train_images,
@@ -189,8 +178,7 @@ def search(
         if limits:
             share = share_within(searched, limits)
             console.print(
-                f"Within the limits: {share:.1%} of random networks; others are made smaller.",
-                highlight=False,
+                f"Within the limits: {share:.1%} of random networks; others are made smaller."
             )
         started = _started(warm_start, searched, runs, round_size)
         if table is not None:
@@ -199,7 +187,7 @@ def search(
             judged = by_command(accuracy_command, accuracy_limit_s)
         else:
             judged = by_training(dataset, budget, folder / "training")
-        console.print(f"Accuracy: {judged.note}.", highlight=False)
+        console.print(f"Accuracy: {judged.note}.")
         first_ns, *more_ns = targets_ns(folder, target_latencies_ms or [], opened)
         alpha, beta = EXPONENTS[reward]
         settings = StudySettings(
@@ -247,7 +235,7 @@ def search(
                     ),
                     warm_start=started,
                     on_progress=_drawn_on(bar),
-                    on_note=lambda note: bar.console.print(note, highlight=False),
+                    on_note=bar.console.print,
                 )
             show_report(opened_study)
 
@@ -278,9 +266,9 @@ def _started(name: str | None, space: Space, runs: Path, count: int) -> list[Arc
     if name is None:
         return []
     networks, outside = networks_to_start_with(name, space, runs, count)
-    console.print(f"Warm start: {len(networks)} networks of {name}.", highlight=False)
+    console.print(f"Warm start: {len(networks)} networks of {name}.")
     if outside:
-        console.print(f"Not in {space.name}: {', '.join(outside)}.", highlight=False)
+        console.print(f"Not in {space.name}: {', '.join(outside)}.")
     return networks
 
 

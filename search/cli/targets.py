@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from host.console import positive
 from host.domain import Failure
 from host.errors import LabError
 from search.calibration import REFERENCE
-from search.cli.common import Session
+from search.cli.common import MOST_MS, MOST_WEIGHT, Session, finite
 from search.judge import Lab
 from search.several import Part, SeveralLab
 from search.study import SETTINGS, StudySettings, read_settings
@@ -28,7 +27,8 @@ TargetLatenciesOption = Annotated[
     list[float] | None,
     typer.Option(
         "--target-latency",
-        callback=positive,
+        max=MOST_MS,
+        callback=finite,
         help="In ms, for each target; by default MobileNetV2's, as the paper.",
     ),
 ]
@@ -36,7 +36,8 @@ WeightsOption = Annotated[
     list[float] | None,
     typer.Option(
         "--weight",
-        callback=positive,
+        max=MOST_WEIGHT,
+        callback=finite,
         help="For each of several targets: their mean counts; by default the worst.",
     ),
 ]

@@ -12,10 +12,11 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from host.client import LatencyClient
-from host.console import console, progress_bar, reported
+from host.console import console, progress_bar, reported, show
 from host.domain import BenchmarkSpec, Failure, FailureKind
 from host.errors import LabError
 from search.architecture import Architecture
+from search.cli.common import MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_SEED
 from search.cli.reporting import DEFAULT_RUNS, RunsOption
 from search.lab import latencies
 from search.report.words import interval
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from search.accuracy.training import AccuracyFailure
     from search.finalists import Finalist
 
-EVERY_IMAGE = 10**9
 # The trace of an int8 program tells fewer kernels than its list; and no predictor is asked for
 # int8.
 UNTRACED = BenchmarkSpec(traced_visits=0)
@@ -33,21 +33,27 @@ UNTRACED = BenchmarkSpec(traced_visits=0)
 
 def train(
     study: Annotated[str, typer.Option(help="Its name.")] = "first",
-    top: Annotated[int, typer.Option(min=1, help="So many, the best by reward.")] = 15,
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="So many, the best by reward.")] = 15,
     dataset: Annotated[
         str,
         typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
     ] = "auto",
-    train_images: Annotated[int, typer.Option(min=1, help="At most.")] = EVERY_IMAGE,
-    val_images: Annotated[int, typer.Option(min=1, help="At most.")] = EVERY_IMAGE,
-    resolution: Annotated[int, typer.Option(min=32, help="Of images and network.")] = 224,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 350,
-    batch_size: Annotated[int, typer.Option(min=2, help="The rate is scaled with it.")] = 256,
+    train_images: Annotated[
+        int, typer.Option(min=1, max=MOST_IMAGES, help="At most.")
+    ] = MOST_IMAGES,
+    val_images: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="At most.")] = MOST_IMAGES,
+    resolution: Annotated[
+        int, typer.Option(min=32, max=MOST_PIXELS, help="Of images and network.")
+    ] = 224,
+    epochs: Annotated[int, typer.Option(min=1, max=MOST_EPOCHS, help="Of each training.")] = 350,
+    batch_size: Annotated[
+        int, typer.Option(min=2, max=65_536, help="The rate is scaled with it.")
+    ] = 256,
     augment: Annotated[
         bool | None,
         typer.Option(help="Learn from random crops, mirrored or not; by default of image files."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")] = 0,
     target: Annotated[
         str | None, typer.Option(help="Id or name; by default the study's first.")
     ] = None,
@@ -59,19 +65,17 @@ def train(
     same command goes on where it stopped. `accelerate launch` spreads it over GPUs. Without
     a running lab everything but the latencies is done; the same command adds them.
     """
-    with reported(StudyError):
-        found = read_study(study_folder(runs, study))
+    found = read_study(study_folder(runs, study))
 
     # PyTorch and its kin take seconds to import: not for a study that is not there.
     from accelerate import PartialState
 
-    from search.accuracy.checkpoint import CheckpointError
     from search.accuracy.datasets import open_dataset
     from search.accuracy.full import Recipe
     from search.accuracy.readers import DatasetError
     from search.finalists import best, export_both, train_one, untrained, write_results
 
-    with reported(StudyError, DatasetError, CheckpointError):
+    with reported(DatasetError):
         chosen = [trial.architecture for trial in best(found.latest().values(), top)]
         if not chosen:
             raise StudyError(f"no candidate of the study in {found.directory} has a reward")
@@ -117,7 +121,7 @@ def train(
             "recipe": asdict(recipe),
         }
         write_results(path, finalists, facts)
-        console.print(_table(finalists))
+        show(_table(finalists))
         if data.unreadable:
             console.print(
                 f"Unreadable images, left out: {len(data.unreadable)}, the first "
@@ -149,7 +153,7 @@ def _measured(finalists: list[Finalist], target: str) -> list[Finalist]:
             )
             return with_outcomes(finalists, latencies(client, outcomes))
     except LabError as error:
-        console.print(f"[yellow]Not measured: {error}[/]")
+        console.print(f"Not measured: {error}", style="yellow")
         failure = Failure(FailureKind.DEVICE_LOST, str(error))
         return with_outcomes(finalists, [failure] * len(programs))
 

@@ -8,8 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from host.files import read_regular
 from latency_models.estimate import LatencyEstimate
-from search.architecture import Architecture
+from search.architecture import Architecture, ArchitectureError
 from search.counts import counts
 from search.journal import to_estimate
 from search.report.data import ReportData, Result, ZooRow
@@ -18,6 +19,7 @@ from search.study import StudyError
 from search.trial import Trial
 from search.zoo import PUBLISHED
 
+MAX_BYTES = 64 << 20
 HERE = ("params<br/>M", "MAdds<br/>M", "accuracy<br/>", "latency<br/>ms")
 AS_PUBLISHED = ("params<br/>M", "MAdds<br/>M", "top-1<br/>", "top-5<br/>", "Pixel 1<br/>ms")
 
@@ -37,10 +39,11 @@ def found(model: str, trial: Trial) -> Result:
 def trained(directory: Path) -> list[Result]:
     """What `latlab train` made of a study's best, where it did. Raises StudyError."""
     path = directory / "trained" / "results.json"
-    if not path.is_file():
-        return []
     try:
-        finalists: list[dict[str, Any]] = json.loads(path.read_text())["results"]
+        finalists: list[dict[str, Any]] = json.loads(read_regular(path, MAX_BYTES))["results"]
+        for of in finalists:
+            if not isinstance(of["accuracy"], float | int | None):
+                raise TypeError(f"the accuracy is {of['accuracy']!r}")
         return [
             Result(
                 f"{of['architecture_id']}, trained, {of['precision']}",
@@ -51,7 +54,11 @@ def trained(directory: Path) -> list[Result]:
             )
             for of in finalists
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, RecursionError, ArchitectureError) as error:
         raise StudyError(f"{path} is damaged ({error!r}): run `latlab train` again") from error
 
 

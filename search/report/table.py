@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from host.console import words
 from search.counts import counts
 from search.report.data import ReportData, on_each_target
 from search.report.words import interval, short
@@ -28,6 +29,6 @@ def front_table(data: ReportData) -> Table:
             *map(interval, on_each_target(trial.latency)),
             f"{size.parameters / 1e6:.2f}",
             f"{size.multiply_adds / 1e6:.0f}",
-            f"{trial.architecture.id}\n[dim]{short(trial.architecture)}[/]",
+            words(trial.architecture.id, "\n", (short(trial.architecture), "dim")),
         )
     return table

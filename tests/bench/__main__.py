@@ -23,7 +23,7 @@ GROUPS = {
     "export": ("export", "pipeline"),
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
-    "programs": ("wrong", "hostile", "poisoned", "runner"),
+    "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "search": ("search", "controller", "train", "hybrid"),
 }
 

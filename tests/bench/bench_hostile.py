@@ -27,7 +27,7 @@ from device_agent.runner_process import Runner, Stop
 from protos import common_pb2
 from protos.common_pb2 import FailureKind, Shape, TensorSpec
 from protos.device_agent_pb2 import RunRequest, RunResponse
-from tests.bench.figures import exactly, report
+from tests.bench.figures import exactly, quick, report
 from tests.device_agent import odd_programs, runner_values
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import build_trials, export
@@ -281,9 +281,7 @@ def run_attempts(folder: Path) -> tuple[int, int]:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else PROGRAMS
-    if os.environ.get("QUICK") == "1":
-        count //= 10
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else quick(PROGRAMS)
     with tempfile.TemporaryDirectory() as name:
         trial, rate = run_mutants(count, Path(name))
         succeeded, tried = run_attempts(Path(name))

@@ -31,7 +31,7 @@ from host.domain import Failure
 from host.home import LabHome, sqlite_url
 from latency_models.estimate import LatencyEstimate
 from search.lab import TargetLab
-from tests.bench.figures import exactly, report
+from tests.bench.figures import exactly, quick, report
 from tests.host.board_lab import running_lab
 from tests.host.fake_lab import TARGET
 from tests.host.poisons import POISONS, Poison, poison
@@ -49,8 +49,7 @@ class Wrong(Exception):
 
 
 def main() -> None:
-    share = 0.1 if os.environ.get("QUICK") else 1.0
-    databases, daemons = round(share * DATABASES), round(share * THROUGH_A_DAEMON)
+    databases, daemons = quick(DATABASES), quick(THROUGH_A_DAEMON)
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

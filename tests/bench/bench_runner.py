@@ -26,7 +26,7 @@ from search.lab import INPUT_SHAPE
 from search.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct
-from tests.bench.figures import report, within
+from tests.bench.figures import quick, report, within
 from tests.device_agent.agent_process import AgentProcess, spec
 from tests.device_agent.conftest import build_trials, compile_with_cmake
 from tests.device_agent.runner_values import make_inputs
@@ -190,9 +190,7 @@ def measure(pairs: int, folder: Path) -> None:
 
 
 def main() -> None:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
-    if os.environ.get("QUICK") == "1":
-        pairs = max(1, pairs // 10)
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else quick(PAIRS)
     with tempfile.TemporaryDirectory() as name:
         measure(pairs, Path(name))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import multiprocessing
-import os
 import signal
 import statistics
 import sys
@@ -26,7 +25,7 @@ from unittest import mock
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.bench.figures import at_most, exactly, report
+from tests.bench.figures import at_most, exactly, quick, report
 from tests.host.export_faults import Finding, examine, summary
 from tests.host.strange_modules import Case, cases
 
@@ -39,8 +38,7 @@ ENDED = Finding("", "", ("the process ended",))
 
 
 def main() -> None:
-    quick = 10 if os.environ.get("QUICK") else 1
-    modules = int(sys.argv[1]) if len(sys.argv) > 1 else MODULES // quick
+    modules = int(sys.argv[1]) if len(sys.argv) > 1 else quick(MODULES)
     workers = int(sys.argv[2]) if len(sys.argv) > 2 else 2
     check_share()
     wrong(modules, workers)

@@ -43,7 +43,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure nope", "mnasnet-a1"),
         ("measure missing.json", "cannot read missing.json"),
         ("predict bad.json", "does not hold an architecture"),
-        ("predict other.json", "does not hold an architecture"),
+        ("predict other.json", "other.json: blocks is missing"),
         ("report nothing", "no study"),
         ("report nothing nowhere", "no study"),
         ("dashboard nothing", "no study"),
@@ -165,3 +165,53 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
     assert result.exit_code == 0
     assert "7.00 ms" in result.stdout
     assert "other targets" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        (f"search {option}", value)
+        for option in (
+            "--target-latency",
+            "--weight",
+            "--max-params-m",
+            "--max-madds-m",
+            "--max-size-mb",
+            "--max-device-minutes",
+            "--measured-share",
+            "--width",
+            "--training-limit-s",
+            "--accuracy-limit-s",
+        )
+        for value in ("nan", "inf", "-inf", "1e300")
+    ]
+    + [("evaluate --held-out", "nan"), ("evaluate --held-out", "0")]
+    + [
+        (command, value)
+        for command in (
+            "search --rounds",
+            "search --round-size",
+            "search --train-images",
+            "search --val-images",
+            "search --resolution",
+            "search --epochs",
+            "search --calibration",
+            "search --seed",
+            "train --top",
+            "train --batch-size",
+            "train --resolution",
+            "train --epochs",
+            "train --seed",
+            "dashboard --port",
+            "jobs --limit",
+        )
+        for value in ("-1", str(2**63), "1.5", "x")
+    ],
+)
+def test_a_number_that_is_none_is_named_with_its_option(command: str, value: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), value])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert f"Invalid value for '{command.split()[1]}'" in line
+    assert value in line
+    assert "Input should be" in line or "is not a finite number" in line

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from latency_models.estimate import Source
-from search.architecture import Architecture
+from search.architecture import Architecture, Block
 from search.constraints import excess, quantities
 from search.loop import LoopSettings, Progress, measured_front, run_search
 from search.reward import reward
@@ -36,7 +36,9 @@ many_runs = hypothesis_settings(
 
 
 def network(number: int) -> Architecture:
-    return Architecture(stem_channels=number, blocks=(), head_channels=8)
+    thousands, ones = divmod(number, 1_000)
+    block = Block("conv", 1, 3, 2, 0.0, "none", 8 + thousands, 1)
+    return Architecture(stem_channels=8 + ones, blocks=(block,), head_channels=8)
 
 
 @dataclass
@@ -204,6 +206,7 @@ def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
         )
 
 
+@hypothesis_settings(deadline=None)
 @given(rounds=st.integers(1, 6), budget=st.integers(0, 20), final_share=st.floats(0, 1))
 def test_a_budget_is_spread_over_the_rounds(
     tmp_path_factory: pytest.TempPathFactory, rounds: int, budget: int, final_share: float

@@ -21,24 +21,11 @@ from search.combined import Combination
 from search.study import StudyError, open_study, read_settings, read_study
 from search.trial import Trial
 from tests.search.fakes import estimate, settings
+from tests.search.strategies import architectures
 
 names = st.text(max_size=8)
 shares = st.floats(0, 1)
 nanoseconds = st.integers(1, 2**53)
-blocks = st.builds(
-    Block,
-    op=st.sampled_from(["conv", "dconv", "mbconv"]),
-    expansion=st.integers(1, 6),
-    kernel_size=st.sampled_from([3, 5]),
-    stride=st.integers(1, 2),
-    se_ratio=st.sampled_from([0, 0.25]),
-    skip=st.sampled_from(["none", "identity", "pool"]),
-    out_channels=st.integers(8, 400),
-    layers=st.integers(1, 5),
-)
-architectures = st.builds(
-    Architecture, st.integers(8, 64), st.lists(blocks, max_size=3).map(tuple), st.just(1280)
-)
 estimates = st.builds(
     LatencyEstimate,
     nanoseconds,
@@ -55,7 +42,7 @@ combined = st.lists(estimates, min_size=2, max_size=3).map(
 latencies = st.none() | estimates | combined
 trials = st.builds(
     Trial,
-    architectures,
+    architectures(max_blocks=3),
     st.integers(0, 9),
     st.none() | shares,
     latencies,
@@ -74,7 +61,8 @@ in_one_directory = hypothesis_settings(
 
 
 def some_round(number: int) -> list[Trial]:
-    networks = [Architecture(stem_channels, (), 8) for stem_channels in (8, 16)]
+    block = Block("conv", 1, 3, 2, 0.0, "none", 16, 1)
+    networks = [Architecture(stem_channels, (block,), 8) for stem_channels in (8, 16)]
     return [Trial(a, number, 0.5, estimate(10**6), 0.5) for a in networks]
 
 
