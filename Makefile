@@ -5,7 +5,7 @@ STUDY ?= first
 BIN := .venv/bin
 RUNNER := build/runner/latlab-runner
 MACHINE ?= aarch64
-PROTOS := $(wildcard protos/*.proto)
+PROTOS := $(wildcard protos/latlab/v1/*.proto)
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -42,9 +42,9 @@ test: $(RUNNER)  ## The tests
 check: $(INSTALLED)  ## ruff, mypy, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy protos host device_agent latency_models search tests
+	$(BIN)/mypy latlab host device_agent latency_models search tests
 	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
-	  && for file in $$(cd $$build && find protos -type f); do \
+	  && for file in $$(cd $$build && find latlab -type f); do \
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
 	  done && echo "generated protobuf code is current"
 
@@ -61,7 +61,7 @@ clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
 	rm -rf build .venv
 
 define generate
-$(BIN)/python -m grpc_tools.protoc -I. \
+$(BIN)/python -m grpc_tools.protoc -Iprotos \
   --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
   --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
   --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \

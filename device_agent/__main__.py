@@ -31,13 +31,13 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from device_agent.auth import Token, TokenInterceptor
-from device_agent.enrolment import Enrolment, new_code
+from device_agent.access.auth import Token, TokenInterceptor
+from device_agent.access.enrolment import Enrolment, new_code
 from device_agent.errors import StatusInterceptor
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from device_agent.store import ProgramStore, replacing
-from protos import device_agent_pb2, device_agent_pb2_grpc
+from latlab.v1 import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
 TLS_FILE = "tls.pem"
@@ -142,7 +142,7 @@ def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
 def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
     """Key and certificate as PEM, and the certificate's fingerprint."""
     try:
-        from device_agent import tls  # loopback, and so every phone, needs no cryptography
+        from device_agent.access import tls  # loopback, and so every phone, needs no cryptography
     except ImportError as error:
         raise CannotStart(
             f"beyond loopback there must be TLS, which needs a package ({error}):"

@@ -22,12 +22,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from device_agent.conditions import read_text
 from device_agent.limits import inputs_of
+from device_agent.machine.conditions import read_text
 from device_agent.runner_report import read_report
-from protos import common_pb2
-from protos.common_pb2 import Failure, TensorSpec
-from protos.device_agent_pb2 import RunRequest, RunResponse
+from latlab.v1 import common_pb2
+from latlab.v1.common_pb2 import Failure, TensorSpec
+from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
 _MAX_OUTPUT_BYTES = 64 << 20
 _MAX_OPEN_FILES = 64

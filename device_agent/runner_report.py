@@ -10,8 +10,8 @@ import json
 from typing import Any, NoReturn
 
 from device_agent.limits import MAX_DEADLINE_NS
-from protos import common_pb2
-from protos.common_pb2 import Conditions, Failure, KernelTrace, Visit, VisitSpec
+from latlab.v1 import common_pb2
+from latlab.v1.common_pb2 import Conditions, Failure, KernelTrace, Visit, VisitSpec
 
 MAX_NAME_CHARS = 500
 MAX_MESSAGE_CHARS = 4_000

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import grpc
 
-from device_agent import clocks, identity
-from device_agent.conditions import read_conditions
 from device_agent.errors import Refused
 from device_agent.limits import check_inputs, check_spec
+from device_agent.machine import clocks, identity
+from device_agent.machine.conditions import read_conditions
 from device_agent.runner_process import Runner
 from device_agent.store import ProgramStore, ResultStore
 from device_agent.visits import PendingVisit, VisitQueue
-from protos.common_pb2 import Conditions
-from protos.device_agent_pb2 import (
+from latlab.v1.common_pb2 import Conditions
+from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
     AcknowledgeResponse,
     DescribeRequest,
@@ -29,7 +29,7 @@ from protos.device_agent_pb2 import (
     UploadProgramRequest,
     UploadProgramResponse,
 )
-from protos.device_agent_pb2_grpc import DeviceAgentServicer
+from latlab.v1.device_agent_pb2_grpc import DeviceAgentServicer
 
 UPLOAD_TIMEOUT_S = 600.0
 

@@ -14,7 +14,7 @@ from typing import IO
 import grpc
 
 from device_agent.errors import Refused
-from protos.device_agent_pb2 import ProgramHeader, RunResponse
+from latlab.v1.device_agent_pb2 import ProgramHeader, RunResponse
 
 MAX_RESULTS = 10_000
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import grpc
 
-from device_agent.conditions import read_int
 from device_agent.errors import Refused
+from device_agent.machine.conditions import read_int
 from device_agent.runner_process import Stop, failed
 from device_agent.store import ResultStore, replacing
-from protos import common_pb2
-from protos.device_agent_pb2 import RunRequest, RunResponse
+from latlab.v1 import common_pb2
+from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
 MAX_WAITING = 8
 _GRACE_S = 10.0  # past the deadline of a running visit: to kill its runner and store the result

@@ -22,27 +22,27 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from host.board import JobBoard
-from host.boards import Boards, checked_address
-from host.config import NO_CONFIG, LabConfig, load_config
 from host.database.engine import Database
-from host.device_worker import DeviceWorker
-from host.errors import LabError, Unavailable
-from host.files import replacing
-from host.fleet import Fleet
-from host.home import LabHome
-from host.interceptors import ErrorInterceptor, TokenInterceptor
-from host.phones import Phones
-from host.predictors import Predictors
-from host.program_store import ProgramStore
-from host.served_lab import Lab
-from host.services import LabServicer, LatencyServicer
-from host.transports.local import LocalTransport
-from host.transports.tcp import TcpTransport
-from host.transports.transport import Transport
-from protos import lab_pb2, latency_pb2
-from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
-from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server
+from host.devices.fleet import Fleet
+from host.devices.phone_watcher import Phones
+from host.devices.transports.local import LocalTransport
+from host.devices.transports.tcp import TcpTransport
+from host.devices.transports.transport import Transport
+from host.devices.worker import DeviceWorker
+from host.home.boards import Boards, checked_address
+from host.home.config import NO_CONFIG, LabConfig, load_config
+from host.home.paths import LabHome
+from host.jobs.dispatcher import JobBoard
+from host.predicting.snapshots import Predictors
+from host.services.devices import LabServicer, LatencyServicer
+from host.services.interceptors import ErrorInterceptor, TokenInterceptor
+from host.services.lab import Lab
+from latlab.common.files import replacing
+from latlab.common.program_store import ProgramStore
+from latlab.domain.errors import LabError, Unavailable
+from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
+from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
 MAX_MESSAGE_BYTES = 64 << 20
 # Each measuring client holds a thread for as long as it listens.

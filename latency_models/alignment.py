@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latency_models import kernel as k
-from latency_models.kernel import Kernel
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel
 
 PORTABLE = "portable:"
 

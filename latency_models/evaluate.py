@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latency_models.features import multiply_adds
-from latency_models.observation import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import MeasuredNetwork, newest_of_each
 from latency_models.packing import pack
 from latency_models.predictor import NotEnoughData, Predictor
 

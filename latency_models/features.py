@@ -8,8 +8,8 @@ from math import ceil, log2, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_models import kernel as k
-from latency_models.kernel import Kernel, Shape
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel, Shape
 
 _WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # quantized: 1

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_models.kernel import Kernel
+from latency_models.coverage import Neighbourhood
 from latency_models.lookup import KernelTime, lookup_table
-from latency_models.neighbourhood import Neighbourhood
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
+from latlab.domain.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -9,8 +9,8 @@ from statistics import fmean
 
 import numpy as np
 
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.domain.kernel import Kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from latency_models.kernel import Kernel
+from latlab.domain.kernel import Kernel
 
 IntArray = NDArray[np.int64]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_models.correction import Correction
-from latency_models.estimate import LatencyEstimate, Source, whole_ns
+from latency_models.interference import Steadying
 from latency_models.intervals import RelativeInterval
-from latency_models.kernel import Kernel
 from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
-from latency_models.observation import MeasuredNetwork, rows_of_each
+from latency_models.measured_networks import MeasuredNetwork, rows_of_each
+from latency_models.network_correction import Correction
 from latency_models.packing import check, pack
-from latency_models.steadying import Steadying
+from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.kernel import Kernel
 
 __all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
 

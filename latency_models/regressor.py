@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latency_models.features import cost_terms, points
-from latency_models.kernel import Kernel
+from latlab.domain.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
 

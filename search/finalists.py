@@ -20,25 +20,25 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from host.domain import Failure, Program, ProgramFile
-from host.errors import ExportError
-from host.export import ProgramCache, export_int8, export_program
-from host.export.running import outputs
-from host.files import replacing
-from latency_models.estimate import LatencyEstimate
+from latlab.common.files import replacing
+from latlab.domain.domain import Failure, Program, ProgramFile
+from latlab.domain.errors import ExportError
+from latlab.domain.estimate import LatencyEstimate
+from latlab.export import ProgramCache, export_int8, export_program
+from latlab.export.execution.running import outputs
 from search.accuracy.checkpoint import (
     CheckpointError,
     check_same,
     load_checkpoint,
     save_checkpoint,
 )
-from search.accuracy.datasets import OpenDataset
-from search.accuracy.full import Recipe, reference_images, train_fully, validation_batches
-from search.accuracy.training import AccuracyFailure, normalized, score, statistics
-from search.architecture import Architecture
+from search.accuracy.data.datasets import OpenDataset
+from search.accuracy.full_training import Recipe, reference_images, train_fully, validation_batches
+from search.accuracy.proxy_training import AccuracyFailure, normalized, score, statistics
 from search.judge import Measured
-from search.network import build_network
-from search.trial import Trial
+from search.space.architecture import Architecture
+from search.space.network import build_network
+from search.study.trial import Trial
 
 CALIBRATION_IMAGES = 128  # for the ranges of int8 activations
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from host.domain import Failure, FailureKind
-from latency_models.estimate import LatencyEstimate
-from search.architecture import Architecture
-from search.constraints import excess
-from search.reward import reward
-from search.study import StudySettings
-from search.trial import Trial
+from latlab.domain.domain import Failure, FailureKind
+from latlab.domain.estimate import LatencyEstimate
+from search.space.architecture import Architecture
+from search.space.limits import excess
+from search.study.reward import reward
+from search.study.study import StudySettings
+from search.study.trial import Trial
 
 Trials = dict[Architecture, Trial]
 OnDone = Callable[[int], None]  # told how many are done, as each one finishes

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtrc
 
-from search.architecture import Architecture
-from search.choose import affordable, allowance, choose, contenders, front, split
 from search.judge import Accuracy, Judge, Lab, Trials, attempts, is_measured, is_open
-from search.strategies import Strategy
-from search.study import OpenStudy, Study, StudyError
-from search.trial import Trial
+from search.latency.selection import affordable, allowance, choose, contenders, front, split
+from search.space.architecture import Architecture
+from search.strategies.strategy import Strategy
+from search.study.study import OpenStudy, Study, StudyError
+from search.study.trial import Trial
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
 MIN_AT_ONCE = 4  # measurements at the end: fewer cost a device hardly less time

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host.home import LabHome
+from host.home.paths import LabHome
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
 

@@ -8,13 +8,13 @@ from dataclasses import asdict
 
 import pytest
 
-from host.comparison import paired_spec
 from host.database.jobs import spec_from_text, spec_to_text
-from host.domain import BenchmarkSpec, Target, VisitSpec
-from latency_models.kernel import Kernel
-from search.architecture import Architecture
-from search.space import SPACES
-from search.zoo import ZOO
+from host.measuring.comparison import paired_spec
+from latlab.domain.domain import BenchmarkSpec, Target, VisitSpec
+from latlab.domain.kernel import Kernel
+from search.space.architecture import Architecture
+from search.space.space import SPACES
+from search.space.zoo import ZOO
 from tests.old_lab.narrow_space import narrow_space
 
 TARGET = Target(

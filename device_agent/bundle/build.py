@@ -16,6 +16,7 @@ from pathlib import Path
 
 from device_agent.bundle.downloads import fetch, read_pins
 from device_agent.bundle.toolchain import REPOSITORY, check_tools, compile_runner, triplet
+from latlab.common.agent_sources import agent_sources
 
 # The C library's loader, which starts every program of the machine.
 LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
@@ -101,13 +102,11 @@ def _copy_python(system: Path, bundle: Path) -> None:
 
 
 def _copy_agent(site: Path) -> None:
-    """The agent and the protocols that it speaks."""
-    spoken = [f"protos/{name}_pb2*.py" for name in ("common", "device_agent")]
-    for pattern in ("device_agent/*.py", "protos/__init__.py", *spoken):
-        for source in REPOSITORY.glob(pattern):
-            target = site / source.relative_to(REPOSITORY)
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(source, target)
+    """The agent, and what it shares with the host."""
+    for name, source in agent_sources(REPOSITORY).items():
+        target = site / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
 
 
 def _copy_programs(

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, func, select
 from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
-from host.domain import Device, Lease, Target
-from host.errors import UnreadableRow
+from latlab.domain.domain import Device, Lease, Target
+from latlab.domain.errors import UnreadableRow
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:

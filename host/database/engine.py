@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from host.errors import StorageError
+from latlab.domain.errors import StorageError
 
 BUSY_TIMEOUT_S = 30
 MAX_BATCH = 64

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from host.database import raw
+from host.database.arrays import pack_float64, pack_int64, unpack_int64
 from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
-from host.database.series import pack_float64, pack_int64, unpack_int64
-from host.domain import (
+from latlab.domain.domain import (
     BenchmarkSpec,
     Conditions,
     Failure,
@@ -24,7 +24,7 @@ from host.domain import (
     Visit,
     VisitSpec,
 )
-from host.errors import UnreadableRow
+from latlab.domain.errors import UnreadableRow
 
 
 def add_job(connection: Connection, job: Job) -> None:

@@ -15,10 +15,10 @@ from host.database.exclusions import current
 from host.database.jobs import failure_from_row
 from host.database.measurements import UsableMeasurement, stored
 from host.database.schema import jobs, measurements, visits
-from host.domain import Failure
-from host.stored_measurement import Exclusion, StoredMeasurement, Unusable
-from host.summary import Summary, summarize
-from latency_models.estimate import whole_ns
+from host.measuring.statistics import Summary, summarize
+from latlab.domain.domain import Failure
+from latlab.domain.estimate import whole_ns
+from latlab.domain.stored_measurement import Exclusion, StoredMeasurement, Unusable
 
 _BATCH = 200
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from host.database.arrays import unpack_float64, unpack_int64
 from host.database.jobs import (
     VISIT_COLUMNS,
     failure_from_row,
@@ -31,15 +32,14 @@ from host.database.schema import (
     programs,
     visits,
 )
-from host.database.series import unpack_float64, unpack_int64
-from host.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
-from host.errors import UnreadableRow
-from host.stored_measurement import Unusable
-from host.summary import measured_network
-from host.visit_check import visit_fault
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from host.measuring.statistics import measured_network
+from host.measuring.visit_check import visit_fault
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import check_sizes
+from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
+from latlab.domain.errors import UnreadableRow
+from latlab.domain.kernel import Kernel
+from latlab.domain.stored_measurement import Unusable
 
 log = logging.getLogger(__name__)
 

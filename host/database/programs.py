@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from host.database import raw
+from host.database.arrays import pack_int64, unpack_int64
 from host.database.schema import kernels, programs
-from host.database.series import pack_int64, unpack_int64
-from host.domain import Program, TensorSpec
-from host.errors import InvalidRequest, UnreadableRow
-from latency_models.kernel import Kernel, Shape
+from latlab.domain.domain import Program, TensorSpec
+from latlab.domain.errors import InvalidRequest, UnreadableRow
+from latlab.domain.kernel import Kernel, Shape
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import JSON, ColumnElement, Table, Text, cast
 
-from host.errors import UnreadableRow
+from latlab.domain.errors import UnreadableRow
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 from host.database.measurements import UsableMeasurement, stored, warn_once
 from host.database.programs import get_program
 from host.database.schema import jobs, measurements, sentinels, targets, visits
-from host.domain import Measurement, Program
-from host.errors import UnreadableRow
+from latlab.domain.domain import Measurement, Program
+from latlab.domain.errors import UnreadableRow
 
 log = logging.getLogger(__name__)
 

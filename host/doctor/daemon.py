@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from host.client import LatencyClient
 from host.doctor.finding import Finding, Level
-from host.errors import LabError, Unavailable
-from host.home import LabHome
-from host.status import DeviceStatus
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import LabError, Unavailable
+from latlab.domain.status import DeviceStatus
 
 MAX_SKEW_S = 60.0
 MAX_TEMPERATURE_C = 60.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from host.home import LabHome
+from host.home.paths import LabHome
 
 CALL_TIMEOUT_S = 5.0  # of what a check asks
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from host.config import load_config
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
-from host.errors import LabError
-from host.home import LabHome
+from host.home.config import load_config
+from host.home.paths import LabHome
+from latlab.domain.errors import LabError
 
 STEAL_SAMPLE_S = 1.0
 MAX_STEAL = 0.01

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from host.client import LatencyClient
 from host.doctor.finding import Finding, Level
-from host.errors import Unavailable
-from host.home import LabHome
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import Unavailable
 
 CHECK = "measurements"
 SHOWN = 20

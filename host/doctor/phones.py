@@ -10,12 +10,13 @@ from pathlib import Path
 import adbutils
 from adbutils import AdbClient, AdbError
 
-from host.bundle import ABIS, Bundle
+from host.agent.bundle import ABIS, Bundle
+from host.devices.transports.adb import ADVICE, AdbTransport
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
 from host.doctor.machine import is_listened_on, read
-from host.errors import Unavailable
-from host.home import REPOSITORY, LabHome
-from host.transports.adb import ADVICE, AdbTransport
+from host.home.paths import REPOSITORY, LabHome
+from latlab.common.agent_sources import agent_sources
+from latlab.domain.errors import Unavailable
 
 MIN_PHONE_FREE_BYTES = 200_000_000  # a bundle beside the one that it replaces
 ADB_INTERFACE = ("ff", "42", "01")  # class, subclass and protocol of USB debugging
@@ -125,7 +126,7 @@ def check_bundle(home: LabHome) -> Iterator[Finding]:
 def _has_this_agent(bundle: Bundle) -> bool:
     """Whether it would bring the agent of this version; of its runner that cannot be told."""
     brought, here = (
-        {path.name: path.read_bytes() for path in (folder / "device_agent").glob("*.py")}
+        {name: path.read_bytes() for name, path in agent_sources(folder).items()}
         for folder in (bundle.folder / "site", REPOSITORY)
     )
     return brought == here

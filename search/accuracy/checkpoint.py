@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from host.errors import LabError, StorageError
-from host.files import replacing, storing
+from latlab.common.files import replacing, storing
+from latlab.domain.errors import LabError, StorageError
 
 
 class CheckpointError(LabError):

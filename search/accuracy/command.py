@@ -12,8 +12,8 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from search.accuracy.training import AccuracyFailure
-from search.architecture import Architecture
+from search.accuracy.proxy_training import AccuracyFailure
+from search.space.architecture import Architecture
 
 MAX_TAIL_BYTES = 1 << 16  # kept of what a program says, from its end
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from joblib import Parallel, delayed
 
-from search.accuracy.datasets import Dataset
-from search.accuracy.training import AccuracyFailure, ProxyBudget, train_and_score
+from search.accuracy.data.datasets import Dataset
+from search.accuracy.proxy_training import AccuracyFailure, ProxyBudget, train_and_score
 from search.accuracy.workers import local_workers, ray_workers
-from search.architecture import Architecture
+from search.space.architecture import Architecture
 
 PROCESS_START_S = 120.0  # to import PyTorch on a busy machine
 

@@ -16,10 +16,10 @@ from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
-from host.files import read_regular
-from search.accuracy.training import AccuracyFailure
-from search.architecture import Architecture
-from search.space import Space
+from latlab.common.files import read_regular
+from search.accuracy.proxy_training import AccuracyFailure
+from search.space.architecture import Architecture
+from search.space.space import Space
 
 FloatArray = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from host.console import console
-from search.cli.reporting import DEFAULT_RUNS, RunsOption
-from search.study import study_folder
+from host.cli.console import console
+from search.cli.report import DEFAULT_RUNS, RunsOption
+from search.study.study import study_folder
 
 
 def dashboard(
@@ -21,7 +21,7 @@ def dashboard(
 
     The study is only read: notes and deletions made there last until the dashboard ends.
     """
-    from search.dashboard import make_dashboard
+    from search.study.dashboard import make_dashboard
 
     with make_dashboard(study_folder(runs, study), port) as server:
         address = f"http://127.0.0.1:{server.server_port}/"

@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host import lab
-from host.client import LatencyClient
-from host.console import console, show, words
-from host.doctor import examine
+from host.cli.console import console, show, words
+from host.doctor.checks import examine
 from host.doctor.finding import Finding, Level
-from host.errors import ExportError, LabError
-from host.export import ExportPool, ProgramCache
-from host.first_phone import Log, NotAccepted, accept
-from host.home import LabHome
-from search.lab import export_spec
-from search.zoo import ZOO
+from host.doctor.first_phone import Log, NotAccepted, accept
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import ExportError, LabError
+from latlab.export import ExportPool, ProgramCache
+from search.latency.target_lab import export_spec
+from search.space.zoo import ZOO
 
 LOG = Path("first-phone.log")
 COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "red"}
@@ -64,7 +64,7 @@ def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
         [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
     if isinstance(program, ExportError):
         raise program
-    lab.up(home)
+    lab_process.up(home)
     with LatencyClient.connect(home) as client:
         try:
             accept(client, program, log)

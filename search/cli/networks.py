@@ -10,18 +10,18 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from host.comparison import MIN_PAIRS
-from host.console import console, milliseconds, progress_bar, show, words
-from host.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
-from host.errors import InvalidRequest, NotReady
-from latency_models.estimate import LatencyEstimate
-from search.architecture import Architecture
-from search.architecture_file import read_architecture
-from search.cli.common import FreshOption, PriorityOption, Session, TargetOption, session
-from search.counts import counts
+from host.cli.console import console, milliseconds, progress_bar, show, words
+from host.measuring.comparison import MIN_PAIRS
+from latlab.domain.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
+from latlab.domain.errors import InvalidRequest, NotReady
+from latlab.domain.estimate import LatencyEstimate
+from search.cli.session import FreshOption, PriorityOption, Session, TargetOption, session
 from search.judge import Measured
-from search.kernels import kernels
-from search.zoo import ZOO
+from search.space.architecture import Architecture
+from search.space.counts import counts
+from search.space.kernels import kernels
+from search.space.zoo import ZOO
+from search.study.architecture_file import read_architecture
 
 STEADIED = "steadied: less what neighbours on the memory add, as the predictor has learned"
 
@@ -154,7 +154,7 @@ def _predictions(
 def _from_other_targets(
     opened: Session, architectures: list[Architecture]
 ) -> list[tuple[str | Text, ...]]:
-    from search.other_targets import predict_from_other_targets
+    from search.latency.transfer import predict_from_other_targets
 
     networks = list(map(kernels, architectures))
     predicted = predict_from_other_targets(opened.client, opened.target, networks).predicted

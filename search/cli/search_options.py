@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.common import (
+from search.cli.session import (
     MOST_EPOCHS,
     MOST_IMAGES,
     MOST_MILLIONS,

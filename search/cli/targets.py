@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from host.domain import Failure
-from host.errors import LabError
-from search.calibration import REFERENCE
-from search.cli.common import MOST_MS, MOST_WEIGHT, Session, finite
+from latlab.domain.domain import Failure
+from latlab.domain.errors import LabError
+from search.cli.session import MOST_MS, MOST_WEIGHT, Session, finite
 from search.judge import Lab
-from search.several import Part, SeveralLab
-from search.study import SETTINGS, StudySettings, read_settings
+from search.latency.calibration import REFERENCE
+from search.latency.multi_target_lab import Part, SeveralLab
+from search.study.study import SETTINGS, StudySettings, read_settings
 
 TargetsOption = Annotated[
     list[str] | None,

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latency_models.design import most_informative
+from latency_models.active_selection import most_informative
 from latency_models.evaluate import metrics
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
-from search.calibration import random_networks
-from search.lab import export_spec
-from search.space import mnasnet_space
+from search.latency.calibration import random_networks
+from search.latency.target_lab import export_spec
+from search.space.space import mnasnet_space
 from tests.bench.figures import report
 from tests.bench.real_lab import real_lab
 

@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host.domain import VisitSpec
-from protos import common_pb2
+from latlab.domain.domain import VisitSpec
+from latlab.v1 import common_pb2
 from tests.bench.figures import report, within
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import export

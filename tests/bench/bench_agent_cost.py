@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from host.agent_client import AgentClient
-from host.domain import Lease, Program, TensorSpec, VisitSpec
+from host.agent.client import AgentClient
+from latlab.domain.domain import Lease, Program, TensorSpec, VisitSpec
 from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
 from tests.bench.figures import at_most, report
 from tests.device_agent.agent_process import AgentProcess, sha256

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from search.architecture import Architecture
-from search.ppo import PPO
-from search.space import Space, mnasnet_space
-from search.trial import Trial
+from search.space.architecture import Architecture
+from search.space.space import Space, mnasnet_space
+from search.strategies.ppo import PPO
+from search.study.trial import Trial
 from tests.bench.figures import at_least, at_most, report
 
 BATCH = 20

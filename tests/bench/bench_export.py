@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from host.export import ExportPool, ProgramCache, export_program
-from host.export.stock import lower as stock_lower
-from search.architecture import Architecture
-from search.lab import INPUT_SHAPE, export_spec
-from search.space import mnasnet_space
-from search.zoo import ZOO
+from latlab.export import ExportPool, ProgramCache, export_program
+from latlab.export.lowering.stock import lower as stock_lower
+from search.latency.target_lab import INPUT_SHAPE, export_spec
+from search.space.architecture import Architecture
+from search.space.space import mnasnet_space
+from search.space.zoo import ZOO
 from tests.bench.bench_agent import bare_visit_ns
 from tests.bench.figures import at_least, at_most, exactly, report, within
 
@@ -146,7 +146,7 @@ def direct(network: Architecture) -> bytes:
 
 
 def stock(network: Architecture) -> bytes:
-    from host.export.preparation import prepare
+    from latlab.export.lowering.preparation import prepare
 
     data, _, _ = stock_lower(prepare(_module(network), INPUT_SHAPE), INPUT_SHAPE)
     return data
@@ -164,13 +164,13 @@ def timed_s(
 
 
 def _module(network: Architecture) -> nn.Module:
-    from search.network import build_network
+    from search.space.network import build_network
 
     return build_network(network, seed=0)
 
 
 def _equal(network: Architecture) -> bool:
-    from host.export import proof
+    from latlab.export.lowering import proof
 
     one_core()
     return proof.agrees(_module(network), INPUT_SHAPE)

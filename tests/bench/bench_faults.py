@@ -13,15 +13,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from host import lab
-from host.client import LatencyClient
-from host.domain import ProgramFile
-from host.errors import LabError
-from host.export import export_program
-from host.home import LabHome
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import ProgramFile
+from latlab.domain.errors import LabError
+from latlab.export import export_program
 from tests.bench.figures import exactly, report
-from tests.host.job_ends import ends_of_jobs
-from tests.host.test_phones import FAULTS, ONE_LONG_VISIT, kill_the_daemon
+from tests.host.devices.test_phone_watcher import FAULTS, ONE_LONG_VISIT, kill_the_daemon
+from tests.host.jobs.job_ends import ends_of_jobs
 from tests.virtual_phone.phone import NoPhone
 from tests.virtual_phone.phone_lab import DATA_BYTES, PhoneLab, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
@@ -42,13 +42,13 @@ def small_program(folder: Path) -> ProgramFile:
 
 def round_of(phone_lab: PhoneLab, program: ProgramFile, fault: Callable[[PhoneLab], None]) -> None:
     """A job that has ended when this returns, or has had END_TIMEOUT_S for it."""
-    lab.up(phone_lab.home)
+    lab_process.up(phone_lab.home)
     with LatencyClient.connect(phone_lab.home) as client:
         target = phone_lab.plug_in(client)
     with suppress(LabError), phone_lab.measuring(target, [program], ONE_LONG_VISIT):
         phone_lab.wait_for_runner()
         fault(phone_lab)
-        lab.up(phone_lab.home)
+        lab_process.up(phone_lab.home)
     deadline_s = time.monotonic() + END_TIMEOUT_S
     while 0 in ends_of_jobs(phone_lab.home).values() and time.monotonic() < deadline_s:
         time.sleep(0.1)

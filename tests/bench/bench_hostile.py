@@ -24,14 +24,14 @@ import torch
 from torch import nn
 
 from device_agent.runner_process import Runner, Stop
-from protos import common_pb2
-from protos.common_pb2 import FailureKind, Shape, TensorSpec
-from protos.device_agent_pb2 import RunRequest, RunResponse
+from latlab.v1 import common_pb2
+from latlab.v1.common_pb2 import FailureKind, Shape, TensorSpec
+from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 from tests.bench.figures import exactly, quick, report
 from tests.device_agent import odd_programs, runner_values
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec
 from tests.device_agent.conftest import build_trials, export
-from tests.device_agent.test_runner_confinement import LIMIT, attempts
+from tests.device_agent.runner.test_confinement import LIMIT, attempts
 
 PROGRAMS = 10_000
 THROUGH_THE_AGENT = 50  # one in so many

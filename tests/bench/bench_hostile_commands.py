@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.bench.figures import exactly, quick, report
 from tests.device_agent.agent_process import REPOSITORY
-from tests.search.hostile_lab import (
+from tests.search.cli.hostile_lab import (
     HOME,
     Case,
     Command,
@@ -27,7 +27,7 @@ from tests.search.hostile_lab import (
     wrong,
     wrong_end,
 )
-from tests.search.hostile_values import Scratch, hostile_values, stays_inside
+from tests.search.cli.hostile_values import Scratch, hostile_values, stays_inside
 
 VALUES, PROCESSES = 500, 300
 PROCESS_TIMEOUT_S = 120

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from host import lab
-from host.client import LatencyClient
-from host.domain import Failure
-from host.export import ExportPool, ProgramCache
-from host.home import LabHome
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Failure
+from latlab.export import ExportPool, ProgramCache
 from search.accuracy.table import Fitted, read_table
-from search.cli.calibrating import DEFAULT_NETWORKS, run_calibration
-from search.cli.common import EXPORT_WORKERS, Session
+from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
+from search.cli.session import EXPORT_WORKERS, Session
 from search.judge import is_measured, is_settled
-from search.lab import TargetLab
+from search.latency.target_lab import TargetLab
 from search.loop import LoopSettings, run_search
-from search.pareto import hypervolume
-from search.space import accel_nas_bench_space
-from search.strategies import make_strategy
-from search.study import StrategyName, Study, StudySettings, open_study
+from search.space.space import accel_nas_bench_space
+from search.strategies.strategy import make_strategy
+from search.study.pareto import hypervolume
+from search.study.study import StrategyName, Study, StudySettings, open_study
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.public_data import public_data
 
@@ -47,7 +47,7 @@ def main() -> None:
     accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
     with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
         home = LabHome(Path(folder) / "home")
-        lab.up(home)
+        lab_process.up(home)
         try:
             with (
                 LatencyClient.connect(home) as client,
@@ -63,7 +63,7 @@ def main() -> None:
                 attempted = len(client.measured_networks(target.id)) + failed
                 some, everything = measured_and_all(opened, study)
         finally:
-            lab.down(home)
+            lab_process.down(home)
     share = hypervolume_share(some, everything)
     conditions = {
         "candidates": candidates,

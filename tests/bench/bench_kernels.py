@@ -10,12 +10,12 @@ import random
 import sys
 from collections.abc import Callable
 
-from host.export import EXPORTER, export_program
-from latency_models.kernel import Kernel
-from search.architecture import Architecture
-from search.kernels import kernels
-from search.network import build_network
-from search.space import mnasnet_space
+from latlab.domain.kernel import Kernel
+from latlab.export import EXPORTER, export_program
+from search.space.architecture import Architecture
+from search.space.kernels import kernels
+from search.space.network import build_network
+from search.space.space import mnasnet_space
 from tests.bench.figures import exactly, report
 
 SEED = 20260
@@ -35,8 +35,8 @@ def by_direct_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
 
 
 def by_stock_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
-    from host.export.preparation import prepare
-    from host.export.stock import lower
+    from latlab.export.lowering.preparation import prepare
+    from latlab.export.lowering.stock import lower
 
     _, listed, _ = lower(prepare(build_network(architecture, seed=0), SHAPE), SHAPE)
     return listed

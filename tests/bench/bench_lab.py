@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from host import lab
-from host.client import LatencyClient
-from host.home import LabHome
-from host.transports.adb import HOME
+from host.devices.transports.adb import HOME
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
 from tests.bench.figures import at_most, report
 from tests.virtual_phone.phone import DATA_BYTES, NoPhone
 from tests.virtual_phone.phone_lab import PhoneLab, lab_with_phone
@@ -52,7 +52,7 @@ def main() -> None:
         }
         try:
             with lab_with_phone(folder, bundles, DATA_BYTES) as phone_lab:
-                lab.up(phone_lab.home)
+                lab_process.up(phone_lab.home)
                 with LatencyClient.connect(phone_lab.home) as client:
                     phone_lab.plug_in(client)
                     for figure, is_first, goal in (

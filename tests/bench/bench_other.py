@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from host.export import ExportSpec
 from latency_models.packing import pack
 from latency_models.predictor import Predictor, UnknownKernelKinds
-from search.calibration import random_networks
-from search.lab import export_spec
-from search.probes import probe_specs
-from search.space import mnasnet_space
+from latlab.export import ExportSpec
+from search.latency.calibration import random_networks
+from search.latency.probes import probe_specs
+from search.latency.target_lab import export_spec
+from search.space.space import mnasnet_space
 from tests.bench.figures import at_least, report
 from tests.bench.real_lab import real_lab
 from tests.networks import INPUT_SHAPE, NETWORKS, build

@@ -18,17 +18,17 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from host import lab
-from host.client import LatencyClient
 from host.database.engine import Database
 from host.database.schema import visits
-from host.domain import BenchmarkSpec, Failure
-from host.export import ExportPool, ProgramCache
-from host.home import LabHome
-from search.architecture import Architecture
-from search.cli.common import EXPORT_WORKERS
-from search.lab import TargetLab
-from search.space import mnasnet_space
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import BenchmarkSpec, Failure
+from latlab.export import ExportPool, ProgramCache
+from search.cli.session import EXPORT_WORKERS
+from search.latency.target_lab import TargetLab
+from search.space.architecture import Architecture
+from search.space.space import mnasnet_space
 from tests.bench.bench_export import one_core, stock, timed_s
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.simulated_remote import simulated_remote_lab
@@ -47,13 +47,13 @@ def main() -> None:
 
 
 def local_device(networks: list[Architecture], home: LabHome) -> None:
-    lab.up(home)
+    lab_process.up(home)
     try:
         with LatencyClient.connect(home) as client:
             wall_s, busy_s = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
             warm_s, _ = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
     finally:
-        lab.down(home)
+        lab_process.down(home)
     conditions = {"networks": len(networks), "seed": SEED, "export_workers": EXPORT_WORKERS}
     report("pipeline.device_busy", round(busy_s / wall_s, 3), "share", at_least(0.85), **conditions)
     per_hour = 3600 * len(networks) / wall_s

@@ -23,14 +23,14 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from host import device_worker
-from host.client import LatencyClient
 from host.database.engine import Database
+from host.devices import worker
 from host.doctor.measurements import measurement_findings
-from host.domain import Failure
-from host.home import LabHome, sqlite_url
-from latency_models.estimate import LatencyEstimate
-from search.lab import TargetLab
+from host.home.paths import LabHome, sqlite_url
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Failure
+from latlab.domain.estimate import LatencyEstimate
+from search.latency.target_lab import TargetLab
 from tests.bench.figures import exactly, quick, report
 from tests.host.board_lab import running_lab
 from tests.host.fake_lab import TARGET
@@ -79,7 +79,7 @@ def main() -> None:
 def why_wrong(folder: Path, stored: list[Stored], seed: int, through_daemon: bool) -> str:
     """What failed on one database, "" where nothing did."""
     logging.disable(logging.CRITICAL)
-    device_worker.IDLE_S = 0.01  # it ends sooner
+    worker.IDLE_S = 0.01  # it ends sooner
     rng = random.Random(f"{SEED} {seed}")
     chosen = rng.choices(POISONS, k=rng.randint(1, MOST_ODD))
     home = LabHome(folder / f"home-{seed}")

@@ -14,14 +14,14 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from host.domain import Failure
-from host.export import ExportSpec
 from latency_models.evaluate import Evaluation, evaluate
-from latency_models.observation import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import MeasuredNetwork, newest_of_each
 from latency_models.predictor import Predictor
-from search.calibration import random_networks
-from search.lab import TargetLab, export_spec
-from search.space import mnasnet_space
+from latlab.domain.domain import Failure
+from latlab.export import ExportSpec
+from search.latency.calibration import random_networks
+from search.latency.target_lab import TargetLab, export_spec
+from search.space.space import mnasnet_space
 from tests.bench.figures import Goal, at_least, report, within
 from tests.bench.real_lab import RealLab, real_lab
 

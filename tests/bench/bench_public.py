@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.whole_network import WholeNetworkPredictor
-from search.architecture import Architecture, Block
-from search.kernels import kernels
+from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain.kernel import Kernel
+from search.space.architecture import Architecture, Block
+from search.space.kernels import kernels
 from tests.bench import nas_bench_201
 from tests.bench.figures import Goal, at_least, report
 from tests.bench.public_data import public_data

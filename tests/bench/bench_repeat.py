@@ -18,15 +18,15 @@ from statistics import fmean, median, stdev
 
 import numpy as np
 
-from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, Target
-from host.export import ExportPool, ProgramCache
-from host.home import LabHome
-from host.summary import measured_network
+from host.home.paths import LabHome
+from host.measuring.statistics import measured_network
+from latency_models.interference import Steadying
 from latency_models.predictor import Predictor
-from latency_models.steadying import Steadying
-from search.lab import export_spec
-from search.space import mnasnet_space
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, Target
+from latlab.export import ExportPool, ProgramCache
+from search.latency.target_lab import export_spec
+from search.space.space import mnasnet_space
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.real_lab import calibrated
 

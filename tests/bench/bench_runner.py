@@ -21,9 +21,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from protos.device_agent_pb2 import DeviceDescription
-from search.lab import INPUT_SHAPE
-from search.zoo import ZOO
+from latlab.v1.device_agent_pb2 import DeviceDescription
+from search.latency.target_lab import INPUT_SHAPE
+from search.space.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct
 from tests.bench.figures import quick, report, within

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from host.agent_client import AgentClient
+from host.agent.client import AgentClient
 from host.daemon import serve
 from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.database.schema import visits
-from host.domain import BenchmarkSpec, CoreClass, Device, Job, Program, TensorSpec
-from host.home import LabHome
-from host.targets import targets_of
+from host.home.paths import LabHome
+from latlab.domain.domain import BenchmarkSpec, CoreClass, Device, Job, Program, TensorSpec
+from latlab.domain.targets import targets_of
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.simulated_agents import MODELS, VISIT_S
 

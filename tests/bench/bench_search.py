@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from scipy.stats import t as student_t
 
-from search.journal import read_rounds
 from search.loop import LoopSettings, run_search
-from search.reward import HARD, SOFT
-from search.strategies import Strategy, make_strategy
-from search.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
-from search.trial import Trial
+from search.strategies.strategy import Strategy, make_strategy
+from search.study.journal import read_rounds
+from search.study.reward import HARD, SOFT
+from search.study.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
+from search.study.trial import Trial
 from tests.bench.figures import at_least, at_most, exactly, report
 from tests.bench.public_data import public_data
 from tests.bench.table_lab import SPACE, TableLab

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from search.kernels import kernels
-from search.space import mnasnet_space
+from search.space.kernels import kernels
+from search.space.space import mnasnet_space
 from tests.bench.figures import report
 from tests.bench.real_lab import calibrated
 

@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from host import lab
-from host.client import LatencyClient
-from host.home import LabHome
-from latency_models.estimate import LatencyEstimate, Source
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.estimate import LatencyEstimate, Source
 from search.accuracy.checkpoint import load_checkpoint
-from search.space import mnasnet_space
-from search.study import StudySettings, open_study
-from search.trial import Trial
+from search.space.space import mnasnet_space
+from search.study.study import StudySettings, open_study
+from search.study.trial import Trial
 from tests.bench.figures import exactly, report
 
 EPOCHS = 6
@@ -34,7 +34,7 @@ LATLAB = (sys.executable, "-c", "from search.cli import app; app()")
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="latlab-train-") as name:
         home = LabHome(Path(name) / "home")
-        lab.up(home)
+        lab_process.up(home)
         try:
             with LatencyClient.connect(home) as client:
                 write_study(Path(name) / "runs" / "digits", client.default_target().id)
@@ -44,7 +44,7 @@ def main() -> None:
             code = resumed.wait(DEADLINE_S)
             wall_s = time.monotonic() - start_s
         finally:
-            lab.down(home)
+            lab_process.down(home)
         results = json.loads(
             (Path(name) / "runs" / "digits" / "trained" / "results.json").read_text()
         )["results"]

@@ -26,8 +26,8 @@ from unittest import mock
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.bench.figures import at_most, exactly, quick, report
-from tests.host.export_faults import Finding, examine, summary
-from tests.host.strange_modules import Case, cases
+from tests.latlab.export.export_faults import Finding, examine, summary
+from tests.latlab.export.strange_modules import Case, cases
 
 SEED = 20265
 MODULES = 2000
@@ -129,10 +129,11 @@ def _taken(waiting: SimpleQueue[Case]) -> Iterator[Case]:
 def check_share() -> None:
     """Of direct exports of MnasNet-A1 on one thread: running the module and the program, and
     comparing their outputs."""
-    from host.export import checking, export_program
-    from search.lab import INPUT_SHAPE
-    from search.network import build_network
-    from search.zoo import ZOO
+    from latlab.export import export_program
+    from latlab.export.execution import checking
+    from search.latency.target_lab import INPUT_SHAPE
+    from search.space.network import build_network
+    from search.space.zoo import ZOO
 
     one_core()
     network = build_network(ZOO["mnasnet-a1"], seed=0)

@@ -5,8 +5,8 @@ python -m tests.bench.bench_zoo
 
 from __future__ import annotations
 
-from search.counts import counts
-from search.zoo import ZOO
+from search.space.counts import counts
+from search.space.zoo import ZOO
 from tests.bench.figures import exactly, report, within
 
 # Parameters, and millions of multiply-adds.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latency_models import kernel as k
-from latency_models.kernel import Kernel, Shape
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel, Shape
 
 # (from, to) of each edge of a cell, in the order of the benchmark's architecture strings.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from host import lab
-from host.client import LatencyClient
-from host.domain import Failure, ProgramFile, Target
-from host.export import ExportPool, ExportSpec, ProgramCache
-from host.home import LabHome
-from latency_models.observation import MeasuredNetwork, newest_of_each
-from search.calibration import random_networks
-from search.lab import TargetLab, export_spec
-from search.space import mnasnet_space
+from host.home import lab_process
+from host.home.paths import LabHome
+from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Failure, ProgramFile, Target
+from latlab.export import ExportPool, ExportSpec, ProgramCache
+from search.latency.calibration import random_networks
+from search.latency.target_lab import TargetLab, export_spec
+from search.space.space import mnasnet_space
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RealLab:
 def real_lab() -> Iterator[RealLab]:
     """Its default target."""
     home = LabHome.from_environment()
-    lab.up(home)
+    lab_process.up(home)
     with (
         LatencyClient.connect(home) as client,
         ExportPool(ProgramCache(home.exports), workers=2) as pool,

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 
 import grpc
 
-from protos.common_pb2 import Conditions, Visit
-from protos.device_agent_pb2 import (
+from latlab.v1.common_pb2 import Conditions, Visit
+from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
     AcknowledgeResponse,
     CoreClass,
@@ -27,7 +27,7 @@ from protos.device_agent_pb2 import (
     UploadProgramRequest,
     UploadProgramResponse,
 )
-from protos.device_agent_pb2_grpc import DeviceAgentServicer, add_DeviceAgentServicer_to_server
+from latlab.v1.device_agent_pb2_grpc import DeviceAgentServicer, add_DeviceAgentServicer_to_server
 
 VISIT_S = 10.0
 RUNS = 20

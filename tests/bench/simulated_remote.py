@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host.client import LatencyClient
 from host.daemon import serve
-from host.errors import LabError, Unavailable
-from host.home import LabHome
-from host.transports.local import LocalTransport
+from host.devices.transports.local import LocalTransport
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import LabError, Unavailable
 
 START_TIMEOUT_S = 60.0
 

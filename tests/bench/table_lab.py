@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from host.domain import Failure
-from latency_models.estimate import LatencyEstimate
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.whole_network import WholeNetworkPredictor
+from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain.domain import Failure
+from latlab.domain.estimate import LatencyEstimate
 from search.accuracy.table import Fitted, read_architecture, read_table
-from search.architecture import Architecture
 from search.judge import Measured
-from search.kernels import kernels
-from search.pareto import hypervolume
-from search.space import accel_nas_bench_space
+from search.space.architecture import Architecture
+from search.space.kernels import kernels
+from search.space.space import accel_nas_bench_space
+from search.study.pareto import hypervolume
 
 SPACE = accel_nas_bench_space()
 SEED = 0

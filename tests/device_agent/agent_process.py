@@ -15,8 +15,8 @@ from typing import Any
 
 import grpc
 
-from protos.common_pb2 import Shape, TensorSpec, VisitSpec
-from protos.device_agent_pb2 import (
+from latlab.v1.common_pb2 import Shape, TensorSpec, VisitSpec
+from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
     DescribeRequest,
     DeviceDescription,
@@ -26,7 +26,7 @@ from protos.device_agent_pb2 import (
     UploadProgramRequest,
     UploadProgramResponse,
 )
-from protos.device_agent_pb2_grpc import DeviceAgentStub
+from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_S = 60.0

@@ -130,7 +130,7 @@ def branching() -> bytes:
 @functools.cache
 def int8() -> bytes:
     """1x3x16x16."""
-    from host.export import export_int8
+    from latlab.export import export_int8
 
     layers = [
         *(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8)),

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Program, ProgramFile, TensorSpec, VisitSpec
-from host.home import LabHome
-from host.processes import LockedProcess
+from host.home.paths import LabHome
+from host.home.processes import LockedProcess
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import BenchmarkSpec, Program, ProgramFile, TensorSpec, VisitSpec
 from search.cli import app
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, wait_until
 
@@ -31,7 +31,7 @@ SPEC = BenchmarkSpec(
 )
 DAEMON = """\
 from host.daemon import serve
-from host.home import LabHome
+from host.home.paths import LabHome
 serve(LabHome.from_environment(), [])
 """
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from host.domain import ProgramFile
-from host.home import sqlite_url
+from host.home.paths import sqlite_url
+from latlab.domain.domain import ProgramFile
 from tests.device_agent.agent_process import AgentProcess
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import StartBoard
@@ -76,7 +76,7 @@ def small_programs(tmp_path_factory: pytest.TempPathFactory) -> list[ProgramFile
     import torch
     from torch import nn
 
-    from host.export import export_program
+    from latlab.export import export_program
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("programs")

@@ -11,15 +11,17 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from host import sentinel
-from host.agent_client import AgentClient
-from host.board import JobBoard
-from host.config import NO_CONFIG, LabConfig
+from host.agent.client import AgentClient
 from host.database import devices, measurements, schema, sentinels
 from host.database import programs as program_rows
 from host.database.engine import Database
-from host.device_worker import DeviceWorker
-from host.domain import (
+from host.devices.readiness import sentinel_rule
+from host.devices.worker import DeviceWorker
+from host.home.config import NO_CONFIG, LabConfig
+from host.jobs.dispatcher import JobBoard
+from host.jobs.events import JobEvent
+from latlab.common.program_store import ProgramStore
+from latlab.domain.domain import (
     BenchmarkSpec,
     Conditions,
     CoreClass,
@@ -32,11 +34,9 @@ from host.domain import (
     Visit,
     VisitSpec,
 )
-from host.errors import Unavailable
-from host.job_events import JobEvent
-from host.program_store import ProgramStore
-from host.targets import targets_of
-from tests.host.test_summary import NOW, QUIET
+from latlab.domain.errors import Unavailable
+from latlab.domain.targets import targets_of
+from tests.host.measuring.test_statistics import NOW, QUIET
 
 DEVICE = Device(
     "serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (CoreClass("all", (0,)),), 1, 1
@@ -102,7 +102,7 @@ class FakeDevice(AgentClient):
 
     def checks(self) -> int:
         """How many have ended: visits that agree are as few as may be."""
-        return self.ran.count(SENTINEL.sha256) // sentinel.SPEC.min_visits
+        return self.ran.count(SENTINEL.sha256) // sentinel_rule.SPEC.min_visits
 
 
 def ended(events: queue.SimpleQueue[JobEvent]) -> Measurement:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from host.database.engine import Database
-from host.domain import KernelTrace, Visit
-from host.home import sqlite_url
-from latency_models import kernel as k
-from latency_models.kernel import Kernel
+from host.home.paths import sqlite_url
+from latlab.domain import kernel as k
+from latlab.domain.domain import KernelTrace, Visit
+from latlab.domain.kernel import Kernel
 from tests.host.stored_lab import RUNS, Stored, program_file, visit, write
 
 HOUR_NS = 3_600 * 10**9

@@ -17,12 +17,19 @@ import grpc
 import numpy as np
 from sqlalchemy import Connection
 
-from host.board import JobBoard
-from host.client import LatencyClient
 from host.database import devices, jobs, programs
 from host.database.engine import Database
-from host.device_worker import DeviceWorker
-from host.domain import (
+from host.devices.fleet import Fleet
+from host.devices.worker import DeviceWorker
+from host.jobs.dispatcher import JobBoard
+from host.predicting.snapshots import Predictors
+from host.services.devices import LabServicer, LatencyServicer
+from host.services.interceptors import ErrorInterceptor, TokenInterceptor
+from host.services.lab import Lab
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.client.client import LatencyClient
+from latlab.common.program_store import ProgramStore
+from latlab.domain.domain import (
     BenchmarkSpec,
     Conditions,
     Job,
@@ -32,21 +39,14 @@ from host.domain import (
     TensorSpec,
     Visit,
 )
-from host.export import ExportPool, ExportSpec
-from host.fleet import Fleet
-from host.interceptors import ErrorInterceptor, TokenInterceptor
-from host.predictors import Predictors
-from host.program_store import ProgramStore
-from host.served_lab import Lab
-from host.services import LabServicer, LatencyServicer
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
-from protos.lab_pb2_grpc import add_LabServiceServicer_to_server
-from protos.latency_pb2_grpc import add_LatencyServiceServicer_to_server
-from search.architecture import Architecture
-from search.kernels import kernels
-from search.lab import export_spec
-from search.space import Reference, Space
+from latlab.domain.kernel import Kernel
+from latlab.export import ExportPool, ExportSpec
+from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
+from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
+from search.latency.target_lab import export_spec
+from search.space.architecture import Architecture
+from search.space.kernels import kernels
+from search.space.space import Reference, Space
 from tests.host.fake_lab import DEVICE, TARGET, FakeDevice
 from tests.latency_models.synthetic import Machine
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.predictor import Predictor
+from latlab.domain.kernel import Kernel
 from tests.latency_models.synthetic import Machine, random_networks
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from latency_models import kernel as k
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel
 
 HOUR_NS = 3_600e9
 

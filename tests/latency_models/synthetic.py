@@ -13,12 +13,12 @@ from math import ceil, exp, log, prod
 
 import numpy as np
 
-from latency_models import kernel as k
 from latency_models.alignment import align
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
-from search.kernels import kernels
-from search.space import mnasnet_space
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel
+from search.space.kernels import kernels
+from search.space.space import mnasnet_space
 
 TRACE_NAMES = {
     k.CONV2D: "Convolution (NHWC, F32) IGEMM",

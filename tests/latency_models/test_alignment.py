@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models import kernel as k
 from latency_models.alignment import TraceMismatch, align
-from latency_models.kernel import Kernel
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel
 
 NETWORK = (
     Kernel(k.TRANSPOSE, ((1, 3, 8, 8),), (1, 8, 8, 3)),

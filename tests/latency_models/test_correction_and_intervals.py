@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.correction import Correction
 from latency_models.intervals import LEVEL, RelativeInterval
+from latency_models.network_correction import Correction
 
 
 @settings(deadline=None)

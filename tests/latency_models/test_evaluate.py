@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latency_models.evaluate import evaluate, metrics
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.predictor import NotEnoughData
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models import kernel as k
 from latency_models.features import coordinates, cost_terms, multiply_adds
-from latency_models.kernel import DELEGATED_KINDS, Kernel
-from search.kernels import kernels
-from search.zoo import ZOO
+from latlab.domain import kernel as k
+from latlab.domain.kernel import DELEGATED_KINDS, Kernel
+from search.space.kernels import kernels
+from search.space.zoo import ZOO
 
 SHAPES = st.lists(st.integers(0, 300), max_size=4).map(tuple)
 KERNELS = st.builds(

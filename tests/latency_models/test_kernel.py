@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models.kernel import ADD, Kernel, Shape
+from latlab.domain.kernel import ADD, Kernel, Shape
 
 shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models import kernel as k
-from latency_models.estimate import Source
-from latency_models.kernel import Kernel
-from latency_models.observation import MeasuredNetwork
+from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor, UnknownKernelKinds
+from latlab.domain import kernel as k
+from latlab.domain.estimate import Source
+from latlab.domain.kernel import Kernel
 
 NOW_UNIX_NS = 10_000_000_000
 

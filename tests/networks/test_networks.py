@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from host.export import export_program, proof
 from latency_models.alignment import align
+from latlab.export import export_program
+from latlab.export.lowering import proof
 from tests.networks import INPUT_SHAPE, NETWORKS, PARAMETERS, build
 
 

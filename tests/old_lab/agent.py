@@ -12,7 +12,7 @@ from google.protobuf.json_format import Parse
 
 from device_agent import __main__ as agent
 from device_agent.servicer import Agent
-from protos.device_agent_pb2 import DescribeRequest, DeviceDescription
+from latlab.v1.device_agent_pb2 import DescribeRequest, DeviceDescription
 
 
 class OldDevice(Agent):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import random
 
-from search.architecture import Architecture
-from search.space import Reference, Space
+from search.space.architecture import Architecture
+from search.space.space import Reference, Space
 
 
 def narrow_space() -> Space:

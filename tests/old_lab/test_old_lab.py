@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from host.boards import Boards
-from host.client import LatencyClient
-from host.export import ExportPool, ProgramCache
-from host.home import LabHome
-from latency_models.estimate import Source
+from host.home.boards import Boards
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.estimate import Source
+from latlab.export import ExportPool, ProgramCache
 from search.judge import Measured, is_measured
-from search.lab import TargetLab
+from search.latency.target_lab import TargetLab
 from search.loop import LoopSettings, run_search
-from search.strategies import make_strategy
-from search.study import StrategyName, open_study, read_study
+from search.strategies.strategy import make_strategy
+from search.study.study import StrategyName, open_study, read_study
 from tests.device_agent.agent_process import AgentProcess
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import connected, latlab, running_lab

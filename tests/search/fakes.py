@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from host.domain import Failure, FailureKind
-from latency_models.estimate import LatencyEstimate, Source
-from search.architecture import Architecture
+from latlab.domain.domain import Failure, FailureKind
+from latlab.domain.estimate import LatencyEstimate, Source
 from search.judge import Measured
-from search.space import Reference, Space
-from search.study import StudySettings
-from search.trial import Trial
+from search.space.architecture import Architecture
+from search.space.space import Reference, Space
+from search.study.study import StudySettings
+from search.study.trial import Trial
 
 TARGET_NS = 1_000_000
 DEVICE_S = 3.0  # of each measurement

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from host.domain import Failure, FailureKind
+from latlab.domain.domain import Failure, FailureKind
 from search.accuracy.checkpoint import CheckpointError
-from search.accuracy.datasets import OpenDataset, open_dataset
-from search.accuracy.full import Recipe
-from search.accuracy.training import AccuracyFailure
-from search.architecture import Architecture, Block
+from search.accuracy.data.datasets import OpenDataset, open_dataset
+from search.accuracy.full_training import Recipe
+from search.accuracy.proxy_training import AccuracyFailure
 from search.finalists import best, export_both, train_one, with_outcomes, write_results
-from search.trial import Trial
+from search.space.architecture import Architecture, Block
+from search.study.trial import Trial
 
 NETWORK = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
 OTHER = replace(NETWORK, head_channels=32)

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from latency_models.estimate import Source
-from search.architecture import Architecture, Block
-from search.constraints import excess, quantities
+from latlab.domain.estimate import Source
 from search.loop import LoopSettings, Progress, measured_front, run_search
-from search.reward import reward
-from search.strategies import Strategy, make_strategy
-from search.study import StrategyName, StudyError, open_study, read_study
-from search.trial import Trial
+from search.space.architecture import Architecture, Block
+from search.space.limits import excess, quantities
+from search.strategies.strategy import Strategy, make_strategy
+from search.study.reward import reward
+from search.study.study import StrategyName, StudyError, open_study, read_study
+from search.study.trial import Trial
 from tests.search.fakes import (
     DEVICE_S,
     TARGET_NS,

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from device_agent.bundle import BundleError
-from host.home import REPOSITORY
+from host.home.paths import REPOSITORY
 from tests.virtual_phone import android
 from tests.virtual_phone.packages import system_image
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from host import lab
-from host.client import LatencyClient
-from host.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
-from host.errors import Unavailable
-from host.home import LabHome
-from host.status import DeviceStatus
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
+from latlab.domain.errors import Unavailable
+from latlab.domain.status import DeviceStatus
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone
@@ -99,7 +99,7 @@ def lab_with_phone(folder: Path, bundles: Path, data_bytes: int) -> Iterator[Pho
             try:
                 yield PhoneLab(home, bundles, adb, phone)
             finally:
-                lab.down(home)
+                lab_process.down(home)
 
 
 def is_idle(status: DeviceStatus) -> bool:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from host.home import REPOSITORY
+from host.home.paths import REPOSITORY
 
 SCRIPT = """\
 #!/bin/sh

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from search.accuracy.command import CommandAccuracy
-from search.accuracy.training import AccuracyFailure
-from search.architecture import Architecture
-from search.zoo import ZOO
+from search.accuracy.proxy_training import AccuracyFailure
+from search.space.architecture import Architecture
+from search.space.zoo import ZOO
 
 A1, B1, SMALL = (ZOO[f"mnasnet-{name}"] for name in ("a1", "b1", "small"))
 
@@ -94,7 +94,7 @@ def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
     code = (
         # Where the tests run in the background, what they start ignores interrupts.
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from search.accuracy.command import CommandAccuracy\nfrom search.zoo import ZOO\n"
+        "from search.accuracy.command import CommandAccuracy\nfrom search.space.zoo import ZOO\n"
         f"CommandAccuracy({accuracy.command!r}).evaluate([ZOO['mnasnet-a1']])"
     )
     search = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -10,11 +10,11 @@ import pytest
 from torch import Tensor
 from torch.nn import functional
 
-from search.accuracy import training
-from search.accuracy.datasets import Dataset, load_dataset
+from search.accuracy import proxy_training
+from search.accuracy.data.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
-from search.accuracy.training import AccuracyFailure, ProxyBudget, train_and_score
-from search.architecture import Architecture, Block
+from search.accuracy.proxy_training import AccuracyFailure, ProxyBudget, train_and_score
+from search.space.architecture import Architecture, Block
 
 SMALL = Architecture(
     16,
@@ -113,7 +113,7 @@ def test_killed_anywhere_it_goes_on_as_if_it_had_not_been(
     budget = replace(TINY, epochs=3)  # 8 steps each
     uninterrupted = train_and_score(SMALL, few_digits, budget)
     checkpoint = tmp_path / "training" / "c.safetensors"
-    monkeypatch.setattr(training, "CHECKPOINT_S", -1.0)
+    monkeypatch.setattr(proxy_training, "CHECKPOINT_S", -1.0)
     for step in (3, 9, 1):  # first within an epoch, then across the end of it
         with monkeypatch.context() as patch:
             patch.setattr(functional, "cross_entropy", killed_at(step))
@@ -134,7 +134,7 @@ def test_a_short_training_writes_nothing(few_digits: Dataset, tmp_path: Path) ->
 def test_a_checkpoint_of_another_budget_is_a_failure(
     few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_S", -1.0)
+    monkeypatch.setattr(proxy_training, "CHECKPOINT_S", -1.0)
     checkpoint = tmp_path / "c.safetensors"
     train_and_score(LESS, few_digits, TINY, checkpoint)
     outcome = train_and_score(LESS, few_digits, replace(TINY, epochs=2), checkpoint)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search.accuracy.proxy_training import AccuracyFailure
 from search.accuracy.table import Fitted, LookedUp, TableError, read_table
-from search.accuracy.training import AccuracyFailure
-from search.space import SPACES, Space
+from search.space.space import SPACES, Space
 from tests.search.fakes import small_space
 
 SPACE = SPACES["accel-nas-bench"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from search.loop import LoopSettings, run_search
-from search.strategies import make_strategy
-from search.study import StrategyName, Study, open_study, read_study
+from search.strategies.strategy import make_strategy
+from search.study.study import StrategyName, Study, open_study, read_study
 from tests.search.fakes import FakeAccuracy, FakeLab, settings, small_space
 
 

@@ -1,0 +1,60 @@
+"""Who may ask: whoever holds the token."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from device_agent.machine.conditions import read_text
+from device_agent.store import replacing
+
+# Health tells that the agent serves and nothing more, and what supervises a process need not
+# hold its secrets. Enrolment is how a host comes by the token.
+_OPEN_PREFIXES = ("/grpc.health.v1.Health/", "/latlab.v1.Enrolment/")
+
+
+class Token:
+    """The agent's secret, in a file of mode 0600 that is made where it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._value = read_text(path) or self.renew()
+
+    def renew(self) -> str:
+        """Another one, on disk when this returns: whoever holds the old one is shut out."""
+        value = secrets.token_urlsafe(32)
+        with replacing(self._path) as file:
+            file.write(value.encode())
+        self._value = value
+        return value
+
+    def is_in(self, authorization: str | bytes) -> bool:
+        given = authorization.encode() if isinstance(authorization, str) else authorization
+        return hmac.compare_digest(given, f"Bearer {self._value}".encode())
+
+
+class TokenInterceptor(grpc.ServerInterceptor):
+    """Asks every call for `authorization: Bearer TOKEN`, and answers UNAUTHENTICATED else.
+    Health and enrolment are open to all."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        sent = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        if handler_call_details.method.startswith(_OPEN_PREFIXES) or self._token.is_in(sent):
+            return continuation(handler_call_details)
+        return grpc.unary_unary_rpc_method_handler(_refuse)
+
+
+def _refuse(request: object, context: grpc.ServicerContext) -> object:
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong")

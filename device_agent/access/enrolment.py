@@ -1,0 +1,84 @@
+"""How a host comes by the token of an agent beyond loopback: by a code that a person carries
+from one to the other, and that works once.
+
+A code is the certificate's fingerprint, by which the host knows the agent, and a secret, by
+which the agent knows the host. Of the secret only a hash is kept here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import threading
+from pathlib import Path
+
+import grpc
+
+from device_agent.access.auth import Token
+from device_agent.errors import Refused
+from device_agent.machine.conditions import read_text
+from device_agent.store import replacing
+from latlab.v1.device_agent_pb2 import EnrolRequest, EnrolResponse
+from latlab.v1.device_agent_pb2_grpc import EnrolmentServicer
+
+# Guessing 128 bits is hopeless; whoever tries so often is not a person who mistypes.
+MAX_WRONG_SECRETS = 10
+_SECRET_BYTES = 16
+
+_log = logging.getLogger(__name__)
+
+
+def new_code(path: Path, fingerprint: str) -> str:
+    """A code, which replaces the one before; `path` is where its secret's hash is kept."""
+    secret = secrets.token_hex(_SECRET_BYTES)
+    with replacing(path) as file:
+        file.write(_hash(secret).encode())
+    return f"{fingerprint}-{secret}"
+
+
+class Enrolment(EnrolmentServicer):
+    """`path` is read anew for each request: another process may write a new code there."""
+
+    def __init__(self, path: Path, token: Token) -> None:
+        self._path = path
+        self._token = token
+        self._lock = threading.Lock()
+        self._wrong_secrets = 0
+
+    def Enrol(  # noqa: N802
+        self, request: EnrolRequest, context: grpc.ServicerContext
+    ) -> EnrolResponse:
+        try:
+            token = self._redeem(request.secret)
+        except Refused as refused:
+            _log.warning("enrolment refused to %s: %s", context.peer(), refused)
+            raise
+        _log.info("enrolled %s", context.peer())
+        return EnrolResponse(token=token)
+
+    def _redeem(self, secret: str) -> str:
+        with self._lock:
+            expected = read_text(self._path)
+            if expected is None:
+                raise Refused(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    "the code was used, or closed after too many wrong ones: make another"
+                    " with `latlab-agent --new-code`",
+                )
+            if hmac.compare_digest(_hash(secret), expected):
+                self._close()
+                return self._token.renew()
+            self._wrong_secrets += 1
+            if self._wrong_secrets == MAX_WRONG_SECRETS:
+                self._close()
+            raise Refused(grpc.StatusCode.UNAUTHENTICATED, "the code is wrong")
+
+    def _close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._wrong_secrets = 0
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

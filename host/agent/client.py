@@ -1,0 +1,151 @@
+"""The typed client of one device agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+
+from host.agent.tls import pinned_channel
+from latlab.convert.common import (
+    conditions_from_message,
+    failure_from_message,
+    shape_to_message,
+    tensor_spec_to_message,
+    visit_from_message,
+    visit_spec_to_message,
+)
+from latlab.convert.devices import device_from_message
+from latlab.domain.domain import (
+    Conditions,
+    Device,
+    Failure,
+    FailureKind,
+    Lease,
+    Program,
+    Visit,
+    VisitSpec,
+)
+from latlab.domain.errors import LabError, NotFound, Unavailable
+from latlab.v1 import device_agent_pb2 as messages
+from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
+
+CHUNK_BYTES = 1 << 20
+MAX_MESSAGE_BYTES = 64 << 20
+CALL_TIMEOUT_S = 10.0
+UPLOAD_TIMEOUT_S = 300.0
+# Beyond the visit's own deadline: for waiting behind a visit that is being ended.
+RUN_GRACE_S = 30.0
+
+T = TypeVar("T")
+
+
+class LeaseLost(LabError):
+    """The agent has seen a higher token: another holder has the device."""
+
+    status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class AgentClient:
+    """Every call has a deadline; raises Unavailable when the agent does not answer."""
+
+    def __init__(self, address: str, token: str, certificate: str | None = None) -> None:
+        """certificate: the agent's own, as PEM, which it must prove to hold; None on
+        loopback."""
+        self.address = address
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        # A traced visit brings every kernel's every duration.
+        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+        self._channel = (
+            grpc.insecure_channel(address, options)
+            if certificate is None
+            else pinned_channel(address, certificate, options)
+        )
+        self._stub = DeviceAgentStub(self._channel)
+
+    def describe(self) -> Device:
+        request = messages.DescribeRequest()
+        return device_from_message(
+            self._call(self._stub.Describe, request, timeout_s=CALL_TIMEOUT_S)
+        )
+
+    def read_conditions(self) -> Conditions:
+        request = messages.ReadConditionsRequest()
+        return conditions_from_message(
+            self._call(self._stub.ReadConditions, request, timeout_s=CALL_TIMEOUT_S)
+        )
+
+    def run(
+        self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec
+    ) -> Visit | Failure:
+        """One visit, uploading the program where the agent lacks it. Calling again with the
+        same run_id joins the run or fetches its result.
+
+        Raises LeaseLost, Unavailable.
+        """
+        request = messages.RunRequest(
+            run_id=run_id,
+            lease_token=lease.token,
+            program_sha256=program.sha256,
+            input_shapes=map(shape_to_message, program.input_shapes),  # for older agents
+            inputs=map(tensor_spec_to_message, program.inputs),
+            spec=visit_spec_to_message(spec),
+        )
+        timeout_s = spec.deadline_ns / 1e9 + RUN_GRACE_S
+        try:
+            try:
+                response = self._call(self._stub.Run, request, timeout_s=timeout_s)
+            except NotFound:
+                self.upload(program, path)
+                response = self._call(self._stub.Run, request, timeout_s=timeout_s)
+        except (LeaseLost, Unavailable):
+            raise
+        except LabError as error:
+            return Failure(FailureKind.AGENT_ERROR, str(error))
+        if response.WhichOneof("outcome") == "visit":
+            return visit_from_message(response.visit)
+        return failure_from_message(response.failure)
+
+    def acknowledge(self, run_id: str) -> None:
+        request = messages.AcknowledgeRequest(run_ids=[run_id])
+        self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def upload(self, program: Program, path: Path) -> None:
+        def parts() -> Iterator[messages.UploadProgramRequest]:
+            header = messages.ProgramHeader(sha256=program.sha256, size_bytes=program.size_bytes)
+            yield messages.UploadProgramRequest(header=header)
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield messages.UploadProgramRequest(chunk=chunk)
+
+        self._call(self._stub.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
+
+    def _call(self, method: Callable[..., T], request: object, timeout_s: float) -> T:
+        try:
+            return method(request, timeout=timeout_s, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise _to_lab_error(error, self.address) from error
+
+
+def _to_lab_error(error: grpc.RpcError, address: str) -> LabError:
+    details = f"the agent at {address}: {error.details()}"
+    match error.code():
+        case grpc.StatusCode.NOT_FOUND:
+            return NotFound(details)
+        case grpc.StatusCode.FAILED_PRECONDITION:
+            return LeaseLost(details)
+        case (
+            grpc.StatusCode.UNAVAILABLE
+            | grpc.StatusCode.DEADLINE_EXCEEDED
+            | grpc.StatusCode.CANCELLED  # by close(), while the lab goes down
+        ):
+            return Unavailable(details)
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return Unavailable(f"{details} (its token has changed)")
+        case _:
+            return LabError(details)

@@ -1,0 +1,255 @@
+"""How commands speak: plain text, tables, progress bars, and errors in one line.
+
+Strings are printed as they are: names and messages come from users, files and devices, so no
+string is read as markup, and control characters are shown as escapes. Style is given by
+`words`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console, ConsoleDimensions
+from rich.measure import Measurement
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from latlab.common.files import storage_error
+from latlab.domain.errors import LabError
+
+NARROWEST = 20  # columns; what is said to be narrower is written for so many
+MAX_ERROR = 2_000  # characters
+DEFECT = 70  # the exit code of an error that nobody foresaw, EX_SOFTWARE of sysexits.h
+EXIT_CODES = (
+    "Exit codes: 0 when all went well; 1 when something that was asked for was tried and failed, "
+    "or is wrong; 2 for wrong usage, or any other error that is explained in one line; 130 when "
+    "interrupted."
+)
+_MORE_THAN_ANY = 100_000  # columns
+
+
+class Screen(Console):
+    """A console of literal text, as wide as COLUMNS says where that is a number above 0, else
+    as the terminal, else 80 columns."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        others = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, _environ=others)
+
+    # Nobody sets it.
+    @property  # type: ignore[misc]
+    def size(self) -> ConsoleDimensions:
+        """Looked up anew each time: a terminal can be resized."""
+        columns = os.environ.get("COLUMNS", "")
+        width = int(columns) if re.fullmatch("[0-9]{1,4}", columns) else 0
+        found = super().size
+        return ConsoleDimensions(max(NARROWEST, width or found.width), found.height)
+
+    def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 -- as Console has it
+        return super().render_str(_visible(text), **how)
+
+
+console = Screen()
+errors = Screen(stderr=True)
+
+
+class Commands(TyperGroup):
+    """The root of all commands: it says what their exit codes mean and makes it true."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
+        super().__init__(**attributes)
+        _explain_exit_codes(self)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- private type
+        for argument in args:
+            if "\0" in argument or not _is_unicode(argument):
+                _fail(f"the argument {argument!r} is no text: leave out what is not UTF-8")
+        with _in_words():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- as TyperGroup has it
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # which may know fewer characters
+                stream.reconfigure(errors="backslashreplace")
+        with _in_words():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def reported(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds end the command: their message, no traceback, exit code 2. Those of
+    the lab's tree do so everywhere."""
+    try:
+        yield
+    except kinds as error:
+        _fail(str(error), error)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Wrong usage, the lab's errors and those of files end in one line, with exit code 2. What
+    nobody foresaw is a defect: it is shown to whoever is to correct it."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, EOFError):
+        raise
+    except typer.TyperException as error:
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group without a command shows its help
+            raise
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context else ""
+        _fail(message.rstrip(".") + _refused(error) + hint, error)
+    except LabError as error:
+        _fail(str(error), error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader has gone, as `head` does
+            raise
+        _fail(str(storage_error(error)), error)
+    except Exception as error:
+        traceback.print_exc()
+        _say_error("this is a defect of Latency Lab: please report it with the lines above")
+        raise typer.Exit(DEFECT) from error
+
+
+def _refused(error: typer.TyperException) -> str:
+    """The value of an option that is out of its range, which Typer does not say."""
+    found: list[Any] = getattr(error.__cause__, "errors", list)()  # pydantic's, for Typer
+    values = [repr(each["input"]) for each in found if "input" in each]
+    return "".join(f", not {value if len(value) < 80 else value[:77] + '...'}" for value in values)
+
+
+def _fail(message: str, cause: BaseException | None = None) -> NoReturn:
+    _say_error(message)
+    raise typer.Exit(2) from cause
+
+
+def _say_error(message: str) -> None:
+    line = " ".join(message.split()) or "it was not said which"
+    if len(line) > MAX_ERROR:
+        line = f"{line[: MAX_ERROR // 2]} … {line[-MAX_ERROR // 2 :]}"
+    errors.print(words(("error:", "bold red"), f" {line}"), soft_wrap=True)
+
+
+def _explain_exit_codes(group: TyperGroup) -> None:
+    for command in group.commands.values():
+        if isinstance(command, TyperGroup):
+            _explain_exit_codes(command)
+        else:
+            command.epilog = command.epilog or EXIT_CODES
+
+
+def words(*parts: str | tuple[str, str]) -> Text:
+    """Text of which some parts have a style: `words("it is ", ("bold", "bold red"))`."""
+    text = Text()
+    for part in parts:
+        content, style = (part, "") if isinstance(part, str) else part
+        text.append(_visible(content), style)
+    return text
+
+
+def show(table: Table) -> None:
+    """Print a table. Where the screen is too narrow for its longest words, each row becomes
+    lines of `column: value`."""
+    if _fit(table):
+        console.print(table)
+        return
+    if table.title:
+        console.print(table.title, style="italic")
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        for column, cell in zip(table.columns, row, strict=True):
+            value = Text(", ").join(_text(cell).split("\n"))
+            if value.plain:
+                header = _text(column.header)
+                console.print(header + ": " + value if header.plain else value)
+        console.print()
+    if table.caption:
+        console.print(table.caption, style="dim")
+
+
+def _fit(table: Table) -> bool:
+    """Give each column at least its longest word. False where they are too wide together."""
+    room = console.width - (3 * len(table.columns) + 1)  # frames, and a space beside each
+    needed = [_measured(column) for column in table.columns]
+    widths = [each.minimum for each in needed]
+    room -= sum(widths)
+    if room < 0:
+        return False
+    while room and (open_ := [i for i, each in enumerate(needed) if widths[i] < each.maximum]):
+        share = max(1, room // len(open_))
+        for i in open_:
+            more = min(share, room, needed[i].maximum - widths[i])
+            widths[i] += more
+            room -= more
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    return True
+
+
+def _measured(column: Column) -> Measurement:
+    """From the longest word to the longest line, header included."""
+    texts = [_text(cell) for cell in (column.header, *column.cells)]
+    wide = console.options.update(width=_MORE_THAN_ANY)
+    measured = [Measurement.get(console, wide, text) for text in texts]
+    longest = max(each.maximum for each in measured)
+    shortest = longest if column.no_wrap else max(each.minimum for each in measured)
+    return Measurement(max(1, shortest), max(1, longest))
+
+
+def _text(cell: Any) -> Text:  # noqa: ANN401 -- rich does not say what cells are
+    return cell if isinstance(cell, Text) else console.render_str(str(cell))
+
+
+def _visible(text: str) -> str:
+    """Without control characters, which a terminal would obey, and half characters, which no
+    file can hold; they are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def progress_bar() -> Progress:
+    """Redrawn twice a second only: drawing is work on the core beside the measured one."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        console=console,
+        refresh_per_second=2,
+        transient=not sys.stdout.isatty(),
+    )
+
+
+def milliseconds(ns: float) -> str:
+    return f"{ns / 1e6:.2f} ms"

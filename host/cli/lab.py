@@ -1,0 +1,162 @@
+"""`latlab lab` and `latlab devices`: the commands that know no network."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import typer
+from rich.table import Column, Table
+from rich.text import Text
+
+from host.agent.tls import fingerprint
+from host.cli import devices as device_commands
+from host.cli.console import console, show, words
+from host.home import lab_process
+from host.home.boards import Boards, enrol
+from host.home.config import load_config
+from host.home.paths import LabHome
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
+from latlab.domain.status import TargetStatus
+
+app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
+devices = typer.Typer(
+    help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True
+)
+devices.command()(device_commands.drain)
+devices.command()(device_commands.undrain)
+devices.command()(device_commands.note)
+devices.command()(device_commands.history)
+jobs = device_commands.jobs
+
+
+@app.command()
+def up() -> None:
+    """Bring the lab up in the background and list its devices. Harmless when it is up."""
+    home = LabHome.from_environment()
+    home.create()
+    with console.status("preparing the sentinel"):
+        sentinel = lab_process.export_sentinel(home)  # before devices measure: it would disturb
+    with console.status("bringing the lab up"):
+        started = lab_process.up(home)
+    with LatencyClient.connect(home) as client:
+        client.pin_sentinel(sentinel)
+    console.print("The lab is up." if started else "The lab was up already.")
+    _show(home)
+
+
+@app.command()
+def status() -> None:
+    """List devices and targets."""
+    _show(LabHome.from_environment())
+
+
+@app.command()
+def down() -> None:
+    """Stop the lab and what it started. A measurement under way goes on at the next start."""
+    stopped = lab_process.down(LabHome.from_environment())
+    console.print("The lab is down." if stopped else "The lab was not running.")
+
+
+@app.command()
+def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
+    """Fit a target's predictor now, on everything measured."""
+    with LatencyClient.connect() as client:
+        measurements, fit_s = client.refit(target)
+    console.print(f"Fitted on {measurements} measurements in {fit_s:.1f} s.")
+
+
+@app.command()
+def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None:
+    """Hold a target's sentinel against what it measures next: its drift is here to stay."""
+    with LatencyClient.connect() as client:
+        client.renew_baseline(target)
+    console.print("The next measurement of the sentinel is the baseline.")
+
+
+@devices.command()
+def add(
+    address: str = typer.Argument(help="HOST:PORT of the board's agent."),
+    code: str = typer.Argument(help="As the agent printed it; it works once."),
+) -> None:
+    """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
+    home = LabHome.from_environment()
+    home.create()
+    if address not in load_config(home.config_file).chosen_boards([address]):
+        raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
+    Boards(home.boards).add(enrol(address, code))
+    console.print(f"{address} is enrolled.")
+    try:
+        with LatencyClient.connect(home) as client:
+            client.add_board(address)
+    except Unavailable:
+        console.print("The lab is not running: the board joins when it is brought up.")
+
+
+@devices.command("list")
+def list_boards() -> None:
+    """List the boards that were enrolled."""
+    boards = Boards(LabHome.from_environment().boards)
+    table = Table("board", "certificate's SHA-256")
+    for address in boards.addresses():
+        try:
+            if (board := boards.get(address)) is not None:
+                table.add_row(address, fingerprint(board.certificate))
+        except StorageError as error:
+            table.add_row(address, words((str(error), "red")))
+    show(table)
+
+
+@devices.command()
+def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
+    """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
+    home = LabHome.from_environment()
+    Boards(home.boards).remove(address)
+    with suppress(Unavailable), LatencyClient.connect(home) as client:
+        client.remove_board(address)
+    console.print(f"{address} is forgotten.")
+
+
+def _show(home: LabHome) -> None:
+    with LatencyClient.connect(home) as client:
+        statuses, targets = client.devices(), client.targets()
+    # What is typed into other commands is shown whole, however narrow the terminal.
+    table = Table(Column("device", no_wrap=True), title="Devices")
+    for name in ("by", "state", "jobs", "cores", "memory", "runtime"):
+        table.add_column(name, overflow="fold")
+    for status in statuses:
+        device = status.device
+        if device is None:
+            table.add_row("?", status.transport, status.state, "", "", "", "")
+            continue
+        cores = ", ".join(f"{core.name}: {len(core.cpus)}" for core in device.core_classes)
+        table.add_row(
+            words(device.model, "\n", (device.serial, "dim")),
+            status.transport,
+            words(status.state, (f"\n{status.note}" if status.note else "", "dim")),
+            str(status.queued_jobs),
+            cores,
+            f"{device.memory_bytes / 2**30:.0f} GiB",
+            device.runtime_version,
+        )
+    show(table)
+    table = Table(Column("target", no_wrap=True), title="Targets")
+    for name in ("device", "measured", "predictor", "sentinel"):
+        table.add_column(name, overflow="fold")
+    for entry in targets:
+        fitted = entry.fitted_measurements
+        table.add_row(
+            words(entry.target.name, "\n", (entry.target.id, "dim")),
+            "connected" if entry.devices else "absent",
+            str(entry.measurements),
+            f"on {fitted} networks" if fitted else "none yet",
+            _sentinel(entry),
+        )
+    show(table)
+
+
+def _sentinel(status: TargetStatus) -> Text:
+    if status.sentinel_drift is None:
+        return words(("not yet measured", "dim"))
+    drift = f"{status.sentinel_drift:+.1%}"
+    return words((f"drifted by {drift}: jobs wait", "red") if status.drifted else drift)

@@ -1,0 +1,191 @@
+"""`latlab measurements`: what is stored, and what is not to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from host.cli.console import console, milliseconds
+from host.cli.console import show as show_table
+from host.measuring.statistics import clean_samples, visit_latency_ns
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Conditions, Measurement
+from latlab.domain.errors import StorageError
+from latlab.domain.stored_measurement import StoredMeasurement
+
+app = typer.Typer(
+    help="What was measured: listed, shown, excluded from use and included again.",
+    no_args_is_help=True,
+)
+
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Its id, or at least 6 characters it begins with.")
+]
+
+
+@app.command("list")
+def list_measurements(
+    target: Annotated[
+        str, typer.Option("--target", help="Id or name; by default of all targets.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
+    every: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    unusable: Annotated[bool, typer.Option("--unusable", help="Only those of no use.")] = False,
+) -> None:
+    """List measurements, the newest first: also those that are suspect, excluded or of no use."""
+    with LatencyClient.connect() as client:
+        asked_for = 0 if every else limit + 1
+        found = client.stored.list(target, limit=asked_for, only_unusable=unusable)
+        shown = list(found if every else islice(found, limit))
+        more = next(found, None) is not None
+    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "")
+    for stored in shown:
+        table.add_row(
+            stored.id[:12],
+            _time(stored.unix_ns),
+            stored.target,
+            "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
+            _interval(stored),
+            f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
+            _flags(stored),
+        )
+    show_table(table)
+    if more:
+        console.print(f"There are more than these {limit}: --all, or a higher --limit.")
+
+
+@app.command()
+def show(measurement: IdArgument) -> None:
+    """Show one measurement: its latency, its visits and what the machine was like."""
+    with LatencyClient.connect() as client:
+        stored = client.stored.find(measurement)
+        try:
+            whole = client.measurement(stored.id)
+        except StorageError:  # the list has said why
+            whole = None
+    facts = _facts(stored)
+    if whole is not None:
+        facts.append(("All samples", _quantiles_in_words(whole)))
+    for label, value in facts:
+        console.print(f"{label}: {value}")
+    if whole is not None:
+        show_table(_visits_table(whole))
+
+
+@app.command()
+def exclude(
+    measurement: IdArgument,
+    why: Annotated[str, typer.Option("--why", help="The reason, kept with it.")],
+) -> None:
+    """Keep a measurement, and neither answer it again nor learn from it.
+
+    Measuring its network makes a new one. A study that holds it keeps its latency.
+    """
+    with LatencyClient.connect() as client:
+        whole_id = client.stored.exclude(measurement, why)
+    console.print(f"{whole_id} is excluded; `latlab measurements include` uses it again.")
+
+
+@app.command()
+def include(measurement: IdArgument) -> None:
+    """Use a measurement again that was excluded."""
+    with LatencyClient.connect() as client:
+        whole_id = client.stored.include(measurement)
+    console.print(f"{whole_id} is used again.")
+
+
+def _flags(stored: StoredMeasurement) -> str:
+    flags = []
+    if stored.unusable:
+        flags.append(f"unusable: {stored.unusable}")
+    if stored.exclusion is not None:
+        flags.append(f"excluded: {stored.exclusion.why}")
+    if stored.suspect:
+        flags.append("suspect")
+    if stored.is_sentinel:
+        flags.append("sentinel")
+    return "; ".join(flags)
+
+
+def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
+    facts = [
+        ("Measurement", stored.id),
+        ("Taken", _time(stored.unix_ns)),
+        ("Target", f"{stored.target} ({stored.target_id})"),
+        ("Program", stored.program_sha256),
+    ]
+    if stored.latency_ns is not None:
+        facts.append(("Latency", f"{milliseconds(stored.latency_ns)}, 90 % {_interval(stored)}"))
+        facts.append(("Clean visits", f"{stored.clean_visits} of {stored.visits}"))
+    if stored.unusable:
+        facts.append(("Unusable", stored.unusable))
+    if stored.suspect:
+        facts.append(("Suspect", "the sentinel had drifted when it was taken"))
+    if stored.is_sentinel:
+        facts.append(("Sentinel", "the lab's own, held against its baseline"))
+    if (exclusion := stored.exclusion) is not None:
+        facts.append(("Excluded", f"{_time(exclusion.unix_ns)}, {exclusion.why}"))
+    for failure in stored.failed_visits:
+        facts.append(("Failed visit", f"{failure.kind.value}: {failure.message}"))
+    return facts
+
+
+def _quantiles_in_words(measurement: Measurement) -> str:
+    """Of the untraced visits, whose latency it is."""
+    samples_ns = [ns for visit in measurement.visits if not visit.traced for ns in visit.wall_ns]
+    if not samples_ns:
+        return "none untraced"
+    p50, p90, p99 = _quantiles(samples_ns)
+    return f"median {p50}, p90 {p90}, p99 {p99}, of {len(samples_ns)}"
+
+
+def _visits_table(measurement: Measurement) -> Table:
+    """Quantiles are of all samples of a visit, the disturbed ones too."""
+    columns = ("visit", "latency", "p50", "p90", "p99", "clean", "before", "after")
+    table = Table(*columns, title="Visits")
+    for visit in measurement.visits:
+        latency_ns = visit_latency_ns(visit)
+        table.add_row(
+            "traced" if visit.traced else "untraced",
+            "spoiled" if latency_ns is None else milliseconds(latency_ns),
+            *_quantiles(visit.wall_ns),
+            f"{clean_samples(visit).mean():.0%}",
+            _conditions(visit.before),
+            _conditions(visit.after),
+        )
+    return table
+
+
+def _quantiles(samples_ns: Sequence[int]) -> list[str]:
+    return [milliseconds(float(ns)) for ns in np.quantile(samples_ns, (0.5, 0.9, 0.99))]
+
+
+def _conditions(conditions: Conditions) -> str:
+    said = []
+    if conditions.temperature_c is not None:
+        said.append(f"{conditions.temperature_c:.0f} °C")
+    if conditions.clock_khz is not None:
+        said.append(f"{conditions.clock_khz / 1e3:.0f} MHz")
+    if conditions.load_1min is not None:
+        said.append(f"load {conditions.load_1min:.2f}")
+    if conditions.memory_probe_ns is not None:
+        said.append(f"memory probe {milliseconds(conditions.memory_probe_ns)}")
+    if conditions.throttled:
+        said.append("throttled")
+    return ", ".join(said)
+
+
+def _interval(stored: StoredMeasurement) -> str:
+    if stored.lower_ns is None or stored.upper_ns is None:
+        return ""
+    return f"{stored.lower_ns / 1e6:.2f} to {milliseconds(stored.upper_ns)}"
+
+
+def _time(unix_ns: int) -> str:
+    return f"{datetime.fromtimestamp(unix_ns / 1e9):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,158 @@
+"""What befell a device: drained or not, its note, its events, visits and sentinels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from host.database.jobs import failure_from_row
+from host.database.measurements import get_measurement
+from host.database.schema import device_events, devices, jobs, measurements, visits
+from host.measuring.statistics import summarize
+from latlab.domain.domain import (
+    DeviceEvent,
+    DeviceHistory,
+    EventKind,
+    FailureKind,
+    SentinelReading,
+)
+from latlab.domain.errors import UnreadableRow
+
+MAX_EVENTS = 500  # of a device; the oldest go
+SHOWN = 20
+
+
+def find_device(connection: Connection, wanted: str) -> str | None:
+    """The serial of the device of that serial, or of the newest that came by that transport."""
+    query = (
+        select(devices.c.serial)
+        .where(or_(devices.c.serial == wanted, devices.c.transport == wanted))
+        .order_by((devices.c.serial == wanted).desc(), devices.c.last_seen_unix_ns.desc())
+        .limit(1)
+    )
+    return connection.scalars(query).one_or_none()
+
+
+def is_drained(connection: Connection, serial: str) -> bool:
+    query = select(devices.c.is_drained).where(devices.c.serial == serial)
+    return bool(connection.scalars(query).one())
+
+
+def set_drained(connection: Connection, serial: str, drained: bool) -> None:
+    mine = devices.c.serial == serial
+    connection.execute(devices.update().where(mine).values(is_drained=drained))
+
+
+def get_notes(connection: Connection) -> dict[str, str]:
+    """By serial, of the devices that have one."""
+    query = select(devices.c.serial, devices.c.note).where(devices.c.note != "")
+    return {row.serial: row.note for row in connection.execute(query)}
+
+
+def set_note(connection: Connection, serial: str, note: str) -> None:
+    connection.execute(devices.update().where(devices.c.serial == serial).values(note=note))
+
+
+def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
+    mine = device_events.c.device_serial == serial
+    connection.execute(
+        device_events.insert().values(
+            device_serial=serial, unix_ns=event.unix_ns, kind=event.kind.value, detail=event.detail
+        )
+    )
+    newest_first = select(device_events.c.id).where(mine).order_by(device_events.c.id.desc())
+    too_old = connection.scalars(newest_first.offset(MAX_EVENTS).limit(1)).one_or_none()
+    if too_old is not None:
+        connection.execute(device_events.delete().where(mine, device_events.c.id <= too_old))
+
+
+def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:
+    """until_unix_ns: now, where the device is connected."""
+    device = connection.execute(
+        select(devices.c.note, devices.c.first_seen_unix_ns).where(devices.c.serial == serial)
+    ).one()
+    events = [
+        _event(row)
+        for row in connection.execute(
+            select(device_events)
+            .where(device_events.c.device_serial == serial)
+            .order_by(device_events.c.id)
+        )
+    ]
+    counts = connection.execute(
+        select(visits.c.failure_kind, func.count().label("visits"))
+        .where(visits.c.device_serial == serial, visits.c.answered_unix_ns.is_not(None))
+        .group_by(visits.c.failure_kind)
+    )
+    failed: Counter[FailureKind] = Counter()
+    brought = 0
+    for row in counts:
+        if row.failure_kind is None:
+            brought = row.visits
+        else:
+            failed[failure_from_row(row.failure_kind, "").kind] += row.visits
+    return DeviceHistory(
+        serial=serial,
+        note=device.note,
+        first_seen_unix_ns=device.first_seen_unix_ns,
+        connected_ns=_connected_ns(events, until_unix_ns),
+        visits=brought,
+        failures=dict(failed),
+        events=tuple(reversed(events))[:SHOWN],
+        sentinels=_sentinels(connection, serial),
+    )
+
+
+def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ...]:
+    here = select(visits.c.job_id).where(visits.c.device_serial == serial)
+    newest = (
+        select(measurements.c.id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(jobs.c.is_sentinel, jobs.c.id.in_(here))
+        .order_by(measurements.c.unix_ns.desc())
+        .limit(SHOWN)
+    )
+    readings = []
+    for measurement_id in connection.scalars(newest).all():
+        try:
+            measurement = get_measurement(connection, measurement_id)
+        except UnreadableRow:
+            continue  # `latlab doctor` names it
+        summary = measurement and summarize(measurement.visits)
+        if measurement and summary:
+            readings.append(
+                SentinelReading(
+                    measurement.unix_ns,
+                    measurement.target_id,
+                    round(summary.latency_ns),
+                    measurement.suspect,
+                )
+            )
+    return tuple(readings)
+
+
+def _event(row: Row[Any]) -> DeviceEvent:
+    """One of a kind that this version does not know is a note of it."""
+    try:
+        return DeviceEvent(row.unix_ns, EventKind(row.kind), row.detail)
+    except ValueError:
+        return DeviceEvent(row.unix_ns, EventKind.NOTED, f"{row.kind}: {row.detail}")
+
+
+def _connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:
+    """Over the stretches whose ends are known; the last one, where it has not ended, up to
+    `until_unix_ns`, and not at all where that is None. A stretch that a crash of the lab has
+    cut off has no known end. `events` with the oldest first."""
+    total_ns, since_unix_ns = 0, None
+    for event in events:
+        if event.kind is EventKind.CONNECTED:
+            since_unix_ns = event.unix_ns
+        elif event.kind in (EventKind.LOST, EventKind.STOPPED) and since_unix_ns is not None:
+            total_ns += event.unix_ns - since_unix_ns
+            since_unix_ns = None
+    if since_unix_ns is not None and until_unix_ns is not None:
+        total_ns += until_unix_ns - since_unix_ns
+    return total_ns

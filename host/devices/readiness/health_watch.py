@@ -1,0 +1,92 @@
+"""Whether a device gets jobs: it may be drained or quarantined. And what befell it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from host.database import device_history as history_rows
+from host.database.engine import Database
+from host.devices.readiness import health_rule
+from host.devices.readiness.health_rule import Health
+from latlab.domain.domain import DeviceEvent, EventKind, Failure, FailureKind, Visit
+from latlab.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+
+class Standing:
+    """Of one device, kept by its worker; `drained` may be set from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.drained = False
+        self._database = database
+        self._health = Health()
+        self._probe_s = 0.0  # of time.monotonic, when the next is due
+        self._serial = ""  # while it is connected
+
+    @property
+    def obstacle(self) -> str:
+        """Why it gets no job; "" where it does."""
+        if self.drained:
+            return "drained"
+        if self._health.is_quarantined:
+            wait_s = max(0.0, self._probe_s - time.monotonic())
+            return f"quarantined, to be probed in {wait_s:.0f} s: {self._health.reason}"
+        return ""
+
+    @property
+    def probe_is_due(self) -> bool:
+        return (
+            self._health.is_quarantined and not self.drained and time.monotonic() >= self._probe_s
+        )
+
+    def connected(self, connection: Connection, serial: str) -> None:
+        """Registered, and again after however short an absence."""
+        self.drained = history_rows.is_drained(connection, serial)
+        if not self._serial:
+            history_rows.add_event(
+                connection, serial, DeviceEvent(time.time_ns(), EventKind.CONNECTED)
+            )
+        self._serial = serial
+
+    def gone(self, kind: EventKind, why: str = "") -> None:
+        """Harmless where it was not connected."""
+        if self._serial:
+            self._record(kind, why)
+            self._serial = ""
+
+    def visited(self, program_sha256: str, outcome: Visit | Failure) -> None:
+        before, self._health = (
+            self._health,
+            health_rule.after_visit(self._health, program_sha256, outcome),
+        )
+        if self._health.is_quarantined and not before.is_quarantined:
+            self._probe_s = time.monotonic() + self._health.pause_s
+            self._record(EventKind.QUARANTINED, self._health.reason)
+
+    def probe(self, visit: Callable[[], Visit | Failure | None]) -> None:
+        """By a `visit` that needs no job; None where there is nothing to visit with, and the
+        device answers. Raises Unavailable as it does."""
+        try:
+            outcome = visit()
+        except Unavailable as error:
+            self._probed(Failure(FailureKind.DEVICE_LOST, str(error)))
+            raise
+        self._probed(outcome if isinstance(outcome, Failure) else None)
+
+    def _probed(self, failure: Failure | None) -> None:
+        self._health = health_rule.after_probe(self._health, failure)
+        self._probe_s = time.monotonic() + self._health.pause_s
+        if failure is None:
+            self._record(EventKind.RECOVERED)
+
+    def _record(self, kind: EventKind, detail: str = "") -> None:
+        log.warning("device %s: %s %s", self._serial, kind.value, detail)
+        with self._database.writing() as connection:
+            history_rows.add_event(
+                connection, self._serial, DeviceEvent(time.time_ns(), kind, detail)
+            )

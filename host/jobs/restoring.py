@@ -1,0 +1,52 @@
+"""The open jobs as the database has them, when the daemon starts."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+
+from host.database import jobs as job_rows
+from host.database import programs as program_rows
+from host.database.engine import Database
+from host.jobs.queue import JobState
+from host.measuring.statistics import NextVisit
+from host.measuring.visit_check import visit_fault
+from latlab.domain.domain import Failure, FailureKind, Visit
+from latlab.domain.errors import UnreadableRow
+
+log = logging.getLogger(__name__)
+
+
+def load_open_jobs(database: Database) -> list[JobState]:
+    """Every open job, as the daemon before left it. One that cannot be read, or whose program
+    cannot, ends with a Failure that says so."""
+    with database.writing() as connection:
+        for reason in job_rows.end_unreadable(connection, time.time_ns()):
+            log.warning("%s: it has ended", reason)
+        get_program = functools.cache(functools.partial(program_rows.get_program, connection))
+        states: dict[str, JobState] = {}
+        for job in job_rows.open_jobs(connection):
+            try:
+                program = get_program(job.program_sha256)
+            except UnreadableRow as error:
+                why = Failure(FailureKind.AGENT_ERROR, f"{error}: measure the network again")
+                job_rows.end_with_failure(connection, job, why, time.time_ns())
+                log.warning("job %s has ended: %s", job.id, error)
+                continue
+            if program is None:
+                raise AssertionError("a job's program is held by a foreign key")
+            states[job.id] = JobState(job, program)
+        for asked, outcome in job_rows.visits_of_open_jobs(connection):
+            if (state := states.get(asked.job_id)) is None:
+                continue
+            if isinstance(outcome, Visit) and (fault := visit_fault(outcome)):
+                outcome = Failure(FailureKind.AGENT_ERROR, f"a stored visit can be none: {fault}")
+            if isinstance(outcome, Visit):
+                state.visits.append(outcome)
+            elif isinstance(outcome, Failure):
+                state.failures.append(outcome)
+            else:
+                state.asked = (asked.run_id, NextVisit(asked.traced))
+                state.device_serial = asked.device_serial
+    return list(states.values())

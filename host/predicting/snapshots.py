@@ -1,0 +1,147 @@
+"""Each target's predictor, refitted from the database as measurements come in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from host.database.devices import measurement_counts
+from host.database.engine import Database
+from host.database.exclusions import decisions
+from host.database.measurements import measured_networks, warn_once
+from host.predicting.culprits import fit_without_culprits
+from latency_models.measured_networks import MeasuredNetwork
+from latency_models.packing import pack
+from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor
+from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain.errors import NotReady
+from latlab.domain.stored_measurement import Unusable
+
+REFIT_AFTER = 8
+REFIT_AFTER_SHARE = 0.1
+MAX_FIT_SHARE = 1 / 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database holds of a target: how many measurements to learn from, usable or not,
+    and how often one was excluded or included."""
+
+    measurements: int
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """measurements: those it has learned from, of those `known` when it was fitted. set_aside:
+    why it could not learn from others, by the ids of the measurements."""
+
+    predictor: Predictor | WholeNetworkPredictor
+    measurements: int
+    fit_s: float
+    known: Known
+    set_aside: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool:
+    """Whether measurements have grown by 8 or a tenth since the last fit, and fitting has
+    taken at most a twentieth of the time."""
+    grown = measured - fitted
+    enough = grown >= REFIT_AFTER or grown >= max(1, REFIT_AFTER_SHARE * fitted)
+    return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
+
+
+def fit_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
+    """From times of kernels, where there are such; else from latencies of networks alone: a
+    runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
+    if sum(bool(network.kernel_ns) for network in networks) >= MIN_NETWORKS:
+        return Predictor.fit(networks)
+    return WholeNetworkPredictor.fit(networks)
+
+
+def proven_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
+    """One that predicts and steadies the networks that it was fitted on, without an error."""
+    predictor = fit_predictor(networks)
+    learned = [
+        network
+        for network in networks
+        if network.kernels and (network.kernel_ns or not isinstance(predictor, Predictor))
+    ]
+    predictor.predict(*pack(network.kernels for network in learned), now_unix_ns=0)
+    for network in networks:
+        predictor.steadying(network)
+    return predictor
+
+
+class Predictors:
+    """`quiet` is held by whoever needs the machine to itself: a local measurement, a fit."""
+
+    def __init__(self, database: Database, quiet: threading.Lock) -> None:
+        self._database = database
+        self._quiet = quiet
+        self._fitting = threading.Lock()
+        self._fits: dict[str, Fit] = {}
+        self._started_s = time.monotonic()
+        self._spent_s = 0.0
+
+    def get(self, target_id: str, known: Known) -> Fit:
+        """The target's predictor, refitted first if that is due: as measurements come in, and
+        always where one was excluded or included since.
+
+        known: what the database holds of the target by now.
+        Raises NotReady when that is too little.
+        """
+        with self._fitting:
+            fit = self._fits.get(target_id)
+            elapsed_s = time.monotonic() - self._started_s
+            if (
+                fit is None
+                or fit.known.decisions != known.decisions
+                or is_due(known.measurements, fit.known.measurements, self._spent_s, elapsed_s)
+            ):
+                fit = self._fit(target_id)
+            return fit
+
+    def refit(self, target_id: str) -> Fit:
+        """Raises NotReady."""
+        with self._fitting:
+            return self._fit(target_id)
+
+    def fitted_measurements(self, target_id: str) -> int:
+        fit = self._fits.get(target_id)
+        return 0 if fit is None else fit.measurements
+
+    def fitted(self) -> list[str]:
+        """The ids of the targets that have a predictor."""
+        return list(self._fits)
+
+    def set_aside(self, target_id: str) -> Mapping[str, str]:
+        """Why the target's predictor could not learn from measurements that can be read, by
+        their ids."""
+        fit = self._fits.get(target_id)
+        return {} if fit is None else fit.set_aside
+
+    def _fit(self, target_id: str) -> Fit:
+        with self._database.reading() as connection:
+            known = Known(
+                measurement_counts(connection).get(target_id, 0), decisions(connection, target_id)
+            )
+            networks = {id_: of for _, id_, of in measured_networks(connection, target_id)}
+        with self._quiet:
+            start_s = time.monotonic()
+            try:
+                predictor, set_aside = fit_without_culprits(proven_predictor, networks)
+            except NotEnoughData as error:
+                before = self._fits.get(target_id)
+                if before is not None and before.known.decisions != known.decisions:
+                    del self._fits[target_id]  # it has learned from what is excluded now
+                raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
+            fit_s = time.monotonic() - start_s
+        for measurement_id, why in set_aside.items():
+            warn_once(Unusable(measurement_id, target_id, why))
+        self._spent_s += fit_s
+        learned = len(networks) - len(set_aside)
+        self._fits[target_id] = fit = Fit(predictor, learned, fit_s, known, set_aside)
+        return fit

@@ -1,0 +1,57 @@
+"""Programs on their way to the lab, while others are measured there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from latlab.domain.domain import ProgramFile
+
+# Programs of one campaign that wait in the lab: they fill its disk.
+MAX_AHEAD = 96
+ROOM_POLL_S = 1.0
+
+T = TypeVar("T")
+
+
+class Ahead:
+    """Programs taken from an iterable in gRPC's thread, few ahead of their outcomes.
+
+    order: the SHA-256 of each. error: what the iterable, or sending, has raised.
+    """
+
+    def __init__(self, programs: Iterable[ProgramFile]) -> None:
+        self.order: list[str] = []
+        self.error: Exception | None = None
+        self._programs = programs
+        self._room = threading.Semaphore(MAX_AHEAD)
+        self._closed = threading.Event()
+
+    def map(self, send: Callable[[ProgramFile], T]) -> Iterator[T]:
+        """What `send` makes of each distinct program."""
+        sent: set[str] = set()
+        try:
+            for file in self._programs:
+                sha256 = file.program.sha256
+                self.order.append(sha256)
+                if sha256 not in sent:
+                    sent.add(sha256)
+                    yield send(file)
+                    self._wait_for_room()
+                if self._closed.is_set():
+                    return
+        except Exception as error:
+            self.error = error
+            raise
+
+    def ended(self) -> None:
+        self._room.release()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _wait_for_room(self) -> None:
+        while not self._closed.is_set():
+            if self._room.acquire(timeout=ROOM_POLL_S):
+                return

@@ -1,0 +1,93 @@
+"""Files that are there whole or not at all, bounded reads, and storage errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from latlab.domain.errors import StorageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# Of a path that cannot be used: what to do about it.
+ADVICE = {
+    errno.EACCES: "give this user the right to it, or name another place",
+    errno.EPERM: "give this user the right to it, or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.ENOTDIR: "a part of it is a file where a folder is needed: name another place",
+    errno.EEXIST: "a file or a dangling link is where a folder is needed: name another place",
+    errno.EISDIR: "it is a folder where a file is needed: name another place",
+    errno.ENOENT: "name a place that exists",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "correct its symbolic links",
+}
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
+    """A draft to write beside `path`. When the block ends it is in its place, synced to disk;
+    when it raises, `path` is as it was and nothing is left behind.
+
+    mode: of the file, less the umask. Raises StorageError in place of any OSError, such as that
+    of a full disk.
+    """
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    with storing(path):
+        try:
+            draft.touch(mode)
+            yield draft
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Raise StorageError in place of any OSError of the block, which reads or writes `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: Path | None = None) -> StorageError:
+    """Return `error` as a StorageError that says which place it is of, and what to do.
+
+    Args:
+        error: What the operating system said.
+        path: The file or folder that was read or written; by default the one in `error`.
+    """
+    named = path or (Path(os.fsdecode(error.filename)) if error.filename else None)
+    if error.errno in FULL:
+        folder = "a folder that is written to" if named is None else named.parent
+        return StorageError(f"the disk that holds {folder} is full: free some space on it")
+    reason = error.strerror or str(error)
+    advice = ADVICE.get(error.errno or 0)
+    place = "" if named is None else f"{named}: "
+    return StorageError(f"{place}{reason}" + (f" ({advice})" if advice else ""))
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a regular file. Never waits for a pipe, nor reads a device.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or is larger than `max_bytes`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes:,} bytes", str(path))
+    return data

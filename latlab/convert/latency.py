@@ -1,0 +1,162 @@
+"""Programs, targets, measurements, estimates: latency.proto's messages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.convert.common import (
+    fields_of,
+    kernel_from_message,
+    kernel_to_message,
+    shape_to_message,
+    tensor_spec_to_message,
+    tensor_specs_from_messages,
+    visit_from_message,
+    visit_spec_from_message,
+    visit_spec_to_message,
+    visit_to_message,
+)
+from latlab.domain.domain import BenchmarkSpec, Measurement, Program, Target
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.v1 import latency_pb2
+
+
+def program_to_message(program: Program) -> latency_pb2.Program:
+    return latency_pb2.Program(
+        sha256=program.sha256,
+        size_bytes=program.size_bytes,
+        backend=program.backend,
+        input_shapes=map(shape_to_message, program.input_shapes),  # for older versions
+        inputs=map(tensor_spec_to_message, program.inputs),
+        kernels=map(kernel_to_message, program.kernels),
+        undelegated=program.undelegated,
+        exporter=program.exporter,
+    )
+
+
+def program_from_message(message: latency_pb2.Program) -> Program:
+    """Raises ValueError where an input makes no sense."""
+    return Program(
+        sha256=message.sha256,
+        size_bytes=message.size_bytes,
+        backend=message.backend,
+        inputs=tensor_specs_from_messages(message.inputs, message.input_shapes),
+        kernels=tuple(map(kernel_from_message, message.kernels)),
+        undelegated=tuple(message.undelegated),
+        exporter=message.exporter,
+    )
+
+
+def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
+    return latency_pb2.BenchmarkSpec(
+        visit=visit_spec_to_message(spec.visit),
+        min_visits=spec.min_visits,
+        max_visits=spec.max_visits,
+        tolerance=spec.tolerance,
+        traced_visits=spec.traced_visits,
+        spacing_ns=spec.spacing_ns,
+    )
+
+
+def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
+    return BenchmarkSpec(
+        visit=visit_spec_from_message(message.visit),
+        min_visits=message.min_visits,
+        max_visits=message.max_visits,
+        tolerance=message.tolerance,
+        traced_visits=message.traced_visits,
+        spacing_ns=message.spacing_ns,
+    )
+
+
+def target_to_message(target: Target) -> latency_pb2.Target:
+    return latency_pb2.Target(id=target.id, name=target.name, **asdict(target))
+
+
+def target_from_message(message: latency_pb2.Target) -> Target:
+    fields = fields_of(message)
+    return Target(**{name: fields[name] for name in fields if name not in ("id", "name")})
+
+
+def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
+    return latency_pb2.Measurement(
+        id=measurement.id,
+        target_id=measurement.target_id,
+        program_sha256=measurement.program_sha256,
+        spec=spec_to_message(measurement.spec),
+        unix_ns=measurement.unix_ns,
+        visits=map(visit_to_message, measurement.visits),
+        suspect=measurement.suspect,
+    )
+
+
+def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
+    return Measurement(
+        id=message.id,
+        target_id=message.target_id,
+        program_sha256=message.program_sha256,
+        spec=spec_from_message(message.spec),
+        unix_ns=message.unix_ns,
+        visits=tuple(map(visit_from_message, message.visits)),
+        suspect=message.suspect,
+    )
+
+
+def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimate:
+    number = latency_pb2.EstimateSource.Value(f"ESTIMATE_SOURCE_{estimate.source.name}")
+    return latency_pb2.LatencyEstimate(
+        latency_ns=estimate.latency_ns,
+        lower_ns=estimate.lower_ns,
+        upper_ns=estimate.upper_ns,
+        source=number,
+        coverage=estimate.coverage,
+        samples=estimate.samples,
+        age_s=estimate.age_s,
+        steadied=estimate.steadied,
+    )
+
+
+def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstimate:
+    name = latency_pb2.EstimateSource.Name(message.source).removeprefix("ESTIMATE_SOURCE_")
+    return LatencyEstimate(
+        latency_ns=message.latency_ns,
+        lower_ns=message.lower_ns,
+        upper_ns=message.upper_ns,
+        source=Source[name],
+        coverage=message.coverage,
+        samples=message.samples,
+        age_s=message.age_s,
+        steadied=message.steadied,
+    )
+
+
+def network_to_message(
+    program_sha256: str, measurement_id: str, network: MeasuredNetwork
+) -> latency_pb2.MeasuredNetwork:
+    return latency_pb2.MeasuredNetwork(
+        program_sha256=program_sha256,
+        measurement_id=measurement_id,
+        unix_ns=network.unix_ns,
+        kernels=map(kernel_to_message, network.kernels),
+        kernel_ns=network.kernel_ns,
+        latency_ns=network.latency_ns,
+        lower_ns=network.lower_ns,
+        upper_ns=network.upper_ns,
+        memory_probe_ns=network.memory_probe_ns,
+        traced_memory_probe_ns=network.traced_memory_probe_ns,
+    )
+
+
+def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwork:
+    traced = message.HasField("traced_memory_probe_ns")
+    return MeasuredNetwork(
+        kernels=tuple(map(kernel_from_message, message.kernels)),
+        kernel_ns=tuple(message.kernel_ns) or None,
+        latency_ns=message.latency_ns,
+        lower_ns=message.lower_ns,
+        upper_ns=message.upper_ns,
+        unix_ns=message.unix_ns,
+        memory_probe_ns=message.memory_probe_ns if message.HasField("memory_probe_ns") else None,
+        traced_memory_probe_ns=message.traced_memory_probe_ns if traced else None,
+    )

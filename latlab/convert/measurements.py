@@ -1,0 +1,53 @@
+"""Stored measurements: messages of lab.proto."""
+
+from __future__ import annotations
+
+from latlab.convert.common import failure_from_message, failure_to_message
+from latlab.domain.stored_measurement import Exclusion, StoredMeasurement
+from latlab.v1 import lab_pb2
+
+
+def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
+    message = lab_pb2.StoredMeasurement(
+        id=stored.id,
+        unix_ns=stored.unix_ns,
+        target=stored.target,
+        target_id=stored.target_id,
+        program_sha256=stored.program_sha256,
+        latency_ns=stored.latency_ns,
+        lower_ns=stored.lower_ns,
+        upper_ns=stored.upper_ns,
+        clean_visits=stored.clean_visits,
+        visits=stored.visits,
+        suspect=stored.suspect,
+        is_sentinel=stored.is_sentinel,
+        unusable=stored.unusable,
+        failed_visits=map(failure_to_message, stored.failed_visits),
+    )
+    if stored.exclusion is not None:
+        message.exclusion.unix_ns = stored.exclusion.unix_ns
+        message.exclusion.why = stored.exclusion.why
+    return message
+
+
+def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement:
+    exclusion = None
+    if message.HasField("exclusion"):
+        exclusion = Exclusion(message.exclusion.unix_ns, message.exclusion.why)
+    return StoredMeasurement(
+        id=message.id,
+        unix_ns=message.unix_ns,
+        target=message.target,
+        target_id=message.target_id,
+        program_sha256=message.program_sha256,
+        latency_ns=message.latency_ns if message.HasField("latency_ns") else None,
+        lower_ns=message.lower_ns if message.HasField("lower_ns") else None,
+        upper_ns=message.upper_ns if message.HasField("upper_ns") else None,
+        clean_visits=message.clean_visits,
+        visits=message.visits,
+        suspect=message.suspect,
+        is_sentinel=message.is_sentinel,
+        exclusion=exclusion,
+        unusable=message.unusable,
+        failed_visits=tuple(map(failure_from_message, message.failed_visits)),
+    )

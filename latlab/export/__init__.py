@@ -1,0 +1,8 @@
+"""Export: from PyTorch modules to Programs. The one place of host that knows torch, and
+it imports torch only when something is exported."""
+
+from latlab.export.exporter import EXPORTER, export_int8, export_program
+from latlab.export.pool import ExportPool, ExportSpec
+from latlab.export.program_cache import ProgramCache
+
+__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_int8", "export_program"]

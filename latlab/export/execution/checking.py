@@ -1,0 +1,188 @@
+"""Whether a program computes what its module computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Shape
+from latlab.export.execution.isolation import running_code_of
+
+# The largest error that arithmetic in another order makes, as a share of an output's largest
+# value, by the dtype of the input.
+TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
+INT8_TOLERANCE = 0.3  # roundings the other way add up: 0.07 to 0.12 in untrained MnasNets
+
+LARGE = 8.0  # times a standard normal input
+
+_SEED = 0
+
+
+def random_input(shape: Shape, dtype: torch.dtype) -> Tensor:
+    """Standard normal values, the same for the same shape."""
+    generator = torch.Generator().manual_seed(_SEED)
+    return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(dtype)
+
+
+def outputs_of(network: nn.Module, x: Tensor) -> list[Any]:
+    """What the network returns for `x`, flattened: tensors, or whatever else it returns.
+
+    The network may work on `x` in place.
+    """
+    with torch.no_grad():
+        leaves = pytree.tree_leaves(network(x))
+    return [leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+
+
+class Reference:
+    """What a module computes in evaluation mode for a random input.
+
+    module: the caller's. copy: a copy of it in evaluation mode, for this class alone.
+    is_stateful: whether running it has changed the copy. changes_its_input: whether it works
+    on its input in place.
+    Raises ExportError where the module cannot be run, or computes something else each time.
+    """
+
+    def __init__(self, module: nn.Module, copy: nn.Module, x: Tensor) -> None:
+        self.tolerance = TOLERANCES[x.dtype]
+        self._module = module
+        before = _state(copy)
+        with running_code_of(module):
+            given = x.clone()
+            self._expected = [(x, _run(copy, given))]
+            self.changes_its_input = given._version > 0
+            after = _state(copy)
+            self.is_stateful = len(before) != len(after) or not all(map(_same, before, after))
+            if self.is_stateful:
+                self._require_the_same(_run(copy, x.clone()))
+
+    def require_repeatable(self, copy: nn.Module) -> None:
+        """Run a fresh copy again, and from now on compare programs for a larger input too,
+        which gets beyond the limits of activations. Raises ExportError."""
+        x, _ = self._expected[0]
+        with running_code_of(self._module):
+            self._require_the_same(_run(copy, x.clone()))
+            self._require_the_same(_run(copy, x.clone()))
+            large = _run(copy, LARGE * x)
+        if all(leaf.isfinite().all() for leaf in large if isinstance(leaf, Tensor)):
+            self._expected.append((LARGE * x, large))
+
+    def _require_the_same(self, again: list[Any]) -> None:
+        difference = disagreement(again, self._expected[0][1], self.tolerance)
+        if difference is not None:
+            raise ExportError(
+                "the network computes something else at every call in evaluation mode "
+                f"({difference}), which a program cannot: remove what is random in it, or what "
+                "it remembers from one call to the next"
+            )
+
+    def disagreement(self, compute: Callable[[Tensor], list[Any]]) -> str | None:
+        """How what `compute` makes of the inputs differs from the module's outputs, for a
+        person; None where they agree."""
+        for x, expected in self._expected:
+            difference = computed_disagreement(compute, x, expected, self.tolerance)
+            if difference is not None:
+                return difference
+        return None
+
+
+def computed_disagreement(
+    compute: Callable[[Tensor], list[Any]], x: Tensor, expected: Sequence[Any], tolerance: float
+) -> str | None:
+    """`disagreement` of what `compute` makes of `x`, also where it raises."""
+    try:
+        actual = compute(x.clone())
+    except MemoryError:
+        raise
+    except Exception as error:
+        return f"it does not run: {error}"
+    return disagreement(actual, expected, tolerance)
+
+
+def _run(network: nn.Module, x: Tensor) -> list[Any]:
+    try:
+        return outputs_of(network, x)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"the network does not take an input of {tuple(x.shape)} in {dtype_name(x.dtype)}"
+            f"{_hint(network, x.dtype)}: {error}"
+        ) from error
+
+
+def _hint(network: nn.Module, dtype: torch.dtype) -> str:
+    other = {
+        dtype_name(weight.dtype)
+        for weight in network.parameters()
+        if weight.is_floating_point() and weight.dtype != dtype
+    }
+    if not other:
+        return ""
+    return f" (weights of it are {', '.join(sorted(other))}: export module.float())"
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _state(network: nn.Module) -> list[object]:
+    """Everything that a call might have left behind in the network: its attributes, what the
+    containers among them hold, and how often each tensor has been written to."""
+    state: list[object] = []
+    for part in network.modules():
+        for value in vars(part).values():
+            held: Sequence[object] = (value,)
+            if isinstance(value, dict):
+                held = (*value.keys(), *value.values())
+            elif isinstance(value, (list, tuple, set)):
+                held = tuple(value)
+            state += held
+            state += (v._version for v in held if isinstance(v, Tensor) and not v.is_inference())
+    return state
+
+
+def _same(old: object, new: object) -> bool:
+    return old is new or (type(old) is type(new) is int and old == new)
+
+
+def disagreement(actual: Sequence[Any], expected: Sequence[Any], tolerance: float) -> str | None:
+    """How the outputs `actual` differ from `expected`, for a person; None where they agree.
+
+    Values agree within `tolerance` of the largest finite value of their output, which counts
+    as 1 where it is 0. NaN and infinity agree with themselves alone.
+    """
+    if len(actual) != len(expected):
+        return f"it has {len(actual)} outputs, not {len(expected)}"
+    for index, (one, other) in enumerate(zip(actual, expected, strict=True)):
+        difference = _difference(one, other, tolerance)
+        if difference is not None:
+            return f"output {index} {difference}"
+    return None
+
+
+def _difference(actual: Any, expected: Any, tolerance: float) -> str | None:  # noqa: ANN401
+    if not isinstance(actual, Tensor) or not isinstance(expected, Tensor):
+        return None if actual is expected or actual == expected else f"is {actual}, not {expected}"
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        kinds = [f"{tuple(t.shape)} in {dtype_name(t.dtype)}" for t in (actual, expected)]
+        return f"is {kinds[0]}, not {kinds[1]}"
+    if not expected.is_floating_point():
+        share = float((actual != expected).double().mean()) if expected.numel() else 0.0
+        return f"differs in {share:.1%} of its values" if share else None
+    actual, expected = actual.double(), expected.double()
+    finite = expected.isfinite()
+    if not torch.equal(actual.isfinite(), finite) or not torch.equal(
+        actual[~finite].nan_to_num(), expected[~finite].nan_to_num()
+    ):
+        return "is NaN or infinite in other places"
+    if not finite.any():
+        return None
+    largest = float(expected[finite].abs().max()) or 1.0
+    error = float((actual - expected)[finite].abs().max()) / largest
+    return f"differs by {error:.3g} of its largest value" if error > tolerance else None

@@ -1,0 +1,34 @@
+"""One export at a time.
+
+torch.fx, torch.export and ExecuTorch patch classes and keep state that the whole process
+shares, so two exports at once would spoil each other and every later one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from latlab.domain.errors import ExportError
+
+TURN_DEADLINE_S = 1800  # a few dozen exports of the slow way
+
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """Wait until no other thread of this process exports, and keep others waiting meanwhile.
+
+    May be nested. Raises ExportError after TURN_DEADLINE_S.
+    """
+    if not _turn.acquire(timeout=TURN_DEADLINE_S):
+        raise ExportError(
+            f"other threads of this process have been exporting for {TURN_DEADLINE_S} s: "
+            "export in fewer threads, or in processes of their own"
+        )
+    try:
+        yield
+    finally:
+        _turn.release()

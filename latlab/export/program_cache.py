@@ -1,0 +1,117 @@
+"""Exported programs on disk, so that nothing is exported twice."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from latlab.common.files import replacing, storing
+from latlab.domain.domain import Program, ProgramFile, TensorSpec
+from latlab.domain.kernel import Kernel
+from latlab.export.exporter import EXPORTER
+
+DEFAULT_MAX_BYTES = 4 << 30
+
+
+class ProgramCache:
+    """Programs by what they were exported from: a key that names network, weights and
+    input, and the exporter's version. Processes may share a directory.
+
+    Above `max_bytes` the least recently used programs go, so a program's file is certain
+    to exist only until `max_bytes` of others have come. A directory that cannot be written
+    gets a warning and a temporary one in its place, which ends with this process.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.directory = _writable(directory)
+        self.max_bytes = max_bytes
+
+    def get(self, key: str) -> ProgramFile | None:
+        description, data = self._paths(key)
+        try:
+            program = _program_from_json(json.loads(description.read_text()))
+            if data.stat().st_size != program.size_bytes:
+                return None
+            os.utime(data)  # what pruning goes by
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None  # not there, half pruned, or written by another version
+        return ProgramFile(program, data)
+
+    def put(self, key: str, program: Program, data: bytes) -> ProgramFile:
+        """Raises StorageError, such as where the disk is full."""
+        description_path, data_path = self._paths(key)
+        with replacing(data_path) as draft:
+            draft.write_bytes(data)
+        with replacing(description_path) as draft:
+            draft.write_text(json.dumps(dataclasses.asdict(program)))
+        self._prune(keep=data_path)
+        return ProgramFile(program, data_path)
+
+    def _paths(self, key: str) -> tuple[Path, Path]:
+        name = hashlib.sha256(f"{EXPORTER}\n{key}".encode()).hexdigest()[:32]
+        return self.directory / f"{name}.json", self.directory / f"{name}.pte"
+
+    def _prune(self, keep: Path) -> None:
+        files: list[tuple[float, int, Path]] = []
+        for path in self.directory.glob("*.pte"):
+            with contextlib.suppress(FileNotFoundError):  # another process prunes too
+                status = path.stat()
+                files.append((status.st_mtime, status.st_size, path))
+        excess = sum(size for _, size, _ in files) - self.max_bytes
+        for _, size, path in sorted(files):
+            if excess <= 0:
+                return
+            if path != keep:
+                path.with_suffix(".json").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                excess -= size
+
+
+def _writable(directory: Path) -> Path:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError as error:
+        with storing(Path(tempfile.gettempdir())):
+            temporary = Path(tempfile.mkdtemp(prefix="latlab-programs-"))
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        warnings.warn(
+            f"the program cache {directory} cannot be written ({error.strerror}): "
+            "programs are kept until the end of this run only",
+            stacklevel=3,
+        )
+        return temporary
+
+
+def _program_from_json(value: dict[str, Any]) -> Program:
+    """Version 0.1.0 wrote shapes alone: all of them float32."""
+    shapes = value.pop("input_shapes", [])
+    inputs = value.get("inputs", [{"shape": shape} for shape in shapes])
+    return Program(
+        **{
+            **value,
+            "inputs": tuple(
+                TensorSpec(**{name: _tuples(part) for name, part in spec.items()})
+                for spec in inputs
+            ),
+            "kernels": tuple(
+                Kernel(**{name: _tuples(part) for name, part in kernel.items()})
+                for kernel in value["kernels"]
+            ),
+            "undelegated": tuple(value["undelegated"]),
+        }
+    )
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401 -- JSON knows lists only
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""Images as batches of tensors, read while the training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from joblib import cpu_count
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as Readable
+
+from search.accuracy.data.images import Images, Int64Array, UInt8Array
+from search.accuracy.data.readers import DatasetError
+
+MAX_READERS = 16  # processes
+
+
+def squares(
+    images: Images, batches: Sequence[Int64Array], unreadable: set[str], share: float = 1.0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each batch of positions the centres of the images, of `share`, as uint8 (n, resolution,
+    resolution, channels), and their labels, int64 (n,). What cannot be read is left out, and
+    named in `unreadable`. Raises DatasetError for a batch of nothing else."""
+    yield from _read(images, batches, partial(images.square, share=share), unreadable)
+
+
+def random_crops(
+    images: Images, batches: Sequence[Int64Array], unreadable: set[str], seed: Sequence[int]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `squares` does, but a random crop of each, which `seed` and its position decide."""
+    yield from _read(images, batches, partial(_random_crop, images, tuple(seed)), unreadable)
+
+
+def consecutive(count: int, batch_size: int) -> list[Int64Array]:
+    """Positions from 0, in their order."""
+    return np.split(np.arange(count), range(batch_size, count, batch_size))
+
+
+def _random_crop(images: Images, seed: tuple[int, ...], position: int) -> UInt8Array | None:
+    return images.random_crop(position, np.random.default_rng([*seed, position]))
+
+
+def _read(
+    images: Images,
+    batches: Sequence[Int64Array],
+    read: Callable[[int], UInt8Array | None],
+    unreadable: set[str],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Where a GPU trains the processors are free to read; else they have enough to do."""
+    readers = min(MAX_READERS, cpu_count()) if torch.cuda.is_available() else 0
+    loader = DataLoader(
+        _Batches(images, batches, read),
+        batch_size=None,
+        num_workers=readers,
+        pin_memory=readers > 0,
+        generator=torch.Generator(),  # else it would draw from the one that all share
+    )
+    for pixels, labels, skipped in loader:
+        unreadable.update(skipped)
+        if not len(labels):
+            raise DatasetError(f"none of {len(skipped)} images can be read, the first {skipped[0]}")
+        yield pixels, labels
+
+
+@dataclass(frozen=True, eq=False)
+class _Batches(Readable[tuple[UInt8Array, Int64Array, list[str]]]):
+    """The pixels and labels of each batch, and what cannot be read of it."""
+
+    images: Images
+    batches: Sequence[Int64Array]
+    read: Callable[[int], UInt8Array | None]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple[UInt8Array, Int64Array, list[str]]:
+        batch = self.batches[number]
+        return self.images.readable(batch, [self.read(int(position)) for position in batch])

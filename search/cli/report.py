@@ -1,0 +1,202 @@
+"""`latlab report`: a study's page, plots and table, from what it holds and the lab knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host.cli.console import console, show
+from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latlab.client.client import LatencyClient
+from latlab.common.files import storing
+from latlab.domain.errors import LabError, NotReady
+from search.cli.calibrate import evaluation_of, for_report
+from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, is_measured
+from search.space.kernels import kernels
+from search.space.zoo import ZOO
+from search.study.study import Study, StudySettings, read_study, study_folder
+
+RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
+DEFAULT_RUNS = Path("runs")
+DEFAULT_STUDIES = ["first"]
+LONGEST_NAME = 100  # of a comparison's folder
+
+
+@dataclass(frozen=True)
+class LabKnowledge:
+    """What a report takes from the lab; the defaults are what is left without one.
+
+    targets: their names. measured: everything on the first, the oldest first.
+    """
+
+    targets: tuple[str, ...]
+    measured: Sequence[MeasuredNetwork] = ()
+    zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
+
+
+def report(
+    studies: Annotated[
+        list[str], typer.Argument(help="A study's name; several are compared.")
+    ] = DEFAULT_STUDIES,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the page goes: by default the study's folder, or of several one in"
+            " RUNS/comparisons."
+        ),
+    ] = None,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Write a study's page, plots and data again, and print its front; or compare studies.
+
+    Those that differ by nothing but their seed are drawn as one, with a band over seeds.
+    """
+    names = list(dict.fromkeys(studies))
+    found = [read_study(study_folder(runs, name)) for name in names]
+    if len(found) == 1:
+        show_report(found[0], output)
+    else:
+        _show_comparison(found, output or runs / "comparisons" / _folder_name(names))
+
+
+def show_report(study: Study, output: Path | None = None) -> None:
+    """Into the study's folder, or `output`. Without a running lab the report lacks what only
+    the lab knows, and says so."""
+    from search.report.comparison.groups import described
+    from search.report.study.page import write_report
+    from search.report.study.results import trained
+    from search.report.study.table import front_table
+
+    lab = _ask_lab(study.settings)
+    target = _in_words(study.settings, lab.targets)
+    trials = [trial for finished in study.rounds for trial in finished.trials]
+    measurements = sum(map(is_measured, study.latest().values()))
+    data = ReportData(
+        study=study.directory.name,
+        settings={**described(study.settings), "target": target},
+        trials=trials,
+        target=target,
+        target_latency_ns=study.settings.target_ns,
+        measurements=measurements,
+        calibration=max(0, len(newest_of_each(lab.measured)) - measurements),
+        evaluation=_evaluation(lab.measured),
+        zoo=lab.zoo,
+        accuracy=_accuracy(study),
+        trained=trained(study.directory),
+        targets=lab.targets if len(lab.targets) > 1 else (),
+    )
+    show(front_table(data))
+    folder = study.directory / "front"
+    with storing(folder):
+        folder.mkdir(exist_ok=True)
+        for trial in data.measured_front():
+            architecture = trial.architecture
+            path = folder / f"{architecture.id}.json"
+            path.write_text(json.dumps(architecture.to_dict(), indent=2) + "\n")
+    console.print(f"The front's networks: {folder}/", soft_wrap=True)
+    directory = output or study.directory
+    with storing(directory / "report.html"):
+        page = write_report(data, directory)
+    console.print(f"Report: {page}", soft_wrap=True)
+
+
+def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
+    """Raises StudyError where the studies do not compare."""
+    from search.report.comparison.comparison import Comparison
+    from search.report.comparison.groups import group_studies
+    from search.report.comparison.page import write_comparison
+    from search.report.comparison.significance import in_words
+    from search.report.study.results import trained
+
+    groups = group_studies(studies)
+    settings = studies[0].settings
+    lab = _ask_lab(settings)
+    finals = [result for study in studies for result in trained(study.directory)]
+    target = _in_words(settings, lab.targets)
+    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
+    for group in groups:
+        names = ", ".join(study.directory.name for study in group.studies)
+        console.print(f"{group.label}: {names}")
+    if against := in_words(data.against_random, data.common_samples):
+        console.print(against)
+    with storing(directory / "report.html"):
+        page = write_comparison(data, directory)
+    console.print(f"Comparison: {page}", soft_wrap=True)
+
+
+def _folder_name(names: Sequence[str]) -> str:
+    joined = "-".join(name.replace("/", "_") for name in names)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
+    return f"{len(names)}-studies-{digest}"
+
+
+def _accuracy(study: Study) -> str:
+    """What the accuracies are of, as far as the study tells."""
+    sources = {"dataset": "the proxy task on", "table": "the table", "command": "the command"}
+    of = study.settings.accuracy
+    return next((f"{what} {of[key]}" for key, what in sources.items() if key in of), "the search")
+
+
+def _ask_lab(settings: StudySettings) -> LabKnowledge:
+    """Without a running lab what is left without one, and says so."""
+    try:
+        with LatencyClient.connect() as client:
+            targets = list(map(client.find_target, settings.target_ids()))
+            measured = [client.measured_networks_by_id(target.id) for target in targets]
+            zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
+            return LabKnowledge(
+                tuple(target.name for target in targets),
+                list(measured[0].values()),
+                tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
+            )
+    except LabError as error:
+        console.print(f"The report is written without the lab: {error}", style="yellow")
+        return LabKnowledge(tuple(settings.target_ids()))
+
+
+def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
+    if len(targets) == 1:
+        return targets[0]
+    if not settings.weights:
+        return f"the worst of {', '.join(targets)}"
+    weighted = (f"{t} by {w:g}" for t, w in zip(targets, settings.weights, strict=True))
+    return f"weighted, {', '.join(weighted)}"
+
+
+def _on_all(rows: Sequence[ZooRow], settings: StudySettings) -> ZooRow:
+    """One network's, from those on each target."""
+    latencies = [row.latency for row in rows if row.latency is not None]
+    complete = len(latencies) == len(rows)
+    return replace(rows[0], latency=settings.combination().combine(latencies) if complete else None)
+
+
+def _evaluation(measured: Iterable[MeasuredNetwork]) -> PredictorEvaluation | None:
+    try:
+        return for_report(evaluation_of(measured))
+    except NotReady:
+        return None
+
+
+def _zoo(
+    client: LatencyClient, target_id: str, measured: Mapping[str, MeasuredNetwork]
+) -> tuple[ZooRow, ...]:
+    """As measured where they were, the newest, else as predicted where enough was measured for
+    that. measured: by id, the oldest first."""
+    networks = {name: kernels(architecture) for name, architecture in ZOO.items()}
+    newest = {network.kernels: id_ for id_, network in measured.items()}
+    ids = {name: newest[of] for name, of in networks.items() if of in newest}
+    latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
+    rest = [name for name in networks if name not in ids]
+    with suppress(NotReady):
+        predicted = client.predict(target_id, [networks[name] for name in rest])
+        latencies |= dict(zip(rest, predicted, strict=True))
+    return tuple(ZooRow(name, of, latencies.get(name)) for name, of in ZOO.items())

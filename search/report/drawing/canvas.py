@@ -1,0 +1,97 @@
+"""What every plot is drawn on: matplotlib figures in the light palette."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from search.report.drawing.palette import LIGHT
+from search.report.drawing.words import milliseconds
+from search.report.study.data import FloatArray
+
+MS = 1e-6  # per nanosecond
+WIDE_RANGE = 5  # largest over smallest latency from which an axis is logarithmic
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": LIGHT["ink"],
+    "axes.edgecolor": LIGHT["line"],
+    "axes.labelcolor": LIGHT["muted"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.facecolor": LIGHT["paper"],
+    "figure.facecolor": LIGHT["paper"],
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LIGHT["line"],
+    "grid.linewidth": 0.8,
+    "xtick.color": LIGHT["line"],
+    "ytick.color": LIGHT["line"],
+    "xtick.labelcolor": LIGHT["muted"],
+    "ytick.labelcolor": LIGHT["muted"],
+    "legend.frameon": False,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "latency-lab",
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`tooltips`: for the points of each scatter, by its gid, one text each in their order."""
+
+    figure: Figure
+    tooltips: dict[str, list[str]] = field(default_factory=dict)
+
+
+def save(plot: Plot, path: Path) -> None:
+    with rc_context(STYLE):
+        plot.figure.savefig(path, dpi=160)
+
+
+def new_figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size_inches, layout="constrained")
+    return figure, figure.subplots()
+
+
+def draw_target(axes: Axes, target_ns: float) -> None:
+    """Where the latency on the x axis, in ms, meets its target."""
+    axes.axvline(target_ns * MS, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
+    axes.annotate(
+        f"target {milliseconds(target_ns)} ms",
+        (target_ns * MS, 1),
+        (6, -2),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        color=LIGHT["target"],
+        va="top",
+        fontsize=9,
+    )
+
+
+def from_one(axes: Axes) -> None:
+    """Let the y axis begin at 1 and end above all that is drawn."""
+    axes.set_ylim(1, max(2.0, 1.04 * axes.dataLim.y1))
+
+
+def scale_latencies(axes: Axes, names: str, values_ms: Sequence[float] | FloatArray) -> None:
+    """Make the axes of these names ("x", "xy") logarithmic where the latencies differ much."""
+    if max(values_ms) < WIDE_RANGE * min(values_ms):
+        return
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())

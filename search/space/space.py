@@ -1,0 +1,280 @@
+"""Search spaces: the decisions, and what a tuple of choices resolves to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from search.space.architecture import Architecture, Block, can_skip
+from search.space.layers import round_channels
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`column` is its name in a table of networks, where a choice is written as in `cells`."""
+
+    name: str
+    choices: tuple[Any, ...]
+    column: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the choices of one block start from; its stride is not searched.
+
+    more_layers: what this block may add to `layers`, where it is not what all may.
+    """
+
+    out_channels: int
+    layers: int
+    stride: int
+    more_layers: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a table that others have published spells a decision: the column's name, with
+    {index} for that of the block, from 0, and a cell for each choice; by default str()."""
+
+    name: str
+    cells: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """A factorized hierarchical space: the same decisions for every block, taken anew in
+    each. What has one choice is fixed, and no decision. `choices` are indices, one for each
+    of `decisions`, block by block.
+
+    convolutions: (op, expansion) pairs. filters: factors of the reference's channels.
+    layers: what is added to the reference's; a block never has less than one.
+    columns: of tables that others have published, by what is decided; for the rest columns
+    are named like decisions.
+    """
+
+    name: str
+    stem_channels: int
+    head_channels: int
+    references: tuple[Reference, ...]
+    convolutions: tuple[tuple[str, int], ...]
+    kernel_sizes: tuple[int, ...]
+    se_ratios: tuple[float, ...]
+    skips: tuple[str, ...]
+    filters: tuple[float, ...]
+    layers: tuple[int, ...]
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    @cached_property
+    def _blocks(self) -> tuple[dict[str, tuple[Any, ...]], ...]:
+        """What each block may be, by the names of the decisions."""
+        return tuple(
+            {
+                "convolution": self.convolutions,
+                "kernel_size": self.kernel_sizes,
+                "se_ratio": self.se_ratios,
+                "skip": self.skips,
+                "filters": self.filters,
+                "layers": self.layers if reference.more_layers is None else reference.more_layers,
+            }
+            for reference in self.references
+        )
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Named like "block3.skip"; blocks count from 1."""
+        return tuple(
+            self._decision(index, name, choices)
+            for index, block in enumerate(self._blocks)
+            for name, choices in block.items()
+            if len(choices) > 1
+        )
+
+    def resolve(self, choices: Sequence[int]) -> Architecture:
+        """Raises ValueError for a wrong number of choices, or one out of its range."""
+        self._check(choices)
+        taken = iter(choices)
+        blocks: list[Block] = []
+        in_channels = self.stem_channels
+        for reference, options in zip(self.references, self._blocks, strict=True):
+            chosen = {
+                name: values[next(taken)] if len(values) > 1 else values[0]
+                for name, values in options.items()
+            }
+            blocks.append(_resolve_block(reference, in_channels, **chosen))
+            in_channels = blocks[-1].out_channels
+        return Architecture(self.stem_channels, tuple(blocks), self.head_channels)
+
+    def active(self, choices: Sequence[int]) -> tuple[bool, ...]:
+        """False for each decision that, given the others, changes nothing: the skip of a
+        block of which no layer could have one."""
+        flags: list[bool] = []
+        in_channels = self.stem_channels
+        for block, options in zip(self.resolve(choices).blocks, self._blocks, strict=True):
+            skips = can_skip(block, in_channels)
+            flags += [
+                name != "skip" or skips for name, values in options.items() if len(values) > 1
+            ]
+            in_channels = block.out_channels
+        return tuple(flags)
+
+    @cached_property
+    def smallest(self) -> tuple[int, ...]:
+        """Choices of the network with both the fewest parameters and the fewest multiply-adds,
+        if depthwise-separable convolutions are among those of the space: whatever the other
+        decisions are, each of these adds the least."""
+        return tuple(
+            _smallest(name, values)
+            for block in self._blocks
+            for name, values in block.items()
+            if len(values) > 1
+        )
+
+    def sample(self, rng: np.random.Generator | random.Random) -> tuple[int, ...]:
+        """Uniform over the choices of every decision, one draw each."""
+        return tuple(int(rng.random() * len(d.choices)) for d in self.decisions)
+
+    def spell(self, architecture: Architecture) -> tuple[int, ...] | None:
+        """Choices that resolve to `architecture`, always the same ones; None if it lies
+        outside the space."""
+        choices: list[int] = []
+        try:
+            for block, reference, options in zip(
+                architecture.blocks, self.references, self._blocks, strict=True
+            ):
+                widths = [_width(reference, factor) for factor in options["filters"]]
+                depths = [_depth(reference, more) for more in options["layers"]]
+                indices = {
+                    "convolution": self.convolutions.index((block.op, block.expansion)),
+                    "kernel_size": self.kernel_sizes.index(block.kernel_size),
+                    "se_ratio": self.se_ratios.index(block.se_ratio),
+                    "skip": self.skips.index(block.skip) if block.skip in self.skips else 0,
+                    "filters": widths.index(block.out_channels),
+                    "layers": depths.index(block.layers),
+                }
+                choices += [indices[name] for name, values in options.items() if len(values) > 1]
+        except ValueError:
+            return None
+        return tuple(choices) if self.resolve(choices) == architecture else None
+
+    def _check(self, choices: Sequence[int]) -> None:
+        if len(choices) != len(self.decisions):
+            raise ValueError(
+                f"{self.name} takes {len(self.decisions)} choices, {len(choices)} given"
+            )
+        for decision, choice in zip(self.decisions, choices, strict=True):
+            if not 0 <= choice < len(decision.choices):
+                raise ValueError(
+                    f"{decision.name} has {len(decision.choices)} choices, {choice} given"
+                )
+
+    def _decision(self, index: int, name: str, choices: tuple[Any, ...]) -> Decision:
+        column = self.columns.get(name) or Column(f"block{index + 1}.{name}")
+        cells = column.cells or tuple(map(str, choices))
+        return Decision(f"block{index + 1}.{name}", choices, column.name.format(index=index), cells)
+
+
+def _resolve_block(
+    reference: Reference,
+    in_channels: int,
+    *,
+    convolution: tuple[str, int],
+    kernel_size: int,
+    se_ratio: float,
+    skip: str,
+    filters: float,
+    layers: int,
+) -> Block:
+    op, expansion = convolution
+    block = Block(
+        op=op,
+        expansion=expansion,
+        kernel_size=kernel_size,
+        stride=reference.stride,
+        se_ratio=se_ratio,
+        skip=skip,
+        out_channels=_width(reference, filters),
+        layers=_depth(reference, layers),
+    )
+    return block if can_skip(block, in_channels) else replace(block, skip="none")
+
+
+def _smallest(name: str, values: Sequence[Any]) -> int:
+    """The index of the choice that adds least; skips add nothing."""
+    if name == "skip":
+        return 0
+    if name == "convolution":
+        return min(range(len(values)), key=lambda i: (values[i][1], values[i][0] == "conv"))
+    return values.index(min(values))
+
+
+def _width(reference: Reference, factor: float) -> int:
+    return round_channels(reference.out_channels * factor)
+
+
+def _depth(reference: Reference, more: int) -> int:
+    return max(1, reference.layers + more)
+
+
+def mnasnet_space() -> Space:
+    """MnasNet's space around MobileNetV2 (Tan et al. 2019, section 4.1)."""
+    return Space(
+        name="mnasnet",
+        stem_channels=32,
+        head_channels=1280,
+        references=(
+            Reference(out_channels=16, layers=1, stride=1),
+            Reference(out_channels=24, layers=2, stride=2),
+            Reference(out_channels=32, layers=3, stride=2),
+            Reference(out_channels=64, layers=4, stride=2),
+            Reference(out_channels=96, layers=3, stride=1),
+            Reference(out_channels=160, layers=3, stride=2),
+            Reference(out_channels=320, layers=1, stride=1),
+        ),
+        convolutions=(("conv", 1), ("dconv", 1), ("mbconv", 3), ("mbconv", 6)),
+        kernel_sizes=(3, 5),
+        se_ratios=(0.0, 0.25),
+        skips=("pool", "identity", "none"),
+        filters=(0.75, 1.0, 1.25),
+        layers=(-1, 0, 1),
+    )
+
+
+def accel_nas_bench_space() -> Space:
+    """Accel-NASBench's (Ahmad et al. 2024): MnasNet's, reduced to fixed widths. Its networks
+    were trained on ImageNet, and their accuracies and latencies published as a table. Layers
+    are added to none."""
+    return Space(
+        name="accel-nas-bench",
+        stem_channels=32,
+        head_channels=1280,
+        references=(
+            Reference(out_channels=16, layers=0, stride=1),
+            Reference(out_channels=24, layers=0, stride=2),
+            Reference(out_channels=40, layers=0, stride=2),
+            Reference(out_channels=80, layers=0, stride=2),
+            Reference(out_channels=112, layers=0, stride=1),
+            Reference(out_channels=192, layers=0, stride=2, more_layers=(1, 2, 3, 4)),
+            Reference(out_channels=320, layers=0, stride=1),
+        ),
+        convolutions=(("dconv", 1), ("mbconv", 4), ("mbconv", 6)),
+        kernel_sizes=(3, 5),
+        se_ratios=(0.0, 0.25),
+        skips=("identity",),
+        filters=(1.0,),
+        layers=(1, 2, 3),
+        columns={
+            "convolution": Column("block{index}_e", ("1", "4", "6")),
+            "kernel_size": Column("block{index}_k"),
+            "se_ratio": Column("block{index}_se", ("False", "True")),
+            "layers": Column("block{index}_l"),
+        },
+    )
+
+
+SPACES = {space.name: space for space in (mnasnet_space(), accel_nas_bench_space())}

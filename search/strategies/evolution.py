@@ -1,0 +1,68 @@
+"""Regularized evolution (Real et al., arXiv 1802.01548): the youngest live, not the best."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.space.architecture import Architecture
+from search.space.limits import MAX_DRAWS, Allows, everything, fitted
+from search.space.space import Space
+from search.study.trial import Trial
+
+Choices = tuple[int, ...]
+
+POPULATION = 100
+TOURNAMENT = 25  # of the population, drawn for each child; the best of them is its parent
+
+
+class Evolution:
+    """A Strategy that climbs the reward. POPULATION and TOURNAMENT are the paper's. Until the
+    population is full it samples at random; a trial without a reward never enters it."""
+
+    def __init__(self, space: Space, seed: int, allows: Allows = everything) -> None:
+        self._space = space
+        self._allows = allows
+        self._rng = np.random.default_rng(seed)
+        self._population: deque[tuple[float, Choices]] = deque(maxlen=POPULATION)
+        self._asked: list[Choices] = []
+
+    def ask(self, n: int) -> list[Architecture]:
+        self._asked = [self._allowed_child() for _ in range(n)]
+        return [self._space.resolve(choices) for choices in self._asked]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        for choices, trial in zip(self._asked, trials, strict=True):
+            if trial.reward is not None:
+                self._population.append((trial.reward, choices))
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """They are the first of the population, and so the first to go."""
+        for trial in trials:
+            choices = self._space.spell(trial.architecture)
+            if choices is not None and trial.reward is not None:
+                self._population.append((trial.reward, choices))
+
+    def _allowed_child(self) -> Choices:
+        for _ in range(MAX_DRAWS):
+            child = self._child()
+            if self._allows(self._space.resolve(child)):
+                return child
+        return fitted(self._space, child, self._allows)
+
+    def _child(self) -> Choices:
+        if len(self._population) < POPULATION:
+            return self._space.sample(self._rng)
+        drawn = self._rng.choice(POPULATION, TOURNAMENT, replace=False)
+        _, parent = max(self._population[i] for i in drawn)
+        return self._mutated(parent)
+
+    def _mutated(self, parent: Choices) -> Choices:
+        """One of the decisions that matter is taken anew, always differently."""
+        child = list(parent)
+        index = self._rng.choice(np.flatnonzero(self._space.active(parent)))
+        others = len(self._space.decisions[index].choices) - 1
+        child[index] = (child[index] + 1 + int(self._rng.integers(others))) % (others + 1)
+        return tuple(child)

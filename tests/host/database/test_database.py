@@ -1,0 +1,349 @@
+"""The contract of the database, held by SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from host.database import device_history, devices, exclusions, jobs, measurements, programs, schema
+from host.database.engine import Database
+from host.home.paths import sqlite_url
+from latlab.domain.domain import (
+    BenchmarkSpec,
+    Device,
+    DeviceEvent,
+    EventKind,
+    Failure,
+    FailureKind,
+    Job,
+    Program,
+    Target,
+    TensorSpec,
+    Visit,
+)
+from latlab.domain.errors import InvalidRequest, StorageError
+from latlab.domain.kernel import Kernel
+from latlab.domain.stored_measurement import Exclusion
+from tests.host.measuring.test_statistics import QUIET, TRACED
+from tests.latlab.convert import strategies
+
+DEVICE = Device("serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (), 1, 1)
+TARGET = Target("m", "os", "rt", "rb", "xnnpack", 1, "all")
+ADD = Kernel("add", ((1, 8), (1, 8)), (1, 8))
+RESHAPE = Kernel("reshape", ((1, 8),), (8,))
+PROGRAM = Program("ab" * 32, 4, "xnnpack", (TensorSpec((1, 8)),), (ADD, RESHAPE, ADD), (), "test")
+JOB = Job("job", TARGET.id, PROGRAM.sha256, BenchmarkSpec(), 1)
+
+any_data = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    with database.writing() as connection:
+        devices.register(connection, DEVICE, "local", 1)
+        devices.register_target(connection, TARGET)
+        programs.add_program(connection, PROGRAM)
+        jobs.add_job(connection, JOB)
+    yield database
+    database.close()
+
+
+def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(database: Database, database_url: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="newer"):
+        Database(database_url)
+    with database.reading() as connection:
+        assert (
+            connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+        )
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lab.db").write_text("not a database, " * 100)
+    with pytest.raises(StorageError, match=r"lab\.db"):
+        Database(sqlite_url(tmp_path / "lab.db"))
+
+
+@any_data
+@given(program=strategies.programs)
+def test_programs_come_back_as_they_were(database: Database, program: Program) -> None:
+    with database.writing() as connection:
+        programs.add_program(connection, program)
+        programs.add_program(connection, program)
+        assert programs.get_program(connection, program.sha256) == program
+        connection.rollback()
+
+
+def test_the_kernels_of_known_bytes_cannot_change(database: Database) -> None:
+    with (
+        pytest.raises(InvalidRequest, match="another list"),
+        database.writing() as connection,
+    ):
+        programs.add_program(connection, replace(PROGRAM, kernels=(ADD,)))
+
+
+@any_data
+@given(visit=strategies.visits)
+def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None:
+    with database.writing() as connection:
+        job_id = f"{visit.run_id[:16]}"
+        jobs.add_job(connection, replace(JOB, id=job_id))
+        jobs.ask_visit(connection, visit.run_id, job_id, "serial", visit.traced, 5)
+        asked = jobs.AskedVisit(visit.run_id, job_id, "serial", visit.traced)
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, None)]
+        jobs.answer_visit(connection, visit.run_id, visit, 6)
+        assert list(jobs.visits_of_open_jobs(connection)) == [(asked, visit)]
+        connection.rollback()
+
+
+def answer(database: Database, run_id: str, outcome: Visit | Failure) -> None:
+    with database.writing() as connection:
+        traced = isinstance(outcome, Visit) and outcome.traced
+        jobs.ask_visit(connection, run_id, JOB.id, "serial", traced, 5)
+        if isinstance(outcome, Visit):
+            outcome = replace(outcome, run_id=run_id)
+        jobs.answer_visit(connection, run_id, outcome, 6)
+
+
+def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None:
+    failure = Failure(FailureKind.CRASHED, "once")
+    outcomes: list[Visit | Failure] = [QUIET, failure, QUIET, TRACED]
+    for number, outcome in enumerate(outcomes):
+        answer(database, str(number), outcome)
+    with database.writing() as connection:
+        assert jobs.open_jobs(connection) == [JOB]
+        jobs.end_with_measurement(connection, JOB, "m1", (1.5, 2.0, 0.25), 9)
+        assert jobs.open_jobs(connection) == []
+    with database.reading() as connection:
+        found = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
+        assert found == measurements.get_measurement(connection, "m1")
+        assert found is not None
+        assert [visit.run_id for visit in found.visits] == ["0", "2", "3"]
+        other = replace(JOB.spec, min_visits=1)
+        assert not measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, other)
+        [(sha256, identifier, network)] = measurements.measured_networks(connection, TARGET.id)
+        assert (sha256, identifier) == (PROGRAM.sha256, "m1")
+        assert network.kernels == PROGRAM.kernels
+        assert network.kernel_ns == (1.5, 2.0, 0.25)
+        assert network.latency_ns == 100_000
+        assert devices.measurement_counts(connection) == {TARGET.id: 1}
+
+
+def test_sustained_load_is_a_mode_of_its_own(database: Database) -> None:
+    answer(database, "0", QUIET)
+    sustained = replace(JOB, id="warm", spec=BenchmarkSpec.sustained(30))
+    with database.writing() as connection:
+        jobs.end_with_measurement(connection, JOB, "m1", None, 9)
+        jobs.add_job(connection, sustained)
+        jobs.ask_visit(connection, "1", sustained.id, "serial", False, 10)
+        jobs.answer_visit(connection, "1", replace(QUIET, run_id="1"), 11)
+        jobs.end_with_measurement(connection, sustained, "m2", None, 12)
+    with database.reading() as connection:
+        learned = [found for _, found, _ in measurements.measured_networks(connection, TARGET.id)]
+        assert learned == ["m1"]
+        assert devices.measurement_counts(connection) == {TARGET.id: 1}
+        for job, expected in ((JOB, "m1"), (sustained, "m2")):
+            found = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, job.spec)
+            assert found is not None
+            assert found.id == expected
+
+
+@pytest.mark.parametrize("load_s", [0, 0.5, 501, float("nan")])
+def test_sustained_load_is_of_seconds_up_to_minutes(load_s: float) -> None:
+    with pytest.raises(ValueError, match="load"):
+        BenchmarkSpec.sustained(load_s)
+
+
+def test_a_job_ends_once(database: Database) -> None:
+    answer(database, "0", QUIET)
+    gone = Failure(FailureKind.CRASHED, "gone")
+    with database.writing() as connection:
+        assert jobs.end_with_failure(connection, JOB, gone, 9)
+        assert not jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "2"), 9)
+        assert not jobs.end_with_measurement(connection, JOB, "m", None, 9)
+    with database.reading() as connection:
+        assert measurements.outcome_of(connection, JOB.id) == gone
+        assert connection.execute(select(schema.failures.c.message)).scalars().all() == ["gone"]
+        assert connection.execute(select(schema.measurements)).all() == []
+
+
+def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Database) -> None:
+    def acquire(holder: str, now: int) -> int | None:
+        with database.writing() as connection:
+            lease = devices.acquire_lease(connection, "serial", holder, now, 10)
+            return None if lease is None else lease.token
+
+    assert acquire("a", 0) == 1
+    assert acquire("b", 5) is None
+    assert acquire("a", 8) == 1
+    assert acquire("b", 17) is None
+    assert acquire("b", 18) == 2
+    with database.writing() as connection:
+        lease = devices.acquire_lease(connection, "serial", "b", 19, 10)
+        assert lease is not None
+        devices.release_lease(connection, lease)
+    assert acquire("a", 20) == 3
+
+
+def test_a_lease_by_a_clock_that_was_set_back_ends_within_its_duration(
+    database: Database,
+) -> None:
+    def acquire(holder: str, now: int) -> bool:
+        with database.writing() as connection:
+            return devices.acquire_lease(connection, "serial", holder, now, 10) is not None
+
+    assert acquire("a", 1_000_000)
+    assert not acquire("b", 0)
+    assert not acquire("b", 9)
+    assert acquire("b", 10)
+
+
+def test_writers_take_turns(database: Database) -> None:
+    """Read, then write, from several threads: none sees another's half."""
+
+    def grow() -> None:
+        for _ in range(5):
+            with database.writing() as connection:
+                lease = devices.acquire_lease(connection, "serial", "a", 0, 1)
+                assert lease is not None
+                connection.execute(schema.leases.update().values(token=lease.token + 1))
+
+    threads = [threading.Thread(target=grow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    with database.reading() as connection:
+        assert connection.execute(select(schema.leases.c.token)).scalar_one() == 1 + 4 * 5
+
+
+def test_writers_that_share_a_commit_fail_alone(database: Database) -> None:
+    """What one of them writes is undone when it raises; the others' stays."""
+
+    def write(number: int) -> None:
+        job = replace(JOB, id=f"many-{number}", created_unix_ns=number)
+        with (
+            contextlib.suppress(ZeroDivisionError, IntegrityError),
+            database.writing() as connection,
+        ):
+            jobs.add_job(connection, job)
+            if number % 3 == 0:
+                raise ZeroDivisionError
+            if number % 3 == 1:
+                jobs.add_job(connection, job)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(write, range(2, 99)))
+    with database.reading() as connection:
+        written = {job.created_unix_ns for job in jobs.open_jobs(connection)}
+    assert written == {1, *range(2, 99, 3)}
+
+
+def test_a_database_that_refuses_says_so_to_every_writer(database: Database) -> None:
+    """And takes no part of what they wrote."""
+    started = threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        started.wait(timeout=60)
+        try:
+            with database.writing() as connection:
+                jobs.add_job(connection, replace(JOB, id=f"refused-{number}"))
+                raise OperationalError("INSERT", {}, Exception("the disk is full"))
+        except StorageError as error:
+            return "the disk is full" in str(error)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(write, range(8)))
+    with database.writing() as connection:
+        assert [job.id for job in jobs.open_jobs(connection)] == [JOB.id]
+
+
+def test_a_devices_history_is_bounded_and_counts_what_is_known(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.database.device_history.MAX_EVENTS", 4)
+    answer(database, "0", QUIET)
+    answer(database, "1", Failure(FailureKind.CRASHED, "once"))
+    kinds = [EventKind.NOTED, EventKind.CONNECTED, EventKind.CONNECTED, EventKind.LOST]
+    kinds += [EventKind.CONNECTED]
+    with database.writing() as connection:
+        for number, kind in enumerate(kinds):
+            device_history.add_event(connection, DEVICE.serial, DeviceEvent(10 * number, kind))
+        device_history.set_note(connection, DEVICE.serial, "dropped once")
+        device_history.set_drained(connection, DEVICE.serial, True)
+    with database.reading() as connection:
+        assert device_history.is_drained(connection, DEVICE.serial)
+        for wanted in (DEVICE.serial, "local"):
+            assert device_history.find_device(connection, wanted) == DEVICE.serial
+        assert device_history.find_device(connection, "nobody") is None
+        past = device_history.history(connection, DEVICE.serial, until_unix_ns=45)
+        assert past.connected_ns == 10 + 5
+        assert device_history.history(connection, DEVICE.serial, None).connected_ns == 10
+    assert [event.kind for event in past.events] == kinds[:0:-1]
+    assert (past.visits, past.failures) == (1, {FailureKind.CRASHED: 1})
+    assert past.note == "dropped once"
+
+
+def test_kinds_of_a_newer_version_are_read_as_what_comes_nearest(database: Database) -> None:
+    answer(database, "0", Failure(FailureKind.CRASHED, "once"))
+    with database.writing() as connection:
+        jobs.end_with_failure(connection, JOB, Failure(FailureKind.CRASHED, "twice"), 9)
+        device_history.add_event(connection, DEVICE.serial, DeviceEvent(1, EventKind.LOST, "gone"))
+        for statement in (
+            "UPDATE visits SET failure_kind = 'melted'",
+            "UPDATE failures SET kind = 'melted'",
+            "UPDATE device_events SET kind = 'teleported'",
+        ):
+            connection.execute(text(statement))
+    with database.reading() as connection:
+        ended = measurements.outcome_of(connection, JOB.id)
+        past = device_history.history(connection, DEVICE.serial, None)
+    assert ended == Failure(FailureKind.AGENT_ERROR, "melted: twice")
+    assert past.failures == {FailureKind.AGENT_ERROR: 1}
+    assert past.events == (DeviceEvent(1, EventKind.NOTED, "teleported: gone"),)
+
+
+def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> None:
+    answer(database, "0", QUIET)
+    with database.writing() as connection:
+        jobs.end_with_measurement(connection, JOB, "m" * 32, (1.5, 2.0, 0.25), 9)
+        assert exclusions.decisions(connection, TARGET.id) == 0
+        exclusions.exclude(connection, "m" * 32, "why", 10)
+
+    def found(connection: Connection) -> tuple[bool, int, dict[str, int]]:
+        known = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
+        learned = list(measurements.measured_networks(connection, TARGET.id))
+        return known is not None, len(learned), devices.measurement_counts(connection)
+
+    with database.writing() as connection:
+        assert found(connection) == (False, 0, {})
+        assert exclusions.current(connection, ["m" * 32]) == {"m" * 32: Exclusion(10, "why")}
+        assert exclusions.find(connection, "mmmmmm") == ["m" * 32]
+        assert exclusions.find(connection, "m%") == []
+        assert measurements.get_measurement(connection, "m" * 32) is not None
+        assert measurements.look_up(connection, ["m" * 32]).keys() == {"m" * 32}
+        exclusions.include(connection, "m" * 32, 11)
+        assert found(connection) == (True, 1, {TARGET.id: 1})
+        assert exclusions.current(connection, ["m" * 32]) == {}
+        assert exclusions.decisions(connection, TARGET.id) == 2

@@ -1,0 +1,112 @@
+"""When a device is quarantined, and when it is good again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from host.database import device_history
+from host.database.engine import Database
+from host.database.schema import device_events
+from host.devices.readiness.health_rule import (
+    DEVICE_KINDS,
+    MAX_FAILURES,
+    MAX_PAUSE_S,
+    Health,
+    after_probe,
+    after_visit,
+)
+from host.home.paths import sqlite_url
+from latlab.domain.domain import Failure, FailureKind, Lease, Program, Visit, VisitSpec
+from latlab.domain.errors import Unavailable
+from tests.device_agent.agent_process import wait_until
+from tests.host.fake_lab import DEVICE, FakeDevice, Lab, ended, fake_lab
+from tests.host.measuring.test_statistics import QUIET
+
+outcomes = st.just(QUIET) | st.builds(Failure, st.sampled_from(FailureKind), st.just("why"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), outcomes)))
+def test_a_good_visit_forgets_what_went_before(seen: list[tuple[str, Visit | Failure]]) -> None:
+    health = Health()
+    for program, outcome in seen:
+        health = after_visit(health, program, outcome)
+    running: list[str] = []
+    for program, outcome in seen:
+        if isinstance(outcome, Visit):
+            running = []
+        elif outcome.kind is FailureKind.DEVICE_LOST or (
+            outcome.kind in DEVICE_KINDS and running[-1:] != [program]
+        ):
+            running.append(program)
+    assert health.is_quarantined == (len(running) >= MAX_FAILURES)
+    assert after_visit(health, "a", QUIET) == Health()
+
+
+@given(st.integers(0, 2000))
+def test_pauses_between_probes_grow_and_are_bounded(probes: int) -> None:
+    health = Health(failures=MAX_FAILURES)
+    for _ in range(probes):
+        later = after_probe(health, Failure(FailureKind.CRASHED, ""))
+        assert health.pause_s <= later.pause_s <= MAX_PAUSE_S
+        assert later.is_quarantined
+        health = later
+    assert after_probe(health, None) == Health()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr("host.devices.worker.IDLE_S", 0.01)
+    monkeypatch.setattr("host.devices.readiness.health_rule.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("host.devices.readiness.health_rule.MAX_PAUSE_S", 0.02)
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    with fake_lab(database, tmp_path) as lab:
+        yield lab
+    database.close()
+
+
+def kinds(lab: Lab) -> list[str]:
+    with lab.database.reading() as connection:
+        return list(connection.scalars(select(device_events.c.kind)))
+
+
+def test_a_device_that_loses_every_run_is_quarantined_until_a_probe_is_good(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [MAX_FAILURES + 2]  # the last two are probes
+    run = FakeDevice.run
+
+    def lose(
+        device: FakeDevice, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec
+    ) -> Visit | Failure:
+        if left[0]:
+            left[0] -= 1
+            raise Unavailable("unplugged")
+        return run(device, run_id, lease, program, path, spec)
+
+    lab.start(1.0)
+    lab.measure(1)
+    monkeypatch.setattr(FakeDevice, "run", lose)
+    ended(lab.submit())
+    assert kinds(lab) == ["connected", "quarantined", "recovered"]
+    assert not left[0]
+
+
+def test_a_drained_device_takes_no_job_until_it_is_undrained(lab: Lab) -> None:
+    lab.start(1.0, pinned=False)
+    lab.measure(1)
+    lab.worker.standing.drained = True
+    wait_until(lambda: lab.worker.state == "drained")
+    events, ran = lab.submit(), len(lab.device.ran)
+    wait_until(lambda: lab.worker.obstacle == "drained")
+    assert len(lab.device.ran) == ran
+    lab.worker.standing.drained = False
+    ended(events)
+    with lab.database.reading() as connection:
+        past = device_history.history(connection, DEVICE.serial, None)
+    assert (past.visits, past.failures) == (2, {})

@@ -1,0 +1,36 @@
+"""What the doctor says of a device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from host.doctor.daemon import device_finding
+from host.doctor.finding import Level
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Conditions
+from latlab.domain.status import DeviceStatus
+from tests.host.fake_lab import DEVICE
+from tests.host.measuring.test_statistics import NOW
+
+
+class Client:
+    def conditions(self, name: str) -> Conditions:
+        return replace(NOW, unix_ns=time.time_ns())
+
+
+@pytest.mark.parametrize(
+    ("confinement", "level"),
+    [((), Level.WARNING), (("landlock",), Level.OK), (("seccomp", "landlock"), Level.OK)],
+)
+def test_a_device_that_runs_programs_unconfined_is_a_warning(
+    confinement: tuple[str, ...], level: Level
+) -> None:
+    device = replace(DEVICE, confinement=confinement)
+    status = DeviceStatus(device, "local", "idle", (), 0, "")
+    finding = device_finding(cast(LatencyClient, Client()), status)
+    assert finding.level is level
+    assert ("unconfined" in finding.found) == ("trust" in finding.mend) == (not confinement)

@@ -1,0 +1,97 @@
+"""lab.toml: what it says, and where it is mistaken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from host.home.config import NO_GROUP, Group, LabConfig, load_config
+from latlab.domain.errors import InvalidRequest
+
+
+def load(folder: Path, text: str) -> LabConfig:
+    path = folder / "lab.toml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_without_a_file_every_device_is_used(tmp_path: Path) -> None:
+    config = load_config(tmp_path / "lab.toml")
+    assert config == LabConfig() == load(tmp_path, "")
+    assert config.takes("emulator-5554")
+    assert config.chosen_boards(["a:1", "b:2"]) == ["a:1", "b:2"]
+
+
+def test_what_it_names_is_used_and_nothing_else(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """\
+boards = ["pi.local:7070", "[fe80::1]:7070"]
+[phones]
+take = ["R5C*", "X"]
+leave = ["R5C9*"]
+""",
+    )
+    assert list(config.chosen_boards(["other:1"])) == ["pi.local:7070", "[fe80::1]:7070"]
+    assert [config.takes(serial) for serial in ("R5C1", "X", "R5C9A", "Y", "r5c1")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert list(load(tmp_path, "boards = []").chosen_boards(["other:1"])) == []
+    assert load(tmp_path, 'phones.leave = ["a"]').takes("b")
+
+
+def test_a_device_is_of_the_first_group_that_one_of_its_names_fits(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """\
+[groups.desk]
+devices = ["R5C1", "pi.local:*"]
+max_c = 40
+[groups.pixels]
+devices = ["Google Pixel*", "R5C*"]
+core_classes = ["big", "prime"]
+""",
+    )
+    desk = Group("desk", ("R5C1", "pi.local:*"), None, 40.0)
+    pixels = Group("pixels", ("Google Pixel*", "R5C*"), ("big", "prime"))
+    assert config.groups == (desk, pixels)
+    assert config.group_of("R5C1", "Google Pixel 8", "adb:R5C1") == desk
+    assert config.group_of("5e", "Raspberry Pi 5", "pi.local:7070") == desk
+    assert config.group_of("R5C2", "Samsung", "adb:R5C2") == pixels
+    assert config.group_of("5e", "Samsung", "adb:5e") == NO_GROUP
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("boards = []\nphones =\n", 2, ""),
+        ("# boards, gruops\nboards = []\n\ngruops = 1\n", 4, "gruops"),
+        ("[phones]\ntake = []\n\n[heat]\nmax_c = 40\n", 4, "heat"),
+        ("[phones]\n# skip = 1\nskip = []\n", 3, "skip"),
+        ('boards = [\n  "a:1",\n  "no-port",\n]\n', 3, "no-port"),
+        ('boards = ["a:1",\n  "a:70000"]\n', 2, "a:70000"),
+        ('boards = "a:1"\n', 1, "list"),
+        ("phones = 3\n", 1, "table"),
+        ("boards = []\n[phones]\ntake = ['take']\nleave = [\n 'a',\n 7]\n", 6, "7"),
+        ("boards = []\nphones.take = true\n", 2, "take"),
+        ('"boards" = []\n"x y" = 1\n', 2, "x y"),
+        ("groups = 1\n", 1, "table"),
+        ("[groups]\na = 1\n", 2, "groups.a"),
+        ("[groups.a]\nmax_c = 40\n", 1, "devices"),
+        ("[groups.a]\ndevices = []\n", 1, "devices"),
+        ("[groups.a]\ndevices = ['*']\ncores = ['big']\n", 3, "cores"),
+        ("[groups.a]\ndevices = ['*']\ncore_classes = []\n", 3, "core_classes"),
+        ("[groups.a]\ndevices = ['*']\n[groups.b]\ndevices = ['*']\nmax_c = true\n", 5, "max_c"),
+        ("[groups.a]\ndevices = ['*']\nmax_c = nan\n", 3, "max_c"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_line(
+    tmp_path: Path, text: str, line: int, word: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"line {line}\\b.*{word}"):
+        load(tmp_path, text)

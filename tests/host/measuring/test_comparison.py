@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host.measuring.comparison import MIN_PAIRS, Comparison, compare, paired_spec
+from latlab.domain.domain import Conditions, Failure, FailureKind, Visit
+
+NOW = Conditions(unix_ns=0)
+
+
+def visit(ns: int, switches: int = 0) -> Visit:
+    return Visit("v", False, (ns,) * 20, (ns,) * 20, (switches,) * 20, 10, 1, 1, NOW, NOW)
+
+
+@given(st.lists(st.integers(10**6, 10**8), min_size=MIN_PAIRS, max_size=30), st.integers(2, 5))
+def test_what_slows_both_of_a_pair_leaves_the_ratio_alone(moods: list[int], times: int) -> None:
+    result = compare([visit(times * ns) for ns in moods], [visit(ns) for ns in moods])
+    assert result == Comparison(times, times, times, len(moods))
+
+
+def test_a_pair_with_a_spoiled_visit_does_not_count() -> None:
+    first = [visit(2_000_000)] * 6
+    second = [*[visit(1_000_000)] * 5, visit(1, switches=1)]
+    result = compare(first, second)
+    assert isinstance(result, Comparison)
+    assert (result.ratio, result.pairs) == (2.0, 5)
+    spoiled = compare(first, [replace(v, involuntary_switches=(1,) * 20) for v in second])
+    assert isinstance(spoiled, Failure)
+    assert spoiled.kind is FailureKind.DISTURBED
+    assert "0 of 6 pairs" in spoiled.message
+
+
+def test_too_few_pairs_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 5 pairs"):
+        paired_spec(4)
+    assert paired_spec(20).min_visits == paired_spec(20).max_visits == 20

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from host.measuring.statistics import (
+    CONFIDENCE,
+    NextVisit,
+    clean_samples,
+    interval_ranks,
+    progress,
+    summarize,
+    visit_latency_ns,
+)
+from latlab.domain.domain import BenchmarkSpec, Conditions, Failure, FailureKind, Visit
+
+NOW = Conditions(unix_ns=0)
+QUIET = Visit("q", False, (100_000,) * 20, (99_000,) * 20, (0,) * 20, 10, 1, 1, NOW, NOW)
+SPOILED = replace(QUIET, involuntary_switches=(1,) * 20)
+TRACED = replace(QUIET, traced=True)
+
+
+def test_samples_that_were_switched_out_or_waited_are_spoiled() -> None:
+    wall_ns = (100_000, 101_000, 100_500, 180_000, 100_200, 100_100)
+    cpu_ns = (99_900, 100_900, 100_400, 100_000, 100_100, 100_000)
+    visit = replace(QUIET, wall_ns=wall_ns, cpu_ns=cpu_ns, involuntary_switches=(0, 0, 2, 0, 0, 0))
+    assert clean_samples(visit).tolist() == [True, True, False, False, True, True]
+
+
+def test_a_visit_is_judged_by_its_clean_samples_alone() -> None:
+    wall_ns = (100_000,) * 15 + (400_000,) * 5
+    switches = (0,) * 15 + (1,) * 5
+    visit = replace(QUIET, wall_ns=wall_ns, cpu_ns=wall_ns, involuntary_switches=switches)
+    assert visit_latency_ns(visit) == 100_000
+    assert visit_latency_ns(SPOILED) is None
+
+
+def test_no_clean_visit_means_no_summary() -> None:
+    assert summarize([]) is None
+    assert summarize([SPOILED, SPOILED, TRACED]) is None
+
+
+@given(st.lists(st.integers(10**5, 10**9), min_size=1, max_size=30))
+def test_a_summary_lies_among_the_visits_inside_its_interval(medians: list[int]) -> None:
+    visits = [replace(QUIET, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20) for ns in medians]
+    summary = summarize([*visits, SPOILED, replace(TRACED, wall_ns=(1,) * 20)])
+    assert summary is not None
+    assert min(medians) <= summary.lower_ns <= summary.latency_ns <= summary.upper_ns
+    assert summary.upper_ns <= max(medians)
+    # What slows half of the visits, however much, leaves the latency alone.
+    slower = [replace(v, wall_ns=(10**10,) * 20, cpu_ns=(10**10,) * 20) for v in visits]
+    disturbed = summarize(visits + slower[: len(visits) // 3])
+    assert disturbed is not None
+    assert disturbed.latency_ns <= np.median(medians)
+    assert (summary.clean_visits, summary.visits) == (len(medians), len(medians) + 1)
+
+
+@given(st.integers(1, 200), st.sampled_from([0.1, 0.25, 0.5]))
+def test_the_interval_covers_the_quantile_as_often_as_it_says(n: int, quantile: float) -> None:
+    low, high = interval_ranks(n, quantile)
+    assert 0 <= low <= high < n
+    below = binom(n, quantile)  # how many values lie below the quantile
+
+    def misses(low: int, high: int) -> tuple[float, float]:
+        return float(below.cdf(low)), float(below.sf(high))
+
+    tail = (1 - CONFIDENCE) / 2
+    assert low == 0 or misses(low, high)[0] <= tail * (1 + 1e-9)
+    assert high == n - 1 or misses(low, high)[1] <= tail * (1 + 1e-9)
+    assert low == n - 1 or misses(low + 1, high)[0] > tail * (1 - 1e-9)
+    assert high == 0 or misses(low, high - 1)[1] > tail * (1 - 1e-9)
+
+
+SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.01, traced_visits=2, spacing_ns=0)
+
+
+def test_a_measurement_ends_when_its_visits_agree_and_were_traced() -> None:
+    assert progress(SPEC, []) == NextVisit(traced=False)
+    assert progress(SPEC, [QUIET] * 2) == NextVisit(traced=False)
+    assert progress(SPEC, [QUIET] * 3) == NextVisit(traced=True)
+    assert progress(SPEC, [QUIET] * 3 + [TRACED]) == NextVisit(traced=True)
+    assert progress(SPEC, [QUIET] * 3 + [TRACED] * 2) is None
+
+
+def test_disagreeing_visits_go_on_to_the_cap() -> None:
+    slow = replace(QUIET, wall_ns=(150_000,) * 20, cpu_ns=(149_000,) * 20)
+    assert progress(SPEC, [QUIET, slow] * 2) == NextVisit(traced=False)
+    assert progress(SPEC, [QUIET, slow] * 3) == NextVisit(traced=True)
+
+
+@given(st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=9))
+def test_visits_are_spaced_out(visits: list[Visit]) -> None:
+    close, spaced = progress(SPEC, visits), progress(replace(SPEC, spacing_ns=7 * 10**9), visits)
+    if isinstance(close, NextVisit):
+        assert spaced == replace(close, rest_s=max(7.0, close.rest_s))
+    else:
+        assert spaced == close
+
+
+def test_a_disturbed_measurement_rests_and_tries_again_before_it_fails() -> None:
+    assert progress(SPEC, [QUIET] + [SPOILED] * 4) == NextVisit(traced=False)
+    disturbed = [QUIET] + [SPOILED] * 5
+    rested = progress(SPEC, disturbed)
+    assert isinstance(rested, NextVisit)
+    assert rested.rest_s > 0
+    assert progress(SPEC, [*disturbed, QUIET]) == NextVisit(traced=False)
+    assert progress(SPEC, disturbed + [QUIET] * 2) == NextVisit(traced=True)
+    longer = progress(SPEC, disturbed + [SPOILED] * 6)
+    assert isinstance(longer, NextVisit)
+    assert longer.rest_s > rested.rest_s
+    outcome = progress(SPEC, disturbed + [SPOILED] * 12)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.DISTURBED
+
+
+@given(st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=40))
+def test_progress_always_comes_to_an_end(kinds: list[Visit]) -> None:
+    visits: list[Visit] = []
+    for kind in [*kinds, *[QUIET] * 20]:
+        needed = progress(SPEC, visits)
+        if not isinstance(needed, NextVisit):
+            return
+        visits.append(replace(kind, traced=needed.traced))
+    raise AssertionError("still going after every cap")

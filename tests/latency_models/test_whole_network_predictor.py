@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latency_models.evaluate import metrics
+from latency_models.features import multiply_adds
+from latency_models.measured_networks import MeasuredNetwork
+from latency_models.packing import pack
+from latency_models.predictor import MIN_NETWORKS, NotEnoughData, UnknownKernelKinds
+from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain import kernel as k
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.kernel import Kernel
+
+NOW_UNIX_NS = 10_000_000_000
+TRAIN = 40
+
+
+@pytest.fixture(scope="module")
+def untraced(measured: list[MeasuredNetwork]) -> list[MeasuredNetwork]:
+    return [replace(network, kernel_ns=None) for network in measured]
+
+
+@pytest.fixture(scope="module")
+def whole(untraced: list[MeasuredNetwork]) -> WholeNetworkPredictor:
+    return WholeNetworkPredictor.fit(untraced[:TRAIN])
+
+
+def estimate(
+    predictor: WholeNetworkPredictor, *networks: tuple[Kernel, ...]
+) -> list[LatencyEstimate]:
+    return predictor.predict(*pack(networks), NOW_UNIX_NS)
+
+
+def latencies_ns(
+    predictor: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([float(e.latency_ns) for e in estimate(predictor, *networks)])
+
+
+def with_latency(kernels: tuple[Kernel, ...], latency_ns: float) -> MeasuredNetwork:
+    return MeasuredNetwork(kernels, None, latency_ns, latency_ns, latency_ns, 0)
+
+
+def test_networks_held_out_are_predicted(
+    whole: WholeNetworkPredictor, untraced: list[MeasuredNetwork]
+) -> None:
+    held_out = untraced[TRAIN:]
+    estimates = estimate(whole, *(network.kernels for network in held_out))
+    measured_ns = np.array([network.latency_ns for network in held_out])
+    score = metrics(measured_ns, np.array([float(e.latency_ns) for e in estimates]))
+    assert score.kendall > 0.8
+    assert score.within_10pct > 0.7
+    inside = [
+        e.lower_ns <= network.latency_ns <= e.upper_ns
+        for e, network in zip(estimates, held_out, strict=True)
+    ]
+    assert np.mean(inside) > 0.7
+    assert all(e.source is Source.REGRESSION and e.samples == TRAIN for e in estimates)
+
+
+def test_traces_change_nothing(
+    whole: WholeNetworkPredictor,
+    measured: list[MeasuredNetwork],
+    networks: list[tuple[Kernel, ...]],
+) -> None:
+    traced = WholeNetworkPredictor.fit(measured[:TRAIN])
+    assert estimate(traced, *networks) == estimate(whole, *networks)
+
+
+def test_latencies_that_are_sums_of_costs_are_learned_from_few(
+    networks: list[tuple[Kernel, ...]],
+) -> None:
+    def latency_ns(network: tuple[Kernel, ...]) -> float:
+        moved = sum(prod(x.output) + sum(map(prod, x.inputs)) for x in network)
+        return 50_000 + 0.05 * sum(map(multiply_adds, network)) + 0.4 * moved
+
+    predictor = WholeNetworkPredictor.fit([with_latency(n, latency_ns(n)) for n in networks[:20]])
+    truth_ns = np.array([latency_ns(network) for network in networks[20:]])
+    assert latencies_ns(predictor, networks[20:]) == pytest.approx(truth_ns, rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_unit_of_time_does_not_matter(
+    factor: float,
+    whole: WholeNetworkPredictor,
+    untraced: list[MeasuredNetwork],
+    networks: list[tuple[Kernel, ...]],
+) -> None:
+    other = WholeNetworkPredictor.fit(
+        [with_latency(n.kernels, n.latency_ns * factor) for n in untraced[:TRAIN]]
+    )
+    expected = factor * latencies_ns(whole, networks)
+    assert latencies_ns(other, networks) == pytest.approx(expected, rel=1e-2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_packing_does_not_change_what_is_predicted(
+    data: st.DataObject, whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(networks), min_size=1, max_size=5))
+    shuffled = [tuple(data.draw(st.permutations(network))) for network in chosen]
+    one_by_one = [estimate(whole, network)[0].latency_ns for network in chosen]
+    together = [e.latency_ns for e in estimate(whole, *shuffled)]
+    assert together == pytest.approx(one_by_one, abs=1)
+
+
+def test_a_latency_is_the_fixed_part_and_its_kernels(
+    whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    [of_whole] = estimate(whole, networks[TRAIN])
+    expected_ns = whole.fixed_ns + whole.kernel_ns(networks[TRAIN]).sum()
+    assert of_whole.latency_ns == pytest.approx(expected_ns, rel=1e-6)
+
+
+def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
+    whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    far = Kernel(k.CONV2D, ((1, 33, 33, 77),), (1, 33, 33, 99), (11, 11))
+    seen, mixed, alone = estimate(whole, networks[0], (*networks[0], far), (far,))
+    assert seen.coverage == pytest.approx(1.0)
+    assert 0.0 < mixed.coverage < 1.0
+    assert alone.coverage == 0.0
+    assert seen.latency_ns < mixed.latency_ns
+
+
+def test_a_prediction_is_never_negative(networks: list[tuple[Kernel, ...]]) -> None:
+    work = [float(sum(map(multiply_adds, network))) for network in networks]
+    fixed = -0.9 * min(work)
+    predictor = WholeNetworkPredictor.fit(
+        [with_latency(n, w + fixed) for n, w in zip(networks, work, strict=True)]
+    )
+    [of_tiny] = estimate(predictor, (Kernel(k.ADD, ((1, 1, 1, 8),) * 2, (1, 1, 1, 8)),))
+    assert predictor.fixed_ns < 0
+    assert of_tiny.latency_ns == 1
+    assert 0 <= of_tiny.lower_ns <= 1 <= of_tiny.upper_ns
+
+
+def test_no_network_at_all(whole: WholeNetworkPredictor) -> None:
+    assert estimate(whole) == []
+
+
+def test_every_unknown_kind_is_listed(
+    whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    strangers = tuple(Kernel(kind, ((1, 8),), (1, 8)) for kind in ("max_pool2d", "hardswish"))
+    with pytest.raises(UnknownKernelKinds, match="hardswish, max_pool2d"):
+        estimate(whole, networks[0], (*networks[1], *strangers))
+
+
+def test_too_few_networks_says_how_many_are_needed(untraced: list[MeasuredNetwork]) -> None:
+    with pytest.raises(NotEnoughData, match=f"{MIN_NETWORKS} .* there are {MIN_NETWORKS - 1}"):
+        WholeNetworkPredictor.fit(untraced[: MIN_NETWORKS - 1])
+
+
+def test_the_fewest_networks_that_suffice(untraced: list[MeasuredNetwork]) -> None:
+    predictor = WholeNetworkPredictor.fit(untraced[:MIN_NETWORKS])
+    for network in untraced[20:30]:
+        [of_network] = estimate(predictor, network.kernels)
+        assert network.latency_ns / 4 < of_network.latency_ns < 4 * network.latency_ns

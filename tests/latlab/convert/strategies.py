@@ -1,0 +1,251 @@
+"""Hypothesis strategies for the lab's nouns, awkward values included."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.domain.domain import (
+    DTYPES,
+    INTEGER_RANGES,
+    BenchmarkSpec,
+    Conditions,
+    CoreClass,
+    Device,
+    DeviceEvent,
+    DeviceHistory,
+    EventKind,
+    Failure,
+    FailureKind,
+    KernelTrace,
+    Measurement,
+    Program,
+    SentinelReading,
+    Target,
+    TensorSpec,
+    Visit,
+    VisitSpec,
+)
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.kernel import Kernel
+from latlab.domain.stored_measurement import Exclusion, StoredMeasurement
+
+counts = st.integers(0, 2**32 - 1)
+nanoseconds = st.integers(0, 2**62)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+shapes = st.lists(st.integers(0, 2**20), max_size=5).map(tuple)
+pairs = st.tuples(st.integers(1, 512), st.integers(1, 512))
+shares = st.floats(0, 1)
+
+kernels = st.builds(
+    Kernel,
+    kind=texts,
+    inputs=st.lists(shapes, max_size=3).map(tuple),
+    output=shapes,
+    kernel_size=pairs,
+    stride=pairs,
+    dilation=st.integers(1, 8),
+    groups=st.integers(1, 2048),
+    activation=st.sampled_from(["", "relu", "relu6"]),
+    dtype=st.sampled_from(["float32", "int8"]),
+)
+
+
+@st.composite
+def _tensor_specs(draw: st.DrawFn) -> TensorSpec:
+    shape, dtype = draw(shapes), draw(st.sampled_from(DTYPES))
+    if dtype not in INTEGER_RANGES or draw(st.booleans()):
+        return TensorSpec(shape, dtype)
+    low, high = sorted(draw(st.tuples(*[st.integers(*INTEGER_RANGES[dtype])] * 2)))
+    return TensorSpec(shape, dtype, low, high)
+
+
+tensor_specs = _tensor_specs()
+programs = st.builds(
+    Program,
+    sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    size_bytes=nanoseconds,
+    backend=texts,
+    inputs=st.lists(tensor_specs, max_size=3).map(tuple),
+    kernels=st.lists(kernels, max_size=6).map(tuple),
+    undelegated=st.lists(texts, max_size=2).map(tuple),
+    exporter=texts,
+)
+visit_specs = st.builds(
+    VisitSpec,
+    warmup_runs=counts,
+    warmup_ns=nanoseconds,
+    timed_runs=counts,
+    timed_ns=nanoseconds,
+    max_timed_runs=counts,
+    deadline_ns=nanoseconds,
+    threads=counts,
+    core_class=texts,
+    traced=st.booleans(),
+    seed=nanoseconds,
+)
+
+
+@st.composite
+def _specs(draw: st.DrawFn) -> BenchmarkSpec:
+    min_visits = draw(st.integers(1, 100))
+    return BenchmarkSpec(
+        visit=draw(visit_specs),
+        min_visits=min_visits,
+        max_visits=draw(st.integers(min_visits, 100)),
+        tolerance=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
+        traced_visits=draw(st.integers(0, 100)),
+        spacing_ns=draw(st.integers(0, 600 * 10**9)),
+    )
+
+
+specs = _specs()
+conditions = st.builds(
+    Conditions,
+    unix_ns=nanoseconds,
+    temperature_c=st.none() | st.floats(-50, 150),
+    clock_khz=st.none() | nanoseconds,
+    governor=st.none() | texts,
+    battery_level=st.none() | shares,
+    load_1min=st.none() | st.floats(0, 1e4),
+    steal_ns=st.none() | nanoseconds,
+    arithmetic_probe_ns=st.none() | nanoseconds,
+    memory_probe_ns=st.none() | nanoseconds,
+    throttled=st.none() | st.booleans(),
+)
+
+
+@st.composite
+def _visits(draw: st.DrawFn) -> Visit:
+    runs = draw(st.integers(0, 12))
+    series = st.lists(nanoseconds, min_size=runs, max_size=runs).map(tuple)
+    return Visit(
+        run_id=draw(st.uuids()).hex,
+        traced=draw(st.booleans()),
+        wall_ns=draw(series),
+        cpu_ns=draw(series),
+        involuntary_switches=draw(series),
+        warmup_runs=draw(st.integers(0, 2**31 - 1)),
+        load_ns=draw(nanoseconds),
+        peak_rss_bytes=draw(st.none() | st.integers(1, 2**62)),
+        before=draw(conditions),
+        after=draw(conditions),
+        kernel_traces=tuple(
+            KernelTrace(name, draw(series), draw(st.none() | counts))
+            for name in draw(st.lists(texts, max_size=3))
+        ),
+        first_run_ns=draw(st.none() | nanoseconds),
+        planned_bytes=draw(st.none() | nanoseconds),
+    )
+
+
+visits = _visits()
+failures = st.builds(Failure, kind=st.sampled_from(FailureKind), message=texts)
+devices = st.builds(
+    Device,
+    serial=st.uuids().map(lambda value: value.hex),
+    model=texts,
+    soc=texts,
+    os_build=texts,
+    abi=texts,
+    runtime_version=texts,
+    runner_build=texts,
+    backends=st.lists(texts, max_size=2).map(tuple),
+    core_classes=st.lists(
+        st.builds(
+            CoreClass,
+            name=texts,
+            cpus=st.lists(st.integers(0, 300), max_size=8).map(tuple),
+            max_clock_khz=st.none() | nanoseconds,
+        ),
+        max_size=3,
+    ).map(tuple),
+    memory_bytes=nanoseconds,
+    max_program_bytes=nanoseconds,
+    confinement=st.lists(texts, max_size=2).map(tuple),
+)
+targets = st.builds(
+    Target,
+    device_model=texts,
+    os_build=texts,
+    runtime_version=texts,
+    runner_build=texts,
+    backend=texts,
+    threads=st.integers(1, 64),
+    core_class=texts,
+)
+measurements = st.builds(
+    Measurement,
+    id=texts,
+    target_id=texts,
+    program_sha256=texts,
+    spec=specs,
+    unix_ns=nanoseconds,
+    visits=st.lists(visits, max_size=2).map(tuple),
+)
+estimates = st.builds(
+    LatencyEstimate,
+    latency_ns=nanoseconds,
+    lower_ns=nanoseconds,
+    upper_ns=nanoseconds,
+    source=st.sampled_from(Source),
+    coverage=shares,
+    samples=counts,
+    age_s=st.floats(0, 1e9),
+    steadied=st.booleans(),
+)
+
+_times_ns = st.floats(1, 1e12)
+
+
+@st.composite
+def _networks(draw: st.DrawFn) -> MeasuredNetwork:
+    of = draw(st.lists(kernels, max_size=3).map(tuple))
+    times_ns = st.lists(_times_ns, min_size=len(of), max_size=len(of)).map(tuple)
+    lower_ns, latency_ns, upper_ns = sorted(draw(st.tuples(_times_ns, _times_ns, _times_ns)))
+    return MeasuredNetwork(
+        kernels=of,
+        kernel_ns=draw(st.none() | times_ns) if of else None,
+        latency_ns=latency_ns,
+        lower_ns=lower_ns,
+        upper_ns=upper_ns,
+        unix_ns=draw(nanoseconds),
+        memory_probe_ns=draw(st.none() | _times_ns),
+        traced_memory_probe_ns=draw(st.none() | _times_ns),
+    )
+
+
+networks = _networks()
+stored_measurements = st.builds(
+    StoredMeasurement,
+    id=texts,
+    unix_ns=nanoseconds,
+    target=texts,
+    target_id=texts,
+    program_sha256=texts,
+    latency_ns=st.none() | nanoseconds,
+    lower_ns=st.none() | nanoseconds,
+    upper_ns=st.none() | nanoseconds,
+    clean_visits=counts,
+    visits=counts,
+    suspect=st.booleans(),
+    is_sentinel=st.booleans(),
+    exclusion=st.none() | st.builds(Exclusion, nanoseconds, texts),
+    unusable=texts,
+    failed_visits=st.lists(failures, max_size=2).map(tuple),
+)
+histories = st.builds(
+    DeviceHistory,
+    serial=texts,
+    note=texts,
+    first_seen_unix_ns=nanoseconds,
+    connected_ns=nanoseconds,
+    visits=counts,
+    failures=st.dictionaries(st.sampled_from(FailureKind), counts),
+    events=st.lists(
+        st.builds(DeviceEvent, nanoseconds, st.sampled_from(EventKind), texts), max_size=3
+    ).map(tuple),
+    sentinels=st.lists(
+        st.builds(SentinelReading, nanoseconds, texts, nanoseconds, st.booleans()), max_size=3
+    ).map(tuple),
+)

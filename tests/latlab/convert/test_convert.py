@@ -1,0 +1,89 @@
+"""Every noun survives the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latlab.convert.common import (
+    conditions_from_message,
+    conditions_to_message,
+    failure_from_message,
+    failure_to_message,
+    kernel_from_message,
+    kernel_to_message,
+    visit_from_message,
+    visit_spec_from_message,
+    visit_spec_to_message,
+    visit_to_message,
+)
+from latlab.convert.devices import (
+    device_from_message,
+    device_to_message,
+    history_from_message,
+    history_to_message,
+)
+from latlab.convert.latency import (
+    estimate_from_message,
+    estimate_to_message,
+    measurement_from_message,
+    measurement_to_message,
+    network_from_message,
+    network_to_message,
+    program_from_message,
+    program_to_message,
+    spec_from_message,
+    spec_to_message,
+    target_from_message,
+    target_to_message,
+)
+from latlab.convert.measurements import stored_from_message, stored_to_message
+from latlab.domain.domain import Failure, FailureKind
+from latlab.v1 import common_pb2
+from tests.latlab.convert import strategies
+
+ROUND_TRIPS = [
+    (strategies.kernels, kernel_to_message, kernel_from_message),
+    (strategies.programs, program_to_message, program_from_message),
+    (strategies.visit_specs, visit_spec_to_message, visit_spec_from_message),
+    (strategies.specs, spec_to_message, spec_from_message),
+    (strategies.conditions, conditions_to_message, conditions_from_message),
+    (strategies.visits, visit_to_message, visit_from_message),
+    (strategies.failures, failure_to_message, failure_from_message),
+    (strategies.devices, device_to_message, device_from_message),
+    (strategies.targets, target_to_message, target_from_message),
+    (strategies.measurements, measurement_to_message, measurement_from_message),
+    (strategies.histories, history_to_message, history_from_message),
+    (strategies.estimates, estimate_to_message, estimate_from_message),
+    (strategies.stored_measurements, stored_to_message, stored_from_message),
+    (strategies.networks, partial(network_to_message, "", ""), network_from_message),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "to_message", "from_message"),
+    ROUND_TRIPS,
+    ids=[from_message.__name__ for _, _, from_message in ROUND_TRIPS],
+)
+@given(data=st.data())
+def test_a_noun_survives_the_wire(
+    values: st.SearchStrategy[Any],
+    to_message: Callable[[Any], Any],
+    from_message: Callable[[Any], Any],
+    data: st.DataObject,
+) -> None:
+    value = data.draw(values)
+    sent = to_message(value)
+    received = type(sent).FromString(sent.SerializeToString())
+    assert from_message(received) == value
+
+
+def test_an_unknown_kind_of_failure_is_still_a_failure() -> None:
+    message = failure_to_message(Failure(FailureKind.CRASHED, "told"))
+    message.kind = common_pb2.FAILURE_KIND_UNSPECIFIED
+    assert failure_from_message(message).message == "told"

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from latlab.domain.domain import Program, ProgramFile, TensorSpec
+from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Kernel
+from latlab.export import ExportPool, ExportSpec, ProgramCache, export_int8, export_program
+from latlab.export.execution import running
+from latlab.export.lowering import proof
+from latlab.export.lowering.edge import Unsupported
+
+SHAPE = (1, 3, 12, 12)
+
+
+class Function(nn.Module):
+    """A function after a convolution, whose weights are always the same ones."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], channels: int = 8) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.conv(x))
+
+
+def _close(actual: Tensor, expected: Tensor, relative: float) -> bool:
+    return bool((actual - expected).abs().max() <= relative * expected.abs().max())
+
+
+def _residual(x: Tensor) -> Tensor:
+    return torch.relu(x + torch.sigmoid(x))
+
+
+def _gate(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+
+def _concatenation(x: Tensor) -> Tensor:
+    return torch.cat((x, torch.relu(x), torch.sigmoid(x)), dim=1)
+
+
+def _used_twice(x: Tensor) -> Tensor:
+    """The activation may not be fused: its input is needed too."""
+    return torch.relu(x) + x
+
+
+def _in_place_residual(x: Tensor) -> Tensor:
+    """As ResNet has it."""
+    y = torch.sigmoid(x)
+    y += x
+    return nn.functional.relu(y, inplace=True)
+
+
+def _in_place_and_read_again(x: Tensor) -> Tensor:
+    y = nn.functional.relu(nn.Identity()(x), inplace=True)
+    return torch.sigmoid(y) + x  # x has been changed
+
+
+def _changed_by_what_nobody_reads(x: Tensor) -> Tensor:
+    nn.functional.relu(x, inplace=True)
+    return torch.sigmoid(x)
+
+
+# Networks with which each kernel kind of direct lowering is proved equal to stock's.
+PROOFS: dict[str, tuple[nn.Module, str]] = {
+    "conv2d": (nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2, dilation=2), nn.ReLU()), "conv2d"),
+    "grouped": (nn.Sequential(nn.Conv2d(3, 6, (3, 1), groups=3, bias=False)), "depthwise_conv2d"),
+    "groups-of-2": (Function(nn.Conv2d(8, 8, 3, groups=4)), "conv2d"),
+    "batch-norm": (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6()), "conv2d"),
+    "linear-without-bias": (
+        nn.Sequential(nn.Flatten(), nn.Linear(432, 5, bias=False)),
+        "fully_connected",
+    ),
+    "linear": (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), "fully_connected"),
+    "add": (Function(_residual), "add"),
+    "in-place": (Function(_in_place_residual), "add"),
+    "multiply": (Function(_gate), "multiply"),
+    "used-twice": (Function(_used_twice), "clamp"),
+    "avg-pool": (Function(nn.AvgPool2d(3, 2, 1, count_include_pad=False)), "avg_pool2d"),
+    "max-pool": (Function(nn.MaxPool2d(2)), "max_pool2d"),
+    "global-pool": (Function(nn.AdaptiveAvgPool2d(1)), "global_avg_pool2d"),
+    "hard-swish": (Function(nn.Hardswish()), "hardswish"),
+    "concatenation": (Function(_concatenation), "concatenate"),
+    "pad": (Function(nn.ZeroPad2d((1, 2, 0, 1))), "constant_pad"),
+    "activation-only": (nn.Sequential(nn.ReLU6()), "clamp"),
+}
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_direct_lowering_makes_what_stock_lowering_makes(name: str) -> None:
+    module, kind = PROOFS[name]
+    assert proof.agrees(module, SHAPE)
+    program, data = export_program(module, SHAPE)
+    assert program.exporter.startswith("direct executorch ")
+    assert kind in {kernel.kind for kernel in program.kernels}
+    x = torch.randn(SHAPE)
+    with torch.no_grad():
+        assert _close(proof.run(data, x), module.eval()(x), 1e-4)
+
+
+def test_kernels_carry_shapes_strides_and_activation() -> None:
+    program, _ = export_program(nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU6()), SHAPE)
+    assert program.input_shapes == (SHAPE,)
+    assert program.kernels == (
+        Kernel("transpose", ((1, 3, 12, 12),), (1, 12, 12, 3)),
+        Kernel("conv2d", ((1, 12, 12, 3),), (1, 6, 6, 8), (5, 5), (2, 2), activation="relu6"),
+        Kernel("transpose", ((1, 6, 6, 8),), (1, 8, 6, 6)),
+    )
+
+
+def test_what_is_not_delegated_is_reported_and_listed_where_it_runs() -> None:
+    program, data = export_program(Function(nn.AvgPool2d(3, 1, 1)), SHAPE)
+    assert program.exporter.startswith("stock executorch ")
+    assert program.undelegated == ("avg_pool2d",)
+    kinds = [kernel.kind for kernel in program.kernels]
+    assert kinds == ["transpose", "conv2d", "transpose", "portable:avg_pool2d"]
+    assert program.kernels[-1].inputs == ((1, 8, 12, 12),)
+    assert program.size_bytes == len(data)
+
+
+class Branching(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1:
+            return torch.relu(x)
+        return x
+
+
+class CalledTwice(nn.Module):
+    """Folding the batch-norm into the convolution once for each call would be wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
+        nn.init.constant_(self.norm.weight, 3.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        out: Tensor = self.norm(self.conv(x))
+        return out
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(Function(torch.tanh), id="an operator outside the set"),
+        pytest.param(Function(lambda x: x * 2.0), id="arithmetic with a number"),
+        pytest.param(Function(_in_place_and_read_again), id="changed in place and read again"),
+        pytest.param(Function(_changed_by_what_nobody_reads), id="changed by what nobody reads"),
+        pytest.param(Branching(), id="control flow"),
+        pytest.param(CalledTwice(), id="a layer that is called twice"),
+    ],
+)
+def test_anything_else_takes_stock_lowering(module: nn.Module) -> None:
+    program, data = export_program(module, SHAPE)
+    assert program.exporter.startswith("stock executorch ")
+    x = torch.randn(SHAPE)
+    with torch.no_grad():
+        assert _close(proof.run(data, x), module.eval()(x), 1e-4)
+
+
+def test_direct_lowering_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(Unsupported):
+        proof.agrees(Function(torch.erf), SHAPE)
+
+
+def test_another_version_is_proved_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    proof.direct_lowering_holds.cache_clear()
+    monkeypatch.setattr(proof, "PROVED_WITH", "0.0.0")
+    try:
+        assert proof.direct_lowering_holds()
+        proof.direct_lowering_holds.cache_clear()
+        monkeypatch.setattr(proof, "agrees", lambda *_: False)
+        with pytest.warns(UserWarning, match="direct lowering was proved with"):
+            program, _ = export_program(nn.ReLU(), SHAPE)
+        assert program.exporter.startswith("stock executorch ")
+    finally:
+        proof.direct_lowering_holds.cache_clear()
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    export_program(module, SHAPE)
+    assert all(part.training for part in module.modules())
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_bytes_depend_on_the_weights_alone() -> None:
+    first, _ = export_program(Function(torch.relu), SHAPE)
+    again, _ = export_program(Function(torch.relu), SHAPE)
+    assert first == again
+
+
+def _with_nan() -> nn.Module:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    with torch.no_grad():
+        next(module.parameters())[0, 0, 0, 0] = float("nan")
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "message"),
+    [
+        (_with_nan(), SHAPE, r"NaN or infinite: 0\.weight"),
+        (nn.Conv2d(4, 8, 3), SHAPE, "does not take an input of"),
+        (nn.Conv2d(3, 8, 5), (1, 3, 4, 4), "does not take an input of"),
+        (nn.Conv2d(3, 8, 3), (1, 3, 0, 4), "holds nothing"),
+    ],
+)
+def test_bad_networks_are_refused(module: nn.Module, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        export_program(module, shape)
+
+
+def test_a_layer_of_zero_width_is_named() -> None:
+    with warnings.catch_warnings(action="ignore"):
+        module = nn.Sequential(nn.Conv2d(3, 0, 3))
+    with pytest.raises(ExportError, match=r"zero width: 0\.weight"):
+        export_program(module, SHAPE)
+
+
+# The cache, with made-up programs.
+
+
+def _program(size_bytes: int) -> tuple[Program, bytes]:
+    kernel = Kernel("conv2d", ((1, 8, 8, 3),), (1, 4, 4, 8), (3, 3), (2, 2), activation="relu")
+    program = Program(
+        "00" * 32, size_bytes, "xnnpack", (TensorSpec(SHAPE),), (kernel,), ("erf",), "test"
+    )
+    return program, b"x" * size_bytes
+
+
+def test_the_cache_returns_what_was_put(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path / "deep" / "programs")
+    program, data = _program(100)
+    assert cache.get("a") is None
+    stored = cache.put("a", program, data)
+    assert stored.program == program
+    assert stored.path.read_bytes() == data
+    assert ProgramCache(cache.directory).get("a") == stored
+    assert cache.get("b") is None
+
+
+def test_the_cache_stays_below_its_size_and_keeps_what_was_used_last(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path, max_bytes=300)
+    for age, key in ((40, "a"), (30, "b"), (20, "c")):
+        stored = cache.put(key, *_program(100))
+        os.utime(stored.path, (stored.path.stat().st_mtime - age,) * 2)
+    assert cache.get("a") is not None  # used now
+    cache.put("d", *_program(100))
+    assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]
+    assert cache.put("huge", *_program(1000)).path.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_entry_counts_as_absent(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path)
+    cache.put("a", *_program(100)).path.write_bytes(b"cut")
+    description = cache.put("b", *_program(100)).path.with_suffix(".json")
+    description.write_text("{")
+    assert cache.get("a") is None
+    assert cache.get("b") is None
+
+
+def test_a_directory_that_cannot_be_written_is_replaced_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        cache = ProgramCache(tmp_path / "file" / "programs")
+    cache.put("a", *_program(100))
+    assert cache.get("a") is not None
+
+
+# The pool.
+
+
+def _convolution(channels: int) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(3, channels, 3)
+
+
+def _broken() -> nn.Module:
+    raise ValueError("no such layer")
+
+
+def test_a_pool_gives_every_outcome_its_place(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path)
+    good = ExportSpec("good", partial(_convolution, 4), SHAPE)
+    bad = ExportSpec("bad", partial(_convolution, 4), (1, 5, 8, 8))
+    broken = ExportSpec("broken", _broken, SHAPE)
+    deadly = ExportSpec("deadly", partial(os._exit, 1), SHAPE)
+    # Whoever is exported beside the deadly one has to survive it.
+    with ExportPool(cache, workers=2) as pool:
+        outcomes = pool.export_all([bad, deadly, good, broken, good])
+    exported = outcomes[2]
+    assert isinstance(exported, ProgramFile)
+    assert outcomes[4] == exported
+    program, data = export_program(_convolution(4), SHAPE)
+    assert exported.program == program
+    assert exported.path.read_bytes() == data
+    messages = [str(outcome) for outcome in outcomes if isinstance(outcome, ExportError)]
+    assert "does not take an input" in messages[0]
+    assert "the worker exporting deadly died" in messages[1]
+    assert "ValueError: no such layer" in messages[2]
+
+
+def test_what_is_cached_starts_no_worker(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path)
+    stored = cache.put("a", *_program(100))
+    with ExportPool(cache) as pool:
+        assert pool.export_all([ExportSpec("a", partial(os._exit, 1), SHAPE)]) == [stored]
+
+
+def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 8, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    ).eval()
+    inputs = list(torch.randn(16, *SHAPE))
+    program, data = export_int8(module, SHAPE, inputs)
+    assert program.undelegated == ()
+    assert {kernel.dtype for kernel in program.kernels} == {"qint8", "float32"}
+    assert [kernel.kind for kernel in program.kernels if kernel.dtype == "float32"] == ["convert"]
+    actual = torch.cat(list(running.outputs(data, inputs)))
+    assert _close(actual, module(torch.cat(inputs)), 0.1)
+
+
+def test_int8_of_an_input_that_the_network_cannot_take() -> None:
+    with pytest.raises(ExportError):
+        export_int8(nn.Linear(4, 2), SHAPE, [torch.zeros(SHAPE)])

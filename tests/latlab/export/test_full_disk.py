@@ -1,0 +1,61 @@
+"""On a full disk an export raises a StorageError: the network is not to blame."""
+
+from __future__ import annotations
+
+import errno
+from functools import partial
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from latlab.domain.domain import Program
+from latlab.domain.errors import ExportError, StorageError
+from latlab.export import ExportPool, ExportSpec, ProgramCache
+from latlab.export.pool import _export
+from search.latency.target_lab import export_spec
+from search.space.zoo import ZOO
+from tests.small_disk import small_disk
+
+NETWORK = export_spec(ZOO["mnasnet-small"])
+
+
+class FullCache(ProgramCache):
+    def put(self, key: str, program: Program, data: bytes) -> None:  # type: ignore[override]
+        raise StorageError("the disk that holds x is full")
+
+
+def raise_error(error: Exception) -> nn.Module:
+    raise error
+
+
+def outcome_of(cache: ProgramCache, spec: ExportSpec) -> object:
+    return _export(spec, cache)[0]
+
+
+def test_what_cannot_be_stored_is_a_storage_error(tmp_path: Path) -> None:
+    assert isinstance(outcome_of(FullCache(tmp_path), NETWORK), StorageError)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_behind_another_error_is_a_storage_error(tmp_path: Path, number: int) -> None:
+    wrapped = ExportError("ExecuTorch cannot lower this network")
+    wrapped.__cause__ = OSError(number, "full", "/tmp/x")
+    spec = ExportSpec("key", partial(raise_error, wrapped), (1, 3))
+    outcome = outcome_of(ProgramCache(tmp_path), spec)
+    assert isinstance(outcome, StorageError)
+    assert "the disk that holds /tmp is full" in str(outcome)
+
+
+def test_another_error_is_still_the_networks(tmp_path: Path) -> None:
+    spec = ExportSpec("key", partial(raise_error, OSError(errno.EIO, "broken")), (1, 3))
+    assert isinstance(outcome_of(ProgramCache(tmp_path), spec), ExportError)
+
+
+def test_a_pool_on_a_really_full_disk(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk") as disk,
+        ExportPool(ProgramCache(disk / "exports")) as pool,
+        pytest.raises(StorageError, match=f"disk that holds {disk / 'exports'} is full"),
+    ):
+        pool.export_all([NETWORK])

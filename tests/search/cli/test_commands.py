@@ -1,0 +1,217 @@
+"""What a user is told who asks for what cannot be: one line and exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from host.cli.console import reported
+from latency_models.transfer import Transferred
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Target
+from latlab.domain.errors import NotReady
+from latlab.domain.estimate import LatencyEstimate
+from search.cli import app, networks, search
+from search.cli.session import Session
+from search.latency import transfer
+from search.latency.target_lab import TargetLab
+from search.space.architecture import Architecture
+from search.study.study import StudyError
+from tests.search.fakes import estimate
+
+TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")
+
+
+@pytest.fixture(autouse=True)
+def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.json").write_text("[1, 2")
+    (tmp_path / "other.json").write_text('{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("measure nope", "mnasnet-a1"),
+        ("measure missing.json", "cannot read missing.json"),
+        ("predict bad.json", "does not hold an architecture"),
+        ("predict other.json", "other.json: blocks is missing"),
+        ("report nothing", "no study"),
+        ("report nothing nowhere", "no study"),
+        ("dashboard nothing", "no study"),
+        ("dashboard nothing --port -1", "--port"),
+        ("measure mnasnet-a1", "latlab lab up"),
+        ("predict mnasnet-a1", "latlab lab up"),
+        ("search", "latlab lab up"),
+        ("calibrate", "latlab lab up"),
+        ("evaluate", "latlab lab up"),
+        ("lab status", "latlab lab up"),
+        ("search --rounds 0", "--rounds"),
+        ("measure mnasnet-a1 --sustained 0", "--sustained"),
+        ("measure mnasnet-a1 --sustained 501", "--sustained"),
+        ("lab renew-baseline cpu", "latlab lab up"),
+        ("search --strategy guess", "--strategy"),
+        ("search --ppo rate=1", "learning_rate=0.00035"),
+        ("search --strategy tpe --ppo epochs=4", "no effect on --strategy tpe"),
+        ("search --table-column top1", "no effect without --table"),
+        ("search --no-table-fit", "no effect without --table"),
+        ("train --study nothing", "no study"),
+        ("train --resolution 8", "--resolution"),
+        ("search --space moon", "accel-nas-bench"),
+    ],
+)
+def test_what_cannot_be_ends_in_one_line(command: str, message: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+
+
+def test_the_zoo_needs_no_lab() -> None:
+    result = CliRunner().invoke(app, ["zoo"])
+    assert result.exit_code == 0
+    assert "3,887,038" in result.stdout
+
+
+def test_going_down_without_a_lab_is_harmless() -> None:
+    result = CliRunner().invoke(app, ["lab", "down"])
+    assert result.exit_code == 0
+    assert "not running" in result.stdout
+
+
+def test_accuracy_has_one_source() -> None:
+    words = ["search", "--table", "t.csv", "--accuracy-command", "true"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "from --table or --accuracy-command, not from both" in " ".join(result.stderr.split())
+
+
+Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
+
+
+@dataclass
+class Predicting:
+    predict: Predict
+
+
+def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
+    """A lab that does nothing but predict."""
+
+    @contextmanager
+    def session(target: str | None) -> Iterator[Session]:
+        lab = cast(TargetLab, Predicting(predict))
+        yield Session(cast(LatencyClient, None), TARGET, lab)
+
+    monkeypatch.setattr(networks, "session", session)
+
+
+@pytest.mark.parametrize(("coverage", "shown"), [(0.49, "49% low"), (0.5, "50% "), (1, "100% ")])
+def test_a_prediction_from_kernels_unlike_those_seen_says_so(
+    monkeypatch: pytest.MonkeyPatch, coverage: float, shown: str
+) -> None:
+    opens(monkeypatch, lambda asked: [replace(estimate(10**7), coverage=coverage) for _ in asked])
+    result = CliRunner().invoke(app, ["predict", "mnasnet-a1"])
+    assert result.exit_code == 0
+    assert shown in result.stdout
+    assert ("low" in result.stdout) == (coverage < 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--max-params-m 1", "1 M parameters are allowed, and the smallest has 1.67"),
+        ("--warm-start nothing", "there is no study in runs/nothing"),
+        ("--warm-start zoo --space accel-nas-bench", "no network of the zoo lies in accel-nas"),
+    ],
+)
+def test_a_search_that_cannot_be_ends_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, options: str, message: str
+) -> None:
+    @contextmanager
+    def sessions(
+        targets: Sequence[str], priority: int, patience_s: float
+    ) -> Iterator[list[Session]]:
+        with reported(StudyError, ValueError):
+            yield []
+
+    monkeypatch.setattr(search, "sessions", sessions)
+    result = CliRunner().invoke(app, ["search", *options.split()])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(asked: Sequence[Architecture]) -> list[LatencyEstimate]:
+        raise NotReady("none yet")
+
+    def from_others(
+        client: LatencyClient, target: Target, asked: Sequence[object]
+    ) -> transfer.FromOtherTargets:
+        ns = np.full(len(asked), 7e6)
+        predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
+        return transfer.FromOtherTargets((TARGET,), np.zeros(4), predicted)
+
+    opens(monkeypatch, predict)
+    monkeypatch.setattr(transfer, "predict_from_other_targets", from_others)
+    result = CliRunner().invoke(app, ["predict", "mnasnet-a1"])
+    assert result.exit_code == 0
+    assert "7.00 ms" in result.stdout
+    assert "other targets" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        (f"search {option}", value)
+        for option in (
+            "--target-latency",
+            "--weight",
+            "--max-params-m",
+            "--max-madds-m",
+            "--max-size-mb",
+            "--max-device-minutes",
+            "--measured-share",
+            "--width",
+            "--training-limit-s",
+            "--accuracy-limit-s",
+        )
+        for value in ("nan", "inf", "-inf", "1e300")
+    ]
+    + [("evaluate --held-out", "nan"), ("evaluate --held-out", "0")]
+    + [
+        (command, value)
+        for command in (
+            "search --rounds",
+            "search --round-size",
+            "search --train-images",
+            "search --val-images",
+            "search --resolution",
+            "search --epochs",
+            "search --calibration",
+            "search --seed",
+            "train --top",
+            "train --batch-size",
+            "train --resolution",
+            "train --epochs",
+            "train --seed",
+            "dashboard --port",
+            "jobs --limit",
+        )
+        for value in ("-1", str(2**63), "1.5", "x")
+    ],
+)
+def test_a_number_that_is_none_is_named_with_its_option(command: str, value: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), value])
+    assert result.exit_code == 2
+    [line] = result.stderr.splitlines()
+    assert f"Invalid value for '{command.split()[1]}'" in line
+    assert value in line
+    assert "Input should be" in line or "is not a finite number" in line

@@ -1,0 +1,107 @@
+"""`latlab report` on studies, without a lab and with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+from typer.testing import CliRunner
+
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import NotReady
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.kernel import Kernel
+from search.cli import app
+from search.cli import report as report_command
+from search.finalists import Finalist, write_results
+from search.space.kernels import kernels
+from search.space.zoo import ZOO
+from tests.search.fakes import estimate
+from tests.search.report.studies import searched
+
+
+@pytest.fixture(autouse=True)
+def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+def report(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["report", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_one_study_is_reported_in_its_folder(tmp_path: Path) -> None:
+    searched(tmp_path / "runs" / "first", rounds=1)
+    assert "without the lab" in report("first", "first")
+    for name in ("report.html", "trials.csv", "results.csv", "report.json", "diversity.png"):
+        assert (tmp_path / "runs" / "first" / name).stat().st_size
+
+
+def test_several_are_compared_in_a_folder_named_after_them(tmp_path: Path) -> None:
+    for seed in range(2):
+        searched(tmp_path / "runs" / f"s{seed}", rounds=1, seed=seed)
+    (tmp_path / "runs" / "s1" / "trained").mkdir()
+    finalist = Finalist(ZOO["mnasnet-a1"], "int8", accuracy=0.7)
+    write_results(tmp_path / "runs" / "s1" / "trained" / "results.json", [finalist], {})
+    assert "s0, s1" in report("s0", "s1")
+    made = tmp_path / "runs" / "comparisons" / "s0-s1"
+    assert (made / "report.html").is_file()
+    assert "trained, int8" in (made / "results.csv").read_text()
+    report("s0", "s1", "--output", "elsewhere")
+    assert (tmp_path / "elsewhere" / "comparison.json").is_file()
+
+
+def test_what_does_not_compare_ends_in_one_line(tmp_path: Path) -> None:
+    searched(tmp_path / "runs" / "a", rounds=1)
+    searched(tmp_path / "runs" / "b", rounds=1, target_id="another")
+    result = CliRunner().invoke(app, ["report", "a", "b"])
+    assert result.exit_code == 2
+    assert "do not compare" in result.stderr
+    assert "Traceback" not in result.output
+
+
+Predict = Callable[[Sequence[Sequence[Kernel]]], list[LatencyEstimate]]
+
+
+class FakeClient:
+    """Holds measurements of A1; `predicts` the others."""
+
+    def __init__(self, predicts: Predict) -> None:
+        self.predicts = predicts
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        return self.predicts(networks)
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        assert list(measurement_ids) == ["newer"]
+        return [estimate(5_000_000, Source.MEASURED)]
+
+
+A1 = MeasuredNetwork(kernels(ZOO["mnasnet-a1"]), None, 5e6, 4e6, 6e6, unix_ns=1)
+MEASURED = {"older": A1, "newer": A1}
+
+
+def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+    raise NotReady("none yet")
+
+
+def test_published_networks_are_as_measured_where_they_were_else_as_predicted() -> None:
+    client = cast(LatencyClient, FakeClient(lambda networks: [estimate(10**6) for _ in networks]))
+    rows = {row.name: row.latency for row in report_command._zoo(client, "target", MEASURED)}
+    assert list(rows) == list(ZOO)
+    for name, latency in rows.items():
+        assert latency is not None
+        measured = latency.source is Source.MEASURED
+        assert measured == (name == "mnasnet-a1")
+        assert latency.latency_ns == (5_000_000 if measured else 10**6)
+
+
+def test_without_a_predictor_only_measured_ones_have_a_latency() -> None:
+    client = cast(LatencyClient, FakeClient(not_ready))
+    rows = report_command._zoo(client, "target", MEASURED)
+    assert {row.name for row in rows if row.latency is not None} == {"mnasnet-a1"}

@@ -1,0 +1,144 @@
+"""`latlab search --target A --target B`, on targets that only pretend to measure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+from typer.testing import CliRunner
+
+from host.cli.console import reported
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import Failure, Target
+from search.cli import app
+from search.cli import search as search_command
+from search.cli.session import Session
+from search.latency.target_lab import TargetLab
+from search.space.architecture import Architecture
+from search.study.study import StudyError, read_study
+from tests.search.latency.test_multi_target_lab import Device
+
+NAMES = ("phone", "board")
+
+
+@dataclass
+class Exporting(Device):
+    def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
+        return {}
+
+
+@pytest.fixture(autouse=True)
+def phone_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board is twice as slow."""
+
+    @contextmanager
+    def sessions(
+        targets: Sequence[str], *, priority: int, patience_s: float
+    ) -> Iterator[list[Session]]:
+        with reported(ValueError, StudyError):
+            yield [
+                Session(
+                    cast(LatencyClient, None),
+                    Target(name, "os", "rt", "build", "xnnpack", 1, "all"),
+                    cast(TargetLab, Exporting(slowness=1 + NAMES.index(name))),
+                )
+                for name in targets
+            ]
+
+    monkeypatch.setattr(search_command, "sessions", sessions)
+    monkeypatch.setattr(search_command, "run_calibration", lambda *_: None)  # they predict without
+    monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.chdir(tmp_path)
+
+
+def search(*options: str) -> tuple[int, str]:
+    fixed = ["--strategy", "random", "--rounds", "1", "--round-size", "6"]
+    arguments = ["search", *fixed, "--accuracy-command", "echo 0.5", *options]
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def settings(study: str = "first") -> dict[str, object]:
+    found: dict[str, object] = json.loads(Path(f"runs/{study}/study.json").read_text())
+    return found
+
+
+def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
+    limits = ("--target-latency", "1", "--target-latency", "0.5")
+    code, said = search("--target", "phone", "--target", "board", *limits)
+    assert code == 0
+    assert (
+        "Target latency on phone/all/1t: 1.00 ms. Target latency on board/all/1t: 0.50 ms" in said
+    )
+    made_with = settings()
+    assert (made_with["target_ns"], made_with["more_targets_ns"]) == (1_000_000, [500_000])
+    study = read_study(Path("runs/first"))
+    assert study.settings.target_ids() == [made_with["target_id"], *made_with["more_target_ids"]]  # type: ignore[misc]
+    assert all(f"on {target_id} (ms)" in said for target_id in study.settings.target_ids())
+    assert "the worst of" in (study.directory / "report.html").read_text()
+    on_phone, on_board = (f"latency_ns on {target_id}" for target_id in study.settings.target_ids())
+    front = json.loads((study.directory / "report.json").read_text())["front"]
+    assert front
+    for of in front:
+        assert 2 * of[on_phone] == of[on_board]
+        assert of["latency_ns"] == pytest.approx(of[on_board] / 0.5, abs=1)
+    header = (study.directory / "trials.csv").read_text().partition("\n")[0]
+    assert {on_phone, on_board} <= set(header.strip().split(","))
+
+
+def test_a_resumed_study_keeps_its_target_latencies() -> None:
+    targets = ("--target", "phone", "--target", "board")
+    assert search(*targets)[0] == 0
+    before = settings()
+    assert before["more_targets_ns"] == [2 * before["target_ns"]]  # type: ignore[operator]
+    assert search(*targets)[0] == 0
+    code, said = search("--target", "phone")
+    assert code == 2
+    assert "was made with other settings: more_target_ids was" in said
+
+
+def test_weights_are_of_the_study() -> None:
+    targets = ("--target", "phone", "--target", "board")
+    weights = ("--weight", "2", "--weight", "1")
+    assert search(*targets, *weights)[0] == 0
+    assert settings()["weights"] == [2.0, 1.0]
+    page = Path("runs/first/report.html").read_text()
+    assert "by 2" in page
+    code, said = search(*targets)
+    assert code == 2
+    assert "weights was [2.0, 1.0] and is now []" in said
+
+
+def test_the_worst_and_a_mean_do_not_compare() -> None:
+    targets = ("--target", "phone", "--target", "board")
+    assert search(*targets)[0] == 0
+    assert search(*targets, "--study", "mean", "--weight", "2", "--weight", "1")[0] == 0
+    assert search(*targets, "--study", "again", "--seed", "1")[0] == 0
+    compared = CliRunner().invoke(app, ["report", "first", "again"])
+    assert compared.exit_code == 0
+    refused = CliRunner().invoke(app, ["report", "first", "mean"])
+    assert refused.exit_code == 2
+    assert "do not compare: their latencies" in " ".join(refused.output.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--target phone --target phone", "name each target once"),
+        ("--target phone --target board --target-latency 1", "for each of the 2 targets"),
+        ("--target phone --target board --weight 1", "each of the 2 targets a weight"),
+        ("--target phone --target board --weight 1 --weight 0", "a weight is above zero"),
+        ("--target phone --target-latency 0", "target latency must be above zero"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(options: str, message: str) -> None:
+    code, said = search(*options.split())
+    assert code == 2
+    assert message in said
+    assert not Path("runs").exists()

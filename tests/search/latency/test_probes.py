@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+
+import torch
+
+from latlab.domain.kernel import DELEGATED_KINDS, Kernel
+from latlab.export import export_program
+from search.latency.probes import probe_specs
+
+
+def test_probes_carry_every_kernel_kind_at_varied_shapes() -> None:
+    """Of those for stock lowering, which takes seconds, one stands for all."""
+    distinct: dict[str, set[Kernel]] = defaultdict(set)
+    ways = set()
+    for spec in probe_specs()[:9]:
+        program, _ = export_program(spec.build(), spec.input_shape)
+        ways.add(program.exporter.split()[0])
+        for kernel in program.kernels:
+            distinct[kernel.kind].add(kernel)
+    assert ways == {"direct", "stock"}
+    of_hard_sigmoid = {"div", "portable:dim_order_ops::_to_dim_order_copy"}
+    of_shuffling = {"static_slice", "portable:split_with_sizes_copy"}
+    assert distinct.keys() == DELEGATED_KINDS | of_hard_sigmoid | of_shuffling
+    for kind in ("conv2d", "multiply", "sigmoid", "hardswish"):
+        assert len(distinct[kind]) >= 20
+
+
+def test_probes_are_always_the_same_networks() -> None:
+    keys = set()
+    for spec in probe_specs():
+        first, again = spec.build(), pickle.loads(pickle.dumps(spec)).build()
+        keys.add(spec.key)
+        for name, weight in first.state_dict().items():
+            assert torch.equal(weight, again.state_dict()[name])
+    assert len(keys) == len(probe_specs())

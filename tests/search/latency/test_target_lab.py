@@ -1,0 +1,181 @@
+"""TargetLab between an exporter and a lab that only note what they are asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from latlab.client.client import LatencyClient
+from latlab.domain.domain import (
+    BenchmarkSpec,
+    Conditions,
+    Failure,
+    FailureKind,
+    Measurement,
+    Program,
+    ProgramFile,
+    Target,
+    Visit,
+)
+from latlab.domain.errors import ExportError
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.export import ExportPool, ExportSpec
+from search.judge import Measured
+from search.latency.target_lab import AGAIN_S, TURN, TargetLab, export_spec
+from search.space.space import mnasnet_space
+from search.space.zoo import ZOO
+
+TARGET = Target("board", "os", "1", "r", "xnnpack", 1, "all")
+NOW = Conditions(unix_ns=0)
+LATER = Conditions(unix_ns=2 * 10**9)
+VISIT = Visit("v", False, (10**7,) * 20, (10**7,) * 20, (0,) * 20, 10, 1, 1, NOW, LATER)
+SPACE = mnasnet_space()
+ARCHITECTURES = list(ZOO.values())[:3]
+
+
+class NotingPool:
+    def __init__(self, log: list[str], refused: str = "") -> None:
+        self.log = log
+        self.refused = refused
+
+    def export_each(
+        self, specs: Iterable[ExportSpec]
+    ) -> Iterator[tuple[ExportSpec, ProgramFile | ExportError]]:
+        for spec in specs:
+            self.log.append("export")
+            if spec.key == self.refused:
+                yield spec, ExportError("no such operator")
+                continue
+            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            yield spec, ProgramFile(program, Path("none"))
+
+    def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
+        return [outcome for _, outcome in self.export_each(specs)]
+
+
+class NotingClient:
+    """`answers`: how many programs it measures before nothing comes any more."""
+
+    def __init__(self, log: list[str], shares_host: bool, answers: int = 1000) -> None:
+        self.log = log
+        self.is_shared = shares_host
+        self.answers = answers
+        self.waited_s: list[float] = []
+
+    def shares_host(self, target: Target) -> bool:
+        return self.is_shared
+
+    def measure(
+        self,
+        target: str,
+        programs: Iterable[ProgramFile],
+        spec: BenchmarkSpec,
+        *,
+        fresh: bool,
+        priority: int,
+        patience_s: float,
+        on_progress: Callable[[int, int], None],
+    ) -> list[Measurement | Failure]:
+        self.waited_s.append(patience_s)
+        outcomes: list[Measurement | Failure] = []
+        for file in programs:
+            if self.answers == len(outcomes):
+                return [*outcomes, Failure(FailureKind.DEVICE_LOST, "nothing came")]
+            self.log.append("measure")
+            sha256 = file.program.sha256
+            outcomes.append(Measurement(f"of {sha256}", target, sha256, spec, 0, (VISIT,) * 5))
+            on_progress(5, len(outcomes))
+        return outcomes
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        return [LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)] * len(
+            measurement_ids
+        )
+
+
+def target_lab(
+    log: list[str], *, shares_host: bool, refused: str = "", answers: int = 1000
+) -> TargetLab:
+    client = cast(LatencyClient, NotingClient(log, shares_host, answers))
+    return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
+
+
+def test_beside_a_remote_device_exporting_and_measuring_overlap() -> None:
+    log: list[str] = []
+    done: list[int] = []
+    outcomes = target_lab(log, shares_host=False).measure(ARCHITECTURES, done.append)
+    assert log == ["export", "measure"] * 3
+    assert done == [1, 2, 3]
+    assert [outcome[1] for outcome in outcomes if not isinstance(outcome, Failure)] == [
+        f"of {export_spec(architecture).key}" for architecture in ARCHITECTURES
+    ]
+
+
+def test_on_the_labs_own_machine_they_take_turns() -> None:
+    rng = random.Random(0)
+    architectures = [SPACE.resolve(SPACE.sample(rng)) for _ in range(TURN + 2)]
+    log: list[str] = []
+    done: list[int] = []
+    target_lab(log, shares_host=True).measure(architectures, done.append)
+    assert log == ["export"] * TURN + ["measure"] * TURN + ["export"] * 2 + ["measure"] * 2
+    assert done == list(range(1, TURN + 3))
+
+
+def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
+    first, second, third = ARCHITECTURES
+    refused = export_spec(second).key
+    for shares_host in (True, False):
+        lab = target_lab([], shares_host=shares_host, refused=refused)
+        outcomes = lab.measure([third, second, first, third])
+        assert outcomes[1] == Failure(FailureKind.UNSUPPORTED, "no such operator")
+        ids = [outcome[1] for outcome in outcomes if not isinstance(outcome, Failure)]
+        assert ids == [f"of {export_spec(a).key}" for a in (third, first, third)]
+
+
+def test_what_has_no_answer_is_lost_with_the_device() -> None:
+    outcomes = target_lab([], shares_host=False, answers=1).measure(ARCHITECTURES)
+    assert isinstance(outcomes[0], Measured)
+    kinds = [outcome.kind for outcome in outcomes[1:] if isinstance(outcome, Failure)]
+    assert kinds == [FailureKind.DEVICE_LOST] * 2
+
+
+def test_while_the_target_is_away_it_is_waited_for_more_shortly() -> None:
+    client = NotingClient([], shares_host=False, answers=0)
+    pool = cast(ExportPool, NotingPool([]))
+    lab = TargetLab(cast(LatencyClient, client), TARGET, pool, patience_s=600.0)
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    client.answers = 1
+    lab.measure(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    assert client.waited_s == [600.0, AGAIN_S, AGAIN_S, 600.0]
+
+
+def test_a_measurement_kept_the_device_for_as_long_as_its_visits_took() -> None:
+    [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
+    assert isinstance(outcome, Measured)
+    assert outcome.device_s == 5 * 2.0
+
+
+@pytest.mark.parametrize(("set_to_ns", "device_s"), [(-(10**18), 0), (10**18, 5 * 60.0)])
+def test_a_clock_that_was_set_meanwhile_spends_no_budget_beyond_deadlines(
+    monkeypatch: pytest.MonkeyPatch, set_to_ns: int, device_s: float
+) -> None:
+    set_meanwhile = replace(VISIT, after=Conditions(unix_ns=set_to_ns))
+    monkeypatch.setattr("tests.search.latency.test_target_lab.VISIT", set_meanwhile)
+    [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
+    assert isinstance(outcome, Measured)
+    assert outcome.device_s == device_s
+
+
+def test_exporting_alone_tells_what_cannot_be() -> None:
+    log: list[str] = []
+    lab = target_lab(log, shares_host=True, refused=export_spec(ARCHITECTURES[1]).key)
+    failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
+    assert lab.export(ARCHITECTURES) == {ARCHITECTURES[1]: failure}
+    assert log == ["export"] * len(ARCHITECTURES)

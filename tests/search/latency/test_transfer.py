@@ -1,0 +1,118 @@
+"""Devices that differ in what each kind of kernel costs, known through a client that answers
+without a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import cast
+
+import numpy as np
+import pytest
+
+from latency_models.measured_networks import MeasuredNetwork
+from latlab.client.client import LatencyClient
+from latlab.domain import kernel as k
+from latlab.domain.domain import Target
+from latlab.domain.errors import LabError, NotReady, UnknownKernels
+from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.kernel import Kernel
+from search.latency.transfer import predict_from_other_targets
+from tests.latency_models.synthetic import Machine, random_networks
+from tests.search.fakes import estimate
+
+Network = tuple[Kernel, ...]
+
+kernel_ns = cache(Machine(quirk=0).kernel_ns)
+NEW, FAST, WIDE, SLOW = (
+    Target("board", "os", "runtime", "build", "xnnpack", 1, core_class)
+    for core_class in ("new", "fast", "wide", "slow")
+)
+CONV_COSTS = {NEW: 2.0, FAST: 1.0, WIDE: 1.5, SLOW: 4.0}
+
+
+def latency_ns(target: Target, network: Sequence[Kernel]) -> float:
+    return sum(
+        kernel_ns(kernel) * (CONV_COSTS[target] if kernel.kind == k.CONV2D else 1.0)
+        for kernel in network
+    )
+
+
+@dataclass
+class FakeStatus:
+    target: Target
+    measurements: int
+
+
+@dataclass
+class FakeClient:
+    """Every target but the new one answers, or raises its error."""
+
+    measured: Sequence[Network]
+    errors: dict[Target, LabError]
+    unmeasured: tuple[Target, ...] = ()
+
+    def targets(self) -> list[FakeStatus]:
+        return [FakeStatus(t, 0 if t in self.unmeasured else 20) for t in CONV_COSTS]
+
+    def measured_networks(self, target: str) -> list[MeasuredNetwork]:
+        assert target == NEW.id
+        return [
+            MeasuredNetwork(network, None, ns, ns, ns, unix_ns)
+            for unix_ns, network in enumerate(self.measured)
+            for ns in [latency_ns(NEW, network)]
+        ]
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        [found] = [known for known in CONV_COSTS if known.id == target]
+        assert found not in (NEW, *self.unmeasured)
+        if found in self.errors:
+            raise self.errors[found]
+        return [estimate(round(latency_ns(found, network))) for network in networks]
+
+
+def client(measured: Sequence[Network], **answers: LabError) -> LatencyClient:
+    by_class = {target.core_class: target for target in CONV_COSTS}
+    errors = {by_class[name]: error for name, error in answers.items()}
+    return cast(LatencyClient, FakeClient(measured, errors))
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[Network]:
+    return random_networks(16, seed=5)
+
+
+def test_what_is_a_mixture_of_other_targets_is_predicted_from_ten(networks: list[Network]) -> None:
+    result = predict_from_other_targets(client(networks[:10]), NEW, networks[10:])
+    assert set(result.sources) == {FAST, WIDE, SLOW}
+    assert result.errors.shape == (10,)
+    assert result.errors.max() < 0.05
+    truth_ns = np.array([latency_ns(NEW, network) for network in networks[10:]])
+    np.testing.assert_allclose(result.predicted.latency_ns, truth_ns, rtol=0.05)
+    assert np.all(result.predicted.lower_ns < truth_ns)
+    assert np.all(truth_ns < result.predicted.upper_ns)
+
+
+def test_a_prediction_does_not_depend_on_what_else_is_asked(networks: list[Network]) -> None:
+    lab = client(networks[:10])
+    together = predict_from_other_targets(lab, NEW, networks[10:]).predicted.latency_ns
+    alone = [
+        predict_from_other_targets(lab, NEW, [network]).predicted.latency_ns[0]
+        for network in networks[10:]
+    ]
+    np.testing.assert_allclose(alone, together)
+
+
+def test_targets_that_cannot_tell_are_left_out(networks: list[Network]) -> None:
+    lab = client(networks[:6], fast=NotReady("none"), wide=UnknownKernels("gelu"))
+    assert predict_from_other_targets(lab, NEW, []).sources == (SLOW,)
+    fake = replace(cast(FakeClient, lab), unmeasured=(SLOW,))
+    with pytest.raises(NotReady, match="no other target"):
+        predict_from_other_targets(cast(LatencyClient, fake), NEW, [])
+
+
+@pytest.mark.parametrize("measured", [0, 3])
+def test_too_few_measurements_say_so(networks: list[Network], measured: int) -> None:
+    with pytest.raises(NotReady, match=f"there are {measured}: measure more"):
+        predict_from_other_targets(client(networks[:measured]), NEW, networks[10:])

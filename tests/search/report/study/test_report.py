@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from latlab.domain.estimate import LatencyEstimate, Source
+from search.report.drawing.blocks import draw
+from search.report.drawing.words import milliseconds
+from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, on_each_target
+from search.report.study.page import write_report
+from search.report.study.plots import plot_parity
+from search.report.study.table import front_table
+from search.space.space import mnasnet_space
+from search.space.zoo import ZOO
+from search.study.combined_latency import Combination
+from search.study.trial import Trial
+
+unhurried = hypothesis_settings(deadline=None)
+
+SPACE = mnasnet_space()
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def estimate(latency_ns: int, source: Source) -> LatencyEstimate:
+    return LatencyEstimate(
+        latency_ns, int(latency_ns * 0.9), int(latency_ns * 1.1), source, 0.9, 12, 60.0
+    )
+
+
+def trials(count: int, measured_every: int = 3) -> list[Trial]:
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(count):
+        latency_ns = int(rng.integers(3_000_000, 12_000_000))
+        predicted = estimate(int(latency_ns * 1.03), Source.REGRESSION)
+        is_measured = index % measured_every == 0
+        made.append(
+            Trial(
+                architecture=SPACE.resolve(SPACE.sample(rng)),
+                round=index // 8,
+                accuracy=float(rng.uniform(0.4, 0.9)),
+                latency=estimate(latency_ns, Source.MEASURED) if is_measured else predicted,
+                reward=float(rng.uniform(0.3, 0.9)),
+                predicted=predicted if is_measured else None,
+                measurement_id=f"m{index}" if is_measured else None,
+            )
+        )
+    return made
+
+
+def report_data(made: list[Trial], **changes: object) -> ReportData:
+    data = ReportData(
+        study="first",
+        settings={"strategy": "random"},
+        trials=made,
+        target="board/big/1t",
+        target_latency_ns=7_000_000,
+        measurements=sum(t.measurement_id is not None for t in made),
+        calibration=12,
+    )
+    return replace(data, **changes)  # type: ignore[arg-type]
+
+
+def evaluation() -> PredictorEvaluation:
+    measured = np.linspace(4e6, 9e6, 12)
+    return PredictorEvaluation(
+        measured, measured * 1.02, measured * 0.95, measured * 1.1, {"Kendall": "0.95"}, 0.01
+    )
+
+
+class References(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"link", "script", "img", "iframe", "object"}
+        self.found += [v or "" for k, v in attrs if k in {"src", "href", "xlink:href", "data"}]
+
+
+def read(path: Path) -> ElementTree.Element:
+    """The page is well-formed XML too, which an HTML parser would not insist on."""
+    return ElementTree.fromstring(path.read_text(encoding="utf-8").split("\n", 1)[1])
+
+
+def text_of(path: Path) -> str:
+    return " ".join(read(path).itertext())
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = trials(24)
+    made[1] = replace(made[1], accuracy=None, reward=None, failure="training diverged")
+    zoo = [ZooRow(name, architecture) for name, architecture in ZOO.items()]
+    data = report_data(made, evaluation=evaluation(), zoo=zoo)
+    return write_report(data, tmp_path_factory.mktemp("runs") / "made" / "here")
+
+
+def test_the_page_needs_nothing_else(full: Path) -> None:
+    page = full.read_text()
+    references = References()
+    references.feed(page)
+    assert all(reference.startswith("#") for reference in references.found)
+    urls = set(re.findall(r"https?://[^\"' <]+", page))
+    assert urls <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert "@import" not in page
+    assert all(url.startswith("#") for url in re.findall(r"url\(([^)]*)\)", page))
+
+
+def test_ids_are_unique_and_references_lead_somewhere(full: Path) -> None:
+    elements = list(read(full).iter())
+    ids = [element.attrib["id"] for element in elements if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    page = full.read_text()
+    referenced = re.findall(r'(?:xlink:href="|url\()#([^")]+)', page)
+    assert referenced
+    assert set(referenced) <= set(ids)
+
+
+def test_everything_is_on_the_page(full: Path) -> None:
+    text = text_of(full)
+    for part in ("24", "8", "training diverged", "strategy", "Kendall", "mnasnet-a1", "7.00 ms"):
+        assert part in text
+    for name in ("accuracy-latency", "held-out", "search-parity", "progress", "diversity"):
+        assert (full.parent / f"{name}.png").read_bytes().startswith(PNG)
+        assert f"{name}.png" in text
+
+
+def test_the_data_lies_beside_the_page(full: Path) -> None:
+    with (full.parent / "trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    for row, trial in zip(rows, trials(24), strict=True):
+        assert row["architecture"] == trial.architecture.id
+        assert trial.latency is not None
+        assert int(row["latency_ns"]) == trial.latency.latency_ns
+    assert rows[1]["failure"] == "training diverged"
+    made = json.loads((full.parent / "report.json").read_text())
+    front = [trial.architecture.id for trial in report_data(trials(24)).measured_front()]
+    assert [row["architecture"] for row in made["front"]] == front
+    assert made["target_latency_ns"] == 7_000_000
+    assert "mnasnet-a1" in (full.parent / "results.csv").read_text()
+
+
+def test_points_have_tooltips(full: Path) -> None:
+    titles = [e.text or "" for e in read(full).iter("{http://www.w3.org/2000/svg}title")]
+    for trial in trials(24):
+        if trial.measurement_id is not None:
+            about = [title for title in titles if title.startswith(trial.architecture.id)]
+            assert any("accuracy" in title and "measured" in title for title in about)
+            assert any("predicted" in title for title in about)
+
+
+def test_both_colour_schemes(full: Path) -> None:
+    page = full.read_text()
+    assert "prefers-color-scheme: dark" in page
+    assert "var(--measured)" in page
+
+
+@unhurried
+@given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_names_are_escaped(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    name = f"<script>alert('&')</script>{text}"
+    data = report_data([], study=name, target=name, settings={name: name})
+    path = write_report(data, tmp_path_factory.mktemp("runs"))
+    assert "<script" not in path.read_text(encoding="utf-8")
+    assert name in "".join(read(path).itertext())
+
+
+def test_failures_are_escaped(tmp_path: Path) -> None:
+    failed = replace(trials(1)[0], failure="<b>out of & memory")
+    assert "<b>out of & memory" in text_of(write_report(report_data([failed]), tmp_path))
+
+
+def test_a_study_without_trials_says_so(tmp_path: Path) -> None:
+    text = text_of(write_report(report_data([]), tmp_path))
+    assert "No candidate has a latency yet" in text
+    assert "there is no front" in text
+
+
+def test_a_study_without_measurements_has_no_front(tmp_path: Path) -> None:
+    data = report_data(trials(4, measured_every=100)[1:])
+    assert data.measured_front() == []
+    assert "there is no front" in text_of(write_report(data, tmp_path))
+    assert front_table(data).row_count == 0
+
+
+def test_one_point_is_enough(tmp_path: Path) -> None:
+    assert "100%" in text_of(write_report(report_data(trials(1)), tmp_path))
+
+
+def test_latencies_over_several_orders_of_magnitude(tmp_path: Path) -> None:
+    made = trials(3, measured_every=1)
+    slow = estimate(900_000_000, Source.MEASURED)
+    write_report(report_data([*made[:2], replace(made[2], latency=slow)]), tmp_path)
+
+
+points = st.tuples(
+    st.integers(0, 5), st.integers(1, 6), st.sampled_from([Source.MEASURED, Source.REGRESSION])
+)
+
+
+@unhurried
+@given(st.lists(points, max_size=12))
+def test_the_front_is_that_of_measurements_alone(values: list[tuple[int, int, Source]]) -> None:
+    made = [
+        replace(
+            trial,
+            accuracy=accuracy / 10,
+            latency=estimate(latency * 1_000_000, source),
+            predicted=None,
+            measurement_id="m" if source is Source.MEASURED else None,
+        )
+        for trial, (accuracy, latency, source) in zip(MANY, values, strict=False)
+    ]
+    measured = [t for t in made if t.latency and t.latency.source is Source.MEASURED]
+    front = report_data(made).measured_front()
+    expected = {t.architecture for t in measured if not any(dominates(o, t) for o in measured)}
+    assert {t.architecture for t in front} == expected
+    assert len(front) == len(expected)
+
+
+def dominates(a: Trial, b: Trial) -> bool:
+    assert a.accuracy is not None
+    assert b.accuracy is not None
+    assert a.latency
+    assert b.latency
+    mine, other = (a.accuracy, -a.latency.latency_ns), (b.accuracy, -b.latency.latency_ns)
+    return mine != other and mine[0] >= other[0] and mine[1] >= other[1]
+
+
+MANY = trials(12)
+
+
+def test_the_newest_trial_of_an_architecture_counts() -> None:
+    old = replace(trials(1)[0], latency=estimate(5_000_000, Source.LOOKUP))
+    new = replace(old, round=3, latency=estimate(6_000_000, Source.MEASURED))
+    assert report_data([old, new]).latest() == [new]
+
+
+@pytest.mark.parametrize("target_latency_ns", [0, -1])
+def test_a_target_latency_of_zero_is_refused(target_latency_ns: int) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        report_data([], target_latency_ns=target_latency_ns)
+
+
+def test_every_layer_is_drawn() -> None:
+    for architecture in ZOO.values():
+        drawing = ElementTree.fromstring(draw(architecture))
+        boxes = list(drawing.iter("{http://www.w3.org/2000/svg}rect"))
+        assert len(boxes) == sum(block.layers for block in architecture.blocks)
+
+
+def test_table_for_the_terminal() -> None:
+    data = report_data(trials(12))
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(front_table(data))
+    table = capture.get()
+    for trial in data.measured_front():
+        assert trial.latency is not None
+        assert milliseconds(trial.latency.latency_ns) in table
+        assert trial.architecture.id in table
+    assert "from measurements alone" in table
+
+
+def test_of_several_targets_the_front_has_the_latency_on_each(tmp_path: Path) -> None:
+    combination = Combination((7_000_000, 3_000_000))
+    made = []
+    for trial in trials(6, measured_every=1):
+        assert trial.latency is not None
+        slower = estimate(5 * trial.latency.latency_ns, Source.MEASURED)
+        made.append(replace(trial, latency=combination.combine([trial.latency, slower])))
+    data = report_data(made, targets=["phone/big/1t", "<board>/all/1t"])
+    console = Console(width=240)
+    with console.capture() as capture:
+        console.print(front_table(data))
+    page = text_of(write_report(data, tmp_path))
+    for text in (capture.get(), page):
+        assert "on phone/big/1t (ms)" in text
+        assert "on <board>/all/1t (ms)" in text
+        for trial in data.measured_front():
+            for part in on_each_target(trial.latency):  # type: ignore[arg-type]
+                assert milliseconds(part.latency_ns) in text
+    assert data.measured_front()
+    [table] = [t for t in read(tmp_path / "report.html").iter("table") if t.get("class") == "front"]
+    columns = len(list(table.iter("th")))
+    for row in table.iter("tr"):
+        cells = [int(cell.get("colspan", 1)) for cell in (*row.iter("td"), *row.iter("th"))]
+        assert sum(cells) == columns == 9
+
+
+@pytest.mark.parametrize(
+    ("latency_ns", "expected"),
+    [
+        (75_000_000, "75.0"),
+        (7_520_000, "7.52"),
+        (123_456_789, "123"),
+        (999_999, "1.00"),
+        (0, "0.00"),
+    ],
+)
+def test_milliseconds(latency_ns: int, expected: str) -> None:
+    assert milliseconds(latency_ns) == expected
+
+
+def test_parity_plot_on_its_own(tmp_path: Path) -> None:
+    e = evaluation()
+    path = tmp_path / "parity.png"
+    plot_parity(e.measured_ns, e.predicted_ns, e.lower_ns, e.upper_ns, "Held out", path)
+    assert path.read_bytes().startswith(PNG)

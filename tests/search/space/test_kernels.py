@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from latlab.export import export_program
+from latlab.export.lowering import proof
+from latlab.export.lowering.preparation import prepare
+from latlab.export.lowering.stock import lower
+from search.space.architecture import Architecture, Block
+from search.space.kernels import kernels
+from search.space.network import build_network
+from search.space.space import mnasnet_space
+from search.space.zoo import ZOO
+
+SPACE = mnasnet_space()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("resolution", [64, 97])
+def test_kernels_are_the_exported_programs(seed: int, resolution: int) -> None:
+    architecture = SPACE.resolve(SPACE.sample(random.Random(seed)))
+    program, _ = export_program(
+        build_network(architecture, classes=10, seed=0), (1, 3, resolution, resolution)
+    )
+    assert kernels(architecture, resolution=resolution, classes=10) == program.kernels
+    assert program.undelegated == ()
+
+
+@pytest.mark.parametrize("architecture", ZOO.values(), ids=ZOO.keys())
+def test_kernels_of_published_networks(architecture: Architecture) -> None:
+    program, _ = export_program(build_network(architecture, seed=0), (1, 3, 224, 224))
+    assert kernels(architecture) == program.kernels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_direct_lowering_makes_what_stock_lowering_makes(seed: int) -> None:
+    """The first three of seven blocks, for speed: the benchmark compares whole networks."""
+    whole = SPACE.resolve(SPACE.sample(random.Random(100 + seed)))
+    architecture = Architecture(whole.stem_channels, whole.blocks[:3], 64)
+    network = build_network(architecture, classes=10, seed=0)
+    assert proof.agrees(network, (1, 3, 64, 64))
+
+
+def test_weights_are_neither_zero_nor_denormal() -> None:
+    """Arithmetic on either may be quicker, or a hundred times slower, than on others."""
+    network = prepare(build_network(ZOO["mnasnet-small"], seed=0), (1, 3, 64, 64))
+    for name, weight in network.named_parameters():
+        if name.endswith("weight"):
+            assert weight.abs().min() >= torch.finfo(weight.dtype).tiny
+
+
+def test_kernels_are_those_of_stock_lowering_too() -> None:
+    """Each convolution and skip, with and without squeeze-and-excitation; few layers, for
+    speed: the benchmark does it with random architectures."""
+    architecture = Architecture(
+        16,
+        (
+            Block("conv", 1, 5, 2, 0.25, "pool", 16, 2),
+            Block("dconv", 1, 3, 1, 0.0, "identity", 16, 1),
+            Block("mbconv", 3, 5, 2, 0.25, "identity", 24, 2),
+            Block("mbconv", 6, 3, 1, 0.0, "none", 32, 1),
+        ),
+        64,
+    )
+    shape = (1, 3, 64, 64)
+    _, exported, undelegated = lower(prepare(build_network(architecture, seed=0), shape), shape)
+    assert kernels(architecture, resolution=64) == exported
+    assert undelegated == ()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from search.strategies.ppo import PPO
+from search.study.ppo_settings import PPOSettings
+from search.study.trial import Trial
+from tests.search.fakes import small_space
+
+
+def tell_rewards(ppo: PPO, rewards: list[float | None]) -> None:
+    architectures = ppo.ask(len(rewards))
+    ppo.tell(
+        [
+            Trial(a, 0, accuracy=r, latency=None, reward=r)
+            for a, r in zip(architectures, rewards, strict=True)
+        ]
+    )
+
+
+def weights(ppo: PPO) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in ppo.controller.parameters()])
+
+
+def test_it_learns_what_is_rewarded() -> None:
+    ppo = PPO(small_space(), seed=0, settings=PPOSettings(learning_rate=3e-3))
+    shares, entropies = [], []
+    for _ in range(40):
+        architectures = ppo.ask(20)
+        liked = [sum(block.op == "mbconv" for block in a.blocks) / 2 for a in architectures]
+        shares.append(sum(liked) / 20)
+        ppo.tell([Trial(a, 0, r, None, r) for a, r in zip(architectures, liked, strict=True)])
+        entropies.append(ppo.entropy)
+    assert sum(shares[:5]) / 5 < 0.7
+    assert sum(shares[-5:]) / 5 > 0.9
+    assert entropies[-1] < entropies[0] - 0.5  # nats; the two liked decisions have 1.4
+
+
+def test_trials_without_a_reward_teach_nothing() -> None:
+    ppo = PPO(small_space(), seed=0)
+    before = weights(ppo)
+    tell_rewards(ppo, [None] * 5)
+    assert torch.equal(weights(ppo), before)
+    assert ppo.baseline is None
+
+
+def test_failures_beside_rewards_leave_no_mark() -> None:
+    ppo = PPO(small_space(), seed=0)
+    tell_rewards(ppo, [0.25, None, 0.75])
+    assert ppo.baseline == pytest.approx(0.5)
+    assert torch.isfinite(weights(ppo)).all()
+
+
+def test_the_baseline_is_a_moving_average_of_the_mean_reward() -> None:
+    ppo = PPO(small_space(), seed=0)
+    tell_rewards(ppo, [0.2, 0.4])
+    tell_rewards(ppo, [0.9, 0.9])
+    assert ppo.baseline == pytest.approx(0.95 * 0.3 + 0.05 * 0.9)
+
+
+def test_inactive_decisions_earn_no_credit() -> None:
+    """The first block's skip is inactive where a block of one layer changes width."""
+    space = small_space()
+    ppo = PPO(space, seed=0, settings=PPOSettings(ent_coef=1.0))
+    names = [decision.name for decision in space.decisions]
+    choices = torch.zeros(4, len(names), dtype=torch.int64)
+    choices[:, names.index("block1.filters")] = 1
+    assert not space.active(choices[0].tolist())[names.index("block1.skip")]
+    ppo._choices, ppo._log_probs = choices, ppo.controller(choices)[0].detach()
+    skip = ppo.controller.heads[names.index("block1.skip")].detach().clone()
+    other = ppo.controller.heads[names.index("block1.convolution")].detach().clone()
+    architecture = space.resolve(choices[0].tolist())
+    ppo.tell([Trial(architecture, 0, r, None, r) for r in (0.1, 0.2, 0.3, 0.9)])
+    assert torch.equal(ppo.controller.heads[names.index("block1.skip")], skip)
+    assert not torch.equal(ppo.controller.heads[names.index("block1.convolution")], other)
+
+
+def test_what_it_learns_of_becomes_more_likely() -> None:
+    space = small_space()
+    ppo = PPO(space, seed=0)
+    [liked] = ppo.ask(1)
+    spelled = space.spell(liked)
+
+    def log_prob() -> float:
+        return float(ppo.controller(torch.tensor([spelled]))[0].detach().sum())
+
+    before = log_prob()
+    ppo.learn([Trial(liked, 0, 0.5, None, 0.5)])
+    after = log_prob()
+    assert before + 0.5 < after < -0.5  # nats; still far from certain
+    assert ppo.baseline is None
+    ppo.learn([Trial(liked, 0, None, None, None)])
+    assert log_prob() == after
+
+
+def test_updates_stay_close_to_the_policy_that_sampled() -> None:
+    ppo = PPO(small_space(), seed=0)
+    for step in range(5):
+        tell_rewards(ppo, [0.1 * step, 0.5, 0.9, 0.3])
+        assert abs(ppo.approx_kl) < 0.1

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.study.pareto import hypervolume, pareto_front
+
+Points = list[tuple[float, float]]
+
+# Few values, so that ties and twins abound; and any values at all.
+points = st.lists(
+    st.tuples(st.integers(0, 5).map(float), st.integers(1, 6).map(float))
+    | st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)),
+    max_size=30,
+)
+grid_points = st.lists(st.tuples(st.integers(-1, 8), st.integers(0, 9)), max_size=15)
+
+
+def dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] >= other[0] and one[1] <= other[1] and one != other
+
+
+@given(points)
+def test_the_front_is_what_brute_force_finds_fastest_first(points: Points) -> None:
+    front = pareto_front([p[0] for p in points], [p[1] for p in points])
+    expected = [i for i, point in enumerate(points) if not any(dominates(q, point) for q in points)]
+    assert sorted(front) == expected
+    assert [points[i][1] for i in front] == sorted(points[i][1] for i in front)
+
+
+@given(grid_points)
+def test_the_hypervolume_is_the_number_of_dominated_cells(points: list[tuple[int, int]]) -> None:
+    cells = sum(
+        any(accuracy > row and latency <= column for accuracy, latency in points)
+        for row in range(8)
+        for column in range(9)
+    )
+    assert hypervolume([p[0] for p in points], [p[1] for p in points], 0, 9) == cells
+
+
+def test_nothing_has_no_front() -> None:
+    assert pareto_front([], []) == []
+    assert hypervolume([], [], 0, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "latencies"), [([0.5, float("nan")], [1, 2]), ([0.5], [1, 2])]
+)
+def test_what_is_no_set_of_points_is_refused(
+    accuracies: list[float], latencies: list[float]
+) -> None:
+    with pytest.raises(ValueError, match=r"front|accuracies"):
+        pareto_front(accuracies, latencies)
