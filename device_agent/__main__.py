@@ -28,15 +28,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from device_agent.access.auth import Token, TokenInterceptor
 from device_agent.access.enrolment import Enrolment, new_code
-from device_agent.errors import StatusInterceptor
+from device_agent.access.refusal import StatusInterceptor
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
-from device_agent.store import ProgramStore, replacing
+from latlab.common.files import replacing
+from latlab.common.program_store import ProgramStore
+from latlab.common.server import add_health_and_reflection
 from latlab.v1 import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
@@ -179,24 +179,18 @@ def serve(options: argparse.Namespace) -> None:
     )
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
     service = device_agent_pb2.DESCRIPTOR.services_by_name["DeviceAgent"].full_name
-    health_servicer = health.HealthServicer()
-    for name in ("", service):
-        health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    health = add_health_and_reflection(server, [service])
     port = listen(server, options, token)
     server.start()
 
     announcement = options.state_dir / "agent.json"
     ready = {"pid": os.getpid(), "port": port, "token_file": str(token_file.resolve())}
-    with replacing(announcement) as file:
-        file.write(json.dumps(ready).encode())
+    with replacing(announcement, mode=0o600) as draft:
+        draft.write_bytes(json.dumps(ready).encode())
     _log.info("serving on %s", options.listen or f"127.0.0.1:{port}")
     signal.sigwait(_STOP_SIGNALS)
     announcement.unlink(missing_ok=True)
-    health_servicer.enter_graceful_shutdown()
+    health.enter_graceful_shutdown()
     server.stop(DRAIN_S).wait()
     agent.close()
 

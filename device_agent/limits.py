@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from device_agent.errors import Refused
+from device_agent.access.refusal import Refused
 from latlab.v1.common_pb2 import TensorSpec, VisitSpec
 from latlab.v1.device_agent_pb2 import CoreClass, RunRequest
 
@@ -16,7 +16,7 @@ MAX_RUNS = 1_000_000  # minutes of sustained load, of a network of a millisecond
 MAX_INPUTS = 16
 MAX_RANK = 8
 MAX_INPUT_ELEMENTS = 1 << 28
-# What the runner can fill an input with; `latlab.domain.domain` holds the same list.
+# What the runner can fill an input with; `latlab.domain.program` holds the same list.
 INTEGER_RANGES = {
     "int64": (-(2**63), 2**63 - 1),
     "int32": (-(2**31), 2**31 - 1),

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import grpc
 
-from device_agent.errors import Refused
+from device_agent.access.refusal import Refused
 from device_agent.limits import check_inputs, check_spec
 from device_agent.machine import clocks, identity
 from device_agent.machine.conditions import read_conditions
+from device_agent.results import ResultStore
 from device_agent.runner_process import Runner
-from device_agent.store import ProgramStore, ResultStore
 from device_agent.visits import PendingVisit, VisitQueue
+from latlab.common.program_store import ProgramStore
+from latlab.domain.errors import NotFound
 from latlab.v1.common_pb2 import Conditions
 from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
@@ -84,7 +86,10 @@ class Agent(DeviceAgentServicer):
             first = next(request_iterator, UploadProgramRequest())
             if first.WhichOneof("part") != "header":
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the header comes first")
-            present = self._programs.receive(first.header, _chunks(request_iterator))
+            sha256, size_bytes = first.header.sha256, first.header.size_bytes
+            present = self._programs.path(sha256).exists()
+            if not present:
+                self._programs.add(sha256, size_bytes, _chunks(request_iterator))
         finally:
             stalled.cancel()
         return UploadProgramResponse(already_present=present)
@@ -103,7 +108,10 @@ class Agent(DeviceAgentServicer):
     def _measure(self, visit: PendingVisit) -> RunResponse:
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
-        program = self._programs.path(request.program_sha256)
+        try:
+            program = self._programs.get(request.program_sha256)
+        except NotFound as error:
+            raise Refused(grpc.StatusCode.NOT_FOUND, str(error)) from error
         with clocks.steady(self._root, cpus, self._saved_clocks):
             before = read_conditions(self._root, cpus)
             response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import grpc
 
-from device_agent.errors import Refused
+from device_agent.access.refusal import Refused
 from device_agent.machine.conditions import read_int
+from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
-from device_agent.store import ResultStore, replacing
+from latlab.common.files import replacing
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
@@ -98,8 +99,8 @@ class VisitQueue:
                 f"lease token {token} is lower than {self._lease_token}, seen before",
             )
         if token > self._lease_token:
-            with replacing(self._lease_file) as file:
-                file.write(str(token).encode())
+            with replacing(self._lease_file, mode=0o600) as draft:
+                draft.write_bytes(str(token).encode())
             self._lease_token = token
             self._cancel_others(request.run_id, f"lease {token} took the device over")
 

@@ -15,12 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
@@ -34,19 +29,12 @@ from host.home.config import NO_CONFIG, LabConfig, load_config
 from host.home.paths import LabHome
 from host.jobs.dispatcher import JobBoard
 from host.predicting.snapshots import Predictors
-from host.services.devices import LabServicer, LatencyServicer
-from host.services.interceptors import ErrorInterceptor, TokenInterceptor
 from host.services.lab import Lab
+from host.services.server import make_server
 from latlab.common.files import replacing
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, Unavailable
-from latlab.v1 import lab_pb2, latency_pb2
-from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
-from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
-MAX_MESSAGE_BYTES = 64 << 20
-# Each measuring client holds a thread for as long as it listens.
-THREADS = 32
 STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
 RETURN_S = 180.0
@@ -81,7 +69,7 @@ def serve(
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
     lab = Lab(database, board, programs, Predictors(database, quiet), fleet, add_board)
-    server, port = _server(lab, home.token())
+    server, port = make_server(lab, home.token())
     server.start()
     for transport in transports:
         fleet.add(transport)
@@ -100,32 +88,6 @@ def serve(
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
-
-
-def _server(lab: Lab, token: str) -> tuple[grpc.Server, int]:
-    server = grpc.server(
-        ThreadPoolExecutor(THREADS),
-        interceptors=[TokenInterceptor(token), ErrorInterceptor()],
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
-    add_LabServiceServicer_to_server(LabServicer(lab), server)
-    services = [
-        module.DESCRIPTOR.services_by_name[name].full_name
-        for module, name in ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
-    ]
-    health_servicer = health.HealthServicer()
-    for service in ("", *services):
-        health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection(
-        [*services, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
-    return server, server.add_insecure_port("127.0.0.1:0")
 
 
 def _lock(path: Path) -> int:

@@ -2,8 +2,7 @@
 
 Kernels and trace are both in the order the backend runs them, so position decides and
 the name is the proof. Most kinds are called alike on both sides. Portable operators, kind
-`portable:<operator>`, are reported under the operator's own name.
-"""
+`portable:<operator>`, are reported under the operator's own name."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from latlab.domain import kernel as k
+from latlab.domain.errors import TraceMismatch
 from latlab.domain.kernel import Kernel
 
 PORTABLE = "portable:"
@@ -45,10 +45,6 @@ _FUSED_WHERE_POSSIBLE = frozenset({k.CLAMP, k.CONSTANT_PAD})
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
 _RESOLUTION_NS = 1_000  # of XNNPACK's profiler: a kernel under 2 µs reads 0, 1 or 2 µs
-
-
-class TraceMismatch(Exception):
-    """A kernel list and a trace are not of the same network."""
 
 
 def align(

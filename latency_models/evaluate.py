@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latency_models.features import multiply_adds
-from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import newest_of_each
 from latency_models.packing import pack
-from latency_models.predictor import NotEnoughData, Predictor
+from latency_models.predictor import Predictor
+from latlab.domain.errors import NotEnoughData
+from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from latency_models.features import moved_bytes
-from latency_models.measured_networks import MeasuredNetwork, rows_of_each
+from latency_models.measured_networks import rows_of_each
+from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 

@@ -11,22 +11,15 @@ from numpy.typing import NDArray
 
 from latency_models.coverage import Neighbourhood
 from latency_models.lookup import KernelTime, lookup_table
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
+from latlab.domain.errors import UnknownKernelKinds
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-
-class UnknownKernelKinds(Exception):
-    """Kernels of kinds that no measured network holds; `kinds` lists them all."""
-
-    def __init__(self, kinds: Sequence[str]) -> None:
-        super().__init__(f"never measured on this target: {', '.join(kinds)}")
-        self.kinds = tuple(kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from statistics import fmean
 
 import numpy as np
 
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,24 +10,20 @@ from numpy.typing import NDArray
 
 from latency_models.interference import Steadying
 from latency_models.intervals import RelativeInterval
-from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
-from latency_models.measured_networks import MeasuredNetwork, rows_of_each
+from latency_models.kernel_times import KernelTimes
+from latency_models.measured_networks import rows_of_each
 from latency_models.network_correction import Correction
 from latency_models.packing import check, pack
+from latlab.domain.errors import NotEnoughData
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
-
-__all__ = ["MIN_NETWORKS", "NotEnoughData", "Predictor", "UnknownKernelKinds"]
+from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4
 _MAX_FOLDS = 10
-
-
-class NotEnoughData(Exception):
-    """Too few networks were measured, or have too little in common; says what is needed."""
 
 
 @dataclass(frozen=True)

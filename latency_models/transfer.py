@@ -19,7 +19,7 @@ from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
 from latency_models.intervals import LEVEL
-from latency_models.predictor import NotEnoughData
+from latlab.domain.errors import NotEnoughData
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -24,12 +24,13 @@ from latency_models.coverage import Neighbourhood
 from latency_models.features import multiply_adds, points
 from latency_models.interference import Steadying
 from latency_models.intervals import RelativeInterval
-from latency_models.kernel_times import UnknownKernelKinds
-from latency_models.measured_networks import MeasuredNetwork, rows_of_each
+from latency_models.measured_networks import rows_of_each
 from latency_models.packing import check, count, pack
-from latency_models.predictor import MIN_NETWORKS, NotEnoughData
+from latency_models.predictor import MIN_NETWORKS
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -21,9 +21,10 @@ from accelerate import PartialState
 from torch import Tensor
 
 from latlab.common.files import replacing
-from latlab.domain.domain import Failure, Program, ProgramFile
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure
+from latlab.domain.program import Program, ProgramFile
 from latlab.export import ProgramCache, export_int8, export_program
 from latlab.export.execution.running import outputs
 from search.accuracy.checkpoint import (
@@ -35,7 +36,7 @@ from search.accuracy.checkpoint import (
 from search.accuracy.data.datasets import OpenDataset
 from search.accuracy.full_training import Recipe, reference_images, train_fully, validation_batches
 from search.accuracy.proxy_training import AccuracyFailure, normalized, score, statistics
-from search.judge import Measured
+from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.network import build_network
 from search.study.trial import Trial

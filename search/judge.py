@@ -4,62 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
 
-from latlab.domain.domain import Failure, FailureKind
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import FailureKind
+from search.accuracy.accuracy import Accuracy
+from search.latency.lab import AWAY, Lab, Measured
 from search.space.architecture import Architecture
 from search.space.limits import excess
 from search.study.reward import reward
-from search.study.study import StudySettings
-from search.study.trial import Trial
+from search.study.settings import StudySettings
+from search.study.trial import MAX_DISTURBED, Trial, is_measured
 
 Trials = dict[Architecture, Trial]
 OnDone = Callable[[int], None]  # told how many are done, as each one finishes
-
-
-class Failed(Protocol):
-    """An accuracy that did not come about."""
-
-    @property
-    def message(self) -> str: ...
-
-
-# Of the device rather than of the network: at another time the same measurement may succeed.
-AWAY = frozenset({FailureKind.DEVICE_LOST, FailureKind.CANCELLED, FailureKind.AGENT_ERROR})
-
-# So often a network is measured again that other work on the device has disturbed; disturbed
-# once more, its measurement has failed.
-MAX_DISTURBED = 2
-
-
-class Measured(NamedTuple):
-    """latency: its source is MEASURED. device_s: for how long it kept the device, be it for
-    this search or, of what the lab held already, before."""
-
-    latency: LatencyEstimate
-    measurement_id: str
-    device_s: float
-
-
-class Accuracy(Protocol):
-    def evaluate(
-        self, architectures: Sequence[Architecture], on_done: OnDone, /
-    ) -> Sequence[float | Failed]:
-        """Of each, 0 to 1, in the order given."""
-        ...
-
-
-class Lab(Protocol):
-    """Latencies on the study's target, in the order given."""
-
-    def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]: ...
-
-    def measure(
-        self, architectures: Sequence[Architecture], on_done: OnDone, /
-    ) -> Sequence[Measured | Failure]:
-        """Returns in bounded time where the target is away: the failures are AWAY then."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -164,23 +121,3 @@ class Judge:
 
     def _on_done(self, activity: str, total: int) -> OnDone:
         return lambda done: self.report(activity, done, total)
-
-
-def is_measured(trial: Trial) -> bool:
-    return trial.measurement_id is not None
-
-
-def is_settled(trial: Trial) -> bool:
-    """Measured, or its measurement failed for good. Where the accuracy failed, none was tried;
-    where the target was away, none was made."""
-    return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
-
-
-def attempts(trial: Trial) -> int:
-    """How many measurements of it were made, those that came to nothing included."""
-    return trial.disturbed + is_settled(trial)
-
-
-def is_open(trial: Trial) -> bool:
-    """Whether a measurement can still tell something: there is a reward, of a prediction."""
-    return trial.reward is not None and not is_settled(trial)

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtrc
 
-from search.judge import Accuracy, Judge, Lab, Trials, attempts, is_measured, is_open
-from search.latency.selection import affordable, allowance, choose, contenders, front, split
+from search.accuracy.accuracy import Accuracy
+from search.judge import Judge, Trials
+from search.latency.lab import Lab
+from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy
-from search.study.study import OpenStudy, Study, StudyError
-from search.study.trial import Trial
+from search.study.front import front
+from search.study.settings import StudyError
+from search.study.study import OpenStudy, Study
+from search.study.trial import Trial, attempts, is_measured, is_open
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
 MIN_AT_ONCE = 4  # measurements at the end: fewer cost a device hardly less time

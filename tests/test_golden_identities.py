@@ -10,8 +10,9 @@ import pytest
 
 from host.database.jobs import spec_from_text, spec_to_text
 from host.measuring.comparison import paired_spec
-from latlab.domain.domain import BenchmarkSpec, Target, VisitSpec
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.kernel import Kernel
+from latlab.domain.target import Target
 from search.space.architecture import Architecture
 from search.space.space import SPACES
 from search.space.zoo import ZOO

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from device_agent.machine.conditions import read_text
-from device_agent.store import replacing
+from latlab.common.files import replacing
 
 # Health tells that the agent serves and nothing more, and what supervises a process need not
 # hold its secrets. Enrolment is how a host comes by the token.
@@ -28,8 +28,8 @@ class Token:
     def renew(self) -> str:
         """Another one, on disk when this returns: whoever holds the old one is shut out."""
         value = secrets.token_urlsafe(32)
-        with replacing(self._path) as file:
-            file.write(value.encode())
+        with replacing(self._path, mode=0o600) as draft:
+            draft.write_bytes(value.encode())
         self._value = value
         return value
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import grpc
 
 from device_agent.access.auth import Token
-from device_agent.errors import Refused
+from device_agent.access.refusal import Refused
 from device_agent.machine.conditions import read_text
-from device_agent.store import replacing
+from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import EnrolRequest, EnrolResponse
 from latlab.v1.device_agent_pb2_grpc import EnrolmentServicer
 
@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 def new_code(path: Path, fingerprint: str) -> str:
     """A code, which replaces the one before; `path` is where its secret's hash is kept."""
     secret = secrets.token_hex(_SECRET_BYTES)
-    with replacing(path) as file:
-        file.write(_hash(secret).encode())
+    with replacing(path, mode=0o600) as draft:
+        draft.write_bytes(_hash(secret).encode())
     return f"{fingerprint}-{secret}"
 
 

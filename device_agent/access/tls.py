@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from device_agent.store import replacing
+from latlab.common.files import replacing
 
 _NAME = "latlab-agent"  # the host asks for it by this name, whatever the address is
 _SINCE = datetime.datetime(1970, 1, 1)
@@ -23,8 +23,8 @@ _UNTIL = datetime.datetime(9999, 12, 31, 23, 59, 59)  # "no well-defined end", R
 def load_or_create(path: Path) -> bytes:
     """Key and certificate as PEM, in one file of mode 0600 that is made where it is missing."""
     if not path.exists():
-        with replacing(path) as file:
-            file.write(_create())
+        with replacing(path, mode=0o600) as draft:
+            draft.write_bytes(_create())
     return path.read_bytes()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from device_agent.machine.android import is_android
 from device_agent.machine.conditions import read_text
-from device_agent.store import replacing
+from latlab.common.files import replacing
 
 # In the order in which a kernel takes them, for a lowest clock may never be above the highest.
 _FIELDS = ("scaling_max_freq", "scaling_min_freq", "scaling_governor")
@@ -42,8 +42,8 @@ def steady(root: Path, cpus: Sequence[int], saved: Path) -> Iterator[None]:
     if not settings or not is_android(root):
         yield
         return
-    with replacing(saved) as file:
-        file.write(json.dumps(settings).encode())
+    with replacing(saved, mode=0o600) as draft:
+        draft.write_bytes(json.dumps(settings).encode())
     try:
         for policy in policies:
             highest_khz = read_text(policy / "cpuinfo_max_freq")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from device_agent.machine.android import read_property
 from device_agent.machine.conditions import read_count, read_text
-from device_agent.store import replacing
+from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import CoreClass
 
 _SAME_CLASS_RATIO = 1.1  # favoured cores clock a few percent above their like
@@ -32,8 +32,8 @@ def read_serial(root: Path, state_directory: Path) -> str:
     serial = read_text(kept)
     if serial is None:
         serial = uuid.uuid4().hex[:16]
-        with replacing(kept) as file:
-            file.write(serial.encode())
+        with replacing(kept, mode=0o600) as draft:
+            draft.write_bytes(serial.encode())
     return serial
 
 

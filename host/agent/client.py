@@ -9,30 +9,26 @@ from typing import TypeVar
 import grpc
 
 from host.agent.tls import pinned_channel
-from latlab.convert.common import (
+from latlab.common.upload import read_chunks
+from latlab.convert.devices import device_from_message
+from latlab.convert.errors import from_agent
+from latlab.convert.kernels import shape_to_message, tensor_spec_to_message
+from latlab.convert.visits import (
     conditions_from_message,
     failure_from_message,
-    shape_to_message,
-    tensor_spec_to_message,
     visit_from_message,
     visit_spec_to_message,
 )
-from latlab.convert.devices import device_from_message
-from latlab.domain.domain import (
-    Conditions,
-    Device,
-    Failure,
-    FailureKind,
-    Lease,
-    Program,
-    Visit,
-    VisitSpec,
-)
-from latlab.domain.errors import LabError, NotFound, Unavailable
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.device import Device
+from latlab.domain.errors import LabError, LeaseLost, NotFound, Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Lease
+from latlab.domain.measurement import Conditions, Visit
+from latlab.domain.program import Program
 from latlab.v1 import device_agent_pb2 as messages
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 
-CHUNK_BYTES = 1 << 20
 MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 10.0
 UPLOAD_TIMEOUT_S = 300.0
@@ -40,12 +36,6 @@ UPLOAD_TIMEOUT_S = 300.0
 RUN_GRACE_S = 30.0
 
 T = TypeVar("T")
-
-
-class LeaseLost(LabError):
-    """The agent has seen a higher token: another holder has the device."""
-
-    status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class AgentClient:
@@ -119,9 +109,8 @@ class AgentClient:
         def parts() -> Iterator[messages.UploadProgramRequest]:
             header = messages.ProgramHeader(sha256=program.sha256, size_bytes=program.size_bytes)
             yield messages.UploadProgramRequest(header=header)
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    yield messages.UploadProgramRequest(chunk=chunk)
+            for chunk in read_chunks(path):
+                yield messages.UploadProgramRequest(chunk=chunk)
 
         self._call(self._stub.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
 
@@ -129,23 +118,4 @@ class AgentClient:
         try:
             return method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _to_lab_error(error, self.address) from error
-
-
-def _to_lab_error(error: grpc.RpcError, address: str) -> LabError:
-    details = f"the agent at {address}: {error.details()}"
-    match error.code():
-        case grpc.StatusCode.NOT_FOUND:
-            return NotFound(details)
-        case grpc.StatusCode.FAILED_PRECONDITION:
-            return LeaseLost(details)
-        case (
-            grpc.StatusCode.UNAVAILABLE
-            | grpc.StatusCode.DEADLINE_EXCEEDED
-            | grpc.StatusCode.CANCELLED  # by close(), while the lab goes down
-        ):
-            return Unavailable(details)
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return Unavailable(f"{details} (its token has changed)")
-        case _:
-            return LabError(details)
+            raise from_agent(error, self.address) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 from collections.abc import Sequence
 
@@ -49,8 +48,3 @@ def presented_certificate(address: str) -> str:
         ) from error
     except OSError as error:
         raise Unavailable(f"nobody answers at {address}: {error}") from error
-
-
-def fingerprint(certificate: str) -> str:
-    """The SHA-256 of a certificate in PEM, in hexadecimal."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()

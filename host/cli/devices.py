@@ -1,21 +1,74 @@
-"""`latlab devices` beyond enrolling, and `latlab jobs`: what holds up which job."""
+"""`latlab devices`: enrolled, drained, noted, and what befell them."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from host.agent.enrolment import enrol
 from host.cli.console import console, milliseconds, show, words
+from host.home.boards import Boards
+from host.home.config import load_config
+from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.common.certificates import fingerprint
+from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
+
+app = typer.Typer(help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True)
 
 DeviceArgument = Annotated[
     str, typer.Argument(help="Its serial, or how it is reached, as `latlab lab status` shows.")
 ]
 
 
+@app.command()
+def add(
+    address: str = typer.Argument(help="HOST:PORT of the board's agent."),
+    code: str = typer.Argument(help="As the agent printed it; it works once."),
+) -> None:
+    """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
+    home = LabHome.from_environment()
+    home.create()
+    if address not in load_config(home.config_file).chosen_boards([address]):
+        raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
+    Boards(home.boards).add(enrol(address, code))
+    console.print(f"{address} is enrolled.")
+    try:
+        with LatencyClient.connect(home.root) as client:
+            client.add_board(address)
+    except Unavailable:
+        console.print("The lab is not running: the board joins when it is brought up.")
+
+
+@app.command("list")
+def list_boards() -> None:
+    """List the boards that were enrolled."""
+    boards = Boards(LabHome.from_environment().boards)
+    table = Table("board", "certificate's SHA-256")
+    for address in boards.addresses():
+        try:
+            if (board := boards.get(address)) is not None:
+                table.add_row(address, fingerprint(board.certificate))
+        except StorageError as error:
+            table.add_row(address, words((str(error), "red")))
+    show(table)
+
+
+@app.command()
+def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
+    """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
+    home = LabHome.from_environment()
+    Boards(home.boards).remove(address)
+    with suppress(Unavailable), LatencyClient.connect(home.root) as client:
+        client.remove_board(address)
+    console.print(f"{address} is forgotten.")
+
+
+@app.command()
 def drain(device: DeviceArgument) -> None:
     """Give a device no more jobs, from the end of its visit under way, until it is undrained."""
     with LatencyClient.connect() as client:
@@ -23,6 +76,7 @@ def drain(device: DeviceArgument) -> None:
     console.print(f"{device} gets no more jobs.")
 
 
+@app.command()
 def undrain(device: DeviceArgument) -> None:
     """Give a drained device jobs again."""
     with LatencyClient.connect() as client:
@@ -30,6 +84,7 @@ def undrain(device: DeviceArgument) -> None:
     console.print(f"{device} gets jobs again.")
 
 
+@app.command()
 def note(
     device: DeviceArgument,
     text: Annotated[str, typer.Argument(help='What people should know; "" for nothing.')],
@@ -39,6 +94,7 @@ def note(
         client.set_note(device, text)
 
 
+@app.command()
 def history(device: DeviceArgument) -> None:
     """Show what befell a device: uptime, failures, sentinels."""
     with LatencyClient.connect() as client:
@@ -60,17 +116,6 @@ def history(device: DeviceArgument) -> None:
         suspect = words(("suspect" if reading.suspect else "", "red"))
         latency = milliseconds(reading.latency_ns)
         table.add_row(_time(reading.unix_ns), reading.target_id, latency, suspect)
-    show(table)
-
-
-def jobs(limit: Annotated[int, typer.Option(min=1, max=10_000, help="Shown.")] = 50) -> None:
-    """List the open jobs, and what each waits for."""
-    with LatencyClient.connect() as client:
-        shown, total = client.jobs(limit)
-    table = Table("job", "target", "priority", "visits", "waits for", title=f"{total} open jobs")
-    for job in shown:
-        cells = (job.target, str(job.priority), str(job.visits_done), job.waits_for)
-        table.add_row(job.id[:12], *cells)
     show(table)
 
 

@@ -1,33 +1,18 @@
-"""`latlab lab` and `latlab devices`: the commands that know no network."""
+"""`latlab lab`: bring the lab up and down, and see how it stands."""
 
 from __future__ import annotations
-
-from contextlib import suppress
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from host.agent.tls import fingerprint
-from host.cli import devices as device_commands
 from host.cli.console import console, show, words
 from host.home import lab_process
-from host.home.boards import Boards, enrol
-from host.home.config import load_config
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
-from latlab.domain.status import TargetStatus
+from latlab.domain.target import TargetStatus
 
 app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
-devices = typer.Typer(
-    help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True
-)
-devices.command()(device_commands.drain)
-devices.command()(device_commands.undrain)
-devices.command()(device_commands.note)
-devices.command()(device_commands.history)
-jobs = device_commands.jobs
 
 
 @app.command()
@@ -35,11 +20,13 @@ def up() -> None:
     """Bring the lab up in the background and list its devices. Harmless when it is up."""
     home = LabHome.from_environment()
     home.create()
+    from latlab.export.reference import export_sentinel  # and its kin, for this command alone
+
     with console.status("preparing the sentinel"):
-        sentinel = lab_process.export_sentinel(home)  # before devices measure: it would disturb
+        sentinel = export_sentinel(home.exports)  # before devices measure: it would disturb
     with console.status("bringing the lab up"):
         started = lab_process.up(home)
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         client.pin_sentinel(sentinel)
     console.print("The lab is up." if started else "The lab was up already.")
     _show(home)
@@ -74,51 +61,8 @@ def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None
     console.print("The next measurement of the sentinel is the baseline.")
 
 
-@devices.command()
-def add(
-    address: str = typer.Argument(help="HOST:PORT of the board's agent."),
-    code: str = typer.Argument(help="As the agent printed it; it works once."),
-) -> None:
-    """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
-    home = LabHome.from_environment()
-    home.create()
-    if address not in load_config(home.config_file).chosen_boards([address]):
-        raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
-    Boards(home.boards).add(enrol(address, code))
-    console.print(f"{address} is enrolled.")
-    try:
-        with LatencyClient.connect(home) as client:
-            client.add_board(address)
-    except Unavailable:
-        console.print("The lab is not running: the board joins when it is brought up.")
-
-
-@devices.command("list")
-def list_boards() -> None:
-    """List the boards that were enrolled."""
-    boards = Boards(LabHome.from_environment().boards)
-    table = Table("board", "certificate's SHA-256")
-    for address in boards.addresses():
-        try:
-            if (board := boards.get(address)) is not None:
-                table.add_row(address, fingerprint(board.certificate))
-        except StorageError as error:
-            table.add_row(address, words((str(error), "red")))
-    show(table)
-
-
-@devices.command()
-def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
-    """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
-    home = LabHome.from_environment()
-    Boards(home.boards).remove(address)
-    with suppress(Unavailable), LatencyClient.connect(home) as client:
-        client.remove_board(address)
-    console.print(f"{address} is forgotten.")
-
-
 def _show(home: LabHome) -> None:
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         statuses, targets = client.devices(), client.targets()
     # What is typed into other commands is shown whole, however narrow the terminal.
     table = Table(Column("device", no_wrap=True), title="Devices")

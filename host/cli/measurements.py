@@ -15,9 +15,8 @@ from host.cli.console import console, milliseconds
 from host.cli.console import show as show_table
 from host.measuring.statistics import clean_samples, visit_latency_ns
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Conditions, Measurement
 from latlab.domain.errors import StorageError
-from latlab.domain.stored_measurement import StoredMeasurement
+from latlab.domain.measurement import Conditions, Measurement, StoredMeasurement
 
 app = typer.Typer(
     help="What was measured: listed, shown, excluded from use and included again.",

@@ -12,14 +12,9 @@ from host.database.jobs import failure_from_row
 from host.database.measurements import get_measurement
 from host.database.schema import device_events, devices, jobs, measurements, visits
 from host.measuring.statistics import summarize
-from latlab.domain.domain import (
-    DeviceEvent,
-    DeviceHistory,
-    EventKind,
-    FailureKind,
-    SentinelReading,
-)
+from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, SentinelReading
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.failure import FailureKind
 
 MAX_EVENTS = 500  # of a device; the oldest go
 SHOWN = 20

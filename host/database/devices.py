@@ -12,8 +12,10 @@ from sqlalchemy import Connection, Row, func, select
 from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
-from latlab.domain.domain import Device, Lease, Target
+from latlab.domain.device import Device
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.job import Lease
+from latlab.domain.target import Target
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:

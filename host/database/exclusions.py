@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, func, select
 
 from host.database.schema import exclusions, jobs, measurements
-from latlab.domain.stored_measurement import Exclusion
+from latlab.domain.measurement import Exclusion
 
 MIN_PREFIX = 6
 

@@ -14,17 +14,11 @@ from sqlalchemy import Connection, Row, select
 from host.database import raw
 from host.database.arrays import pack_float64, pack_int64, unpack_int64
 from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Conditions,
-    Failure,
-    FailureKind,
-    Job,
-    KernelTrace,
-    Visit,
-    VisitSpec,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
+from latlab.domain.measurement import Conditions, KernelTrace, Visit
 
 
 def add_job(connection: Connection, job: Job) -> None:

@@ -16,9 +16,9 @@ from host.database.jobs import failure_from_row
 from host.database.measurements import UsableMeasurement, stored
 from host.database.schema import jobs, measurements, visits
 from host.measuring.statistics import Summary, summarize
-from latlab.domain.domain import Failure
 from latlab.domain.estimate import whole_ns
-from latlab.domain.stored_measurement import Exclusion, StoredMeasurement, Unusable
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
 
 _BATCH = 200
 

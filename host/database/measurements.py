@@ -33,13 +33,14 @@ from host.database.schema import (
     visits,
 )
 from host.measuring.statistics import measured_network
-from host.measuring.visit_check import visit_fault
-from latency_models.measured_networks import MeasuredNetwork
+from latlab.domain.visit_check import visit_fault
 from latency_models.packing import check_sizes
-from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind, Measurement, Visit
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.stored_measurement import Unusable
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement, Unusable, Visit
 
 log = logging.getLogger(__name__)
 

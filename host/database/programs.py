@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, select
 from host.database import raw
 from host.database.arrays import pack_int64, unpack_int64
 from host.database.schema import kernels, programs
-from latlab.domain.domain import Program, TensorSpec
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.program import Program, TensorSpec
 
 log = logging.getLogger(__name__)
 

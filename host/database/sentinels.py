@@ -9,8 +9,9 @@ from sqlalchemy import Connection, select
 from host.database.measurements import UsableMeasurement, stored, warn_once
 from host.database.programs import get_program
 from host.database.schema import jobs, measurements, sentinels, targets, visits
-from latlab.domain.domain import Measurement, Program
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program
 
 log = logging.getLogger(__name__)
 

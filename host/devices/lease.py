@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from host.agent.client import LeaseLost
 from host.database import devices as device_rows
 from host.database.engine import Database
-from latlab.domain.domain import Lease
+from latlab.domain.errors import LeaseLost
+from latlab.domain.job import Lease
 
 # A lease is renewed when less is left than any visit may take.
 LEASE_NS = 900 * 10**9

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import Program
 from latlab.domain.errors import LabError
+from latlab.domain.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ class Uploads:
             return
         self._sent.intersection_update(program.sha256 for program in upcoming)
         for program in upcoming:
-            if program.sha256 not in self._sent and self._programs.has(program):
+            if program.sha256 not in self._sent and self._programs.has(
+                program.sha256, program.size_bytes
+            ):
                 self._sent.add(program.sha256)
                 sending = self._thread.submit(self._send, agent, program)
                 self._under_way = program.sha256, sending

@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
 from host.jobs.dispatcher import JobBoard
-from host.jobs.queue import JobState
-from latlab.domain.domain import Failure, Visit
+from host.jobs.job_state import JobState
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Visit
 
 
 class Filing:

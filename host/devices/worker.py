@@ -10,12 +10,13 @@ import uuid
 from dataclasses import replace
 from functools import partial
 
-from host.agent.client import AgentClient, LeaseLost
+from host.agent.client import AgentClient
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.devices.lease import Hold
 from host.devices.program_uploads import Uploads
+from host.devices.readiness import sentinel_rule
 from host.devices.readiness.health_watch import Standing
 from host.devices.readiness.heat_watch import Cooling
 from host.devices.readiness.sentinel_watch import SentinelWatch
@@ -23,24 +24,18 @@ from host.devices.result_writer import Filing
 from host.devices.transports.transport import Transport
 from host.home.config import NO_CONFIG, LabConfig
 from host.jobs.dispatcher import JobBoard
-from host.jobs.queue import MAX_TIMES_LOST, JobState
-from host.measuring.statistics import NextVisit, kernel_times_ns
-from host.measuring.visit_check import checked
-from latency_models.alignment import TraceMismatch
+from host.jobs.job_state import MAX_TIMES_LOST, JobState
+from host.measuring.kernel_times import kernel_times_ns
+from host.measuring.stopping import NextVisit
+from latlab.domain.visit_check import checked
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import (
-    Conditions,
-    Device,
-    EventKind,
-    Failure,
-    FailureKind,
-    Program,
-    Target,
-    Visit,
-    VisitSpec,
-)
-from latlab.domain.errors import Unavailable
-from latlab.domain.targets import targets_of
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.device import Device, EventKind
+from latlab.domain.errors import LeaseLost, TraceMismatch, Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, Visit
+from latlab.domain.program import Program
+from latlab.domain.target import Target, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +182,7 @@ class DeviceWorker(threading.Thread):
         answers is enough. Raises Unavailable."""
         for target in self.targets.values():
             program = self.sentinels.program(target.id)
-            if program is not None and self._programs.has(program):
+            if program is not None and self._programs.has(program.sha256, program.size_bytes):
                 spec = VisitSpec(threads=target.threads, core_class=target.core_class)
                 lease = self._hold.renew(self._known_device().serial)
                 run_id = uuid.uuid4().hex
@@ -223,7 +218,7 @@ class DeviceWorker(threading.Thread):
         """Measures the target's sentinel, to its end and before any job goes on."""
         self.state = "measuring the sentinel"
         serial = self._known_device().serial
-        state = self._board.open_sentinel(target_id, sentinel)
+        state = self._board.open_sentinel(target_id, sentinel, sentinel_rule.SPEC)
         measurement = None
         try:
             while isinstance(needed := state.next(), NextVisit):
@@ -272,7 +267,7 @@ class DeviceWorker(threading.Thread):
             traced=needed.traced,
         )
         program = state.program
-        if not self._programs.has(program):
+        if not self._programs.has(program.sha256, program.size_bytes):
             return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
         activity = self.state
         self._cooling.wait(agent, self._stopping, self._show_cooling)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from host.doctor.finding import Finding, Level
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import LabError, Unavailable
-from latlab.domain.status import DeviceStatus
 
 MAX_SKEW_S = 60.0
 MAX_TEMPERATURE_C = 60.0
@@ -19,7 +19,7 @@ MIN_BATTERY = 0.2
 def check_daemon(home: LabHome) -> Iterator[Finding]:
     """And, where it runs, each of its devices."""
     try:
-        with LatencyClient.connect(home) as client:
+        with LatencyClient.connect(home.root) as client:
             statuses = client.devices()
             yield Finding("daemon", Level.OK, f"it serves {len(statuses)} devices")
             for status in statuses:

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from host.measuring.statistics import kernel_times_ns, summarize
-from latency_models.alignment import TraceMismatch
+from host.measuring.kernel_times import kernel_times_ns
+from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
-from latlab.domain.status import DeviceStatus
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import DeviceStatus
+from latlab.domain.errors import TraceMismatch
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 
 PLUG_TIMEOUT_S = 600.0
 POLL_S = 0.2

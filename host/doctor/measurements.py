@@ -17,7 +17,7 @@ TIMEOUT_S = 15.0  # every measurement is read; less than the doctor gives a chec
 def check_measurements(home: LabHome) -> Iterator[Finding]:
     """Asks the daemon: while it runs, no other opens the database."""
     try:
-        client = LatencyClient.connect(home)
+        client = LatencyClient.connect(home.root)
     except Unavailable:
         found = "not looked at, since the lab is not running"
         yield Finding(CHECK, Level.WARNING, found, "latlab lab up, then ask again")

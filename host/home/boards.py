@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import grpc
-
-from host.agent.tls import fingerprint, pinned_channel, presented_certificate
+from latlab.common.certificates import fingerprint
 from latlab.common.files import read_regular, replacing, storing
 from latlab.domain.errors import (
     InvalidRequest,
-    LabError,
-    NotReady,
     StorageError,
-    Unauthenticated,
-    Unavailable,
 )
-from latlab.v1.device_agent_pb2 import EnrolRequest
-from latlab.v1.device_agent_pb2_grpc import EnrolmentStub
 
-ENROL_TIMEOUT_S = 10.0
 MAX_ADDRESS = 200  # characters: a file is named after it
 MAX_BOARD_BYTES = 1 << 16
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _MAX_PORT = 65_535
-_CODE = re.compile(r"([0-9a-f]{64})-([0-9a-f]{32})")
-_REFUSALS: dict[grpc.StatusCode, type[LabError]] = {
-    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
-    grpc.StatusCode.FAILED_PRECONDITION: NotReady,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,31 +88,3 @@ def checked_address(address: str) -> str:
 def _is_address(text: str) -> bool:
     match = _ADDRESS.fullmatch(text)
     return match is not None and len(text) <= MAX_ADDRESS and int(match[1]) <= _MAX_PORT
-
-
-def enrol(address: str, code: str) -> Board:
-    """Trades the code that the agent printed for its token, with the agent that the code
-    names and with nobody else.
-
-    Raises InvalidRequest where address or code is none, Unauthenticated where the code is
-    another agent's or wrong, NotReady where it was used, Unavailable.
-    """
-    match = _CODE.fullmatch(code)
-    if match is None:
-        raise InvalidRequest("this is no enrolment code: it is one line of 97 characters")
-    named_fingerprint, secret = match.groups()
-    certificate = presented_certificate(checked_address(address))
-    if not hmac.compare_digest(fingerprint(certificate), named_fingerprint):
-        raise Unauthenticated(
-            f"{address} does not show the certificate that the code names: the code is of"
-            " another agent, or another answers in its place. Nothing was told to it"
-        )
-    with pinned_channel(address, certificate) as channel:
-        try:
-            response = EnrolmentStub(channel).Enrol(
-                EnrolRequest(secret=secret), timeout=ENROL_TIMEOUT_S
-            )
-        except grpc.RpcError as error:
-            refusal = _REFUSALS.get(error.code(), Unavailable)
-            raise refusal(f"the agent at {address}: {error.details()}") from error
-    return Board(address, certificate, response.token)

@@ -8,13 +8,11 @@ import sys
 import time
 
 from host.home.paths import LabHome
-from host.home.processes import POLL_S, LockedProcess
+from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
 from latlab.common.files import storing
-from latlab.domain.domain import ProgramFile
-from latlab.domain.errors import ExportError, LabError, Unavailable
-from latlab.export import ExportPool, ProgramCache
-from latlab.export.reference import REFERENCE
+from latlab.common.waiting import POLL_S, Start, wait_for_start
+from latlab.domain.errors import LabError, Unavailable
 
 START_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 30.0
@@ -28,18 +26,9 @@ def up(home: LabHome) -> bool:
     started = process.info() is None
     if started:
         _start(home, process)
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         _wait_for_devices(client)
     return started
-
-
-def export_sentinel(home: LabHome) -> ProgramFile:
-    """The lab's reference program, from the cache but the first time. Raises ExportError."""
-    with ExportPool(ProgramCache(home.exports)) as pool:
-        [outcome] = pool.export_all([REFERENCE])
-    if isinstance(outcome, ExportError):
-        raise outcome
-    return outcome
 
 
 def down(home: LabHome) -> bool:
@@ -59,18 +48,17 @@ def _start(home: LabHome, process: LockedProcess) -> None:
             start_new_session=True,
             env={**os.environ, "LATLAB_HOME": str(home.root)},
         )
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while (process.info() or {}).get("pid") != daemon.pid:
-        if daemon.poll() is not None:
-            with home.log_file.open("rb") as log:
-                log.seek(log_start)
-                lines = log.read().decode(errors="replace").strip().splitlines()
-            said = lines[-1].split(" ERROR ")[-1] if lines else "it said nothing"
-            raise LabError(f"the lab could not start: {said} (log: {home.log_file})")
-        if time.monotonic() > deadline_s:
-            daemon.kill()
-            raise Unavailable(f"the lab was not up in {START_TIMEOUT_S:g} s: {home.log_file}")
-        time.sleep(POLL_S)
+    started = wait_for_start(
+        daemon, lambda: (process.info() or {}).get("pid") == daemon.pid, START_TIMEOUT_S
+    )
+    if started is Start.ENDED:
+        with home.log_file.open("rb") as log:
+            log.seek(log_start)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1].split(" ERROR ")[-1] if lines else "it said nothing"
+        raise LabError(f"the lab could not start: {said} (log: {home.log_file})")
+    if started is Start.TOO_SLOW:
+        raise Unavailable(f"the lab was not up in {START_TIMEOUT_S:g} s: {home.log_file}")
 
 
 def _wait_for_devices(client: LatencyClient) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from latlab.common.files import read_regular, storing
-from latlab.domain.errors import StorageError
-
-MAX_TOKEN_BYTES = 4096
+from latlab.client.discovery import DAEMON_FILE, LOCK_FILE, TOKEN_FILE, home_folder, read_token
+from latlab.common.files import storing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -31,21 +29,7 @@ class LabHome:
     @classmethod
     def from_environment(cls) -> LabHome:
         """Raises StorageError where LATLAB_HOME cannot be a folder's name, or no home is known."""
-        named = os.environ.get("LATLAB_HOME")
-        # A database's address would take what follows a question mark for its options.
-        if named and (not named.isprintable() or "?" in named):
-            raise StorageError(
-                f"LATLAB_HOME is {named!r}: name a folder without control characters and"
-                " question marks"
-            )
-        try:
-            root = Path(named) if named else Path.home() / ".latlab"
-        except RuntimeError as error:
-            raise StorageError(
-                "no home folder of this user is known: set LATLAB_HOME to a folder"
-            ) from error
-        with storing(root):
-            return cls(root.absolute())
+        return cls(home_folder())
 
     @property
     def database_url(self) -> str:
@@ -65,11 +49,11 @@ class LabHome:
 
     @property
     def daemon_file(self) -> Path:
-        return self.root / "daemon.json"
+        return self.root / DAEMON_FILE
 
     @property
     def lock_file(self) -> Path:
-        return self.root / "daemon.lock"
+        return self.root / LOCK_FILE
 
     @property
     def log_file(self) -> Path:
@@ -77,7 +61,7 @@ class LabHome:
 
     @property
     def token_file(self) -> Path:
-        return self.root / "token"
+        return self.root / TOKEN_FILE
 
     @property
     def programs(self) -> Path:
@@ -109,21 +93,11 @@ class LabHome:
 
         Raises StorageError, also where the file holds none.
         """
-        with storing(self.token_file):
-            try:
-                descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                kept = read_regular(self.token_file, MAX_TOKEN_BYTES).decode(errors="replace")
-            else:
-                kept = secrets.token_urlsafe(32)
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(kept)
-        token = kept.strip()
-        if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
-            raise StorageError(
-                f"{self.token_file} holds no token: remove it, then `latlab lab down` and `up`"
-            )
-        return token
+        with storing(self.token_file), contextlib.suppress(FileExistsError):
+            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32))
+        return read_token(self.token_file)
 
 
 def sqlite_url(path: Path) -> str:

@@ -11,8 +11,9 @@ from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.jobs.dispatcher import JobBoard
 from host.jobs.events import JobEvent, Progress
-from latlab.domain.domain import BenchmarkSpec, Target
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
+from latlab.domain.target import Target
 
 MAX_PROGRAMS = 10_000
 EVENT_POLL_S = 1.0

@@ -14,22 +14,18 @@ from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.devices.readiness import sentinel_rule
 from host.jobs.events import JobEvent, Listener, Progress
-from host.jobs.queue import JobQueue, JobState, rank
+from host.jobs.job_state import JobState
+from host.jobs.queue import JobQueue, rank
 from host.jobs.restoring import load_open_jobs
 from host.jobs.wait_reasons import Place
-from host.measuring.statistics import NextVisit
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Failure,
-    FailureKind,
-    Job,
-    Measurement,
-    Program,
-    Visit,
-)
+from host.measuring.stopping import NextVisit
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import NotFound
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
+from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +165,13 @@ class JobBoard:
         with self._lock:
             state.rests_until_ns = until_ns
 
-    def open_sentinel(self, target_id: str, program: Program) -> JobState:
+    def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
         """A job for its caller alone: no worker is offered it."""
         job = Job(
             uuid.uuid4().hex,
             target_id,
             program.sha256,
-            sentinel_rule.SPEC,
+            spec,
             time.time_ns(),
             is_sentinel=True,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from latlab.domain.domain import Failure, Measurement
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ so that one with a thousand jobs holds up one with a single job by one visit at 
 The visits of a client are interleaved over its programs, because a machine has moods that
 last seconds: spread visits see several of them, a contiguous run sees one and looks steady.
 
-Turns and rests are in the time of `time.monotonic_ns`: the wall clock may jump.
-"""
+Turns and rests are in the time of `time.monotonic_ns`: the wall clock may jump."""
 
 from __future__ import annotations
 
@@ -15,62 +14,18 @@ import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from heapq import merge
 from itertools import chain, count, islice, zip_longest
 from typing import Any
 
-from host.measuring.statistics import NextVisit, progress
-from latlab.domain.domain import Failure, FailureKind, Job, Program, Visit
+from host.jobs.job_state import JobState
+from latlab.domain.program import Program
 
 # Programs whose visits are interleaved: wide enough to spread a measurement over three
 # minutes, and to end a campaign without stragglers, whose spaced visits leave the device
 # idle; narrow enough that results keep coming.
 WINDOW = 64
-
-# A second visit would end as the first one did.
-FINAL_KINDS = frozenset(
-    {
-        FailureKind.NOT_A_PROGRAM,
-        FailureKind.BAD_INPUT,
-        FailureKind.UNSUPPORTED,
-        FailureKind.OUT_OF_MEMORY,
-        FailureKind.EXECUTION_ERROR,
-    }
-)
-MAX_FAILED_VISITS = 3
-# A device that connects and never answers must not hold a job for ever.
-MAX_TIMES_LOST = 3
-
-
-@dataclass(eq=False)
-class JobState:
-    """An open job and its visits so far. `asked` is a run that was asked for and not yet
-    answered: after a crash of the host, the first thing to fetch, from the device of
-    `device_serial`, which was lost `times_lost` times while it ran. `suspect`: some of the
-    visits were made while the sentinel drifted. `clients` wait for it; none where they have
-    gone, or the daemon was restarted."""
-
-    job: Job
-    program: Program
-    visits: list[Visit] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    asked: tuple[str, NextVisit] | None = None
-    device_serial: str = ""
-    times_lost: int = 0
-    last_asked_ns: int = 0
-    suspect: bool = False
-    rests_until_ns: int = 0
-    clients: set[Hashable] = field(default_factory=set)
-
-    def next(self) -> NextVisit | Failure | None:
-        """The visit it needs; a Failure when it cannot go on; None when it is complete."""
-        for failure in self.failures:
-            if failure.kind in FINAL_KINDS:
-                return failure
-        if len(self.failures) >= MAX_FAILED_VISITS:
-            return self.failures[-1]
-        return progress(self.job.spec, self.visits)
 
 
 class JobQueue:

@@ -9,11 +9,12 @@ import time
 from host.database import jobs as job_rows
 from host.database import programs as program_rows
 from host.database.engine import Database
-from host.jobs.queue import JobState
-from host.measuring.statistics import NextVisit
-from host.measuring.visit_check import visit_fault
-from latlab.domain.domain import Failure, FailureKind, Visit
+from host.jobs.job_state import JobState
+from host.measuring.stopping import NextVisit
+from latlab.domain.visit_check import visit_fault
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Visit
 
 log = logging.getLogger(__name__)
 

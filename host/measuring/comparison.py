@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from host.measuring.statistics import interval_ranks, visit_latency_ns
-from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind, Visit
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Visit
 
 # Pairs fewer than this have an interval of their extremes that hardly holds 90 %.
 MIN_PAIRS = 5

@@ -11,8 +11,7 @@ as well. What neighbours on the memory still add is taken out afterwards, by pro
 A sample is spoiled when its thread was switched out against its will, or when its wall
 time exceeds its CPU time by more than the other samples of its visit show. A visit whose
 samples are mostly spoiled is spoiled. Nothing is dropped: spoiled visits are kept and only
-left out of the latency.
-"""
+left out of the latency."""
 
 from __future__ import annotations
 
@@ -24,21 +23,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from latency_models.alignment import TraceMismatch, align
-from latency_models.interference import Steadying
-from latency_models.measured_networks import MeasuredNetwork
-from latlab.domain.domain import MAX_VISITS, BenchmarkSpec, Failure, FailureKind, Program, Visit
-from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Visit
 
 MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
 VISIT_QUANTILE = 0.1
 QUANTILE = 0.25
 CONFIDENCE = 0.9
-# A measurement that is disturbed is tried again so often, resting longer each time.
-MAX_ROUNDS = 3
-FIRST_REST_S = 15.0
 # A sample's wall time may exceed its CPU time by this share of it before it counts as
 # spoiled, however steady its neighbours are: timer interrupts alone cost about as much.
 EXCESS_SLACK = 0.01
@@ -159,79 +153,3 @@ def measured_network(
         memory_probe_ns(untraced),
         memory_probe_ns(traced),
     )
-
-
-def measured_estimate(
-    network: MeasuredNetwork, steadying: Steadying, now_unix_ns: int
-) -> LatencyEstimate:
-    """What a measurement says of its own network."""
-    steady = steadying(network)
-    return LatencyEstimate(
-        latency_ns=whole_ns(steady.latency_ns),
-        lower_ns=whole_ns(steady.lower_ns),
-        upper_ns=whole_ns(steady.upper_ns),
-        source=Source.MEASURED,
-        coverage=1.0,
-        samples=1,
-        age_s=max(0.0, (now_unix_ns - network.unix_ns) / 1e9),
-        steadied=steadying.is_learned,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class NextVisit:
-    """rest_s: at least so long after the visit before was asked for."""
-
-    traced: bool
-    rest_s: float = 0.0
-
-
-def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failure | None:
-    """What a measurement still needs: another visit, or nothing (None) once its visits
-    agree or are as many as allowed. Where too few of those were clean it rests, for the
-    disturbance to pass, and tries as many again; a Failure after `MAX_ROUNDS` of them."""
-    traced = sum(visit.traced for visit in visits)
-    untraced = len(visits) - traced
-    summary = summarize(visits)
-    clean = summary.clean_visits if summary else 0
-    agreed = (
-        summary is not None and clean >= spec.min_visits and summary.half_width <= spec.tolerance
-    )
-    rounds, in_round = divmod(untraced, spec.max_visits)
-    enough = clean >= math.ceil(spec.min_visits / 2)
-    spacing_s = spec.spacing_ns / 1e9
-    if not agreed and (untraced == 0 or in_round):
-        return NextVisit(traced=False, rest_s=spacing_s)
-    if not enough and rounds < MAX_ROUNDS:
-        rest_s = max(spacing_s, FIRST_REST_S * 2 ** (rounds - 1))
-        return NextVisit(traced=False, rest_s=rest_s)
-    if not enough:
-        return Failure(
-            FailureKind.DISTURBED,
-            f"{clean} of {untraced} visits were clean: something else ran on the measured"
-            " cores; free them and measure again",
-        )
-    if traced < spec.traced_visits:
-        return NextVisit(traced=True, rest_s=spacing_s)
-    return None
-
-
-def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
-    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
-    order: as a latency, that of the machine left to itself. None without a traced visit.
-    Raises TraceMismatch when kernels and traces do not align."""
-    traced = [visit for visit in visits if visit.traced]
-    if not traced:
-        return None
-    names = [trace.name for trace in traced[0].kernel_traces]
-    for visit in traced:
-        if [trace.name for trace in visit.kernel_traces] != names:
-            raise TraceMismatch("two traced visits of one program ran different kernels")
-        if len({len(trace.durations_ns) for trace in visit.kernel_traces}) > 1:
-            raise TraceMismatch("kernels of one visit were traced in different numbers of runs")
-    if not any(trace.durations_ns for visit in traced for trace in visit.kernel_traces):
-        return align(program.kernels, [(name, ()) for name in names])
-    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
-    totals_ns = durations_ns.sum(axis=0)
-    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
-    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))

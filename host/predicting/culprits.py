@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from latency_models.predictor import NotEnoughData
+from latlab.domain.errors import NotEnoughData
 
 Fitted = TypeVar("Fitted")
 Network = TypeVar("Network")

@@ -12,12 +12,12 @@ from host.database.engine import Database
 from host.database.exclusions import decisions
 from host.database.measurements import measured_networks, warn_once
 from host.predicting.culprits import fit_without_culprits
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor
+from latency_models.predictor import MIN_NETWORKS, Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
-from latlab.domain.errors import NotReady
-from latlab.domain.stored_measurement import Unusable
+from latlab.domain.errors import NotEnoughData, NotReady
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Unusable
 
 REFIT_AFTER = 8
 REFIT_AFTER_SHARE = 0.1

@@ -9,7 +9,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from latlab.domain.errors import ERROR_KEY, LabError, StorageError, Unauthenticated
+from latlab.convert.errors import ERROR_KEY, status_of
+from latlab.domain.errors import LabError, StorageError, Unauthenticated
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _abort(context: grpc.ServicerContext, error: LabError) -> NoReturn:
     if isinstance(error, StorageError):
         log.error("%s", error)
     context.set_trailing_metadata(((ERROR_KEY, type(error).__name__),))
-    context.abort(error.status, str(error))
+    context.abort(status_of(error), str(error))
 
 
 def _to_bytes(value: str | bytes) -> bytes:

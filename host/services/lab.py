@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -21,16 +20,14 @@ from host.devices.worker import DeviceWorker
 from host.home.boards import checked_address
 from host.jobs.dispatcher import JobBoard
 from host.jobs.wait_reasons import Server
-from host.measuring.statistics import measured_estimate
+from host.predicting.estimates import look_up
 from host.predicting.snapshots import Fit, Known, Predictors
-from latency_models.interference import Steadying
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import Target
-from latlab.domain.errors import InvalidRequest, NotFound, NotReady, UnreadableRow
+from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate
-from latlab.domain.stored_measurement import StoredMeasurement, Unusable
-from latlab.domain.targets import find_target
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import StoredMeasurement
+from latlab.domain.target import Target, find_target
 
 MAX_WHY = 1_000
 REREAD_S = 600.0
@@ -146,36 +143,8 @@ class Lab:
         return measurement_id
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        """What each measurement says, one that is excluded or suspect too: it is what was
-        measured. Raises NotFound, and UnreadableRow for one that is of no use."""
-        with self.database.reading() as connection:
-            found = measurement_rows.look_up(connection, measurement_ids)
-
-        @functools.cache
-        def steadying_of(target_id: str) -> Steadying:
-            try:
-                return self.fit(target_id).predictor.steadying
-            except NotReady:
-                return Steadying.none()
-
-        estimates = []
-        for measurement_id in measurement_ids:
-            match found.get(measurement_id):
-                case None:
-                    raise NotFound(f"no measurement {measurement_id!r}")
-                case Unusable() as unusable:
-                    measurement_rows.warn_once(unusable)
-                    raise UnreadableRow(
-                        f"measurement {measurement_id} is of no use: {unusable.why}; measure its"
-                        " network again"
-                    )
-                case usable:
-                    measured = usable.measurement
-            # No predictor has learned of devices that are warm.
-            sustained = measured.spec.visit.is_sustained
-            steadying = Steadying.none() if sustained else steadying_of(measured.target_id)
-            estimates.append(measured_estimate(usable.network, steadying, time.time_ns()))
-        return estimates
+        """What each measurement says. Raises NotFound, and UnreadableRow for one of no use."""
+        return look_up(self.database, measurement_ids, self.fit)
 
     def find_device(self, wanted: str) -> str:
         """The serial of the device of that serial or transport. Raises NotFound."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
 from latlab.client.stream_timeout import heard
-from latlab.domain import errors
-from latlab.domain.errors import ERROR_KEY, LabError, Unavailable
+from latlab.convert.errors import from_daemon
 
 MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 30.0
-NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 
 T = TypeVar("T")
 Event = TypeVar("Event", covariant=True)
@@ -46,7 +44,7 @@ class Calls:
         try:
             return method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise _to_lab_error(error) from error
+            raise from_daemon(error) from error
 
     def stream(
         self,
@@ -60,17 +58,6 @@ class Calls:
         try:
             yield from call if patience_s is None else heard(call, patience_s)
         except grpc.RpcError as error:
-            raise _to_lab_error(error) from error
+            raise from_daemon(error) from error
         finally:
             call.cancel()  # of no effect where it has ended
-
-
-def _to_lab_error(error: Any) -> LabError:  # noqa: ANN401
-    """The error that the daemon raised, by its class's name beside the status."""
-    name = dict(error.trailing_metadata() or ()).get(ERROR_KEY)
-    kind = getattr(errors, str(name), None)
-    if isinstance(kind, type) and issubclass(kind, LabError):
-        return kind(error.details())
-    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
-    return LabError(error.details())

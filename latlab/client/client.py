@@ -1,6 +1,6 @@
 """The typed client of the lab: what the search uses, and other projects.
 
-with LatencyClient.connect() as lab:
+with latlab.connect() as lab:
     target = lab.default_target()
     [outcome] = lab.measure(target.id, [program_file])
     [estimate] = lab.predict(target.id, [program_file.program.kernels])
@@ -11,19 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from host.home.paths import LabHome
-from host.home.processes import LockedProcess
-from latency_models.measured_networks import MeasuredNetwork
-from latency_models.packing import pack
-from latlab.client.calls import NOT_RUNNING, Calls
+from latlab.client.calls import Calls
+from latlab.client.discovery import find_lab, home_folder
 from latlab.client.stored import StoredMeasurements
 from latlab.client.upload_window import Ahead
-from latlab.convert.common import (
-    conditions_from_message,
-    failure_from_message,
-    kernel_to_message,
-)
+from latlab.common.upload import read_chunks
 from latlab.convert.devices import history_from_message
+from latlab.convert.kernels import kernel_to_message, pack
 from latlab.convert.latency import (
     estimate_from_message,
     measurement_from_message,
@@ -36,26 +30,22 @@ from latlab.convert.status import (
     open_job_from_message,
     target_status_from_message,
 )
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Conditions,
-    DeviceHistory,
-    Failure,
-    FailureKind,
-    Measurement,
-    ProgramFile,
-    Target,
-)
-from latlab.domain.errors import LabError, NotFound, StorageError, Unavailable
+from latlab.convert.visits import conditions_from_message, failure_from_message
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import DeviceHistory, DeviceStatus
+from latlab.domain.errors import LabError, NotFound
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import OpenJob
 from latlab.domain.kernel import Kernel
-from latlab.domain.status import DeviceStatus, OpenJob, TargetStatus
-from latlab.domain.targets import find_target
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Conditions, Measurement
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target, TargetStatus, find_target
 from latlab.v1 import lab_pb2, latency_pb2
 from latlab.v1.lab_pb2_grpc import LabServiceStub
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
-CHUNK_BYTES = 1 << 20
 UPLOAD_TIMEOUT_S = 300.0
 FIT_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
@@ -74,16 +64,10 @@ class LatencyClient:
         self.stored = StoredMeasurements(self._calls, self._lab)
 
     @classmethod
-    def connect(cls, home: LabHome | None = None) -> LatencyClient:
-        """To the lab that runs on this machine. Raises Unavailable, saying how to start it."""
-        home = home or LabHome.from_environment()
-        info = LockedProcess(home.daemon_file, home.lock_file).info()
-        if info is None:
-            raise Unavailable(NOT_RUNNING)
-        address = info.get("address")
-        if not isinstance(address, str):
-            raise StorageError(f"{home.daemon_file} is damaged: it holds no address of the lab")
-        return cls(address, home.token())
+    def connect(cls, home: Path | None = None) -> LatencyClient:
+        """To the lab that runs on this machine and whose state lies in `home`: LATLAB_HOME by
+        default, else ~/.latlab. Raises Unavailable, saying how to start it, and StorageError."""
+        return cls(*find_lab(home_folder() if home is None else home))
 
     def __enter__(self) -> LatencyClient:
         return self
@@ -122,8 +106,8 @@ class LatencyClient:
         request = latency_pb2.PredictRequest(
             target=target,
             kernels=map(kernel_to_message, table),
-            lengths=lengths.tolist(),
-            indices=indices.tolist(),
+            lengths=lengths,
+            indices=indices,
         )
         response = self._calls.one(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(estimate_from_message, response.estimates))
@@ -273,12 +257,12 @@ class LatencyClient:
     def _upload(self, file: ProgramFile) -> None:
         def parts() -> Iterator[latency_pb2.UploadRequest]:
             yield latency_pb2.UploadRequest(program=program_to_message(file.program))
-            yield from _chunks(file.path)
+            for chunk in read_chunks(file.path):
+                yield latency_pb2.UploadRequest(chunk=chunk)
 
         self._calls.one(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
 
 
-def _chunks(path: Path) -> Iterator[latency_pb2.UploadRequest]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield latency_pb2.UploadRequest(chunk=chunk)
+def connect(home: Path | None = None) -> LatencyClient:
+    """`LatencyClient.connect`, under the name that programs use: `latlab.connect()`."""
+    return LatencyClient.connect(home)

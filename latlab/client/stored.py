@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from latlab.client.calls import Calls
 from latlab.convert.measurements import stored_from_message
 from latlab.domain.errors import InvalidRequest, NotFound
-from latlab.domain.stored_measurement import StoredMeasurement
+from latlab.domain.measurement import StoredMeasurement
 from latlab.v1 import lab_pb2
 from latlab.v1.lab_pb2_grpc import LabServiceStub
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from latlab.domain.domain import ProgramFile
+from latlab.domain.program import ProgramFile
 
 # Programs of one campaign that wait in the lab: they fill its disk.
 MAX_AHEAD = 96

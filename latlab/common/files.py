@@ -12,6 +12,8 @@ from pathlib import Path
 
 from latlab.domain.errors import StorageError
 
+PART_SUFFIX = ".part"  # of a file that is not yet whole
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # Of a path that cannot be used: what to do about it.
 ADVICE = {
@@ -35,7 +37,7 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
     mode: of the file, less the umask. Raises StorageError in place of any OSError, such as that
     of a full disk.
     """
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
     with storing(path):
         try:
             draft.touch(mode)
@@ -43,9 +45,18 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             draft.replace(path)
+            _sync_folder(path.parent)
         finally:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -1,72 +1,113 @@
-"""The bytes of the programs that are being measured: files named by their SHA-256."""
+"""The bytes of programs that are being measured: files named by their SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from latlab.common.files import replacing
-from latlab.domain.domain import Program
-from latlab.domain.errors import InvalidRequest, TooLarge
+from latlab.common.files import PART_SUFFIX, replacing, storing
+from latlab.domain.errors import InvalidRequest, NotFound, TooLarge
 
 MAX_PROGRAM_BYTES = 1 << 30
 MAX_STORE_BYTES = 4 << 30
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
 
 class ProgramStore:
-    """Bounded: the longest unused go first, never one that is in use."""
+    """Programs that are there whole or not at all. Where a new one would take the total past
+    its limit, those used least recently go first, and never one that is in use."""
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(
+        self,
+        directory: Path,
+        max_program_bytes: int = MAX_PROGRAM_BYTES,
+        max_total_bytes: int = MAX_STORE_BYTES,
+    ) -> None:
+        """Raises StorageError."""
+        with storing(directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in directory.glob(f"*{PART_SUFFIX}"):  # of a process that was killed
+                part.unlink(missing_ok=True)
+        self.max_program_bytes = max_program_bytes
         self._directory = directory
+        self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
+        """Where the program lies, or would. Raises InvalidRequest where it is named otherwise."""
+        if not _SHA256.fullmatch(sha256):
+            raise InvalidRequest(
+                f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
+            )
         return self._directory / f"{sha256}.pte"
 
-    def has(self, program: Program) -> bool:
-        """Also marks it as used just now."""
-        path = self.path(program.sha256)
-        if not path.is_file() or path.stat().st_size != program.size_bytes:
+    def get(self, sha256: str) -> Path:
+        """Where the program lies; that it was asked for counts as use.
+
+        Raises NotFound where it is missing, and InvalidRequest.
+        """
+        path = self.path(sha256)
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            raise NotFound(f"program {sha256} is not here: upload it") from None
+        return path
+
+    def has(self, sha256: str, size_bytes: int) -> bool:
+        """Whether it is here in that size; then that counts as use. Raises InvalidRequest."""
+        path = self.path(sha256)
+        if not path.is_file() or path.stat().st_size != size_bytes:
             return False
         os.utime(path)
         return True
 
-    def add(self, program: Program, chunks: Iterable[bytes], in_use: Collection[str]) -> None:
-        """Raises TooLarge, and InvalidRequest when the bytes are not those announced; no
-        file is left then."""
-        if program.size_bytes > MAX_PROGRAM_BYTES:
+    def add(
+        self,
+        sha256: str,
+        size_bytes: int,
+        chunks: Iterable[bytes],
+        in_use: Collection[str] = (),
+    ) -> None:
+        """Store a program; `in_use` are the SHA-256 of those that must stay.
+
+        Raises TooLarge, InvalidRequest where the bytes are not those announced, and
+        StorageError. Then nothing is stored.
+        """
+        path = self.path(sha256)
+        if size_bytes > self.max_program_bytes:
             raise TooLarge(
-                f"the program has {program.size_bytes} bytes, the limit is {MAX_PROGRAM_BYTES}"
+                f"the program has {size_bytes} bytes, the limit is {self.max_program_bytes}"
             )
-        with replacing(self.path(program.sha256)) as draft:
-            _write_verified(draft, program, chunks)
-        self._prune({*in_use, program.sha256})
+        self._make_room(size_bytes, {*in_use, sha256})
+        with replacing(path, mode=0o600) as draft:
+            _write_verified(draft, sha256, size_bytes, chunks)
 
-    def _prune(self, in_use: Collection[str]) -> None:
-        files = sorted(self._directory.glob("*.pte"), key=lambda file: file.stat().st_mtime)
-        total_bytes = sum(file.stat().st_size for file in files)
-        for file in files:
-            if total_bytes <= MAX_STORE_BYTES:
-                return
-            if file.stem not in in_use:
-                total_bytes -= file.stat().st_size
-                file.unlink()
+    def _make_room(self, size_bytes: int, in_use: Collection[str]) -> None:
+        with storing(self._directory):
+            found = [(path, path.stat()) for path in self._directory.iterdir()]
+            files = [(path, stat) for path, stat in found if path.suffix != PART_SUFFIX]
+            total_bytes = size_bytes + sum(stat.st_size for _, stat in files)
+            for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
+                if total_bytes <= self._max_total_bytes:
+                    return
+                if path.stem not in in_use:
+                    path.unlink(missing_ok=True)
+                    total_bytes -= stat.st_size
 
 
-def _write_verified(path: Path, program: Program, chunks: Iterable[bytes]) -> None:
-    digest, size_bytes = hashlib.sha256(), 0
+def _write_verified(path: Path, sha256: str, size_bytes: int, chunks: Iterable[bytes]) -> None:
+    digest, received_bytes = hashlib.sha256(), 0
     with path.open("wb") as file:
         for chunk in chunks:
-            size_bytes += len(chunk)
-            if size_bytes > program.size_bytes:
-                raise InvalidRequest(
-                    f"the upload is longer than the {program.size_bytes} bytes announced"
-                )
+            received_bytes += len(chunk)
+            if received_bytes > size_bytes:
+                raise InvalidRequest(f"the upload is longer than the {size_bytes} bytes announced")
             digest.update(chunk)
             file.write(chunk)
-    if size_bytes < program.size_bytes:
-        raise InvalidRequest(f"the upload ended after {size_bytes} of {program.size_bytes} bytes")
-    if digest.hexdigest() != program.sha256:
-        raise InvalidRequest(f"the upload hashes to {digest.hexdigest()}, not to {program.sha256}")
+    if received_bytes < size_bytes:
+        raise InvalidRequest(f"the upload ended after {received_bytes} of {size_bytes} bytes")
+    if digest.hexdigest() != sha256:
+        raise InvalidRequest(f"the upload hashes to {digest.hexdigest()}, not to {sha256}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latlab.convert.common import fields_of
-from latlab.domain.domain import (
+from latlab.convert.fields import fields_of
+from latlab.domain.device import (
     CoreClass,
     Device,
     DeviceEvent,
     DeviceHistory,
     EventKind,
-    FailureKind,
     SentinelReading,
 )
+from latlab.domain.failure import FailureKind
 from latlab.v1 import device_agent_pb2, lab_pb2
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latency_models.measured_networks import MeasuredNetwork
-from latlab.convert.common import (
-    fields_of,
+from latlab.convert.fields import fields_of
+from latlab.convert.kernels import (
     kernel_from_message,
     kernel_to_message,
     shape_to_message,
     tensor_spec_to_message,
     tensor_specs_from_messages,
+)
+from latlab.convert.visits import (
     visit_from_message,
     visit_spec_from_message,
     visit_spec_to_message,
     visit_to_message,
 )
-from latlab.domain.domain import BenchmarkSpec, Measurement, Program, Target
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program
+from latlab.domain.target import Target
 from latlab.v1 import latency_pb2
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from latlab.convert.common import failure_from_message, failure_to_message
-from latlab.domain.stored_measurement import Exclusion, StoredMeasurement
+from latlab.convert.visits import failure_from_message, failure_to_message
+from latlab.domain.measurement import Exclusion, StoredMeasurement
 from latlab.v1 import lab_pb2
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from latlab.convert.devices import device_from_message
 from latlab.convert.latency import target_from_message
-from latlab.domain.status import DeviceStatus, OpenJob, TargetStatus
+from latlab.domain.device import DeviceStatus
+from latlab.domain.job import OpenJob
+from latlab.domain.target import TargetStatus
 from latlab.v1 import lab_pb2, latency_pb2
 
 

@@ -1,4 +1,4 @@
-"""The lab's errors, one tree. Each kind carries the gRPC status it travels as.
+"""The lab's errors, one tree. `latlab.convert.errors` says which gRPC status each kind travels as.
 
 LabError
 ├── InvalidRequest        what was asked makes no sense              INVALID_ARGUMENT
@@ -6,6 +6,7 @@ LabError
 ├── NotFound              no such target, program or measurement     NOT_FOUND
 ├── TooLarge              over a stated limit                        RESOURCE_EXHAUSTED
 ├── NotReady              e.g. too little measured to predict        FAILED_PRECONDITION
+├── LeaseLost             another holder has the device               FAILED_PRECONDITION
 ├── Unavailable           the lab or a device does not answer        UNAVAILABLE
 ├── Unauthenticated       the token is missing or wrong              UNAUTHENTICATED
 ├── StorageError          files or database: no right, damaged, full DATA_LOSS
@@ -15,19 +16,15 @@ LabError
 
 from __future__ import annotations
 
-import grpc
-
-ERROR_KEY = "latlab-error"  # trailing metadata: the class, which is finer than a status
+from collections.abc import Sequence
 
 
 class LabError(Exception):
     """Base of all; the message says what to do."""
 
-    status: grpc.StatusCode = grpc.StatusCode.INTERNAL
-
 
 class InvalidRequest(LabError):
-    status = grpc.StatusCode.INVALID_ARGUMENT
+    pass
 
 
 class UnknownKernels(InvalidRequest):
@@ -35,27 +32,31 @@ class UnknownKernels(InvalidRequest):
 
 
 class NotFound(LabError):
-    status = grpc.StatusCode.NOT_FOUND
+    pass
 
 
 class TooLarge(LabError):
-    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    pass
 
 
 class NotReady(LabError):
-    status = grpc.StatusCode.FAILED_PRECONDITION
+    pass
+
+
+class LeaseLost(LabError):
+    """A device's agent has seen a higher token: another holder has the device."""
 
 
 class Unavailable(LabError):
-    status = grpc.StatusCode.UNAVAILABLE
+    pass
 
 
 class Unauthenticated(LabError):
-    status = grpc.StatusCode.UNAUTHENTICATED
+    pass
 
 
 class StorageError(LabError):
-    status = grpc.StatusCode.DATA_LOSS
+    pass
 
 
 class UnreadableRow(StorageError):
@@ -63,4 +64,20 @@ class UnreadableRow(StorageError):
 
 
 class ExportError(LabError):
-    status = grpc.StatusCode.INVALID_ARGUMENT
+    pass
+
+
+class TraceMismatch(Exception):
+    """A kernel list and a trace are not of the same network."""
+
+
+class UnknownKernelKinds(Exception):
+    """Kernels of kinds that no measured network holds; `kinds` lists them all."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(f"never measured on this target: {', '.join(kinds)}")
+        self.kinds = tuple(kinds)
+
+
+class NotEnoughData(Exception):
+    """Too few networks were measured, or have too little in common; says what is needed."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from latlab.domain.domain import BACKEND, Program, TensorSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Shape
+from latlab.domain.program import BACKEND, Program, TensorSpec
 from latlab.export.execution.quiet import quiet
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing

@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from latlab.common.files import FULL, storage_error
-from latlab.domain.domain import ProgramFile
 from latlab.domain.errors import ExportError, StorageError
 from latlab.domain.kernel import Shape
+from latlab.domain.program import ProgramFile
 from latlab.export.exporter import export_program
 from latlab.export.program_cache import ProgramCache
 

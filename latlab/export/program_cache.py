@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from latlab.common.files import replacing, storing
-from latlab.domain.domain import Program, ProgramFile, TensorSpec
 from latlab.domain.kernel import Kernel
+from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export.exporter import EXPORTER
 
 DEFAULT_MAX_BYTES = 4 << 30

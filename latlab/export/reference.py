@@ -3,9 +3,13 @@ time in, and of no search space."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latlab.export.pool import ExportSpec
+from latlab.domain.errors import ExportError
+from latlab.domain.program import ProgramFile
+from latlab.export.pool import ExportPool, ExportSpec
+from latlab.export.program_cache import ProgramCache
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,3 +45,13 @@ def build_reference() -> nn.Module:
 
 
 REFERENCE = ExportSpec("sentinel 1", build_reference, (1, 3, 192, 192))
+
+
+def export_sentinel(exports: Path) -> ProgramFile:
+    """The lab's reference program, from the cache in the folder `exports` but the first time.
+    Raises ExportError."""
+    with ExportPool(ProgramCache(exports)) as pool:
+        [outcome] = pool.export_all([REFERENCE])
+    if isinstance(outcome, ExportError):
+        raise outcome
+    return outcome

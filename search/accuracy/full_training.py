@@ -29,6 +29,7 @@ from search.accuracy.proxy_training import (
     statistics,
 )
 from search.space.architecture import Architecture
+from search.space.deployment import RESOLUTION
 from search.space.network import build_network
 
 CHECKPOINT_S = 300.0  # at most so much is lost to a kill
@@ -47,7 +48,7 @@ class Recipe:
     """
 
     epochs: int = 350
-    resolution: int = 224
+    resolution: int = RESOLUTION
     batch_size: int = 256
     learning_rate: float = 0.256
     warm_up_epochs: float = 5.0

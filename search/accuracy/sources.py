@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from search.space.space import Space
 
 if TYPE_CHECKING:
+    from search.accuracy.accuracy import Accuracy
     from search.accuracy.data.datasets import Dataset
     from search.accuracy.proxy_training import ProxyBudget
-    from search.judge import Accuracy
 
 
 @dataclass(frozen=True)

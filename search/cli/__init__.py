@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from host.cli import lab as host_cli
-from host.cli import measurements
+from host.cli import devices, jobs, lab, measurements
 from host.cli.console import Commands
 from search.cli import calibrate, dashboard, doctor, networks, report, search, train
 
@@ -16,10 +15,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help that is plain is read at any width
 )
-app.add_typer(host_cli.app, name="lab")
-app.add_typer(host_cli.devices, name="devices")
+app.add_typer(lab.app, name="lab")
+app.add_typer(devices.app, name="devices")
 app.command("doctor")(doctor.doctor)
-app.command("jobs")(host_cli.jobs)
+app.command("jobs")(jobs.jobs)
 app.add_typer(measurements.app, name="measurements")
 app.command("search")(search.search)
 app.command("train")(train.train)

@@ -12,10 +12,12 @@ import typer
 from rich.table import Table
 
 from host.cli.console import console, milliseconds, progress_bar, show
-from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import newest_of_each
 from latlab.common.files import storing
-from latlab.domain.domain import Failure, Target
 from latlab.domain.errors import NotReady
+from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import Target
 from latlab.export import ExportSpec
 from search.cli.session import PriorityOption, Session, TargetOption, finite, session
 from search.latency.calibration import CANDIDATES, calibration_networks, random_networks
@@ -162,7 +164,7 @@ def evaluation_of(
     """Of the predictor of a target, on everything measured on it. Raises NotReady where that
     is too little."""
     from latency_models.evaluate import evaluate as evaluate_predictor
-    from latency_models.predictor import NotEnoughData
+    from latlab.domain.errors import NotEnoughData
 
     newest = newest_of_each(measured).values()
     networks = _of_common_kinds([n for n in newest if n.kernel_ns is not None], held_out)

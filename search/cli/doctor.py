@@ -65,7 +65,7 @@ def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
     if isinstance(program, ExportError):
         raise program
     lab_process.up(home)
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         try:
             accept(client, program, log)
         except (NotAccepted, LabError) as reason:

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from host.cli.console import console, milliseconds, progress_bar, show, words
 from host.measuring.comparison import MIN_PAIRS
-from latlab.domain.domain import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec, Failure
+from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, NotReady
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure
 from search.cli.session import FreshOption, PriorityOption, Session, TargetOption, session
-from search.judge import Measured
+from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.counts import counts
 from search.space.kernels import kernels

@@ -13,15 +13,17 @@ from typing import Annotated
 import typer
 
 from host.cli.console import console, show
-from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
 from latlab.common.files import storing
 from latlab.domain.errors import LabError, NotReady
+from latlab.domain.measured_network import MeasuredNetwork
 from search.cli.calibrate import evaluation_of, for_report
 from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, is_measured
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
-from search.study.study import Study, StudySettings, read_study, study_folder
+from search.study.settings import StudySettings
+from search.study.study import Study, read_study, study_folder
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
 DEFAULT_RUNS = Path("runs")
@@ -69,10 +71,10 @@ def report(
 def show_report(study: Study, output: Path | None = None) -> None:
     """Into the study's folder, or `output`. Without a running lab the report lacks what only
     the lab knows, and says so."""
+    from search.cli.front_table import front_table
     from search.report.comparison.groups import described
     from search.report.study.page import write_report
     from search.report.study.results import trained
-    from search.report.study.table import front_table
 
     lab = _ask_lab(study.settings)
     target = _in_words(study.settings, lab.targets)

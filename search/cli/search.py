@@ -45,7 +45,8 @@ from search.space.space import SPACES, Space
 from search.strategies.warm_start import ZOO_NAME, networks_to_start_with
 from search.study.ppo_settings import DEFAULTS, PPOSettings
 from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.study.study import StrategyName, StudySettings, open_study, study_folder
+from search.study.settings import StrategyName, StudySettings
+from search.study.study import open_study, study_folder
 
 if TYPE_CHECKING:
     from search.loop import Progress

@@ -13,7 +13,8 @@ import typer
 from host.cli.console import reported
 from host.home.paths import LabHome
 from latlab.client.client import MEASURE_TIMEOUT_S, LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Target
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.data.readers import DatasetError
 from search.latency.target_lab import TargetLab
@@ -83,7 +84,7 @@ def sessions(
     home = LabHome.from_environment()
     with (
         reported(DatasetError, ValueError),
-        LatencyClient.connect(home) as client,
+        LatencyClient.connect(home.root) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from latlab.domain.domain import Failure
 from latlab.domain.errors import LabError
+from latlab.domain.failure import Failure
 from search.cli.session import MOST_MS, MOST_WEIGHT, Session, finite
-from search.judge import Lab
 from search.latency.calibration import REFERENCE
+from search.latency.lab import Lab
 from search.latency.multi_target_lab import Part, SeveralLab
-from search.study.study import SETTINGS, StudySettings, read_settings
+from search.study.settings import StudySettings
+from search.study.study import SETTINGS, read_settings
 
 TargetsOption = Annotated[
     list[str] | None,

@@ -13,14 +13,17 @@ from rich.table import Table
 
 from host.cli.console import console, progress_bar, reported, show
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError
+from latlab.domain.failure import Failure, FailureKind
 from search.cli.report import DEFAULT_RUNS, RunsOption
 from search.cli.session import MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_SEED
 from search.latency.target_lab import latencies
 from search.report.drawing.words import interval
 from search.space.architecture import Architecture
-from search.study.study import StudyError, read_study, study_folder
+from search.space.deployment import RESOLUTION
+from search.study.settings import StudyError
+from search.study.study import read_study, study_folder
 
 if TYPE_CHECKING:
     from search.accuracy.proxy_training import AccuracyFailure
@@ -44,7 +47,7 @@ def train(
     val_images: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="At most.")] = MOST_IMAGES,
     resolution: Annotated[
         int, typer.Option(min=32, max=MOST_PIXELS, help="Of images and network.")
-    ] = 224,
+    ] = RESOLUTION,
     epochs: Annotated[int, typer.Option(min=1, max=MOST_EPOCHS, help="Of each training.")] = 350,
     batch_size: Annotated[
         int, typer.Option(min=2, max=65_536, help="The rate is scaled with it.")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
-from latlab.domain.domain import Failure, FailureKind
 from latlab.domain.estimate import LatencyEstimate
-from search.judge import AWAY, Lab, Measured, OnDone
+from latlab.domain.failure import Failure, FailureKind
+from search.judge import OnDone
+from search.latency.lab import AWAY, Lab, Measured
 from search.latency.target_lab import TURN
 from search.space.architecture import Architecture
 from search.study.combined_latency import Combination
@@ -27,7 +28,7 @@ class Part:
 
 
 class SeveralLab:
-    """A `search.judge.Lab`: what its parts say, combined. Measured is what all of them have
+    """A `search.latency.lab.Lab`: what its parts say, combined. Measured is what all of them have
     measured; whatever fails on one has failed, with that target's name. The id of a
     measurement is the parts' ids in their order, with a plus between; its device time is that
     of all devices together.

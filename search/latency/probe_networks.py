@@ -12,7 +12,7 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
-from search.latency.probes import RESOLUTION
+from search.space.deployment import RESOLUTION
 from search.space.network import GlobalAveragePool, initialize
 
 _DIRECT = 8  # the first ones are lowered directly

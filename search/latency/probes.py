@@ -7,19 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latlab.export import ExportSpec
+from search.space.deployment import INPUT_SHAPE
 
 if TYPE_CHECKING:
     from torch import nn
 
 PROBES = 12
-RESOLUTION = 224
 
 
 def probe_specs() -> list[ExportSpec]:
     """Always the same ones: of some 40 to 70 kernels each, and a few ms on one server core."""
-    input_shape = (1, 3, RESOLUTION, RESOLUTION)
     return [
-        ExportSpec(f"probe {index}, input {input_shape}", partial(_build, index), input_shape)
+        ExportSpec(f"probe {index}, input {INPUT_SHAPE}", partial(_build, index), INPUT_SHAPE)
         for index in range(PROBES)
     ]
 

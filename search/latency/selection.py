@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
 
-from latlab.domain.estimate import LatencyEstimate
-from search.judge import attempts, is_measured, is_open
-from search.study.pareto import hypervolume, pareto_front
-from search.study.trial import Trial
+from search.study.front import Point, may_be_on_front, points_of
+from search.study.pareto import hypervolume
+from search.study.trial import Trial, attempts, is_measured, is_open
 
 
 def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
@@ -58,7 +55,7 @@ def choose(
     front is drawn. None is chosen twice, none that was measured or failed, and fewer than
     asked for only where there are no more.
     """
-    rest = sorted(_points(filter(is_open, trials)), key=lambda point: -point.reward)
+    rest = sorted(points_of(filter(is_open, trials)), key=lambda point: -point.reward)
     chosen, rest = rest[:top_k], rest[top_k:]
 
     near = {trial.architecture for trial in may_be_on_front([*known, *trials])}
@@ -75,7 +72,7 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     where none adds any, by reward.
 
     Hypervolume is that above the 10th percentile of accuracy and the 90th of latency."""
-    points = _points(trial for trial in trials if trial.failure is None)
+    points = points_of(trial for trial in trials if trial.failure is None)
     if not points:
         return []
     reference = (
@@ -86,11 +83,11 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     accuracies = [point.accuracy for point in measured]
     latencies_ns = [point.latency.latency_ns for point in measured]
 
-    def with_it(point: _Point) -> float:
+    def with_it(point: Point) -> float:
         ns = [*latencies_ns, point.latency.lower_ns]
         return hypervolume([*accuracies, point.accuracy], ns, *reference)
 
-    left = _points(filter(is_open, may_be_on_front(point.trial for point in points)))
+    left = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
     left.sort(key=lambda point: -point.reward)
     wanted: list[Trial] = []
     volume = hypervolume(accuracies, latencies_ns, *reference)
@@ -104,46 +101,3 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
         accuracies.append(best.accuracy)
         latencies_ns.append(best.latency.lower_ns)
     return wanted + [point.trial for point in left]
-
-
-def front(trials: Iterable[Trial]) -> list[Trial]:
-    """Those that no other dominates, measured and predicted alike, fastest first. Trials
-    without a reward have no place in it."""
-    points = _points(trials)
-    on_front = pareto_front([p.accuracy for p in points], [p.latency.latency_ns for p in points])
-    return [points[i].trial for i in on_front]
-
-
-def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
-    """Those that no other is sure to dominate, in the order given: none as accurate has its
-    upper bound below their lower bound."""
-    points = _points(trials)
-    at_worst = pareto_front([p.accuracy for p in points], [p.latency.upper_ns for p in points])
-    uppers_ns = [points[i].latency.upper_ns for i in at_worst]  # rising, as accuracy does
-
-    def is_dominated(point: _Point) -> bool:
-        faster = bisect_left(uppers_ns, point.latency.lower_ns)
-        return faster > 0 and points[at_worst[faster - 1]].accuracy >= point.accuracy
-
-    return [point.trial for point in points if not is_dominated(point)]
-
-
-class _Point(NamedTuple):
-    """A trial that has everything."""
-
-    trial: Trial
-    accuracy: float
-    latency: LatencyEstimate
-    reward: float
-
-    @property
-    def relative_width(self) -> float:
-        return (self.latency.upper_ns - self.latency.lower_ns) / self.latency.latency_ns
-
-
-def _points(trials: Iterable[Trial]) -> list[_Point]:
-    return [
-        _Point(trial, trial.accuracy, trial.latency, trial.reward)
-        for trial in trials
-        if trial.accuracy is not None and trial.latency is not None and trial.reward is not None
-    ]

@@ -8,30 +8,24 @@ from typing import TYPE_CHECKING
 
 from host.measuring.comparison import Comparison, compare, paired_spec
 from latlab.client.client import MEASURE_TIMEOUT_S, LatencyClient
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Failure,
-    FailureKind,
-    Measurement,
-    ProgramFile,
-    Target,
-    Visit,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
-from search.judge import AWAY, Measured
+from search.latency.lab import AWAY, Measured
 from search.space.architecture import Architecture
+from search.space.deployment import CLASSES, INPUT_SHAPE, RESOLUTION
 from search.space.kernels import kernels
 
 if TYPE_CHECKING:
     from torch import nn
 
 # Latency is of the network as it would be deployed.
-RESOLUTION = 224
-CLASSES = 1000
-INPUT_SHAPE = (1, 3, RESOLUTION, RESOLUTION)
 
 _kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
     partial(kernels, resolution=RESOLUTION, classes=CLASSES)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.measured_networks import newest_of_each
-from latency_models.predictor import NotEnoughData
 from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Target
-from latlab.domain.errors import NotReady, UnknownKernels
+from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernels
 from latlab.domain.kernel import Kernel
+from latlab.domain.target import Target
 from search.latency.calibration import CANDIDATES, random_networks
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from search.space.architecture import Architecture
+from search.space.deployment import CLASSES, RESOLUTION
 from search.space.layers import Layer, layers_by_block
 
 
@@ -22,7 +23,9 @@ class Counts:
         return Counts(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
 
-def counts(architecture: Architecture, *, resolution: int = 224, classes: int = 1000) -> Counts:
+def counts(
+    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
+) -> Counts:
     """Of the whole network, for one image of resolution × resolution × 3."""
     return _sum(
         part for _, part in counts_by_part(architecture, resolution=resolution, classes=classes)
@@ -30,7 +33,7 @@ def counts(architecture: Architecture, *, resolution: int = 224, classes: int = 
 
 
 def counts_by_part(
-    architecture: Architecture, *, resolution: int = 224, classes: int = 1000
+    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
 ) -> list[tuple[str, Counts]]:
     """ "stem", "block1" … , "head" and "classifier" with the counts of each."""
     size = _strided(resolution, 2)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from search.space.architecture import Architecture
+from search.space.deployment import CLASSES, RESOLUTION
 from search.space.layers import Layer, layers_by_block
 
 
 def kernels(
-    architecture: Architecture, *, resolution: int = 224, classes: int = 1000
+    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
 ) -> tuple[Kernel, ...]:
     """In the order the backend runs them: equal to the kernels of the Program that
     `export_program` makes of `build_network(architecture, classes=classes)` for an input

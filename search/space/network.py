@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from search.space.architecture import Architecture
+from search.space.deployment import CLASSES
 from search.space.layers import Layer, layers_by_block, scaled
 
 BATCH_NORM_MOMENTUM = 0.01  # 0.99 in TensorFlow's sense
@@ -17,7 +18,7 @@ BATCH_NORM_EPS = 1e-3
 def build_network(
     architecture: Architecture,
     *,
-    classes: int = 1000,
+    classes: int = CLASSES,
     width_multiplier: float = 1.0,
     stem_stride: int = 2,
     input_channels: int = 3,

@@ -7,7 +7,8 @@ from pathlib import Path
 from search.space.architecture import Architecture
 from search.space.space import Space
 from search.space.zoo import ZOO
-from search.study.study import StudyError, read_study, study_folder
+from search.study.settings import StudyError
+from search.study.study import read_study, study_folder
 
 ZOO_NAME = "zoo"
 

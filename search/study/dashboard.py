@@ -16,7 +16,8 @@ from optuna.storages.journal import BaseJournalBackend
 from search.space.architecture import Architecture
 from search.space.space import SPACES, Space
 from search.study.journal import read_rounds
-from search.study.study import JOURNAL, StudyError, read_study
+from search.study.settings import StudyError
+from search.study.study import JOURNAL, read_study
 
 
 def make_dashboard(directory: Path, port: int) -> WSGIServer:

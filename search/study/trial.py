@@ -31,3 +31,28 @@ class Trial:
     failure: str | None = None
     device_s: float = 0.0
     disturbed: int = 0
+
+
+# So often a network is measured again that other work on the device has disturbed; disturbed
+# once more, its measurement has failed.
+MAX_DISTURBED = 2
+
+
+def is_measured(trial: Trial) -> bool:
+    return trial.measurement_id is not None
+
+
+def is_settled(trial: Trial) -> bool:
+    """Measured, or its measurement failed for good. Where the accuracy failed, none was tried;
+    where the target was away, none was made."""
+    return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
+
+
+def attempts(trial: Trial) -> int:
+    """How many measurements of it were made, those that came to nothing included."""
+    return trial.disturbed + is_settled(trial)
+
+
+def is_open(trial: Trial) -> bool:
+    """Whether a measurement can still tell something: there is a reward, of a prediction."""
+    return trial.reward is not None and not is_settled(trial)

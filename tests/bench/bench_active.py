@@ -13,9 +13,9 @@ import numpy as np
 
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import metrics
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
+from latlab.domain.measured_network import MeasuredNetwork
 from search.latency.calibration import random_networks
 from search.latency.target_lab import export_spec
 from search.space.space import mnasnet_space

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latlab.domain.domain import VisitSpec
+from latlab.domain.benchmark_spec import VisitSpec
 from latlab.v1 import common_pb2
 from tests.bench.figures import report, within
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, sha256, spec

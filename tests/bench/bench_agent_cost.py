@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 from host.agent.client import AgentClient
-from latlab.domain.domain import Lease, Program, TensorSpec, VisitSpec
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.job import Lease
+from latlab.domain.program import Program, TensorSpec
 from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
 from tests.bench.figures import at_most, report
 from tests.device_agent.agent_process import AgentProcess, sha256

@@ -21,8 +21,9 @@ import numpy as np
 
 from latlab.export import ExportPool, ProgramCache, export_program
 from latlab.export.lowering.stock import lower as stock_lower
-from search.latency.target_lab import INPUT_SHAPE, export_spec
+from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
+from search.space.deployment import INPUT_SHAPE
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from tests.bench.bench_agent import bare_visit_ns

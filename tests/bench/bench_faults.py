@@ -16,8 +16,8 @@ from pathlib import Path
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import ProgramFile
 from latlab.domain.errors import LabError
+from latlab.domain.program import ProgramFile
 from latlab.export import export_program
 from tests.bench.figures import exactly, report
 from tests.host.devices.test_phone_watcher import FAULTS, ONE_LONG_VISIT, kill_the_daemon
@@ -43,7 +43,7 @@ def small_program(folder: Path) -> ProgramFile:
 def round_of(phone_lab: PhoneLab, program: ProgramFile, fault: Callable[[PhoneLab], None]) -> None:
     """A job that has ended when this returns, or has had END_TIMEOUT_S for it."""
     lab_process.up(phone_lab.home)
-    with LatencyClient.connect(phone_lab.home) as client:
+    with LatencyClient.connect(phone_lab.home.root) as client:
         target = phone_lab.plug_in(client)
     with suppress(LabError), phone_lab.measuring(target, [program], ONE_LONG_VISIT):
         phone_lab.wait_for_runner()

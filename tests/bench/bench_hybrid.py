@@ -16,18 +16,19 @@ import numpy as np
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure
+from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.table import Fitted, read_table
 from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
 from search.cli.session import EXPORT_WORKERS, Session
-from search.judge import is_measured, is_settled
 from search.latency.target_lab import TargetLab
 from search.loop import LoopSettings, run_search
 from search.space.space import accel_nas_bench_space
 from search.strategies.strategy import make_strategy
 from search.study.pareto import hypervolume
-from search.study.study import StrategyName, Study, StudySettings, open_study
+from search.study.settings import StrategyName, StudySettings
+from search.study.study import Study, open_study
+from search.study.trial import is_measured, is_settled
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.public_data import public_data
 
@@ -50,7 +51,7 @@ def main() -> None:
         lab_process.up(home)
         try:
             with (
-                LatencyClient.connect(home) as client,
+                LatencyClient.connect(home.root) as client,
                 ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
             ):
                 target = client.default_target()

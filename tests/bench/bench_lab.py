@@ -53,7 +53,7 @@ def main() -> None:
         try:
             with lab_with_phone(folder, bundles, DATA_BYTES) as phone_lab:
                 lab_process.up(phone_lab.home)
-                with LatencyClient.connect(phone_lab.home) as client:
+                with LatencyClient.connect(phone_lab.home.root) as client:
                     phone_lab.plug_in(client)
                     for figure, is_first, goal in (
                         ("lab.plug_in_s", False, at_most(3)),

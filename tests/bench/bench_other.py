@@ -10,7 +10,8 @@ import sys
 from functools import partial
 
 from latency_models.packing import pack
-from latency_models.predictor import Predictor, UnknownKernelKinds
+from latency_models.predictor import Predictor
+from latlab.domain.errors import UnknownKernelKinds
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
 from search.latency.probes import probe_specs

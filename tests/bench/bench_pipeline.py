@@ -23,7 +23,8 @@ from host.database.schema import visits
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
 from search.cli.session import EXPORT_WORKERS
 from search.latency.target_lab import TargetLab
@@ -49,7 +50,7 @@ def main() -> None:
 def local_device(networks: list[Architecture], home: LabHome) -> None:
     lab_process.up(home)
     try:
-        with LatencyClient.connect(home) as client:
+        with LatencyClient.connect(home.root) as client:
             wall_s, busy_s = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
             warm_s, _ = campaign(client, home, networks, BenchmarkSpec(), EXPORT_WORKERS)
     finally:

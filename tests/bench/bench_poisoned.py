@@ -28,8 +28,8 @@ from host.devices import worker
 from host.doctor.measurements import measurement_findings
 from host.home.paths import LabHome, sqlite_url
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure
 from search.latency.target_lab import TargetLab
 from tests.bench.figures import exactly, quick, report
 from tests.host.board_lab import running_lab

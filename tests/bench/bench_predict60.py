@@ -15,9 +15,10 @@ import numpy as np
 from scipy import stats
 
 from latency_models.evaluate import Evaluation, evaluate
-from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import newest_of_each
 from latency_models.predictor import Predictor
-from latlab.domain.domain import Failure
+from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
 from search.latency.target_lab import TargetLab, export_spec

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from search.space.architecture import Architecture, Block
 from search.space.kernels import kernels
 from tests.bench import nas_bench_201

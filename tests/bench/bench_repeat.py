@@ -23,7 +23,11 @@ from host.measuring.statistics import measured_network
 from latency_models.interference import Steadying
 from latency_models.predictor import Predictor
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, Target
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.latency.target_lab import export_spec
 from search.space.space import mnasnet_space

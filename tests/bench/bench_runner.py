@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from latlab.v1.device_agent_pb2 import DeviceDescription
-from search.latency.target_lab import INPUT_SHAPE
+from search.space.deployment import INPUT_SHAPE
 from search.space.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct

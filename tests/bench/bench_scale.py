@@ -24,8 +24,11 @@ from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.database.schema import visits
 from host.home.paths import LabHome
-from latlab.domain.domain import BenchmarkSpec, CoreClass, Device, Job, Program, TensorSpec
-from latlab.domain.targets import targets_of
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import CoreClass, Device
+from latlab.domain.job import Job
+from latlab.domain.program import Program, TensorSpec
+from latlab.domain.target import targets_of
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.simulated_agents import MODELS, VISIT_S
 

@@ -23,7 +23,8 @@ from search.loop import LoopSettings, run_search
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.journal import read_rounds
 from search.study.reward import HARD, SOFT
-from search.study.study import JOURNAL, StrategyName, Study, StudySettings, open_study, read_study
+from search.study.settings import StrategyName, StudySettings
+from search.study.study import JOURNAL, Study, open_study, read_study
 from search.study.trial import Trial
 from tests.bench.figures import at_least, at_most, exactly, report
 from tests.bench.public_data import public_data

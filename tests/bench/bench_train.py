@@ -21,7 +21,8 @@ from latlab.client.client import LatencyClient
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.accuracy.checkpoint import load_checkpoint
 from search.space.space import mnasnet_space
-from search.study.study import StudySettings, open_study
+from search.study.settings import StudySettings
+from search.study.study import open_study
 from search.study.trial import Trial
 from tests.bench.figures import exactly, report
 
@@ -36,7 +37,7 @@ def main() -> None:
         home = LabHome(Path(name) / "home")
         lab_process.up(home)
         try:
-            with LatencyClient.connect(home) as client:
+            with LatencyClient.connect(home.root) as client:
                 write_study(Path(name) / "runs" / "digits", client.default_target().id)
             killed_at_step = train_until_killed(Path(name), home)
             start_s = time.monotonic()

@@ -131,7 +131,7 @@ def check_share() -> None:
     comparing their outputs."""
     from latlab.export import export_program
     from latlab.export.execution import checking
-    from search.latency.target_lab import INPUT_SHAPE
+    from search.space.deployment import INPUT_SHAPE
     from search.space.network import build_network
     from search.space.zoo import ZOO
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 from host.home import lab_process
 from host.home.paths import LabHome
-from latency_models.measured_networks import MeasuredNetwork, newest_of_each
+from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure, ProgramFile, Target
+from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from search.latency.calibration import random_networks
 from search.latency.target_lab import TargetLab, export_spec
@@ -49,7 +52,7 @@ def real_lab() -> Iterator[RealLab]:
     home = LabHome.from_environment()
     lab_process.up(home)
     with (
-        LatencyClient.connect(home) as client,
+        LatencyClient.connect(home.root) as client,
         ExportPool(ProgramCache(home.exports), workers=2) as pool,
     ):
         yield RealLab(client, client.default_target(), pool)

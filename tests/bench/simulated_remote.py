@@ -67,7 +67,7 @@ def _connected(home: LabHome) -> LatencyClient:
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
-            client = LatencyClient.connect(home)
+            client = LatencyClient.connect(home.root)
             client.default_target()
         except LabError as error:
             if time.monotonic() > deadline_s:

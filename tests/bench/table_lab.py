@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.whole_network_predictor import WholeNetworkPredictor
-from latlab.domain.domain import Failure
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
 from search.accuracy.table import Fitted, read_architecture, read_table
-from search.judge import Measured
+from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import accel_nas_bench_space

@@ -23,8 +23,8 @@ from device_agent.bundle import BundleError
 from device_agent.bundle.build import LOADERS, build
 from device_agent.bundle.downloads import Pin, fetch, read_pins
 from device_agent.bundle.toolchain import check_tools
-from host.measuring.statistics import kernel_times_ns
-from latlab.convert.common import visit_from_message
+from host.measuring.kernel_times import kernel_times_ns
+from latlab.convert.visits import visit_from_message
 from latlab.export import export_program
 from latlab.v1 import common_pb2
 from tests.device_agent import odd_programs, runner_values

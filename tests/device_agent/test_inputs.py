@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import pytest
 
-from latlab.convert.common import tensor_spec_to_message
-from latlab.domain.domain import TensorSpec
+from latlab.convert.kernels import tensor_spec_to_message
+from latlab.domain.program import TensorSpec
 from latlab.v1 import common_pb2
 from tests.device_agent import odd_programs
 from tests.device_agent.agent_process import AgentProcess, spec

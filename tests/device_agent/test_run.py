@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
-from latlab.convert.common import visit_spec_to_message
-from latlab.domain.domain import MAX_SUSTAINED_S, BenchmarkSpec
+from latlab.convert.visits import visit_spec_to_message
+from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, BenchmarkSpec
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import ReadConditionsRequest
 from tests.device_agent.agent_process import TIMEOUT_S, AgentProcess, spec, wait_until

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Program, ProgramFile, TensorSpec, VisitSpec
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.program import Program, ProgramFile, TensorSpec
 from search.cli import app
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, wait_until
 
@@ -58,7 +59,7 @@ def running_lab(home: LabHome, before: str = "") -> Iterator[LatencyClient]:
     try:
         process = LockedProcess(home.daemon_file, home.lock_file)
         wait_until(lambda: process.info() is not None or daemon.poll() is not None)
-        with LatencyClient.connect(home) as client:
+        with LatencyClient.connect(home.root) as client:
             yield client
     finally:
         daemon.send_signal(signal.SIGTERM)

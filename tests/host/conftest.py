@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host.home.paths import sqlite_url
-from latlab.domain.domain import ProgramFile
+from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import StartBoard

@@ -21,21 +21,14 @@ from host.home.config import NO_CONFIG, LabConfig
 from host.jobs.dispatcher import JobBoard
 from host.jobs.events import JobEvent
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Conditions,
-    CoreClass,
-    Device,
-    Failure,
-    Lease,
-    Measurement,
-    Program,
-    TensorSpec,
-    Visit,
-    VisitSpec,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import Unavailable
-from latlab.domain.targets import targets_of
+from latlab.domain.failure import Failure
+from latlab.domain.job import Lease
+from latlab.domain.measurement import Conditions, Measurement, Visit
+from latlab.domain.program import Program, TensorSpec
+from latlab.domain.target import targets_of
 from tests.host.measuring.test_statistics import NOW, QUIET
 
 DEVICE = Device(

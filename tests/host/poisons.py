@@ -15,8 +15,8 @@ from pathlib import Path
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.domain import kernel as k
-from latlab.domain.domain import KernelTrace, Visit
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import KernelTrace, Visit
 from tests.host.stored_lab import RUNS, Stored, program_file, visit, write
 
 HOUR_NS = 3_600 * 10**9

@@ -23,23 +23,18 @@ from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
 from host.jobs.dispatcher import JobBoard
 from host.predicting.snapshots import Predictors
-from host.services.devices import LabServicer, LatencyServicer
+from host.services.devices import LabServicer
 from host.services.interceptors import ErrorInterceptor, TokenInterceptor
 from host.services.lab import Lab
-from latency_models.measured_networks import MeasuredNetwork
+from host.services.latency import LatencyServicer
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Conditions,
-    Job,
-    KernelTrace,
-    Program,
-    ProgramFile,
-    TensorSpec,
-    Visit,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Conditions, KernelTrace, Visit
+from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server

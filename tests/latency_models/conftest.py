@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.predictor import Predictor
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine, random_networks
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 HOUR_NS = 3_600e9
 

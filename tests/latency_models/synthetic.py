@@ -14,9 +14,9 @@ from math import ceil, exp, log, prod
 import numpy as np
 
 from latency_models.alignment import align
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
 

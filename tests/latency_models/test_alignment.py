@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models.alignment import TraceMismatch, align
+from latency_models.alignment import align
 from latlab.domain import kernel as k
+from latlab.domain.errors import TraceMismatch
 from latlab.domain.kernel import Kernel
 
 NETWORK = (

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import evaluate
 from latency_models.interference import Steadying
-from latency_models.kernel_times import UnknownKernelKinds
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.predictor import NotEnoughData, Predictor
+from latency_models.predictor import Predictor
 from latency_models.transfer import leave_one_out_errors, transfer
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain import kernel as k
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import MAX_LATENCY_NS, LatencyEstimate, whole_ns
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.edges import HOUR_NS, latencies_ns, measured_networks, slower
 from tests.latency_models.synthetic import Machine, random_networks
 

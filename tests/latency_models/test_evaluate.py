@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from latency_models.evaluate import evaluate, metrics
-from latency_models.measured_networks import MeasuredNetwork
-from latency_models.predictor import NotEnoughData
+from latlab.domain.errors import NotEnoughData
+from latlab.domain.measured_network import MeasuredNetwork
 
 
 def test_metrics_by_hand() -> None:

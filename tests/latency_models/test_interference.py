@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from latency_models.features import moved_bytes
 from latency_models.interference import Steadying
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.predictor import Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine
 
 QUIET_PROBE_NS = 3e6

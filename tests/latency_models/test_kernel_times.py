@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.kernel_times import KernelTimes, UnknownKernelKinds
+from latency_models.kernel_times import KernelTimes
 from latency_models.lookup import lookup_table
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
 from latency_models.regressor import KernelRegressor
 from latlab.domain import kernel as k
+from latlab.domain.errors import UnknownKernelKinds
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine
 
 ADD = Kernel(k.ADD, ((1, 7, 7, 8), (1, 7, 7, 8)), (1, 7, 7, 8))

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor, UnknownKernelKinds
+from latency_models.predictor import MIN_NETWORKS, Predictor
 from latlab.domain import kernel as k
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import Source
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 NOW_UNIX_NS = 10_000_000_000
 

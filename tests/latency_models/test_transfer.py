@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from latency_models.intervals import LEVEL
-from latency_models.predictor import NotEnoughData
 from latency_models.transfer import (
     MIN_SAMPLES,
     Transfer,
@@ -19,6 +18,7 @@ from latency_models.transfer import (
     leave_one_out_errors,
     transfer,
 )
+from latlab.domain.errors import NotEnoughData
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from latency_models.evaluate import metrics
 from latency_models.features import multiply_adds
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.packing import pack
-from latency_models.predictor import MIN_NETWORKS, NotEnoughData, UnknownKernelKinds
+from latency_models.predictor import MIN_NETWORKS
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain import kernel as k
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 
 NOW_UNIX_NS = 10_000_000_000
 TRAIN = 40

@@ -26,13 +26,15 @@ from google.protobuf.json_format import MessageToDict
 
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import ProgramFile, Target
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from search.latency.target_lab import TargetLab, export_spec
 from search.loop import LoopSettings, run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
-from search.study.study import StrategyName, StudySettings, open_study
+from search.study.settings import StrategyName, StudySettings
+from search.study.study import open_study
 from tests.device_agent.agent_process import AgentProcess
 from tests.host.board_lab import connected, latlab, running_lab
 from tests.old_lab.narrow_space import made_up_accuracy, narrow_space

@@ -17,11 +17,13 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.estimate import Source
 from latlab.export import ExportPool, ProgramCache
-from search.judge import Measured, is_measured
+from search.latency.lab import Measured
 from search.latency.target_lab import TargetLab
 from search.loop import LoopSettings, run_search
 from search.strategies.strategy import make_strategy
-from search.study.study import StrategyName, open_study, read_study
+from search.study.settings import StrategyName
+from search.study.study import open_study, read_study
+from search.study.trial import is_measured
 from tests.device_agent.agent_process import AgentProcess
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import connected, latlab, running_lab

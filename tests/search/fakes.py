@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from latlab.domain.domain import Failure, FailureKind
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.judge import Measured
+from latlab.domain.failure import Failure, FailureKind
+from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.space import Reference, Space
-from search.study.study import StudySettings
+from search.study.settings import StudySettings
 from search.study.trial import Trial
 
 TARGET_NS = 1_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latlab.domain.domain import Failure, FailureKind
+from latlab.domain.failure import Failure, FailureKind
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
 from search.accuracy.full_training import Recipe

@@ -16,7 +16,8 @@ from search.space.architecture import Architecture, Block
 from search.space.limits import excess, quantities
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.reward import reward
-from search.study.study import StrategyName, StudyError, open_study, read_study
+from search.study.settings import StrategyName, StudyError
+from search.study.study import open_study, read_study
 from search.study.trial import Trial
 from tests.search.fakes import (
     DEVICE_S,

@@ -13,9 +13,12 @@ from unittest.mock import patch
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile, VisitSpec
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import Unavailable
-from latlab.domain.status import DeviceStatus
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone
@@ -79,7 +82,7 @@ class PhoneLab:
         outcomes: list[Measurement | Failure] = []
 
         def measure() -> None:
-            with LatencyClient.connect(self.home) as mine, suppress(Unavailable):
+            with LatencyClient.connect(self.home.root) as mine, suppress(Unavailable):
                 outcomes.extend(mine.measure(target, programs, spec, fresh=True))
 
         thread = threading.Thread(target=measure)

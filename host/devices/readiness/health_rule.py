@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latlab.domain.domain import Failure, FailureKind, Visit
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Visit
 
 MAX_FAILURES = 3
 FIRST_PAUSE_S = 30.0

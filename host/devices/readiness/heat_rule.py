@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from latlab.domain.domain import Conditions
+from latlab.domain.measurement import Conditions
 
 # Conditions tell the hottest zone, mostly a processor's die. Left alone it stands at 25 to
 # 50 °C, by device and room, and clocks fall from about 70 (phones) to 95 °C (servers) on; a

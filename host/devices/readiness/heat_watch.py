@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from host.agent.client import AgentClient
 from host.devices.readiness import heat_rule
-from latlab.domain.domain import Conditions, Visit
+from latlab.domain.measurement import Conditions, Visit
 
 # Conditions this young need not be asked for again: those of the visit before.
 FRESH_S = 1.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from host.measuring.statistics import Summary
-from latlab.domain.domain import BenchmarkSpec
+from latlab.domain.benchmark_spec import BenchmarkSpec
 
 # Jobs wait for it, so its visits follow on each other.
 SPEC = BenchmarkSpec(traced_visits=0, spacing_ns=0)

@@ -11,7 +11,8 @@ from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.devices.readiness.sentinel_rule import JOBS_BETWEEN, Watch, judge
 from host.measuring.statistics import summarize
-from latlab.domain.domain import Measurement, Program
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from host.agent.client import AgentClient
-from host.home.processes import POLL_S, LockedProcess
+from host.home.processes import LockedProcess
+from latlab.common.waiting import Start, wait_for_start
 from latlab.domain.errors import Unavailable
 
 START_TIMEOUT_S = 20.0
@@ -57,14 +57,15 @@ class LocalTransport:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while (self._process.info() or {}).get("pid") != process.pid:
-            if process.poll() is not None:
-                raise Unavailable(f"the agent ended at once, see {log_file}")
-            if time.monotonic() > deadline_s:
-                process.kill()
-                raise Unavailable(f"the agent was not up in {START_TIMEOUT_S:g} s: {log_file}")
-            time.sleep(POLL_S)
+        started = wait_for_start(
+            process,
+            lambda: (self._process.info() or {}).get("pid") == process.pid,
+            START_TIMEOUT_S,
+        )
+        if started is Start.ENDED:
+            raise Unavailable(f"the agent ended at once, see {log_file}")
+        if started is Start.TOO_SLOW:
+            raise Unavailable(f"the agent was not up in {START_TIMEOUT_S:g} s: {log_file}")
 
     def _client(self) -> AgentClient:
         info = self._process.info() or {}

@@ -8,16 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from search.judge import is_measured
-from search.latency.selection import front
 from search.report.comparison.curves import Box, Curve, curve, points_of
 from search.report.comparison.groups import Group
 from search.report.comparison.significance import Against, against_random
-from search.report.study.data import FloatArray, Result, ZooRow, reward_of
+from search.report.drawing.canvas import FloatArray
+from search.report.study.data import Result, ZooRow, reward_of
 from search.space.architecture import Architecture
+from search.study.front import front
 from search.study.pareto import pareto_front
 from search.study.study import Study
-from search.study.trial import Trial
+from search.study.trial import Trial, is_measured
 
 NEAR = 0.1  # of the target latency
 

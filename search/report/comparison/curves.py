@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.judge import is_measured
-from search.report.study.data import FloatArray
+from search.report.drawing.canvas import FloatArray
 from search.space.architecture import Architecture
 from search.study.pareto import hypervolume
 from search.study.study import Study
-from search.study.trial import Trial
+from search.study.trial import Trial, is_measured
 
 WINDOW = 100  # samples that the recent reward is the mean of
 QUANTILE = 0.1  # of accuracy, and of latency from above, at which hypervolume begins

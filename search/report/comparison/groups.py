@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.study.study import Study, StudyError, StudySettings
+from search.study.settings import StudyError, StudySettings
+from search.study.study import Study
 
 UNNAMED = ("strategy", "reward")  # whose values speak for themselves
 SEEDS = ("seed", "accuracy: seed")

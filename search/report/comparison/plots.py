@@ -16,6 +16,7 @@ from search.report.comparison.groups import Group
 from search.report.drawing.canvas import (
     MS,
     STYLE,
+    FloatArray,
     Plot,
     draw_target,
     from_one,
@@ -25,7 +26,6 @@ from search.report.drawing.canvas import (
 from search.report.drawing.diversity import ASPECTS, blocks_at_each_place, effective_number
 from search.report.drawing.palette import LIGHT, SERIES
 from search.report.drawing.words import interval, short
-from search.report.study.data import FloatArray
 
 DASHES = ("-", "--", ":")  # of every colour, where there are more groups than colours
 MAX_DRAWN = 1500  # samples a panel, evenly among all

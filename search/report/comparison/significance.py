@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import PermutationMethod, mannwhitneyu
 
 from search.report.comparison.groups import Group
-from search.report.study.data import FloatArray
-from search.study.study import StrategyName
+from search.report.drawing.canvas import FloatArray
+from search.study.settings import StrategyName
 
 LEVEL = 0.05
 RANDOM = StrategyName.RANDOM.value

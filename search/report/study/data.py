@@ -6,18 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.latency.selection import front
+from search.report.drawing.canvas import FloatArray
 from search.space.architecture import Architecture
 from search.space.counts import Counts
 from search.space.zoo import PublishedResult
 from search.study.combined_latency import CombinedEstimate
+from search.study.front import front
 from search.study.trial import Trial
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from search.report.drawing.canvas import (
     MS,
     STYLE,
+    FloatArray,
     Plot,
     draw_target,
     new_figure,
@@ -23,7 +24,7 @@ from search.report.drawing.canvas import (
 )
 from search.report.drawing.palette import LIGHT
 from search.report.drawing.words import interval, short
-from search.report.study.data import FloatArray, ReportData, is_measured
+from search.report.study.data import ReportData, is_measured
 from search.study.trial import Trial
 
 

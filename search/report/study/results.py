@@ -16,7 +16,7 @@ from search.space.architecture import Architecture, ArchitectureError
 from search.space.counts import counts
 from search.space.zoo import PUBLISHED
 from search.study.journal import to_estimate
-from search.study.study import StudyError
+from search.study.settings import StudyError
 from search.study.trial import Trial
 
 MAX_BYTES = 64 << 20

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latlab.domain.domain import TensorSpec
+from latlab.domain.program import TensorSpec
 from tests.device_agent.runner_values import make_inputs
 from tests.latlab.convert import strategies
 

@@ -8,7 +8,8 @@ import pytest
 
 from host.home import lab_process
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Measurement, ProgramFile
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from tests.device_agent.test_bundle import build_in
 from tests.host.jobs.job_ends import ends_of_jobs
 from tests.virtual_phone.phone import NoPhone
@@ -24,7 +25,7 @@ def test_the_real_bundle_measures_on_a_phone(
     try:
         with lab_with_phone(tmp_path, bundles, DATA_BYTES) as phone_lab:
             lab_process.up(phone_lab.home)
-            with LatencyClient.connect(phone_lab.home) as client:
+            with LatencyClient.connect(phone_lab.home.root) as client:
                 target = phone_lab.plug_in(client)
                 loaders = phone_lab.phone.pids("ld-linux-x86-64.so.2 --library-path")
                 agents = phone_lab.phone.pids("device_agent")

@@ -19,22 +19,15 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from host.database import device_history, devices, exclusions, jobs, measurements, programs, schema
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Device,
-    DeviceEvent,
-    EventKind,
-    Failure,
-    FailureKind,
-    Job,
-    Program,
-    Target,
-    TensorSpec,
-    Visit,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import Device, DeviceEvent, EventKind
 from latlab.domain.errors import InvalidRequest, StorageError
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
-from latlab.domain.stored_measurement import Exclusion
+from latlab.domain.measurement import Exclusion, Visit
+from latlab.domain.program import Program, TensorSpec
+from latlab.domain.target import Target
 from tests.host.measuring.test_statistics import QUIET, TRACED
 from tests.latlab.convert import strategies
 

@@ -19,8 +19,11 @@ from host.database.engine import Database
 from host.home.boards import Boards
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Failure, Measurement, ProgramFile
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import Unavailable
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.host.board_lab import (
     SPEC,

@@ -22,9 +22,11 @@ from host.doctor.phones import check_phones
 from host.home import lab_process
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Measurement, ProgramFile
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import Unavailable
-from latlab.domain.status import DeviceStatus
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.host.jobs.job_ends import ends_of_jobs
 from tests.virtual_phone.android import MODEL, SERIAL
@@ -56,7 +58,7 @@ def phone_lab(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterato
 @pytest.fixture
 def client(phone_lab: PhoneLab) -> Iterator[LatencyClient]:
     lab_process.up(phone_lab.home)
-    with LatencyClient.connect(phone_lab.home) as client:
+    with LatencyClient.connect(phone_lab.home.root) as client:
         yield client
 
 
@@ -209,7 +211,7 @@ def test_a_killed_daemon_costs_no_job(
     assert outcomes == []  # who asked was told that the lab is gone
     wait_until(lambda: set(ends_of_jobs(phone_lab.home).values()) == {1})
     assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
-    with LatencyClient.connect(phone_lab.home) as again:
+    with LatencyClient.connect(phone_lab.home.root) as again:
         phone_lab.wait_for(again, is_idle)
 
 

@@ -15,9 +15,11 @@ from host.database import devices
 from host.database.engine import Database
 from host.database.schema import failures, visits
 from host.home.paths import sqlite_url
-from host.jobs.queue import MAX_FAILED_VISITS, MAX_TIMES_LOST, WINDOW
-from latlab.domain.domain import Failure, FailureKind, Measurement, Visit
+from host.jobs.job_state import MAX_FAILED_VISITS, MAX_TIMES_LOST
+from host.jobs.queue import WINDOW
 from latlab.domain.errors import Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Measurement, Visit
 from tests.host.fake_lab import SPEC, TARGET, WAIT_S, Lab, ended, fake_lab
 from tests.host.measuring.test_statistics import NOW
 

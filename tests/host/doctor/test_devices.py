@@ -11,8 +11,8 @@ import pytest
 from host.doctor.daemon import device_finding
 from host.doctor.finding import Level
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Conditions
-from latlab.domain.status import DeviceStatus
+from latlab.domain.device import DeviceStatus
+from latlab.domain.measurement import Conditions
 from tests.host.fake_lab import DEVICE
 from tests.host.measuring.test_statistics import NOW
 

@@ -16,14 +16,17 @@ import pytest
 from sqlalchemy import select
 
 from host.agent.client import AgentClient
-from host.agent.tls import fingerprint, presented_certificate
+from host.agent.enrolment import enrol
+from host.agent.tls import presented_certificate
 from host.database import schema
 from host.database.engine import Database
 from host.devices.transports.tcp import TcpTransport
-from host.home.boards import Boards, enrol
+from host.home.boards import Boards
 from host.home.paths import LabHome
-from latlab.domain.domain import Measurement, ProgramFile
+from latlab.common.certificates import fingerprint
 from latlab.domain.errors import InvalidRequest, LabError, NotReady, Unauthenticated, Unavailable
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.host.board_lab import (
     SPEC,

@@ -16,8 +16,10 @@ from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.jobs.dispatcher import JobBoard
 from host.jobs.events import JobEvent, Progress
-from host.measuring.statistics import NextVisit
-from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind, Measurement
+from host.measuring.stopping import NextVisit
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Measurement
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET
 from tests.host.measuring.test_statistics import QUIET

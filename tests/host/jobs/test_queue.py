@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from host.jobs.queue import FINAL_KINDS, MAX_FAILED_VISITS, WINDOW, JobQueue, JobState
-from host.measuring.statistics import NextVisit
-from latlab.domain.domain import BenchmarkSpec, Failure, FailureKind, Job, Program, TensorSpec
+from host.jobs.job_state import FINAL_KINDS, MAX_FAILED_VISITS, JobState
+from host.jobs.queue import WINDOW, JobQueue
+from host.measuring.stopping import NextVisit
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
+from latlab.domain.program import Program, TensorSpec
 
 PROGRAM = Program("00", 1, "xnnpack", (TensorSpec((1,)),), (), (), "test")
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.measuring.comparison import MIN_PAIRS, Comparison, compare, paired_spec
-from latlab.domain.domain import Conditions, Failure, FailureKind, Visit
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, Visit
 
 NOW = Conditions(unix_ns=0)
 

@@ -9,14 +9,15 @@ from scipy.stats import binom
 
 from host.measuring.statistics import (
     CONFIDENCE,
-    NextVisit,
     clean_samples,
     interval_ranks,
-    progress,
     summarize,
     visit_latency_ns,
 )
-from latlab.domain.domain import BenchmarkSpec, Conditions, Failure, FailureKind, Visit
+from host.measuring.stopping import NextVisit, progress
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, Visit
 
 NOW = Conditions(unix_ns=0)
 QUIET = Visit("q", False, (100_000,) * 20, (99_000,) * 20, (0,) * 20, 10, 1, 1, NOW, NOW)

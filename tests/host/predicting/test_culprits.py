@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.predicting.culprits import MAX_FITS, fit_without_culprits
-from latency_models.predictor import NotEnoughData
+from latlab.domain.errors import NotEnoughData
 
 LEAST = 4
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from host.predicting.snapshots import fit_predictor, is_due
-from latency_models.measured_networks import MeasuredNetwork
-from latency_models.predictor import MIN_NETWORKS, NotEnoughData, Predictor
+from latency_models.predictor import MIN_NETWORKS, Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain.errors import NotEnoughData
+from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine, random_networks
 
 

@@ -13,13 +13,14 @@ from host.database.measurements import warn_once
 from host.doctor.finding import Level
 from host.doctor.measurements import measurement_findings
 from host.predicting.snapshots import Predictors, fit_predictor
-from latency_models.measured_networks import MeasuredNetwork
 from latency_models.predictor import Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure, FailureKind, Measurement
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import Source
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement
 from tests.host.fake_lab import TARGET, FakeDevice
 from tests.host.stored_lab import SPEC, Stored, stored_lab, visit, write, write_ordinary
 

@@ -25,16 +25,7 @@ from host.home.paths import LabHome, sqlite_url
 from host.home.processes import LockedProcess
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Failure,
-    FailureKind,
-    Measurement,
-    Program,
-    ProgramFile,
-    TensorSpec,
-    VisitSpec,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.errors import (
     InvalidRequest,
     LabError,
@@ -46,7 +37,10 @@ from latlab.domain.errors import (
     UnknownKernels,
 )
 from latlab.domain.estimate import Source
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program, ProgramFile, TensorSpec
 from tests.host.jobs.job_ends import ends_of_jobs
 
 # Visits are short: the tests are of the lab, not of the figures.
@@ -72,7 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterator[Lab
 @pytest.fixture
 def client(home: LabHome) -> Iterator[LatencyClient]:
     lab_process.up(home)
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         yield client
 
 
@@ -309,7 +303,7 @@ def test_health_is_served(home: LabHome, client: LatencyClient) -> None:
 
 def test_no_lab_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="latlab lab up"):
-        LatencyClient.connect(LabHome(tmp_path))
+        LatencyClient.connect(tmp_path)
 
 
 def test_a_newer_database_stops_the_lab_with_the_reason(tmp_path: Path) -> None:
@@ -353,7 +347,7 @@ def test_a_kill_loses_nothing_that_was_measured(
     progressed = threading.Event()
 
     def measure() -> None:
-        with LatencyClient.connect(home) as mine, contextlib.suppress(Unavailable):
+        with LatencyClient.connect(home.root) as mine, contextlib.suppress(Unavailable):
             mine.measure(
                 target, small_programs, LONG, fresh=True, on_progress=lambda *_: progressed.set()
             )
@@ -367,7 +361,7 @@ def test_a_kill_loses_nothing_that_was_measured(
 
     answered = _answered_run_ids(home)
     lab_process.up(home)
-    with LatencyClient.connect(home) as again:
+    with LatencyClient.connect(home.root) as again:
         outcomes = again.measure(target, small_programs, LONG)
         _wait_for_idle(again)
     assert all(isinstance(outcome, Measurement) for outcome in outcomes)
@@ -442,4 +436,4 @@ def test_going_down_ends_daemon_and_agent(home: LabHome, client: LatencyClient) 
     assert lab_process.down(home) is False
     assert agent.info() is None
     with pytest.raises(Unavailable):
-        LatencyClient.connect(home)
+        LatencyClient.connect(home.root)

@@ -14,7 +14,8 @@ import pytest
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient, Outcome
-from latlab.domain.domain import Failure, Measurement
+from latlab.domain.failure import Failure
+from latlab.domain.measurement import Measurement
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import (
@@ -91,7 +92,7 @@ def test_groups_of_lab_toml_reach_their_devices(
     )
     lab_process.up(home)
     try:
-        with LatencyClient.connect(home) as client:
+        with LatencyClient.connect(home.root) as client:
             tells(home, "lab.toml has it measured on its cores imagined; it has:")
             [here, there] = client.devices()
             assert not here.targets

@@ -17,8 +17,8 @@ from host.doctor.measurements import measurement_findings
 from host.home.paths import sqlite_url
 from host.predicting.snapshots import fit_predictor
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure
 from latlab.domain.errors import StorageError
+from latlab.domain.failure import Failure
 from search.latency.target_lab import TargetLab
 from search.space.kernels import kernels
 from tests.host.fake_lab import TARGET, FakeDevice

@@ -1,29 +1,40 @@
 from __future__ import annotations
 
-import hashlib
+import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latlab.common import program_store
 from latlab.common.program_store import ProgramStore
-from latlab.domain.domain import Program
-from latlab.domain.errors import InvalidRequest, TooLarge
+from latlab.domain.errors import InvalidRequest, NotFound, TooLarge
 
 
-def program(data: bytes) -> Program:
-    return Program(hashlib.sha256(data).hexdigest(), len(data), "xnnpack", (), (), (), "test")
+def name(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def put(store: ProgramStore, data: bytes, *in_use: bytes) -> None:
+    store.add(name(data), len(data), [data], {name(each) for each in in_use})
+
+
+def holds(store: ProgramStore, data: bytes) -> bool:
+    try:
+        return store.get(name(data)).read_bytes() == data
+    except NotFound:
+        return False
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(chunks=st.lists(st.binary(max_size=40), max_size=6))
 def test_bytes_come_back_however_they_were_cut(tmp_path: Path, chunks: list[bytes]) -> None:
     store, data = ProgramStore(tmp_path), b"".join(chunks)
-    store.add(program(data), chunks, in_use=())
-    assert store.has(program(data))
-    assert store.path(program(data).sha256).read_bytes() == data
+    store.add(name(data), len(data), chunks)
+    assert store.has(name(data), len(data))
+    assert not store.has(name(data), len(data) + 1)
+    assert holds(store, data)
 
 
 @pytest.mark.parametrize(
@@ -34,30 +45,64 @@ def test_a_bad_upload_is_refused_and_leaves_nothing(
     tmp_path: Path, sent: bytes, message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        ProgramStore(tmp_path).add(program(b"hello"), [sent], in_use=())
+        ProgramStore(tmp_path).add(name(b"hello"), 5, [sent])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_program_over_the_limit_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(program_store, "MAX_PROGRAM_BYTES", 4)
-    with pytest.raises(TooLarge, match="limit is 4"):
-        ProgramStore(tmp_path).add(program(b"hello"), [b"hello"], in_use=())
-
-
-def test_the_store_is_bounded_but_keeps_what_is_in_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(program_store, "MAX_STORE_BYTES", 10)
-    store = ProgramStore(tmp_path)
-    first, second, third = (program(letter * 5) for letter in (b"a", b"b", b"c"))
-    for number, (one, data) in enumerate(
-        [(first, b"aaaaa"), (second, b"bbbbb"), (third, b"ccccc")]
+@pytest.mark.parametrize(
+    "named", ["", "../../x", "/etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"]
+)
+def test_a_program_has_no_other_name_than_a_hash(tmp_path: Path, named: str) -> None:
+    store = ProgramStore(tmp_path / "programs")
+    for ask in (
+        store.path,
+        store.get,
+        lambda sha: store.has(sha, 1),
+        lambda sha: store.add(sha, 1, [b"a"]),
     ):
-        store.add(one, [data], in_use={first.sha256})
-        if number < 2:
-            assert store.has(one)
-    assert store.has(first)
-    assert not store.has(second)
-    assert store.has(third)
+        with pytest.raises(InvalidRequest, match="64 lower-case hexadecimal digits"):
+            ask(named)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "programs"]
+
+
+def test_a_program_over_the_limit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TooLarge, match="limit is 4"):
+        put(ProgramStore(tmp_path, max_program_bytes=4), b"hello")
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    (tmp_path / "half.part").write_bytes(b"x")
+    ProgramStore(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_is_bounded_but_keeps_what_is_in_use(tmp_path: Path) -> None:
+    store = ProgramStore(tmp_path, max_total_bytes=10)
+    for letter in (b"a", b"b", b"c"):
+        put(store, letter * 5, b"aaaaa")
+    assert [holds(store, letter * 5) for letter in (b"a", b"b", b"c")] == [True, False, True]
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_the_total_keeps_its_limit_and_the_newest_program_stays(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
+) -> None:
+    directory = tmp_path_factory.mktemp("programs")
+    store = ProgramStore(directory, max_program_bytes=40, max_total_bytes=100)
+    for index, size in enumerate(sizes):
+        data = index.to_bytes(1, "big") * size
+        put(store, data)
+        assert holds(store, data)
+        assert sum(path.stat().st_size for path in directory.iterdir()) <= 100
+
+
+def test_the_program_used_least_recently_goes_first(tmp_path: Path) -> None:
+    store = ProgramStore(tmp_path, max_program_bytes=40, max_total_bytes=100)
+    for number, data in enumerate((b"a" * 40, b"b" * 40), 1):
+        put(store, data)
+        os.utime(store.path(name(data)), ns=(number, number))
+    assert holds(store, b"a" * 40)  # used just now
+    put(store, b"c" * 40)
+    assert holds(store, b"a" * 40)
+    assert not holds(store, b"b" * 40)

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from latency_models.measured_networks import MeasuredNetwork
-from latlab.domain.domain import (
-    DTYPES,
-    INTEGER_RANGES,
-    BenchmarkSpec,
-    Conditions,
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.device import (
     CoreClass,
     Device,
     DeviceEvent,
     DeviceHistory,
     EventKind,
-    Failure,
-    FailureKind,
-    KernelTrace,
-    Measurement,
-    Program,
     SentinelReading,
-    Target,
-    TensorSpec,
-    Visit,
-    VisitSpec,
 )
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.stored_measurement import Exclusion, StoredMeasurement
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import (
+    Conditions,
+    Exclusion,
+    KernelTrace,
+    Measurement,
+    StoredMeasurement,
+    Visit,
+)
+from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
+from latlab.domain.target import Target
 
 counts = st.integers(0, 2**32 - 1)
 nanoseconds = st.integers(0, 2**62)

@@ -10,24 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latlab.convert.common import (
-    conditions_from_message,
-    conditions_to_message,
-    failure_from_message,
-    failure_to_message,
-    kernel_from_message,
-    kernel_to_message,
-    visit_from_message,
-    visit_spec_from_message,
-    visit_spec_to_message,
-    visit_to_message,
-)
 from latlab.convert.devices import (
     device_from_message,
     device_to_message,
     history_from_message,
     history_to_message,
 )
+from latlab.convert.kernels import kernel_from_message, kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
     estimate_to_message,
@@ -43,7 +32,17 @@ from latlab.convert.latency import (
     target_to_message,
 )
 from latlab.convert.measurements import stored_from_message, stored_to_message
-from latlab.domain.domain import Failure, FailureKind
+from latlab.convert.visits import (
+    conditions_from_message,
+    conditions_to_message,
+    failure_from_message,
+    failure_to_message,
+    visit_from_message,
+    visit_spec_from_message,
+    visit_spec_to_message,
+    visit_to_message,
+)
+from latlab.domain.failure import Failure, FailureKind
 from latlab.v1 import common_pb2
 from tests.latlab.convert import strategies
 

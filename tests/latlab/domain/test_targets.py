@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from latlab.domain.domain import CoreClass, Device, Target
+from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
-from latlab.domain.targets import find_target, targets_of
+from latlab.domain.target import Target, find_target, targets_of
 
 OLD = Target("Board", "os 1", "rt", "rb", "xnnpack", 1, "big")
 NEW = replace(OLD, os_build="os 2")

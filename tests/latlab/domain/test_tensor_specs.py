@@ -16,8 +16,8 @@ from host.database import programs, schema
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.convert.latency import program_from_message, program_to_message
-from latlab.domain.domain import DTYPES, INTEGER_RANGES, Program, TensorSpec
 from latlab.domain.errors import InvalidRequest
+from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
 from latlab.export import ProgramCache
 from latlab.v1 import common_pb2, latency_pb2
 from tests.latlab.convert import strategies

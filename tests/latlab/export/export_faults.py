@@ -20,8 +20,8 @@ from torch.fx import _symbolic_trace
 from torch.nn.modules import module as module_globals
 from torch.utils import _pytree as pytree
 
-from latlab.domain.domain import Program
 from latlab.domain.errors import ExportError
+from latlab.domain.program import Program
 from latlab.export import export_program
 from tests.latlab.export.strange_modules import Case
 

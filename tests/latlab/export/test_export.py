@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latlab.domain.domain import Program, ProgramFile, TensorSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
+from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec, ProgramCache, export_int8, export_program
 from latlab.export.execution import running
 from latlab.export.lowering import proof

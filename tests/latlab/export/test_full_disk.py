@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from latlab.domain.domain import Program
 from latlab.domain.errors import ExportError, StorageError
+from latlab.domain.program import Program
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from latlab.export.pool import _export
 from search.latency.target_lab import export_spec

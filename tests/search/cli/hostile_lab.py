@@ -22,8 +22,8 @@ from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
 from latlab.convert.latency import target_to_message
-from latlab.domain.domain import Target
 from latlab.domain.errors import Unavailable
+from latlab.domain.target import Target
 from latlab.v1 import latency_pb2
 from search.accuracy.checkpoint import CheckpointError
 from search.cli import app
@@ -183,10 +183,10 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
     runs = [True]
     real_connect = LatencyClient.connect
 
-    def connect(home: LabHome | None = None) -> LatencyClient:
+    def connect(root: Path | None = None) -> LatencyClient:
         if not runs[0]:
-            return real_connect(home)
-        home = home or LabHome.from_environment()
+            return real_connect(root)
+        home = LabHome.from_environment() if root is None else LabHome(root)
         LockedProcess(home.daemon_file, home.lock_file).info()
         home.create()
         client = LatencyClient("127.0.0.1:1", home.token())
@@ -213,7 +213,7 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
             "typer.testing._get_command": functools.partial(_return, command),
             "latlab.client.client.LatencyClient.connect": connect,
             "host.doctor.checks.CHECKS": quick,
-            "host.home.lab_process.export_sentinel": nothing,
+            "latlab.export.reference.export_sentinel": nothing,
             "host.home.lab_process.subprocess.Popen": _refuse,
             "latlab.export.ExportPool.export_each": _refuse,
             "search.study.dashboard._Server.serve_forever": nothing,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from search.space.zoo import ZOO
-from search.study.study import StudySettings, open_study
+from search.study.settings import StudySettings
+from search.study.study import open_study
 from search.study.trial import Trial
 from tests.search.fakes import estimate
 

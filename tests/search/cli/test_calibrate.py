@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.domain import kernel as k
 from latlab.domain.errors import NotReady
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from search.cli.calibrate import evaluation_of
 from tests.latency_models.synthetic import Machine, random_networks
 

@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 from host.cli.console import reported
 from latency_models.transfer import Transferred
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Target
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.target import Target
 from search.cli import app, networks, search
 from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
-from search.study.study import StudyError
+from search.study.settings import StudyError
 from tests.search.fakes import estimate
 
 TARGET = Target("board", "os", "runtime", "build", "xnnpack", 1, "all")

@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from search.cli import app
 from search.cli import report as report_command
 from search.finalists import Finalist, write_results

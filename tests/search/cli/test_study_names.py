@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from search.cli import app
-from search.study.study import StudyError, open_study, study_folder
+from search.study.settings import StudyError
+from search.study.study import open_study, study_folder
 from tests.search.fakes import settings
 
 BAD = [

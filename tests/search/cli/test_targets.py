@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 
 from host.cli.console import reported
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import Failure, Target
+from latlab.domain.failure import Failure
+from latlab.domain.target import Target
 from search.cli import app
 from search.cli import search as search_command
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
-from search.study.study import StudyError, read_study
+from search.study.settings import StudyError
+from search.study.study import read_study
 from tests.search.latency.test_multi_target_lab import Device
 
 NAMES = ("phone", "board")

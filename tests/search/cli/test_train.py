@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from search.cli import app
 from search.space.architecture import Architecture, Block
-from search.study.study import StudySettings, open_study
+from search.study.settings import StudySettings
+from search.study.study import open_study
 from search.study.trial import Trial
 from tests.search.fakes import estimate
 from tests.search.photos import write_photos

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latlab.domain.domain import Failure, FailureKind
 from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.judge import Measured
+from latlab.domain.failure import Failure, FailureKind
+from search.latency.lab import Measured
 from search.latency.multi_target_lab import Part, SeveralLab
 from search.latency.target_lab import TURN
 from search.loop import LoopSettings, run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
 from search.study.combined_latency import Combination, CombinedEstimate
-from search.study.study import StrategyName, open_study, read_study
+from search.study.settings import StrategyName
+from search.study.study import open_study, read_study
 from tests.search.fakes import (
     DEVICE_S,
     TARGET_NS,

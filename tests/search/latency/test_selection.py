@@ -9,18 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.domain.estimate import Source
-from search.judge import is_open
-from search.latency.selection import (
-    affordable,
-    allowance,
-    choose,
-    contenders,
-    front,
-    may_be_on_front,
-    split,
-)
+from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
-from search.study.trial import Trial
+from search.study.front import front, may_be_on_front
+from search.study.trial import Trial, is_open
 from tests.search.fakes import estimate
 
 

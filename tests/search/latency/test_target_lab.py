@@ -11,21 +11,15 @@ from typing import cast
 import pytest
 
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import (
-    BenchmarkSpec,
-    Conditions,
-    Failure,
-    FailureKind,
-    Measurement,
-    Program,
-    ProgramFile,
-    Target,
-    Visit,
-)
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, Measurement, Visit
+from latlab.domain.program import Program, ProgramFile
+from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
-from search.judge import Measured
+from search.latency.lab import Measured
 from search.latency.target_lab import AGAIN_S, TURN, TargetLab, export_spec
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO

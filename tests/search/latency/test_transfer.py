@@ -11,13 +11,13 @@ from typing import cast
 import numpy as np
 import pytest
 
-from latency_models.measured_networks import MeasuredNetwork
 from latlab.client.client import LatencyClient
 from latlab.domain import kernel as k
-from latlab.domain.domain import Target
 from latlab.domain.errors import LabError, NotReady, UnknownKernels
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import Target
 from search.latency.transfer import predict_from_other_targets
 from tests.latency_models.synthetic import Machine, random_networks
 from tests.search.fakes import estimate

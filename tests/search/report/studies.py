@@ -6,7 +6,8 @@ from pathlib import Path
 
 from search.loop import LoopSettings, run_search
 from search.strategies.strategy import make_strategy
-from search.study.study import StrategyName, Study, open_study, read_study
+from search.study.settings import StrategyName
+from search.study.study import Study, open_study, read_study
 from tests.search.fakes import FakeAccuracy, FakeLab, settings, small_space
 
 

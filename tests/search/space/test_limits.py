@@ -15,7 +15,7 @@ from search.space.network import build_network
 from search.space.space import SPACES, Space, mnasnet_space
 from search.space.zoo import ZOO
 from search.strategies.strategy import make_strategy
-from search.study.study import StrategyName
+from search.study.settings import StrategyName
 from tests.search.fakes import small_space, trial, true_accuracy
 from tests.search.space.test_space import choices, in_any_space
 

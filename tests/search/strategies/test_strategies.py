@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy, make_strategy
-from search.study.study import StrategyName
+from search.study.settings import StrategyName
 from search.study.trial import Trial
 from tests.search.fakes import estimate, small_space, true_accuracy, true_latency_ns
 

@@ -7,7 +7,8 @@ import pytest
 from search.space.space import accel_nas_bench_space, mnasnet_space
 from search.space.zoo import ZOO
 from search.strategies.warm_start import networks_to_start_with
-from search.study.study import StudyError, open_study
+from search.study.settings import StudyError
+from search.study.study import open_study
 from tests.search.fakes import estimate, settings, small_space, trial
 
 SPACE = small_space()

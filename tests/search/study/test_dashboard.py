@@ -14,7 +14,8 @@ import pytest
 
 from search.study.dashboard import ReadOnlyJournal, make_dashboard
 from search.study.journal import read_rounds
-from search.study.study import StudyError, open_study, read_study
+from search.study.settings import StudyError
+from search.study.study import open_study, read_study
 from search.study.trial import Trial
 from tests.search.fakes import settings, small_space
 from tests.search.report.studies import searched

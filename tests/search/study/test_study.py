@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture, Block
 from search.study.combined_latency import Combination
-from search.study.study import StudyError, open_study, read_settings, read_study
+from search.study.settings import StudyError
+from search.study.study import open_study, read_settings, read_study
 from search.study.trial import Trial
 from tests.search.drawn import architectures
 from tests.search.fakes import estimate, settings

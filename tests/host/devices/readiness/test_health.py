@@ -22,8 +22,12 @@ from host.devices.readiness.health_rule import (
     after_visit,
 )
 from host.home.paths import sqlite_url
-from latlab.domain.domain import Failure, FailureKind, Lease, Program, Visit, VisitSpec
+from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.errors import Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Lease
+from latlab.domain.measurement import Visit
+from latlab.domain.program import Program
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, FakeDevice, Lab, ended, fake_lab
 from tests.host.measuring.test_statistics import QUIET

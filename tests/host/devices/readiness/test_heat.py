@@ -14,7 +14,7 @@ from host.database.engine import Database
 from host.devices.readiness.heat_rule import MAX_RISE_C, Idle, at_rest, is_hot, learn
 from host.home.config import Group, LabConfig
 from host.home.paths import sqlite_url
-from latlab.domain.domain import Conditions
+from latlab.domain.measurement import Conditions
 from tests.host.fake_lab import DEVICE, Lab, fake_lab
 from tests.host.measuring.test_statistics import NOW
 from tests.latlab.convert.strategies import conditions

@@ -12,8 +12,10 @@ import torch
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.domain import BenchmarkSpec, Measurement, ProgramFile, VisitSpec
+from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.errors import NotFound
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import ProgramFile
 from latlab.export import export_program
 from latlab.export.reference import REFERENCE, build_reference
 
@@ -30,7 +32,7 @@ SPEC = BenchmarkSpec(
 def client(tmp_path: Path, runner: Path) -> Iterator[LatencyClient]:
     home = LabHome(tmp_path / "home")
     lab_process.up(home)
-    with LatencyClient.connect(home) as client:
+    with LatencyClient.connect(home.root) as client:
         yield client
     lab_process.down(home)
 

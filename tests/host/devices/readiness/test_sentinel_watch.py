@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from host.database import measurements, sentinels
 from host.database.engine import Database
 from host.devices.readiness import sentinel_rule
-from latlab.domain.domain import Measurement, Program
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program
 from tests.host.fake_lab import SENTINEL, TARGET, WAIT_S, Lab, ended, fake_lab
 from tests.host.measuring.test_statistics import QUIET
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from search.report.comparison.groups import described, group_studies, reward_name
 from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.study.study import Study, StudyError, StudySettings
+from search.study.settings import StudyError, StudySettings
+from search.study.study import Study
 from tests.search.fakes import settings
 
 

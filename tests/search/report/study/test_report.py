@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from latlab.domain.estimate import LatencyEstimate, Source
+from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
 from search.report.drawing.words import milliseconds
 from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, on_each_target
 from search.report.study.page import write_report
 from search.report.study.plots import plot_parity
-from search.report.study.table import front_table
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from search.study.combined_latency import Combination

@@ -10,7 +10,7 @@ from search.finalists import Finalist, write_results
 from search.report.study.data import ZooRow
 from search.report.study.results import published, result_record, results_table, trained
 from search.space.zoo import PUBLISHED, ZOO
-from search.study.study import StudyError
+from search.study.settings import StudyError
 from tests.search.fakes import estimate
 
 

@@ -1,11 +1,55 @@
-"""The targets that a device serves."""
+"""What a latency is valid for: targets, and how they are found."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from functools import cached_property
 
-from latlab.domain.domain import Device, Target
+from latlab.domain.device import Device
 from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a latency is valid for. Never pool across targets."""
+
+    device_model: str
+    os_build: str
+    runtime_version: str
+    runner_build: str
+    backend: str
+    threads: int
+    core_class: str
+
+    @cached_property
+    def id(self) -> str:
+        canonical = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """For people; two builds of one device share it, the id tells them apart."""
+        model = "".join(c if c.isalnum() else "-" for c in self.device_model.lower())
+        model = "-".join(part for part in model.split("-") if part)
+        return f"{model}/{self.core_class}/{self.threads}t"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """devices: how many can serve it now; fitted_measurements: 0 without a predictor;
+    shares_host: whether other work on the lab's machine disturbs it; sentinel_drift: of the
+    last sentinel from its baseline, as a share, None before one; drifted: its jobs wait."""
+
+    target: Target
+    devices: int
+    measurements: int
+    fitted_measurements: int
+    shares_host: bool
+    sentinel_drift: float | None = None
+    drifted: bool = False
 
 
 def targets_of(device: Device, core_classes: Collection[str] | None = None) -> list[Target]:

@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from latlab.domain.domain import Conditions, Failure, FailureKind, Visit, VisitSpec
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, Visit
 
 INT64_MAX = 2**63 - 1
 MAX_WARMUP_RUNS = 2**31 - 1

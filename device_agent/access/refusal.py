@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 
+from latlab.domain.errors import InvalidRequest, StorageError, TooLarge
+
 
 class Refused(Exception):
     """The request cannot be served; the message says what would be."""
@@ -17,8 +19,9 @@ class Refused(Exception):
 
 
 class StatusInterceptor(grpc.ServerInterceptor):
-    """Answers Refused with its status, and an OSError, which is a full or failing disk, with
-    RESOURCE_EXHAUSTED. Every method that answers once is covered."""
+    """Answers Refused with its status, and the errors of the program store with theirs; those
+    of a full or failing disk with RESOURCE_EXHAUSTED. Every method that answers once is covered.
+    """
 
     def intercept_service(
         self,
@@ -40,7 +43,11 @@ class StatusInterceptor(grpc.ServerInterceptor):
                 return answer(request, context)
             except Refused as refused:
                 context.abort(refused.status, str(refused))
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the device's disk: {error}")
+            except TooLarge as error:
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            except InvalidRequest as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
         return make(guarded, handler.request_deserializer, handler.response_serializer)

@@ -1,84 +1,14 @@
-"""What programs and runs are made of: common.proto's messages."""
+"""Visits, what they are asked for, their conditions and failures: messages and nouns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
 
-from google.protobuf.message import Message
-
-from latlab.domain.domain import (
-    Conditions,
-    Failure,
-    FailureKind,
-    KernelTrace,
-    TensorSpec,
-    Visit,
-    VisitSpec,
-)
-from latlab.domain.kernel import Kernel, Shape
+from latlab.convert.fields import fields_of
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Conditions, KernelTrace, Visit
 from latlab.v1 import common_pb2
-
-
-def shape_to_message(shape: Shape) -> common_pb2.Shape:
-    return common_pb2.Shape(dims=shape)
-
-
-def shapes_from_messages(messages: Iterable[common_pb2.Shape]) -> tuple[Shape, ...]:
-    return tuple(tuple(message.dims) for message in messages)
-
-
-def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
-    return common_pb2.TensorSpec(
-        shape=shape_to_message(spec.shape), dtype=spec.dtype, low=spec.low, high=spec.high
-    )
-
-
-def tensor_specs_from_messages(
-    specs: Iterable[common_pb2.TensorSpec], shapes: Iterable[common_pb2.Shape]
-) -> tuple[TensorSpec, ...]:
-    """Read `specs`; where there are none, `shapes` of float32, as older versions send.
-    Raises ValueError."""
-    return tuple(
-        TensorSpec(
-            shape=tuple(spec.shape.dims),
-            dtype=spec.dtype,
-            low=spec.low if spec.HasField("low") else None,
-            high=spec.high if spec.HasField("high") else None,
-        )
-        for spec in specs
-    ) or tuple(map(TensorSpec, shapes_from_messages(shapes)))
-
-
-def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
-    return common_pb2.Kernel(
-        kind=kernel.kind,
-        inputs=map(shape_to_message, kernel.inputs),
-        output=shape_to_message(kernel.output),
-        kernel_height=kernel.kernel_size[0],
-        kernel_width=kernel.kernel_size[1],
-        stride_height=kernel.stride[0],
-        stride_width=kernel.stride[1],
-        dilation=kernel.dilation,
-        groups=kernel.groups,
-        activation=kernel.activation,
-        dtype=kernel.dtype,
-    )
-
-
-def kernel_from_message(message: common_pb2.Kernel) -> Kernel:
-    return Kernel(
-        kind=message.kind,
-        inputs=shapes_from_messages(message.inputs),
-        output=tuple(message.output.dims),
-        kernel_size=(message.kernel_height, message.kernel_width),
-        stride=(message.stride_height, message.stride_width),
-        dilation=message.dilation,
-        groups=message.groups,
-        activation=message.activation,
-        dtype=message.dtype,
-    )
 
 
 def visit_spec_to_message(spec: VisitSpec) -> common_pb2.VisitSpec:
@@ -155,14 +85,3 @@ def failure_from_message(message: common_pb2.Failure) -> Failure:
     name = common_pb2.FailureKind.Name(message.kind).removeprefix("FAILURE_KIND_")
     kind = FailureKind[name] if name in FailureKind.__members__ else FailureKind.AGENT_ERROR
     return Failure(kind, message.message)
-
-
-def fields_of(message: Message) -> dict[str, Any]:
-    """A flat message's fields by name; None for an optional one that is absent."""
-    fields = message.DESCRIPTOR.fields
-    return {
-        field.name: getattr(message, field.name)
-        if not field.has_presence or message.HasField(field.name)
-        else None
-        for field in fields
-    }

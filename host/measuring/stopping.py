@@ -1,0 +1,54 @@
+"""When a measurement is finished."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host.measuring.statistics import summarize
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Visit
+
+# A measurement that is disturbed is tried again so often, resting longer each time.
+MAX_ROUNDS = 3
+FIRST_REST_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class NextVisit:
+    """rest_s: at least so long after the visit before was asked for."""
+
+    traced: bool
+    rest_s: float = 0.0
+
+
+def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failure | None:
+    """What a measurement still needs: another visit, or nothing (None) once its visits
+    agree or are as many as allowed. Where too few of those were clean it rests, for the
+    disturbance to pass, and tries as many again; a Failure after `MAX_ROUNDS` of them."""
+    traced = sum(visit.traced for visit in visits)
+    untraced = len(visits) - traced
+    summary = summarize(visits)
+    clean = summary.clean_visits if summary else 0
+    agreed = (
+        summary is not None and clean >= spec.min_visits and summary.half_width <= spec.tolerance
+    )
+    rounds, in_round = divmod(untraced, spec.max_visits)
+    enough = clean >= math.ceil(spec.min_visits / 2)
+    spacing_s = spec.spacing_ns / 1e9
+    if not agreed and (untraced == 0 or in_round):
+        return NextVisit(traced=False, rest_s=spacing_s)
+    if not enough and rounds < MAX_ROUNDS:
+        rest_s = max(spacing_s, FIRST_REST_S * 2 ** (rounds - 1))
+        return NextVisit(traced=False, rest_s=rest_s)
+    if not enough:
+        return Failure(
+            FailureKind.DISTURBED,
+            f"{clean} of {untraced} visits were clean: something else ran on the measured"
+            " cores; free them and measure again",
+        )
+    if traced < spec.traced_visits:
+        return NextVisit(traced=True, rest_s=spacing_s)
+    return None

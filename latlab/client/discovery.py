@@ -1,0 +1,110 @@
+"""How a client finds the lab that runs on this machine: where it is, and its token."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from latlab.common.files import read_regular, storing
+from latlab.convert.errors import NOT_RUNNING
+from latlab.domain.errors import StorageError, Unavailable
+
+DAEMON_FILE, LOCK_FILE, TOKEN_FILE = "daemon.json", "daemon.lock", "token"
+MAX_INFO_BYTES = 1 << 16
+MAX_TOKEN_BYTES = 4096
+
+
+def home_folder() -> Path:
+    """LATLAB_HOME, else ~/.latlab, where the lab keeps its state; it need not be there.
+
+    Raises StorageError where LATLAB_HOME cannot be a folder's name, or no home is known.
+    """
+    named = os.environ.get("LATLAB_HOME")
+    # A database's address would take what follows a question mark for its options.
+    if named and (not named.isprintable() or "?" in named):
+        raise StorageError(
+            f"LATLAB_HOME is {named!r}: name a folder without control characters and question marks"
+        )
+    try:
+        root = Path(named) if named else Path.home() / ".latlab"
+    except RuntimeError as error:
+        raise StorageError(
+            "no home folder of this user is known: set LATLAB_HOME to a folder"
+        ) from error
+    with storing(root):
+        return root.absolute()
+
+
+def find_lab(home: Path) -> tuple[str, str]:
+    """Return the address and the token of the lab whose state lies in `home`.
+
+    Raises Unavailable where it does not run, saying how to start it, and StorageError where
+    its files cannot be read or are damaged.
+    """
+    info = process_info(home / DAEMON_FILE, home / LOCK_FILE)
+    if info is None:
+        raise Unavailable(NOT_RUNNING)
+    address = info.get("address")
+    if not isinstance(address, str):
+        raise StorageError(f"{home / DAEMON_FILE} is damaged: it holds no address of the lab")
+    return address, read_token(home / TOKEN_FILE)
+
+
+def read_token(path: Path) -> str:
+    """Raises StorageError, also where the file holds none."""
+    with storing(path):
+        token = read_regular(path, MAX_TOKEN_BYTES).decode(errors="replace").strip()
+    if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
+        raise StorageError(
+            f"{path} holds no token: remove it, then `latlab lab down` and `latlab lab up`"
+        )
+    return token
+
+
+def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:
+    """Return what a background process says of itself: JSON, `pid` in it.
+
+    info_file: written once it serves. lock_file: which it holds an flock on for as long as it
+    lives; a pid alone may be another's. None when no such process lives, or it does not serve
+    yet. Raises StorageError where the files cannot be read, or the info is damaged.
+    """
+    with storing(lock_file):
+        if not is_locked(lock_file):
+            return None
+    try:
+        with storing(info_file), contextlib.suppress(FileNotFoundError):
+            info = json.loads(read_regular(info_file, MAX_INFO_BYTES))
+            if not isinstance(info, dict) or not _is_process_id(info.get("pid")):
+                raise ValueError("it holds no process id")
+            return info
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            f"{info_file} is damaged ({error}): end the process that holds "
+            f"{lock_file}, and remove the file"
+        ) from error
+    return None
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Whether a process holds an flock on it. Raises OSError."""
+    try:
+        descriptor = os.open(lock_file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_process_id(value: object) -> bool:
+    """Whether signals to it reach one process: 0 and below name groups, 1 the whole system."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 1

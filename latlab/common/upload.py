@@ -1,0 +1,15 @@
+"""Files sent in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+CHUNK_BYTES = 1 << 20
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, in order, CHUNK_BYTES at a time."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,29 @@
+"""Why there is no measurement: a kind and a message, never a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FailureKind(str, Enum):
+    NOT_A_PROGRAM = "not_a_program"
+    BAD_INPUT = "bad_input"
+    UNSUPPORTED = "unsupported"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    EXECUTION_ERROR = "execution_error"
+    TRACE_MISMATCH = "trace_mismatch"
+    DISTURBED = "disturbed"
+    DEVICE_LOST = "device_lost"
+    CANCELLED = "cancelled"
+    AGENT_ERROR = "agent_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A measurement that did not come about: a type, never a number."""
+
+    kind: FailureKind
+    message: str

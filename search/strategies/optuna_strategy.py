@@ -1,0 +1,88 @@
+"""Optuna's samplers behind the interface of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from search.space.architecture import Architecture
+from search.space.limits import MAX_DRAWS, Allows, everything, fitted
+from search.space.space import Space
+from search.study.trial import Trial
+
+
+def reward_alone(trial: Trial) -> list[float] | None:
+    return None if trial.reward is None else [trial.reward]
+
+
+def accuracy_and_latency(trial: Trial) -> list[float] | None:
+    if trial.accuracy is None or trial.latency is None:
+        return None
+    return [trial.accuracy, float(trial.latency.latency_ns)]
+
+
+class OptunaStrategy:
+    """Any of Optuna's samplers, over a study in memory.
+
+    Every decision is a categorical parameter, inactive ones too: to a sampler they are
+    genes without effect. `objectives` gives a trial's values, None where it has failed.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        sampler: BaseSampler,
+        objectives: Callable[[Trial], list[float] | None],
+        directions: Sequence[StudyDirection],
+        allows: Allows = everything,
+    ) -> None:
+        self._space = space
+        self._allows = allows
+        self._objectives = objectives
+        self._study = optuna.create_study(sampler=sampler, directions=directions)
+        self._distributions: dict[str, BaseDistribution] = {
+            decision.name: CategoricalDistribution(range(len(decision.choices)))
+            for decision in space.decisions
+        }
+        self._asked: list[optuna.Trial] = []
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """As if the sampler had proposed them."""
+        for trial in trials:
+            choices = self._space.spell(trial.architecture)
+            if choices is not None:
+                self._asked = [self._propose(choices)]
+                self.tell([trial])
+
+    def ask(self, n: int) -> list[Architecture]:
+        drawn = [self._draw() for _ in range(n)]
+        self._asked = [asked for asked, _ in drawn]
+        return [architecture for _, architecture in drawn]
+
+    def _draw(self) -> tuple[optuna.Trial, Architecture]:
+        for _ in range(MAX_DRAWS):
+            asked = self._study.ask(self._distributions)
+            choices = [asked.params[name] for name in self._distributions]
+            if self._allows(architecture := self._space.resolve(choices)):
+                return asked, architecture
+            self._study.tell(asked, state=TrialState.FAIL)
+        within = fitted(self._space, choices, self._allows)
+        return self._propose(within), self._space.resolve(within)
+
+    def _propose(self, choices: Sequence[int]) -> optuna.Trial:
+        """In the sampler's stead."""
+        self._study.enqueue_trial(dict(zip(self._distributions, choices, strict=True)))
+        return self._study.ask(self._distributions)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        for asked, trial in zip(self._asked, trials, strict=True):
+            values = self._objectives(trial)
+            if values is None:
+                self._study.tell(asked, state=TrialState.FAIL)
+            else:
+                self._study.tell(asked, values)

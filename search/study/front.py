@@ -1,0 +1,54 @@
+"""The front: what no other network beats in both accuracy and latency."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from latlab.domain.estimate import LatencyEstimate
+from search.study.pareto import pareto_front
+from search.study.trial import Trial
+
+
+def front(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that no other dominates, measured and predicted alike, fastest first. Trials
+    without a reward have no place in it."""
+    points = points_of(trials)
+    on_front = pareto_front([p.accuracy for p in points], [p.latency.latency_ns for p in points])
+    return [points[i].trial for i in on_front]
+
+
+def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that no other is sure to dominate, in the order given: none as accurate has its
+    upper bound below their lower bound."""
+    points = points_of(trials)
+    at_worst = pareto_front([p.accuracy for p in points], [p.latency.upper_ns for p in points])
+    uppers_ns = [points[i].latency.upper_ns for i in at_worst]  # rising, as accuracy does
+
+    def is_dominated(point: Point) -> bool:
+        faster = bisect_left(uppers_ns, point.latency.lower_ns)
+        return faster > 0 and points[at_worst[faster - 1]].accuracy >= point.accuracy
+
+    return [point.trial for point in points if not is_dominated(point)]
+
+
+class Point(NamedTuple):
+    """A trial that has everything."""
+
+    trial: Trial
+    accuracy: float
+    latency: LatencyEstimate
+    reward: float
+
+    @property
+    def relative_width(self) -> float:
+        return (self.latency.upper_ns - self.latency.lower_ns) / self.latency.latency_ns
+
+
+def points_of(trials: Iterable[Trial]) -> list[Point]:
+    return [
+        Point(trial, trial.accuracy, trial.latency, trial.reward)
+        for trial in trials
+        if trial.accuracy is not None and trial.latency is not None and trial.reward is not None
+    ]
