@@ -29,6 +29,7 @@ from host.home.config import NO_CONFIG, LabConfig, load_config
 from host.home.paths import LabHome
 from host.jobs.dispatcher import JobBoard
 from host.predicting.snapshots import Predictors
+from host.predicting.summaries import Summaries
 from host.services.lab import Lab
 from host.services.server import make_server
 from latlab.common.files import replacing
@@ -68,7 +69,9 @@ def serve(
     def add_board(address: str) -> None:
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
-    lab = Lab(database, board, programs, Predictors(database, quiet), fleet, add_board)
+    summaries = Summaries(database)
+    predictors = Predictors(database, summaries, quiet)
+    lab = Lab(database, board, programs, summaries, predictors, fleet, add_board)
     server, port = make_server(lab, home.token())
     server.start()
     for transport in transports:
@@ -80,6 +83,10 @@ def serve(
         draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
 
+    def summarize() -> None:
+        summaries.complete(lambda: not stopping.is_set())
+
+    threading.Thread(target=summarize, name="summaries", daemon=True).start()
     if not stopping.wait(RETURN_S):
         board.give_up_absent()
         stopping.wait()

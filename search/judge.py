@@ -16,7 +16,6 @@ from search.study.settings import StudySettings
 from search.study.trial import MAX_DISTURBED, Trial, is_measured
 
 Trials = dict[Architecture, Trial]
-OnDone = Callable[[int], None]  # told how many are done, as each one finishes
 
 
 @dataclass(frozen=True)
@@ -119,5 +118,5 @@ class Judge:
             )
         return replace(trial, round=self.round, latency=latency, reward=value)
 
-    def _on_done(self, activity: str, total: int) -> OnDone:
+    def _on_done(self, activity: str, total: int) -> Callable[[int], None]:
         return lambda done: self.report(activity, done, total)

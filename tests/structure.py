@@ -29,7 +29,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "host.home": "latlab.client latlab.common latlab.domain",
         "host.measuring": "latlab.domain latency_models",
         "host.database": "latlab.domain latency_models",
-        "host.agent": "host.home latlab.client latlab.common latlab.convert latlab.domain latlab.v1",
+        "host.agent": "host.home latlab.client latlab.common latlab.convert latlab.domain"
+        " latlab.v1",
         "host.jobs": "host.database host.measuring latlab.domain",
         "host.predicting": "host.database host.measuring latency_models latlab.domain",
         "host.devices": "host.jobs host.agent host.home host.database host.measuring"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from host.database import summaries as summary_rows
 from host.database.jobs import failure_from_row
-from host.database.measurements import get_measurement
-from host.database.schema import device_events, devices, jobs, measurements, visits
-from host.measuring.statistics import summarize
+from host.database.schema import device_events, devices, jobs, measurements, summaries, visits
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, SentinelReading
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import FailureKind
@@ -104,28 +104,18 @@ def history(connection: Connection, serial: str, until_unix_ns: int | None) -> D
 def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ...]:
     here = select(visits.c.job_id).where(visits.c.device_serial == serial)
     newest = (
-        select(measurements.c.id)
+        select(measurements, jobs.c.target_id, *summary_rows.COLUMNS)
         .join(jobs, jobs.c.id == measurements.c.job_id)
+        .join(summaries, summaries.c.measurement_id == measurements.c.id)
         .where(jobs.c.is_sentinel, jobs.c.id.in_(here))
         .order_by(measurements.c.unix_ns.desc())
         .limit(SHOWN)
     )
     readings = []
-    for measurement_id in connection.scalars(newest).all():
-        try:
-            measurement = get_measurement(connection, measurement_id)
-        except UnreadableRow:
-            continue  # `latlab doctor` names it
-        summary = measurement and summarize(measurement.visits)
-        if measurement and summary:
-            readings.append(
-                SentinelReading(
-                    measurement.unix_ns,
-                    measurement.target_id,
-                    round(summary.latency_ns),
-                    measurement.suspect,
-                )
-            )
+    for row in connection.execute(newest):
+        with suppress(UnreadableRow):  # `latlab doctor` names it
+            latency_ns = round(summary_rows.summary_from_row(row).latency_ns)
+            readings.append(SentinelReading(row.unix_ns, row.target_id, latency_ns, row.suspect))
     return tuple(readings)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from host.database import raw
-from host.database.arrays import pack_float64, pack_int64, unpack_int64
+from host.database.raw import pack_float64, pack_int64, unpack_int64
 from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.errors import UnreadableRow
@@ -130,7 +130,7 @@ def end_with_measurement(
     suspect: bool = False,
 ) -> bool:
     """`kernel_ns` runs parallel to the program's kernels; None without a traced visit. False,
-    and nothing written, where the job has ended already."""
+    and nothing written, where the job has ended already. Its summary is to follow."""
     if not _end(connection, job.id, now_unix_ns):
         return False
     connection.execute(

@@ -13,9 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 from host.database.devices import all_targets
 from host.database.exclusions import current
 from host.database.jobs import failure_from_row
-from host.database.measurements import UsableMeasurement, stored
+from host.database.measurements import UsableMeasurement, look_up
 from host.database.schema import jobs, measurements, visits
-from host.measuring.statistics import Summary, summarize
 from latlab.domain.estimate import whole_ns
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
@@ -47,12 +46,7 @@ def stored_measurements(
     while rows := list(islice(wanted, _BATCH)):
         ids = [row.id for row in rows]
         exclusions = current(connection, ids)
-        found: dict[str, tuple[UsableMeasurement, Summary | None] | Unusable] = {}
-        for each in stored(connection, measurements.c.id.in_(ids)):
-            if isinstance(each, Unusable):
-                found[each.measurement_id] = each
-            else:
-                found[each.measurement.id] = each, summarize(each.measurement.visits)
+        found = look_up(connection, ids)
         failed = _failed_visits(connection, [row.job_id for row in rows])
         for row in rows:
             name = names.get(row.target_id, "?")
@@ -76,26 +70,23 @@ def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list
 def _listed(
     row: Row[Any],
     target: str,
-    found: tuple[UsableMeasurement, Summary | None] | Unusable,
+    found: UsableMeasurement | Unusable,
     exclusion: Exclusion | None,
 ) -> StoredMeasurement:
-    if isinstance(found, Unusable):
-        network, summary, unusable = None, None, found.why
-    else:
-        network, summary, unusable = found[0].network, found[1], ""
+    summary = None if isinstance(found, Unusable) else found.summary
     return StoredMeasurement(
         id=row.id,
         unix_ns=row.unix_ns if isinstance(row.unix_ns, int) else 0,
         target=target,
         target_id=row.target_id,
         program_sha256=row.program_sha256,
-        latency_ns=None if network is None else whole_ns(network.latency_ns),
-        lower_ns=None if network is None else whole_ns(network.lower_ns),
-        upper_ns=None if network is None else whole_ns(network.upper_ns),
+        latency_ns=None if summary is None else whole_ns(summary.latency_ns),
+        lower_ns=None if summary is None else whole_ns(summary.lower_ns),
+        upper_ns=None if summary is None else whole_ns(summary.upper_ns),
         clean_visits=summary.clean_visits if summary else 0,
         visits=summary.visits if summary else 0,
         suspect=row.suspect,
         is_sentinel=row.is_sentinel,
         exclusion=exclusion,
-        unusable=unusable,
+        unusable=found.why if isinstance(found, Unusable) else "",
     )

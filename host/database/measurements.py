@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from host.database.arrays import unpack_float64, unpack_int64
+from host.database import summaries as summary_rows
 from host.database.jobs import (
     VISIT_COLUMNS,
     failure_from_row,
@@ -23,24 +23,24 @@ from host.database.jobs import (
     spec_to_text,
 )
 from host.database.programs import get_kernels, kernels_of
-from host.database.raw import reading
+from host.database.raw import reading, unpack_float64, unpack_int64
 from host.database.schema import (
     failures,
     jobs,
     kernel_timings,
     measurements,
     programs,
+    summaries,
     visits,
 )
-from host.measuring.statistics import measured_network
-from latlab.domain.visit_check import visit_fault
 from latency_models.packing import check_sizes
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.measurement import Measurement, Unusable, Visit
+from latlab.domain.measurement import Measurement, Summary, Unusable, Visit
+from latlab.domain.visit_check import visit_fault
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,13 @@ _BATCH = 200
 
 @dataclass(frozen=True)
 class UsableMeasurement:
-    """With what it says of its network."""
+    """A measurement without its visits: what they amount to, and say of its network."""
 
-    measurement: Measurement
+    id: str
+    target_id: str
+    program_sha256: str
+    spec: BenchmarkSpec
+    summary: Summary
     network: MeasuredNetwork
 
 
@@ -97,7 +101,10 @@ def find_measurement(
     )
     for found in stored(connection, TRUSTED, *same, newest_first=True):
         if isinstance(found, UsableMeasurement):
-            return found.measurement
+            try:
+                return get_measurement(connection, found.id)
+            except UnreadableRow as error:  # its visits were damaged since they were summarised
+                found = Unusable(found.id, found.target_id, str(error))
         warn_once(found)
     return None
 
@@ -110,8 +117,8 @@ def measured_networks(
     for found in stored(connection, jobs.c.target_id == target_id, TRUSTED):
         if isinstance(found, Unusable):
             warn_once(found)
-        elif not found.measurement.spec.visit.is_sustained:
-            yield found.measurement.program_sha256, found.measurement.id, found.network
+        elif not found.spec.visit.is_sustained:
+            yield found.program_sha256, found.id, found.network
 
 
 def look_up(
@@ -119,10 +126,7 @@ def look_up(
 ) -> dict[str, UsableMeasurement | Unusable]:
     """By measurement id, of those that are there."""
     found = stored(connection, measurements.c.id.in_(measurement_ids))
-    return {
-        each.measurement_id if isinstance(each, Unusable) else each.measurement.id: each
-        for each in found
-    }
+    return {each.measurement_id if isinstance(each, Unusable) else each.id: each for each in found}
 
 
 def stored(
@@ -131,7 +135,8 @@ def stored(
     """Every measurement that meets the conditions, the oldest first unless `newest_first`."""
     order = measurements.c.unix_ns
     query = (
-        _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns)
+        _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns, *summary_rows.COLUMNS)
+        .outerjoin(summaries, summaries.c.measurement_id == measurements.c.id)
         .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .outerjoin(kernel_timings, kernel_timings.c.measurement_id == measurements.c.id)
         .where(*conditions)
@@ -141,7 +146,7 @@ def stored(
         kernels = get_kernels(connection, {id_ for row in rows for id_ in _kernel_ids(row)})
         for row in rows:
             try:
-                yield _usable(connection, row, kernels)
+                yield _usable(row, kernels)
             except UnreadableRow as error:
                 yield Unusable(row.id, row.target_id, str(error))
 
@@ -157,19 +162,27 @@ def warn_once(unusable: Unusable) -> None:
     )
 
 
-def _usable(connection: Connection, row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
+def _usable(row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
     """Raises UnreadableRow."""
-    measurement = _measurement(connection, row)
+    unix_ns, spec = _unix_ns(row), spec_from_text(row.spec)
+    summary = summary_rows.summary_from_row(row)
     with reading("its program"):
         of = kernels_of(unpack_int64(row.kernel_ids).tolist(), kernels)
         check_sizes(of)
     with reading("its kernels' times"):
         kernel_ns = None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist())
     with reading("what it says of its network"):
-        network = measured_network(of, kernel_ns, measurement.visits, measurement.unix_ns)
-    if network is None:
-        raise UnreadableRow("none of its untraced visits is clean")
-    return UsableMeasurement(measurement, network)
+        network = MeasuredNetwork(
+            of,
+            kernel_ns,
+            summary.latency_ns,
+            summary.lower_ns,
+            summary.upper_ns,
+            unix_ns,
+            summary.memory_probe_ns,
+            summary.traced_memory_probe_ns,
+        )
+    return UsableMeasurement(row.id, row.target_id, row.program_sha256, spec, summary, network)
 
 
 def _kernel_ids(row: Row[Any]) -> list[int]:
@@ -183,17 +196,22 @@ def _kernel_ids(row: Row[Any]) -> list[int]:
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
     """Raises UnreadableRow."""
-    if not isinstance(row.unix_ns, int):
-        raise UnreadableRow(f"it was taken at {row.unix_ns!r}")
     return Measurement(
         id=row.id,
         target_id=row.target_id,
         program_sha256=row.program_sha256,
         spec=spec_from_text(row.spec),
-        unix_ns=row.unix_ns,
+        unix_ns=_unix_ns(row),
         visits=tuple(_visits(connection, row.job_id)),
         suspect=row.suspect,
     )
+
+
+def _unix_ns(row: Row[Any]) -> int:
+    """Raises UnreadableRow."""
+    if not isinstance(row.unix_ns, int):
+        raise UnreadableRow(f"it was taken at {row.unix_ns!r}")
+    return row.unix_ns
 
 
 def _visits(connection: Connection, job_id: str) -> list[Visit]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from host.database import raw
-from host.database.arrays import pack_int64, unpack_int64
+from host.database.raw import pack_int64, unpack_int64
 from host.database.schema import kernels, programs
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.kernel import Kernel, Shape

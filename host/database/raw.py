@@ -1,4 +1,6 @@
-"""Reading rows that may be damaged, or written by a newer version.
+"""How values lie in columns, which may be damaged or written by a newer version.
+
+A sample series is one BLOB of little-endian int64 (or float64), nothing else.
 
 A column of JSON is read as its text and parsed here: parsed by the driver, one row that
 cannot be would cost all rows of its query.
@@ -10,10 +12,12 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import JSON, ColumnElement, Table, Text, cast
 
 from latlab.domain.errors import UnreadableRow
@@ -88,3 +92,19 @@ def _fits(value: object, alternatives: tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return bool in alternatives
     return isinstance(value, alternatives)
+
+
+def pack_int64(values: Sequence[int] | Sequence[Sequence[int]]) -> bytes:
+    return np.asarray(values, dtype="<i8").tobytes()
+
+
+def unpack_int64(blob: bytes) -> npt.NDArray[np.int64]:
+    return np.frombuffer(blob, dtype="<i8")
+
+
+def pack_float64(values: Sequence[float]) -> bytes:
+    return np.asarray(values, dtype="<f8").tobytes()
+
+
+def unpack_float64(blob: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(blob, dtype="<f8")

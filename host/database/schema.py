@@ -3,7 +3,7 @@
     devices   targets   programs ─► kernels
                  ▲         ▲
                  └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
-                       ▲                  failures
+                       ▲                  failures      summaries
                      visits
     sentinels: of a target, its reference program and the measurement that is its baseline
     exclusions: of a measurement, when and why its owner excluded it, or included it again
@@ -20,6 +20,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -160,6 +161,23 @@ exclusions = Table(
     Column("unix_ns", BigInteger, nullable=False),
     Column("is_excluded", Boolean, nullable=False),
     Column("why", Text, nullable=False),
+)
+
+# What a measurement's visits amount to by one version of the statistic: the summary, or why
+# they can be none. A measurement without one is summarised by the daemon.
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("measurement_id", String(32), ForeignKey("measurements.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("latency_ns", Double),
+    Column("lower_ns", Double),
+    Column("upper_ns", Double),
+    Column("clean_visits", Integer),
+    Column("visits", Integer),
+    Column("memory_probe_ns", Double),
+    Column("traced_memory_probe_ns", Double),
+    Column("unusable", Text, nullable=False),  # empty where there is a summary
 )
 
 # Mean time of each kernel over a measurement's traced runs, in the program's order.

@@ -6,11 +6,11 @@ import logging
 
 from sqlalchemy import Connection, select
 
-from host.database.measurements import UsableMeasurement, stored, warn_once
+from host.database.measurements import get_measurement, warn_once
 from host.database.programs import get_program
 from host.database.schema import jobs, measurements, sentinels, targets, visits
 from latlab.domain.errors import UnreadableRow
-from latlab.domain.measurement import Measurement
+from latlab.domain.measurement import Measurement, Unusable
 from latlab.domain.program import Program
 
 log = logging.getLogger(__name__)
@@ -50,13 +50,15 @@ def get_sentinel(
         return None
     if program is None:
         return None
-    for found in stored(
-        connection, measurements.c.id == row.baseline_id, measurements.c.is_excluded.is_(False)
-    ):
-        if isinstance(found, UsableMeasurement):
-            return program, found.measurement
-        warn_once(found)
-    return program, None
+    included = (measurements.c.id == row.baseline_id) & measurements.c.is_excluded.is_(False)
+    baseline_id = connection.scalars(select(measurements.c.id).where(included)).one_or_none()
+    if baseline_id is None:
+        return program, None
+    try:
+        return program, get_measurement(connection, baseline_id)
+    except UnreadableRow as error:
+        warn_once(Unusable(baseline_id, target_id, str(error)))
+        return program, None
 
 
 def set_baseline(connection: Connection, target_id: str, measurement_id: str | None) -> None:

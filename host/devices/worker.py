@@ -27,7 +27,6 @@ from host.jobs.dispatcher import JobBoard
 from host.jobs.job_state import MAX_TIMES_LOST, JobState
 from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.stopping import NextVisit
-from latlab.domain.visit_check import checked
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import Device, EventKind
@@ -36,6 +35,7 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 from latlab.domain.program import Program
 from latlab.domain.target import Target, targets_of
+from latlab.domain.visit_check import checked
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,13 @@ from host.database import measurements as measurement_rows
 from host.database import programs as program_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
+from host.database.summaries import put_summary
 from host.jobs.events import JobEvent, Listener, Progress
 from host.jobs.job_state import JobState
 from host.jobs.queue import JobQueue, rank
 from host.jobs.restoring import load_open_jobs
 from host.jobs.wait_reasons import Place
+from host.measuring import statistics
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import NotFound
@@ -225,10 +227,13 @@ class JobBoard:
             suspect=state.suspect,
         )
         outcome: Measurement | Failure = measurement
+        summary = statistics.summarize(state.visits) or statistics.NONE_CLEAN
         with self._database.writing() as connection:
-            if not job_rows.end_with_measurement(
+            if job_rows.end_with_measurement(
                 connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
             ):
+                put_summary(connection, measurement.id, statistics.VERSION, summary)
+            else:
                 outcome = measurement_rows.outcome_of(connection, job.id)
         self._ended(job, outcome)
         return measurement

@@ -11,10 +11,10 @@ from host.database import programs as program_rows
 from host.database.engine import Database
 from host.jobs.job_state import JobState
 from host.measuring.stopping import NextVisit
-from latlab.domain.visit_check import visit_fault
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
+from latlab.domain.visit_check import visit_fault
 
 log = logging.getLogger(__name__)
 

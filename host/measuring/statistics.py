@@ -18,15 +18,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from latlab.domain.benchmark_spec import MAX_VISITS
-from latlab.domain.kernel import Kernel
-from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.measurement import Visit
+from latlab.domain.measurement import Summary, Visit
+
+VERSION = 1  # stored with each summary: to be raised with every change of what one says
+
+# Why visits have no summary, for people.
+NONE_CLEAN = "none of its untraced visits is clean"
 
 MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
@@ -36,24 +38,6 @@ CONFIDENCE = 0.9
 # A sample's wall time may exceed its CPU time by this share of it before it counts as
 # spoiled, however steady its neighbours are: timer interrupts alone cost about as much.
 EXCESS_SLACK = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """`latency_ns` is the lower quartile of the clean visits' lower deciles; the bounds are
-    those order statistics of them that enclose it with 90 % confidence (with fewer than 11
-    visits the lower bound is the fastest visit and holds somewhat less)."""
-
-    latency_ns: float
-    lower_ns: float
-    upper_ns: float
-    clean_visits: int
-    visits: int
-
-    @property
-    def half_width(self) -> float:
-        """Of the interval, as a share of the latency."""
-        return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
 
 
 def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:
@@ -85,6 +69,7 @@ def visit_latency_ns(visit: Visit) -> float | None:
 def summarize(visits: Sequence[Visit]) -> Summary | None:
     """Over the untraced visits; None when none of them is clean."""
     untraced = [visit for visit in visits if not visit.traced]
+    traced = [visit for visit in visits if visit.traced]
     latencies_ns = sorted(ns for ns in map(visit_latency_ns, untraced) if ns is not None)
     if not latencies_ns:
         return None
@@ -95,6 +80,8 @@ def summarize(visits: Sequence[Visit]) -> Summary | None:
         upper_ns=latencies_ns[high],
         clean_visits=len(latencies_ns),
         visits=len(untraced),
+        memory_probe_ns=memory_probe_ns(untraced),
+        traced_memory_probe_ns=memory_probe_ns(traced),
     )
 
 
@@ -128,28 +115,3 @@ def interval_ranks(n: int, quantile: float) -> tuple[int, int]:
 def _at_most(k: int, n: int, p: float) -> float:
     """Of a binomial distribution."""
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
-
-
-def measured_network(
-    kernels: tuple[Kernel, ...],
-    kernel_ns: tuple[float, ...] | None,
-    visits: Sequence[Visit],
-    unix_ns: int,
-) -> MeasuredNetwork | None:
-    """None where no untraced visit was clean. Raises ValueError for what no network can have
-    taken."""
-    traced = [visit for visit in visits if visit.traced]
-    untraced = [visit for visit in visits if not visit.traced]
-    summary = summarize(untraced)
-    if summary is None:
-        return None
-    return MeasuredNetwork(
-        kernels,
-        kernel_ns,
-        summary.latency_ns,
-        summary.lower_ns,
-        summary.upper_ns,
-        unix_ns,
-        memory_probe_ns(untraced),
-        memory_probe_ns(traced),
-    )

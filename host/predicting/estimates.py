@@ -46,11 +46,10 @@ def look_up(
                     " network again"
                 )
             case usable:
-                measured = usable.measurement
-        # No predictor has learned of devices that are warm.
-        sustained = measured.spec.visit.is_sustained
-        steadying = Steadying.none() if sustained else steadying_of(measured.target_id)
-        estimates.append(measured_estimate(usable.network, steadying, time.time_ns()))
+                # No predictor has learned of devices that are warm.
+                sustained = usable.spec.visit.is_sustained
+                steadying = Steadying.none() if sustained else steadying_of(usable.target_id)
+                estimates.append(measured_estimate(usable.network, steadying, time.time_ns()))
     return estimates
 
 

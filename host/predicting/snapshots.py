@@ -12,6 +12,7 @@ from host.database.engine import Database
 from host.database.exclusions import decisions
 from host.database.measurements import measured_networks, warn_once
 from host.predicting.culprits import fit_without_culprits
+from host.predicting.summaries import Summaries
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS, Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
@@ -78,8 +79,9 @@ def proven_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNe
 class Predictors:
     """`quiet` is held by whoever needs the machine to itself: a local measurement, a fit."""
 
-    def __init__(self, database: Database, quiet: threading.Lock) -> None:
+    def __init__(self, database: Database, summaries: Summaries, quiet: threading.Lock) -> None:
         self._database = database
+        self._summaries = summaries
         self._quiet = quiet
         self._fitting = threading.Lock()
         self._fits: dict[str, Fit] = {}
@@ -124,6 +126,7 @@ class Predictors:
         return {} if fit is None else fit.set_aside
 
     def _fit(self, target_id: str) -> Fit:
+        self._summaries.complete()
         with self._database.reading() as connection:
             known = Known(
                 measurement_counts(connection).get(target_id, 0), decisions(connection, target_id)

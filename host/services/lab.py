@@ -22,6 +22,7 @@ from host.jobs.dispatcher import JobBoard
 from host.jobs.wait_reasons import Server
 from host.predicting.estimates import look_up
 from host.predicting.snapshots import Fit, Known, Predictors
+from host.predicting.summaries import Summaries
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate
@@ -39,6 +40,7 @@ class Lab:
         database: Database,
         board: JobBoard,
         programs: ProgramStore,
+        summaries: Summaries,
         predictors: Predictors,
         fleet: Fleet,
         add_board: Callable[[str], None],
@@ -46,6 +48,7 @@ class Lab:
         self.database = database
         self.board = board
         self.programs = programs
+        self.summaries = summaries
         self.predictors = predictors
         self.add_board = add_board
         self._fleet = fleet
@@ -83,6 +86,7 @@ class Lab:
     def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:
         """(program SHA-256, measurement id, network) of each that a predictor can learn from,
         the oldest first."""
+        self.summaries.complete()
         set_aside = self.predictors.set_aside(target_id)
         with self.database.reading() as connection:
             for sha256, id_, network in measurement_rows.measured_networks(connection, target_id):
@@ -94,6 +98,7 @@ class Lab:
         predictor could not learn from are of no use either. Raises InvalidRequest."""
         if prefix:
             _check_prefix(prefix)
+        self.summaries.complete()
         with self.database.reading() as connection:
             for stored in listing.stored_measurements(connection, target_id, prefix):
                 why = self.predictors.set_aside(stored.target_id).get(stored.id, "")
@@ -105,6 +110,7 @@ class Lab:
         """Those of no use that nobody has excluded, of one target or ("") of all, the newest
         first. Of thousands the first time takes a while: those found to be of use are not
         read again for REREAD_S, so that who has lost patience gets further the next time."""
+        self.summaries.complete(is_active)
         if time.monotonic() - self._read_s > REREAD_S:
             self._usable, self._read_s = set(), time.monotonic()
         usable = self._usable
@@ -144,6 +150,7 @@ class Lab:
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """What each measurement says. Raises NotFound, and UnreadableRow for one of no use."""
+        self.summaries.complete()
         return look_up(self.database, measurement_ids, self.fit)
 
     def find_device(self, wanted: str) -> str:

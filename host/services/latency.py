@@ -120,6 +120,7 @@ class LatencyServicer(LatencyServiceServicer):
                     for sha256 in request.program_sha256:
                         yield Wanted(target, sha256, spec, request.fresh, request.priority)
 
+        self._lab.summaries.complete(context.is_active)
         campaign = Campaign(self._lab.database, self._lab.board)
         yield from map(_event, campaign.run(wanted(), context.is_active))
 

@@ -75,6 +75,31 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What a measurement's visits amount to: see `host.measuring.statistics`.
+
+    `latency_ns` is the lower quartile of the clean visits' lower deciles; the bounds are
+    those order statistics of them that enclose it with 90 % confidence (with fewer than 11
+    visits the lower bound is the fastest visit and holds somewhat less). The probes are what a
+    sweep over memory took beside the untraced and the traced visits, None without one.
+    `clean_visits` of the `visits`, which are the untraced ones.
+    """
+
+    latency_ns: float
+    lower_ns: float
+    upper_ns: float
+    clean_visits: int
+    visits: int
+    memory_probe_ns: float | None = None
+    traced_memory_probe_ns: float | None = None
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval, as a share of the latency."""
+        return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Unusable:
     """A stored measurement that is set aside: damaged, written by a newer version, or of
     numbers that no network can have taken. `why` is for people."""

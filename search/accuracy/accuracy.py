@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from search.judge import OnDone
 from search.space.architecture import Architecture
 
 
@@ -18,7 +17,7 @@ class Failed(Protocol):
 
 class Accuracy(Protocol):
     def evaluate(
-        self, architectures: Sequence[Architecture], on_done: OnDone, /
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None], /
     ) -> Sequence[float | Failed]:
         """Of each, 0 to 1, in the order given."""
         ...

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
-from search.judge import OnDone
 from search.space.architecture import Architecture
 
 # Of the device rather than of the network: at another time the same measurement may succeed.
@@ -29,7 +28,7 @@ class Lab(Protocol):
     def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]: ...
 
     def measure(
-        self, architectures: Sequence[Architecture], on_done: OnDone, /
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None], /
     ) -> Sequence[Measured | Failure]:
         """Returns in bounded time where the target is away: the failures are AWAY then."""
         ...

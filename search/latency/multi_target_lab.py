@@ -10,7 +10,6 @@ from threading import Lock
 
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
-from search.judge import OnDone
 from search.latency.lab import AWAY, Lab, Measured
 from search.latency.target_lab import TURN
 from search.space.architecture import Architecture
@@ -50,7 +49,7 @@ class SeveralLab:
     def measure(
         self,
         architectures: Sequence[Architecture],
-        on_done: OnDone = lambda done: None,
+        on_done: Callable[[int], None] = lambda done: None,
     ) -> list[Measured | Failure]:
         """On all targets at a time, for they are different devices. `on_done` is told how many
         have ended on each of them."""
@@ -69,7 +68,7 @@ class SeveralLab:
         return outcomes
 
     def _on_each(
-        self, architectures: Sequence[Architecture], on_done: OnDone
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[Sequence[Measured | Failure]]:
         done, lock = [0] * len(self._parts), Lock()
 

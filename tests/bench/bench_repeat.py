@@ -19,12 +19,13 @@ from statistics import fmean, median, stdev
 import numpy as np
 
 from host.home.paths import LabHome
-from host.measuring.statistics import measured_network
+from host.measuring.statistics import summarize
 from latency_models.interference import Steadying
 from latency_models.predictor import Predictor
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
@@ -164,8 +165,17 @@ class Bench:
             for file in self.programs
             if file.program.sha256 == measurement.program_sha256
         ]
-        network = measured_network(kernels, None, measurement.visits, measurement.unix_ns)
-        assert network is not None
+        summary = summarize(measurement.visits)
+        assert summary is not None
+        network = MeasuredNetwork(
+            kernels,
+            None,
+            summary.latency_ns,
+            summary.lower_ns,
+            summary.upper_ns,
+            measurement.unix_ns,
+            summary.memory_probe_ns,
+        )
         return (steadying or self.steadying)(network).latency_ns
 
 

@@ -23,6 +23,7 @@ from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
 from host.jobs.dispatcher import JobBoard
 from host.predicting.snapshots import Predictors
+from host.predicting.summaries import Summaries
 from host.services.devices import LabServicer
 from host.services.interceptors import ErrorInterceptor, TokenInterceptor
 from host.services.lab import Lab
@@ -172,7 +173,16 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     board, store = JobBoard(database), ProgramStore(folder / "programs")
     fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
     fleet.add(device)
-    lab = Lab(database, board, store, Predictors(database, quiet), fleet, lambda address: None)
+    summaries = Summaries(database)
+    lab = Lab(
+        database,
+        board,
+        store,
+        summaries,
+        Predictors(database, summaries, quiet),
+        fleet,
+        lambda address: None,
+    )
     server = grpc.server(
         ThreadPoolExecutor(8), interceptors=[TokenInterceptor(TOKEN), ErrorInterceptor()]
     )

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from host.measuring.statistics import Summary
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.measurement import Summary
 
 # Jobs wait for it, so its visits follow on each other.
 SPEC = BenchmarkSpec(traced_visits=0, spacing_ns=0)

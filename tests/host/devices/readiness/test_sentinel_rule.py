@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.devices.readiness.sentinel_rule import CONFIRM_S, MAX_DRIFT, MAX_PAUSE_S, Watch, judge
-from host.measuring.statistics import Summary
+from latlab.domain.measurement import Summary
 
 BASELINE_NS = 4e6
 shifts = st.floats(-0.5, 2)

@@ -1,0 +1,62 @@
+"""What measurements amount to, as it is stored beside their visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from host.database.raw import reading
+from host.database.schema import measurements, summaries
+from latlab.domain.errors import UnreadableRow
+from latlab.domain.measurement import Summary
+
+FIELDS = (
+    "latency_ns",
+    "lower_ns",
+    "upper_ns",
+    "clean_visits",
+    "visits",
+    "memory_probe_ns",
+    "traced_memory_probe_ns",
+)
+# To be joined to measurements from outside: labelled, since others have such columns too.
+COLUMNS = [summaries.c[name].label(f"summary_{name}") for name in (*FIELDS, "unusable")]
+
+
+def put_summary(
+    connection: Connection, measurement_id: str, version: int, summary: Summary | str
+) -> None:
+    """In place of one by another version. summary: or why there can be none, for people."""
+    connection.execute(summaries.delete().where(summaries.c.measurement_id == measurement_id))
+    values: dict[str, Any]
+    if isinstance(summary, str):
+        values = {"unusable": summary}
+    else:
+        values = {name: getattr(summary, name) for name in FIELDS} | {"unusable": ""}
+    connection.execute(
+        summaries.insert().values(measurement_id=measurement_id, version=version, **values)
+    )
+
+
+def not_summarized(connection: Connection, version: int, limit: int) -> Sequence[str]:
+    """The ids of the newest measurements, `limit` at most, without a summary by `version`."""
+    query = (
+        select(measurements.c.id)
+        .outerjoin(summaries, summaries.c.measurement_id == measurements.c.id)
+        .where(summaries.c.version.is_distinct_from(version))
+        .order_by(measurements.c.unix_ns.desc())
+        .limit(limit)
+    )
+    return connection.scalars(query).all()
+
+
+def summary_from_row(row: Row[Any]) -> Summary:
+    """Of a row with COLUMNS. Raises UnreadableRow where there is no summary."""
+    if row.summary_unusable is None:
+        raise UnreadableRow("it has not been summarised yet: ask again in a minute")
+    if row.summary_unusable:
+        raise UnreadableRow(row.summary_unusable)
+    with reading("its summary"):
+        return Summary(*(row._mapping[f"summary_{name}"] for name in FIELDS))

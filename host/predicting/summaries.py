@@ -1,0 +1,53 @@
+"""Measurements that have no summary by this version of the statistic: of older versions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from host.database.engine import Database
+from host.database.measurements import get_measurement
+from host.database.summaries import not_summarized, put_summary
+from host.measuring.statistics import NONE_CLEAN, VERSION, summarize
+from latlab.domain.errors import UnreadableRow
+from latlab.domain.measurement import Summary
+
+BATCH = 50  # written at once: others write in between
+
+log = logging.getLogger(__name__)
+
+
+class Summaries:
+    """Summarises what is stored, once. Every measurement made since has its summary."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._working = threading.Lock()
+        self._are_complete = False
+
+    def complete(self, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Return once every measurement has its summary, or `goes_on` says no more. Raises
+        StorageError."""
+        with self._working:
+            count = 0
+            while not self._are_complete and goes_on():
+                with self._database.reading() as connection:
+                    ids = not_summarized(connection, VERSION, BATCH)
+                    found = [(id_, self._summary(id_)) for id_ in ids]
+                with self._database.writing() as connection:
+                    for id_, summary in found:
+                        put_summary(connection, id_, VERSION, summary)
+                count += len(ids)
+                self._are_complete = not ids
+            if count:
+                log.info("summarised %d measurements of older versions", count)
+
+    def _summary(self, measurement_id: str) -> Summary | str:
+        with self._database.reading() as connection:
+            try:
+                measurement = get_measurement(connection, measurement_id)
+            except UnreadableRow as error:
+                return str(error)
+        assert measurement is not None
+        return summarize(measurement.visits) or NONE_CLEAN
