@@ -1,13 +1,39 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
+
 from host.home.paths import LabHome
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
+
+# What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes
+# an address or a port that the others take too. Everything else stays together by file.
+MEASURING = (
+    "tests/device_agent/",
+    "tests/host/agent/",
+    "tests/host/cli/",
+    "tests/host/devices/",
+    "tests/host/doctor/",
+    "tests/host/home/",
+    "tests/host/services/",
+    "tests/networks/",
+    "tests/old_lab/",
+    "tests/search/accuracy/test_workers.py",
+    "tests/virtual_phone/",
+)
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        group = "measuring" if file.startswith(MEASURING) else file
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """Direct lowering: the same program as ExecuTorch's own lowering makes, some thirty times
-sooner, for convolutional networks of the operators in `latlab.export.lowering.edge`.
+sooner, for convolutional networks of the operators in `latlab.export.lowering.edge_operators`.
 
 Stock lowering spends its time on re-tracing the network after every pass. Here the edge
 graph is written down once from the traced module; fusing activations, choosing layouts
@@ -37,9 +37,10 @@ from executorch.exir.scalar_type import ScalarType
 from torch import fx, nn
 
 from latlab.domain.kernel import Kernel, Shape
-from latlab.export.lowering.activations import fused_one_after_another
-from latlab.export.lowering.edge import EdgeModule, edge_module
+from latlab.export.lowering.edge_graph import EdgeModule
+from latlab.export.lowering.edge_operators import edge_module
 from latlab.export.lowering.kernel_list import program_kernels
+from latlab.export.lowering.repairs import fused_one_after_another
 
 # The serializer resolves the type hints of a class for every field of every object; this
 # keeps them, and halves the time of the whole export.
@@ -61,7 +62,7 @@ _ONE_OUT = '[1, {"type": null, "context": null, "children_spec": []}]'
 def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
     """The program's bytes and its kernels; everything is delegated.
 
-    module: as `prepare` gives it. Raises `edge.Unsupported` where it could not be traced
+    module: as `prepare` gives it. Raises `edge_graph.Unsupported` where it could not be traced
     or holds anything that only stock lowering knows.
     """
     edge = edge_module(module)

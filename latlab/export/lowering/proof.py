@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from latlab.domain.kernel import Shape
 from latlab.export.execution.checking import random_input
 from latlab.export.lowering import direct, stock
-from latlab.export.lowering.edge import edge_module
+from latlab.export.lowering.edge_operators import edge_module
 from latlab.export.lowering.preparation import prepare
 
 PROVED_WITH = "1.5.1"  # by the tests, kernel kind by kernel kind
@@ -34,7 +34,7 @@ def direct_lowering_holds() -> bool:
 
 def agrees(module: nn.Module, input_shape: Shape) -> bool:
     """Both ways the same nodes in the same order over the same weights, and outputs within
-    TOLERANCE. Raises `edge.Unsupported` where there is no direct way."""
+    TOLERANCE. Raises `edge_graph.Unsupported` where there is no direct way."""
     prepared = prepare(module, input_shape)
     direct_data, _ = direct.lower(prepared)
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))

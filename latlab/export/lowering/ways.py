@@ -21,7 +21,8 @@ from latlab.export.execution.checking import (
 )
 from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
-from latlab.export.lowering import direct, edge, int8, stock
+from latlab.export.lowering import direct, int8, stock
+from latlab.export.lowering.edge_graph import Unsupported
 from latlab.export.lowering.plain_layers import make_plain
 from latlab.export.lowering.preparation import check, evaluation_copy, input_dtype, traced
 
@@ -133,7 +134,7 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     """None where only stock lowering can be right; `doubts` says why if that is a surprise."""
     try:
         data, kernels = direct.lower(network)
-    except edge.Unsupported:
+    except Unsupported:
         return None
     except MemoryError:
         raise

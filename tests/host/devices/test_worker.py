@@ -87,7 +87,7 @@ def test_a_device_that_connects_and_never_answers_holds_no_job_for_ever(
 
 
 def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.devices.worker.SLOW_ANSWER_S", 0.0)
+    monkeypatch.setattr("host.devices.visit_runner.SLOW_ANSWER_S", 0.0)
     states: list[str] = []
     run = lab.device.run
 

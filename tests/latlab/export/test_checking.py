@@ -124,6 +124,23 @@ def test_two_activations_after_each_other_both_count(last: nn.Module) -> None:
     assert disagreement(running.results(data, x), [expected], 1e-5) is None
 
 
+@pytest.mark.parametrize(("norm", "shape"), [(nn.BatchNorm2d, SHAPE), (nn.BatchNorm1d, (2, 3))])
+def test_batch_norms_after_each_other_are_lowered(
+    norm: type[nn.BatchNorm1d | nn.BatchNorm2d], shape: tuple[int, ...]
+) -> None:
+    """ExecuTorch's own decomposition fails on the second."""
+    network = nn.Sequential(norm(3), norm(3), nn.ReLU(), norm(3)).eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            layer.running_mean.normal_()
+    _, data = export_program(network, shape)
+    x = torch.randn(shape)
+    with torch.no_grad():
+        expected = network(x)
+    assert disagreement(running.results(data, x), [expected], 1e-5) is None
+
+
 class InPlace(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(nn.functional.relu(x, inplace=True))

@@ -16,7 +16,7 @@ from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec, ProgramCache, export_int8, export_program
 from latlab.export.execution import running
 from latlab.export.lowering import proof
-from latlab.export.lowering.edge import Unsupported
+from latlab.export.lowering.edge_graph import Unsupported
 
 SHAPE = (1, 3, 12, 12)
 

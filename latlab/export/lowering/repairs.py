@@ -1,4 +1,4 @@
-"""Activations that follow each other, fused into the operator before them."""
+"""What ExecuTorch 1.5 gets wrong when it lowers, put right around it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from unittest import mock
 
+from executorch.backends.xnnpack._passes.decompose_batch_norm import DecomposeBatchNorm
 from executorch.backends.xnnpack._passes.fuse_activation_pass import FuseActivationPass
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import OutputMinMax
 from torch import fx
@@ -29,6 +30,26 @@ def fused_one_after_another() -> Iterator[None]:
         )
 
     with mock.patch.object(FuseActivationPass, "get_output_min_max_from_activation", limits_of_all):
+        yield
+
+
+@contextlib.contextmanager
+def normed_one_after_another() -> Iterator[None]:
+    """Around ExecuTorch's decomposition, which fails on the second of two batch-norms: what
+    takes the place of the first does not say its shape."""
+    decompose = DecomposeBatchNorm.decompose_node
+
+    def decompose_with_shape(
+        decomposition: DecomposeBatchNorm, norm: fx.Node, module: fx.GraphModule
+    ) -> None:
+        readers = [reader for output in norm.users for reader in output.users]
+        computed = norm.all_input_nodes[0].meta["val"]  # of the same shape
+        decompose(decomposition, norm, module)
+        for reader in readers:
+            for value in reader.all_input_nodes:
+                value.meta.setdefault("val", computed)
+
+    with mock.patch.object(DecomposeBatchNorm, "decompose_node", decompose_with_shape):
         yield
 
 

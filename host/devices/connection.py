@@ -1,0 +1,97 @@
+"""The way to a device: looked for again and again, and registered once it answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from host.agent.client import AgentClient
+from host.database import devices as device_rows
+from host.database import sentinels as sentinel_rows
+from host.database.engine import Database
+from host.devices.readiness.health_watch import Standing
+from host.devices.transports.transport import Transport
+from host.home.config import NO_GROUP, LabConfig
+from latlab.domain.device import Device
+from latlab.domain.errors import Unavailable
+from latlab.domain.target import Target, targets_of
+
+CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+
+
+class Connection:
+    """Of one worker. `agent` is None while the device is away; `device`, `targets` and `group`
+    are those that it had when it last answered."""
+
+    def __init__(
+        self, transport: Transport, database: Database, standing: Standing, config: LabConfig
+    ) -> None:
+        self.agent: AgentClient | None = None
+        self.device: Device | None = None
+        self.targets: dict[str, Target] = {}
+        self.group = NO_GROUP
+        self._transport = transport
+        self._database = database
+        self._standing = standing
+        self._config = config
+        self._anew = threading.Event()
+        self._lost_s = time.monotonic()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the device is away, or may be."""
+        return self.agent is None or self._anew.is_set()
+
+    @property
+    def known_device(self) -> Device:
+        """Raises Unavailable where it has never answered."""
+        if self.device is None:
+            raise Unavailable(f"the device behind {self._transport.name} is not connected yet")
+        return self.device
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the device has been away for longer than its jobs wait."""
+        return time.monotonic() > self._lost_s + self._transport.patience_s
+
+    def renew(self) -> None:
+        """From any thread: the device may have come or gone, and is to be looked for."""
+        self._anew.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it is to be renewed."""
+        self._anew.wait(timeout_s)
+
+    def open(self, stopping: threading.Event) -> bool:
+        """Connect and register the device, in a bounded number of tries; False where it was
+        stopped meanwhile. Raises Unavailable after the last."""
+        if self.agent is not None:
+            self.agent, self._lost_s = None, time.monotonic()
+        lost = Unavailable("it was never tried")
+        for pause_s in CONNECT_PAUSES_S:
+            self._anew.clear()
+            try:
+                agent = self._transport.connect()
+                self._register(agent.describe())
+            except Unavailable as error:
+                lost = error
+                self._anew.wait(pause_s)
+                if stopping.is_set():
+                    return False
+            else:
+                self.agent = agent
+                return True
+        raise lost
+
+    def _register(self, device: Device) -> None:
+        self.device = device
+        self.group = self._config.group_of(device.serial, device.model, self._transport.name)
+        targets = targets_of(device, self.group.core_classes)
+        self.targets = {target.id: target for target in targets}
+        with self._database.writing() as connection:
+            device_rows.register(connection, device, self._transport.name, time.time_ns())
+            for target in self.targets.values():
+                device_rows.register_target(connection, target)
+            self._standing.connected(connection, device.serial)
+            if (pinned := sentinel_rows.pinned_program(connection)) is not None:
+                sentinel_rows.pin(connection, pinned)

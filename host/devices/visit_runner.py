@@ -1,0 +1,107 @@
+"""One visit, from a device that is to cool down first to an outcome that was checked."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from host.agent.client import AgentClient
+from host.devices.connection import Connection
+from host.devices.lease import Hold
+from host.devices.readiness.health_watch import Standing
+from host.devices.readiness.heat_watch import Cooling
+from host.jobs.job_state import JobState
+from latlab.common.program_store import ProgramStore
+from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.errors import Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Visit
+from latlab.domain.program import Program
+from latlab.domain.visit_check import checked
+
+SLOW_ANSWER_S = 2.0
+
+
+class VisitRunner:
+    """Of one worker. quiet: held while the host's own processor measures; send_ahead: sees to
+    it that no upload of the program is under way; show: told what the device is at."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        programs: ProgramStore,
+        hold: Hold,
+        standing: Standing,
+        quiet: AbstractContextManager[object],
+        send_ahead: Callable[[AgentClient, Program], None],
+        stopping: threading.Event,
+        show: Callable[[str], None],
+    ) -> None:
+        self.cooling = Cooling()
+        self._connection = connection
+        self._programs = programs
+        self._hold = hold
+        self._standing = standing
+        self._quiet = quiet
+        self._send_ahead = send_ahead
+        self._stopping = stopping
+        self._show = show
+
+    def run(
+        self, agent: AgentClient, state: JobState, run_id: str, traced: bool, activity: str
+    ) -> Visit | Failure:
+        """One visit of the job. activity: what to show once the device is cool.
+
+        Raises Unavailable, also where the lab lets go of the device, and LeaseLost.
+        """
+        program = state.program
+        if not self._programs.has(program.sha256, program.size_bytes):
+            return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
+        self._cool_down(agent, activity)
+        target = self._connection.targets[state.job.target_id]
+        spec = replace(
+            state.job.spec.visit,
+            threads=target.threads,
+            core_class=target.core_class,
+            traced=traced,
+        )
+        self._send_ahead(agent, program)
+        try:
+            outcome = self._run(agent, run_id, program, spec)
+        except Unavailable as error:
+            if not self._stopping.is_set():
+                lost = Failure(FailureKind.DEVICE_LOST, str(error))
+                self._standing.visited(program.sha256, lost)
+            raise
+        self._standing.visited(program.sha256, outcome)
+        if isinstance(outcome, Visit):
+            self.cooling.visited(outcome)
+        return outcome
+
+    def run_alone(self, agent: AgentClient, program: Program, target_id: str) -> Visit | Failure:
+        """One visit that belongs to no job. Raises Unavailable and LeaseLost."""
+        target = self._connection.targets[target_id]
+        spec = VisitSpec(threads=target.threads, core_class=target.core_class)
+        run_id = uuid.uuid4().hex
+        outcome = self._run(agent, run_id, program, spec)
+        agent.acknowledge(run_id)
+        return outcome
+
+    def _cool_down(self, agent: AgentClient, activity: str) -> None:
+        self.cooling.wait(agent, self._stopping, lambda: self._show("cooling down"))
+        if self.cooling.answer_s > SLOW_ANSWER_S:
+            activity += f", and answers slowly: in {self.cooling.answer_s:.1f} s"
+        self._show(activity)
+        if self._stopping.is_set():
+            raise Unavailable("the lab lets go of the device")
+
+    def _run(
+        self, agent: AgentClient, run_id: str, program: Program, spec: VisitSpec
+    ) -> Visit | Failure:
+        lease = self._hold.renew(self._connection.known_device.serial)
+        with self._quiet:
+            path = self._programs.path(program.sha256)
+            return checked(agent.run(run_id, lease, program, path, spec), run_id, spec)

@@ -1,0 +1,170 @@
+"""Writes a traced module down as the edge graph that ExecuTorch would decompose it to.
+
+Which operators there are, and what becomes of each, says `edge_operators`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from executorch.exir.dialects._ops import ops
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import TensorMetadata
+
+from latlab.domain.kernel import Shape
+from latlab.export.lowering.plain_layers import is_compact, is_plain
+
+aten = ops.edge.aten
+
+Value = fx.Node  # in the edge graph
+
+
+class Unsupported(Exception):
+    """The network holds something that only stock lowering knows; the message names it."""
+
+
+class EdgeModule(nn.Module):
+    """A graph whose weights are this module's attributes: an fx.GraphModule for passes to
+    work on, without the code that one generates anew after each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+
+    def recompile(self) -> None:
+        """Nothing: it is serialized, never run."""
+
+
+# What emits a layer, function or method: called with the builder, the layer where it is one, and
+# the arguments of the call.
+Handler = Callable[..., Value]
+
+
+class Handlers(NamedTuple):
+    """By the layer's type, the function, and the method's name."""
+
+    layers: Mapping[Any, Handler]
+    functions: Mapping[Any, Handler]
+    methods: Mapping[Any, Handler]
+
+
+def build(module: nn.Module, handlers: Handlers) -> EdgeModule:
+    """module: as `prepare` gives it. In the result shapes are in meta["val"]. Raises
+    Unsupported."""
+    if not isinstance(module, fx.GraphModule):
+        raise Unsupported("the network cannot be traced")
+    builder = Builder(handlers)
+    for node in module.graph.nodes:
+        builder.add(node, module)
+    return builder.module
+
+
+class Builder:
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+        self.module = EdgeModule()
+        self.graph = self.module.graph
+        self._values: dict[fx.Node, Value] = {}
+        self._weights: dict[int, Value] = {}  # by identity: layers may share them
+        self._aliases: set[fx.Node] = set()  # traced nodes that share their input's memory
+        self.shape: Shape = ()  # of what the traced node being added computes
+
+    def add(self, node: fx.Node, traced: fx.GraphModule) -> None:
+        if node.op == "output":
+            self._output(node)
+            return
+        require(len(node.users) > 0, f"{node.name} is computed for nothing")
+        meta = node.meta.get("tensor_meta")
+        if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
+            raise Unsupported(f"{node.name} is not one tensor of float32")
+        self.shape = tuple(meta.shape)
+        if node.op == "placeholder":
+            self._values[node] = self._input(node)
+        elif node.op == "call_module":
+            layer = traced.get_submodule(str(node.target))
+            require(is_plain(layer), f"{node.target} computes more than its type says")
+            self._call(node, self._handlers.layers, type(layer), layer)
+        elif node.op == "call_function":
+            self._call(node, self._handlers.functions, node.target)
+        elif node.op == "call_method":
+            self._call(node, self._handlers.methods, node.target)
+        else:
+            raise Unsupported(f"{node.op} {node.target}")
+
+    def emit(self, target: Any, *args: Any) -> Value:  # noqa: ANN401 -- as fx has them
+        value = self.graph.call_function(target, args)
+        value.meta["val"] = _on_meta(self.shape)
+        return value
+
+    def weight(self, tensor: Tensor) -> Value:
+        if id(tensor) not in self._weights:
+            require(
+                is_compact(tensor) and tensor.dtype == torch.float32,
+                "a weight that is no plain tensor of float32",
+            )
+            name = f"weight_{len(self._weights)}"
+            self.module.register_buffer(name, tensor.detach())
+            value = self.graph.get_attr(name)
+            value.meta["val"] = _on_meta(tuple(tensor.shape))
+            self._weights[id(tensor)] = value
+        return self._weights[id(tensor)]
+
+    def _input(self, node: fx.Node) -> Value:
+        if self._values or node.args:
+            raise Unsupported("more than one input")
+        value = self.graph.placeholder(node.name)
+        value.meta["val"] = _on_meta(self.shape)
+        return value
+
+    def _output(self, node: fx.Node) -> None:
+        (result,) = node.args
+        if not isinstance(result, fx.Node) or self._values[result].op != "call_function":
+            raise Unsupported("an output that is not one computed tensor")
+        self.graph.output((self._values[result],))
+
+    def _call(
+        self,
+        node: fx.Node,
+        handlers: Mapping[Any, Handler],
+        key: object,
+        *layer: nn.Module,
+    ) -> None:
+        try:
+            handler = handlers[key]
+            args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), self._values.__getitem__)
+            call = inspect.signature(handler).bind(self, *layer, *args, **kwargs)
+        except (KeyError, TypeError):
+            raise Unsupported(f"{node.op} {node.target} {key}") from None
+        in_place = _is_in_place(key, call.arguments)
+        if in_place:
+            self._require_unread(node.all_input_nodes[0])
+        value = handler(*call.args, **call.kwargs)
+        self._values[node] = value
+        passed_on = value in map(self._values.__getitem__, node.all_input_nodes)
+        if in_place or passed_on or value.target is aten.view_copy.default:
+            self._aliases.add(node)
+
+    def _require_unread(self, changed: fx.Node) -> None:
+        """A graph of values does not say that what works in place changes its input for
+        all other readers too, be it through an alias."""
+        require(len(changed.users) == 1, f"{changed.name} is changed in place and read again")
+        if changed in self._aliases:
+            self._require_unread(changed.all_input_nodes[0])
+
+
+def _is_in_place(key: object, arguments: Mapping[str, Any]) -> bool:
+    by_option = arguments.get("inplace") or getattr(arguments.get("layer"), "inplace", False)
+    return bool(by_option) or key in (operator.iadd, operator.imul)
+
+
+def _on_meta(shape: Shape) -> Tensor:
+    return torch.empty(shape, device="meta")
+
+
+def require(condition: bool, what: str) -> None:
+    if not condition:
+        raise Unsupported(what)
