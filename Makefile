@@ -7,14 +7,15 @@ RUNNER := build/runner/latlab-runner
 MACHINE ?= aarch64
 PROTOS := $(wildcard protos/latlab/v1/*.proto)
 INSTALLED := .venv/.installed
+DEVELOPED := .venv/.developed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runner agent-bundle protos lab-up lab-status lab-down virtual-phone search test check bench clean
+.PHONY: help setup runner agent-bundle protos lab-up lab-status lab-down virtual-phone search test test-fast check wheels bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z%-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: $(INSTALLED)  ## Make .venv and install the pinned dependencies
+setup: $(DEVELOPED)  ## Make .venv and install everything, for developers
 
 runner: $(RUNNER)  ## Build the C++ runner
 
@@ -33,13 +34,16 @@ lab-status: $(INSTALLED)  ## The lab's devices and targets
 lab-down: $(INSTALLED)  ## Stop the lab and what it started
 	$(BIN)/latlab lab down
 
-virtual-phone: $(INSTALLED)  ## A phone without a phone, plugged into this machine's adb (as root)
+virtual-phone: $(DEVELOPED)  ## A phone without a phone, plugged into this machine's adb (as root)
 	$(BIN)/python -m tests.virtual_phone
 
-test: $(RUNNER)  ## The tests
+test: $(RUNNER) $(DEVELOPED)  ## The tests
 	$(BIN)/pytest
 
-check: $(INSTALLED)  ## ruff, mypy, and that the generated protobuf code is current
+test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
+	$(BIN)/pytest -m fast
+
+check: $(DEVELOPED)  ## ruff, mypy, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
@@ -48,14 +52,27 @@ check: $(INSTALLED)  ## ruff, mypy, and that the generated protobuf code is curr
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
 	  done && echo "generated protobuf code is current"
 
-protos: $(INSTALLED)  ## Generate the protobuf code
+protos: $(DEVELOPED)  ## Generate the protobuf code
 	$(call generate,.)
 
-bench: $(RUNNER)  ## Every benchmark; bench-NAME for one group
+bench: $(RUNNER) $(DEVELOPED)  ## Every benchmark; bench-NAME for one group
 	@$(BIN)/python -m tests.bench
 
-bench-%: $(RUNNER)
+bench-%: $(RUNNER) $(DEVELOPED)
 	@$(BIN)/python -m tests.bench $*
+
+# In the checkout one editable install serves both distributions, so pyproject.toml lists latlab's
+# package; the wheel of the application depends on latlab's wheel instead.
+wheels: $(INSTALLED)  ## The wheels of both distributions, latlab and latency-lab: build/wheels
+	rm -rf build/wheels
+	mkdir -p build/wheels/sources/latlab build/wheels/sources/latency-lab
+	cp -r latlab build/wheels/sources/latlab
+	mv build/wheels/sources/latlab/latlab/pyproject.toml build/wheels/sources/latlab
+	cp -r host device_agent latency_models search README.md build/wheels/sources/latency-lab
+	sed -e 's/"latlab\*", //' \
+	  -e "s/^dependencies = \[/&\n    \"latlab==$$(sed -n 's/^version = "\(.*\)"/\1/p' latlab/pyproject.toml)\",/" \
+	  pyproject.toml > build/wheels/sources/latency-lab/pyproject.toml
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheels build/wheels/sources/*
 
 clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
 	rm -rf build .venv
@@ -74,6 +91,10 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[build]'
+	@touch $@
+
+$(DEVELOPED): $(INSTALLED)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@
 

@@ -7,7 +7,8 @@
         [outcome] = lab.measure(target.id, [program_file])
         [estimate] = lab.predict(target.id, [program_file.program.kernels])
 
-Names are loaded when they are first used: `import latlab` costs nothing.
+`latlab.export.export_program` makes a program of a PyTorch module, where PyTorch is installed.
+Names are loaded when they are first used: `import latlab` alone costs nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +17,72 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latlab.client.client import LatencyClient as LatencyClient
-    from latlab.client.client import connect as connect
-    from latlab.domain import errors as errors
+    from latlab.client.client import LatencyClient, connect
+    from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+    from latlab.domain.device import Device
+    from latlab.domain.errors import (
+        ExportError,
+        InvalidRequest,
+        LabError,
+        NotFound,
+        NotReady,
+        StorageError,
+        TooLarge,
+        Unauthenticated,
+        Unavailable,
+        UnknownKernels,
+    )
+    from latlab.domain.estimate import LatencyEstimate, Source
+    from latlab.domain.failure import Failure, FailureKind
+    from latlab.domain.kernel import Kernel
+    from latlab.domain.measurement import Measurement, Visit
+    from latlab.domain.program import Program, ProgramFile, TensorSpec
+    from latlab.domain.target import Target
 
-_PLACES = {
-    "LatencyClient": "latlab.client.client",
-    "connect": "latlab.client.client",
+__all__ = [
+    "BenchmarkSpec",
+    "Device",
+    "ExportError",
+    "Failure",
+    "FailureKind",
+    "InvalidRequest",
+    "Kernel",
+    "LabError",
+    "LatencyClient",
+    "LatencyEstimate",
+    "Measurement",
+    "NotFound",
+    "NotReady",
+    "Program",
+    "ProgramFile",
+    "Source",
+    "StorageError",
+    "Target",
+    "TensorSpec",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownKernels",
+    "Visit",
+    "VisitSpec",
+    "connect",
+]
+
+_MODULES = {
+    "client.client": ("LatencyClient", "connect"),
+    "domain.benchmark_spec": ("BenchmarkSpec", "VisitSpec"),
+    "domain.device": ("Device",),
+    "domain.estimate": ("LatencyEstimate", "Source"),
+    "domain.failure": ("Failure", "FailureKind"),
+    "domain.kernel": ("Kernel",),
+    "domain.measurement": ("Measurement", "Visit"),
+    "domain.program": ("Program", "ProgramFile", "TensorSpec"),
+    "domain.target": ("Target",),
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
-    if name in _PLACES:
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    raise AttributeError(f"module 'latlab' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'latlab' has no attribute {name!r}")
+    place = next((module for module, names in _MODULES.items() if name in names), "domain.errors")
+    return getattr(importlib.import_module(f"latlab.{place}"), name)

@@ -117,20 +117,8 @@ def run_search(
         judge, known = next_judge(number), study.latest()
         trials = judge.evaluate(architectures, known)
         trials |= judge.predict(trials.values())
-        kept_share = settings.final_share / (2 if _disagreement(study) else 1)
-        progress = max(1, number) / settings.rounds
-        top_k, uncertain_k, random_k = split(
-            settings.allowance((known | trials).values(), kept_share, progress)
-        )
-        chosen = choose(
-            trials.values(),
-            known.values(),
-            top_k=top_k,
-            uncertain_k=uncertain_k,
-            random_k=random_k,
-            rng=np.random.default_rng([study.settings.seed, judge.round]),
-        )
-        measured, away = judge.measure(chosen)
+        rng = np.random.default_rng([study.settings.seed, judge.round])
+        measured, away = judge.measure(_chosen(study, settings, trials, number, rng))
         presence.heard(measured, away)
         trials |= measured
         return [trials[architecture] for architecture in architectures]
@@ -155,6 +143,30 @@ def run_search(
 def measured_front(trials: Iterable[Trial]) -> list[Trial]:
     """The front drawn from measurements alone, fastest first."""
     return front(trial for trial in trials if is_measured(trial))
+
+
+def _chosen(
+    study: OpenStudy,
+    settings: LoopSettings,
+    trials: Trials,
+    number: int,
+    rng: np.random.Generator,
+) -> list[Trial]:
+    """Those of a round's new trials that are worth a measurement now."""
+    known = study.latest()
+    kept_share = settings.final_share / (2 if _disagreement(study) else 1)
+    progress = max(1, number) / settings.rounds
+    top_k, uncertain_k, random_k = split(
+        settings.allowance((known | trials).values(), kept_share, progress)
+    )
+    return choose(
+        trials.values(),
+        known.values(),
+        top_k=top_k,
+        uncertain_k=uncertain_k,
+        random_k=random_k,
+        rng=rng,
+    )
 
 
 def _replay(study: Study, strategy: Strategy) -> int:

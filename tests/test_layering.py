@@ -1,86 +1,76 @@
-"""Who may import whom. Nothing points the other way."""
+"""Who may import whom, what may be imported from elsewhere, and what costs nothing to import."""
 
 from __future__ import annotations
 
-import ast
+import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests import structure
 
-MAY_IMPORT = {
-    "protos": {"protos"},
+# What each of ours may import from outside, beside the standard library; the others may import
+# whatever is installed.
+OUTSIDE = {
+    "latlab": {"grpc", "google", "grpc_health", "grpc_reflection"},
     "latency_models": {"numpy", "scipy", "sklearn"},
-    "device_agent": {"protos", "grpc", "grpc_health", "grpc_reflection", "google", "cryptography"},
-    "host": {"latency_models", "protos"},
-    "search": {"host", "latency_models"},
+    "device_agent": {"grpc", "google", "cryptography"},
 }
-OURS = {"protos", "latency_models", "device_agent", "host", "search", "tests"}
-# Beside the exports, only the client, the command, the nouns that the client speaks in, and
-# what writes files.
-HOST_FOR_SEARCH = {
-    "comparison",
-    "cli",
-    "cli_measurements",
-    "client",
-    "console",
-    "doctor",
-    "domain",
-    "errors",
-    "export",
-    "files",
-    "first_phone",
-    "home",
-    "lab",
-    "summary",
-}
-# The daemon is torch-free; so is what every command imports.
-TORCH_ONLY_IN = ("host/export/", "search/")
+TORCH = {"torch", "torchao", "executorch"}
+# Exports are made, and networks are built, where torch may be; nowhere else.
+WITH_TORCH = ("latlab.export", "search")
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def test_imports_follow_the_arrows() -> None:
+    assert structure.wrong_imports() == []
 
 
-def sources(package: str) -> list[Path]:
-    return [
-        path
-        for path in (REPOSITORY / package).rglob("*.py")
-        if not path.stem.endswith(("pb2", "grpc"))
-    ]
+def test_no_module_and_no_folder_depends_on_itself() -> None:
+    assert structure.module_cycles() == []
+    assert structure.folder_cycles() == []
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_point_one_way(package: str) -> None:
-    for path in sources(package):
-        for name in imports(path):
-            top = name.split(".")[0]
-            if top in OURS:
-                assert top in MAY_IMPORT[package] | {package}, f"{path} imports {name}"
-            elif package in ("latency_models", "device_agent"):
-                known = MAY_IMPORT[package] | set(sys.stdlib_module_names)
-                assert top in known, f"{path} imports {name}"
+def test_every_folder_has_its_arrows() -> None:
+    unknown = {module for module in structure.modules() if not structure.room(module)}
+    assert unknown <= {"host"}, "name their folder in tests.structure.ARROWS"
 
 
-def test_search_sees_only_the_hosts_front() -> None:
-    for path in sources("search"):
-        for name in imports(path):
-            parts = name.split(".")
-            if parts[0] == "host":
-                assert parts[1] in HOST_FOR_SEARCH, f"{path} imports {name}"
+@pytest.mark.parametrize("package", OUTSIDE)
+def test_packages_of_others_are_used_where_they_may(package: str) -> None:
+    known = OUTSIDE[package] | set(sys.stdlib_module_names) | set(structure.PACKAGES)
+    for module, path in structure.modules().items():
+        if structure.is_in(module, package) and not structure.is_in(module, "latlab.export"):
+            tops = {name.split(".")[0] for name, _ in structure.imported_names(path)}
+            assert tops <= known, module
 
 
 def test_torch_stays_where_networks_are_built() -> None:
-    for package in MAY_IMPORT:
-        for path in sources(package):
-            relative = path.relative_to(REPOSITORY).as_posix()
-            if not relative.startswith(TORCH_ONLY_IN):
-                tops = {name.split(".")[0] for name in imports(path)}
-                assert not tops & {"torch", "executorch"}, relative
+    for module, path in structure.modules().items():
+        if not any(structure.is_in(module, room) for room in WITH_TORCH):
+            tops = {name.split(".")[0] for name, _ in structure.imported_names(path)}
+            assert not tops & TORCH, module
+
+
+@pytest.mark.parametrize(
+    ("imported", "absent"),
+    [
+        ("latlab", {"grpc", "numpy", "google.protobuf"}),
+        ("latlab.client.client", {"numpy", "torch", "executorch"}),
+        ("host.daemon", {"sklearn", "torch", "executorch"}),
+        ("search.cli", {"torch", "executorch", "sklearn", "scipy", "matplotlib", "optuna"}),
+        ("device_agent.__main__", {"numpy", "torch", "cryptography"}),
+    ],
+)
+def test_what_is_imported_brings_nothing_heavy(imported: str, absent: set[str]) -> None:
+    code = f"import sys, {imported}; print(*({absent!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_a_cycle_and_a_wrong_import_would_be_found() -> None:
+    assert structure.cycles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [("a", "b", "c")]
+    assert structure.cycles([("a", "b"), ("b", "c")]) == []
+    wrong = structure.Import("latlab.domain.kernel", "host.daemon", 1)
+    assert not structure.is_allowed(wrong)
+    assert structure.is_allowed(structure.Import("host.daemon", "host.services.server", 1))

@@ -16,6 +16,7 @@ from host.home.config import load_config
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.common.certificates import fingerprint
+from latlab.domain.device import DeviceHistory
 from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
 
 app = typer.Typer(help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True)
@@ -98,7 +99,10 @@ def note(
 def history(device: DeviceArgument) -> None:
     """Show what befell a device: uptime, failures, sentinels."""
     with LatencyClient.connect() as client:
-        past = client.history(device)
+        _show_history(client.history(device))
+
+
+def _show_history(past: DeviceHistory) -> None:
     connected = timedelta(seconds=past.connected_ns // 10**9)
     console.print(
         f"{past.serial}: first seen {_time(past.first_seen_unix_ns)}, connected for {connected}."

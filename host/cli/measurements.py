@@ -43,18 +43,7 @@ def list_measurements(
         found = client.stored.list(target, limit=asked_for, only_unusable=unusable)
         shown = list(found if every else islice(found, limit))
         more = next(found, None) is not None
-    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "")
-    for stored in shown:
-        table.add_row(
-            stored.id[:12],
-            _time(stored.unix_ns),
-            stored.target,
-            "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
-            _interval(stored),
-            f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
-            _flags(stored),
-        )
-    show_table(table)
+    show_table(_list_table(shown))
     if more:
         console.print(f"There are more than these {limit}: --all, or a higher --limit.")
 
@@ -97,6 +86,21 @@ def include(measurement: IdArgument) -> None:
     with LatencyClient.connect() as client:
         whole_id = client.stored.include(measurement)
     console.print(f"{whole_id} is used again.")
+
+
+def _list_table(shown: Sequence[StoredMeasurement]) -> Table:
+    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "")
+    for stored in shown:
+        table.add_row(
+            stored.id[:12],
+            _time(stored.unix_ns),
+            stored.target,
+            "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
+            _interval(stored),
+            f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
+            _flags(stored),
+        )
+    return table
 
 
 def _flags(stored: StoredMeasurement) -> str:

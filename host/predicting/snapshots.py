@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from host.database.devices import measurement_counts
 from host.database.engine import Database
 from host.database.exclusions import decisions
 from host.database.measurements import measured_networks, warn_once
 from host.predicting.culprits import fit_without_culprits
+from host.predicting.refitting import is_due, proven_predictor
 from host.predicting.summaries import Summaries
-from latency_models.packing import pack
-from latency_models.predictor import MIN_NETWORKS, Predictor
-from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.errors import NotEnoughData, NotReady
-from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Unusable
 
-REFIT_AFTER = 8
-REFIT_AFTER_SHARE = 0.1
-MAX_FIT_SHARE = 1 / 20
+if TYPE_CHECKING:
+    from host.predicting.refitting import AnyPredictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +36,11 @@ class Fit:
     """measurements: those it has learned from, of those `known` when it was fitted. set_aside:
     why it could not learn from others, by the ids of the measurements."""
 
-    predictor: Predictor | WholeNetworkPredictor
+    predictor: AnyPredictor
     measurements: int
     fit_s: float
     known: Known
     set_aside: Mapping[str, str] = field(default_factory=dict)
-
-
-def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool:
-    """Whether measurements have grown by 8 or a tenth since the last fit, and fitting has
-    taken at most a twentieth of the time."""
-    grown = measured - fitted
-    enough = grown >= REFIT_AFTER or grown >= max(1, REFIT_AFTER_SHARE * fitted)
-    return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
-
-
-def fit_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
-    """From times of kernels, where there are such; else from latencies of networks alone: a
-    runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
-    if sum(bool(network.kernel_ns) for network in networks) >= MIN_NETWORKS:
-        return Predictor.fit(networks)
-    return WholeNetworkPredictor.fit(networks)
-
-
-def proven_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
-    """One that predicts and steadies the networks that it was fitted on, without an error."""
-    predictor = fit_predictor(networks)
-    learned = [
-        network
-        for network in networks
-        if network.kernels and (network.kernel_ns or not isinstance(predictor, Predictor))
-    ]
-    predictor.predict(*pack(network.kernels for network in learned), now_unix_ns=0)
-    for network in networks:
-        predictor.steadying(network)
-    return predictor
 
 
 class Predictors:

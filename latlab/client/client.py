@@ -149,21 +149,17 @@ class LatencyClient:
 
         outcomes: dict[str, Outcome] = {}
         visits_done: dict[str, int] = {}
+        events = self._calls.stream(
+            self._latency.Measure, ahead.map(request), MEASURE_TIMEOUT_S, patience_s
+        )
         try:
-            requests = ahead.map(request)
-            for event in self._calls.stream(
-                self._latency.Measure, requests, MEASURE_TIMEOUT_S, patience_s
-            ):
-                sha256 = event.program_sha256
-                match event.WhichOneof("event"):
-                    case "measurement":
-                        outcomes[sha256] = measurement_from_message(event.measurement)
-                        ahead.ended()
-                    case "failure":
-                        outcomes[sha256] = failure_from_message(event.failure)
-                        ahead.ended()
-                    case _:
-                        visits_done[sha256] = event.progress.visits_done
+            for event in events:
+                outcome = _outcome(event)
+                if outcome is None:
+                    visits_done[event.program_sha256] = event.progress.visits_done
+                else:
+                    outcomes[event.program_sha256] = outcome
+                    ahead.ended()
                 on_progress(sum(visits_done.values()), len(outcomes))
         except LabError:
             if ahead.error is not None:
@@ -261,6 +257,17 @@ class LatencyClient:
                 yield latency_pb2.UploadRequest(chunk=chunk)
 
         self._calls.one(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
+
+
+def _outcome(event: latency_pb2.MeasureEvent) -> Outcome | None:
+    """None for one that tells of progress."""
+    match event.WhichOneof("event"):
+        case "measurement":
+            return measurement_from_message(event.measurement)
+        case "failure":
+            return failure_from_message(event.failure)
+        case _:
+            return None
 
 
 def connect(home: Path | None = None) -> LatencyClient:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from host.cli.console import console, milliseconds, progress_bar, show
@@ -24,6 +26,7 @@ from search.latency.calibration import CANDIDATES, calibration_networks, random_
 from search.latency.probes import probe_specs
 from search.latency.target_lab import export_spec
 from search.report.study.data import PredictorEvaluation
+from search.space.architecture import Architecture
 from search.space.space import Space, mnasnet_space
 
 if TYPE_CHECKING:
@@ -102,32 +105,36 @@ def repeatability(
 ) -> None:
     """Measure a few networks again and again: the noise that no prediction can beat."""
     chosen = random_networks(mnasnet_space(), networks)
-    latencies_ns: list[list[int]] = [[] for _ in chosen]
     with session(target) as opened:
-        with progress_bar() as bar:
-            task = bar.add_task(f"measuring on {opened.target.name}", total=times * networks)
-            for round_ in range(times):
-                outcomes = opened.lab.measure(
-                    chosen,
-                    lambda done, before=round_ * networks: bar.update(  # type: ignore[misc]
-                        task, completed=before + done
-                    ),
-                    fresh=True,
-                )
-                for seen, outcome in zip(latencies_ns, outcomes, strict=True):
-                    if not isinstance(outcome, Failure):
-                        seen.append(outcome[0].latency_ns)
-        table = Table("network", "measured", "median", "coefficient of variation")
-        for network, seen in zip(chosen, latencies_ns, strict=True):
-            table.add_row(
-                network.id[:12],
-                str(len(seen)),
-                milliseconds(median(seen)) if seen else "",
-                f"{stdev(seen) / fmean(seen):.2%}" if len(seen) > 1 else "",
-            )
-        show(table)
-        if any(len(seen) < times for seen in latencies_ns):
-            raise typer.Exit(1)
+        latencies_ns = _again_and_again(opened, chosen, times)
+    table = Table("network", "measured", "median", "coefficient of variation")
+    for network, seen in zip(chosen, latencies_ns, strict=True):
+        median_ = milliseconds(median(seen)) if seen else ""
+        variation = f"{stdev(seen) / fmean(seen):.2%}" if len(seen) > 1 else ""
+        table.add_row(network.id[:12], str(len(seen)), median_, variation)
+    show(table)
+    if any(len(seen) < times for seen in latencies_ns):
+        raise typer.Exit(1)
+
+
+def _again_and_again(
+    opened: Session, networks: Sequence[Architecture], times: int
+) -> list[list[int]]:
+    """The latencies of each network in ns, of those measurements that did not fail."""
+    latencies_ns: list[list[int]] = [[] for _ in networks]
+    with progress_bar() as bar:
+        task = bar.add_task(f"measuring on {opened.target.name}", total=times * len(networks))
+        for round_ in range(times):
+            advance = partial(_advance, bar, task, round_ * len(networks))
+            outcomes = opened.lab.measure(networks, advance, fresh=True)
+            for seen, outcome in zip(latencies_ns, outcomes, strict=True):
+                if not isinstance(outcome, Failure):
+                    seen.append(outcome[0].latency_ns)
+    return latencies_ns
+
+
+def _advance(bar: Progress, task: TaskID, before: int, done: int) -> None:
+    bar.update(task, completed=before + done)
 
 
 def evaluate(
@@ -139,23 +146,26 @@ def evaluate(
     plot: Annotated[Path, typer.Option(help="Where the parity plot goes.")] = Path("parity.png"),
 ) -> None:
     """Hold measured networks out of the predictor, and say how well it predicts them."""
-    from search.report.study.plots import plot_parity
-
     with session(target) as opened:
         networks = opened.client.measured_networks(opened.target.id)
         evaluation = evaluation_of(networks, splits, held_out)
         show(_table(evaluation, opened.target))
-        data = for_report(evaluation)
-        with storing(plot):
-            plot_parity(
-                data.measured_ns,
-                data.predicted_ns,
-                data.lower_ns,
-                data.upper_ns,
-                f"Held-out networks on {opened.target.name}",
-                plot,
-            )
+        _plot_parity(for_report(evaluation), opened.target, plot)
         console.print(f"Parity plot: {plot}")
+
+
+def _plot_parity(data: PredictorEvaluation, target: Target, plot: Path) -> None:
+    from search.report.study.plots import plot_parity
+
+    with storing(plot):
+        plot_parity(
+            data.measured_ns,
+            data.predicted_ns,
+            data.lower_ns,
+            data.upper_ns,
+            f"Held-out networks on {target.name}",
+            plot,
+        )
 
 
 def evaluation_of(

@@ -37,28 +37,34 @@ def zoo(
     target: TargetOption = None,
 ) -> None:
     """List the published networks with parameters, multiply-adds and, on request, latency."""
-    latencies: dict[str, str] = {}
     outcomes: Sequence[Measured | Failure] = []
     if measure:
-        with session(target) as opened, progress_bar() as bar:
-            task = bar.add_task(f"measuring on {opened.target.name}", total=len(ZOO))
-            outcomes = opened.lab.measure(
-                list(ZOO.values()), lambda done: bar.update(task, completed=done)
-            )
-        latencies = {
-            name: f"failed: {outcome.message}"
-            if isinstance(outcome, Failure)
-            else milliseconds(outcome[0].latency_ns)
-            for name, outcome in zip(ZOO, outcomes, strict=True)
-        }
+        with session(target) as opened:
+            outcomes = _measured(opened, list(ZOO.values()))
     table = Table("network", "parameters", "multiply-adds", *(["latency"] if measure else []))
-    for name, architecture in ZOO.items():
+    for number, (name, architecture) in enumerate(ZOO.items()):
         total = counts(architecture)
         row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
-        table.add_row(*row, *([latencies[name]] if measure else []))
+        table.add_row(*row, *map(_in_words, outcomes[number : number + 1]))
     show(table)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _measured(
+    opened: Session, architectures: Sequence[Architecture], *, fresh: bool = False
+) -> Sequence[Measured | Failure]:
+    with progress_bar() as bar:
+        task = bar.add_task(f"measuring on {opened.target.name}", total=len(architectures))
+        return opened.lab.measure(
+            architectures, lambda done: bar.update(task, completed=done), fresh=fresh
+        )
+
+
+def _in_words(outcome: Measured | Failure) -> str:
+    if isinstance(outcome, Failure):
+        return f"failed: {outcome.message}"
+    return milliseconds(outcome[0].latency_ns)
 
 
 def measure(
@@ -80,20 +86,15 @@ def measure(
     architectures = list(map(find_network, networks))
     spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
     with session(target, spec, priority) as opened:
-        with progress_bar() as bar:
-            task = bar.add_task(f"measuring on {opened.target.name}", total=len(architectures))
-            outcomes = opened.lab.measure(
-                architectures, lambda done: bar.update(task, completed=done), fresh=fresh
-            )
-        table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
-        for name, outcome in zip(networks, outcomes, strict=True):
-            if isinstance(outcome, Failure):
-                table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
-            else:
-                table.add_row(name, *_latency(outcome[0]), words((outcome[1], "dim")))
-                if outcome[0].steadied:
-                    table.caption = STEADIED
-        show(table)
+        outcomes = _measured(opened, architectures, fresh=fresh)
+    table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
+    for name, outcome in zip(networks, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
+        else:
+            table.add_row(name, *_latency(outcome[0]), words((outcome[1], "dim")))
+            table.caption = STEADIED if outcome[0].steadied else table.caption
+    show(table)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)
 

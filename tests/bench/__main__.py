@@ -24,6 +24,7 @@ GROUPS = {
     "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
+    "house": ("house",),
     "search": ("search", "controller", "train", "hybrid"),
 }
 

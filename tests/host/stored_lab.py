@@ -49,7 +49,7 @@ from tests.latency_models.synthetic import Machine
 SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 RUNS = 10
 ORDINARY = 12
-TOKEN = "token"
+TOKEN = "the-token-of-these-tests"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from host.database.engine import Database
 from host.database.measurements import warn_once
 from host.doctor.finding import Level
 from host.doctor.measurements import measurement_findings
-from host.predicting.snapshots import Predictors, fit_predictor
+from host.predicting.refitting import fit_predictor
+from host.predicting.snapshots import Predictors
 from latency_models.predictor import Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.client.client import LatencyClient

@@ -1,0 +1,58 @@
+"""Fitting a target's predictor: when it is due, and on what.
+
+scikit-learn takes seconds to import, and a daemon that fits nothing needs none of it: it is
+imported by the first fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from latency_models.packing import pack
+from latlab.domain.measured_network import MeasuredNetwork
+
+if TYPE_CHECKING:
+    from latency_models.predictor import Predictor
+    from latency_models.whole_network_predictor import WholeNetworkPredictor
+
+    AnyPredictor: TypeAlias = Predictor | WholeNetworkPredictor
+
+REFIT_AFTER = 8
+REFIT_AFTER_SHARE = 0.1
+MAX_FIT_SHARE = 1 / 20
+
+
+def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool:
+    """Whether measurements have grown by 8 or a tenth since the last fit, and fitting has
+    taken at most a twentieth of the time."""
+    grown = measured - fitted
+    enough = grown >= REFIT_AFTER or grown >= max(1, REFIT_AFTER_SHARE * fitted)
+    return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
+
+
+def fit_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
+    """From times of kernels, where there are such; else from latencies of networks alone: a
+    runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
+    from latency_models.predictor import MIN_NETWORKS, Predictor
+    from latency_models.whole_network_predictor import WholeNetworkPredictor
+
+    if sum(bool(network.kernel_ns) for network in networks) >= MIN_NETWORKS:
+        return Predictor.fit(networks)
+    return WholeNetworkPredictor.fit(networks)
+
+
+def proven_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
+    """One that predicts and steadies the networks that it was fitted on, without an error."""
+    from latency_models.predictor import Predictor
+
+    predictor = fit_predictor(networks)
+    learned = [
+        network
+        for network in networks
+        if network.kernels and (network.kernel_ns or not isinstance(predictor, Predictor))
+    ]
+    predictor.predict(*pack(network.kernels for network in learned), now_unix_ns=0)
+    for network in networks:
+        predictor.steadying(network)
+    return predictor
