@@ -225,10 +225,7 @@ def _function(module: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Func
 
 
 def _is_command(module: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether it is registered with Typer: by decorator, or in `search.cli`."""
+    """Whether Typer calls it: by its decorator, or as `search.cli` lists it."""
     if any("command" in ast.unparse(decorator) for decorator in node.decorator_list):
         return True
-    if not module.startswith(("search.cli.", "host.cli.")):
-        return False
-    registered = modules()["search.cli"].read_text()
-    return f"({module.rpartition('.')[2]}.{node.name})" in registered
+    return f'"{module}:{node.name}"' in modules()["search.cli"].read_text()

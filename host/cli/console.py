@@ -72,11 +72,7 @@ errors = Screen(stderr=True)
 
 
 class Commands(TyperGroup):
-    """The root of all commands: it says what their exit codes mean and makes it true."""
-
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
-        super().__init__(**attributes)
-        _explain_exit_codes(self)
+    """The root of all commands: it makes true what EXIT_CODES says."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- private type
         for argument in args:
@@ -149,12 +145,13 @@ def _say_error(message: str) -> None:
     errors.print(words(("error:", "bold red"), f" {line}"), soft_wrap=True)
 
 
-def _explain_exit_codes(group: TyperGroup) -> None:
-    for command in group.commands.values():
-        if isinstance(command, TyperGroup):
-            _explain_exit_codes(command)
-        else:
-            command.epilog = command.epilog or EXIT_CODES
+def explain_exit_codes(command: Any) -> None:  # noqa: ANN401 -- Typer's types are private
+    """Say in its help what the exit codes of a command mean, or of all commands of a group."""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            explain_exit_codes(each)
+    else:
+        command.epilog = command.epilog or EXIT_CODES
 
 
 def words(*parts: str | tuple[str, str]) -> Text:

@@ -9,21 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from host.database import jobs as job_rows
-from host.database import measurements as measurement_rows
-from host.database import programs as program_rows
-from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.database.summaries import put_summary
 from host.jobs.events import JobEvent, Listener, Progress
 from host.jobs.job_state import JobState
 from host.jobs.queue import JobQueue, rank
+from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
 from host.jobs.wait_reasons import Place
-from host.measuring import statistics
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.errors import NotFound
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.measurement import Measurement, Visit
@@ -42,7 +36,7 @@ class JobBoard:
     """Memory follows the database: a change is written before it is seen here."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._records = JobRecords(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}  # by the device's serial
@@ -81,12 +75,7 @@ class JobBoard:
                 time.time_ns(),
                 priority=priority,
             )
-            with self._database.reading() as connection:
-                program = program_rows.get_program(connection, program_sha256)
-            if program is None:
-                raise NotFound(f"no program {program_sha256[:12]} was uploaded")
-            with self._database.writing() as connection:
-                job_rows.add_job(connection, job)
+            program = self._records.open(job)
             with self._lock:
                 self._listeners[job.id].append(listener)
                 self._add(JobState(job, program, clients={listener}))
@@ -169,25 +158,11 @@ class JobBoard:
 
     def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
         """A job for its caller alone: no worker is offered it."""
-        job = Job(
-            uuid.uuid4().hex,
-            target_id,
-            program.sha256,
-            spec,
-            time.time_ns(),
-            is_sentinel=True,
-        )
-        with self._database.writing() as connection:
-            job_rows.add_job(connection, job)
-        return JobState(job, program)
+        return self._records.open_sentinel(target_id, program, spec)
 
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
         """Records that a run is about to be asked for; its run_id."""
-        run_id = uuid.uuid4().hex
-        with self._database.writing() as connection:
-            job_rows.ask_visit(
-                connection, run_id, state.job.id, device_serial, needed.traced, time.time_ns()
-            )
+        run_id = self._records.ask(state.job, needed, device_serial)
         with self._lock:
             state.asked = (run_id, needed)
             state.device_serial = device_serial
@@ -196,8 +171,7 @@ class JobBoard:
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
-        with self._database.writing() as connection:
-            job_rows.answer_visit(connection, run_id, outcome, time.time_ns())
+        self._records.answer(run_id, outcome)
         with self._lock:
             state.asked = None
             if isinstance(outcome, Visit):
@@ -208,34 +182,12 @@ class JobBoard:
 
     def end(self, state: JobState, failure: Failure) -> None:
         """With `failure`, unless another lab on this database has ended the job."""
-        outcome: Measurement | Failure = failure
-        with self._database.writing() as connection:
-            if not job_rows.end_with_failure(connection, state.job, failure, time.time_ns()):
-                outcome = measurement_rows.outcome_of(connection, state.job.id)
-        self._ended(state.job, outcome)
+        self._ended(state.job, self._records.end(state.job, failure))
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
         """Of its visits, unless another lab on this database has ended the job."""
-        job = state.job
-        measurement = Measurement(
-            id=uuid.uuid4().hex,
-            target_id=job.target_id,
-            program_sha256=job.program_sha256,
-            spec=job.spec,
-            unix_ns=time.time_ns(),
-            visits=tuple(state.visits),
-            suspect=state.suspect,
-        )
-        outcome: Measurement | Failure = measurement
-        summary = statistics.summarize(state.visits) or statistics.NONE_CLEAN
-        with self._database.writing() as connection:
-            if job_rows.end_with_measurement(
-                connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
-            ):
-                put_summary(connection, measurement.id, statistics.VERSION, summary)
-            else:
-                outcome = measurement_rows.outcome_of(connection, job.id)
-        self._ended(job, outcome)
+        measurement, outcome = self._records.complete(state, kernel_ns)
+        self._ended(state.job, outcome)
         return measurement
 
     def suspect(self, target_id: str) -> None:
@@ -271,16 +223,14 @@ class JobBoard:
             return placed
 
     def programs_in_use(self) -> set[str]:
-        with self._database.reading() as connection:
-            pinned = sentinel_rows.pinned_program(connection)
+        pinned = self._records.pinned_program()
         with self._lock:
             jobs = {state.job.program_sha256 for state in self._open.values()}
         return jobs if pinned is None else jobs | {pinned}
 
     def _join(self, state: JobState, listener: Listener, priority: int) -> Job:
         if priority > state.job.priority:
-            with self._database.writing() as connection:
-                job_rows.set_priority(connection, state.job.id, priority)
+            self._records.set_priority(state.job, priority)
         with self._lock:
             # It may have ended meanwhile; then the listener has been told.
             if state.job.id in self._states[state.job.target_id]:

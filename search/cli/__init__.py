@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import typer
 
-from host.cli import devices, jobs, lab, measurements
-from host.cli.console import Commands
-from search.cli import calibrate, dashboard, doctor, networks, report, search, train
+from host.cli.late_commands import Late, LateCommands
+
+
+class LatlabCommands(LateCommands):
+    late = {  # noqa: RUF012 -- it is what the class is about
+        "lab": Late("host.cli.lab:app", "Bring the lab up and down, see its devices."),
+        "devices": Late("host.cli.devices:app", "The lab's devices: enrolled, drained, noted."),
+        "doctor": Late("search.cli.doctor:doctor", "Find what is wrong, and how to mend it."),
+        "jobs": Late("host.cli.jobs:jobs", "List the open jobs, and what each waits for."),
+        "measurements": Late("host.cli.measurements:app", "List, show and exclude measurements."),
+        "search": Late("search.cli.search:search", "Search networks, accurate and fast."),
+        "train": Late("search.cli.train:train", "Train a study's best, and measure them."),
+        "report": Late("search.cli.report:report", "Write a study's report, or compare studies."),
+        "dashboard": Late("search.cli.dashboard:dashboard", "Open optuna-dashboard on a study."),
+        "zoo": Late("search.cli.networks:zoo", "List the published networks."),
+        "measure": Late("search.cli.networks:measure", "Measure networks on a target."),
+        "compare": Late("search.cli.networks:compare", "Measure two networks in turn."),
+        "predict": Late("search.cli.networks:predict", "Predict latencies, without measuring."),
+        "calibrate": Late("search.cli.calibrate:calibrate", "Measure what a predictor needs."),
+        "repeatability": Late("search.cli.calibrate:repeatability", "Measure the target's noise."),
+        "evaluate": Late("search.cli.calibrate:evaluate", "Say how well a predictor predicts."),
+    }
+
 
 app = typer.Typer(
-    help="Latency Lab: networks searched with their real latency on real devices.",
-    cls=Commands,
+    cls=LatlabCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help that is plain is read at any width
 )
-app.add_typer(lab.app, name="lab")
-app.add_typer(devices.app, name="devices")
-app.command("doctor")(doctor.doctor)
-app.command("jobs")(jobs.jobs)
-app.add_typer(measurements.app, name="measurements")
-app.command("search")(search.search)
-app.command("train")(train.train)
-app.command("report")(report.report)
-app.command("dashboard")(dashboard.dashboard)
-app.command("zoo")(networks.zoo)
-app.command("measure")(networks.measure)
-app.command("compare")(networks.compare)
-app.command("predict")(networks.predict)
-app.command("calibrate")(calibrate.calibrate)
-app.command("repeatability")(calibrate.repeatability)
-app.command("evaluate")(calibrate.evaluate)
+
+
+@app.callback()
+def latlab() -> None:
+    """Latency Lab: networks searched with their real latency on real devices."""

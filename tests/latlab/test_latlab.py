@@ -23,4 +23,4 @@ def test_every_error_of_a_client_is_among_them() -> None:
 
 def test_there_is_nothing_else() -> None:
     with pytest.raises(AttributeError, match="no attribute 'daemon'"):
-        _ = latlab.daemon  # type: ignore[attr-defined]
+        _ = latlab.daemon

@@ -11,7 +11,7 @@ import numpy as np
 from search.report.comparison.curves import Box, Curve, curve, points_of
 from search.report.comparison.groups import Group
 from search.report.comparison.significance import Against, against_random
-from search.report.drawing.canvas import FloatArray
+from search.report.drawing.arrays import FloatArray
 from search.report.study.data import Result, ZooRow, reward_of
 from search.space.architecture import Architecture
 from search.study.front import front

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.report.drawing.canvas import FloatArray
+from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
 from search.study.pareto import hypervolume
 from search.study.study import Study

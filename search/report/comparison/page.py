@@ -14,7 +14,8 @@ from search.report.comparison.curves import QUANTILE, WINDOW, Curve
 from search.report.comparison.files import write_comparison_data
 from search.report.comparison.significance import in_words
 from search.report.drawing import html
-from search.report.drawing.canvas import FloatArray, Plot, save
+from search.report.drawing.arrays import FloatArray
+from search.report.drawing.canvas import Plot, save
 from search.report.drawing.words import milliseconds, seconds
 from search.report.study.data import Result
 from search.report.study.results import found, published, results_table

@@ -13,10 +13,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from search.report.comparison.comparison import Comparison, near_target, relative_latencies, samples
 from search.report.comparison.curves import WINDOW, Curve, band
 from search.report.comparison.groups import Group
+from search.report.drawing.arrays import FloatArray
 from search.report.drawing.canvas import (
     MS,
     STYLE,
-    FloatArray,
     Plot,
     draw_target,
     from_one,

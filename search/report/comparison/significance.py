@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import PermutationMethod, mannwhitneyu
 
 from search.report.comparison.groups import Group
-from search.report.drawing.canvas import FloatArray
+from search.report.drawing.arrays import FloatArray
 from search.study.settings import StrategyName
 
 LEVEL = 0.05

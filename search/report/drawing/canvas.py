@@ -7,17 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
-from numpy.typing import NDArray
 
+from search.report.drawing.arrays import FloatArray
 from search.report.drawing.palette import LIGHT
 from search.report.drawing.words import milliseconds
-
-FloatArray = NDArray[np.float64]
 
 MS = 1e-6  # per nanosecond
 WIDE_RANGE = 5  # largest over smallest latency from which an axis is logarithmic

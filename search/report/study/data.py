@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.report.drawing.canvas import FloatArray
+from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
 from search.space.counts import Counts
 from search.space.zoo import PublishedResult

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from search.report.drawing.arrays import FloatArray
 from search.report.drawing.canvas import (
     MS,
     STYLE,
-    FloatArray,
     Plot,
     draw_target,
     new_figure,

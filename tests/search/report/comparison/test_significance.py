@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from search.report.comparison.groups import Group, group_studies
 from search.report.comparison.significance import against_random, in_words
-from search.report.drawing.canvas import FloatArray
+from search.report.drawing.arrays import FloatArray
 from search.study.reward import HARD
 from search.study.study import Study
 from tests.search.fakes import settings

@@ -1,0 +1,75 @@
+"""Commands whose modules are imported when they are called: the list of them needs none."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from host.cli.console import Commands, explain_exit_codes
+
+
+@dataclass(frozen=True)
+class Late:
+    """place: "module:name" of a function, or of a Typer with commands of its own; summary: for
+    the list of all commands."""
+
+    place: str
+    summary: str
+
+    def load(self, name: str) -> Any:  # noqa: ANN401 -- Typer's command, whose type is private
+        module, _, attribute = self.place.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = name
+        explain_exit_codes(command)
+        return command
+
+
+class LateCommands(Commands):
+    """A root whose commands are `late`: subclasses say which."""
+
+    late: Mapping[str, Late] = {}
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
+        super().__init__(**attributes)
+        self.commands = _Loading(self.late)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- private type
+        return list(self.late)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in self.late.items()])
+
+
+class _Loading(MutableMapping[str, Any]):
+    """Each command is loaded when it is first asked for."""
+
+    def __init__(self, late: Mapping[str, Late]) -> None:
+        self._late = dict(late)
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401
+        if name not in self._loaded:
+            self._loaded[name] = self._late[name].load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401
+        raise TypeError("late commands are listed, not added")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("late commands are listed, not removed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._late)
+
+    def __len__(self) -> int:
+        return len(self._late)

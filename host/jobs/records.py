@@ -1,0 +1,101 @@
+"""What is written down of jobs: each method is one transaction."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+
+from host.database import jobs as job_rows
+from host.database import measurements as measurement_rows
+from host.database import programs as program_rows
+from host.database import sentinels as sentinel_rows
+from host.database.engine import Database
+from host.database.summaries import put_summary
+from host.jobs.job_state import JobState
+from host.measuring import statistics
+from host.measuring.stopping import NextVisit
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.errors import NotFound
+from latlab.domain.failure import Failure
+from latlab.domain.job import Job
+from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.program import Program
+
+
+class JobRecords:
+    """Of the jobs in a database. Every method raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, job: Job) -> Program:
+        """Return its program. Raises NotFound where that was never uploaded."""
+        with self._database.reading() as connection:
+            program = program_rows.get_program(connection, job.program_sha256)
+        if program is None:
+            raise NotFound(f"no program {job.program_sha256[:12]} was uploaded")
+        with self._database.writing() as connection:
+            job_rows.add_job(connection, job)
+        return program
+
+    def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
+        """A job for its caller alone: no worker is offered it."""
+        sha256, now_unix_ns = program.sha256, time.time_ns()
+        job = Job(uuid.uuid4().hex, target_id, sha256, spec, now_unix_ns, is_sentinel=True)
+        with self._database.writing() as connection:
+            job_rows.add_job(connection, job)
+        return JobState(job, program)
+
+    def set_priority(self, job: Job, priority: int) -> None:
+        with self._database.writing() as connection:
+            job_rows.set_priority(connection, job.id, priority)
+
+    def ask(self, job: Job, needed: NextVisit, device_serial: str) -> str:
+        """That a run is about to be asked for; its run_id."""
+        run_id = uuid.uuid4().hex
+        with self._database.writing() as connection:
+            job_rows.ask_visit(
+                connection, run_id, job.id, device_serial, needed.traced, time.time_ns()
+            )
+        return run_id
+
+    def answer(self, run_id: str, outcome: Visit | Failure) -> None:
+        with self._database.writing() as connection:
+            job_rows.answer_visit(connection, run_id, outcome, time.time_ns())
+
+    def end(self, job: Job, failure: Failure) -> Measurement | Failure:
+        """With `failure`, unless another lab on this database has ended the job: how it did."""
+        with self._database.writing() as connection:
+            if job_rows.end_with_failure(connection, job, failure, time.time_ns()):
+                return failure
+            return measurement_rows.outcome_of(connection, job.id)
+
+    def complete(
+        self, state: JobState, kernel_ns: Sequence[float] | None
+    ) -> tuple[Measurement, Measurement | Failure]:
+        """The measurement of its visits, and how the job has ended: with it, unless another
+        lab on this database has ended the job."""
+        job = state.job
+        measurement = Measurement(
+            id=uuid.uuid4().hex,
+            target_id=job.target_id,
+            program_sha256=job.program_sha256,
+            spec=job.spec,
+            unix_ns=time.time_ns(),
+            visits=tuple(state.visits),
+            suspect=state.suspect,
+        )
+        summary = statistics.summarize(state.visits) or statistics.NONE_CLEAN
+        with self._database.writing() as connection:
+            if not job_rows.end_with_measurement(
+                connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect
+            ):
+                return measurement, measurement_rows.outcome_of(connection, job.id)
+            put_summary(connection, measurement.id, statistics.VERSION, summary)
+        return measurement, measurement
+
+    def pinned_program(self) -> str | None:
+        """The SHA-256 of the sentinel's."""
+        with self._database.reading() as connection:
+            return sentinel_rows.pinned_program(connection)
