@@ -91,11 +91,11 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[build]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[build]'
 	@touch $@
 
 $(DEVELOPED): $(INSTALLED)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[dev]'
 	@touch $@
 
 $(RUNNER): $(INSTALLED) $(wildcard device_agent/runner/*)

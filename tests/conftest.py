@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,8 @@ from host.home.paths import LabHome
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
 
-# What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes
-# an address or a port that the others take too. Everything else stays together by file.
+# What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes an
+# address or a port that the others take too. The rest stays together by file, in the others.
 MEASURING = (
     "tests/device_agent/",
     "tests/host/agent/",
@@ -21,19 +21,42 @@ MEASURING = (
     "tests/host/devices/",
     "tests/host/doctor/",
     "tests/host/home/",
-    "tests/host/services/",
-    "tests/networks/",
+    "tests/host/services/test_lab.py",
+    "tests/host/services/test_lab_status.py",
     "tests/old_lab/",
     "tests/search/accuracy/test_workers.py",
     "tests/virtual_phone/",
 )
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = "measuring" if file.startswith(MEASURING) else file
-        item.add_marker(pytest.mark.xdist_group(group))
+# What `make test-fast` runs: no runner, agent, export or training, and nothing that is fitted.
+FAST = (
+    "tests/host/database/",
+    "tests/host/jobs/",
+    "tests/host/measuring/",
+    "tests/host/predicting/",
+    "tests/latency_models/test_alignment.py",
+    "tests/latency_models/test_features.py",
+    "tests/latency_models/test_kernel.py",
+    "tests/latlab/client/",
+    "tests/latlab/common/",
+    "tests/latlab/convert/",
+    "tests/latlab/domain/",
+    "tests/latlab/test_latlab.py",
+    "tests/search/space/test_counts.py",
+    "tests/search/space/test_space.py",
+    "tests/search/strategies/",
+    "tests/search/study/",
+    "tests/test_",
+)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    file = item.nodeid.partition("::")[0]
+    group = "measuring" if file.startswith(MEASURING) else file
+    item.add_marker(pytest.mark.xdist_group(group))
+    if file.startswith(FAST):
+        item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture(scope="session")

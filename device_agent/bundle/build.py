@@ -161,7 +161,7 @@ def _write_archive(bundle: Path, archive: Path) -> None:
     top = archive.name.removesuffix(".tar.gz")
     with (
         archive.open("wb") as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=_EPOCH_S) as compressed,
+        gzip.GzipFile("", "wb", 6, file, _EPOCH_S) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as tar,
     ):
         tar.add(bundle, top, filter=anonymous)  # in the order of names

@@ -72,7 +72,11 @@ errors = Screen(stderr=True)
 
 
 class Commands(TyperGroup):
-    """The root of all commands: it makes true what EXIT_CODES says."""
+    """The root of all commands: it says what their exit codes mean and makes it true."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
+        super().__init__(**attributes)
+        explain_exit_codes(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- private type
         for argument in args:

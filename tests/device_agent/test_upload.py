@@ -17,7 +17,7 @@ from tests.device_agent.agent_process import AgentProcess, sha256, wait_until
 
 
 def stored(agent: AgentProcess) -> set[str]:
-    return {path.name for path in (agent.state / "programs").iterdir()}
+    return {path.stem for path in (agent.state / "programs").iterdir()}
 
 
 def parts_of(program: bytes, cuts: list[int]) -> list[bytes]:
@@ -33,7 +33,7 @@ def test_any_chunking_gives_the_same_program(
     was_there = sha256(program) in stored(agent)
     answer = agent.upload(program, parts_of(program, cuts))
     assert answer.already_present == was_there
-    assert (agent.state / "programs" / sha256(program)).read_bytes() == program
+    assert (agent.state / "programs" / f"{sha256(program)}.pte").read_bytes() == program
     assert agent.upload(program, []).already_present
 
 

@@ -17,6 +17,7 @@ from host.doctor.finding import Finding, Level
 from host.doctor.machine import check_runner, check_state
 from host.doctor.phones import check_adb, check_bundle, usb_findings
 from host.home.paths import REPOSITORY, LabHome
+from latlab.common.agent_sources import agent_sources
 
 
 @pytest.fixture
@@ -63,13 +64,13 @@ def test_a_bundle_with_another_agent_is_to_be_built_again(
     home: LabHome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LATLAB_BUNDLES", str(tmp_path))
-    site = tmp_path / "aarch64/site/device_agent"
-    site.mkdir(parents=True)
+    site = tmp_path / "aarch64/site"
+    for name, source in agent_sources(REPOSITORY).items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, site / name)
     (tmp_path / "aarch64/bundle.json").write_text('{"sha256": "5e"}')
-    for source in (REPOSITORY / "device_agent").glob("*.py"):
-        shutil.copy(source, site)
     assert next(check_bundle(home)).level is Level.OK
-    (site / "limits.py").write_text("")
+    (site / "latlab/common/files.py").write_text("")
     finding = next(check_bundle(home))
     assert (finding.level, finding.mend) == (
         Level.WARNING,

@@ -199,7 +199,7 @@ def test_what_no_predictor_can_be_fitted_on_is_set_aside_and_named(
             raise ZeroDivisionError("float division by zero")
         return fit_predictor(networks)
 
-    monkeypatch.setattr("host.predicting.snapshots.fit_predictor", failing)
+    monkeypatch.setattr("host.predicting.refitting.fit_predictor", failing)
     warn_once.cache_clear()
     for _ in range(2):
         assert client.refit(TARGET.id)[0] == len(others)
