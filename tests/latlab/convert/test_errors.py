@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
@@ -29,7 +30,7 @@ def answer_of(raised: Exception) -> LabError:
     def fail(request: bytes, context: grpc.ServicerContext) -> bytes:
         raise raised
 
-    handlers = {"Fail": grpc.unary_unary_rpc_method_handler(fail)}
+    handlers: dict[str, Any] = {"Fail": grpc.unary_unary_rpc_method_handler(fail)}
     server = grpc.server(ThreadPoolExecutor(1), interceptors=[ErrorInterceptor()])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
