@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import grpc
 
 from device_agent.access.refusal import Refused
+from latlab.domain.program import DTYPES, INTEGER_RANGES
 from latlab.v1.common_pb2 import TensorSpec, VisitSpec
 from latlab.v1.device_agent_pb2 import CoreClass, RunRequest
 
@@ -16,14 +17,6 @@ MAX_RUNS = 1_000_000  # minutes of sustained load, of a network of a millisecond
 MAX_INPUTS = 16
 MAX_RANK = 8
 MAX_INPUT_ELEMENTS = 1 << 28
-# What the runner can fill an input with; `latlab.domain.program` holds the same list.
-INTEGER_RANGES = {
-    "int64": (-(2**63), 2**63 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-    "int8": (-128, 127),
-    "uint8": (0, 255),
-}
-INPUT_DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
 
 # Lowest and highest allowed value of each number in a VisitSpec.
 _BOUNDS = {
@@ -69,8 +62,8 @@ def _check_input(name: str, spec: TensorSpec) -> None:
             f"{name}: up to {MAX_RANK} dimensions and {MAX_INPUT_ELEMENTS} elements, "
             f"none zero, not {shape}"
         )
-    if spec.dtype not in INPUT_DTYPES:
-        raise _invalid(f"{name}: a dtype of {', '.join(INPUT_DTYPES)}, not {spec.dtype!r}")
+    if spec.dtype not in DTYPES:
+        raise _invalid(f"{name}: a dtype of {', '.join(DTYPES)}, not {spec.dtype!r}")
     if not spec.HasField("low") and not spec.HasField("high"):
         return
     if not spec.HasField("low") or not spec.HasField("high"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 
 IntArray = NDArray[np.int64]
@@ -17,16 +18,9 @@ _MAX_ELEMENTS = 2**40
 
 
 def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], IntArray, IntArray]:
-    """`(table, lengths, indices)`: the distinct kernels in order of first appearance, how
-    many kernels each network has, and all their rows in the table, network after network.
-    """
-    rows: dict[Kernel, int] = {}
-    lengths: list[int] = []
-    indices: list[int] = []
-    for kernels in networks:
-        lengths.append(len(kernels))
-        indices.extend(rows.setdefault(kernel, len(rows)) for kernel in kernels)
-    return list(rows), np.array(lengths, dtype=np.int64), np.array(indices, dtype=np.int64)
+    """As `latlab.domain.kernel.pack`, with arrays of int64."""
+    table, lengths, indices = k.pack(networks)
+    return table, np.array(lengths, dtype=np.int64), np.array(indices, dtype=np.int64)
 
 
 def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_array:

@@ -17,7 +17,7 @@ from latlab.client.stored import StoredMeasurements
 from latlab.client.upload_window import Ahead
 from latlab.common.upload import read_chunks
 from latlab.convert.devices import history_from_message
-from latlab.convert.kernels import kernel_to_message, pack
+from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
     measurement_from_message,
@@ -37,7 +37,7 @@ from latlab.domain.errors import LabError, NotFound
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import OpenJob
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import Kernel, pack
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Conditions, Measurement
 from latlab.domain.program import ProgramFile

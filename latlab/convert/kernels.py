@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from latlab.domain.kernel import Kernel, Shape
 from latlab.domain.program import TensorSpec
@@ -67,18 +67,3 @@ def kernel_from_message(message: common_pb2.Kernel) -> Kernel:
         activation=message.activation,
         dtype=message.dtype,
     )
-
-
-def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int], list[int]]:
-    """Many networks as one table of distinct kernels, and indices into it.
-
-    Returns `(table, lengths, indices)`: the distinct kernels in order of first appearance, how
-    many kernels each network has, and all their rows in the table, network after network.
-    """
-    rows: dict[Kernel, int] = {}
-    lengths: list[int] = []
-    indices: list[int] = []
-    for kernels in networks:
-        lengths.append(len(kernels))
-        indices.extend(rows.setdefault(kernel, len(rows)) for kernel in kernels)
-    return list(rows), lengths, indices

@@ -6,7 +6,7 @@ LabError
 ├── NotFound              no such target, program or measurement     NOT_FOUND
 ├── TooLarge              over a stated limit                        RESOURCE_EXHAUSTED
 ├── NotReady              e.g. too little measured to predict        FAILED_PRECONDITION
-├── LeaseLost             another holder has the device               FAILED_PRECONDITION
+├── LeaseLost             another holder has the device              FAILED_PRECONDITION
 ├── Unavailable           the lab or a device does not answer        UNAVAILABLE
 ├── Unauthenticated       the token is missing or wrong              UNAUTHENTICATED
 ├── StorageError          files or database: no right, damaged, full DATA_LOSS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
@@ -78,3 +79,18 @@ DELEGATED_KINDS = frozenset(
         CONSTANT_PAD,
     }
 )
+
+
+def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int], list[int]]:
+    """Many networks as one table of distinct kernels, and indices into it.
+
+    Returns `(table, lengths, indices)`: the distinct kernels in order of first appearance, how
+    many kernels each network has, and all their rows in the table, network after network.
+    """
+    rows: dict[Kernel, int] = {}
+    lengths: list[int] = []
+    indices: list[int] = []
+    for kernels in networks:
+        lengths.append(len(kernels))
+        indices.extend(rows.setdefault(kernel, len(rows)) for kernel in kernels)
+    return list(rows), lengths, indices

@@ -8,7 +8,7 @@ from pathlib import Path
 from latlab.domain.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
-# What a runner can fill an input with. The agent holds the same list in device_agent.limits.
+# What a runner can fill an input with.
 INTEGER_RANGES = {
     "int64": (-(2**63), 2**63 - 1),
     "int32": (-(2**31), 2**31 - 1),

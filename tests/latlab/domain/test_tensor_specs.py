@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from sqlalchemy import update
 
-from device_agent import limits
 from host.database import programs, schema
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.convert.latency import program_from_message, program_to_message
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
+from latlab.domain.program import Program, TensorSpec
 from latlab.export import ProgramCache
 from latlab.v1 import common_pb2, latency_pb2
 from tests.latlab.convert import strategies
@@ -47,11 +46,6 @@ def test_an_input_that_makes_no_sense_is_refused(fields: dict[str, Any], told: s
 
 def test_an_input_reads_as_the_command_line_takes_it() -> None:
     assert list(map(str, INPUTS)) == ["1x3x8x8:float32", "1x16:int64:0..30521"]
-
-
-def test_agent_and_host_know_the_same_dtypes() -> None:
-    assert set(limits.INPUT_DTYPES) == set(DTYPES)
-    assert limits.INTEGER_RANGES == INTEGER_RANGES
 
 
 def test_a_message_with_shapes_alone_means_float32() -> None:
