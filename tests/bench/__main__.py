@@ -1,7 +1,8 @@
 """python -m tests.bench [GROUP]: one JSON line a figure, beside its goal. Run them on a quiet
 machine.
 
-Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the figures of
+Groups named -live measure or search for long on the lab of this machine, which keeps what was
+measured. Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the figures of
 benchmarks that had ended are printed again, unless the code has changed. QUICK=1 does a tenth
 of the work where a benchmark can.
 """
@@ -21,11 +22,13 @@ from tests.bench import figures
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
-    "latency": ("predict60", "repeat", "agent", "other", "active", "public", "transfer"),
+    "latency": ("agent", "public", "transfer"),
+    "latency-live": ("predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "house": ("house",),
-    "search": ("search", "controller", "train", "hybrid"),
+    "search": ("search", "controller"),
+    "search-live": ("train", "hybrid"),
 }
 
 REPOSITORY = Path(__file__).parents[2]
@@ -83,9 +86,10 @@ def run(group: str, names: tuple[str, ...]) -> None:
             for line in kept:
                 figures.print_line(line)
             continue
-        before = len(figures.printed())
+        before, since_s = len(figures.printed()), time.monotonic()
         _benchmark(name)()
         finished.add(name, figures.printed(before))
+        print(f"{name}: {(time.monotonic() - since_s) / 60:.1f} minutes", file=sys.stderr)
     finished.forget()
     print(f"bench-{group}: {(time.monotonic() - start_s) / 60:.1f} minutes", file=sys.stderr)
 

@@ -6,6 +6,7 @@ python -m tests.bench.bench_hostile_commands       QUICK=1: a tenth of it
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.bench.figures import exactly, quick, report
@@ -30,6 +32,7 @@ from tests.search.cli.hostile_lab import (
 from tests.search.cli.hostile_values import Scratch, hostile_values, stays_inside
 
 VALUES, PROCESSES = 500, 300
+WORKERS = 2
 PROCESS_TIMEOUT_S = 120
 SHOWN = 100
 RUN = "from search.cli import app; app(prog_name='latlab')"
@@ -39,31 +42,49 @@ MAX_ARGUMENT = 100_000  # bytes, of the kernel's 128 KiB
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        scratch = Scratch(Path(folder) / "top")
-        cases = drawn_cases(scratch, quick(VALUES))
-        found: Counter[str] = Counter()
-        start_s = time.perf_counter()
-        with refusing_lab(scratch) as lab:
-            for number, (command, case) in enumerate(cases):
-                lab(number % 2 == 0)
-                note(found, case, wrong(command, case, scratch))
-        seconds = time.perf_counter() - start_s
-        rng = random.Random(1)
-        fit = [pair for pair in cases if may_be_a_process(pair[1])]
-        processes = rng.sample(fit, quick(PROCESSES))
-        for command, case in processes:
-            note(found, case, wrong_process(command, case, scratch))
+    start_s = time.perf_counter()
+    # A fresh process each, for what runs in it changes its folder and its alarm.
+    with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+        parts = list(pool.map(run_part, range(WORKERS)))
+    seconds = time.perf_counter() - start_s
+    runs = sum(count for count, _ in parts)
+    found = sum((counter for _, counter in parts), Counter[str]())
+    processes = run_processes(found)
     report(
         "programs.hostile_commands",
         found.total(),
         "runs that end wrongly",
         exactly(0),
-        runs=len(cases),
-        runs_per_s=round(len(cases) / seconds, 1),
-        processes=len(processes),
+        runs=runs,
+        runs_per_s=round(runs / seconds, 1),
+        processes=processes,
         **found,
     )
+
+
+def run_part(part: int) -> tuple[int, Counter[str]]:
+    """Every case whose turn it is, in this process: how many, and what was wrong."""
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
+        scratch = Scratch(Path(folder) / "top")
+        cases = drawn_cases(scratch, quick(VALUES))[part::WORKERS]
+        with refusing_lab(scratch) as lab:
+            for number, (command, case) in enumerate(cases):
+                lab(number % 2 == 0)
+                note(found, case, wrong(command, case, scratch))
+    return len(cases), found
+
+
+def run_processes(found: Counter[str]) -> int:
+    """Some of the cases as real processes: how many."""
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
+        scratch = Scratch(Path(folder) / "top")
+        cases = drawn_cases(scratch, quick(VALUES))
+        fit = [pair for pair in cases if may_be_a_process(pair[1])]
+        processes = random.Random(1).sample(fit, quick(PROCESSES))
+        for command, case in processes:
+            note(found, case, wrong_process(command, case, scratch))
+    return len(processes)
 
 
 def drawn_cases(scratch: Scratch, count: int) -> list[tuple[Command, Case]]:
