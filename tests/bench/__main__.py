@@ -2,9 +2,9 @@
 machine.
 
 Groups named -live measure or search for long on the lab of this machine, which keeps what was
-measured. Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the figures of
-benchmarks that had ended are printed again, unless the code has changed. QUICK=1 does a tenth
-of the work where a benchmark can.
+measured. Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the
+figures of benchmarks that had ended are printed again, unless the code has changed. QUICK=1 does
+a tenth of the work where a benchmark can.
 """
 
 from __future__ import annotations
