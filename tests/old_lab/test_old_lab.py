@@ -66,7 +66,6 @@ def lab(old: Path, home: LabHome) -> Iterator[LatencyClient]:
     )
     try:
         with running_lab(home) as client:
-            client.add_board(ADDRESS)
             connected(client, boards=1)
             yield client
     finally:
