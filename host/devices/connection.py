@@ -72,26 +72,25 @@ class Connection:
             self._anew.clear()
             try:
                 agent = self._transport.connect()
-                self._register(agent.describe())
+                self._register(agent, agent.describe())
             except Unavailable as error:
                 lost = error
                 self._anew.wait(pause_s)
                 if stopping.is_set():
                     return False
             else:
-                self.agent = agent
                 return True
         raise lost
 
-    def _register(self, device: Device) -> None:
-        self.device = device
-        self.group = self._config.group_of(device.serial, device.model, self._transport.name)
-        targets = targets_of(device, self.group.core_classes)
-        self.targets = {target.id: target for target in targets}
+    def _register(self, agent: AgentClient, device: Device) -> None:
+        group = self._config.group_of(device.serial, device.model, self._transport.name)
+        targets = targets_of(device, group.core_classes)
         with self._database.writing() as connection:
             device_rows.register(connection, device, self._transport.name, time.time_ns())
-            for target in self.targets.values():
+            for target in targets:
                 device_rows.register_target(connection, target)
             self._standing.connected(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
+        self.device, self.group, self.agent = device, group, agent
+        self.targets = {target.id: target for target in targets}  # last: who sees them is served

@@ -66,6 +66,7 @@ def lab(old: Path, home: LabHome) -> Iterator[LatencyClient]:
     )
     try:
         with running_lab(home) as client:
+            client.add_board(ADDRESS)
             connected(client, boards=1)
             yield client
     finally:
