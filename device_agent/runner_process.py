@@ -26,7 +26,7 @@ from device_agent.limits import inputs_of
 from device_agent.machine.conditions import read_text
 from device_agent.runner_report import read_report
 from latlab.v1 import common_pb2
-from latlab.v1.common_pb2 import Failure, TensorSpec
+from latlab.v1.common_pb2 import Failure
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
 _MAX_OUTPUT_BYTES = 64 << 20
@@ -163,13 +163,8 @@ def _arguments(
     }
     words = [str(word) for pair in arguments.items() for word in pair]
     for tensor in inputs_of(request):
-        words += ["--input", _input_argument(tensor)]
+        words += ["--input", str(tensor)]
     return [*words, "--traced"] if spec.traced else words
-
-
-def _input_argument(tensor: TensorSpec) -> str:
-    text = f"{'x'.join(map(str, tensor.shape.dims))}:{tensor.dtype}"
-    return f"{text}:{tensor.low}..{tensor.high}" if tensor.HasField("low") else text
 
 
 def _oom_kills() -> int:

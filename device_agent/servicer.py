@@ -18,7 +18,6 @@ from device_agent.results import ResultStore
 from device_agent.runner_process import Runner
 from device_agent.visits import PendingVisit, VisitQueue
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import NotFound
 from latlab.v1.common_pb2 import Conditions
 from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
@@ -108,10 +107,7 @@ class Agent(DeviceAgentServicer):
     def _measure(self, visit: PendingVisit) -> RunResponse:
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
-        try:
-            program = self._programs.get(request.program_sha256)
-        except NotFound as error:
-            raise Refused(grpc.StatusCode.NOT_FOUND, str(error)) from error
+        program = self._programs.get(request.program_sha256)
         with clocks.steady(self._root, cpus, self._saved_clocks):
             before = read_conditions(self._root, cpus)
             response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from device_agent.access.refusal import Refused
+from device_agent.access.refusal import PROGRAM_ERRORS, Refused
 from device_agent.machine.conditions import read_int
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
@@ -127,7 +127,7 @@ class VisitQueue:
             if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
                 self._results.put(run_id, response)
             return response
-        except Refused:
+        except (Refused, *PROGRAM_ERRORS):
             raise
         except Exception as error:  # the agent goes on serving
             _log.exception("run %s", run_id)

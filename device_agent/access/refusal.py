@@ -7,7 +7,15 @@ from typing import Any
 
 import grpc
 
-from latlab.domain.errors import InvalidRequest, StorageError, TooLarge
+from latlab.domain.errors import InvalidRequest, LabError, NotFound, StorageError, TooLarge
+
+# What `latlab.common.program_store` raises where a program is none, or is missing.
+PROGRAM_ERRORS = (InvalidRequest, NotFound, TooLarge)
+_STATUSES: dict[type[LabError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFound: grpc.StatusCode.NOT_FOUND,
+    TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 
 class Refused(Exception):
@@ -45,9 +53,7 @@ class StatusInterceptor(grpc.ServerInterceptor):
                 context.abort(refused.status, str(refused))
             except (OSError, StorageError) as error:
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the device's disk: {error}")
-            except TooLarge as error:
-                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-            except InvalidRequest as error:
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            except PROGRAM_ERRORS as error:
+                context.abort(_STATUSES[type(error)], str(error))
 
         return make(guarded, handler.request_deserializer, handler.response_serializer)

@@ -11,7 +11,7 @@ import pytest
 from latlab.convert.visits import visit_spec_to_message
 from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, BenchmarkSpec
 from latlab.v1 import common_pb2
-from latlab.v1.device_agent_pb2 import ReadConditionsRequest
+from latlab.v1.device_agent_pb2 import ReadConditionsRequest, RunRequest
 from tests.device_agent.agent_process import TIMEOUT_S, AgentProcess, spec, wait_until
 
 ANSWER = b"answer()"
@@ -82,6 +82,18 @@ def test_a_program_that_is_missing(agent: AgentProcess) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         agent.run("missing", b"never uploaded")
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("name", ["", "../token", "A" * 64])
+def test_a_program_that_is_named_otherwise_than_by_a_hash(agent: AgentProcess, name: str) -> None:
+    shape = common_pb2.Shape(dims=[1])
+    request = RunRequest(
+        run_id="named", lease_token=1, program_sha256=name, input_shapes=[shape], spec=spec()
+    )
+    with pytest.raises(grpc.RpcError) as refused:
+        agent.stub.Run(request, metadata=agent.metadata, timeout=60)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "64 lower-case hexadecimal digits" in str(refused.value.details())
 
 
 @pytest.mark.parametrize(
