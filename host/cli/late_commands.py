@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class LateCommands(Commands):
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
         super().__init__(**attributes)
-        self.commands = _Loading(self.late)
+        self.commands = _Loading(self.late)  # type: ignore[assignment]  # nothing is added
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- private type
         return list(self.late)
@@ -50,7 +50,7 @@ class LateCommands(Commands):
             formatter.write_dl([(name, command.summary) for name, command in self.late.items()])
 
 
-class _Loading(MutableMapping[str, Any]):
+class _Loading(Mapping[str, Any]):
     """Each command is loaded when it is first asked for."""
 
     def __init__(self, late: Mapping[str, Late]) -> None:
@@ -61,12 +61,6 @@ class _Loading(MutableMapping[str, Any]):
         if name not in self._loaded:
             self._loaded[name] = self._late[name].load(name)
         return self._loaded[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:  # noqa: ANN401
-        raise TypeError("late commands are listed, not added")
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("late commands are listed, not removed")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._late)

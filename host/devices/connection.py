@@ -38,9 +38,9 @@ class Connection:
         self._lost_s = time.monotonic()
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether the device is away, or may be."""
-        return self.agent is None or self._anew.is_set()
+    def must_be_renewed(self) -> bool:
+        """Whether the device may have come or gone since it was connected."""
+        return self._anew.is_set()
 
     @property
     def known_device(self) -> Device:

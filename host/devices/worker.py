@@ -152,7 +152,7 @@ class DeviceWorker(threading.Thread):
 
     def _step(self) -> None:
         agent = self._connection.agent
-        if agent is None or self._connection.is_wanted:
+        if agent is None or self._connection.must_be_renewed:
             self._connect()
             return
         if self.standing.obstacle:

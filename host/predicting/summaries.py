@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from sqlalchemy import Connection
+
 from host.database.engine import Database
 from host.database.measurements import get_measurement
 from host.database.summaries import not_summarized, put_summary
@@ -27,27 +29,28 @@ class Summaries:
         self._are_complete = False
 
     def complete(self, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Return once every measurement has its summary, or `goes_on` says no more. Raises
-        StorageError."""
-        with self._working:
-            count = 0
-            while not self._are_complete and goes_on():
-                with self._database.reading() as connection:
-                    ids = not_summarized(connection, VERSION, BATCH)
-                    found = [(id_, self._summary(id_)) for id_ in ids]
-                with self._database.writing() as connection:
-                    for id_, summary in found:
-                        put_summary(connection, id_, VERSION, summary)
-                count += len(ids)
-                self._are_complete = not ids
-            if count:
-                log.info("summarised %d measurements of older versions", count)
+        """Return once every measurement has its summary, or `goes_on` says no more. Several may
+        wait at once: each does a batch in turn. Raises StorageError."""
+        while not self._are_complete and goes_on():
+            with self._working:
+                self._summarize_some()
 
-    def _summary(self, measurement_id: str) -> Summary | str:
+    def _summarize_some(self) -> None:
         with self._database.reading() as connection:
-            try:
-                measurement = get_measurement(connection, measurement_id)
-            except UnreadableRow as error:
-                return str(error)
-        assert measurement is not None
-        return summarize(measurement.visits) or NONE_CLEAN
+            ids = not_summarized(connection, VERSION, BATCH)
+            found = [(id_, _summary(connection, id_)) for id_ in ids]
+        with self._database.writing() as connection:
+            for id_, summary in found:
+                put_summary(connection, id_, VERSION, summary)
+        self._are_complete = not ids
+        if ids:
+            log.info("summarised %d measurements of older versions", len(ids))
+
+
+def _summary(connection: Connection, measurement_id: str) -> Summary | str:
+    try:
+        measurement = get_measurement(connection, measurement_id)
+    except UnreadableRow as error:
+        return str(error)
+    assert measurement is not None
+    return summarize(measurement.visits) or NONE_CLEAN
