@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they are called: the list of them needs none."""
+"""Import the module of a command when the command is called, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from host.cli.console import Commands, explain_exit_codes
 
 @dataclass(frozen=True)
 class Late:
-    """place: "module:name" of a function, or of a Typer with commands of its own; summary: for
-    the list of all commands."""
+    """A command that is not imported yet.
+
+    place: "module:name" of a function, or of a Typer with commands of its own. summary: its
+    line in the list of all commands.
+    """
 
     place: str
     summary: str
@@ -34,7 +37,7 @@ class Late:
 
 
 class LateCommands(Commands):
-    """A root whose commands are `late`: subclasses say which."""
+    """A group of late commands. Subclasses list them in `late`."""
 
     late: Mapping[str, Late] = {}
 
@@ -51,7 +54,7 @@ class LateCommands(Commands):
 
 
 class _Loading(Mapping[str, Any]):
-    """Each command is loaded when it is first asked for."""
+    """Commands by name. Each is loaded when it is first looked up."""
 
     def __init__(self, late: Mapping[str, Late]) -> None:
         self._late = dict(late)

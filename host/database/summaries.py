@@ -1,4 +1,4 @@
-"""What measurements amount to, as it is stored beside their visits."""
+"""The stored summary of each measurement."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = [summaries.c[name].label(f"summary_{name}") for name in (*FIELDS, "unu
 def put_summary(
     connection: Connection, measurement_id: str, version: int, summary: Summary | str
 ) -> None:
-    """In place of one by another version. summary: or why there can be none, for people."""
+    """Store a summary, or the reason why there can be none. It replaces an older version's."""
     connection.execute(summaries.delete().where(summaries.c.measurement_id == measurement_id))
     values: dict[str, Any]
     if isinstance(summary, str):
@@ -41,7 +41,7 @@ def put_summary(
 
 
 def not_summarized(connection: Connection, version: int, limit: int) -> Sequence[str]:
-    """The ids of the newest measurements, `limit` at most, without a summary by `version`."""
+    """Return ids of measurements without a summary by `version`, the newest `limit` of them."""
     query = (
         select(measurements.c.id)
         .outerjoin(summaries, summaries.c.measurement_id == measurements.c.id)
@@ -53,7 +53,7 @@ def not_summarized(connection: Connection, version: int, limit: int) -> Sequence
 
 
 def summary_from_row(row: Row[Any]) -> Summary:
-    """Of a row with COLUMNS. Raises UnreadableRow where there is no summary."""
+    """Read the summary of a row with COLUMNS. Raises UnreadableRow if there is none."""
     if row.summary_unusable is None:
         raise UnreadableRow("it has not been summarised yet: ask again in a minute")
     if row.summary_unusable:

@@ -1,4 +1,4 @@
-"""The way to a device: looked for again and again, and registered once it answers."""
+"""Connect to a device, and register it when it answers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class Connection:
-    """Of one worker. `agent` is None while the device is away; `device`, `targets` and `group`
-    are those that it had when it last answered."""
+    """The connection of one worker to its device.
+
+    `agent` is None while the device is away. `device`, `targets` and `group` are those that the
+    device had when it last answered.
+    """
 
     def __init__(
         self, transport: Transport, database: Database, standing: Standing, config: LabConfig
@@ -55,16 +58,18 @@ class Connection:
         return time.monotonic() > self._lost_s + self._transport.patience_s
 
     def renew(self) -> None:
-        """From any thread: the device may have come or gone, and is to be looked for."""
+        """Ask for a new connection, since the device may have come or gone. From any thread."""
         self._anew.set()
 
     def wait(self, timeout_s: float) -> None:
-        """Until it is to be renewed."""
+        """Wait until `renew` is called, at most `timeout_s`."""
         self._anew.wait(timeout_s)
 
     def open(self, stopping: threading.Event) -> bool:
-        """Connect and register the device, in a bounded number of tries; False where it was
-        stopped meanwhile. Raises Unavailable after the last."""
+        """Connect to the device and register it, in a bounded number of tries.
+
+        Returns False if `stopping` was set meanwhile. Raises Unavailable after the last try.
+        """
         if self.agent is not None:
             self.agent, self._lost_s = None, time.monotonic()
         lost = Unavailable("it was never tried")
@@ -93,4 +98,4 @@ class Connection:
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
         self.device, self.group, self.agent = device, group, agent
-        self.targets = {target.id: target for target in targets}  # last: who sees them is served
+        self.targets = {target.id: target for target in targets}  # last: it serves them now

@@ -1,4 +1,4 @@
-"""One visit, from a device that is to cool down first to an outcome that was checked."""
+"""Run one visit on a device: wait until it is cool, run the program, check the outcome."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ SLOW_ANSWER_S = 2.0
 
 
 class VisitRunner:
-    """Of one worker. quiet: held while the host's own processor measures; send_ahead: sees to
-    it that no upload of the program is under way; show: told what the device is at."""
+    """Runs the visits of one worker.
+
+    Args:
+        quiet: A lock that is held while the host's own processor measures.
+        send_ahead: Waits until no upload of the program is under way.
+        stopping: Is set when the lab lets go of the device.
+        show: Is called with what the device is doing, for people.
+    """
 
     def __init__(
         self,
@@ -53,9 +59,14 @@ class VisitRunner:
     def run(
         self, agent: AgentClient, state: JobState, run_id: str, traced: bool, activity: str
     ) -> Visit | Failure:
-        """One visit of the job. activity: what to show once the device is cool.
+        """Run one visit of the job, and return its checked outcome.
 
-        Raises Unavailable, also where the lab lets go of the device, and LeaseLost.
+        Args:
+            activity: What to show once the device is cool.
+
+        Raises:
+            Unavailable: The device does not answer, or the lab lets go of it.
+            LeaseLost: Another lab has the device.
         """
         program = state.program
         if not self._programs.has(program.sha256, program.size_bytes):
@@ -82,7 +93,7 @@ class VisitRunner:
         return outcome
 
     def run_alone(self, agent: AgentClient, program: Program, target_id: str) -> Visit | Failure:
-        """One visit that belongs to no job. Raises Unavailable and LeaseLost."""
+        """Run one visit that belongs to no job. Raises Unavailable and LeaseLost."""
         target = self._connection.targets[target_id]
         spec = VisitSpec(threads=target.threads, core_class=target.core_class)
         run_id = uuid.uuid4().hex

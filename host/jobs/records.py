@@ -1,4 +1,4 @@
-"""What is written down of jobs: each method is one transaction."""
+"""Write jobs to the database, one transaction per method."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from latlab.domain.program import Program
 
 
 class JobRecords:
-    """Of the jobs in a database. Every method raises StorageError."""
+    """The jobs in a database. Every method raises StorageError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def open(self, job: Job) -> Program:
-        """Return its program. Raises NotFound where that was never uploaded."""
+        """Store a new job and return its program. Raises NotFound if that was never uploaded."""
         with self._database.reading() as connection:
             program = program_rows.get_program(connection, job.program_sha256)
         if program is None:
@@ -40,7 +40,7 @@ class JobRecords:
         return program
 
     def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
-        """A job for its caller alone: no worker is offered it."""
+        """Store and return a job for the caller alone: no worker is offered it."""
         sha256, now_unix_ns = program.sha256, time.time_ns()
         job = Job(uuid.uuid4().hex, target_id, sha256, spec, now_unix_ns, is_sentinel=True)
         with self._database.writing() as connection:
@@ -52,7 +52,7 @@ class JobRecords:
             job_rows.set_priority(connection, job.id, priority)
 
     def ask(self, job: Job, needed: NextVisit, device_serial: str) -> str:
-        """That a run is about to be asked for; its run_id."""
+        """Record that a run is about to be asked for, and return its run_id."""
         run_id = uuid.uuid4().hex
         with self._database.writing() as connection:
             job_rows.ask_visit(
@@ -65,7 +65,7 @@ class JobRecords:
             job_rows.answer_visit(connection, run_id, outcome, time.time_ns())
 
     def end(self, job: Job, failure: Failure) -> Measurement | Failure:
-        """With `failure`, unless another lab on this database has ended the job: how it did."""
+        """End the job with `failure`, and return how it ended: another lab may have been first."""
         with self._database.writing() as connection:
             if job_rows.end_with_failure(connection, job, failure, time.time_ns()):
                 return failure
@@ -74,8 +74,10 @@ class JobRecords:
     def complete(
         self, state: JobState, kernel_ns: Sequence[float] | None
     ) -> tuple[Measurement, Measurement | Failure]:
-        """The measurement of its visits, and how the job has ended: with it, unless another
-        lab on this database has ended the job."""
+        """End the job with the measurement of its visits.
+
+        Returns that measurement, and how the job ended: another lab may have been first.
+        """
         job = state.job
         measurement = Measurement(
             id=uuid.uuid4().hex,
@@ -96,6 +98,6 @@ class JobRecords:
         return measurement, measurement
 
     def pinned_program(self) -> str | None:
-        """The SHA-256 of the sentinel's."""
+        """Return the SHA-256 of the sentinel's program, None where none is pinned."""
         with self._database.reading() as connection:
             return sentinel_rows.pinned_program(connection)

@@ -1,4 +1,4 @@
-"""What the lab answers when it is asked for the latencies of measurements."""
+"""Estimate the latencies of measured networks from their measurements."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ from latlab.domain.measurement import Unusable
 def look_up(
     database: Database, measurement_ids: Sequence[str], fit: Callable[[str], Fit]
 ) -> list[LatencyEstimate]:
-    """What each measurement says, one that is excluded or suspect too: it is what was measured.
+    """Return the estimate of each measurement, in input order.
 
-    fit: the predictor of a target by its id; it raises NotReady where there is none.
-    Raises NotFound, and UnreadableRow for one that is of no use.
+    Excluded and suspect measurements are looked up too.
+
+    Args:
+        fit: Returns the predictor of a target by its id, and raises NotReady if there is none.
+
+    Raises:
+        NotFound: There is no measurement with one of the ids.
+        UnreadableRow: A measurement is damaged or cannot be used.
     """
     with database.reading() as connection:
         found = measurement_rows.look_up(connection, measurement_ids)
@@ -56,7 +62,7 @@ def look_up(
 def measured_estimate(
     network: MeasuredNetwork, steadying: Steadying, now_unix_ns: int
 ) -> LatencyEstimate:
-    """What a measurement says of its own network."""
+    """Return the estimate that a measurement gives for its own network."""
     steady = steadying(network)
     return LatencyEstimate(
         latency_ns=whole_ns(steady.latency_ns),

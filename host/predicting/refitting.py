@@ -32,8 +32,11 @@ def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool
 
 
 def fit_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
-    """From times of kernels, where there are such; else from latencies of networks alone: a
-    runtime that does not trace, or a spec without traced visits. Raises NotEnoughData."""
+    """Fit on kernel times if enough networks have them, else on network latencies alone.
+
+    Kernel times are missing if the runtime does not trace or no visit was traced. Raises
+    NotEnoughData.
+    """
     from latency_models.predictor import MIN_NETWORKS, Predictor
     from latency_models.whole_network_predictor import WholeNetworkPredictor
 
@@ -43,7 +46,7 @@ def fit_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
 
 
 def proven_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
-    """One that predicts and steadies the networks that it was fitted on, without an error."""
+    """Fit a predictor, and check that it predicts every network that it was fitted on."""
     from latency_models.predictor import Predictor
 
     predictor = fit_predictor(networks)

@@ -1,4 +1,4 @@
-"""Measurements that have no summary by this version of the statistic: of older versions."""
+"""Summarise stored measurements that have no summary by this version of the statistic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Summaries:
-    """Summarises what is stored, once. Every measurement made since has its summary."""
+    """Summarises the measurements of older versions. New ones are stored with their summary."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""How a client finds the lab that runs on this machine: where it is, and its token."""
+"""Find the lab that runs on this machine: its address and its token."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MAX_TOKEN_BYTES = 4096
 
 
 def home_folder() -> Path:
-    """LATLAB_HOME, else ~/.latlab, where the lab keeps its state; it need not be there.
+    """Return LATLAB_HOME, or ~/.latlab by default. The folder need not exist.
 
-    Raises StorageError where LATLAB_HOME cannot be a folder's name, or no home is known.
+    Raises StorageError if LATLAB_HOME cannot be a folder's name, or the user has no home.
     """
     named = os.environ.get("LATLAB_HOME")
     # A database's address would take what follows a question mark for its options.
@@ -56,7 +56,7 @@ def find_lab(home: Path) -> tuple[str, str]:
 
 
 def read_token(path: Path) -> str:
-    """Raises StorageError, also where the file holds none."""
+    """Return the token in a file. Raises StorageError, also if the file holds none."""
     with storing(path):
         token = read_regular(path, MAX_TOKEN_BYTES).decode(errors="replace").strip()
     if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
@@ -67,11 +67,15 @@ def read_token(path: Path) -> str:
 
 
 def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:
-    """Return what a background process says of itself: JSON, `pid` in it.
+    """Return the JSON object that a background process wrote about itself, with its `pid`.
 
-    info_file: written once it serves. lock_file: which it holds an flock on for as long as it
-    lives; a pid alone may be another's. None when no such process lives, or it does not serve
-    yet. Raises StorageError where the files cannot be read, or the info is damaged.
+    Args:
+        info_file: The process writes it when it starts to serve.
+        lock_file: The process holds an flock on it while it lives. A pid alone may belong to
+            another process by now.
+
+    Returns None if no such process lives or it does not serve yet. Raises StorageError if a
+    file cannot be read or the object is damaged.
     """
     with storing(lock_file):
         if not is_locked(lock_file):
@@ -91,7 +95,7 @@ def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:
 
 
 def is_locked(lock_file: Path) -> bool:
-    """Whether a process holds an flock on it. Raises OSError."""
+    """Return whether a process holds an flock on the file. Raises OSError."""
     try:
         descriptor = os.open(lock_file, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which modules an agent needs: its bundle carries these, beside what pip would install."""
+"""List the modules of this repository that an agent needs. Its bundle carries them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATTERNS = (
 
 
 def agent_sources(root: Path) -> dict[str, Path]:
-    """The files of the agent in the repository or bundle at `root`, by their paths in it."""
+    """Return the agent's files in the repository or bundle at `root`, by relative path."""
     return {
         path.relative_to(root).as_posix(): path
         for pattern in _PATTERNS

@@ -1,4 +1,4 @@
-"""How a certificate is named where people compare it."""
+"""Fingerprints of certificates, for people to compare."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import ssl
 
 
 def fingerprint(certificate: str) -> str:
-    """The SHA-256 of a certificate in PEM, in hexadecimal."""
+    """Return the SHA-256 of a certificate in PEM, in hexadecimal."""
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest()

@@ -1,4 +1,4 @@
-"""The bytes of programs that are being measured: files named by their SHA-256."""
+"""A bounded store of program files, named by their SHA-256."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ProgramStore:
-    """Programs that are there whole or not at all. Where a new one would take the total past
-    its limit, those used least recently go first, and never one that is in use."""
+    """Stores programs whole or not at all.
+
+    If a new program would exceed the total limit, the least recently used programs are removed
+    first. A program in use is never removed.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class ProgramStore:
         self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
-        """Where the program lies, or would. Raises InvalidRequest where it is named otherwise."""
+        """Return the path of a program, stored or not. Raises InvalidRequest for another name."""
         if not _SHA256.fullmatch(sha256):
             raise InvalidRequest(
                 f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
@@ -45,9 +48,9 @@ class ProgramStore:
         return self._directory / f"{sha256}.pte"
 
     def get(self, sha256: str) -> Path:
-        """Where the program lies; that it was asked for counts as use.
+        """Return the path of a stored program, and mark it as used.
 
-        Raises NotFound where it is missing, and InvalidRequest.
+        Raises NotFound if it is missing, and InvalidRequest.
         """
         path = self.path(sha256)
         try:
@@ -57,7 +60,7 @@ class ProgramStore:
         return path
 
     def has(self, sha256: str, size_bytes: int) -> bool:
-        """Whether it is here in that size; then that counts as use. Raises InvalidRequest."""
+        """Return whether it is stored in that size, and mark it as used. Raises InvalidRequest."""
         path = self.path(sha256)
         if not path.is_file() or path.stat().st_size != size_bytes:
             return False

@@ -1,4 +1,4 @@
-"""What every gRPC server of ours answers beside its own services: health and reflection."""
+"""Set up the health and reflection services, which every gRPC server of the lab has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 def add_health_and_reflection(
     server: grpc.Server, services: Sequence[str]
 ) -> health.HealthServicer:
-    """Let `server` say that it serves, and what. services: their full names."""
+    """Add both services to `server`. services: the full names of the server's own services."""
     servicer = health.HealthServicer()
     for name in ("", *services):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -1,4 +1,4 @@
-"""Files sent in chunks."""
+"""Read files in chunks, to send them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, in order, CHUNK_BYTES at a time."""
+    """Yield the bytes of a file in order, CHUNK_BYTES at a time."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

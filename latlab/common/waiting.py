@@ -1,4 +1,4 @@
-"""Waiting for a process that was started in the background."""
+"""Wait for a process that was started in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between errors and gRPC statuses, both ways: the one place that knows both."""
+"""Convert errors to gRPC statuses and back. No other module knows both."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def status_of(error: LabError) -> grpc.StatusCode:
-    """The status that the daemon answers with."""
+    """Return the status that the daemon answers with."""
     return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
 
 
 def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which has no type for it
-    """The error that the daemon raised, by its class's name beside the status."""
+    """Return the error that the daemon raised: its class's name travels beside the status."""
     name = dict(error.trailing_metadata() or ()).get(ERROR_KEY)
     for kind in _kinds(LabError):
         if kind.__name__ == name:
@@ -56,7 +56,7 @@ def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which
 
 
 def from_agent(error: grpc.RpcError, address: str) -> LabError:
-    """What the agent at `address` answered a call of the host with."""
+    """Return the error of a call to the agent at `address`."""
     details = f"the agent at {address}: {error.details()}"
     match error.code():
         case grpc.StatusCode.NOT_FOUND:
@@ -76,7 +76,7 @@ def from_agent(error: grpc.RpcError, address: str) -> LabError:
 
 
 def from_enrolment(error: grpc.RpcError, address: str) -> LabError:
-    """What the agent at `address` answered an enrolment with."""
+    """Return the error of an enrolment with the agent at `address`."""
     details = f"the agent at {address}: {error.details()}"
     match error.code():
         case grpc.StatusCode.UNAUTHENTICATED:
@@ -88,7 +88,7 @@ def from_enrolment(error: grpc.RpcError, address: str) -> LabError:
 
 
 def _kinds(kind: type[LabError]) -> Iterator[type[LabError]]:
-    """Of `latlab.domain.errors`; others that descend from it never leave their process."""
+    """Yield the errors of `latlab.domain.errors`. Other subclasses never leave their process."""
     if kind.__module__ == LabError.__module__:
         yield kind
         for narrower in kind.__subclasses__():

@@ -24,23 +24,23 @@ class LabError(Exception):
 
 
 class InvalidRequest(LabError):
-    pass
+    """The request makes no sense."""
 
 
 class UnknownKernels(InvalidRequest):
-    pass
+    """The predictor has never seen some kinds of kernels."""
 
 
 class NotFound(LabError):
-    pass
+    """There is no such target, program, device or measurement."""
 
 
 class TooLarge(LabError):
-    pass
+    """Something exceeds a stated limit."""
 
 
 class NotReady(LabError):
-    pass
+    """Something must happen first, such as more measurements."""
 
 
 class LeaseLost(LabError):
@@ -48,23 +48,23 @@ class LeaseLost(LabError):
 
 
 class Unavailable(LabError):
-    pass
+    """The lab or a device does not answer."""
 
 
 class Unauthenticated(LabError):
-    pass
+    """The token is missing or wrong."""
 
 
 class StorageError(LabError):
-    pass
+    """A file or the database is damaged, full or not permitted."""
 
 
 class UnreadableRow(StorageError):
-    pass
+    """A row is damaged, or was written by a newer version."""
 
 
 class ExportError(LabError):
-    pass
+    """A network cannot be exported to a program."""
 
 
 class TraceMismatch(Exception):

@@ -8,13 +8,13 @@ from host.cli.late_commands import Late, LateCommands
 
 
 class LatlabCommands(LateCommands):
-    late = {  # noqa: RUF012 -- it is what the class is about
+    late = {  # noqa: RUF012 -- nothing changes it
         "lab": Late("host.cli.lab:app", "Bring the lab up and down, see its devices."),
         "devices": Late("host.cli.devices:app", "The lab's devices: enrolled, drained, noted."),
-        "doctor": Late("search.cli.doctor:doctor", "Find what is wrong, and how to mend it."),
+        "doctor": Late("search.cli.doctor:doctor", "Find what is wrong, and how to fix it."),
         "jobs": Late("host.cli.jobs:jobs", "List the open jobs, and what each waits for."),
         "measurements": Late("host.cli.measurements:app", "List, show and exclude measurements."),
-        "search": Late("search.cli.search:search", "Search networks, accurate and fast."),
+        "search": Late("search.cli.search:search", "Search for accurate, fast networks."),
         "train": Late("search.cli.train:train", "Train a study's best, and measure them."),
         "report": Late("search.cli.report:report", "Write a study's report, or compare studies."),
         "dashboard": Late("search.cli.dashboard:dashboard", "Open optuna-dashboard on a study."),
@@ -22,9 +22,9 @@ class LatlabCommands(LateCommands):
         "measure": Late("search.cli.networks:measure", "Measure networks on a target."),
         "compare": Late("search.cli.networks:compare", "Measure two networks in turn."),
         "predict": Late("search.cli.networks:predict", "Predict latencies, without measuring."),
-        "calibrate": Late("search.cli.calibrate:calibrate", "Measure what a predictor needs."),
-        "repeatability": Late("search.cli.calibrate:repeatability", "Measure the target's noise."),
-        "evaluate": Late("search.cli.calibrate:evaluate", "Say how well a predictor predicts."),
+        "calibrate": Late("search.cli.calibrate:calibrate", "Measure networks for a predictor."),
+        "repeatability": Late("search.cli.calibrate:repeatability", "Report a target's noise."),
+        "evaluate": Late("search.cli.calibrate:evaluate", "Report how well a predictor does."),
     }
 
 

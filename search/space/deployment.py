@@ -1,4 +1,4 @@
-"""The shape in which networks are deployed: what they are measured with and counted for."""
+"""The input size and the number of classes of deployed networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ExecuTorch 1.5 gets wrong when it lowers, put right around it."""
+"""Fix two bugs of ExecuTorch 1.5's lowering while it runs."""
 
 from __future__ import annotations
 
