@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
     """
     check(module, input_shape)
     x = random_input(input_shape, input_dtype(module))
-    Reference(module, evaluation_copy(module), x)
+    Reference(module, partial(evaluation_copy, module), x)
     copied = evaluation_copy(module)
     with running_code_of(module):
         network = traced(copied, x)

@@ -55,7 +55,7 @@ def lower(module: nn.Module, input_shape: Shape, directly: bool) -> Lowered:
             lowered = _directly(source, source.traced, doubts)
             if lowered is not None:
                 return lowered
-        source.reference.require_repeatable(source.copy())
+        source.reference.require_repeatable()
         return _by_stock(source, tuple(doubts))
 
 
@@ -64,7 +64,7 @@ def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tens
     differs by more than INT8_TOLERANCE from what its quantized module computes."""
     with isolated():
         source = _Source(module, input_shape)
-        source.reference.require_repeatable(source.copy())
+        source.reference.require_repeatable()
         network, x = _right_network(source), calibration[0]
         with running_code_of(module):
             quantized = int8.quantize(network, calibration)
@@ -96,10 +96,8 @@ class _Source:
         self.module = module
         self.shape = tuple(input_shape)
         self.x = random_input(input_shape, input_dtype(module))
-        copy = self.copy()
-        self.reference = Reference(module, copy, self.x)
-        if self.reference.is_stateful:
-            copy = self.copy()
+        self.reference = Reference(module, self.copy, self.x)
+        copy = self.copy() if self.reference.is_stateful else self.reference.copy
         with running_code_of(module):
             self.traced: fx.GraphModule | None = traced(copy, self.x)
 

@@ -15,7 +15,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel, Shape
 from latlab.export import export_program
 from latlab.export.execution import running
-from latlab.export.execution.checking import disagreement
+from latlab.export.execution.checking import Reference, disagreement
 from latlab.export.lowering import direct, stock
 
 SHAPE = (1, 3, 8, 8)
@@ -68,6 +68,19 @@ def test_a_wrong_program_of_stock_lowering_is_an_error(monkeypatch: pytest.Monke
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh())
     with pytest.raises(ExportError, match=r"does not compute.*output 0 differs by 0\.0"):
         export_program(network, SHAPE)
+
+
+class Cancelling(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + 1e4) - 1e4  # loses about 1e-4 of x in float32
+
+
+def test_a_network_that_amplifies_rounding_is_not_refused() -> None:
+    x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
+    assert disagreement([x], [Cancelling()(x)], 1e-4) is not None
+    reference = Reference(Cancelling(), Cancelling, x)
+    assert reference.disagreement(lambda x: [x]) is None
+    assert "differs by 0.01" in str(reference.disagreement(lambda x: [1.01 * x]))
 
 
 class Noise(nn.Module):
