@@ -19,6 +19,7 @@ import latlab
 import latlab.export
 from host.database.engine import Database
 from host.home.paths import sqlite_url
+from latlab.domain import errors
 from search.cli import app
 from tests.host.stored_lab import stored_lab, write_ordinary
 from tests.structure import ARROWS, PACKAGES, REPOSITORY
@@ -85,14 +86,12 @@ AGENT_SOURCE = (REPOSITORY / "device_agent/__main__.py").read_text()
 @each_page
 def test_commands_and_their_options_exist(page: Path) -> None:
     for words in typed(page, "latlab"):
-        parts = iter(range(len(words), -1, -1))
-        names = (" ".join(["latlab", *words[:part]]) for part in parts)
-        name = next((name for name in names if name in COMMANDS), None)
-        if words[0].startswith("-"):
-            continue
-        assert name is not None, f"latlab {' '.join(words)}"
+        shown = " ".join(["latlab", *words])
+        named = [name for name in COMMANDS if f"{shown} ".startswith(f"{name} ")]
+        assert named or words[0].startswith("-"), shown
+        known = {"--help"}.union(*(options(COMMANDS[name]) for name in named))
         asked = {word.strip("[]") for word in words if word.strip("[").startswith("-")}
-        assert asked <= options(COMMANDS[name]) | {"--help"}, f"latlab {' '.join(words)}"
+        assert asked <= known, shown
 
 
 @each_page
@@ -171,6 +170,21 @@ def test_python_compiles_and_names_what_exists(page: Path) -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 owner = {"latlab": latlab, "lab": latlab.LatencyClient}.get(node.value.id)
                 assert owner is None or hasattr(owner, node.attr), ast.unparse(node)
+
+
+def test_the_errors_of_the_client_exist() -> None:
+    [table] = re.findall(
+        r"^## Errors\n(.*?)^## ", prose(DOCS / "python.md"), re.DOTALL | re.MULTILINE
+    )
+    named = re.findall(r"`(\w+)`", table)
+    assert named
+    assert [name for name in named if not hasattr(errors, name)] == []
+
+
+def test_the_changelog_begins_with_the_version_of_both_distributions() -> None:
+    newest, *_ = re.findall(r"^## (.+)$", CHANGELOG.read_text(), re.MULTILINE)
+    for project in (REPOSITORY / "pyproject.toml", REPOSITORY / "latlab/pyproject.toml"):
+        assert re.findall(r'^version = "(.+)"$', project.read_text(), re.MULTILINE) == [newest]
 
 
 def test_the_python_of_the_readme_runs(
