@@ -192,7 +192,7 @@ def test_the_python_of_the_readme_runs(
 ) -> None:
     [code] = blocks(README, "python")
     database = Database(sqlite_url(tmp_path / "lab.db"))
-    network = write_ordinary(database, tmp_path)[0].network
+    network = write_ordinary(database, tmp_path, count=6)[0].network
     with stored_lab(database, tmp_path) as (client, _):
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
         monkeypatch.setattr(
