@@ -68,7 +68,8 @@ wheels: $(INSTALLED)  ## The wheels of both distributions, latlab and latency-la
 	mkdir -p build/wheels/sources/latlab build/wheels/sources/latency-lab
 	cp -r latlab build/wheels/sources/latlab
 	mv build/wheels/sources/latlab/latlab/pyproject.toml build/wheels/sources/latlab
-	cp -r host device_agent latency_models search README.md build/wheels/sources/latency-lab
+	cp LICENSE build/wheels/sources/latlab
+	cp -r host device_agent latency_models search README.md LICENSE build/wheels/sources/latency-lab
 	sed -e 's/"latlab\*", //' \
 	  -e "s/^dependencies = \[/&\n    \"latlab==$$(sed -n 's/^version = "\(.*\)"/\1/p' latlab/pyproject.toml)\",/" \
 	  pyproject.toml > build/wheels/sources/latency-lab/pyproject.toml
