@@ -130,6 +130,10 @@ class VirtualPhone:
         """Nothing more fits into /data/local/tmp until `filling` there is removed."""
         self.shell("dd if=/dev/zero of=/data/local/tmp/filling bs=1M 2>/dev/null || true")
 
+    def hide_sensors(self) -> None:
+        """From now on an adb shell may not read /sys/class/thermal, as on many phones."""
+        (self.root / "sys/class/thermal").chmod(0o700)
+
     def shell(self, command: str) -> str:
         """What it prints, as root and without adb. Raises subprocess.CalledProcessError."""
         inside = self._inside("--mount", "--net")

@@ -78,6 +78,12 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
     assert (told.governor, told.throttled) == ("schedutil", False)
 
+    phone_lab.phone.hide_sensors()
+    [measured] = client.measure(target, small_programs[1:2], SPEC)
+    assert isinstance(measured, Measurement)
+    told = measured.visits[0].before
+    assert (told.temperature_c, told.throttled) == (38.0, False)  # its thermal service's
+
 
 def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
     phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
