@@ -118,6 +118,14 @@ class VirtualPhone:
                 os.kill(pid, signal.SIGKILL)
         return len(pids)
 
+    def restart_adbd(self) -> None:
+        """End adbd and everything that it started, sessions of their own or not, as a change of
+        the USB mode does on many phones. Process 1 starts adbd again."""
+        for pid in self.pids(""):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}").stat().st_uid == SHELL_UID:
+                    os.kill(pid, signal.SIGKILL)
+
     def pids(self, words: str) -> list[int]:
         """Of its processes whose command line contains `words`, as this machine counts them."""
         if self._system is None or not (mine := _namespace(self._system.pid, "pid_for_children")):
