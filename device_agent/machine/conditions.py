@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_agent.machine.android import read_battery_level
+from device_agent.machine.android import read_battery_level, read_heat
 from latlab.v1.common_pb2 import Conditions
 
 _CPUS = "sys/devices/system/cpu"
@@ -44,16 +44,17 @@ def read_conditions(root: Path, cpus: Sequence[int]) -> Conditions:
     """`cpus`: those that the visit is pinned to."""
     frequency = [root / _CPUS / f"cpu{cpu}" / "cpufreq" for cpu in cpus]
     clocks_khz = _known(read_count(policy / "scaling_cur_freq") for policy in frequency)
+    temperature_c, throttled = _heat(root)
     governors = {read_text(policy / "scaling_governor") for policy in frequency} - {None}
     return Conditions(
         unix_ns=time.time_ns(),
-        temperature_c=_hottest_zone_c(root),
+        temperature_c=temperature_c,
         clock_khz=sum(clocks_khz) // len(clocks_khz) if clocks_khz else None,
         governor="+".join(sorted(filter(None, governors))) or None,
         battery_level=_battery_level(root),
         load_1min=_load_1min(root),
         steal_ns=_steal_ns(root, cpus),
-        throttled=_throttled(root),
+        throttled=throttled,
     )
 
 
@@ -61,9 +62,25 @@ def _known(values: Iterable[int | None]) -> list[int]:
     return [value for value in values if value is not None]
 
 
+def _heat(root: Path) -> tuple[float | None, bool | None]:
+    """Return the hottest temperature and whether the processor is throttled.
+
+    Many phones hide /sys/class/thermal from adb's shell: there Android's own service is asked.
+    """
+    temperature_c, throttled = _hottest_zone_c(root), _throttled(root)
+    if temperature_c is None:
+        heat = read_heat(root)
+        temperature_c = _hottest_c(heat.temperatures_c)
+        throttled = heat.throttled if throttled is None else throttled
+    return temperature_c, throttled
+
+
 def _hottest_zone_c(root: Path) -> float | None:
     zones = (root / "sys/class/thermal").glob("thermal_zone*/temp")
-    celsius = [millidegrees / 1000 for millidegrees in _known(map(read_int, zones))]
+    return _hottest_c(millidegrees / 1000 for millidegrees in _known(map(read_int, zones)))
+
+
+def _hottest_c(celsius: Iterable[float]) -> float | None:
     low, high = _PLAUSIBLE_C
     return max((value for value in celsius if low < value < high), default=None)
 

@@ -35,6 +35,19 @@ Current Battery Service state:
   temperature: 290
   technology: Li-ion
 """
+THERMAL = """\
+IsStatusOverride: false
+Thermal Status: 0
+Cached temperatures:
+HAL Ready: true
+HAL connection:
+	ThermalHAL 2.0 connected: yes
+Current temperatures from HAL:
+	Temperature{mValue=38.0, mType=0, mName=CPU0, mStatus=0}
+	Temperature{mValue=31.2, mType=3, mName=skin-therm, mStatus=0}
+Current cooling devices from HAL:
+	CoolingDevice{mValue=0, mType=2, mName=thermal-cpufreq-0}
+"""
 LITTLE = {"cpu_capacity": 325, "cpufreq/cpuinfo_max_freq": 1_800_000}
 BIG = {"cpu_capacity": 1024, "cpufreq/cpuinfo_max_freq": 2_850_000}
 
@@ -45,6 +58,7 @@ def write_files(root: Path) -> None:
     present = "0" if cpus == 1 else f"0-{cpus - 1}"
     files: dict[str, object] = {
         "system/dumpsys/battery": BATTERY,
+        "system/dumpsys/thermalservice": THERMAL,
         "sys/class/thermal/thermal_zone0/type": "cpu-0-0-usr",
         "sys/class/thermal/thermal_zone0/temp": 36_500,
         "sys/class/thermal/thermal_zone1/type": "skin-therm",

@@ -23,7 +23,6 @@ NAMES = [
     "android-libboringssl",
     "android-libcutils",
     "android-liblog",
-    "busybox-static",
     "libbrotli1",
     "libc6",
     "libcap2",
@@ -38,6 +37,8 @@ NAMES = [
     "libstdc++6",
     "libsystemd0",
     "libzstd1",
+    "mksh",
+    "toybox",
     "zlib1g",
 ]
 

@@ -4,9 +4,10 @@ Its hardware is one process that holds the mounts and the cable's far end. What 
 in a process namespace below, whose end is a reboot: every process is gone, every file is
 there. Both end when a pipe does, so nothing outlives whoever made the phone.
 
-The user land is busybox, with `getprop` and `dumpsys` that answer as Android's do. An adb
-shell is the user 2000, who may write to /data/local/tmp only. This machine's /usr, its
-Python and this repository are there too, read-only, for an agent without a bundle of its own.
+The userland is Android's own, toybox and mksh, with `getprop` and `dumpsys` that answer as
+Android's do. An adb shell is the user 2000, who may write to /data/local/tmp only. This
+machine's /usr, its Python and this repository are there too, read-only, for an agent without a
+bundle of its own.
 """
 
 from __future__ import annotations
@@ -117,6 +118,14 @@ class VirtualPhone:
                 os.kill(pid, signal.SIGKILL)
         return len(pids)
 
+    def restart_adbd(self) -> None:
+        """End adbd and everything that it started, sessions of their own or not, as a change of
+        the USB mode does on many phones. Process 1 starts adbd again."""
+        for pid in self.pids(""):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}").stat().st_uid == SHELL_UID:
+                    os.kill(pid, signal.SIGKILL)
+
     def pids(self, words: str) -> list[int]:
         """Of its processes whose command line contains `words`, as this machine counts them."""
         if self._system is None or not (mine := _namespace(self._system.pid, "pid_for_children")):
@@ -128,7 +137,11 @@ class VirtualPhone:
 
     def fill_disk(self) -> None:
         """Nothing more fits into /data/local/tmp until `filling` there is removed."""
-        self.shell("dd if=/dev/zero of=/data/local/tmp/filling bs=1M 2>/dev/null || true")
+        self.shell("cat /dev/zero >/data/local/tmp/filling 2>/dev/null || true")
+
+    def hide_sensors(self) -> None:
+        """From now on an adb shell may not read /sys/class/thermal, as on many phones."""
+        (self.root / "sys/class/thermal").chmod(0o700)
 
     def shell(self, command: str) -> str:
         """What it prints, as root and without adb. Raises subprocess.CalledProcessError."""
@@ -197,9 +210,9 @@ def _furnish(root: Path, image: Path, folders: Sequence[str]) -> None:
     (root / "bin").symlink_to("system/bin")
     for folder in ("lib", "lib64"):
         (root / folder).symlink_to(f"usr/{folder}")
-    busybox = image / "usr/bin/busybox"
-    for applet in _run(str(busybox), "--list").split():
-        (root / "system/bin" / applet).symlink_to("/apex/usr/bin/busybox")
+    for command in _run(str(image / "usr/bin/toybox")).split():
+        (root / "system/bin" / command).symlink_to("/apex/usr/bin/toybox")
+    (root / "system/bin/sh").symlink_to("/apex/usr/lib/x86_64-linux-musl/bin/mksh")
     for command in Path(__file__).with_name("system").iterdir():
         shutil.copy(command, root / "system/bin" / command.name)
     (root / "init").write_text(_INIT.format(port=ADBD_PORT, uid=SHELL_UID))

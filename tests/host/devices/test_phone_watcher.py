@@ -78,6 +78,12 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
     assert (told.governor, told.throttled) == ("schedutil", False)
 
+    phone_lab.phone.hide_sensors()
+    [measured] = client.measure(target, small_programs[1:2], SPEC)
+    assert isinstance(measured, Measurement)
+    told = measured.visits[0].before
+    assert (told.temperature_c, told.throttled) == (38.0, False)  # its thermal service's
+
 
 def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
     phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
@@ -153,6 +159,13 @@ def kill_adbd(phone_lab: PhoneLab) -> None:
     phone_lab.adb.reconnect(phone_lab.phone.serial)
 
 
+def end_all_that_adbd_started(phone_lab: PhoneLab) -> None:
+    assert phone_lab.phone.pids("-m device_agent")
+    phone_lab.phone.restart_adbd()
+    assert not phone_lab.phone.pids("-m device_agent")
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+
+
 def reboot(phone_lab: PhoneLab) -> None:
     phone_lab.phone.reboot()
     phone_lab.adb.reconnect(phone_lab.phone.serial)
@@ -172,7 +185,15 @@ def restart_adb(phone_lab: PhoneLab) -> None:
     phone_lab.adb.connect(phone_lab.phone.serial)
 
 
-FAULTS = [pull_the_cable, kill_the_agent, kill_the_runner, kill_adbd, reboot, restart_adb]
+FAULTS = [
+    pull_the_cable,
+    kill_the_agent,
+    kill_the_runner,
+    kill_adbd,
+    end_all_that_adbd_started,
+    reboot,
+    restart_adb,
+]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -194,6 +215,22 @@ def test_a_fault_in_mid_run_costs_no_job(
     device = phone_lab.wait_for(client, is_idle).device
     assert device is not None
     assert device.serial == SERIAL
+
+
+def test_an_agent_that_ended_with_adbd_is_started_again_between_visits(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = phone_lab.plug_in(client)
+    ended_before = ends_of_jobs(phone_lab.home)
+    apart = replace(SPEC, min_visits=2, max_visits=2, spacing_ns=4_000_000_000)
+    with phone_lab.measuring(target, small_programs[:1], apart) as outcomes:
+        phone_lab.wait_for_runner()
+        wait_until(lambda: not phone_lab.phone.pids("latlab-runner --program"))
+        end_all_that_adbd_started(phone_lab)
+    [measured] = outcomes
+    assert isinstance(measured, Measurement)
+    assert len(measured.visits) == len({visit.run_id for visit in measured.visits}) == 2
+    assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
 
 
 def test_a_killed_daemon_costs_no_job(
