@@ -12,7 +12,7 @@ import grpc
 
 from device_agent.access.refusal import Refused
 from device_agent.limits import check_inputs, check_spec
-from device_agent.machine import clocks, identity
+from device_agent.machine import clocks, cores, identity
 from device_agent.machine.conditions import read_conditions
 from device_agent.results import ResultStore
 from device_agent.runner_process import Runner
@@ -57,7 +57,9 @@ class Agent(DeviceAgentServicer):
             runtime_version=runner.runtime_version,
             runner_build=runner.build,
             backends=runner.backends,
-            core_classes=identity.read_core_classes(root, os.sched_getaffinity(0)),
+            core_classes=identity.read_core_classes(
+                root, cores.pinnable_cpus(root, os.sched_getaffinity(0))
+            ),
             memory_bytes=identity.read_memory_bytes(root),
             max_program_bytes=programs.max_program_bytes,
             confinement=runner.confinement,
@@ -108,10 +110,12 @@ class Agent(DeviceAgentServicer):
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
         program = self._programs.get(request.program_sha256)
+        cores.require(cpus, lambda: visit.stop.outcome is None)
         with clocks.steady(self._root, cpus, self._saved_clocks):
             before = read_conditions(self._root, cpus)
             response = self._runner.run(program, request, cpus, visit.deadline_s, visit.stop)
             after = read_conditions(self._root, cpus)
+        cores.require(cpus, lambda: False)  # a thread whose core goes runs on another
         if response.HasField("visit"):
             response.visit.run_id = request.run_id
             response.visit.traced = request.spec.traced

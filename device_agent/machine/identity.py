@@ -13,6 +13,7 @@ from pathlib import Path
 
 from device_agent.machine.android import read_property
 from device_agent.machine.conditions import read_count, read_text
+from device_agent.machine.cores import CPUS, read_speed
 from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import CoreClass
 
@@ -75,11 +76,9 @@ def read_memory_bytes(root: Path) -> int:
 def read_core_classes(root: Path, cpus: Collection[int]) -> list[CoreClass]:
     """`cpus` by speed, slowest class first. Cores differ in speed where the scheduler's
     capacity or the highest clock says so; where neither is known they are one class, "all"."""
-    cores = root / "sys/devices/system/cpu"
+    cores = root / CPUS
     clocks_khz = {cpu: read_count(cores / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") for cpu in cpus}
-    speeds = {
-        cpu: read_count(cores / f"cpu{cpu}/cpu_capacity") or clocks_khz[cpu] or 0 for cpu in cpus
-    }
+    speeds = {cpu: read_speed(root, cpu) for cpu in cpus}
     classes: list[list[int]] = []
     for cpu in sorted(cpus, key=lambda cpu: (speeds[cpu], cpu)):
         if classes and speeds[cpu] <= speeds[classes[-1][0]] * _SAME_CLASS_RATIO:
