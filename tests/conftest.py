@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 
 from host.home.paths import LabHome
+from tests.device_agent.real_bundle import BuiltBundle, build_in
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
 
@@ -66,6 +68,14 @@ def runner() -> Path:
     if not path.is_file():
         pytest.fail(f"no runner at {path}: run `make runner`")
     return path
+
+
+@pytest.fixture(scope="session")
+def built_bundle(tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
+    """Return a machine's bundle and its archive, built once in a session."""
+    return functools.cache(
+        lambda machine: build_in(tmp_path_factory.mktemp(f"bundle-{machine}"), machine)
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
