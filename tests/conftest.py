@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
@@ -13,6 +14,10 @@ from host.home.paths import LabHome
 from tests.device_agent.real_bundle import BuiltBundle, build_in
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
+
+# A busy machine takes any time for an example.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes an
 # address or a port that the others take too. The rest stays together by file, in the others.
@@ -51,6 +56,15 @@ FAST = (
     "tests/search/study/",
     "tests/test_",
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, under `-m fast`, the modules without a fast test: importing torch, ExecuTorch and
+    the rest for them would take half of the time."""
+    if config.option.markexpr != "fast" or collection_path.is_dir():
+        return None
+    file = collection_path.relative_to(config.rootpath).as_posix()
+    return None if file.startswith(FAST) else True
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
