@@ -35,6 +35,8 @@ MEASURING = (
     "tests/virtual_phone/",
 )
 
+# Its files share predictors that take seconds to fit.
+LATENCY_MODELS = "tests/latency_models/"
 
 # What `make test-fast` runs: no runner, agent, export or training, and nothing that is fitted.
 FAST = (
@@ -69,7 +71,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     file = item.nodeid.partition("::")[0]
-    group = "measuring" if file.startswith(MEASURING) else file
+    if file.startswith(MEASURING):
+        group = "measuring"
+    else:
+        group = LATENCY_MODELS if file.startswith(LATENCY_MODELS) else file
     item.add_marker(pytest.mark.xdist_group(group))
     if file.startswith(FAST):
         item.add_marker(pytest.mark.fast)
