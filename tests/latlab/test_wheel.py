@@ -42,10 +42,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "venv/bin/python"
     # This environment's pip installs into the new one, which takes seconds less than giving
     # the new one a pip of its own.
-    create = [sys.executable, "-m", "venv", "--without-pip", folder / "venv"]
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-    for command in (create, [*install, "--no-compile", wheel]):
-        subprocess.run(command, check=True, timeout=LIMIT_S)
+    create = [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")]
+    subprocess.run(create, check=True, timeout=LIMIT_S)
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    install = [*pip, "install", "--quiet", "--no-compile", str(wheel)]
+    subprocess.run(install, check=True, timeout=LIMIT_S)
     return python
 
 
