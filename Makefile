@@ -37,6 +37,9 @@ lab-down: $(INSTALLED)  ## Stop the lab and what it started
 virtual-phone: $(DEVELOPED)  ## A phone without a phone, plugged into this machine's adb (as root)
 	$(BIN)/python -m tests.virtual_phone
 
+# The tests start hundreds of Python processes, which compile their imports only once.
+test test-fast: export PYTHONDONTWRITEBYTECODE =
+
 test: $(RUNNER) $(DEVELOPED)  ## The tests
 	$(BIN)/pytest
 

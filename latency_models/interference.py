@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from latency_models.features import moved_bytes
 from latency_models.measured_networks import rows_of_each
@@ -83,6 +82,8 @@ class Steadying:
             share, bias = parameters
             misfits = (errors - share * effects - bias * ones) / _MEASUREMENT_ERROR
             return np.append(misfits, share / _SHARE)
+
+        from scipy.optimize import least_squares  # a daemon that fits nothing need not load it
 
         share, _ = least_squares(residuals, (0.0, 0.0), loss="soft_l1").x
         return cls(

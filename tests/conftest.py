@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 
 from host.home.paths import LabHome
+from tests.device_agent.real_bundle import BuiltBundle, build_in
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
+
+# A busy machine takes any time for an example.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes an
 # address or a port that the others take too. The rest stays together by file, in the others.
@@ -28,6 +35,8 @@ MEASURING = (
     "tests/virtual_phone/",
 )
 
+# Its files share predictors that take seconds to fit.
+LATENCY_MODELS = "tests/latency_models/"
 
 # What `make test-fast` runs: no runner, agent, export or training, and nothing that is fitted.
 FAST = (
@@ -51,9 +60,21 @@ FAST = (
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, under `-m fast`, the modules without a fast test: importing torch, ExecuTorch and
+    the rest for them would take half of the time."""
+    if config.option.markexpr != "fast" or collection_path.is_dir():
+        return None
+    file = collection_path.relative_to(config.rootpath).as_posix()
+    return None if file.startswith(FAST) else True
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     file = item.nodeid.partition("::")[0]
-    group = "measuring" if file.startswith(MEASURING) else file
+    if file.startswith(MEASURING):
+        group = "measuring"
+    else:
+        group = LATENCY_MODELS if file.startswith(LATENCY_MODELS) else file
     item.add_marker(pytest.mark.xdist_group(group))
     if file.startswith(FAST):
         item.add_marker(pytest.mark.fast)
@@ -66,6 +87,14 @@ def runner() -> Path:
     if not path.is_file():
         pytest.fail(f"no runner at {path}: run `make runner`")
     return path
+
+
+@pytest.fixture(scope="session")
+def built_bundle(tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
+    """Return a machine's bundle and its archive, built once in a session."""
+    return functools.cache(
+        lambda machine: build_in(tmp_path_factory.mktemp(f"bundle-{machine}"), machine)
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -161,9 +162,11 @@ def _died(spec: ExportSpec) -> ExportError:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    # One thread for each worker. torch reads this when the first export imports it: a worker
+    # that never exports need not load it.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:  # the caller's main module, loaded here as well, imports it
+        sys.modules["torch"].set_num_threads(1)
 
 
 def _end_with_parent() -> None:

@@ -46,9 +46,12 @@ def export(network: torch.nn.Module, input_shape: tuple[int, ...]) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    exported = torch.export.export(network.eval(), (torch.zeros(input_shape),))
-    lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-    return bytes(lowered.to_executorch().buffer)
+    from latlab.export.lowering.repairs import operators_listed_once
+
+    with operators_listed_once():
+        exported = torch.export.export(network.eval(), (torch.zeros(input_shape),))
+        lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        return bytes(lowered.to_executorch().buffer)
 
 
 def executorch_package() -> Path:

@@ -73,9 +73,12 @@ def lower(
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    exported = torch.export.export(network, inputs, dynamic_shapes=dynamic_shapes)
+    from latlab.export.lowering.repairs import operators_listed_once
+
     partitioners = [partitioner or XnnpackPartitioner()] if delegated else []
-    return to_edge_transform_and_lower(exported, partitioner=partitioners).to_executorch()
+    with operators_listed_once():
+        exported = torch.export.export(network, inputs, dynamic_shapes=dynamic_shapes)
+        return to_edge_transform_and_lower(exported, partitioner=partitioners).to_executorch()
 
 
 @functools.cache

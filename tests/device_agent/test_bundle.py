@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 import json
 import os
@@ -10,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,8 @@ from packaging.version import Version
 
 import device_agent.bundle
 from device_agent.bundle import BundleError
-from device_agent.bundle.build import LOADERS, build
+from device_agent.bundle.build import LOADERS
 from device_agent.bundle.downloads import Pin, fetch, read_pins
-from device_agent.bundle.toolchain import check_tools
 from host.measuring.kernel_times import kernel_times_ns
 from latlab.convert.visits import visit_from_message
 from latlab.export import export_program
@@ -38,39 +36,18 @@ from tests.device_agent.agent_process import (
 )
 from tests.device_agent.bare_machine import NoBareMachine, within
 from tests.device_agent.conftest import StartAgent
+from tests.device_agent.real_bundle import BuiltBundle, build_in
 
 MACHINES = sorted(LOADERS)
 MIB = 1 << 20
 
-Built = Callable[[str], tuple[Path, Path]]
-
-
-def build_in(folder: Path, machine: str) -> tuple[Path, Path]:
-    """With the downloads of this checkout."""
-    try:
-        check_tools(machine)
-    except BundleError as missing:
-        pytest.skip(str(missing))
-    downloads = REPOSITORY / "build/bundle/downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    (folder / "downloads").symlink_to(downloads)
-    return build(machine, folder)
-
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The bundle of a machine and its archive, built once."""
-    return functools.cache(
-        lambda machine: build_in(tmp_path_factory.mktemp(f"bundle-{machine}"), machine)
-    )
-
-
-@pytest.fixture(scope="module")
-def runner_of_bundle(built: Built) -> Path:
+def runner_of_bundle(built_bundle: BuiltBundle) -> Path:
     """This machine's."""
     if platform.machine() not in MACHINES:
         pytest.skip(f"there is no bundle for {platform.machine()}")
-    return built(platform.machine())[0] / "latlab-runner"
+    return built_bundle(platform.machine())[0] / "latlab-runner"
 
 
 @pytest.fixture(scope="module", params=MACHINES)
@@ -80,7 +57,7 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def bare_agent(
-    machine: str, built: Built, tmp_path_factory: pytest.TempPathFactory
+    machine: str, built_bundle: BuiltBundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AgentProcess]:
     """A bundle's, on a bare machine."""
     folder = tmp_path_factory.mktemp(f"bare-{machine}")
@@ -88,7 +65,7 @@ def bare_agent(
         enter = within(machine, folder)
     except NoBareMachine as reason:
         pytest.skip(str(reason))
-    bundle = shutil.copytree(built(machine)[0], folder / "bundle")
+    bundle = shutil.copytree(built_bundle(machine)[0], folder / "bundle")
     agent = AgentProcess(
         folder / "state", bundle / "latlab-runner", program=[*enter, bundle / "latlab-agent"]
     )
@@ -175,9 +152,9 @@ def test_a_runner_keeps_to_its_memory(
     assert failure.kind == common_pb2.FAILURE_KIND_OUT_OF_MEMORY, failure
 
 
-def test_the_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path) -> None:
+def test_the_same_inputs_give_the_same_bytes(built_bundle: BuiltBundle, tmp_path: Path) -> None:
     """In another folder, at another time, by another umask."""
-    first = built("x86_64")[1].read_bytes()
+    first = built_bundle("x86_64")[1].read_bytes()
     umask = os.umask(0o077)
     try:
         bundle, archive = build_in(tmp_path, "x86_64")
@@ -188,8 +165,10 @@ def test_the_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path) -> No
     assert left == {bundle.name, archive.name, "downloads"}
 
 
-def test_it_is_small_and_says_nothing_of_where_it_was_built(built: Built, machine: str) -> None:
-    bundle, archive = built(machine)
+def test_it_is_small_and_says_nothing_of_where_it_was_built(
+    built_bundle: BuiltBundle, machine: str
+) -> None:
+    bundle, archive = built_bundle(machine)
     files = [path for path in bundle.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 90e6
     assert archive.stat().st_size <= 60e6

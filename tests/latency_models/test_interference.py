@@ -75,7 +75,7 @@ def test_networks_measured_again_tell_it_without_a_good_prediction(
 
 def test_steady_latencies_are_left_nearly_alone(measured: list[MeasuredNetwork]) -> None:
     rng = np.random.default_rng(1)
-    probed = [replace(n, memory_probe_ns=3e6 * rng.lognormal(0, 0.1)) for n in measured]
+    probed = [replace(n, memory_probe_ns=3e6 * rng.lognormal(0, 0.1)) for n in measured[:30]]
     steadying = Predictor.fit(probed).steadying
     changes = [steadying(n).latency_ns / n.latency_ns - 1 for n in probed]
     assert np.abs(changes).mean() < 0.01

@@ -48,7 +48,7 @@ def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
     assert mixed.coverage == pytest.approx(share, rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_packing_does_not_change_what_is_predicted(
     data: st.DataObject, predictor: Predictor, networks: list[tuple[Kernel, ...]]

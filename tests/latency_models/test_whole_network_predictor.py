@@ -101,7 +101,7 @@ def test_the_unit_of_time_does_not_matter(
     assert latencies_ns(other, networks) == pytest.approx(expected, rel=1e-2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_packing_does_not_change_what_is_predicted(
     data: st.DataObject, whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]

@@ -39,10 +39,15 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("client")
     subprocess.run(["make", "wheels"], cwd=REPOSITORY, check=True, timeout=LIMIT_S)
     [wheel] = (REPOSITORY / "build/wheels").glob("latlab-*.whl")
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=LIMIT_S)
-    pip = folder / "venv/bin/pip"
-    subprocess.run([pip, "install", "--quiet", wheel], check=True, timeout=LIMIT_S)
-    return folder / "venv/bin/python"
+    python = folder / "venv/bin/python"
+    # This environment's pip installs into the new one, which takes seconds less than giving
+    # the new one a pip of its own.
+    create = [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")]
+    subprocess.run(create, check=True, timeout=LIMIT_S)
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    install = [*pip, "install", "--quiet", "--no-compile", str(wheel)]
+    subprocess.run(install, check=True, timeout=LIMIT_S)
+    return python
 
 
 @contextlib.contextmanager

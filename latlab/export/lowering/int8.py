@@ -12,6 +12,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from latlab.export.lowering.repairs import operators_listed_once
+
 
 def quantize(module: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
     """For `stock.lower`: the module with its quantization written into its graph.
@@ -21,10 +23,11 @@ def quantize(module: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
     quantizer = XNNPACKQuantizer().set_global(
         get_symmetric_quantization_config(is_per_channel=True)
     )
-    graph = torch.export.export(module, (calibration[0],)).module()
-    observed = prepare_pt2e(graph, quantizer)
-    with torch.no_grad():
-        for inputs in calibration:
-            observed(inputs)
-    quantized: nn.Module = convert_pt2e(observed)
+    with operators_listed_once():
+        graph = torch.export.export(module, (calibration[0],)).module()
+        observed = prepare_pt2e(graph, quantizer)
+        with torch.no_grad():
+            for inputs in calibration:
+                observed(inputs)
+        quantized: nn.Module = convert_pt2e(observed)
     return quantized

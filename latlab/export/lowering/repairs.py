@@ -1,8 +1,9 @@
-"""Fix two bugs of ExecuTorch 1.5's lowering while it runs."""
+"""Fix two bugs of ExecuTorch 1.5's lowering, and one waste of time, while it runs."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 from unittest import mock
@@ -11,6 +12,7 @@ from executorch.backends.xnnpack._passes.decompose_batch_norm import DecomposeBa
 from executorch.backends.xnnpack._passes.fuse_activation_pass import FuseActivationPass
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import OutputMinMax
 from torch import fx
+from torch._export import utils as export_utils
 
 
 @contextlib.contextmanager
@@ -50,6 +52,15 @@ def normed_one_after_another() -> Iterator[None]:
                 value.meta.setdefault("val", computed)
 
     with mock.patch.object(DecomposeBatchNorm, "decompose_node", decompose_with_shape):
+        yield
+
+
+@contextlib.contextmanager
+def operators_listed_once() -> Iterator[None]:
+    """Let torch.export ask the dispatcher only once for all composite operators. By itself it
+    asks two hundred times in a lowering, which takes a quarter of the time."""
+    list_operators = functools.cache(export_utils._materialize_cpp_cia_ops)
+    with mock.patch.object(export_utils, "_materialize_cpp_cia_ops", list_operators):
         yield
 
 

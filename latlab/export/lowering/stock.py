@@ -15,7 +15,11 @@ from torch import nn
 
 from latlab.domain.kernel import Kernel, Shape
 from latlab.export.lowering.kernel_list import program_kernels
-from latlab.export.lowering.repairs import fused_one_after_another, normed_one_after_another
+from latlab.export.lowering.repairs import (
+    fused_one_after_another,
+    normed_one_after_another,
+    operators_listed_once,
+)
 
 
 def lower(
@@ -26,7 +30,12 @@ def lower(
     module: in evaluation mode. dtype: of the input. Raises whatever torch.export and
     ExecuTorch raise.
     """
-    with captured_graphs() as graphs, fused_one_after_another(), normed_one_after_another():
+    with (
+        captured_graphs() as graphs,
+        fused_one_after_another(),
+        normed_one_after_another(),
+        operators_listed_once(),
+    ):
         exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()

@@ -10,18 +10,16 @@ from host.home import lab_process
 from latlab.client.client import LatencyClient
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
-from tests.device_agent.test_bundle import build_in
+from tests.device_agent.real_bundle import BuiltBundle
 from tests.host.jobs.job_ends import ends_of_jobs
 from tests.virtual_phone.phone import NoPhone
 from tests.virtual_phone.phone_lab import DATA_BYTES, SPEC, lab_with_phone
 
 
 def test_the_real_bundle_measures_on_a_phone(
-    tmp_path: Path, small_programs: list[ProgramFile]
+    tmp_path: Path, small_programs: list[ProgramFile], built_bundle: BuiltBundle
 ) -> None:
-    bundles = tmp_path / "bundles"
-    bundles.mkdir()
-    build_in(bundles, "x86_64")
+    bundles = built_bundle("x86_64")[0].parent
     try:
         with lab_with_phone(tmp_path, bundles, DATA_BYTES) as phone_lab:
             lab_process.up(phone_lab.home)

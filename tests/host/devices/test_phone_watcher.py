@@ -37,10 +37,11 @@ from tests.virtual_phone.stand_in_bundle import write_stand_in
 
 # Long enough for a fault to fall into it.
 ONE_LONG_VISIT = BenchmarkSpec(
-    visit=replace(SPEC.visit, timed_ns=2_000_000_000, max_timed_runs=1_000_000),
+    visit=replace(SPEC.visit, timed_ns=1_000_000_000, max_timed_runs=1_000_000),
     min_visits=1,
     max_visits=3,
     traced_visits=0,
+    spacing_ns=0,
 )
 
 

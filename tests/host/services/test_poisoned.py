@@ -25,12 +25,14 @@ from tests.host.fake_lab import TARGET, FakeDevice
 from tests.host.poisons import POISONS, Poison, damage, poison
 from tests.host.stored_lab import SPEC, Stored, StoredPool, stored_lab, write_ordinary
 
+ORDINARY = 6  # a predictor is fitted three times for each odd measurement
+
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Stored]]:
     folder = tmp_path_factory.mktemp("template")
     database = Database(sqlite_url(folder / "lab.db"))
-    stored = write_ordinary(database, folder)
+    stored = write_ordinary(database, folder, ORDINARY)
     database.close()
     return folder / "lab.db", stored
 

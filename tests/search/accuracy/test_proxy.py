@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from search.accuracy.data.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.proxy_training import AccuracyFailure, ProxyBudget, train_and_score
 from search.space.architecture import Architecture, Block
+from tests.search.accuracy.stand_ins import LESS, dies_on_less
 
 SMALL = Architecture(
     16,
@@ -24,7 +24,6 @@ SMALL = Architecture(
     ),
     128,
 )
-LESS = Architecture(8, (Block("dconv", 1, 3, 2, 0.0, "none", 16, 1),), 64)
 IMPOSSIBLE = Architecture(8, (Block("conv", 1, -3, 1, 0.0, "none", 8, 1),), 8)
 TINY = ProxyBudget(train_images=256, val_images=128, resolution=16, epochs=1, batch_size=32)
 
@@ -175,9 +174,3 @@ def test_colour_images_and_constant_channels(few_digits: Dataset) -> None:
         val_images=np.concatenate([few_digits.val_images] * 2 + [few_digits.val_images * 0], 3),
     )
     assert isinstance(train_and_score(SMALL, colour, TINY), float)
-
-
-def dies_on_less(index: int, architecture: Architecture, *unused: object) -> tuple[int, float]:
-    if architecture == LESS:
-        os._exit(1)
-    return index, 0.5

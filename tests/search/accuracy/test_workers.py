@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,7 +11,8 @@ import pytest
 from search.accuracy.data.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.proxy_training import AccuracyFailure, train_and_score
-from tests.search.accuracy.test_proxy import IMPOSSIBLE, LESS, SMALL, TINY, dies_on_less
+from tests.search.accuracy.stand_ins import LESS, dies_on_less, hangs
+from tests.search.accuracy.test_proxy import IMPOSSIBLE, SMALL, TINY
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,3 @@ def test_a_cluster_that_is_not_there_is_told(
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ValueError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
         ProxyAccuracy(few_digits, TINY)
-
-
-def hangs(*unused: object) -> None:
-    time.sleep(60)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -37,9 +38,11 @@ def test_kernels_of_published_networks(architecture: Architecture) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_direct_lowering_makes_what_stock_lowering_makes(seed: int) -> None:
-    """The first three of seven blocks, for speed: the benchmark compares whole networks."""
+    """The first three of seven blocks with two layers at most, for speed: the benchmark compares
+    whole networks."""
     whole = SPACE.resolve(SPACE.sample(random.Random(100 + seed)))
-    architecture = Architecture(whole.stem_channels, whole.blocks[:3], 64)
+    blocks = tuple(replace(block, layers=min(block.layers, 2)) for block in whole.blocks[:3])
+    architecture = Architecture(whole.stem_channels, blocks, 64)
     network = build_network(architecture, classes=10, seed=0)
     assert proof.agrees(network, (1, 3, 64, 64))
 
