@@ -29,7 +29,8 @@ class Counts:
 
 def counts(architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Counts:
     """Return the counts of the whole network."""
-    return _sum(part for _, part in counts_by_part(architecture, deployment))
+    parts = [part for _, part in counts_by_part(architecture, deployment)]
+    return Counts(sum(part.parameters for part in parts), sum(part.multiply_adds for part in parts))
 
 
 def counts_by_part(
@@ -39,12 +40,12 @@ def counts_by_part(
     network = describe(architecture, deployment)
     weights = architecture.head_channels * network.classes
     return [
-        ("stem", _convolution(network.stem)),
+        ("stem", _counts([network.stem])),
         *(
-            (f"block{number}", _sum(map(_convolution, _convolutions(layers))))
+            (f"block{number}", _counts(_convolutions(layers)))
             for number, layers in enumerate(network.blocks, start=1)
         ),
-        ("head", _convolution(network.head)),
+        ("head", _counts([network.head])),
         ("classifier", Counts(weights + network.classes, weights)),
     ]
 
@@ -60,16 +61,12 @@ def _convolutions(layers: Iterable[Layer]) -> Iterator[Convolution]:
                 yield operator
 
 
-def _convolution(operator: Convolution) -> Counts:
-    _, height, width, channels = operator.output
-    seen_channels = operator.input[-1] // operator.groups
-    weights = seen_channels * channels * operator.kernel_size**2
-    others = 2 * channels if operator.batch_norm else channels
-    return Counts(weights + others, weights * height * width)
-
-
-def _sum(parts: Iterable[Counts]) -> Counts:
-    listed = list(parts)
-    return Counts(
-        sum(part.parameters for part in listed), sum(part.multiply_adds for part in listed)
-    )
+def _counts(convolutions: Iterable[Convolution]) -> Counts:
+    parameters = multiply_adds = 0
+    for convolution in convolutions:
+        _, height, width, channels = convolution.output
+        seen_channels = convolution.input[-1] // convolution.groups
+        weights = seen_channels * channels * convolution.kernel_size**2
+        parameters += weights + (2 * channels if convolution.batch_norm else channels)
+        multiply_adds += weights * height * width
+    return Counts(parameters, multiply_adds)

@@ -59,27 +59,18 @@ class SqueezeExcite:
 
     Attributes:
         input: Shape of the input, and of the output.
-        bottleneck: Number of channels between the two convolutions.
+        reduce: The convolution from the channels' means to fewer channels, the bottleneck.
+        expand: The convolution from the bottleneck to the gate.
     """
 
     input: Shape
-    bottleneck: int
+    reduce: Convolution
+    expand: Convolution
 
     @property
     def output(self) -> Shape:
         """Shape of the output."""
         return self.input
-
-    @property
-    def reduce(self) -> Convolution:
-        """The convolution from the channels' means to the bottleneck."""
-        means = (self.input[0], 1, 1, self.input[-1])
-        return Convolution(means, self.bottleneck, batch_norm=False)
-
-    @property
-    def expand(self) -> Convolution:
-        """The convolution from the bottleneck to the gate."""
-        return Convolution(self.reduce.output, self.input[-1], batch_norm=False, relu=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +159,15 @@ def _layer(block: Block, shape: Shape, stride: int) -> Layer:
             add(expanded)
         add(expanded, block.kernel_size, stride, depthwise=True)
     if bottleneck := se_channels(block, in_channels):
-        body.append(SqueezeExcite(body[-1].output, bottleneck))
+        body.append(_squeeze_excite(body[-1].output, bottleneck))
     if block.op != "conv":
         add(block.out_channels, relu=False)
     skips = takes_skip(stride, in_channels, block.out_channels)
     return Layer(tuple(body), block.skip if skips else "none")
+
+
+def _squeeze_excite(shape: Shape, bottleneck: int) -> SqueezeExcite:
+    batch, _, _, channels = shape
+    reduce = Convolution((batch, 1, 1, channels), bottleneck, batch_norm=False)
+    expand = Convolution(reduce.output, channels, batch_norm=False, relu=False)
+    return SqueezeExcite(shape, reduce, expand)
