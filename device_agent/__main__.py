@@ -116,8 +116,8 @@ def locked(state_directory: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise CannotStart(
-                f"the agent of process {lock.read().strip()} already uses {state_directory}: stop it,"
-                " or choose another --state-dir"
+                f"the agent of process {lock.read().strip()} already uses {state_directory}:"
+                " stop it, or choose another --state-dir"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -177,7 +177,7 @@ def serve(options: argparse.Namespace) -> None:
     # The signals are blocked in every thread, and waited for below. A handler would run only once
     # the main thread wakes, and a signal may reach one of gRPC's threads.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    # No runner may gain more rights than the agent. Threads and processes from here on inherit this.
+    # No runner may gain more rights than the agent. Later threads and processes inherit this.
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
     programs = ProgramStore(
