@@ -1,13 +1,12 @@
-"""Starts the agent: `python -m device_agent --state-dir DIR --runner PATH`.
+"""Start the agent: `python -m device_agent --state-dir DIR --runner PATH`.
 
-It listens on 127.0.0.1; beyond loopback, with --listen HOST:PORT, never without TLS.
-DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, is there while it serves: written
-once it listens, removed when it goes. SIGTERM and SIGINT let the running calls end, for
-DRAIN_S at most. Exit code 2: it could not start, and says why.
+It listens on 127.0.0.1. With --listen HOST:PORT it listens beyond loopback, always with TLS.
+While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`. SIGTERM
+and SIGINT end the agent once the running calls have ended, after DRAIN_S at most. If it cannot
+start, it says why and exits with code 2.
 
-What outlives it in DIR: the token, the serial, the highest lease token seen, programs/ and
-results/ (those not yet acknowledged); with --listen, tls.pem and the hash of an unused
-enrolment code.
+DIR keeps the token, the serial, the highest lease token seen, programs/, and results/, which are
+not acknowledged yet. With --listen it also keeps tls.pem and the hash of an unused enrolment code.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ DRAIN_S = 3.0
 TLS_FILE = "tls.pem"
 CODE_FILE = "enrolment_code_hash"
 _CALLS_AT_ONCE = 16
-# Hosts ping while they wait for a visit; gRPC would allow it every five minutes.
+# Hosts ping while they wait for a visit. By default gRPC allows that every five minutes.
 PING_OPTIONS = [("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000)]
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_NO_NEW_PRIVS = 38
@@ -59,35 +58,49 @@ def parse_arguments() -> argparse.Namespace:
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     parser = argparse.ArgumentParser(
         prog="latlab-agent",
-        description="Serves this device's latency measurements.",
+        description="Run visits for the hosts that measure on this device.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--state-dir", type=Path, required=True, help="programs, results, token")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        required=True,
+        help="folder that keeps programs, results and the token",
+    )
     serving = parser.add_mutually_exclusive_group(required=True)
-    serving.add_argument("--runner", type=Path, help="the latlab-runner binary")
+    serving.add_argument("--runner", type=Path, help="path of the latlab-runner binary")
     serving.add_argument(
         "--new-code",
         action="store_true",
-        help="print an enrolment code, which replaces the last, and serve nothing",
+        help="print an enrolment code, which replaces the last one, and end",
     )
     listening = parser.add_mutually_exclusive_group()
-    listening.add_argument("--port", type=int, default=0, help="of 127.0.0.1, 0 takes a free one")
     listening.add_argument(
-        "--listen", type=host_and_port, metavar="HOST:PORT", help="with TLS, to enrolled hosts"
+        "--port", type=int, default=0, help="port of 127.0.0.1 to listen on; 0 chooses a free one"
     )
-    parser.add_argument("--max-program-bytes", type=int, default=1 << 30, help="of one program")
-    parser.add_argument("--max-programs-bytes", type=int, default=8 << 30, help="of all of them")
+    listening.add_argument(
+        "--listen",
+        type=host_and_port,
+        metavar="HOST:PORT",
+        help="address to listen on with TLS, for enrolled hosts",
+    )
+    parser.add_argument(
+        "--max-program-bytes", type=int, default=1 << 30, help="most bytes of one program"
+    )
+    parser.add_argument(
+        "--max-programs-bytes", type=int, default=8 << 30, help="most bytes of all programs"
+    )
     parser.add_argument(
         "--runner-memory-bytes",
         type=int,
         default=min(8 << 30, memory_bytes),
-        help="address space of a runner",
+        help="most bytes of a runner's address space",
     )
     return parser.parse_args()
 
 
 def host_and_port(text: str) -> str:
-    """Raises ValueError."""
+    """Return a text like "HOST:PORT" unchanged. Raises ValueError for any other."""
     if not re.fullmatch(r".+:\d{1,5}", text):
         raise ValueError
     return text
@@ -95,7 +108,7 @@ def host_and_port(text: str) -> str:
 
 @contextlib.contextmanager
 def locked(state_directory: Path) -> Iterator[None]:
-    """Raises CannotStart where another agent holds the directory."""
+    """Lock the state directory. Raises CannotStart if another agent holds it."""
     state_directory.mkdir(parents=True, exist_ok=True)
     with (state_directory / "lock").open("a+") as lock:
         try:
@@ -103,7 +116,8 @@ def locked(state_directory: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise CannotStart(
-                f"the agent of process {lock.read().strip()} serves {state_directory} already"
+                f"the agent of process {lock.read().strip()} already uses {state_directory}:"
+                " stop it, or choose another --state-dir"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -115,11 +129,11 @@ def load_runner(options: argparse.Namespace) -> Runner:
     try:
         return Runner(options.runner.resolve(), options.runner_memory_bytes, options.state_dir)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
-        raise CannotStart(f"{options.runner} is no working runner: {error}") from error
+        raise CannotStart(f"{options.runner} is not a working runner: {error}") from error
 
 
 def listen(server: grpc.Server, options: argparse.Namespace, token: Token) -> int:
-    """The port."""
+    """Listen and return the port."""
     address = options.listen or f"127.0.0.1:{options.port}"
     try:
         if options.listen is None:
@@ -128,7 +142,7 @@ def listen(server: grpc.Server, options: argparse.Namespace, token: Token) -> in
         device_agent_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)
         return server.add_secure_port(address, tls_credentials(options.state_dir))
     except RuntimeError as error:
-        raise CannotStart(f"{address} cannot be listened on: {error}") from error
+        raise CannotStart(f"cannot listen on {address}: {error}") from error
 
 
 def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
@@ -140,12 +154,12 @@ def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
 
 
 def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
-    """Key and certificate as PEM, and the certificate's fingerprint."""
+    """Return key and certificate as PEM, and the certificate's fingerprint."""
     try:
         from device_agent.access import tls  # loopback, and so every phone, needs no cryptography
     except ImportError as error:
         raise CannotStart(
-            f"beyond loopback there must be TLS, which needs a package ({error}):"
+            f"listening beyond loopback needs TLS, and TLS a package that is missing ({error}):"
             " pip install cryptography"
         ) from error
     pem = tls.load_or_create(state_directory / TLS_FILE)
@@ -153,17 +167,17 @@ def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
 
 
 def print_new_code(state_directory: Path, fingerprint: str) -> None:
-    """On standard output, and never in the log."""
+    """Print a new enrolment code to standard output, and never to the log."""
     code = new_code(state_directory / CODE_FILE, fingerprint)
     print("This code enrols the board once, with `latlab devices add HOST:PORT CODE`:")
     print(code, flush=True)
 
 
 def serve(options: argparse.Namespace) -> None:
-    # Blocked in every thread, and waited for below: a handler runs only once the main thread
-    # wakes, which a signal that lands on one of gRPC's threads does not see to.
+    # The signals are blocked in every thread, and waited for below. A handler would run only once
+    # the main thread wakes, and a signal may reach one of gRPC's threads.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    # No runner may gain what we lack. Inherited by every thread and process from here on.
+    # No runner may gain more rights than the agent. Later threads and processes inherit this.
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
     programs = ProgramStore(
@@ -205,7 +219,9 @@ def main() -> int:
             print_new_code(options.state_dir, load_or_create_tls(options.state_dir)[1])
             return 0
         with locked(options.state_dir):
-            (options.state_dir / "agent.json").unlink(missing_ok=True)  # of one that was killed
+            (options.state_dir / "agent.json").unlink(
+                missing_ok=True
+            )  # left by an agent that was killed
             serve(options)
     except CannotStart as error:
         print(f"latlab-agent: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a Run request may ask for. Whatever it asks is bounded here."""
+"""The limits of everything that a Run request may ask for."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _BOUNDS = {
 
 
 def inputs_of(request: RunRequest) -> list[TensorSpec]:
-    """Return the inputs that the request asks for; one of shapes alone asks for float32.
+    """Return the inputs that the request asks for; shapes without dtypes mean float32.
 
-    Refused with INVALID_ARGUMENT where one contradicts itself.
+    Refused with INVALID_ARGUMENT if one contradicts itself.
     """
     if not request.inputs:
         return [TensorSpec(tuple(shape.dims)) for shape in request.input_shapes]
@@ -52,8 +52,8 @@ def _input(name: str, message: common_pb2.TensorSpec) -> TensorSpec:
 def check_inputs(request: RunRequest) -> None:
     """Check the inputs that the request asks for.
 
-    Refused with INVALID_ARGUMENT where they are none, absurdly large, or contradict
-    themselves or the shapes beside them.
+    Refused with INVALID_ARGUMENT if they are missing, absurdly large, or contradict themselves or
+    the shapes beside them.
     """
     inputs = inputs_of(request)
     shapes = [tuple(shape.dims) for shape in request.input_shapes]
@@ -70,9 +70,11 @@ def check_inputs(request: RunRequest) -> None:
 
 
 def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
-    """The cpus to pin to: as many as there are threads, the last ones of the class, because
-    a machine's first ones handle most of its interrupts.
-    Refused with INVALID_ARGUMENT, saying what is possible."""
+    """Return the cpus to pin a visit to: as many as it has threads, the last ones of its class.
+
+    A machine's first cpus handle most of its interrupts. Refused with INVALID_ARGUMENT, saying what
+    is possible.
+    """
     for name, (lowest, highest) in _BOUNDS.items():
         value = getattr(spec, name)
         if not lowest <= value <= highest:

@@ -18,9 +18,11 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 class ResultStore:
-    """Finished runs until they are acknowledged, at most MAX_RESULTS. None is too old: a board
-    without a clock of its own begins in 1970, and what it measures is of today when it has asked
-    for the time."""
+    """Keeps finished runs until they are acknowledged, at most MAX_RESULTS.
+
+    No result expires by age: the clock of a board without a battery begins in 1970, and jumps once
+    the board has asked for the time.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,7 @@ class ResultStore:
             return None
 
     def put(self, run_id: str, response: RunResponse) -> None:
-        """On disk when this returns. Raises StorageError."""
+        """Store a result, which is on disk when this returns. Raises StorageError."""
         with replacing(self._path(run_id), mode=0o600) as draft:
             draft.write_bytes(response.SerializeToString())
         results = [path for path in self._directory.iterdir() if path.suffix != PART_SUFFIX]

@@ -1,9 +1,9 @@
-"""One visit: a fresh runner process under limits, and what came of it as a message.
+"""Run one visit in a fresh runner process under limits, and return its outcome as a message.
 
-The runner is any executable that takes the arguments of `runner/main.cpp` and prints its
-JSON. It is started without a fork hook, which is not safe beside gRPC's threads: limits are
-laid on it from outside right after it starts, and the runner itself asks to die with us.
-The limit of its memory is an argument as well, so that it holds before a program is read.
+The runner is any executable that takes the arguments of `runner/main.cpp` and prints its JSON.
+It is started without a fork hook, which is not safe beside gRPC's threads. So its limits are set
+from outside right after it starts, and it asks the kernel itself to end with the agent. Its
+memory limit is also an argument, so that it holds before a program is read.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ def failed(kind: common_pb2.FailureKind.ValueType, message: str) -> RunResponse:
 
 
 class Stop:
-    """Ends a visit from another thread, before or while its runner runs. The first outcome
-    given stands."""
+    """Ends a visit from another thread, before or while its runner runs.
+
+    Only the first outcome given counts.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,7 +69,7 @@ class Stop:
 
 
 class Runner:
-    """Raises OSError, ValueError or subprocess.SubprocessError where `path` is no runner."""
+    """Runs visits. Raises OSError, ValueError or SubprocessError if `path` is no runner."""
 
     def __init__(self, path: Path, memory_limit_bytes: int, scratch: Path) -> None:
         self._path = path
@@ -90,8 +92,11 @@ class Runner:
         deadline_s: float,
         stop: Stop,
     ) -> RunResponse:
-        """A Visit without run_id, and with nothing but the probes in its conditions; or a
-        Failure. `deadline_s` is in time.monotonic's time. Raises OSError."""
+        """Run a visit and return a Visit or a Failure.
+
+        The Visit has no run_id, and only the probes in its conditions. `deadline_s` is in the time
+        of time.monotonic. Raises OSError.
+        """
         with (
             tempfile.TemporaryFile(dir=self._scratch) as stdout,
             tempfile.TemporaryFile(dir=self._scratch) as stderr,
@@ -117,7 +122,7 @@ class Runner:
             try:
                 self._limit(process.pid, left_s * request.spec.threads)
             finally:
-                process.wait()  # ends at the deadline, for the timer kills
+                process.wait()  # the timer kills it at the deadline
                 timer.cancel()
             if stop.outcome is not None:
                 return stop.outcome
@@ -135,13 +140,13 @@ class Runner:
             resource.RLIMIT_FSIZE: _MAX_OUTPUT_BYTES,
             resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
         }
-        with contextlib.suppress(ProcessLookupError):  # it is done already
+        with contextlib.suppress(ProcessLookupError):  # it has ended
             for limit, value in limits.items():
-                _, ceiling = resource.prlimit(pid, limit)  # ours, which only root may raise
+                _, ceiling = resource.prlimit(pid, limit)  # only root may raise its own ceiling
                 if ceiling != resource.RLIM_INFINITY:
                     value = min(value, ceiling)
                 resource.prlimit(pid, limit, (value, value))
-        with contextlib.suppress(OSError):  # the first to go when the machine runs out of memory
+        with contextlib.suppress(OSError):  # the kernel kills it first if memory runs out
             Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
@@ -168,7 +173,7 @@ def _arguments(
 
 
 def _oom_kills() -> int:
-    """Processes that the kernel has killed for memory since boot; 0 where it does not say."""
+    """Return how many processes the kernel has killed for memory since boot, 0 if unknown."""
     for line in (read_text(Path("/proc/vmstat")) or "").splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])

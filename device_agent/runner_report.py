@@ -1,7 +1,7 @@
-"""What the runner printed, checked before anyone believes it.
+"""Check what a runner printed before using it.
 
-A program may have taken the runner over: it can make it print anything, but no number here
-is a type or a size that would break who reads it.
+A program may have taken the runner over and can make it print anything. No number that passes
+here has a type or size that would break its readers.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ _FAILURE_KINDS = {
 
 
 def read_report(output: bytes, returncode: int, spec: VisitSpec) -> Visit | Failure:
-    """Return what the runner's output says of a visit to `spec`: a Visit without run_id, and
-    with nothing but the probes in its conditions; or a Failure.
+    """Return what the runner reports of a visit to `spec`: a Visit or a Failure.
 
-    Raises ValueError, LookupError, TypeError, AttributeError or RecursionError where it is no
-    runner's report.
+    The Visit has no run_id, and only the probes in its conditions. Raises ValueError, LookupError,
+    TypeError, AttributeError or RecursionError if the output is not a runner's report.
     """
     report = json.loads(output, parse_constant=_refuse_constant)
     if "failure" in report:
@@ -105,7 +104,7 @@ def _number(report: dict[str, Any], name: str, lowest: int, highest: int) -> int
 
 
 def _optional_number(report: dict[str, Any], name: str, lowest: int, highest: int) -> int | None:
-    """None where the runner does not know it."""
+    """Return a number, or None if the runner does not know it."""
     return None if report.get(name) is None else _number(report, name, lowest, highest)
 
 

@@ -1,4 +1,4 @@
-"""The DeviceAgent service: each method checks what is asked and calls what does it."""
+"""The DeviceAgent service: each method checks its request and calls what performs it."""
 
 from __future__ import annotations
 

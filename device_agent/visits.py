@@ -1,4 +1,4 @@
-"""One visit at a time: leases, joins and turns."""
+"""Run one visit at a time; check leases, and let repeated requests join a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
 MAX_WAITING = 8
-_GRACE_S = 10.0  # past the deadline of a running visit: to kill its runner and store the result
+_GRACE_S = 10.0  # after a running visit's deadline, to kill its runner and store the result
 
 _TOO_LATE = failed(
     common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come, or did not end, in time"
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class PendingVisit:
-    """A run that was let in. `deadline_s` is in time.monotonic's time and counts from then."""
+    """A run that was accepted. Its `deadline_s` is in the time of time.monotonic."""
 
     def __init__(self, request: RunRequest) -> None:
         self.request = request
@@ -40,9 +40,10 @@ class PendingVisit:
 
 
 class VisitQueue:
-    """`measure` performs a visit; what it raises but Refused is answered as AGENT_ERROR.
+    """Performs visits one after another.
 
-    The highest lease token seen is kept in `lease_file`, so that it outlives the agent.
+    `measure` performs a visit. Its errors other than Refused are answered as AGENT_ERROR. The file
+    `lease_file` keeps the highest lease token seen, so that it outlives the agent.
     """
 
     def __init__(
@@ -54,15 +55,14 @@ class VisitQueue:
         self._lease_token = read_int(lease_file) or 0
         self._lock = threading.Lock()
         self._visits: dict[str, PendingVisit] = {}  # running or waiting, by run_id
-        # One thread, which lives as long as the agent: a runner dies with its starter.
+        # One thread that lives as long as the agent, because a runner ends with its starter.
         self._worker = concurrent.futures.ThreadPoolExecutor(1, "visits")
 
     def run(self, request: RunRequest) -> RunResponse:
-        """Joins the run if it is running, answers it from the store if it is finished, or
-        performs it when its turn comes. The visit goes on when its caller leaves.
+        """Perform a run when its turn comes, join it if it is running, or return its stored result.
 
-        Refused with FAILED_PRECONDITION where the lease token is lower than one seen,
-        RESOURCE_EXHAUSTED where too many runs are waiting.
+        The visit goes on if its caller leaves. Refused with FAILED_PRECONDITION if a higher lease
+        token was seen, and with RESOURCE_EXHAUSTED if too many runs are waiting.
         """
         with self._lock:
             self._take_lease(request)
@@ -73,7 +73,7 @@ class VisitQueue:
         return self._outcome(visit)
 
     def close(self) -> None:
-        """Ends every visit as CANCELLED and waits for the last runner to go."""
+        """End every visit as CANCELLED and wait for the last runner to end."""
         with self._lock:
             self._cancel_others(run_id=None, reason="the agent is shutting down")
         self._worker.shutdown(wait=True)
@@ -83,7 +83,7 @@ class VisitQueue:
             return visit.response.result(max(visit.deadline_s - time.monotonic(), 0))
         except concurrent.futures.TimeoutError:
             pass
-        if visit.response.cancel():  # it was still waiting
+        if visit.response.cancel():  # the visit was still waiting
             with self._lock:
                 self._visits.pop(visit.request.run_id, None)
         try:
@@ -123,7 +123,7 @@ class VisitQueue:
         run_id = visit.request.run_id
         try:
             response = visit.stop.outcome or self._measure(visit)
-            # A cancelled run has measured nothing: asked for again, it runs again.
+            # A cancelled run has measured nothing, so it runs again if it is requested again.
             if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
                 self._results.put(run_id, response)
             return response

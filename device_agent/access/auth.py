@@ -1,4 +1,4 @@
-"""Who may ask: whoever holds the token."""
+"""Refuse calls without the agent's token."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import grpc
 from device_agent.machine.conditions import read_text
 from latlab.common.files import replacing
 
-# Health tells that the agent serves and nothing more, and what supervises a process need not
-# hold its secrets. Enrolment is how a host comes by the token.
+# Health only says that the agent serves, and a supervisor of processes need not hold their secrets.
+# Enrolment gives a host the token.
 _OPEN_PREFIXES = ("/grpc.health.v1.Health/", "/latlab.v1.Enrolment/")
 
 
 class Token:
-    """The agent's secret, in a file of mode 0600 that is made where it is missing."""
+    """The agent's secret, in a file of mode 0600 that is made if it is missing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._value = read_text(path) or self.renew()
 
     def renew(self) -> str:
-        """Another one, on disk when this returns: whoever holds the old one is shut out."""
+        """Replace the token on disk. The old one is refused from now on."""
         value = secrets.token_urlsafe(32)
         with replacing(self._path, mode=0o600) as draft:
             draft.write_bytes(value.encode())
@@ -39,8 +39,10 @@ class Token:
 
 
 class TokenInterceptor(grpc.ServerInterceptor):
-    """Asks every call for `authorization: Bearer TOKEN`, and answers UNAUTHENTICATED else.
-    Health and enrolment are open to all."""
+    """Requires `authorization: Bearer TOKEN` of every call but health and enrolment.
+
+    Other calls are answered with UNAUTHENTICATED.
+    """
 
     def __init__(self, token: Token) -> None:
         self._token = token

@@ -1,8 +1,8 @@
-"""How a host comes by the token of an agent beyond loopback: by a code that a person carries
-from one to the other, and that works once.
+"""Give a host the token of an agent beyond loopback, in exchange for an enrolment code.
 
-A code is the certificate's fingerprint, by which the host knows the agent, and a secret, by
-which the agent knows the host. Of the secret only a hash is kept here.
+A person carries the code from the agent to the host, and it works once. It holds the
+certificate's fingerprint, by which the host knows the agent, and a secret, by which the agent
+knows the host. The agent keeps only a hash of the secret.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import EnrolRequest, EnrolResponse
 from latlab.v1.device_agent_pb2_grpc import EnrolmentServicer
 
-# Guessing 128 bits is hopeless; whoever tries so often is not a person who mistypes.
+# A person who mistypes does not try more often, and nobody can guess 128 bits.
 MAX_WRONG_SECRETS = 10
 _SECRET_BYTES = 16
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 def new_code(path: Path, fingerprint: str) -> str:
-    """A code, which replaces the one before; `path` is where its secret's hash is kept."""
+    """Return a new code, which replaces the last one; `path` keeps the hash of its secret."""
     secret = secrets.token_hex(_SECRET_BYTES)
     with replacing(path, mode=0o600) as draft:
         draft.write_bytes(_hash(secret).encode())
@@ -39,7 +39,10 @@ def new_code(path: Path, fingerprint: str) -> str:
 
 
 class Enrolment(EnrolmentServicer):
-    """`path` is read anew for each request: another process may write a new code there."""
+    """Answers enrolment requests.
+
+    The file `path` is read for each request, because another process may write a new code there.
+    """
 
     def __init__(self, path: Path, token: Token) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""How a request is refused: errors become statuses in one place."""
+"""Turn errors into the statuses of refused requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUSES: dict[type[LabError], grpc.StatusCode] = {
 
 
 class Refused(Exception):
-    """The request cannot be served; the message says what would be."""
+    """The request cannot be served; the message says what can be."""
 
     def __init__(self, status: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -27,8 +27,9 @@ class Refused(Exception):
 
 
 class StatusInterceptor(grpc.ServerInterceptor):
-    """Answers Refused with its status, and the errors of the program store with theirs; those
-    of a full or failing disk with RESOURCE_EXHAUSTED. Every method that answers once is covered.
+    """Answers requests that raise Refused, or an error of storage, with its status.
+
+    A full or failing disk is RESOURCE_EXHAUSTED. Every method with a single response is covered.
     """
 
     def intercept_service(

@@ -1,7 +1,7 @@
 """The key and the self-signed certificate of an agent that listens beyond loopback.
 
-The host pins the certificate, so the name and the dates in it say nothing: the dates leave
-out none, because a board without a battery begins every day in 1970.
+The host pins the certificate, so its name and dates do not matter. The dates include 1970, where
+a board without a battery begins every day.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _UNTIL = datetime.datetime(9999, 12, 31, 23, 59, 59)  # "no well-defined end", R
 
 
 def load_or_create(path: Path) -> bytes:
-    """Key and certificate as PEM, in one file of mode 0600 that is made where it is missing."""
+    """Return key and certificate as PEM, from a file of mode 0600 that is made if missing."""
     if not path.exists():
         with replacing(path, mode=0o600) as draft:
             draft.write_bytes(_create())
@@ -29,7 +29,7 @@ def load_or_create(path: Path) -> bytes:
 
 
 def fingerprint(pem: bytes) -> str:
-    """The SHA-256 of the certificate, in hexadecimal."""
+    """Return the SHA-256 of the certificate, in hexadecimal."""
     return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
 
 

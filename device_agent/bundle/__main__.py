@@ -1,5 +1,7 @@
-"""python -m device_agent.bundle MACHINE: builds build/bundle/MACHINE. Exit code 2: it could
-not, and says why."""
+"""Build build/bundle/MACHINE: `python -m device_agent.bundle MACHINE`.
+
+If that fails, it says why and exits with code 2.
+"""
 
 from __future__ import annotations
 

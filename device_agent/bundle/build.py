@@ -1,4 +1,4 @@
-"""Puts a bundle together. The same inputs give the same bytes."""
+"""Build a bundle. The same inputs give the same bytes."""
 
 from __future__ import annotations
 
@@ -63,9 +63,11 @@ exec "$here/lib/{loader}" --library-path "$here/lib" "$here/bin/latlab-runner" "
 
 
 def build(machine: str, bundles: Path) -> tuple[Path, Path]:
-    """The directory `bundles`/MACHINE, which takes the place of an older one, and beside it a
-    compressed archive of the same. Downloads are kept in `bundles`/downloads.
-    Raises BundleError."""
+    """Build the directory `bundles`/MACHINE and return it.
+
+    It replaces an older one. A compressed archive of it is written beside it. Downloads are kept in
+    `bundles`/downloads. Raises BundleError.
+    """
     check_tools(machine)
     bundles.mkdir(parents=True, exist_ok=True)
     pins = read_pins(Path(__file__).with_name(f"{machine}.sha256"))
@@ -102,7 +104,7 @@ def _copy_python(system: Path, bundle: Path) -> None:
 
 
 def _copy_agent(site: Path) -> None:
-    """The agent, and what it shares with the host."""
+    """Copy the agent and the packages that it shares with the host."""
     for name, source in agent_sources(REPOSITORY).items():
         target = site / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,7 @@ def _copy_agent(site: Path) -> None:
 def _copy_programs(
     machine: str, system: Path, executorch: Path, runner: Path, bundle: Path
 ) -> None:
-    """The runner, all libraries, and the scripts that start runner and agent."""
+    """Copy the runner, all libraries, and the scripts that start runner and agent."""
     loader = LOADERS[machine]
     folders = [system / "lib" / triplet(machine), system / "usr/lib" / triplet(machine)]
     folders.append(executorch / "lib")
@@ -132,7 +134,7 @@ def _copy_programs(
 
 
 def _seal(machine: str, bundle: Path) -> None:
-    """Says what the bundle is, and leaves nothing of when and where it was built."""
+    """Write bundle.json, and remove all traces of when and where the bundle was built."""
     sha256 = _content_sha256(bundle, _files(bundle))
     (bundle / "bundle.json").write_text(json.dumps({"machine": machine, "sha256": sha256}))
     for path in (*bundle.rglob("*"), bundle):

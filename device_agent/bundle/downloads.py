@@ -1,5 +1,7 @@
-"""What a bundle is made of: pinned files, each downloaded once, from wherever apt and pip are
-set up to take theirs."""
+"""Download the pinned files of a bundle, each of them once.
+
+They come from the mirrors that apt and pip are configured to use.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Pin:
-    """path: of a Debian package on its mirror, or the name of a wheel."""
+    """A pinned file; `path` is a Debian package on its mirror, or the name of a wheel."""
 
     sha256: str
     path: str
@@ -35,14 +37,16 @@ class Pin:
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """From lines of "SHA256  PATH"; those with a # in front are comments."""
+    """Return the pins of lines like "SHA256  PATH"; a line that begins with # is a comment."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     return [Pin(*line.split()) for line in lines]
 
 
 def fetch(pins: Sequence[Pin], folder: Path) -> list[Path]:
-    """The files of `pins`, in their order, from `folder` where they are there already.
-    Raises BundleError where one cannot be had, or is not what was pinned."""
+    """Return the files of `pins` in their order; download those that `folder` lacks.
+
+    Raises BundleError if one cannot be downloaded, or is not the pinned file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [pin for pin in pins if not _is_there(pin, folder)]
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -64,7 +68,7 @@ def _is_there(pin: Pin, folder: Path) -> bool:
 
 
 def mirror() -> str:
-    """That of Debian which apt is set up with, ending in a slash. Raises BundleError."""
+    """Return the URL of apt's Debian mirror, ending in a slash. Raises BundleError."""
     told = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
     if not told:
         raise BundleError("apt knows no mirror of Debian (or needs its apt-get update)")
@@ -79,7 +83,7 @@ def _download_packages(pins: Sequence[Pin], folder: Path) -> None:
 
 
 def _download_wheels(pins: Sequence[Pin], folder: Path) -> None:
-    """As for another machine and its Python; the tags are those of the wheels' names."""
+    """Download wheels for the machine and Python that the tags in their names give."""
     requirements, abis, platforms = folder / "requirements.txt", set(), set()
     lines = []
     for pin in pins:
@@ -98,7 +102,7 @@ def _download_wheels(pins: Sequence[Pin], folder: Path) -> None:
 
 
 def run(*command: str) -> str:
-    """What it prints. Raises BundleError with what it says where it fails."""
+    """Run a command and return its output. If it fails, raise BundleError with its error output."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True

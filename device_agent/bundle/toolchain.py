@@ -1,8 +1,7 @@
-"""What this machine must bring to a bundle, and the runner that it compiles.
+"""Compile the runner of a bundle, and check this machine for the tools that this needs.
 
-The compiler is this machine's, everything else the bundle's: headers, the C and C++ libraries
-that are linked. So the runner asks for no newer symbols than the bundle has, whatever the
-machine it was compiled on.
+The compiler is this machine's. The headers and the linked C and C++ libraries are the bundle's,
+so the runner needs no newer symbols than the bundle has.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def triplet(machine: str) -> str:
 
 
 def check_tools(machine: str) -> None:
-    """Raises BundleError with the Debian packages of what is missing."""
+    """Check for the tools. Raises BundleError with the Debian packages that are missing."""
     cross = "" if machine == platform.machine() else f"-{triplet(machine).replace('_', '-')}"
     packages = {f"{triplet(machine)}-g++": f"g++{cross}", "make": "make", "dpkg-deb": "dpkg"}
     missing = [tool for tool in packages if shutil.which(tool) is None]
@@ -36,8 +35,11 @@ def check_tools(machine: str) -> None:
 
 
 def compile_runner(machine: str, system: Path, executorch: Path, build: Path) -> Path:
-    """`system` is a root of the bundle's Debian packages, `executorch` the package of the
-    machine's wheel. The same bytes wherever all of these lie. Raises BundleError."""
+    """Compile the runner. The bytes are the same wherever the directories lie.
+
+    `system` is the root of the bundle's Debian packages, and `executorch` the package of the
+    machine's wheel. Raises BundleError.
+    """
     headers = system / "usr/include"
     compiler_flags = [
         "-nostdinc++",

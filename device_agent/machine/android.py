@@ -1,7 +1,7 @@
-"""What Android tells through its own commands: an adb shell may not read the files that other
-systems tell it in. Elsewhere the commands are missing, and nothing is told.
+"""Facts that only Android's own commands report.
 
-`root` is where /system is, "/" but in tests.
+An adb shell may not read the files in which other systems have them. On other systems the
+commands are missing and the facts unknown. `root` is where /system is: "/" except in tests.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def is_android(root: Path) -> bool:
 
 
 def read_property(root: Path, name: str) -> str | None:
-    """None where it is not set, or withheld."""
+    """Return a system property, or None if it is unset or withheld."""
     value = _answer(root, "getprop", name).strip()
     return value if value and value != "unknown" else None
 
 
 def read_battery_level(root: Path) -> float | None:
-    """A fraction, from the lines "level: 83" and "scale: 100" of `dumpsys battery`."""
+    """Return the battery's level from 0 to 1, as `dumpsys battery` reports it."""
     state = _answer(root, "dumpsys", "battery")
     told = dict(re.findall(r"^ *(level|scale): (\d{1,9})$", state, re.MULTILINE))
     level, scale = int(told.get("level", 0)), int(told.get("scale", 0))

@@ -1,9 +1,7 @@
-"""Steady clocks while a visit runs, on phones whose agent may set them: rooted ones.
+"""Hold clocks steady while a visit runs, on rooted phones, whose agent may set them.
 
-Elsewhere nothing is tried: a computer's clocks are its owner's. Conditions tell the governor
-and the clock that a visit had, whichever way.
-
-`root` is where /sys and /system are, "/" but in tests.
+Other machines' clocks are left alone. Conditions report the governor and the clock of each visit
+either way. `root` is where /sys and /system are: "/" except in tests.
 """
 
 from __future__ import annotations
@@ -27,9 +25,12 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def steady(root: Path, cpus: Sequence[int], saved: Path) -> Iterator[None]:
-    """Meanwhile `cpus` run at their highest clock. What they were set to is in the file
-    `saved` first, so that `restore` finds it even after a crash. Raises OSError where that
-    cannot be written; what the kernel refuses is left as it is, and logged."""
+    """Run `cpus` at their highest clock meanwhile.
+
+    The settings before are written to the file `saved` first, so that `restore` finds them even
+    after a crash. Settings that the kernel refuses are left as they are, and logged. Raises OSError
+    if the file cannot be written.
+    """
     policies = sorted(
         {(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq").resolve() for cpu in cpus}
     )
@@ -57,8 +58,10 @@ def steady(root: Path, cpus: Sequence[int], saved: Path) -> Iterator[None]:
 
 
 def restore(saved: Path) -> None:
-    """What the file holds, where there is one: an agent ended while a visit ran. A file that
-    makes no sense is forgotten."""
+    """Restore the settings in a file that an agent left if it ended during a visit.
+
+    A file that cannot be understood is removed.
+    """
     text = read_text(saved)
     if text is not None:
         with contextlib.suppress(ValueError, AttributeError):

@@ -1,6 +1,6 @@
-"""The state of the machine at one instant. What a machine cannot tell stays absent.
+"""Read the state of the machine at one instant. What it does not report stays absent.
 
-`root` is where /proc, /sys and /system are, "/" but in tests.
+`root` is where /proc, /sys and /system are: "/" except in tests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLAUSIBLE_C = (-40.0, 150.0)  # disabled sensors report nonsense far outside
 
 
 def read_text(path: Path) -> str | None:
-    """Without the trailing newline or NUL; None where it cannot be read."""
+    """Return a file's text without the trailing newline or NUL, or None if it is unreadable."""
     try:
         return path.read_text(errors="replace").strip(" \n\0") or None
     except OSError:
@@ -28,7 +28,7 @@ def read_text(path: Path) -> str | None:
 
 
 def read_count(path: Path) -> int | None:
-    """A whole number that is not negative and fits in 63 bits; None else."""
+    """Return a whole number from 0 to 2^63 - 1 in a file, or None."""
     number = read_int(path)
     return number if number is not None and 0 <= number <= _MAX_COUNT else None
 
@@ -41,7 +41,7 @@ def read_int(path: Path) -> int | None:
 
 
 def read_conditions(root: Path, cpus: Sequence[int]) -> Conditions:
-    """`cpus`: those that the visit is pinned to."""
+    """Return the conditions now; `cpus` are those that the visit is pinned to."""
     frequency = [root / _CPUS / f"cpu{cpu}" / "cpufreq" for cpu in cpus]
     clocks_khz = _known(read_count(policy / "scaling_cur_freq") for policy in frequency)
     temperature_c, throttled = _heat(root)
@@ -101,7 +101,7 @@ def _load_1min(root: Path) -> float | None:
 
 
 def _steal_ns(root: Path, cpus: Sequence[int]) -> int | None:
-    """Since boot, over `cpus`."""
+    """Return the time stolen from `cpus` since boot."""
     names = {f"cpu{cpu}" for cpu in cpus}
     lines = [line.split() for line in (read_text(root / "proc/stat") or "").splitlines()]
     try:
@@ -113,7 +113,7 @@ def _steal_ns(root: Path, cpus: Sequence[int]) -> int | None:
 
 
 def _throttled(root: Path) -> bool | None:
-    """Whether the kernel holds a processor back to cool it."""
+    """Return whether the kernel holds a processor back to cool it."""
     states = [
         read_int(device / "cur_state")
         for device in (root / "sys/class/thermal").glob("cooling_device*")

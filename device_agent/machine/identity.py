@@ -1,6 +1,6 @@
-"""Who this device is: its serial, names, memory and core classes.
+"""Read who this device is: its serial, names, memory and core classes.
 
-`root` is where /proc, /sys, /etc and /system are, "/" but in tests.
+`root` is where /proc, /sys, /etc and /system are: "/" except in tests.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from device_agent.machine.cores import CPUS, read_speed
 from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import CoreClass
 
-_SAME_CLASS_RATIO = 1.1  # favoured cores clock a few percent above their like
+_SAME_CLASS_RATIO = 1.1  # favoured cores clock a few percent higher than others of their class
 _CLASS_NAMES = {1: ("all",), 2: ("little", "big"), 3: ("little", "big", "prime")}
 
 
 def read_serial(root: Path, state_directory: Path) -> str:
-    """A phone's own, which adb shows too. Else sixteen hexadecimal digits that stay with the
-    installation: a hash of its machine-id, or made once and kept in the state directory."""
+    """Return the device's serial.
+
+    A phone's is the one that adb shows. Others have sixteen hexadecimal digits that stay with the
+    installation: a hash of the machine-id, or digits that were made once and are kept in the state
+    directory.
+    """
     if (phone := read_property(root, "ro.serialno")) is not None:
         return phone
     machine_id = read_text(root / "etc/machine-id")
@@ -39,8 +43,10 @@ def read_serial(root: Path, state_directory: Path) -> str:
 
 
 def read_model(root: Path) -> str:
-    """A phone's by its properties, a board's name from its device tree, a computer's from its
-    firmware, else the SoC's."""
+    """Return a phone's model from its properties, a board's from its device tree, or a computer's.
+
+    A computer's is from its firmware. If there is none, the model is the SoC's.
+    """
     if phone := _read_properties(root, "ro.product.manufacturer", "ro.product.model"):
         return phone
     board = read_text(root / "proc/device-tree/model")
@@ -68,14 +74,17 @@ def read_os_build(root: Path) -> str:
 
 
 def read_memory_bytes(root: Path) -> int:
-    """0 where the kernel does not tell."""
+    """Return the memory's size, or 0 if the kernel does not report it."""
     total = _fields(read_text(root / "proc/meminfo") or "", ":").get("MemTotal", "0 kB")
     return int(total.split()[0]) * 1024
 
 
 def read_core_classes(root: Path, cpus: Collection[int]) -> list[CoreClass]:
-    """`cpus` by speed, slowest class first. Cores differ in speed where the scheduler's
-    capacity or the highest clock says so; where neither is known they are one class, "all"."""
+    """Return the classes of `cpus`, the slowest first.
+
+    Cores differ in speed if the scheduler's capacity or the highest clock differs. If neither is
+    known, all cores are one class, "all".
+    """
     cores = root / CPUS
     clocks_khz = {cpu: read_count(cores / f"cpu{cpu}/cpufreq/cpuinfo_max_freq") for cpu in cpus}
     speeds = {cpu: read_speed(root, cpu) for cpu in cpus}
@@ -101,7 +110,7 @@ def _read_properties(root: Path, *names: str) -> str:
 
 
 def _fields(text: str, separator: str) -> dict[str, str]:
-    """The first value of each name in lines of "name <separator> value"."""
+    """Return the first value of each name in lines like "name <separator> value"."""
     fields: dict[str, str] = {}
     for line in text.splitlines():
         name, found, value = line.partition(separator)

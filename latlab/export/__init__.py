@@ -1,5 +1,7 @@
-"""Export: from PyTorch modules to Programs. The one place of host that knows torch, and
-it imports torch only when something is exported."""
+"""Export PyTorch modules to Programs.
+
+torch is imported only when something is exported.
+"""
 
 from latlab.export.exporter import EXPORTER, export_int8, export_program
 from latlab.export.pool import ExportPool, ExportSpec

@@ -1,4 +1,4 @@
-"""A PyTorch module to a Program and its bytes."""
+"""Export a PyTorch module to a Program and its bytes."""
 
 from __future__ import annotations
 
@@ -29,24 +29,29 @@ _log = logging.getLogger(__name__)
 
 
 def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, bytes]:
-    """Lower `module` for XNNPACK as it computes in evaluation mode.
+    """Lower a module for XNNPACK as it computes in evaluation mode.
 
-    The program takes one input of `input_shape`, in float16 if all weights are float16, else
-    in float32. `exporter` says which way it went: directly, or by ExecuTorch's own lowering
-    where the network holds anything out of the ordinary.
+    The program is run on a random input and compared with the module, so it computes what the
+    module computes. If a program of direct lowering does not, a warning is logged and
+    ExecuTorch's own lowering is used.
 
-    The program is run once on a random input and compared with the module, so it computes
-    what the module computes. A program of direct lowering that does not is dropped for
-    ExecuTorch's own, and a warning is logged.
-
-    The module and the process are left as they were, whatever happens. Threads may export at
+    The module and the process are left as they were, even after an error. Threads may export at
     the same time; they take turns. Meanwhile other threads may run other modules, but nothing
     may run or train this one, and nothing else may trace (torch.fx, torch.export). Python's
     warnings are dropped for the whole process while an export runs.
 
-    Raises ExportError for weights that are no numbers, layers of zero width, an input the
-    network cannot take, a network that computes something else at every call, whatever
-    ExecuTorch cannot lower, and a program that computes something else.
+    Args:
+        module: Any module of one input.
+        input_shape: The input's shape. Its dtype is float16 if all weights are, else float32.
+
+    Returns:
+        The program and its bytes. `Program.exporter` begins with "direct" for direct lowering,
+        and with "stock" for ExecuTorch's own, which takes what the direct way cannot.
+
+    Raises:
+        ExportError: A weight is NaN or infinite, a layer has zero width, the network does not
+            take the input, the network computes something else at every call, ExecuTorch cannot
+            lower it, or the program does not compute what the network computes.
     """
     with _every_error_is_an_export_error("export"), quiet(), _kept_environment():
         from latlab.export.lowering import proof, ways
@@ -67,12 +72,21 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
 def export_int8(
     module: nn.Module, input_shape: Shape, calibration: Sequence[Tensor]
 ) -> tuple[Program, bytes]:
-    """The same with weights and activations quantized to int8 after training: weights by
-    channel, activations by the range they have over `calibration`, inputs of `input_shape`.
+    """Lower a module like `export_program`, with weights and activations quantized to int8.
 
-    The program is compared with the quantized module on the first of these inputs.
+    The program is compared with the quantized module on the first calibration input.
 
-    Raises ExportError.
+    Args:
+        module: A trained module.
+        input_shape: The input's shape.
+        calibration: Inputs of this shape. The activations' ranges over them are what int8 spans;
+            weights are quantized by channel.
+
+    Returns:
+        The program and its bytes.
+
+    Raises:
+        ExportError: As for `export_program`.
     """
     with _every_error_is_an_export_error("quantize"), quiet(), _kept_environment():
         from latlab.export.lowering import ways
@@ -83,7 +97,7 @@ def export_int8(
 
 @contextlib.contextmanager
 def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
-    """The module's code, torch and ExecuTorch raise what they like."""
+    """Raise any error of the module's code, torch or ExecuTorch as an ExportError."""
     try:
         yield
     except (ExportError, MemoryError):
@@ -95,7 +109,7 @@ def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_environment() -> Iterator[None]:
-    """torch's compiler, which is imported and never run, writes down where its cache is."""
+    """Remove the environment variable that importing torch's compiler sets."""
     is_set = _TORCH_CACHE in os.environ
     try:
         yield

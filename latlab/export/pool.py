@@ -1,4 +1,4 @@
-"""Many exports, in worker processes."""
+"""Export many modules in worker processes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,22 @@ from latlab.export.program_cache import ProgramCache
 if TYPE_CHECKING:
     from torch import nn
 
-WORKER_MAX_RSS_BYTES = 2 << 30  # then it is replaced: stock lowering keeps tens of MB each time
+# A worker that uses more is replaced: each stock lowering leaks tens of MB.
+WORKER_MAX_RSS_BYTES = 2 << 30
 EXPORT_DEADLINE_S = 300
 
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """key: names everything the bytes depend on; specs of one key are one program.
-    build: makes the module in a worker, so it must pickle: a functools.partial of a
-    function at module level."""
+    """A module to export.
+
+    Attributes:
+        key: Names everything that the program's bytes depend on. Specs with the same key are the
+            same program.
+        build: Makes the module in a worker, so it must pickle: a function at module level or a
+            functools.partial of one.
+        input_shape: Shape of the module's input.
+    """
 
     key: str
     build: Callable[[], nn.Module]
@@ -46,20 +53,25 @@ class ExportSpec:
 
 
 Outcome = ProgramFile | ExportError
-# With the worker's peak resident memory in bytes.
+# An outcome, and the worker's peak resident memory in bytes.
 _Exported = tuple[ProgramFile | ExportError | StorageError, int]
 
 
 class ExportPool:
-    """Worker processes that stay warm between calls (importing ExecuTorch takes seconds).
-    A context manager; nothing is started before the first export that the cache lacks."""
+    """A pool of worker processes that export modules; a context manager.
+
+    Workers live on between calls, because importing ExecuTorch takes seconds. None is started
+    before the first export that is not in the cache.
+    """
 
     def __init__(self, cache: ProgramCache, workers: int = 1) -> None:
+        """Prepare a pool; `workers` is the number of processes."""
         self._cache = cache
         self._workers = workers
         self._executor: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> ExportPool:
+        """Return the pool."""
         return self
 
     def __exit__(
@@ -68,20 +80,30 @@ class ExportPool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """End the workers."""
         if self._executor is not None:
-            # Waited for: a pool that is still ending when Python ends says so in a traceback.
+            # Wait: a pool that is still ending when Python ends prints a traceback.
             self._executor.shutdown(cancel_futures=True)
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[Outcome]:
-        """One outcome for each spec, in their order. What cannot be exported is an
-        ExportError in its place and stops no other. Raises StorageError where programs cannot
-        be stored, such as on a full disk: no other program would fare better."""
+        """Export modules and return one outcome for each, in input order.
+
+        The outcome of a module that cannot be exported is an ExportError. It stops no other.
+
+        Raises:
+            StorageError: Programs cannot be stored, for example because the disk is full.
+        """
         outcomes = {spec.key: outcome for spec, outcome in self.export_each(specs)}
         return [outcomes[spec.key] for spec in specs]
 
     def export_each(self, specs: Iterable[ExportSpec]) -> Iterator[tuple[ExportSpec, Outcome]]:
-        """The same as they end, once for each distinct key. While one is looked at, the
-        workers are busy with the next."""
+        """Yield each distinct spec with its outcome as soon as it is exported.
+
+        The workers go on while the caller looks at an outcome.
+
+        Raises:
+            StorageError: Programs cannot be stored, for example because the disk is full.
+        """
         pending: deque[ExportSpec] = deque()
         for spec in {spec.key: spec for spec in specs}.values():
             cached = self._cache.get(spec.key)
@@ -89,7 +111,7 @@ class ExportPool:
                 pending.append(spec)
             else:
                 yield spec, cached
-        suspects: deque[ExportSpec] = deque()  # a worker died while they were exported
+        suspects: deque[ExportSpec] = deque()  # specs that were exported when a worker died
         running: dict[Future[_Exported], ExportSpec] = {}
 
         def start(waiting: deque[ExportSpec]) -> None:
@@ -103,7 +125,7 @@ class ExportPool:
         occupy()
         while running or suspects:
             alone = not running
-            if alone:  # with no neighbour that could be the guilty one
+            if alone:  # if a worker dies now, this spec is the cause
                 start(suspects)
             done, _ = wait(running, timeout=2 * EXPORT_DEADLINE_S, return_when=FIRST_COMPLETED)
             ended: list[tuple[ExportSpec, Outcome]] = []
@@ -131,8 +153,13 @@ class ExportPool:
         return self._executor.submit(_export, spec, self._cache)
 
     def _result(self, future: Future[_Exported]) -> Outcome | None:
-        """None when the worker died. Retires workers that are dead or have grown too big.
-        Raises StorageError."""
+        """Return the outcome, or None if the worker died.
+
+        Workers that are dead or have grown too big are replaced.
+
+        Raises:
+            StorageError: The program could not be stored.
+        """
         try:
             exported = future.result(timeout=0) if future.done() else None
         except BrokenProcessPool:
@@ -146,7 +173,7 @@ class ExportPool:
         return exported[0]
 
     def _retire(self) -> None:
-        """What runs may end; the next export starts fresh workers."""
+        """Let running exports end, and start fresh workers for the next one."""
         if self._executor is not None:
             self._executor.shutdown(wait=False)
         self._executor = None
@@ -154,13 +181,13 @@ class ExportPool:
 
 def _died(spec: ExportSpec) -> ExportError:
     return ExportError(
-        f"the worker exporting {spec.key} died, and so did a second one: out of memory, or over "
-        f"{EXPORT_DEADLINE_S} s"
+        f"the worker exporting {spec.key} died, and so did a second one: the export runs out of "
+        f"memory or takes more than {EXPORT_DEADLINE_S} s, so export a smaller network"
     )
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # One thread for each worker. torch reads this when the first export imports it: a worker
     # that never exports need not load it.
@@ -170,7 +197,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed parent shuts no executor down."""
+    """End this process once its parent has ended, even if the parent was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -178,7 +205,7 @@ def _end_with_parent() -> None:
 
 
 def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
-    signal.alarm(EXPORT_DEADLINE_S)  # ends this process, which the pool notices
+    signal.alarm(EXPORT_DEADLINE_S)  # ends this process; the pool replaces it
     outcome: Outcome | StorageError
     try:
         program, data = export_program(spec.build(), spec.input_shape)
@@ -186,7 +213,7 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
     except StorageError as error:
         outcome = error
     except Exception as error:
-        if full := _full_disk(error):  # not the network's fault
+        if full := _full_disk(error):  # the network is not to blame
             outcome = storage_error(full)
         elif isinstance(error, ExportError):
             outcome = error
@@ -199,7 +226,7 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
 
 
 def _full_disk(error: BaseException | None) -> OSError | None:
-    """That error among those that led to this one, None where there is none."""
+    """Return the error of a full disk among the causes of an error, or None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error
@@ -208,10 +235,12 @@ def _full_disk(error: BaseException | None) -> OSError | None:
 
 
 def _give_back_memory() -> None:
-    """An export leaves cycles of tensors behind, and the allocator keeps their pages. What
-    outlives a collection is code and its tables: later collections need not look at it,
-    which makes them a hundred times quicker."""
+    """Free the memory of an export.
+
+    An export leaves cycles of tensors behind, and the allocator keeps their pages. Objects that
+    outlive a collection are code; to freeze them makes later collections a hundred times faster.
+    """
     gc.collect()
     gc.freeze()
-    with contextlib.suppress(AttributeError):  # the C library may not be glibc
+    with contextlib.suppress(AttributeError):  # other C libraries than glibc lack it
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Exported programs on disk, so that nothing is exported twice."""
+"""Keep exported programs on disk, so that nothing is exported twice."""
 
 from __future__ import annotations
 
@@ -23,31 +23,40 @@ DEFAULT_MAX_BYTES = 4 << 30
 
 
 class ProgramCache:
-    """Programs by what they were exported from: a key that names network, weights and
-    input, and the exporter's version. Processes may share a directory.
+    """Stores programs by what they were exported from.
 
-    Above `max_bytes` the least recently used programs go, so a program's file is certain
-    to exist only until `max_bytes` of others have come. A directory that cannot be written
-    gets a warning and a temporary one in its place, which ends with this process.
+    A program is found by a key, which names network, weights and input, and by the exporter's
+    version. Processes may share a directory. Above `max_bytes` the least recently used programs
+    are removed, so a program's file may go once others of that size have been added.
     """
 
     def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        """Open the cache in a directory.
+
+        If the directory cannot be written, a warning says so, and a temporary directory is used,
+        which is removed when this process ends.
+        """
         self.directory = _writable(directory)
         self.max_bytes = max_bytes
 
     def get(self, key: str) -> ProgramFile | None:
+        """Return a program, or None if it is not in the cache, and mark it as used."""
         description, data = self._paths(key)
         try:
             program = _program_from_json(json.loads(description.read_text()))
             if data.stat().st_size != program.size_bytes:
                 return None
-            os.utime(data)  # what pruning goes by
+            os.utime(data)  # pruning goes by this time
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None  # not there, half pruned, or written by another version
+            return None  # it is missing, half pruned, or written by another version
         return ProgramFile(program, data)
 
     def put(self, key: str, program: Program, data: bytes) -> ProgramFile:
-        """Raises StorageError, such as where the disk is full."""
+        """Store a program and return its file.
+
+        Raises:
+            StorageError: It cannot be stored, for example because the disk is full.
+        """
         description_path, data_path = self._paths(key)
         with replacing(data_path) as draft:
             draft.write_bytes(data)
@@ -94,7 +103,7 @@ def _writable(directory: Path) -> Path:
 
 
 def _program_from_json(value: dict[str, Any]) -> Program:
-    """Version 0.1.0 wrote shapes alone: all of them float32."""
+    """Return a program that this version or 0.1.0 wrote, whose inputs were all float32."""
     shapes = value.pop("input_shapes", [])
     inputs = value.get("inputs", [{"shape": shape} for shape in shapes])
     return Program(
@@ -113,5 +122,5 @@ def _program_from_json(value: dict[str, Any]) -> Program:
     )
 
 
-def _tuples(value: Any) -> Any:  # noqa: ANN401 -- JSON knows lists only
+def _tuples(value: Any) -> Any:  # noqa: ANN401 -- JSON has lists only
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

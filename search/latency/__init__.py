@@ -1,0 +1,1 @@
+"""Latencies: predicted and measured by the lab."""

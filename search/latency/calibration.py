@@ -1,4 +1,4 @@
-"""What is measured on a target before its predictor can be used."""
+"""Which networks to measure on a target before its predictor can be used."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ import numpy as np
 
 from latlab.domain.kernel import Kernel
 from search.space.architecture import Architecture
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
 from search.space.space import Space
 from search.space.zoo import ZOO
 
 REFERENCE = ZOO["mobilenet-v2"]
-CANDIDATES = 256  # hold most kernels of MnasNet's space
-SEED = 20190  # of the draw, apart from every study's own
+CANDIDATES = 256  # they have most kernels of MnasNet's space
+SEED = 20190  # draws the candidates; studies have seeds of their own
 
 
 def random_networks(space: Space, count: int) -> list[Architecture]:
-    """`count` distinct networks, always the same: the reference, whose latency is the
-    paper's default target, and random ones of the space."""
+    """Return distinct networks, the same ones every time.
+
+    The first one is the reference, whose latency is the paper's default target. The others are
+    random networks of the space.
+    """
     rng = np.random.default_rng(SEED)
     networks = {REFERENCE: None}
     while len(networks) < count:
@@ -28,20 +32,34 @@ def random_networks(space: Space, count: int) -> list[Architecture]:
 
 
 def calibration_networks(
-    space: Space, count: int, measured: Collection[tuple[Kernel, ...]]
+    space: Space,
+    count: int,
+    measured: Collection[tuple[Kernel, ...]],
+    deployment: Deployment = DEFAULT_DEPLOYMENT,
 ) -> list[Architecture]:
-    """What is left to measure of `count` networks, at most CANDIDATES: the reference, then
-    those of the candidates that tell most beside all that was measured.
+    """Return the networks that remain to be measured for a calibration with `count` networks.
 
-    measured: the kernels of every network that the target has measured.
+    The reference comes first. Then come the candidates that tell most beside all that was
+    measured.
+
+    Args:
+        space: The space that the candidates are drawn from.
+        count: How many of the candidates to have measured in all; at most CANDIDATES.
+        measured: The kernels of every network that was measured on the target.
+        deployment: The shape in which networks are measured.
+
+    Raises:
+        ValueError: There are fewer candidates than `count`.
     """
     from latency_models.active_selection import most_informative  # scikit-learn takes a second
 
-    candidates = {kernels(network): network for network in random_networks(space, CANDIDATES)}
+    candidates = {
+        kernels(network, deployment): network for network in random_networks(space, CANDIDATES)
+    }
     known = dict.fromkeys(measured)
-    left = [network for network in candidates if network not in known]
-    missing = max(0, count - (len(candidates) - len(left)))
-    chosen = [network for network in left[:missing] if candidates[network] == REFERENCE]
-    rest = left[len(chosen) :]
-    rows = most_informative(rest, [*known, *chosen], missing - len(chosen))
-    return [candidates[network] for network in chosen + [rest[row] for row in rows]]
+    unmeasured = [network for network in candidates if network not in known]
+    missing = max(0, count - (len(candidates) - len(unmeasured)))
+    chosen = [network for network in unmeasured[:missing] if candidates[network] == REFERENCE]
+    others = unmeasured[len(chosen) :]
+    rows = most_informative(others, [*known, *chosen], missing - len(chosen))
+    return [candidates[network] for network in chosen + [others[row] for row in rows]]

@@ -1,4 +1,4 @@
-"""A lab, as a search sees it."""
+"""The lab as a search sees it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
 from search.space.architecture import Architecture
 
-# Of the device rather than of the network: at another time the same measurement may succeed.
+# Failures of the device, not of the network: a later measurement may succeed.
 AWAY = frozenset({FailureKind.DEVICE_LOST, FailureKind.CANCELLED, FailureKind.AGENT_ERROR})
 
 
 class Measured(NamedTuple):
-    """latency: its source is MEASURED. device_s: for how long it kept the device, be it for
-    this search or, of what the lab held already, before."""
+    """The outcome of a measurement.
+
+    Attributes:
+        latency: The measured latency, whose source is MEASURED.
+        measurement_id: The measurement in the lab.
+        device_s: For how many seconds the measurement kept the device, be it now or, if the lab
+            had it already, earlier.
+    """
 
     latency: LatencyEstimate
     measurement_id: str
@@ -23,12 +29,25 @@ class Measured(NamedTuple):
 
 
 class Lab(Protocol):
-    """Latencies on the study's target, in the order given."""
+    """Predicts and measures latencies on a study's target."""
 
-    def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]: ...
+    def predict(self, architectures: Sequence[Architecture]) -> Sequence[LatencyEstimate]:
+        """Return the predicted latency of each network, in input order.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+        """
+        ...
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None], /
     ) -> Sequence[Measured | Failure]:
-        """Returns in bounded time where the target is away: the failures are AWAY then."""
+        """Measure networks and return the outcome of each, in input order.
+
+        The call ends in bounded time even if the target is away: the failures are AWAY then.
+
+        Args:
+            architectures: The networks.
+            on_done: Called with the number of networks that have an outcome.
+        """
         ...

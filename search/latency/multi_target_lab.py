@@ -1,4 +1,4 @@
-"""Latencies on several targets at once, as if they were one target's."""
+"""Latencies on several targets, combined to one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Lock
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
 from search.latency.lab import AWAY, Lab, Measured
-from search.latency.target_lab import TURN
+from search.latency.target_lab import TURN_SIZE
 from search.space.architecture import Architecture
 from search.study.combined_latency import Combination
 
@@ -19,31 +19,48 @@ Export = Callable[[Sequence[Architecture]], Mapping[Architecture, Failure]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """name: the target's, for people."""
+class NamedLab:
+    """The lab of one target.
+
+    Attributes:
+        name: The target's name, for people.
+        lab: The lab.
+    """
 
     name: str
     lab: Lab
 
 
-class SeveralLab:
-    """A `search.latency.lab.Lab`: what its parts say, combined. Measured is what all of them have
-    measured; whatever fails on one has failed, with that target's name. The id of a
-    measurement is the parts' ids in their order, with a plus between; its device time is that
-    of all devices together.
+class MultiTargetLab:
+    """Combines the labs of several targets: a `search.latency.lab.Lab`.
 
-    export: returns those that cannot be; the parts find the others exported. One of the
-    devices may be this machine, on which exporting would disturb what is measured.
+    A network is measured once all targets have measured it. If it fails on one target, it has
+    failed, and the message names the target. A combined measurement's id is the ids on all
+    targets in their order, joined by a plus. Its device time is that of all devices together.
     """
 
-    def __init__(self, parts: Sequence[Part], combination: Combination, export: Export) -> None:
-        self._parts = parts
+    def __init__(
+        self, targets: Sequence[NamedLab], combination: Combination, export: Export
+    ) -> None:
+        """Combine the targets' labs.
+
+        Args:
+            targets: The labs, one for each target.
+            combination: Combines the latencies on all targets.
+            export: Exports networks before they are measured, and returns those that cannot be.
+                One of the devices may be this machine, where exports disturb measurements.
+        """
+        self._targets = targets
         self._combination = combination
         self._export = export
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
-        """Raises NotReady before enough was measured on each."""
-        columns = [part.lab.predict(architectures) for part in self._parts]
+        """Return the combined prediction for each network, in input order.
+
+        Raises:
+            NotReady: Too little was measured on one of the targets.
+        """
+        columns = [target.lab.predict(architectures) for target in self._targets]
         return [self._combination.combine(row) for row in zip(*columns, strict=True)]
 
     def measure(
@@ -51,52 +68,59 @@ class SeveralLab:
         architectures: Sequence[Architecture],
         on_done: Callable[[int], None] = lambda done: None,
     ) -> list[Measured | Failure]:
-        """On all targets at a time, for they are different devices. `on_done` is told how many
-        have ended on each of them."""
-        outcomes: list[Measured | Failure] = []
-        for start in range(0, len(architectures), TURN):
-            turn = architectures[start : start + TURN]
+        """Measure networks on all targets at the same time; return the outcomes in input order.
+
+        Args:
+            architectures: The networks.
+            on_done: Called with the number of networks that have an outcome on every target.
+        """
+        outcomes: dict[Architecture, Measured | Failure] = {}
+        for start in range(0, len(architectures), TURN_SIZE):
+            turn = architectures[start : start + TURN_SIZE]
             unexported = self._export(turn)
             exported = [a for a in turn if a not in unexported]
 
-            def told(done: int, before: int = start + len(unexported)) -> None:
+            def report(done: int, before: int = start + len(unexported)) -> None:
                 on_done(before + done)
 
-            rows = zip(*self._on_each(exported, told), strict=True)
-            ended = dict(unexported) | dict(zip(exported, map(self._combined, rows), strict=True))
-            outcomes += [ended[a] for a in turn]
-        return outcomes
+            rows = zip(*self._measure_on_each(exported, report), strict=True)
+            outcomes |= unexported
+            outcomes |= zip(exported, map(self._combined, rows), strict=True)
+        return [outcomes[a] for a in architectures]
 
-    def _on_each(
+    def _measure_on_each(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[Sequence[Measured | Failure]]:
-        done, lock = [0] * len(self._parts), Lock()
+        """Return the outcomes of each target."""
+        done, lock = [0] * len(self._targets), Lock()
 
-        def told(index: int, count: int) -> None:
+        def report(index: int, count: int) -> None:
             with lock:
                 done[index] = count
                 on_done(min(done))
 
-        executor = ThreadPoolExecutor(len(self._parts))
+        executor = ThreadPoolExecutor(len(self._targets))
         try:
             futures = [
-                executor.submit(part.lab.measure, architectures, partial(told, index))
-                for index, part in enumerate(self._parts)
+                executor.submit(target.lab.measure, architectures, partial(report, index))
+                for index, target in enumerate(self._targets)
             ]
-            for future in as_completed(futures):  # each part's waits have their deadlines
+            for future in as_completed(futures):  # every lab's measuring has a deadline
                 future.result()
         finally:
-            # Where one raises, or the user interrupts, nobody waits for what the others
-            # measure: it ends with their client.
+            # After an error or Ctrl-C, the other measurements end with their client.
             executor.shutdown(wait=False, cancel_futures=True)
         return [future.result() for future in futures]
 
     def _combined(self, outcomes: Sequence[Measured | Failure]) -> Measured | Failure:
-        """A failure of the network's own comes before those of devices that were disturbed,
-        and these before those of devices that were away."""
+        """Return one outcome for the outcomes of a network on all targets.
+
+        If the network failed on several, a failure of the network itself comes before one of a
+        disturbed device, and that before one of a device that was away.
+        """
         failures = [
-            Failure(outcome.kind, f"on {part.name}: {outcome.message}")
-            for part, outcome in zip(self._parts, outcomes, strict=True)
+            Failure(outcome.kind, f"on {target.name}: {outcome.message}")
+            for target, outcome in zip(self._targets, outcomes, strict=True)
             if isinstance(outcome, Failure)
         ]
         if failures:
@@ -107,3 +131,7 @@ class SeveralLab:
             "+".join(each.measurement_id for each in measured),
             sum(each.device_s for each in measured),
         )
+
+
+Part = NamedLab
+SeveralLab = MultiTargetLab

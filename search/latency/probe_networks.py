@@ -1,5 +1,7 @@
-"""Networks that nobody would train: the kernels that convolutional networks are made of, at
-shapes drawn at random, with such neighbours as they have in real ones.
+"""Networks that nobody would train, for calibration.
+
+They have the kernels that convolutional networks are made of, at random shapes and with
+neighbours like those in real networks.
 """
 
 from __future__ import annotations
@@ -12,38 +14,44 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
-from search.space.deployment import RESOLUTION
 from search.space.network import GlobalAveragePool, initialize
 
-_DIRECT = 8  # the first ones are lowered directly
-_STAGES = 5  # at 112 to 7, each at half the resolution of the one before
+_DIRECT = 8  # so many probes are lowered directly
+_STAGES = 5  # each halves the image's size
+_SMALLEST_SIZE = 7  # pixels: smaller images would need layers with very many weights
 
-Layers = tuple[nn.Module, int]  # and how many channels come out of it
+Layers = tuple[nn.Module, int]  # a module and the number of its output channels
 
 
-def build_probe(index: int) -> nn.Sequential:
-    """Takes (1, 3, RESOLUTION, RESOLUTION); always the same for an index.
+def build_probe(index: int, resolution: int) -> nn.Sequential:
+    """Return a probe that takes (1, 3, resolution, resolution).
 
-    The first _DIRECT hold each unit of direct lowering at each resolution; the others hold
-    the units that only ExecuTorch's own lowering takes.
+    It is the same every time. The first _DIRECT probes have each unit of direct lowering at each
+    size; the others have the units that only ExecuTorch's own lowering takes.
     """
     with torch.device("meta"):  # PyTorch's own initialisation would be thrown away
-        network = nn.Sequential(*_layers(Random(index), index))
+        network = nn.Sequential(*_layers(Random(index), index, _sizes(resolution)))
     network.to_empty(device="cpu")
     initialize(network, seed=index)
     return network
 
 
-def _layers(draw: Random, index: int) -> list[nn.Module]:
+def _sizes(resolution: int) -> list[int]:
+    """Return the nominal image size in each stage, in pixels: 112 to 7 for 224."""
+    sizes = [resolution >> stage for stage in range(1, _STAGES + 1)]
+    return [size for size in sizes if size >= _SMALLEST_SIZE] or sizes[:1]
+
+
+def _layers(draw: Random, index: int, sizes: Sequence[int]) -> list[nn.Module]:
     channels, kernel_size = draw.randrange(16, 65, 4), draw.choice((3, 5, 7))
-    padding = draw.choice((0, kernel_size // 2))  # without, sizes are odd ones from here on
+    padding = draw.choice((0, kernel_size // 2))  # without padding, later sizes are odd
     layers: list[nn.Module] = [nn.Conv2d(3, channels, kernel_size, 2, padding), _activation(draw)]
     units = _UNITS if index < _DIRECT else _STOCK_UNITS
-    for stage in range(_STAGES):
+    for stage, size in enumerate(sizes):
         turn = index + stage
         reduction = [_REDUCTIONS[turn % len(_REDUCTIONS)]] if stage else []
         for unit in (*reduction, units[turn % len(units)]):
-            layer, channels = unit(draw, channels, RESOLUTION >> (stage + 1))
+            layer, channels = unit(draw, channels, size)
             layers.append(layer)
     hidden = draw.randrange(128, 1537, 4)
     return [
@@ -71,17 +79,17 @@ def _conv(
 
 
 def _width(draw: Random, size: int, factor: float = 1.0) -> int:
-    """Fewer where the image is large, so that no layer takes more than a few ms."""
+    """Draw a number of channels, fewer for a large image: no layer is to take many ms."""
     low, high = 800 / size, 3800 / size
     return 4 * max(1, round(factor * exp(draw.uniform(log(low), log(high))) / 4))
 
 
 def _wide(draw: Random, size: int) -> int:
-    """As between two 1×1 convolutions."""
+    """Draw a number of channels between two 1 × 1 convolutions."""
     return _width(draw, size, factor=draw.uniform(2, 4))
 
 
-# Units that keep the resolution: from (draw, channels, resolution) to Layers.
+# Units that keep the image's size, which is `size` pixels.
 
 
 def _convolution(draw: Random, channels: int, size: int) -> Layers:
@@ -138,7 +146,7 @@ def _gated(draw: Random, channels: int, size: int) -> Layers:
     return _Gated(draw, channels, nn.Sigmoid()), channels
 
 
-# The same, for ExecuTorch's own lowering.
+# Units that keep the image's size, for ExecuTorch's own lowering.
 
 
 def _hard_gated(draw: Random, channels: int, size: int) -> Layers:
@@ -157,7 +165,7 @@ def _sliced(draw: Random, channels: int, size: int) -> Layers:
     return _Sliced(first, branches), out
 
 
-# Units that halve the resolution, to `size`.
+# Units that halve the image's size, to `size` pixels.
 
 
 def _strided(draw: Random, channels: int, size: int) -> Layers:
@@ -241,7 +249,7 @@ class _Gated(nn.Module):
 
 
 class _Shuffled(nn.Module):
-    """Works on each half of the channels, and interleaves what comes out."""
+    """Applies a branch to each half of the channels, and interleaves the results."""
 
     def __init__(self, branches: Sequence[nn.Module]) -> None:
         super().__init__()

@@ -1,5 +1,7 @@
-"""Probe networks: measured beside a space's own networks, so that a target's predictor
-knows every kernel kind, not only the space's."""
+"""Probe networks, which a calibration measures beside networks of the space.
+
+They have every kind of kernel, so that the target's predictor knows more kinds than the space has.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latlab.export import ExportSpec
-from search.space.deployment import INPUT_SHAPE
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,16 +17,22 @@ if TYPE_CHECKING:
 PROBES = 12
 
 
-def probe_specs() -> list[ExportSpec]:
-    """Always the same ones: of some 40 to 70 kernels each, and a few ms on one server core."""
+def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]:
+    """Return the probes for a deployment's resolution, the same ones every time.
+
+    Each takes a few ms on one server core and, at 224 pixels, has 40 to 70 kernels.
+    """
+    shape = deployment.input_shape
     return [
-        ExportSpec(f"probe {index}, input {INPUT_SHAPE}", partial(_build, index), INPUT_SHAPE)
+        ExportSpec(
+            f"probe {index}, input {shape}", partial(_build, index, deployment.resolution), shape
+        )
         for index in range(PROBES)
     ]
 
 
-def _build(index: int) -> nn.Module:
-    """In a worker: nobody else needs to wait for torch's import."""
+def _build(index: int, resolution: int) -> nn.Module:
+    # This runs in an export worker, so that no other process imports torch.
     from search.latency.probe_networks import build_probe
 
-    return build_probe(index)
+    return build_probe(index, resolution)

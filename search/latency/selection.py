@@ -1,4 +1,4 @@
-"""Which architectures deserve a measurement."""
+"""Choose the architectures that a search measures."""
 
 from __future__ import annotations
 
@@ -14,26 +14,34 @@ from search.study.trial import Trial, attempts, is_measured, is_open
 
 
 def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
-    """How many more may be measured so that at most `share` (0 to 1) of these trials, each of
-    another architecture, and no more than `budget` have been. A measurement that failed or
-    was disturbed counts too."""
+    """Return how many more networks may be measured within a share and a budget.
+
+    A measurement that failed or was disturbed counts too.
+
+    Args:
+        trials: The study's trials, one for each architecture.
+        share: The largest share of the trials to measure, from 0 to 1.
+        budget: The largest number of measurements.
+    """
     allowed = math.floor(min(share * len(trials), budget))
     return max(0, allowed - sum(map(attempts, trials)))
 
 
 def affordable(trials: Iterable[Trial], budget_s: float) -> int:
-    """How many more measurements the rest of `budget_s` of device time should suffice for, each
-    expected to take the mean of those so far; before there was any it is one, which tells."""
+    """Return how many more measurements fit into `budget_s` seconds of device time.
+
+    Each is expected to take the mean of those so far. Before the first, one measurement fits: it
+    shows how long they take.
+    """
     spent_s = [trial.device_s for trial in trials if is_measured(trial)]
-    left_s = budget_s - sum(spent_s)
-    if left_s <= 0:
+    remaining_s = budget_s - sum(spent_s)
+    if remaining_s <= 0:
         return 0
-    return math.floor(left_s / fmean(spent_s)) if any(spent_s) else 1
+    return math.floor(remaining_s / fmean(spent_s)) if any(spent_s) else 1
 
 
 def split(n: int) -> tuple[int, int, int]:
-    """`n` measurements as (top_k, uncertain_k, random_k): of four, two for the best, one for
-    a doubt and one for chance."""
+    """Divide `n` measurements into (top_k, uncertain_k, random_k), as 2 : 1 : 1."""
     uncertain_k, random_k = (n + 1) // 4, (n + 2) // 4
     return n - uncertain_k - random_k, uncertain_k, random_k
 
@@ -47,31 +55,39 @@ def choose(
     random_k: int,
     rng: np.random.Generator,
 ) -> list[Trial]:
-    """The `top_k` best of a round's trials by reward, the `uncertain_k` least certain of those
-    that may be on the front, and `random_k` at random, which keep the predictor honest where
-    nobody looks.
+    """Choose trials of a round to measure.
 
-    trials: of distinct architectures; `known`: all others of the study, against which the
-    front is drawn. None is chosen twice, none that was measured or failed, and fewer than
-    asked for only where there are no more.
+    No trial is chosen twice, and none that was measured or failed. Fewer are chosen only if there
+    are no more.
+
+    Args:
+        trials: The round's trials, of distinct architectures.
+        known: All other trials of the study; the front is drawn from both.
+        top_k: How many to choose by the highest reward.
+        uncertain_k: How many to choose by the widest interval, those first that may be on the
+            front.
+        random_k: How many to choose at random, which shows how the predictor does elsewhere.
+        rng: Draws the random ones.
     """
-    rest = sorted(points_of(filter(is_open, trials)), key=lambda point: -point.reward)
-    chosen, rest = rest[:top_k], rest[top_k:]
+    remaining = sorted(points_of(filter(is_open, trials)), key=lambda point: -point.reward)
+    chosen, remaining = remaining[:top_k], remaining[top_k:]
 
     near = {trial.architecture for trial in may_be_on_front([*known, *trials])}
-    rest.sort(key=lambda point: (point.trial.architecture not in near, -point.relative_width))
-    chosen, rest = chosen + rest[:uncertain_k], rest[uncertain_k:]
+    remaining.sort(key=lambda point: (point.trial.architecture not in near, -point.relative_width))
+    chosen, remaining = chosen + remaining[:uncertain_k], remaining[uncertain_k:]
 
-    chosen += [rest[i] for i in rng.permutation(len(rest))[:random_k]]
+    chosen += [remaining[i] for i in rng.permutation(len(remaining))[:random_k]]
     return [point.trial for point in chosen]
 
 
 def contenders(trials: Collection[Trial]) -> list[Trial]:
-    """Those that may be on the front and are not measured: each one next that, at the lower
-    bound of its interval, adds most to the hypervolume of those measured and those before it;
-    where none adds any, by reward.
+    """Return the unmeasured trials that may be on the front, the most promising first.
 
-    Hypervolume is that above the 10th percentile of accuracy and the 90th of latency."""
+    Each next trial is the one that adds most to the hypervolume of the measured trials and those
+    before it, if its latency is the lower bound of its interval. Trials that add nothing follow
+    by reward. The hypervolume's reference is the 10th percentile of accuracy and the 90th of
+    latency.
+    """
     points = points_of(trial for trial in trials if trial.failure is None)
     if not points:
         return []
@@ -83,21 +99,21 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     accuracies = [point.accuracy for point in measured]
     latencies_ns = [point.latency.latency_ns for point in measured]
 
-    def with_it(point: Point) -> float:
+    def volume_with(point: Point) -> float:
         ns = [*latencies_ns, point.latency.lower_ns]
         return hypervolume([*accuracies, point.accuracy], ns, *reference)
 
-    left = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
-    left.sort(key=lambda point: -point.reward)
-    wanted: list[Trial] = []
+    remaining = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
+    remaining.sort(key=lambda point: -point.reward)
+    ordered: list[Trial] = []
     volume = hypervolume(accuracies, latencies_ns, *reference)
-    while left:
-        best = max(left, key=with_it)
-        if (enlarged := with_it(best)) <= volume:
+    while remaining:
+        best = max(remaining, key=volume_with)
+        if (enlarged := volume_with(best)) <= volume:
             break
         volume = enlarged
-        left.remove(best)
-        wanted.append(best.trial)
+        remaining.remove(best)
+        ordered.append(best.trial)
         accuracies.append(best.accuracy)
         latencies_ns.append(best.latency.lower_ns)
-    return wanted + [point.trial for point in left]
+    return ordered + [point.trial for point in remaining]

@@ -1,4 +1,4 @@
-"""Architectures to latencies on one target: the search's view of the lab."""
+"""Latencies of Architectures on one target."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import AWAY, Measured
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES, INPUT_SHAPE, RESOLUTION
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
 
 if TYPE_CHECKING:
     from torch import nn
 
-# Latency is of the network as it would be deployed.
-
-_kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
-    partial(kernels, resolution=RESOLUTION, classes=CLASSES)
+# How long a target that was away is waited for again.
+AWAY_PATIENCE_S = 60.0
+NOT_REACHED = Failure(
+    FailureKind.DEVICE_LOST, "the device was lost before this network was asked for"
 )
 
-AGAIN_S = 60.0
-UNASKED = Failure(FailureKind.DEVICE_LOST, "others that were asked for before had no answer")
+# On the lab's own machine, exports and measurements take turns in groups of so many networks.
+TURN_SIZE = 64
 
-# On the lab's own machine so many are exported, then measured, then the next.
-TURN = 64
+# A search predicts the same networks again and again.
+_kernels: Callable[[Architecture, Deployment], tuple[Kernel, ...]] = cache(kernels)
 
 
 class TargetLab:
-    """Measures and predicts. On this machine's own processor, exporting and measuring would
-    disturb each other and take turns; beside other devices they overlap.
+    """Measures and predicts on one target: a `search.latency.lab.Lab`.
 
-    patience_s: without any visit for so long, measuring ends: what has not been measured is a
-    Failure DEVICE_LOST. Until something is measured again it then waits for `AGAIN_S` only."""
+    On the lab's own machine exports would disturb measurements, so the two take turns. For other
+    devices they overlap.
+    """
 
     def __init__(
         self,
@@ -53,18 +53,38 @@ class TargetLab:
         spec: BenchmarkSpec | None = None,
         priority: int = 0,
         patience_s: float = MEASURE_TIMEOUT_S,
+        deployment: Deployment = DEFAULT_DEPLOYMENT,
     ) -> None:
+        """Prepare to measure and predict.
+
+        Args:
+            client: The lab.
+            target: The target.
+            pool: Exports the networks.
+            spec: How to measure; None for the default.
+            priority: Higher is measured first.
+            patience_s: Measuring ends if no visit came for so long. What was not measured is a
+                Failure DEVICE_LOST then, and until something is measured again, the next calls
+                wait for `AWAY_PATIENCE_S` only.
+            deployment: The shape in which networks are measured and predicted.
+        """
         self._client = client
         self._target = target
         self._pool = pool
         self._spec = spec or BenchmarkSpec()
         self._priority = priority
         self._patience_s = patience_s
+        self._deployment = deployment
         self._is_away = False
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
-        """Raises NotReady before enough was measured."""
-        return self._client.predict(self._target.id, [_kernels(a) for a in architectures])
+        """Return the predicted latency of each network, in input order.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+        """
+        networks = [_kernels(architecture, self._deployment) for architecture in architectures]
+        return self._client.predict(self._target.id, networks)
 
     def measure(
         self,
@@ -73,8 +93,8 @@ class TargetLab:
         *,
         fresh: bool = False,
     ) -> list[Measured | Failure]:
-        """As `measure_specs` does, of the networks as they would be deployed."""
-        return self.measure_specs(list(map(export_spec, architectures)), on_done, fresh=fresh)
+        """Measure networks as they would be deployed: see `measure_specs`."""
+        return self.measure_specs(self._specs(architectures), on_done, fresh=fresh)
 
     def measure_specs(
         self,
@@ -83,11 +103,16 @@ class TargetLab:
         *,
         fresh: bool = False,
     ) -> list[Measured | Failure]:
-        """Of each what was measured, in their order. `on_done` is told how many have ended.
-        What the lab holds already is not measured again unless `fresh`."""
+        """Measure modules and return the outcome of each, in input order.
+
+        Args:
+            specs: The modules.
+            on_done: Called with the number of modules that have an outcome.
+            fresh: Measure again what the lab has measured already.
+        """
         distinct = list({spec.key: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
-        turn = TURN if take_turns else max(1, len(distinct))
+        turn = TURN_SIZE if take_turns else max(1, len(distinct))
         outcomes: dict[str, Measurement | Failure] = {}  # by the spec's key
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
@@ -97,13 +122,13 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        return latencies(self._client, [outcomes.get(spec.key, UNASKED) for spec in specs])
+        return latencies(self._client, [outcomes.get(spec.key, NOT_REACHED) for spec in specs])
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
-        """So that measuring them exports nothing. Returns those that cannot be."""
-        exports = self._pool.export_all(list(map(export_spec, architectures)))
+        """Export networks, so that measuring them need not; return those that cannot be."""
+        exports = self._pool.export_all(self._specs(architectures))
         return {
-            architecture: _unexported(export)
+            architecture: _export_failure(export)
             for architecture, export in zip(architectures, exports, strict=True)
             if isinstance(export, ExportError)
         }
@@ -115,13 +140,22 @@ class TargetLab:
         pairs: int,
         on_done: Callable[[int], None] = lambda visits: None,
     ) -> Comparison | Failure:
-        """`first` against `second`, by visits in turn; `on_done` is told how many. Raises
-        ValueError for too few pairs."""
+        """Measure two networks in turn, visit by visit, and compare them.
+
+        Args:
+            first: The network whose latency is divided.
+            second: The network whose latency it is divided by.
+            pairs: Number of visits to each.
+            on_done: Called with the number of visits so far.
+
+        Raises:
+            ValueError: There are too few pairs.
+        """
         spec = paired_spec(pairs)
         programs: list[ProgramFile] = []
-        for export in self._pool.export_all([export_spec(first), export_spec(second)]):
+        for export in self._pool.export_all(self._specs([first, second])):
             if isinstance(export, ExportError):
-                return _unexported(export)
+                return _export_failure(export)
             programs.append(export)
         outcomes = self._client.measure(
             self._target.id,
@@ -138,6 +172,9 @@ class TargetLab:
             visits.append(outcome.visits)
         return compare(*visits)
 
+    def _specs(self, architectures: Sequence[Architecture]) -> list[ExportSpec]:
+        return [export_spec(architecture, self._deployment) for architecture in architectures]
+
     def _measure(
         self,
         specs: Sequence[ExportSpec],
@@ -147,13 +184,14 @@ class TargetLab:
         export_first: bool,
         fresh: bool,
     ) -> dict[str, Measurement | Failure]:
-        keys: list[str] = []  # of the programs, in their order
+        """Return the outcomes by the specs' keys; `done` specs have ended before."""
+        keys: list[str] = []  # the programs' specs, in the order in which they are measured
         unexported: dict[str, Measurement | Failure] = {}
 
         def programs() -> Iterator[ProgramFile]:
             for spec, export in self._pool.export_each(specs):
                 if isinstance(export, ExportError):
-                    unexported[spec.key] = _unexported(export)
+                    unexported[spec.key] = _export_failure(export)
                 else:
                     keys.append(spec.key)
                     yield export
@@ -164,19 +202,22 @@ class TargetLab:
             self._spec,
             fresh=fresh,
             priority=self._priority,
-            patience_s=min(AGAIN_S, self._patience_s) if self._is_away else self._patience_s,
+            patience_s=min(self._patience_s, AWAY_PATIENCE_S)
+            if self._is_away
+            else self._patience_s,
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
         )
-        lost = [o for o in outcomes if isinstance(o, Failure) and o.kind in AWAY]
-        self._is_away = bool(outcomes) and len(lost) == len(outcomes)
-        # Where patience ended it, the last that were exported may have no outcome.
+        self._is_away = bool(outcomes) and all(
+            isinstance(outcome, Failure) and outcome.kind in AWAY for outcome in outcomes
+        )
+        # If the call ran out of patience, the last exported programs may have no outcome.
         return unexported | dict(zip(keys, outcomes, strict=False))
 
 
 def latencies(
     client: LatencyClient, outcomes: Sequence[Measurement | Failure]
 ) -> list[Measured | Failure]:
-    """Of each measurement, in their order, what it says."""
+    """Return the measured latency of each outcome that is no failure, in input order."""
     ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
     estimates = dict(zip(ids, client.look_up(ids), strict=True))
     return [
@@ -188,28 +229,30 @@ def latencies(
 
 
 def _device_s(measurement: Measurement) -> float:
-    """By the device's clock, from the conditions before a visit to those after it. Visits that
-    brought nothing are not among them."""
-    longest_ns = measurement.spec.visit.deadline_ns  # the clock may have been set meanwhile
+    """Return for how many seconds the visits kept the device, by the device's clock."""
+    longest_ns = measurement.spec.visit.deadline_ns  # in case the clock was set meanwhile
     elapsed_ns = (visit.after.unix_ns - visit.before.unix_ns for visit in measurement.visits)
     return sum(min(max(ns, 0), longest_ns) for ns in elapsed_ns) / 1e9
 
 
-def _unexported(error: ExportError) -> Failure:
+def _export_failure(error: ExportError) -> Failure:
     return Failure(FailureKind.UNSUPPORTED, str(error))
 
 
-def export_spec(architecture: Architecture) -> ExportSpec:
-    """The network as it would be deployed, its weights seeded."""
+def export_spec(
+    architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> ExportSpec:
+    """Return the network as it would be deployed, with seeded weights, for export."""
+    shape = deployment.input_shape
     return ExportSpec(
-        key=f"architecture {architecture.id}, {CLASSES} classes, input {INPUT_SHAPE}",
-        build=partial(_build, architecture),
-        input_shape=INPUT_SHAPE,
+        key=f"architecture {architecture.id}, {deployment.classes} classes, input {shape}",
+        build=partial(_build, architecture, deployment.classes),
+        input_shape=shape,
     )
 
 
-def _build(architecture: Architecture) -> nn.Module:
-    """In a worker: nobody else needs to wait for torch's import."""
+def _build(architecture: Architecture, classes: int) -> nn.Module:
+    # This runs in an export worker, so that no other process imports torch.
     from search.space.network import build_network
 
-    return build_network(architecture, classes=CLASSES, seed=0)
+    return build_network(architecture, classes=classes, seed=0)

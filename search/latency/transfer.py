@@ -1,4 +1,4 @@
-"""What the lab's other targets tell of one on which little was measured."""
+"""Predict latencies on a target with few measurements from the lab's other targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernels
 from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
 from search.latency.calibration import CANDIDATES, random_networks
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
 
@@ -22,9 +23,14 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class FromOtherTargets:
-    """errors: (measured networks,) relative, of each when predicted from the others.
-    predicted: of the networks asked for.
+class TransferPrediction:
+    """Latencies that were predicted from other targets.
+
+    Attributes:
+        sources: The other targets.
+        errors: (measured networks,) Relative error of each network measured on the target, when
+            it is predicted from the others.
+        predicted: The predictions for the networks that were asked for.
     """
 
     sources: tuple[Target, ...]
@@ -33,17 +39,32 @@ class FromOtherTargets:
 
 
 def predict_from_other_targets(
-    client: LatencyClient, target: Target, networks: Sequence[Sequence[Kernel]]
-) -> FromOtherTargets:
-    """By what was measured on the target, and every other target's predictor that knows all
-    the kinds of kernels in it. Raises NotReady where there is none or too little was measured.
+    client: LatencyClient,
+    target: Target,
+    networks: Sequence[Sequence[Kernel]],
+    deployment: Deployment = DEFAULT_DEPLOYMENT,
+) -> TransferPrediction:
+    """Predict latencies from few measurements and the predictors of other targets.
+
+    A target's predictor is used if it knows all kinds of kernels of the networks.
+
+    Args:
+        client: The lab.
+        target: The target with few measurements.
+        networks: The networks, as their kernels in execution order.
+        deployment: The shape of the space's networks on which the targets are compared.
+
+    Raises:
+        NotReady: No other target's predictor can be used, or too little was measured.
     """
     newest = newest_of_each(client.measured_networks(target.id))
-    candidates = map(kernels, random_networks(mnasnet_space(), CANDIDATES))
+    candidates = (
+        kernels(network, deployment) for network in random_networks(mnasnet_space(), CANDIDATES)
+    )
     known = [*newest, *candidates]
     sources_ns = _sources_ns(client, target, [*known, *networks])
     if not sources_ns:
-        raise NotReady(f"no other target's predictor can tell of {target.name}")
+        raise NotReady(f"no other target has a predictor that serves {target.name}")
     columns = np.column_stack(list(sources_ns.values()))
     measured_ns = np.array([network.latency_ns for network in newest.values()])
     try:
@@ -51,13 +72,13 @@ def predict_from_other_targets(
         errors = leave_one_out_errors(columns[: len(newest)], measured_ns)
     except NotEnoughData as error:
         raise NotReady(f"{error}: measure more first (latlab calibrate --transfer)") from error
-    return FromOtherTargets(tuple(sources_ns), errors, fitted.predict(columns[len(known) :]))
+    return TransferPrediction(tuple(sources_ns), errors, fitted.predict(columns[len(known) :]))
 
 
 def _sources_ns(
     client: LatencyClient, target: Target, networks: Sequence[Sequence[Kernel]]
 ) -> dict[Target, FloatArray]:
-    """(networks,) the latencies that each predicts."""
+    """Return the latencies (networks,) in ns that each other target's predictor gives."""
     sources_ns: dict[Target, FloatArray] = {}
     for status in client.targets():
         if status.target == target or not status.measurements:

@@ -1,0 +1,1 @@
+"""Networks: architectures, search spaces, and what is derived from them."""

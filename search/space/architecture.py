@@ -15,27 +15,34 @@ from latlab.domain.errors import InvalidRequest
 OPERATIONS = ("conv", "dconv", "mbconv")
 SKIPS = ("none", "identity", "pool")
 STRIDES = (1, 2)
-# Far beyond any network for a phone, so that no description fills the memory.
+# Networks for phones stay far below these limits, which keep any description in memory.
 MAX_BLOCKS = 64
-MAX_LAYERS = 64  # of one block
+MAX_LAYERS = 64  # in one block
 MAX_CHANNELS = 8192
-MAX_STRIDING = 7  # blocks: 224 pixels are a single one then, over which nothing strides
+MAX_STRIDING = 7  # blocks that stride by 2: after the stem, they halve an image 8 times in all
 MAX_EXPANSION = 16
 MAX_KERNEL_SIZE = 31
 
 
 class ArchitectureError(InvalidRequest):
-    """A description of a network that names a field and says what it must be."""
+    """A description of a network is wrong; the message names the field and says why."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A group of `layers` identical layers; only the first one strides and changes width.
+    """A group of identical layers, of which only the first may stride and change the width.
 
-    op: "conv", "dconv" (depthwise-separable) or "mbconv"; `expansion` is 1 but for mbconv.
-    se_ratio: of the layer's input channels; 0 for none.
-    skip: the effective one, "none", "identity" or "pool": "none" where no layer of the
-    block could have it, so that two spellings of one network are one Block.
+    Attributes:
+        op: "conv", "dconv" (depthwise-separable) or "mbconv" (inverted bottleneck).
+        expansion: Factor of the channels inside an mbconv; 1 for other operations.
+        kernel_size: Height and width of the filters, in pixels; odd.
+        stride: Stride of the first layer, in pixels.
+        se_ratio: Width of the squeeze-and-excitation bottleneck as a share of the layer's input
+            channels; 0 for no squeeze-and-excitation.
+        skip: The effective skip: "none", "identity" or "pool". It is "none" if no layer of the
+            block could have a skip, so that two spellings of one network are equal Blocks.
+        out_channels: Number of output channels of every layer.
+        layers: Number of layers.
     """
 
     op: str
@@ -50,7 +57,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Resolution and classes are no part of it: they belong to where it is used."""
+    """One network of a space, without the resolution and classes of a `Deployment`.
+
+    Attributes:
+        stem_channels: Output channels of the first convolution.
+        blocks: The groups of layers, in order.
+        head_channels: Output channels of the last convolution.
+    """
 
     stem_channels: int
     blocks: tuple[Block, ...]
@@ -58,22 +71,26 @@ class Architecture:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits, equal for equal networks on every machine."""
+        """Twelve hexadecimal digits that are equal for equal networks on every machine."""
         canonical = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def __hash__(self) -> int:
-        """Of the id, which is kept: searches look their trials up again and again."""
+        """Return the hash of the id, which is cached: a search looks networks up often."""
         return hash(self.id)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields as values that JSON can hold."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: object) -> Architecture:
-        """The architecture that `value` describes as `to_dict` does, and maybe with its `id`.
+        """Return the architecture that `value` describes.
 
-        Everything that comes from outside this process is read here: `value` may be any JSON.
+        Descriptions from outside this process are read here, so everything is checked.
+
+        Args:
+            value: Any JSON value. It should be what `to_dict` returns, and may also have "id".
 
         Raises:
             ArchitectureError: A field is missing, unknown, of another type or out of its range,
@@ -82,9 +99,11 @@ class Architecture:
         described = _fields(value, "", _FIELDS, optional={"id"})
         listed = described["blocks"]
         if not isinstance(listed, Sequence) or isinstance(listed, str):
-            raise ArchitectureError(f"blocks: {_shown(listed)} is no list of blocks")
+            raise ArchitectureError(f"blocks: {_shown(listed)} is not a list of blocks")
         if not 1 <= len(listed) <= MAX_BLOCKS:
-            raise ArchitectureError(f"blocks: a network has 1 to {MAX_BLOCKS}, not {len(listed)}")
+            raise ArchitectureError(
+                f"blocks: a network has 1 to {MAX_BLOCKS} blocks, not {len(listed)}"
+            )
         stem_channels = in_channels = _channels(described, "stem_channels")
         blocks: list[Block] = []
         for index, block in enumerate(listed):
@@ -98,7 +117,7 @@ class Architecture:
         architecture = cls(stem_channels, tuple(blocks), head_channels)
         if "id" in described and described["id"] != architecture.id:
             raise ArchitectureError(
-                f"id: {_shown(described['id'])} is not this network's, which is "
+                f"id: {_shown(described['id'])} is not this network's id, which is "
                 f"{architecture.id}: correct it or leave it out"
             )
         return architecture
@@ -109,19 +128,25 @@ _BLOCK_FIELDS = frozenset(field.name for field in fields(Block))
 
 
 def takes_skip(stride: int, in_channels: int, out_channels: int) -> bool:
-    """Whether a layer's input can be added to its output."""
+    """Return whether a layer's input can be added to its output."""
     return stride == 1 and in_channels == out_channels
 
 
 def can_skip(block: Block, in_channels: int) -> bool:
-    """Whether a layer of the block could have a skip: each but the first keeps the shape; the
-    first one may."""
+    """Return whether a layer of the block could have a skip.
+
+    All layers but the first keep the shape of their input; the first one may.
+    """
     return block.layers > 1 or takes_skip(block.stride, in_channels, block.out_channels)
 
 
 def se_channels(block: Block, in_channels: int) -> int:
-    """Return the width of the squeeze-and-excitation bottleneck of a layer that so many channels
-    enter, 0 where it has none."""
+    """Return the width of a layer's squeeze-and-excitation bottleneck, or 0 if it has none.
+
+    Args:
+        block: The layer's block.
+        in_channels: Number of input channels of the layer.
+    """
     return max(1, int(in_channels * block.se_ratio)) if block.se_ratio else 0
 
 
@@ -131,7 +156,7 @@ def _block(value: object, where: str, in_channels: int) -> Block:
     op = _choice(described, "op", where, OPERATIONS)
     expansion = _integer(described, "expansion", where, MAX_EXPANSION)
     if op != "mbconv" and expansion != 1:
-        raise ArchitectureError(f"{where}expansion: that of a {op} is 1, not {expansion}")
+        raise ArchitectureError(f"{where}expansion: {expansion} is not 1, which a {op} needs")
     kernel_size = _integer(described, "kernel_size", where, MAX_KERNEL_SIZE)
     if kernel_size % 2 == 0:
         raise ArchitectureError(f"{where}kernel_size: {kernel_size} is not odd")
@@ -147,8 +172,8 @@ def _block(value: object, where: str, in_channels: int) -> Block:
     )
     if block.skip != "none" and not can_skip(block, in_channels):
         raise ArchitectureError(
-            f'{where}skip: "{block.skip}" where none can be, for the one layer strides or changes '
-            f'the {in_channels} channels that enter it: write "none"'
+            f'{where}skip: "{block.skip}" is not possible, because the only layer strides or does '
+            f'not keep its {in_channels} input channels: write "none"'
         )
     return block
 
@@ -158,7 +183,9 @@ def _fields(
 ) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         what = where or "a network"
-        raise ArchitectureError(f"{what} is an object with {_listed(names)}, not {_shown(value)}")
+        raise ArchitectureError(
+            f"{what} must be an object with {_listed(names)}, not {_shown(value)}"
+        )
     if value.keys() == names:
         return value
     prefix = f"{where}." if where else ""
@@ -166,17 +193,17 @@ def _fields(
         raise ArchitectureError(f"{prefix}{name} is missing")
     for name in sorted(map(str, value.keys() - names - optional)):
         raise ArchitectureError(
-            f"{prefix}{name[:80]!r} is an unknown field: there are {_listed(names)}"
+            f"{prefix}{name[:80]!r} is an unknown field: the fields are {_listed(names)}"
         )
     return value
 
 
 def _choice(described: Mapping[str, Any], name: str, where: str, choices: Sequence[Any]) -> Any:  # noqa: ANN401
     value = described[name]
-    # By type too, for 1 == True == 1.0, which are three networks by their ids.
+    # Types must match, because 1 == True == 1.0, but their networks would have three ids.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
-        among = ", ".join(map(str, choices))
-        raise ArchitectureError(f"{where}{name}: {_shown(value)} is none of {among}")
+        known = ", ".join(map(str, choices))
+        raise ArchitectureError(f"{where}{name}: {_shown(value)} is not one of {known}")
     return value
 
 
@@ -188,21 +215,21 @@ def _integer(described: Mapping[str, Any], name: str, where: str, most: int) -> 
     value = described[name]
     if type(value) is not int or not 1 <= value <= most:
         raise ArchitectureError(
-            f"{where}{name}: {_shown(value)} is no whole number from 1 to {most}"
+            f"{where}{name}: {_shown(value)} is not a whole number from 1 to {most}"
         )
     return value
 
 
 def _share(described: Mapping[str, Any], name: str, where: str) -> float:
-    """From 0 to 1, as a float: equal networks have equal ids however they spell it."""
+    """Return a number from 0 to 1 as a float, so that 0, -0.0 and 0.0 give the same id."""
     value = described[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ArchitectureError(f"{where}{name}: {_shown(value)} is no number from 0 to 1")
-    return math.fabs(value)  # of -0.0 it is 0.0
+        raise ArchitectureError(f"{where}{name}: {_shown(value)} is not a number from 0 to 1")
+    return math.fabs(value)
 
 
 def _shown(value: object) -> str:
-    """As JSON has it, shortened."""
+    """Return the value as JSON, shortened."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

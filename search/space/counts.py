@@ -1,85 +1,72 @@
-"""Parameters and multiply-adds of an Architecture, counted as its authors count them:
-multiply-adds of convolutions and of the classifier (squeeze-and-excitation's included),
-nothing for batch-norms, activations, pools and additions."""
+"""Parameters and multiply-adds of an Architecture, counted as its authors count them.
+
+Multiply-adds are those of the convolutions, squeeze-and-excitation's included, and of the
+classifier. Batch-norms, activations, pools and additions count nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES, RESOLUTION
-from search.space.layers import Layer, layers_by_block
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
+from search.space.operators import Convolution, Layer, SqueezeExcite, describe
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Parameters are what training changes: batch-norms count two a channel."""
+    """The size of a network or of a part of it.
+
+    Attributes:
+        parameters: Number of trained values. A batch-norm has two for each channel.
+        multiply_adds: Number of multiply-adds for one image.
+    """
 
     parameters: int
     multiply_adds: int
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.parameters + other.parameters, self.multiply_adds + other.multiply_adds)
 
-
-def counts(
-    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
-) -> Counts:
-    """Of the whole network, for one image of resolution × resolution × 3."""
-    return _sum(
-        part for _, part in counts_by_part(architecture, resolution=resolution, classes=classes)
-    )
+def counts(architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Counts:
+    """Return the counts of the whole network."""
+    parts = [part for _, part in counts_by_part(architecture, deployment)]
+    return Counts(sum(part.parameters for part in parts), sum(part.multiply_adds for part in parts))
 
 
 def counts_by_part(
-    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
+    architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> list[tuple[str, Counts]]:
-    """ "stem", "block1" … , "head" and "classifier" with the counts of each."""
-    size = _strided(resolution, 2)
-    stem = architecture.stem_channels
-    parts = [("stem", _convolution(3, stem, 3, size))]
-    channels = stem
-    for number, layers in enumerate(layers_by_block(architecture), start=1):
-        block = []
-        for layer in layers:
-            block.append(_layer(layer, size))
-            size = _strided(size, layer.stride)
-        channels = layers[-1].out_channels
-        parts.append((f"block{number}", _sum(block)))
-    head = architecture.head_channels
-    parts.append(("head", _convolution(channels, head, 1, size)))
-    parts.append(("classifier", Counts(head * classes + classes, head * classes)))
-    return parts
+    """Return the counts of "stem", "block1", "block2" and so on, "head" and "classifier"."""
+    network = describe(architecture, deployment)
+    weights = architecture.head_channels * network.classes
+    return [
+        ("stem", _counts([network.stem])),
+        *(
+            (f"block{number}", _counts(_convolutions(layers)))
+            for number, layers in enumerate(network.blocks, start=1)
+        ),
+        ("head", _counts([network.head])),
+        ("classifier", Counts(weights + network.classes, weights)),
+    ]
 
 
-def _layer(layer: Layer, size: int) -> Counts:
-    """size: of the input, in pixels a side."""
-    expanded = layer.expanded_channels
-    strided = _strided(size, layer.stride)
-    parts = []
-    if layer.op == "conv":
-        parts.append(_convolution(layer.in_channels, expanded, layer.kernel_size, strided))
-    else:
-        if layer.op == "mbconv":
-            parts.append(_convolution(layer.in_channels, expanded, 1, size))
-        parts.append(_convolution(1, expanded, layer.kernel_size, strided))  # depthwise
-        parts.append(_convolution(expanded, layer.out_channels, 1, strided))
-    if layer.se_channels:
-        weights = 2 * expanded * layer.se_channels
-        parts.append(Counts(weights + expanded + layer.se_channels, weights))
-    return _sum(parts)
+def _convolutions(layers: Iterable[Layer]) -> Iterator[Convolution]:
+    """Yield all convolutions of some layers, squeeze-and-excitation's included."""
+    for layer in layers:
+        for operator in layer.body:
+            if isinstance(operator, SqueezeExcite):
+                yield operator.reduce
+                yield operator.expand
+            else:
+                yield operator
 
 
-def _convolution(inputs: int, outputs: int, kernel_size: int, size: int) -> Counts:
-    """With its batch-norm. inputs: channels that each output sees. size: of the output."""
-    weights = inputs * outputs * kernel_size**2
-    return Counts(weights + 2 * outputs, weights * size**2)
-
-
-def _strided(size: int, stride: int) -> int:
-    return -(-size // stride)
-
-
-def _sum(parts: Iterable[Counts]) -> Counts:
-    return sum(parts, Counts(0, 0))
+def _counts(convolutions: Iterable[Convolution]) -> Counts:
+    parameters = multiply_adds = 0
+    for convolution in convolutions:
+        _, height, width, channels = convolution.output
+        seen_channels = convolution.input[-1] // convolution.groups
+        weights = seen_channels * channels * convolution.kernel_size**2
+        parameters += weights + (2 * channels if convolution.batch_norm else channels)
+        multiply_adds += weights * height * width
+    return Counts(parameters, multiply_adds)

@@ -1,6 +1,6 @@
-"""What a network may have at most, beside its latency: parameters, multiply-adds, bytes.
+"""Upper limits on a network's size: parameters, multiply-adds and bytes.
 
-`limits` are by the names of `quantities`; those that are missing bound nothing.
+Limits are named like the values of `quantities`. A quantity without a limit is not bounded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import numpy as np
 
 from search.space.architecture import Architecture
 from search.space.counts import counts
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.space import Space
 
 Limits = Mapping[str, int]
-Allows = Callable[[Architecture], bool]  # whether it may be proposed
+Allows = Callable[[Architecture], bool]  # returns whether a network may be proposed
 
 MILLIONS_OF = {
     "parameters": "M parameters",
@@ -24,19 +25,24 @@ MILLIONS_OF = {
 }
 SAMPLES = 1000
 
-# So often a strategy draws a candidate that is not allowed; the last is `fitted`.
+# After so many candidates in a row that are not allowed, a strategy proposes the last one `fitted`.
 MAX_DRAWS = 50
 
 
 def everything(architecture: Architecture) -> bool:
-    """Allowed where there are no limits."""
+    """Allow every network, as without limits."""
     return True
 
 
-def quantities(architecture: Architecture) -> dict[str, int]:
-    """Of the network as it would be deployed. The program's bytes are an estimate, within 1 %:
-    its weights in float32 are nearly all of it, and exporting each candidate takes seconds."""
-    counted = counts(architecture)
+def quantities(
+    architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> dict[str, int]:
+    """Return a network's parameters, multiply-adds and program bytes.
+
+    The program's bytes are estimated to within 1 % as four for each parameter: a program is
+    little else than its weights in float32, and exporting every candidate would take too long.
+    """
+    counted = counts(architecture, deployment)
     return {
         "parameters": counted.parameters,
         "multiply_adds": counted.multiply_adds,
@@ -44,11 +50,13 @@ def quantities(architecture: Architecture) -> dict[str, int]:
     }
 
 
-def excess(architecture: Architecture, limits: Limits) -> str:
-    """What it has too much of, in words; "" where it is within the limits."""
+def excess(
+    architecture: Architecture, limits: Limits, deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> str:
+    """Say in words which limits a network exceeds; return "" if it exceeds none."""
     if not limits:
         return ""
-    has = quantities(architecture)
+    has = quantities(architecture, deployment)
     return ", ".join(
         f"{has[name] / 1e6:.2f} {MILLIONS_OF[name]} where {limit / 1e6:g} are allowed"
         for name, limit in limits.items()
@@ -56,13 +64,16 @@ def excess(architecture: Architecture, limits: Limits) -> str:
     )
 
 
-def share_within(space: Space, limits: Limits) -> float:
-    """Of `SAMPLES` random networks, how many are within the limits, as a share.
+def share_within(
+    space: Space, limits: Limits, deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> float:
+    """Return the share of `SAMPLES` random networks of the space that are within the limits.
 
-    Raises ValueError where not even the smallest network of the space is, saying which limits
-    exclude it, and what they have to allow.
+    Raises:
+        ValueError: Not even the smallest network is within the limits. The message names the
+            limits that exclude it, and what they have to allow.
     """
-    smallest = quantities(space.resolve(space.smallest))
+    smallest = quantities(space.resolve(space.smallest), deployment)
     binding = [name for name, limit in limits.items() if smallest[name] > limit]
     if binding:
         raise ValueError(
@@ -76,15 +87,21 @@ def share_within(space: Space, limits: Limits) -> float:
         )
     rng = np.random.default_rng(0)
     sampled = (space.resolve(space.sample(rng)) for _ in range(SAMPLES))
-    return sum(not excess(architecture, limits) for architecture in sampled) / SAMPLES
+    within = sum(not excess(architecture, limits, deployment) for architecture in sampled)
+    return within / SAMPLES
 
 
 def fitted(space: Space, choices: Sequence[int], allows: Allows) -> tuple[int, ...]:
-    """Choices of a network that is allowed, where the smallest of the space is: beginning with
-    that one, those of `choices` are taken, one after another, with which it still is.
+    """Return choices close to `choices` whose network is allowed.
 
-    In random order, so that no block is favoured; the order follows from `choices` alone, so
-    that a replay fits alike.
+    Starts with the smallest network of the space and takes over one choice after another, as
+    long as the network stays allowed. The order is random, so that no block is favoured. It
+    depends on `choices` alone, so that a resumed search repeats it.
+
+    Args:
+        space: The space, whose smallest network must be allowed.
+        choices: The wanted choices.
+        allows: Returns whether a network is allowed.
     """
     taken = list(space.smallest)
     for index in np.random.default_rng(choices).permutation(len(taken)):

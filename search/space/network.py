@@ -8,47 +8,60 @@ import torch
 from torch import Tensor, nn
 
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES
-from search.space.layers import Layer, layers_by_block, scaled
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
+from search.space.operators import Convolution, Layer, SqueezeExcite, describe
+from search.space.scaling import scaled
 
-BATCH_NORM_MOMENTUM = 0.01  # 0.99 in TensorFlow's sense
+BATCH_NORM_MOMENTUM = 0.01  # TensorFlow calls this 0.99
 BATCH_NORM_EPS = 1e-3
 
 
 def build_network(
     architecture: Architecture,
     *,
-    classes: int = CLASSES,
+    classes: int = DEFAULT_DEPLOYMENT.classes,
     width_multiplier: float = 1.0,
     stem_stride: int = 2,
     input_channels: int = 3,
     dropout: float = 0.0,
     seed: int | None = None,
 ) -> nn.Sequential:
-    """Takes (batch, input_channels, height, width), gives logits (batch, classes).
+    """Return a network in training mode, with new weights.
 
-    Weights are normal with variance 2 / fan-in, never zero, so that an untrained network
-    computes as fast as a trained one; `seed` makes them reproducible and leaves the global
-    generator alone. The network is in training mode, as PyTorch's modules are.
+    Weights are normal with variance 2 / fan-in. None is zero, so an untrained network computes
+    as fast as a trained one.
+
+    Args:
+        architecture: The network.
+        classes: Number of outputs.
+        width_multiplier: Factor of every channel count, which is then rounded.
+        stem_stride: Stride of the first convolution.
+        input_channels: Channels of the input images.
+        dropout: Share of the features that training drops before the classifier.
+        seed: Makes the weights reproducible, and leaves the global generator alone.
+
+    Returns:
+        A module that takes images (batch, input_channels, height, width) of any size and returns
+        logits (batch, classes).
     """
-    architecture = scaled(architecture, width_multiplier)
-    stem, head = architecture.stem_channels, architecture.head_channels
-    last = architecture.blocks[-1].out_channels
+    description = describe(
+        scaled(architecture, width_multiplier),
+        Deployment(classes=classes),
+        input_channels=input_channels,
+        stem_stride=stem_stride,
+    )
     with torch.device("meta"):  # PyTorch's own initialisation would be thrown away
         network = nn.Sequential(
             OrderedDict(
-                stem=_convolution(input_channels, stem, 3, stem_stride),
+                stem=_convolution(description.stem),
                 blocks=nn.Sequential(
-                    *(
-                        nn.Sequential(*map(MobileLayer, layers))
-                        for layers in layers_by_block(architecture)
-                    )
+                    *(nn.Sequential(*map(MobileLayer, layers)) for layers in description.blocks)
                 ),
-                head=_convolution(last, head, 1),
+                head=_convolution(description.head),
                 pool=GlobalAveragePool(),
                 flatten=nn.Flatten(),
                 dropout=nn.Dropout(dropout),
-                classifier=nn.Linear(head, classes),
+                classifier=nn.Linear(description.head.out_channels, description.classes),
             )
         )
     network.to_empty(device="cpu")
@@ -57,80 +70,69 @@ def build_network(
 
 
 class MobileLayer(nn.Module):
-    """One layer of a block: its convolutions and, added to their output, its skip."""
+    """One layer of a block: its operators and, added to their output, its skip."""
 
     def __init__(self, layer: Layer) -> None:
+        """Build the layer as it is described."""
         super().__init__()
-        self.body = nn.Sequential(*_body(layer))
+        self.body = nn.Sequential(*map(_operator, layer.body))
         self.skip = _skip(layer.skip)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output for images (batch, channels, height, width)."""
         out: Tensor = self.body(x)
         return out if self.skip is None else out + self.skip(x)
 
 
-class SqueezeExcite(nn.Module):
-    """Scales every channel by what the means of all channels say of it."""
+class SqueezeExciteModule(nn.Module):
+    """Scales every channel by a gate that is computed from the means of all channels."""
 
-    def __init__(self, channels: int, bottleneck: int) -> None:
+    def __init__(self, operator: SqueezeExcite) -> None:
+        """Build the operator as it is described."""
         super().__init__()
         self.pool = GlobalAveragePool()
-        self.reduce = nn.Conv2d(channels, bottleneck, 1)
+        self.reduce = _conv2d(operator.reduce)
         self.activation = nn.ReLU(inplace=True)
-        self.expand = nn.Conv2d(bottleneck, channels, 1)
+        self.expand = _conv2d(operator.expand)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return `x` (batch, channels, height, width), scaled."""
         return x * torch.sigmoid(self.expand(self.activation(self.reduce(self.pool(x)))))
 
 
 class GlobalAveragePool(nn.Module):
-    """Keeps the two spatial dimensions, at 1: in this form XNNPACK takes it."""
+    """Averages over all pixels and keeps both dimensions, with size 1, as XNNPACK wants it."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the means (batch, channels, 1, 1)."""
         return x.mean((2, 3), keepdim=True)
 
 
-def _body(layer: Layer) -> list[nn.Module]:
-    expanded = layer.expanded_channels
-    modules: list[nn.Module] = []
-    if layer.op == "conv":
-        modules.append(_convolution(layer.in_channels, expanded, layer.kernel_size, layer.stride))
-    else:
-        if layer.op == "mbconv":
-            modules.append(_convolution(layer.in_channels, expanded, 1))
-        modules.append(
-            _convolution(expanded, expanded, layer.kernel_size, layer.stride, groups=expanded)
-        )
-    if layer.se_channels:
-        modules.append(SqueezeExcite(expanded, layer.se_channels))
-    if layer.op != "conv":
-        modules.append(_convolution(expanded, layer.out_channels, 1, activation=False))
-    return modules
+def _operator(operator: Convolution | SqueezeExcite) -> nn.Module:
+    if isinstance(operator, SqueezeExcite):
+        return SqueezeExciteModule(operator)
+    return _convolution(operator)
 
 
-def _convolution(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int,
-    stride: int = 1,
-    groups: int = 1,
-    activation: bool = True,
-) -> nn.Sequential:
-    modules: list[nn.Module] = [
-        nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=False,
-        ),
-        nn.BatchNorm2d(out_channels, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM),
-    ]
-    if activation:
+def _convolution(operator: Convolution) -> nn.Sequential:
+    modules: list[nn.Module] = [_conv2d(operator)]
+    if operator.batch_norm:
+        modules.append(nn.BatchNorm2d(operator.out_channels, BATCH_NORM_EPS, BATCH_NORM_MOMENTUM))
+    if operator.relu:
         modules.append(nn.ReLU(inplace=True))
     return nn.Sequential(*modules)
+
+
+def _conv2d(operator: Convolution) -> nn.Conv2d:
+    return nn.Conv2d(
+        operator.input[-1],
+        operator.out_channels,
+        operator.kernel_size,
+        operator.stride,
+        padding=operator.kernel_size // 2,
+        groups=operator.groups,
+        bias=not operator.batch_norm,
+    )
 
 
 def _skip(kind: str) -> nn.Module | None:
@@ -138,12 +140,12 @@ def _skip(kind: str) -> nn.Module | None:
         return None
     if kind == "identity":
         return nn.Identity()
-    # TensorFlow's SAME pooling does not count the padding; nor would XNNPACK.
+    # Neither TensorFlow's SAME pooling nor XNNPACK counts the padding.
     return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
 
 
 def initialize(network: nn.Module, seed: int | None) -> None:
-    """Weights as `build_network` has them."""
+    """Give a network new weights, as `build_network` does."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):

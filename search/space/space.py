@@ -1,4 +1,4 @@
-"""Search spaces: the decisions, and what a tuple of choices resolves to."""
+"""Search spaces: their decisions, and the networks that choices resolve to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 
 from search.space.architecture import Architecture, Block, can_skip
-from search.space.layers import round_channels
+from search.space.scaling import round_channels
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`column` is its name in a table of networks, where a choice is written as in `cells`."""
+    """One searched choice.
+
+    Attributes:
+        column: The decision's column in a table of networks.
+        cells: How such a table writes each choice.
+    """
 
     name: str
     choices: tuple[Any, ...]
@@ -26,9 +31,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the choices of one block start from; its stride is not searched.
+    """The block that the choices for one block are relative to.
 
-    more_layers: what this block may add to `layers`, where it is not what all may.
+    Attributes:
+        out_channels: Output channels before the chosen factor.
+        layers: Number of layers before the chosen addition.
+        stride: The stride, which is not searched.
+        more_layers: What this block may add to `layers`; None for what all blocks may add.
     """
 
     out_channels: int
@@ -39,8 +48,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How a table that others have published spells a decision: the column's name, with
-    {index} for that of the block, from 0, and a cell for each choice; by default str()."""
+    """How a published table of networks writes a decision.
+
+    Attributes:
+        name: The column's name, with {index} for the block's index from 0.
+        cells: What is written for each choice; None for its str().
+    """
 
     name: str
     cells: tuple[str, ...] | None = None
@@ -48,14 +61,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Space:
-    """A factorized hierarchical space: the same decisions for every block, taken anew in
-    each. What has one choice is fixed, and no decision. `choices` are indices, one for each
-    of `decisions`, block by block.
+    """A factorized hierarchical space: every block takes the same decisions, for itself.
 
-    convolutions: (op, expansion) pairs. filters: factors of the reference's channels.
-    layers: what is added to the reference's; a block never has less than one.
-    columns: of tables that others have published, by what is decided; for the rest columns
-    are named like decisions.
+    A property with one choice is fixed and not a decision. A network is given by its choices:
+    one index for each of `decisions`, block by block.
+
+    Attributes:
+        references: What each block's choices are relative to.
+        convolutions: Pairs of an operation and its expansion.
+        se_ratios: Widths of squeeze-and-excitation as shares of a layer's input channels.
+        filters: Factors of the reference's output channels.
+        layers: Additions to the reference's layers. A block has at least one layer.
+        columns: Columns of published tables by the property they hold, if not named like it.
     """
 
     name: str
@@ -72,7 +89,7 @@ class Space:
 
     @cached_property
     def _blocks(self) -> tuple[dict[str, tuple[Any, ...]], ...]:
-        """What each block may be, by the names of the decisions."""
+        """The choices of each block, by property."""
         return tuple(
             {
                 "convolution": self.convolutions,
@@ -87,7 +104,7 @@ class Space:
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        """Named like "block3.skip"; blocks count from 1."""
+        """All decisions, named like "block3.skip". Blocks count from 1."""
         return tuple(
             self._decision(index, name, choices)
             for index, block in enumerate(self._blocks)
@@ -96,14 +113,18 @@ class Space:
         )
 
     def resolve(self, choices: Sequence[int]) -> Architecture:
-        """Raises ValueError for a wrong number of choices, or one out of its range."""
+        """Return the network of some choices.
+
+        Raises:
+            ValueError: The number of choices is wrong, or one is out of its range.
+        """
         self._check(choices)
-        taken = iter(choices)
+        remaining = iter(choices)
         blocks: list[Block] = []
         in_channels = self.stem_channels
         for reference, options in zip(self.references, self._blocks, strict=True):
             chosen = {
-                name: values[next(taken)] if len(values) > 1 else values[0]
+                name: values[next(remaining)] if len(values) > 1 else values[0]
                 for name, values in options.items()
             }
             blocks.append(_resolve_block(reference, in_channels, **chosen))
@@ -111,8 +132,7 @@ class Space:
         return Architecture(self.stem_channels, tuple(blocks), self.head_channels)
 
     def active(self, choices: Sequence[int]) -> tuple[bool, ...]:
-        """False for each decision that, given the others, changes nothing: the skip of a
-        block of which no layer could have one."""
+        """Return whether each decision matters: a skip does not where no layer can have one."""
         flags: list[bool] = []
         in_channels = self.stem_channels
         for block, options in zip(self.resolve(choices).blocks, self._blocks, strict=True):
@@ -125,9 +145,10 @@ class Space:
 
     @cached_property
     def smallest(self) -> tuple[int, ...]:
-        """Choices of the network with both the fewest parameters and the fewest multiply-adds,
-        if depthwise-separable convolutions are among those of the space: whatever the other
-        decisions are, each of these adds the least."""
+        """The choices of the network with the fewest parameters and multiply-adds.
+
+        The space needs depthwise-separable convolutions for that.
+        """
         return tuple(
             _smallest(name, values)
             for block in self._blocks
@@ -136,12 +157,11 @@ class Space:
         )
 
     def sample(self, rng: np.random.Generator | random.Random) -> tuple[int, ...]:
-        """Uniform over the choices of every decision, one draw each."""
+        """Draw choices, uniformly for every decision, with one call of `rng.random` each."""
         return tuple(int(rng.random() * len(d.choices)) for d in self.decisions)
 
     def spell(self, architecture: Architecture) -> tuple[int, ...] | None:
-        """Choices that resolve to `architecture`, always the same ones; None if it lies
-        outside the space."""
+        """Return choices that resolve to a network, always the same; None if there are none."""
         choices: list[int] = []
         try:
             for block, reference, options in zip(
@@ -164,13 +184,11 @@ class Space:
 
     def _check(self, choices: Sequence[int]) -> None:
         if len(choices) != len(self.decisions):
-            raise ValueError(
-                f"{self.name} takes {len(self.decisions)} choices, {len(choices)} given"
-            )
+            raise ValueError(f"{self.name} takes {len(self.decisions)} choices, not {len(choices)}")
         for decision, choice in zip(self.decisions, choices, strict=True):
             if not 0 <= choice < len(decision.choices):
                 raise ValueError(
-                    f"{decision.name} has {len(decision.choices)} choices, {choice} given"
+                    f"{decision.name} has choices 0 to {len(decision.choices) - 1}, not {choice}"
                 )
 
     def _decision(self, index: int, name: str, choices: tuple[Any, ...]) -> Decision:
@@ -205,7 +223,7 @@ def _resolve_block(
 
 
 def _smallest(name: str, values: Sequence[Any]) -> int:
-    """The index of the choice that adds least; skips add nothing."""
+    """Return the index of the choice that adds least to a network; skips add nothing."""
     if name == "skip":
         return 0
     if name == "convolution":
@@ -222,7 +240,7 @@ def _depth(reference: Reference, more: int) -> int:
 
 
 def mnasnet_space() -> Space:
-    """MnasNet's space around MobileNetV2 (Tan et al. 2019, section 4.1)."""
+    """Return MnasNet's space around MobileNetV2 (Tan et al. 2019, section 4.1)."""
     return Space(
         name="mnasnet",
         stem_channels=32,
@@ -246,9 +264,11 @@ def mnasnet_space() -> Space:
 
 
 def accel_nas_bench_space() -> Space:
-    """Accel-NASBench's (Ahmad et al. 2024): MnasNet's, reduced to fixed widths. Its networks
-    were trained on ImageNet, and their accuracies and latencies published as a table. Layers
-    are added to none."""
+    """Return Accel-NASBench's space (Ahmad et al. 2024), which has fixed widths.
+
+    Its networks were trained on ImageNet; their accuracies and latencies are published as a
+    table. The references have no layers, so `layers` are the numbers of layers themselves.
+    """
     return Space(
         name="accel-nas-bench",
         stem_channels=32,

@@ -1,4 +1,4 @@
-"""Published networks, as Architectures and as their authors report them."""
+"""Published networks: their Architectures, and the results that their authors report."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _block(
     return Block(op, expansion, kernel_size, stride, se_ratio, skip, out_channels, layers)
 
 
-# Layers from the authors' public TPU code, rows as in Tan et al. 2019, figure 7. A block
-# of one layer that strides or changes width has no skip. MobileNetV2 (Sandler et al. 2018,
-# table 2) has ReLU6 where all others have ReLU; both cost the same and it is built with
-# ReLU here. Its first bottleneck, of expansion 1, is a depthwise-separable layer.
+# The layers are those of the authors' public TPU code, and the rows those of figure 7 in Tan et
+# al. 2019. A block of one layer that strides or changes the width has no skip. MobileNetV2
+# (Sandler et al. 2018, table 2) uses ReLU6. It is built with ReLU here, which costs the same. Its
+# first bottleneck has expansion 1, which makes it a depthwise-separable layer.
 ZOO: dict[str, Architecture] = {
     "mnasnet-a1": Architecture(
         32,
@@ -82,8 +82,17 @@ ZOO: dict[str, Architecture] = {
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """top1, top5: ImageNet accuracy, 0 to 1. pixel1_ms: on one big core of a Pixel 1.
-    multiply_adds_m: in millions. None where the paper has none. searched: by a machine."""
+    """What a paper reports about a network; None for what it leaves out.
+
+    Attributes:
+        name: The network's name, as in `ZOO` where that has it.
+        searched: The network was found by a search, not designed by hand.
+        parameters_m: Parameters, in millions.
+        multiply_adds_m: Multiply-adds, in millions.
+        top1: Top-1 accuracy on ImageNet, from 0 to 1.
+        top5: Top-5 accuracy on ImageNet, from 0 to 1.
+        pixel1_ms: Latency on one big core of a Pixel 1, in ms.
+    """
 
     name: str
     searched: bool
@@ -94,7 +103,7 @@ class PublishedResult:
     pixel1_ms: int
 
 
-# Tan et al. 2019, tables 1 and 2 and appendix. The layers of A2 and A3 are not public.
+# From Tan et al. 2019, tables 1 and 2 and appendix. The layers of A2 and A3 are not public.
 PUBLISHED: tuple[PublishedResult, ...] = (
     PublishedResult("mobilenet-v1", False, 4.2, 575, 0.706, 0.895, 113),
     PublishedResult("mobilenet-v2", False, 3.4, 300, 0.720, 0.910, 75),

@@ -23,7 +23,7 @@ from latlab.export import ExportPool, ProgramCache, export_program
 from latlab.export.lowering.stock import lower as stock_lower
 from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
-from search.space.deployment import INPUT_SHAPE
+from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from tests.bench.bench_agent import bare_visit_ns
@@ -86,7 +86,7 @@ def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]
 
 def latency(programs: list[tuple[Path, Path]]) -> None:
     """Visits in turn, by the bare runner."""
-    shape = "x".join(map(str, INPUT_SHAPE))
+    shape = "x".join(map(str, DEFAULT_DEPLOYMENT.input_shape))
     ratios = []
     for direct_program, stock_program in programs:
         pairs = []
@@ -141,7 +141,7 @@ def equality(networks: list[Architecture]) -> None:
 
 
 def direct(network: Architecture) -> bytes:
-    program, data = export_program(_module(network), INPUT_SHAPE)
+    program, data = export_program(_module(network), DEFAULT_DEPLOYMENT.input_shape)
     assert program.exporter.startswith("direct")
     return data
 
@@ -149,7 +149,9 @@ def direct(network: Architecture) -> bytes:
 def stock(network: Architecture) -> bytes:
     from latlab.export.lowering.preparation import prepare
 
-    data, _, _ = stock_lower(prepare(_module(network), INPUT_SHAPE), INPUT_SHAPE)
+    data, _, _ = stock_lower(
+        prepare(_module(network), DEFAULT_DEPLOYMENT.input_shape), DEFAULT_DEPLOYMENT.input_shape
+    )
     return data
 
 
@@ -174,7 +176,7 @@ def _equal(network: Architecture) -> bool:
     from latlab.export.lowering import proof
 
     one_core()
-    return proof.agrees(_module(network), INPUT_SHAPE)
+    return proof.agrees(_module(network), DEFAULT_DEPLOYMENT.input_shape)
 
 
 def _rss_bytes(pid: int | None) -> int:

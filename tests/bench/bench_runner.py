@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from latlab.v1.device_agent_pb2 import DeviceDescription
-from search.space.deployment import INPUT_SHAPE
+from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct
@@ -33,7 +33,7 @@ from tests.device_agent.runner_values import make_inputs
 
 PAIRS = 60
 NETWORK = "mnasnet-a1"
-SHAPE = "x".join(map(str, INPUT_SHAPE))
+SHAPE = "x".join(map(str, DEFAULT_DEPLOYMENT.input_shape))
 SPEC = spec(
     warmup_runs=10,
     warmup_ns=200_000_000,
@@ -106,7 +106,9 @@ class AgentVisits:
     def visit(self) -> float:
         self._count += 1
         run_id = f"visit-{self._count}"
-        answer = self._agent.run(run_id, self._program, shapes=[INPUT_SHAPE], spec=SPEC)
+        answer = self._agent.run(
+            run_id, self._program, shapes=[DEFAULT_DEPLOYMENT.input_shape], spec=SPEC
+        )
         self._agent.acknowledge(run_id)
         return statistics.median(answer.visit.wall_ns)
 

@@ -131,13 +131,13 @@ def check_share() -> None:
     comparing their outputs."""
     from latlab.export import export_program
     from latlab.export.execution import checking
-    from search.space.deployment import INPUT_SHAPE
+    from search.space.deployment import DEFAULT_DEPLOYMENT
     from search.space.network import build_network
     from search.space.zoo import ZOO
 
     one_core()
     network = build_network(ZOO["mnasnet-a1"], seed=0)
-    export_program(network, INPUT_SHAPE)  # imports
+    export_program(network, DEFAULT_DEPLOYMENT.input_shape)  # imports
     shares, wholes_s, checks_s = [], [], []
     for _ in range(SHARE_EXPORTS):
         with (
@@ -145,7 +145,7 @@ def check_share() -> None:
             _timed(checking.Reference, "disagreement") as comparison_s,
         ):
             start_s = time.perf_counter()
-            program, _ = export_program(network, INPUT_SHAPE)
+            program, _ = export_program(network, DEFAULT_DEPLOYMENT.input_shape)
             wholes_s.append(time.perf_counter() - start_s)
         assert program.exporter.startswith("direct")
         checks_s.append(sum(reference_s) + sum(comparison_s))

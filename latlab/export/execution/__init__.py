@@ -1,0 +1,1 @@
+"""Run modules and programs during an export."""

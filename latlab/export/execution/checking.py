@@ -1,4 +1,4 @@
-"""Whether a program computes what its module computes."""
+"""Check that a program computes what its module computes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Shape
 from latlab.export.execution.isolation import running_code_of
 
-# The largest error that arithmetic in another order makes, as a share of an output's largest
+# The largest errors that arithmetic in another order makes, as shares of an output's largest
 # value, by the dtype of the input.
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
-INT8_TOLERANCE = 0.3  # roundings the other way add up: 0.07 to 0.12 in untrained MnasNets
+INT8_TOLERANCE = 0.3  # rounding errors add up to 0.07 to 0.12 in untrained MnasNets
 
 # Programs may differ from their module by this many times the module's own rounding error, up
 # to a limit.
@@ -29,15 +29,15 @@ _SEED = 0
 
 
 def random_input(shape: Shape, dtype: torch.dtype) -> Tensor:
-    """Standard normal values, the same for the same shape."""
+    """Return standard normal values, the same ones for the same shape."""
     generator = torch.Generator().manual_seed(_SEED)
     return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(dtype)
 
 
 def outputs_of(network: nn.Module, x: Tensor) -> list[Any]:
-    """What the network returns for `x`, flattened: tensors, or whatever else it returns.
+    """Return what the network returns for `x`, flattened to a list.
 
-    The network may work on `x` in place.
+    The network may return other values than tensors, and may work on `x` in place.
     """
     with torch.no_grad():
         leaves = pytree.tree_leaves(network(x))
@@ -45,7 +45,7 @@ def outputs_of(network: nn.Module, x: Tensor) -> list[Any]:
 
 
 class Reference:
-    """What a module computes in evaluation mode for a random input.
+    """The outputs of a module in evaluation mode for a random input.
 
     Args:
         module: The caller's module.
@@ -62,6 +62,7 @@ class Reference:
     """
 
     def __init__(self, module: nn.Module, new_copy: Callable[[], nn.Module], x: Tensor) -> None:
+        """Run the module: see the class."""
         self.tolerance = TOLERANCES[x.dtype]
         self._module = module
         self._new_copy = new_copy
@@ -77,8 +78,14 @@ class Reference:
                 self._require_the_same(_run(copy, x.clone()))
 
     def require_repeatable(self) -> None:
-        """Run a fresh copy again, and from now on compare programs for a larger input too,
-        which gets beyond the limits of activations. Raises ExportError."""
+        """Check that a fresh copy computes the same again.
+
+        From now on programs are compared for a larger input too, which exceeds the limits of
+        clamping activations.
+
+        Raises:
+            ExportError: The copy computes something else.
+        """
         x, _ = self._expected[0]
         copy = self._new_copy()
         with running_code_of(self._module):
@@ -93,8 +100,8 @@ class Reference:
         if difference is not None:
             raise ExportError(
                 "the network computes something else at every call in evaluation mode "
-                f"({difference}), which a program cannot: remove what is random in it, or what "
-                "it remembers from one call to the next"
+                f"({difference}), which a program cannot do: remove what is random in the "
+                "network, and what it remembers from one call to the next"
             )
 
     def disagreement(self, compute: Callable[[Tensor], list[Any]]) -> str | None:
@@ -113,8 +120,11 @@ class Reference:
         return None
 
     def _rounding_error(self, x: Tensor, expected: Sequence[Any]) -> float:
-        """Return by how much the module's outputs differ from those in float64, as a share of
-        the largest value of each; 0 where it cannot be computed in float64."""
+        """Return by how much the module's outputs differ from its outputs in float64.
+
+        The error is a share of each output's largest value. It is 0 if the module does not run in
+        float64.
+        """
         try:
             with running_code_of(self._module):
                 precise = _run(self._new_copy().double(), x.double())
@@ -122,14 +132,17 @@ class Reference:
             return max((_relative_error(a.double(), b) for a, b in pairs), default=0.0)
         except MemoryError:
             raise
-        except Exception:  # whatever a module does that was not made for float64
+        except Exception:  # the module may not be made for float64
             return 0.0
 
 
 def computed_disagreement(
     compute: Callable[[Tensor], list[Any]], x: Tensor, expected: Sequence[Any], tolerance: float
 ) -> str | None:
-    """`disagreement` of what `compute` makes of `x`, also where it raises."""
+    """Say how the result of `compute` for `x` differs from `expected`, or that it fails.
+
+    Returns None if they agree: see `disagreement`.
+    """
     try:
         actual = compute(x.clone())
     except MemoryError:
@@ -159,16 +172,21 @@ def _hint(network: nn.Module, dtype: torch.dtype) -> str:
     }
     if not other:
         return ""
-    return f" (weights of it are {', '.join(sorted(other))}: export module.float())"
+    return f" (some of its weights are {', '.join(sorted(other))}: export module.float())"
 
 
 def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a dtype, such as "float32"."""
+    """Return the name of a dtype, such as "float32"."""
     return str(dtype).removeprefix("torch.")
 
 
 def _state(network: nn.Module) -> list[object]:
-    """Everything that a call might have left behind in the network: its attributes, what the
-    containers among them hold, and how often each tensor has been written to."""
+    """Return everything that a call could change in the network.
+
+    That is the attributes, the contents of containers among them, and how often each tensor was
+    written to.
+    """
     state: list[object] = []
     for part in network.modules():
         for value in vars(part).values():
@@ -187,10 +205,10 @@ def _same(old: object, new: object) -> bool:
 
 
 def disagreement(actual: Sequence[Any], expected: Sequence[Any], tolerance: float) -> str | None:
-    """How the outputs `actual` differ from `expected`, for a person; None where they agree.
+    """Say how the outputs `actual` differ from `expected`; return None if they agree.
 
     Values agree within `tolerance` of the largest finite value of their output, which counts
-    as 1 where it is 0. NaN and infinity agree with themselves alone.
+    as 1 if it is 0. NaN agrees with NaN, and infinity with infinity.
     """
     if len(actual) != len(expected):
         return f"it has {len(actual)} outputs, not {len(expected)}"

@@ -1,4 +1,4 @@
-"""An export leaves the caller's module and the process as they were."""
+"""Leave the caller's module and the process as they were before an export."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from torch.fx import _symbolic_trace
 
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
-    """Set up what an export needs of the process, whatever the caller has set.
+    """Set torch up for an export, whatever the caller has set.
 
-    Gradients are enabled, autocast is off and tensors are made on the CPU, all of it for
-    this thread alone. While this thread traces, modules that other threads run compute as
-    ever; only tracing (torch.fx, torch.export) in another thread at the same time is not
-    safe, since torch itself has no lock there.
+    Gradients are enabled, autocast is off and tensors are made on the CPU, for this thread only.
+    Other threads may run modules while this thread traces. They must not trace (torch.fx,
+    torch.export), because torch has no lock there.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -39,11 +38,11 @@ def isolated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def running_code_of(module: nn.Module) -> Iterator[None]:
-    """Around everything that runs the forward methods of `module` or of a copy.
+    """Allow the forward methods of `module` or of a copy to run.
 
-    A closure in a copy (a hook, a forward that somebody replaced) may still call a layer of
-    the original, so the original is in evaluation mode meanwhile. Afterwards its flags and
-    the states of the random number generators are what they were.
+    A closure in a copy, such as a hook or a replaced forward method, may call a layer of the
+    original. So the original is in evaluation mode meanwhile. Afterwards its flags and the states
+    of the random number generators are what they were before.
     """
     flags = [vars(part) for part in module.modules() if vars(part).get("training")]
     with _kept_random_states():
@@ -69,7 +68,7 @@ def _kept_random_states() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _tracing_in(thread: int) -> Iterator[None]:
-    """A tracer patches nn.Module for the whole process. Here it does so for `thread` only."""
+    """Make tracers patch nn.Module for one thread only, not for the whole process."""
     patch_method = _symbolic_trace._Patcher.patch_method
 
     def patch_for_thread(

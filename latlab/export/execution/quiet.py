@@ -1,4 +1,4 @@
-"""The export stack's messages, which users can do nothing about, kept off the screen."""
+"""Keep messages of the export stack off the screen; users can do nothing about them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from latlab.export.execution.turns import turn
 def quiet() -> Iterator[None]:
     """Drop warnings, and this thread's log records up to WARNING.
 
-    Imports belong inside too: some libraries complain of what is missing when they load.
-    Other threads go on logging; Python's warnings are filtered for all threads at once.
+    Imports belong inside too, because some libraries warn when they load. Other threads go on
+    logging, but Python's warnings are dropped for all threads.
     """
     with turn(), _without_records(threading.get_ident()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -33,7 +33,7 @@ def _without_records(thread: int) -> Iterator[None]:
         if record.levelno > logging.WARNING or threading.get_ident() != thread:
             handle(logger, record)
 
-    # Where the root logger has no handler, logging.warning() installs one for good.
+    # If the root logger has no handler, logging.warning() installs one for good.
     placeholder = logging.NullHandler()
     bare = not logging.root.handlers
     if bare:
@@ -48,7 +48,7 @@ def _without_records(thread: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Write nothing to standard error, from C++ neither: for code that raises where it fails."""
+    """Drop what is written to standard error, from C++ too, by code that raises its errors."""
     with turn():
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         try:

@@ -1,4 +1,4 @@
-"""Programs run where they were made, for what they compute and never for their time."""
+"""Run programs on this machine for what they compute, never for their latency."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ if TYPE_CHECKING:
 
 
 def load(data: bytes) -> Method:
-    """The program's method. Raises RuntimeError where ExecuTorch cannot load it."""
+    """Return the program's method.
+
+    Raises:
+        RuntimeError: ExecuTorch cannot load the program.
+    """
     with quiet():
         from executorch.runtime import Runtime
 
     program = Runtime.get().load_program(data)
-    with silent():  # its thread pool asks for an ARM processor's facts, and complains
+    with silent():  # the thread pool prints errors on processors other than ARM
         return program.load_method("forward")
 
 
 def results(data: bytes, x: Tensor) -> list[Any]:
-    """All outputs of a program of one input. Raises RuntimeError where it does not run."""
+    """Return all outputs of a program of one input.
+
+    Raises:
+        RuntimeError: The program does not run.
+    """
     method = load(data)
-    with silent():  # the error says what else it would print
+    with silent():  # the error says the same
         return list(method.execute([x]))
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The output for each input, of a program of one input and one output, loaded once."""
+    """Yield the output for each input of a program of one input and one output."""
     method = load(data)
     for x in inputs:
         (output,) = method.execute([x])
-        yield output.clone()  # it lies in the program's own memory
+        yield output.clone()  # the next call overwrites the program's memory

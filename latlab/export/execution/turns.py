@@ -1,4 +1,4 @@
-"""One export at a time.
+"""Let one thread export at a time.
 
 torch.fx, torch.export and ExecuTorch patch classes and keep state that the whole process
 shares, so two exports at once would spoil each other and every later one.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from latlab.domain.errors import ExportError
 
-TURN_DEADLINE_S = 1800  # a few dozen exports of the slow way
+TURN_DEADLINE_S = 1800  # enough for a few dozen exports by stock lowering
 
 _turn = threading.RLock()
 
@@ -21,7 +21,10 @@ _turn = threading.RLock()
 def turn() -> Iterator[None]:
     """Wait until no other thread of this process exports, and keep others waiting meanwhile.
 
-    May be nested. Raises ExportError after TURN_DEADLINE_S.
+    Turns of one thread may be nested.
+
+    Raises:
+        ExportError: Other threads have exported for TURN_DEADLINE_S.
     """
     if not _turn.acquire(timeout=TURN_DEADLINE_S):
         raise ExportError(

@@ -1,0 +1,1 @@
+"""Lower a PyTorch module to a program for XNNPACK."""

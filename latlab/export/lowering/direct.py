@@ -1,9 +1,10 @@
-"""Direct lowering: the same program as ExecuTorch's own lowering makes, some thirty times
-sooner, for convolutional networks of the operators in `latlab.export.lowering.edge_operators`.
+"""Direct lowering: makes the same program as ExecuTorch's own lowering, thirty times faster.
 
-Stock lowering spends its time on re-tracing the network after every pass. Here the edge
-graph is written down once from the traced module; fusing activations, choosing layouts
-and serializing are done by ExecuTorch's own code, so that the outcome cannot drift.
+It takes convolutional networks of the operators in `latlab.export.lowering.edge_operators`.
+
+ExecuTorch's own ("stock") lowering spends its time on tracing the network again after every pass.
+Here the edge graph is written once from the traced module. ExecuTorch's own code then fuses
+activations, chooses layouts and serializes, so that the programs stay the same.
 """
 
 from __future__ import annotations
@@ -42,15 +43,15 @@ from latlab.export.lowering.edge_operators import edge_module
 from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import fused_one_after_another
 
-# The serializer resolves the type hints of a class for every field of every object; this
-# keeps them, and halves the time of the whole export.
+# The serializer resolves the type hints of a class for every field of every object. Caching them
+# halves the time of an export.
 _cached_type_hints = functools.cache(get_type_hints)
 
-# As ExecuTorch's memory planner has them.
+# ExecuTorch's memory planner has the same values.
 _ALIGNMENT_BYTES = 16
-_OVERREAD_BYTES = 64  # XNNPACK's kernels may read this far behind their input
+_OVERREAD_BYTES = 64  # XNNPACK's kernels may read so far beyond their input
 
-# The container of one tensor in and one tensor out, as torch.export describes it.
+# torch.export describes one input tensor and one output tensor like this.
 _ONE_IN = (
     '[1, {"type": "builtins.tuple", "context": "null", "children_spec": [{"type": '
     '"builtins.tuple", "context": "null", "children_spec": [{"type": null, "context": null, '
@@ -60,10 +61,14 @@ _ONE_OUT = '[1, {"type": null, "context": null, "children_spec": []}]'
 
 
 def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
-    """The program's bytes and its kernels; everything is delegated.
+    """Lower a module that `prepare` returned; every operator is delegated to XNNPACK.
 
-    module: as `prepare` gives it. Raises `edge_graph.Unsupported` where it could not be traced
-    or holds anything that only stock lowering knows.
+    Returns:
+        The program's bytes and its kernels.
+
+    Raises:
+        edge_graph.Unsupported: The module could not be traced, or only stock lowering knows one
+            of its operators.
     """
     edge = edge_module(module)
     graph, weights = xnnpack_graph(edge)
@@ -79,9 +84,9 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
 
 
 def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
-    """The graph and its weights by their hashes, as XnnpackBackend.preprocess makes them."""
-    # Weights are attributes of the module, which all the code below allows; so this is all
-    # that it asks of an ExportedProgram.
+    """Return the graph and its weights by hash, as XnnpackBackend.preprocess makes them."""
+    # The weights are attributes of the module, which the code below supports, so this is all it
+    # needs of an ExportedProgram.
     exported: Any = SimpleNamespace(
         graph_module=edge,
         graph_signature=SimpleNamespace(
@@ -111,9 +116,11 @@ def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
 
 
 class _WithoutRetracing(ExportPass):  # type: ignore[misc]  # ExecuTorch is untyped
-    """Comes after a stock pass in the order of inheritance, in place of the re-tracing that
-    every stock pass ends with. Shapes and types are all that is read later on, and a node
-    that a pass adds, a change of layout, has those of its input."""
+    """Replaces the tracing that every stock pass ends with, if inherited after the pass.
+
+    Only shapes and types are read later. A node that a pass adds changes the layout, and has the
+    shape and type of its input.
+    """
 
     def call(self, graph_module: EdgeModule) -> PassResult:
         for node in graph_module.graph.nodes:
@@ -138,7 +145,7 @@ def _borders(edge: EdgeModule) -> tuple[Shape, Shape]:
 
 
 def _program(payload: bytes, input_shape: Shape, output_shape: Shape) -> schema.Program:
-    """A program of one delegate call, as ExecuTorch's emitter writes it."""
+    """Return a program of one delegate call, as ExecuTorch's emitter writes it."""
     output_offset = _planned_bytes(input_shape)
     plan = schema.ExecutionPlan(
         name="forward",

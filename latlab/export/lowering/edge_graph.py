@@ -1,6 +1,6 @@
-"""Writes a traced module down as the edge graph that ExecuTorch would decompose it to.
+"""Write a traced module as the edge graph that ExecuTorch would decompose it to.
 
-Which operators there are, and what becomes of each, says `edge_operators`.
+`edge_operators` says which operators there are, and what each becomes.
 """
 
 from __future__ import annotations
@@ -20,32 +20,35 @@ from latlab.export.lowering.plain_layers import is_compact, is_plain
 
 aten = ops.edge.aten
 
-Value = fx.Node  # in the edge graph
+Value = fx.Node  # a node of the edge graph
 
 
 class Unsupported(Exception):
-    """The network holds something that only stock lowering knows; the message names it."""
+    """The network has something that only stock lowering knows; the message names it."""
 
 
 class EdgeModule(nn.Module):
-    """A graph whose weights are this module's attributes: an fx.GraphModule for passes to
-    work on, without the code that one generates anew after each of them."""
+    """A graph for passes to work on, whose weights are this module's attributes.
+
+    An fx.GraphModule would generate its code anew after each pass.
+    """
 
     def __init__(self) -> None:
+        """Begin with an empty graph."""
         super().__init__()
         self.graph = fx.Graph()
 
     def recompile(self) -> None:
-        """Nothing: it is serialized, never run."""
+        """Do nothing: the graph is serialized, never run."""
 
 
-# What emits a layer, function or method: called with the builder, the layer where it is one, and
+# Emits a layer, function or method. Its arguments are the builder, the layer if there is one, and
 # the arguments of the call.
 Handler = Callable[..., Value]
 
 
 class Handlers(NamedTuple):
-    """By the layer's type, the function, and the method's name."""
+    """Handlers of layers by type, of functions by the function, and of methods by name."""
 
     layers: Mapping[Any, Handler]
     functions: Mapping[Any, Handler]
@@ -53,8 +56,11 @@ class Handlers(NamedTuple):
 
 
 def build(module: nn.Module, handlers: Handlers) -> EdgeModule:
-    """module: as `prepare` gives it. In the result shapes are in meta["val"]. Raises
-    Unsupported."""
+    """Return the edge graph of a module that `prepare` returned, with shapes in meta["val"].
+
+    Raises:
+        Unsupported: Only stock lowering can lower the module.
+    """
     if not isinstance(module, fx.GraphModule):
         raise Unsupported("the network cannot be traced")
     builder = Builder(handlers)
@@ -64,20 +70,30 @@ def build(module: nn.Module, handlers: Handlers) -> EdgeModule:
 
 
 class Builder:
+    """Builds an edge graph, node by node.
+
+    Attributes:
+        module: The edge graph with its weights.
+        graph: The same graph without them.
+        shape: Shape of what the traced node that is being added computes.
+    """
+
     def __init__(self, handlers: Handlers) -> None:
+        """Begin with an empty graph."""
         self._handlers = handlers
         self.module = EdgeModule()
         self.graph = self.module.graph
         self._values: dict[fx.Node, Value] = {}
-        self._weights: dict[int, Value] = {}  # by identity: layers may share them
+        self._weights: dict[int, Value] = {}  # by identity, because layers may share them
         self._aliases: set[fx.Node] = set()  # traced nodes that share their input's memory
-        self.shape: Shape = ()  # of what the traced node being added computes
+        self.shape: Shape = ()
 
     def add(self, node: fx.Node, traced: fx.GraphModule) -> None:
+        """Add what a node of the traced module becomes. Raises Unsupported."""
         if node.op == "output":
             self._output(node)
             return
-        require(len(node.users) > 0, f"{node.name} is computed for nothing")
+        require(len(node.users) > 0, f"nothing uses {node.name}")
         meta = node.meta.get("tensor_meta")
         if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
             raise Unsupported(f"{node.name} is not one tensor of float32")
@@ -96,15 +112,17 @@ class Builder:
             raise Unsupported(f"{node.op} {node.target}")
 
     def emit(self, target: Any, *args: Any) -> Value:  # noqa: ANN401 -- as fx has them
+        """Add a call to the graph and return its node."""
         value = self.graph.call_function(target, args)
         value.meta["val"] = _on_meta(self.shape)
         return value
 
     def weight(self, tensor: Tensor) -> Value:
+        """Return the node of a weight, which is added once. Raises Unsupported."""
         if id(tensor) not in self._weights:
             require(
                 is_compact(tensor) and tensor.dtype == torch.float32,
-                "a weight that is no plain tensor of float32",
+                "a weight is not a plain tensor of float32",
             )
             name = f"weight_{len(self._weights)}"
             self.module.register_buffer(name, tensor.detach())
@@ -115,7 +133,7 @@ class Builder:
 
     def _input(self, node: fx.Node) -> Value:
         if self._values or node.args:
-            raise Unsupported("more than one input")
+            raise Unsupported("the network has more than one input")
         value = self.graph.placeholder(node.name)
         value.meta["val"] = _on_meta(self.shape)
         return value
@@ -123,7 +141,7 @@ class Builder:
     def _output(self, node: fx.Node) -> None:
         (result,) = node.args
         if not isinstance(result, fx.Node) or self._values[result].op != "call_function":
-            raise Unsupported("an output that is not one computed tensor")
+            raise Unsupported("the output is not one computed tensor")
         self.graph.output((self._values[result],))
 
     def _call(
@@ -149,8 +167,10 @@ class Builder:
             self._aliases.add(node)
 
     def _require_unread(self, changed: fx.Node) -> None:
-        """A graph of values does not say that what works in place changes its input for
-        all other readers too, be it through an alias."""
+        """Check that nothing else reads a value that is changed in place, or an alias of it.
+
+        The edge graph could not say that other readers see the change.
+        """
         require(len(changed.users) == 1, f"{changed.name} is changed in place and read again")
         if changed in self._aliases:
             self._require_unread(changed.all_input_nodes[0])
@@ -165,6 +185,7 @@ def _on_meta(shape: Shape) -> Tensor:
     return torch.empty(shape, device="meta")
 
 
-def require(condition: bool, what: str) -> None:
+def require(condition: bool, reason: str) -> None:
+    """Raise Unsupported for this reason unless the condition holds."""
     if not condition:
-        raise Unsupported(what)
+        raise Unsupported(reason)

@@ -1,4 +1,4 @@
-"""The operators that XNNPACK takes whole, each written down as ExecuTorch would decompose it."""
+"""The operators that XNNPACK runs, each written as ExecuTorch would decompose it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _rank(x: Value) -> int:
     return int(x.meta["val"].dim())
 
 
-# Layers: the builder, the layer and its inputs.
+# Handlers of layers. Their arguments are the builder, the layer and its inputs.
 
 
 def _conv2d(b: Builder, layer: nn.Conv2d, x: Value) -> Value:
@@ -89,7 +89,7 @@ def _zero_pad2d(b: Builder, layer: nn.ZeroPad2d, x: Value) -> Value:
     return b.emit(aten.constant_pad_nd.default, x, list(layer.padding), 0.0)
 
 
-# Functions: the builder and their arguments, named as in PyTorch.
+# Handlers of functions. Their arguments are the builder and the arguments' names in PyTorch.
 
 
 def _add(b: Builder, input: Value, other: Value) -> Value:
@@ -120,7 +120,7 @@ def _sigmoid(b: Builder, input: Value) -> Value:
 
 
 def _silu(b: Builder, input: Value, inplace: bool = False) -> Value:
-    """XNNPACK has no kernel of its own for it."""
+    """Emit two kernels, because XNNPACK has none for SiLU."""
     return b.emit(aten.mul.Tensor, input, _sigmoid(b, input))
 
 
@@ -150,7 +150,7 @@ def _same(b: Builder, x: Value) -> Value:
 
 
 def _layer(function: Handler) -> Callable[[Builder, nn.Module, Value], Value]:
-    """A layer without parameters as its function."""
+    """Return the handler of a layer without parameters that computes a function."""
     return lambda b, layer, x: function(b, x)
 
 
@@ -202,6 +202,9 @@ _HANDLERS = Handlers(_LAYERS, _FUNCTIONS, _METHODS)
 
 
 def edge_module(module: nn.Module) -> EdgeModule:
-    """module: as `prepare` gives it. In the result shapes are in meta["val"]. Raises
-    Unsupported."""
+    """Return the edge graph of a module that `prepare` returned, with shapes in meta["val"].
+
+    Raises:
+        Unsupported: Only stock lowering can lower the module.
+    """
     return build(module, _HANDLERS)

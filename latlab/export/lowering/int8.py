@@ -1,4 +1,4 @@
-"""Post-training quantization to int8, as XNNPACK computes it."""
+"""Quantize modules to int8 after training, as XNNPACK computes it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from latlab.export.lowering.repairs import operators_listed_once
 
 
 def quantize(module: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
-    """For `stock.lower`: the module with its quantization written into its graph.
+    """Return a quantized module, which `stock.lower` takes.
 
-    module: in evaluation mode. calibration: inputs, all of one shape; at least one.
+    Args:
+        module: A module in evaluation mode.
+        calibration: At least one input; all have one shape.
     """
     quantizer = XNNPACKQuantizer().set_global(
         get_symmetric_quantization_config(is_per_channel=True)

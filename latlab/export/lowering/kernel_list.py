@@ -1,4 +1,4 @@
-"""The kernels of a program, read from the very structures that are serialized into it."""
+"""Read the kernels of a program from the structures that are serialized into it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,15 @@ _ACTIVATIONS = {(0.0, float("inf")): "relu", (0.0, 6.0): "relu6"}
 def program_kernels(
     program: schema.Program, graphs: Mapping[bytes, xnn.XNNGraph]
 ) -> tuple[tuple[Kernel, ...], tuple[str, ...]]:
-    """The kernels in the order they run, and the names of the operators that no delegate
-    took, each once.
+    """Return a program's kernels, and the operators outside the delegates.
 
-    program: as emitted, its delegates' payloads inline. graphs: what each payload was
-    serialized from. An operator outside the delegates is a kernel "portable:<operator>".
+    Args:
+        program: A program with its delegates' payloads inline.
+        graphs: The graph that each payload was serialized from.
+
+    Returns:
+        The kernels in the order in which they run, and the names of the operators that no
+        delegate took. Such an operator is a kernel of kind "portable:<operator>".
     """
     (plan,) = program.execution_plan
     kernels: list[Kernel] = []
@@ -61,8 +65,8 @@ def program_kernels(
 
 
 def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """One kernel for each node, in order."""
-    # A quantized value is a plain one with its scale beside it.
+    """Return one kernel for each node, in order."""
+    # A quantized value holds a plain one and its scale.
     values = [
         getattr(value.xvalue_union, "tensor_value", value.xvalue_union) for value in graph.xvalues
     ]
@@ -96,7 +100,7 @@ def _kernel(node: xnn.XNode, values: list[Any]) -> Kernel:
         return Kernel(
             kernel_size=(op.pooling_height, op.pooling_width),
             stride=(op.stride_height, op.stride_width),
-            dilation=max(1, op.dilation_height),  # 0 where an average pool leaves it unused
+            dilation=max(1, op.dilation_height),  # average pools write 0
             **common,
         )
     return Kernel(**common)
@@ -114,9 +118,11 @@ def _dtype(datatype: xnn.XNNDatatype) -> str:
 
 
 def _portable_kernel(name: str, call: schema.KernelCall, plan: schema.ExecutionPlan) -> Kernel:
-    """The last argument of a call is its output, which also stands among those before it;
-    tensors that have data in the program are weights. Of several outputs the first stands
-    for all."""
+    """Return the kernel of an operator outside the delegates.
+
+    The last argument of a call is its output, which is also among the others. Tensors with data
+    in the program are weights. The first of several outputs represents all.
+    """
     *before, last = (list(_tensors(plan.values[index].val, plan)) for index in call.args)
     inputs = [
         tensor

@@ -1,4 +1,4 @@
-"""Layers that compute what their type says, and weights that lie in memory as they read."""
+"""Layers that compute what their type says, and weights that lie in memory in order."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether calling the layer computes what PyTorch's code for its exact type computes from
-    its weights, in evaluation mode: no hook, no replaced method, no computed weight."""
+    """Return whether a layer computes what PyTorch's code for its exact type computes.
+
+    The layer is in evaluation mode. It has no hook, no replaced method and no computed weight.
+    """
     kind, attributes = type(layer), vars(layer)
     return not (
         layer.training
@@ -37,8 +39,10 @@ def is_plain(layer: nn.Module) -> bool:
 
 
 def calls_are_plain() -> bool:
-    """Whether calling a layer runs its forward method and nothing else: no hook that applies
-    to all modules of the process, no replaced nn.Module.__call__."""
+    """Return whether calling a layer runs its forward method and nothing else.
+
+    No hook applies to all modules of the process, and nn.Module.__call__ is PyTorch's.
+    """
     return _is_of_torch(nn.Module.__call__) and not (
         module_globals._global_forward_hooks
         or module_globals._global_forward_pre_hooks
@@ -53,8 +57,10 @@ def _is_of_torch(function: object) -> bool:
 
 
 def is_compact(weight: Tensor) -> bool:
-    """Whether the tensor's memory is its values in order and nothing else: ExecuTorch writes
-    a weight's memory from its beginning, wherever the tensor begins in it."""
+    """Return whether a tensor's memory holds its values in order and nothing else.
+
+    ExecuTorch writes a weight's memory from the beginning, wherever the tensor begins in it.
+    """
     return (
         type(weight) in (Tensor, nn.Parameter)
         and weight.layout == torch.strided
@@ -68,21 +74,21 @@ def is_compact(weight: Tensor) -> bool:
 
 
 def make_plain(network: nn.Module) -> None:
-    """Give the layers of `network`, which is changed, plain weights where that is possible.
+    """Give the layers of a network plain weights where that is possible, in place.
 
-    What pruning, weight_norm, spectral_norm and parametrizations compute becomes a weight as
-    any other; weights that are views of other tensors, expanded, transposed or channels-last
-    get memory of their own. The layers compute what they computed before.
+    Weights that pruning, weight_norm, spectral_norm or parametrizations compute become ordinary
+    weights. Weights that are views, expanded, transposed or channels-last get memory of their
+    own. The layers compute what they computed before.
     """
     with torch.no_grad():
         for layer in list(network.modules()):
-            layer._backward_hooks.clear()  # nothing goes backward here
+            layer._backward_hooks.clear()  # no gradient is computed here
             layer._backward_pre_hooks.clear()
             _keep_computed_by_hooks(layer)
             if parametrize.is_parametrized(layer):
                 _keep_parametrized(layer)
             if type(layer) in NORMS and layer.weight is None and layer.bias is None:
-                # ExecuTorch lowers no batch-norm without them.
+                # ExecuTorch cannot lower a batch-norm without them.
                 layer.weight = nn.Parameter(torch.ones(layer.num_features))
                 layer.bias = nn.Parameter(torch.zeros(layer.num_features))
         for weight in (*network.parameters(), *network.buffers()):
@@ -111,8 +117,11 @@ def _keep_computed_by_hooks(layer: nn.Module) -> None:
 
 
 def _keep_parametrized(layer: nn.Module) -> None:
-    """By hand: parametrize.remove_parametrizations changes the layer's class, which a copy
-    shares with the layer that it was copied from."""
+    """Make the weights that parametrizations compute ordinary ones.
+
+    parametrize.remove_parametrizations cannot be used. It changes the layer's class, which a copy
+    shares with its original.
+    """
     parametrizations: nn.ModuleDict = layer.parametrizations  # type: ignore[assignment]
     values = {name: getattr(layer, name).clone() for name in parametrizations}
     layer.__class__ = parametrize.type_before_parametrizations(layer)

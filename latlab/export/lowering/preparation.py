@@ -1,5 +1,7 @@
-"""What comes before lowering, whichever way it goes: refuse what cannot run, copy, fold
-batch-norms, trace and find every shape."""
+"""Prepare modules for either lowering.
+
+A module is checked, copied and traced, its batch-norms are folded and its shapes found.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from latlab.export.execution.isolation import running_code_of
 from latlab.export.lowering.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
 
 _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.Parameter]]]] = {
-    # what the rank of the input must be for the batch-norm to be over the layer's channels
+    # The input must have this rank for the batch-norm to be over the layer's channels.
     (nn.Conv1d, nn.BatchNorm1d): (3, fuse_conv_bn_weights),
     (nn.Conv2d, nn.BatchNorm2d): (4, fuse_conv_bn_weights),
     (nn.Conv3d, nn.BatchNorm3d): (5, fuse_conv_bn_weights),
@@ -32,11 +34,14 @@ _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.
 
 
 def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
-    """A copy of `module` in evaluation mode, ready for either lowering.
+    """Return a copy of a module in evaluation mode, ready for either lowering.
 
-    Where it can be traced it is an fx.GraphModule with its batch-norms folded and each
-    node's shape in meta["tensor_meta"]. Raises ExportError for weights that are no numbers,
-    layers of zero width, and an input that the network cannot take.
+    If the module can be traced, the copy is an fx.GraphModule with its batch-norms folded and
+    each node's shape in meta["tensor_meta"].
+
+    Raises:
+        ExportError: A weight is NaN or infinite, a layer has zero width, or the network does not
+            take the input.
     """
     check(module, input_shape)
     x = random_input(input_shape, input_dtype(module))
@@ -48,28 +53,32 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
 
 
 def check(module: nn.Module, input_shape: Shape) -> None:
-    """Raises ExportError for what no export can be made of."""
+    """Check that a module can be exported.
+
+    Raises:
+        ExportError: It cannot. The message says why.
+    """
     if not isinstance(module, nn.Module):
-        raise ExportError(f"a torch.nn.Module is exported, not {type(module).__name__}")
+        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
     if not input_shape or not all(type(size) is int and size > 0 for size in input_shape):
         raise ExportError(
-            f"an input of shape {input_shape} holds nothing: sizes are whole numbers above 0"
+            f"an input of shape {input_shape} holds nothing: give whole numbers above 0"
         )
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
     empty = [name for name, weight in weights.items() if weight.numel() == 0]
     if empty:
-        raise ExportError(f"layers of zero width: {_names(empty)}")
+        raise ExportError(f"layers have zero width: {_names(empty)}")
     elsewhere = [name for name, weight in weights.items() if weight.device.type != "cpu"]
     if elsewhere:
         device = weights[elsewhere[0]].device
-        raise ExportError(f"weights that lie on {device}: {_names(elsewhere)}: use module.cpu()")
+        raise ExportError(f"weights lie on {device}: {_names(elsewhere)}: use module.cpu()")
     invalid = [
         name
         for name, weight in weights.items()
         if weight.is_floating_point() and not weight.detach().isfinite().all()
     ]
     if invalid:
-        raise ExportError(f"weights that are NaN or infinite: {_names(invalid)}")
+        raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
 
 
 def _names(names: list[str]) -> str:
@@ -78,13 +87,17 @@ def _names(names: list[str]) -> str:
 
 
 def input_dtype(module: nn.Module) -> torch.dtype:
-    """float16 where all weights are, else float32."""
+    """Return float16 if all weights are float16, else float32."""
     dtypes = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
     return torch.float16 if dtypes == {torch.float16} else torch.float32
 
 
 def evaluation_copy(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode with weights of its own. Raises ExportError."""
+    """Return a copy in evaluation mode with weights of its own.
+
+    Raises:
+        ExportError: The module cannot be copied.
+    """
     try:
         with torch.no_grad():
             try:
@@ -98,13 +111,13 @@ def evaluation_copy(module: nn.Module) -> nn.Module:
     except Exception as error:
         raise ExportError(
             f"the network cannot be copied, which an export does first: {error}. Remove from its "
-            "attributes what copy.deepcopy cannot copy, and make computed weights plain with "
+            "attributes what copy.deepcopy cannot copy, and make computed weights ordinary with "
             "prune.remove, remove_weight_norm, remove_spectral_norm or remove_parametrizations"
         ) from error
 
 
 def _uncompiled(network: nn.Module) -> nn.Module:
-    """Without torch.compile's wrappers, which compute the same after minutes of compiling."""
+    """Remove torch.compile's wrappers, which compute the same after minutes of compiling."""
     for name, part in network.named_children():
         if isinstance(part, OptimizedModule):
             setattr(network, name, part._orig_mod)
@@ -128,10 +141,18 @@ class _ComputedTensorsDetached(TorchFunctionMode):
 
 
 def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
-    """`network` for lowering: its weights plain, its batch-norms folded, and each node's shape
-    in meta["tensor_meta"]. None where it cannot be traced: control flow on values, say.
+    """Return a network's graph for lowering.
 
-    network: in evaluation mode; it is changed, and of no further use. x: an input it takes.
+    Its weights are plain, its batch-norms folded, and each node's shape is in
+    meta["tensor_meta"].
+
+    Args:
+        network: A network in evaluation mode. It is changed, and cannot be used any more.
+        x: An input that it takes.
+
+    Returns:
+        The graph, or None if the network cannot be traced, for example because its control flow
+        depends on values.
     """
     make_plain(network)
     if not calls_are_plain():
@@ -150,8 +171,10 @@ def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
 
 
 def _is_its_forward(network: nn.Module) -> bool:
-    """Whether calling the network runs its class's forward method and nothing else, which is
-    what a tracer takes it for, and whether that is code to trace through."""
+    """Return whether calling the network runs its class's forward method and nothing else.
+
+    A tracer takes that for granted. It must also trace through this method.
+    """
     return not (
         network._forward_hooks
         or network._forward_pre_hooks
@@ -174,7 +197,7 @@ class _Called(nn.Module):
 
 
 def _fold_batch_norms(traced: fx.GraphModule) -> None:
-    """Into the layer before them, where nothing else reads that layer's output or weights."""
+    """Fold batch-norms into the layer before, if nothing else reads its output or weights."""
     calls = [node for node in traced.graph.nodes if node.op == "call_module"]
     layers = {node: traced.get_submodule(str(node.target)) for node in calls}
     uses = Counter(map(id, layers.values()))
@@ -203,14 +226,14 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
 
 
 def _layers_read_directly(traced: fx.GraphModule) -> Iterable[nn.Module]:
-    """Layers with a weight that the network reads itself."""
+    """Yield the layers with a weight that the network reads itself."""
     for node in traced.graph.nodes:
         if node.op == "get_attr":
             yield traced.get_submodule(str(node.target).rpartition(".")[0])
 
 
 class _ShapesOnMeta(fx.Interpreter):
-    """Finds shapes on meta tensors, which have no values; the weights stay as they are."""
+    """Finds shapes with meta tensors, which have no values; the weights stay as they are."""
 
     def run_node(self, node: fx.Node) -> Any:  # noqa: ANN401 -- what the node computes
         result = super().run_node(node)
@@ -220,7 +243,7 @@ class _ShapesOnMeta(fx.Interpreter):
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         layer = self.module.get_submodule(target)
-        if type(layer) in NORMS and args:  # PyTorch takes milliseconds to find that out
+        if type(layer) in NORMS and args:  # PyTorch would take milliseconds
             return torch.empty_like(args[0])
         weights = dict(layer.named_parameters()) | dict(layer.named_buffers())
         on_meta = {name: weight.to("meta") for name, weight in weights.items()}

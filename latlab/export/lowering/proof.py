@@ -1,4 +1,4 @@
-"""Whether direct lowering makes what stock lowering makes."""
+"""Prove that direct lowering makes what stock lowering makes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ from latlab.export.lowering import direct, stock
 from latlab.export.lowering.edge_operators import edge_module
 from latlab.export.lowering.preparation import prepare
 
-PROVED_WITH = "1.5.1"  # by the tests, kernel kind by kernel kind
-TOLERANCE = 1e-5  # of the largest output
+PROVED_WITH = "1.5.1"  # the version with which the tests compare every kernel kind
+TOLERANCE = 1e-5  # as a share of the largest output
 
 
 @functools.cache
 def direct_lowering_holds() -> bool:
-    """At once with the version it was proved with. Any other has to agree on a network of
-    every kernel kind first, which takes seconds, once for each process."""
+    """Return whether direct lowering can be used with the installed ExecuTorch.
+
+    Versions other than PROVED_WITH must first agree on a network with every kernel kind, which
+    takes seconds, once for each process.
+    """
     if version("executorch") == PROVED_WITH:
         return True
     try:
         return agrees(EveryKind(), (1, 3, 16, 16))
-    except Exception:  # whatever it may raise where its insides have moved
+    except Exception:  # another version's internals may have changed
         return False
 
 
 def agrees(module: nn.Module, input_shape: Shape) -> bool:
-    """Both ways the same nodes in the same order over the same weights, and outputs within
-    TOLERANCE. Raises `edge_graph.Unsupported` where there is no direct way."""
+    """Return whether both ways make equal graphs, and outputs that differ by TOLERANCE at most.
+
+    Raises:
+        edge_graph.Unsupported: Only stock lowering can lower the module.
+    """
     prepared = prepare(module, input_shape)
     direct_data, _ = direct.lower(prepared)
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))
@@ -48,9 +54,10 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
 
 
 def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
-    """Nodes and values of a graph, equal for graphs that compute the same in the same
-    order: values are numbered by first use, weights named by their hash, and debug handles
-    left out."""
+    """Return a graph's nodes and values in a form that is equal for equal computations.
+
+    Values are numbered by first use, weights named by their hash, and debug handles left out.
+    """
     numbers: dict[int, int] = {}
     nodes = []
     for node in graph.xnodes:
@@ -69,7 +76,7 @@ def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
         )
     values = []
     for id_ in numbers:
-        if id_ < len(graph.xvalues):  # a bias that is not there has an id beyond all others
+        if id_ < len(graph.xvalues):  # a missing bias has an id beyond all others
             value = graph.xvalues[id_].xvalue_union
             weight = graph.constant_data[value.constant_buffer_idx].named_key
             values.append((value.datatype, list(value.dims), value.flags, weight))
@@ -77,16 +84,17 @@ def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
 
 
 def run(data: bytes, x: Tensor) -> Tensor:
-    """The output of a program of one input and one output."""
+    """Return the output of a program of one input and one output."""
     from latlab.export.execution.running import outputs
 
     return next(outputs(data, [x]))
 
 
 class EveryKind(nn.Module):
-    """A network with each kernel kind of direct lowering in it; takes 3 channels."""
+    """A network with every kernel kind of direct lowering; its input has 3 channels."""
 
     def __init__(self) -> None:
+        """Build the network."""
         super().__init__()
         self.stem = nn.Sequential(
             nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.Hardswish()
@@ -101,6 +109,7 @@ class EveryKind(nn.Module):
         self.classifier = nn.Linear(16, 5)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (batch, 5)."""
         x = self.stem(x)
         y = self.depthwise(x)
         y = y * self.gate(y.mean((2, 3), keepdim=True))

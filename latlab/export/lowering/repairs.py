@@ -17,8 +17,10 @@ from torch._export import utils as export_utils
 
 @contextlib.contextmanager
 def fused_one_after_another() -> Iterator[None]:
-    """Around ExecuTorch's fusion, which forgets the first of two activations: a convolution
-    with a ReLU6 and a ReLU behind it would lose its upper limit."""
+    """Make ExecuTorch's fusion respect both of two activations in a row.
+
+    It forgets the first one: a convolution followed by ReLU6 and ReLU would lose the upper limit.
+    """
     limits_of = FuseActivationPass.get_output_min_max_from_activation
 
     def limits_of_all(fusion: FuseActivationPass, activation: fx.Node) -> OutputMinMax:
@@ -37,15 +39,17 @@ def fused_one_after_another() -> Iterator[None]:
 
 @contextlib.contextmanager
 def normed_one_after_another() -> Iterator[None]:
-    """Around ExecuTorch's decomposition, which fails on the second of two batch-norms: what
-    takes the place of the first does not say its shape."""
+    """Make ExecuTorch's decomposition take two batch-norms in a row.
+
+    It fails on the second one, because the replacement of the first has no shape.
+    """
     decompose = DecomposeBatchNorm.decompose_node
 
     def decompose_with_shape(
         decomposition: DecomposeBatchNorm, norm: fx.Node, module: fx.GraphModule
     ) -> None:
         readers = [reader for output in norm.users for reader in output.users]
-        computed = norm.all_input_nodes[0].meta["val"]  # of the same shape
+        computed = norm.all_input_nodes[0].meta["val"]  # has the same shape
         decompose(decomposition, norm, module)
         for reader in readers:
             for value in reader.all_input_nodes:
@@ -65,5 +69,5 @@ def operators_listed_once() -> Iterator[None]:
 
 
 def _written(limit: float) -> float | str:
-    """As ExecuTorch's serializer wants infinity."""
+    """Return a limit as ExecuTorch's serializer takes it: infinity is a text."""
     return limit if math.isfinite(limit) else f"{limit:+}"

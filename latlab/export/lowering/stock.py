@@ -1,4 +1,4 @@
-"""ExecuTorch's own lowering: takes any module that torch.export takes, in 5 to 15 s."""
+"""ExecuTorch's own lowering, which takes any module that torch.export takes, in 5 to 15 s."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ from latlab.export.lowering.repairs import (
 def lower(
     module: nn.Module, input_shape: Shape, dtype: torch.dtype = torch.float32
 ) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
-    """The program's bytes, its kernels and the operators outside the delegate.
+    """Lower a module in evaluation mode; `dtype` is the input's.
 
-    module: in evaluation mode. dtype: of the input. Raises whatever torch.export and
-    ExecuTorch raise.
+    Raises any error of torch.export and ExecuTorch.
+
+    Returns:
+        The program's bytes, its kernels, and the operators outside the delegate.
     """
     with (
         captured_graphs() as graphs,
@@ -45,7 +47,7 @@ def lower(
 
 @contextlib.contextmanager
 def captured_graphs() -> Iterator[dict[bytes, XNNGraph]]:
-    """Every XNNPACK graph that is serialized meanwhile, by the payload it became."""
+    """Collect every XNNPACK graph that is serialized meanwhile, by the payload it became."""
     graphs: dict[bytes, XNNGraph] = {}
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 

@@ -1,4 +1,4 @@
-"""Both ways of lowering, and the check of what they make against the module."""
+"""Lower a module by either way, and check the program against the module."""
 
 from __future__ import annotations
 
@@ -29,10 +29,15 @@ from latlab.export.lowering.preparation import check, evaluation_copy, input_dty
 
 @dataclass(frozen=True)
 class Lowered:
-    """A program before it gets a name.
+    """A lowered program.
 
-    dtype: the input's. doubts: why the direct way was left though the network seemed to allow
-    it, for the log.
+    Attributes:
+        way: How it was lowered: "direct", "stock" or "int8".
+        data: The program's bytes.
+        kernels: The kernels in execution order.
+        undelegated: The operators outside the delegate.
+        dtype: The input's dtype.
+        doubts: Why direct lowering was not used although the network seemed to allow it.
     """
 
     way: str
@@ -44,9 +49,15 @@ class Lowered:
 
 
 def lower(module: nn.Module, input_shape: Shape, directly: bool) -> Lowered:
-    """Directly where that is possible and `directly` allows it, else by stock lowering.
+    """Lower a module directly if that is possible and allowed, else by stock lowering.
 
-    Raises ExportError where no program comes out that computes what `module` computes.
+    Args:
+        module: The caller's module.
+        input_shape: Shape of its input.
+        directly: Direct lowering is allowed.
+
+    Raises:
+        ExportError: No way makes a program that computes what the module computes.
     """
     with isolated():
         source = _Source(module, input_shape)
@@ -60,8 +71,12 @@ def lower(module: nn.Module, input_shape: Shape, directly: bool) -> Lowered:
 
 
 def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tensor]) -> Lowered:
-    """With weights and activations quantized. Raises ExportError, also where the program
-    differs by more than INT8_TOLERANCE from what its quantized module computes."""
+    """Lower a module with its weights and activations quantized to int8.
+
+    Raises:
+        ExportError: It cannot be lowered, or the program's outputs differ from the quantized
+            module's by more than INT8_TOLERANCE.
+    """
     with isolated():
         source = _Source(module, input_shape)
         source.reference.require_repeatable()
@@ -72,12 +87,14 @@ def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tens
             data, kernels, undelegated = stock.lower(quantized, tuple(x.shape), x.dtype)
         difference = computed_disagreement(partial(results, data), x, expected, INT8_TOLERANCE)
         if difference is not None:
-            raise ExportError(f"the int8 program is not its quantized module: {difference}")
+            raise ExportError(
+                f"the int8 program does not compute what its quantized module does: {difference}"
+            )
         return Lowered("int8", data, kernels, undelegated, dtype_name(x.dtype))
 
 
 def _right_network(source: _Source) -> nn.Module:
-    """The first of the source's networks that computes what its module computes."""
+    """Return the first of the source's networks that computes what its module computes."""
     differences: list[str] = []
     for network in source.networks():
         with running_code_of(source.module):
@@ -89,7 +106,7 @@ def _right_network(source: _Source) -> nn.Module:
 
 
 class _Source:
-    """The caller's module, an input, and what the module computes for it."""
+    """The caller's module, an input, and the module's outputs for it."""
 
     def __init__(self, module: nn.Module, input_shape: Shape) -> None:
         check(module, input_shape)
@@ -105,7 +122,7 @@ class _Source:
         return evaluation_copy(self.module)
 
     def networks(self) -> Iterator[nn.Module]:
-        """What stock lowering may start from, the quicker one first."""
+        """Yield the networks that stock lowering may start from, the faster one first."""
         if self.traced is not None:
             yield self._with_its_input_kept(self.traced)
         copy = self.copy()
@@ -117,7 +134,7 @@ class _Source:
 
 
 class _OnACopy(nn.Module):
-    """A network that works on its input in place: ExecuTorch would return that input too."""
+    """Calls a network that changes its input on a copy: ExecuTorch would return the input too."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -129,7 +146,10 @@ class _OnACopy(nn.Module):
 
 
 def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lowered | None:
-    """None where only stock lowering can be right; `doubts` says why if that is a surprise."""
+    """Return the direct program, or None if only stock lowering can make a correct one.
+
+    If the network seemed to allow direct lowering, the reason is added to `doubts`.
+    """
     try:
         data, kernels = direct.lower(network)
     except Unsupported:
@@ -141,7 +161,7 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
         return None
     difference = source.reference.disagreement(partial(results, data))
     if difference is not None:
-        source.traced = None  # which may be what is wrong
+        source.traced = None  # the traced network may be the cause
         doubts.append(f"direct lowering made a program that is not its network: {difference}")
         return None
     return Lowered("direct", data, kernels, (), dtype_name(source.x.dtype))

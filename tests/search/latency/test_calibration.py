@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 from search.latency.calibration import CANDIDATES, REFERENCE, calibration_networks, random_networks
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
 
@@ -57,3 +58,11 @@ def test_what_was_measured_besides_is_known_but_does_not_count() -> None:
 def test_more_than_the_candidates_cannot_be_asked_for() -> None:
     with pytest.raises(ValueError, match="candidates"):
         calibration_networks(SPACE, CANDIDATES + 1, [])
+
+
+def test_a_calibration_is_of_networks_as_they_are_deployed() -> None:
+    small = Deployment(resolution=64, classes=10)
+    networks = calibration_networks(SPACE, 5, [], small)
+    measured = [kernels(network, small) for network in networks]
+    assert calibration_networks(SPACE, 5, measured, small) == []
+    assert len(calibration_networks(SPACE, 5, measured)) == 5

@@ -1,4 +1,4 @@
-"""SeveralLab over devices that only pretend to measure, some slower than others."""
+"""MultiTargetLab over devices that only pretend to measure, some slower than others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.failure import Failure, FailureKind
 from search.latency.lab import Measured
-from search.latency.multi_target_lab import Part, SeveralLab
-from search.latency.target_lab import TURN
+from search.latency.multi_target_lab import MultiTargetLab, NamedLab
+from search.latency.target_lab import TURN_SIZE
 from search.loop import LoopSettings, run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
@@ -86,10 +86,10 @@ def several(
     *devices: FakeLab,
     weights: tuple[float, ...] = (),
     export: Callable[[Sequence[Architecture]], dict[Architecture, Failure]] = exports_all,
-) -> SeveralLab:
+) -> MultiTargetLab:
     """The devices' targets are named "phone 1" and so on."""
-    parts = [Part(f"phone {number}", device) for number, device in enumerate(devices, 1)]
-    return SeveralLab(parts, Combination(TARGETS_NS[: len(parts)], weights), export)
+    labs = [NamedLab(f"phone {number}", device) for number, device in enumerate(devices, 1)]
+    return MultiTargetLab(labs, Combination(TARGETS_NS[: len(labs)], weights), export)
 
 
 def test_the_worst_counts_and_each_is_told() -> None:
@@ -183,7 +183,7 @@ def test_an_error_of_one_does_not_wait_for_the_others() -> None:
 def test_everything_is_exported_before_anything_is_measured_and_once() -> None:
     log: list[tuple[str, int]] = []
     refused = Failure(FailureKind.UNSUPPORTED, "no such operator")
-    networks = list(map(network, range(1, TURN + 3)))
+    networks = list(map(network, range(1, TURN_SIZE + 3)))
 
     def export(architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         log.append(("export", len(architectures)))
@@ -193,7 +193,7 @@ def test_everything_is_exported_before_anything_is_measured_and_once() -> None:
     devices = [Device(before=lambda: log.append(("measure", 0))) for _ in range(2)]
     outcomes = several(*devices, export=export).measure(networks, done.append)
     measure = ("measure", 0)
-    assert log == [("export", TURN), measure, measure, ("export", 2), measure, measure]
+    assert log == [("export", TURN_SIZE), measure, measure, ("export", 2), measure, measure]
     assert outcomes[1] == refused
     assert all(isinstance(outcome, Measured) for outcome in outcomes[:1] + outcomes[2:])
     for device in devices:

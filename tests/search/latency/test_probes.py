@@ -3,11 +3,13 @@ from __future__ import annotations
 import pickle
 from collections import defaultdict
 
+import pytest
 import torch
 
 from latlab.domain.kernel import DELEGATED_KINDS, Kernel
 from latlab.export import export_program
 from search.latency.probes import probe_specs
+from search.space.deployment import Deployment
 
 
 def test_probes_carry_every_kernel_kind_at_varied_shapes() -> None:
@@ -35,3 +37,15 @@ def test_probes_are_always_the_same_networks() -> None:
         for name, weight in first.state_dict().items():
             assert torch.equal(weight, again.state_dict()[name])
     assert len(keys) == len(probe_specs())
+    assert "probe 0, input (1, 3, 224, 224)" in keys
+
+
+@pytest.mark.parametrize("resolution", [32, 97, 448])
+def test_probes_are_made_for_any_resolution(resolution: int) -> None:
+    specs = probe_specs(Deployment(resolution))
+    assert {spec.key for spec in specs}.isdisjoint(spec.key for spec in probe_specs())
+    for spec in specs:
+        network = spec.build().eval()
+        with torch.no_grad():
+            assert network(torch.zeros(spec.input_shape)).shape[0] == 1
+        assert sum(weight.numel() for weight in network.parameters()) < 3e7

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import torch
 
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -20,7 +21,8 @@ from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import Measured
-from search.latency.target_lab import AGAIN_S, TURN, TargetLab, export_spec
+from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab, export_spec
+from search.space.deployment import Deployment
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 
@@ -112,12 +114,14 @@ def test_beside_a_remote_device_exporting_and_measuring_overlap() -> None:
 
 def test_on_the_labs_own_machine_they_take_turns() -> None:
     rng = random.Random(0)
-    architectures = [SPACE.resolve(SPACE.sample(rng)) for _ in range(TURN + 2)]
+    architectures = [SPACE.resolve(SPACE.sample(rng)) for _ in range(TURN_SIZE + 2)]
     log: list[str] = []
     done: list[int] = []
     target_lab(log, shares_host=True).measure(architectures, done.append)
-    assert log == ["export"] * TURN + ["measure"] * TURN + ["export"] * 2 + ["measure"] * 2
-    assert done == list(range(1, TURN + 3))
+    assert (
+        log == ["export"] * TURN_SIZE + ["measure"] * TURN_SIZE + ["export"] * 2 + ["measure"] * 2
+    )
+    assert done == list(range(1, TURN_SIZE + 3))
 
 
 def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
@@ -147,7 +151,7 @@ def test_while_the_target_is_away_it_is_waited_for_more_shortly() -> None:
     client.answers = 1
     lab.measure(ARCHITECTURES)
     lab.measure(ARCHITECTURES)
-    assert client.waited_s == [600.0, AGAIN_S, AGAIN_S, 600.0]
+    assert client.waited_s == [600.0, AWAY_PATIENCE_S, AWAY_PATIENCE_S, 600.0]
 
 
 def test_a_measurement_kept_the_device_for_as_long_as_its_visits_took() -> None:
@@ -173,3 +177,24 @@ def test_exporting_alone_tells_what_cannot_be() -> None:
     failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
     assert lab.export(ARCHITECTURES) == {ARCHITECTURES[1]: failure}
     assert log == ["export"] * len(ARCHITECTURES)
+
+
+def test_networks_are_exported_as_they_are_deployed() -> None:
+    deployment = Deployment(resolution=64, classes=10)
+    architecture = ARCHITECTURES[0]
+    spec = export_spec(architecture, deployment)
+    assert spec.input_shape == (1, 3, 64, 64)
+    assert spec.build()(torch.zeros(spec.input_shape)).shape == (1, 10)
+    assert spec.key != export_spec(architecture).key
+    log: list[str] = []
+    pool = cast(ExportPool, NotingPool(log))
+    client = cast(LatencyClient, NotingClient(log, shares_host=False))
+    [outcome] = TargetLab(client, TARGET, pool, deployment=deployment).measure([architecture])
+    assert isinstance(outcome, Measured)
+    assert outcome.measurement_id == f"of {spec.key}"
+
+
+def test_programs_of_earlier_versions_are_found_again() -> None:
+    """The cache of exported programs is looked up by these keys."""
+    key = "architecture bd7f4b99d56f, 1000 classes, input (1, 3, 224, 224)"
+    assert export_spec(ZOO["mnasnet-a1"]).key == key

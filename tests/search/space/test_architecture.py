@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from latlab.export import export_program
 from search.space.architecture import Architecture, ArchitectureError, Block
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
 from search.space.space import SPACES
@@ -64,30 +65,33 @@ def test_ids_are_those_of_old_studies() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"op": "attention"}, 'blocks[1].op: "attention" is none of conv, dconv, mbconv'),
-        ({"op": ["conv"]}, 'blocks[1].op: ["conv"] is none of conv, dconv, mbconv'),
-        ({"layers": 0}, "blocks[1].layers: 0 is no whole number from 1 to 64"),
-        ({"layers": -1}, "blocks[1].layers: -1 is no"),
-        ({"layers": True}, "blocks[1].layers: true is no"),
+        ({"op": "attention"}, 'blocks[1].op: "attention" is not one of conv, dconv, mbconv'),
+        ({"op": ["conv"]}, 'blocks[1].op: ["conv"] is not one of conv, dconv, mbconv'),
+        ({"layers": 0}, "blocks[1].layers: 0 is not a whole number from 1 to 64"),
+        ({"layers": -1}, "blocks[1].layers: -1 is not a"),
+        ({"layers": True}, "blocks[1].layers: true is not a"),
         ({"layers": 10**400}, "blocks[1].layers: "),
-        ({"stride": 7}, "blocks[1].stride: 7 is none of 1, 2"),
-        ({"stride": 0}, "blocks[1].stride: 0 is none of 1, 2"),
-        ({"stride": True}, "blocks[1].stride: true is none of 1, 2"),
-        ({"stride": 2.0}, "blocks[1].stride: 2.0 is none of 1, 2"),
+        ({"stride": 7}, "blocks[1].stride: 7 is not one of 1, 2"),
+        ({"stride": 0}, "blocks[1].stride: 0 is not one of 1, 2"),
+        ({"stride": True}, "blocks[1].stride: true is not one of 1, 2"),
+        ({"stride": 2.0}, "blocks[1].stride: 2.0 is not one of 1, 2"),
         ({"kernel_size": 4}, "blocks[1].kernel_size: 4 is not odd"),
-        ({"kernel_size": 0}, "blocks[1].kernel_size: 0 is no whole number from 1 to 31"),
-        ({"out_channels": 32.5}, "blocks[1].out_channels: 32.5 is no whole number from 1 to 8192"),
-        ({"out_channels": "32"}, 'blocks[1].out_channels: "32" is no'),
-        ({"out_channels": float("inf")}, "blocks[1].out_channels: Infinity is no"),
-        ({"out_channels": 10**6}, "blocks[1].out_channels: 1000000 is no"),
-        ({"se_ratio": float("nan")}, "blocks[1].se_ratio: NaN is no number from 0 to 1"),
-        ({"se_ratio": -0.25}, "blocks[1].se_ratio: -0.25 is no"),
-        ({"se_ratio": False}, "blocks[1].se_ratio: false is no"),
-        ({"expansion": 0}, "blocks[1].expansion: 0 is no"),
-        ({"op": "conv"}, "blocks[1].expansion: that of a conv is 1, not 6"),
-        ({"skip": "residual"}, 'blocks[1].skip: "residual" is none of none, identity, pool'),
-        ({"layers": 1}, 'blocks[1].skip: "identity" where none can be'),
-        ({"colour": "red"}, "blocks[1].'colour' is an unknown field: there are expansion"),
+        ({"kernel_size": 0}, "blocks[1].kernel_size: 0 is not a whole number from 1 to 31"),
+        (
+            {"out_channels": 32.5},
+            "blocks[1].out_channels: 32.5 is not a whole number from 1 to 8192",
+        ),
+        ({"out_channels": "32"}, 'blocks[1].out_channels: "32" is not a'),
+        ({"out_channels": float("inf")}, "blocks[1].out_channels: Infinity is not a"),
+        ({"out_channels": 10**6}, "blocks[1].out_channels: 1000000 is not a"),
+        ({"se_ratio": float("nan")}, "blocks[1].se_ratio: NaN is not a number from 0 to 1"),
+        ({"se_ratio": -0.25}, "blocks[1].se_ratio: -0.25 is not a"),
+        ({"se_ratio": False}, "blocks[1].se_ratio: false is not a"),
+        ({"expansion": 0}, "blocks[1].expansion: 0 is not a"),
+        ({"op": "conv"}, "blocks[1].expansion: 6 is not 1, which a conv needs"),
+        ({"skip": "residual"}, 'blocks[1].skip: "residual" is not one of none, identity, pool'),
+        ({"layers": 1}, 'blocks[1].skip: "identity" is not possible'),
+        ({"colour": "red"}, "blocks[1].'colour' is an unknown field: the fields are expansion"),
     ],
 )
 def test_a_block_that_is_none_is_refused(change: dict[str, object], message: str) -> None:
@@ -99,18 +103,18 @@ def test_a_block_that_is_none_is_refused(change: dict[str, object], message: str
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "a network is an object with blocks, head_channels, stem_channels, not null"),
-        ([], "a network is an object"),
+        (None, "a network must be an object with blocks, head_channels, stem_channels, not null"),
+        ([], "a network must be an object"),
         ({}, "blocks is missing"),
-        ({**A1.to_dict(), "blocks": []}, "blocks: a network has 1 to 64, not 0"),
-        ({**A1.to_dict(), "blocks": "x"}, 'blocks: "x" is no list'),
-        ({**A1.to_dict(), "blocks": [3]}, "blocks[0] is an object with"),
+        ({**A1.to_dict(), "blocks": []}, "blocks: a network has 1 to 64 blocks, not 0"),
+        ({**A1.to_dict(), "blocks": "x"}, 'blocks: "x" is not a list'),
+        ({**A1.to_dict(), "blocks": [3]}, "blocks[0] must be an object with"),
         ({**A1.to_dict(), "blocks": [{}]}, "blocks[0].expansion is missing"),
         ({**A1.to_dict(), "blocks": [described()["blocks"][0]] * 65}, "blocks: a network has"),
-        ({**A1.to_dict(), "stem_channels": 0}, "stem_channels: 0 is no whole number from 1"),
-        ({**A1.to_dict(), "head_channels": None}, "head_channels: null is no"),
+        ({**A1.to_dict(), "stem_channels": 0}, "stem_channels: 0 is not a whole number from 1"),
+        ({**A1.to_dict(), "head_channels": None}, "head_channels: null is not a"),
         ({**A1.to_dict(), "classes": 10}, "'classes' is an unknown field"),
-        ({**A1.to_dict(), "id": "0123456789ab"}, 'id: "0123456789ab" is not this network\'s'),
+        ({**A1.to_dict(), "id": "0123456789ab"}, 'id: "0123456789ab" is not this network\'s id'),
         (
             {**A1.to_dict(), "blocks": [asdict(Block("conv", 1, 3, 2, 0.0, "none", 8, 1))] * 8},
             "blocks[7].stride: at most 7 blocks",
@@ -164,8 +168,10 @@ def test_equal_networks_have_equal_ids_however_they_are_spelled() -> None:
 )
 def test_what_is_read_is_exported_as_its_kernels_say(network: Architecture) -> None:
     assert Architecture.from_dict(network.to_dict()) == network
-    program, _ = export_program(build_network(network, classes=10, seed=0), (1, 3, 224, 224))
-    assert kernels(network, classes=10) == program.kernels
+    deployment = Deployment(classes=10)
+    module = build_network(network, classes=10, seed=0)
+    program, _ = export_program(module, deployment.input_shape)
+    assert kernels(network, deployment) == program.kernels
     assert not program.undelegated
 
 

@@ -8,6 +8,7 @@ import pytest
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 from search.space.counts import counts, counts_by_part
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
 from search.space.space import mnasnet_space
@@ -49,15 +50,16 @@ def test_parameters_are_those_of_the_network(seed: int) -> None:
     architecture = space.resolve(space.sample(random.Random(seed)))
     network = build_network(architecture, classes=10)
     in_torch = sum(parameter.numel() for parameter in network.parameters())
-    assert counts(architecture, classes=10).parameters == in_torch
+    assert counts(architecture, Deployment(classes=10)).parameters == in_torch
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_multiply_adds_are_those_of_the_kernels(seed: int) -> None:
     space = mnasnet_space()
     architecture = space.resolve(space.sample(random.Random(seed)))
-    of_kernels = sum(map(_multiply_adds, kernels(architecture, resolution=100)))
-    assert counts(architecture, resolution=100).multiply_adds == of_kernels
+    deployment = Deployment(resolution=100)
+    of_kernels = sum(map(_multiply_adds, kernels(architecture, deployment)))
+    assert counts(architecture, deployment).multiply_adds == of_kernels
 
 
 def _multiply_adds(kernel: Kernel) -> int:

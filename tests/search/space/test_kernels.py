@@ -11,6 +11,7 @@ from latlab.export.lowering import proof
 from latlab.export.lowering.preparation import prepare
 from latlab.export.lowering.stock import lower
 from search.space.architecture import Architecture, Block
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
 from search.space.space import mnasnet_space
@@ -23,16 +24,16 @@ SPACE = mnasnet_space()
 @pytest.mark.parametrize("resolution", [64, 97])
 def test_kernels_are_the_exported_programs(seed: int, resolution: int) -> None:
     architecture = SPACE.resolve(SPACE.sample(random.Random(seed)))
-    program, _ = export_program(
-        build_network(architecture, classes=10, seed=0), (1, 3, resolution, resolution)
-    )
-    assert kernels(architecture, resolution=resolution, classes=10) == program.kernels
+    deployment = Deployment(resolution, classes=10)
+    network = build_network(architecture, classes=10, seed=0)
+    program, _ = export_program(network, deployment.input_shape)
+    assert kernels(architecture, deployment) == program.kernels
     assert program.undelegated == ()
 
 
 @pytest.mark.parametrize("architecture", ZOO.values(), ids=ZOO.keys())
 def test_kernels_of_published_networks(architecture: Architecture) -> None:
-    program, _ = export_program(build_network(architecture, seed=0), (1, 3, 224, 224))
+    program, _ = export_program(build_network(architecture, seed=0), Deployment().input_shape)
     assert kernels(architecture) == program.kernels
 
 
@@ -68,7 +69,8 @@ def test_kernels_are_those_of_stock_lowering_too() -> None:
         ),
         64,
     )
-    shape = (1, 3, 64, 64)
+    deployment = Deployment(resolution=64)
+    shape = deployment.input_shape
     _, exported, undelegated = lower(prepare(build_network(architecture, seed=0), shape), shape)
-    assert kernels(architecture, resolution=64) == exported
+    assert kernels(architecture, deployment) == exported
     assert undelegated == ()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from latlab.export import export_program
 from search.space.architecture import Architecture
+from search.space.deployment import Deployment
 from search.space.limits import MILLIONS_OF, excess, fitted, quantities, share_within
 from search.space.network import build_network
 from search.space.space import SPACES, Space, mnasnet_space
@@ -33,11 +34,24 @@ def test_what_is_too_much_is_said_with_the_limit() -> None:
     assert excess(A1, limits | {"parameters": 3_887_037}).startswith("3.89 M parameters where")
 
 
+def test_limits_are_for_the_network_as_it_is_deployed() -> None:
+    small = Deployment(resolution=112, classes=10)
+    limits = quantities(A1, small)
+    assert excess(A1, limits, small) == ""
+    assert set(limits.values()) & set(quantities(A1).values()) == set()
+    assert all(unit in excess(A1, limits) for unit in MILLIONS_OF.values())
+    space = mnasnet_space()
+    least = quantities(space.resolve(space.smallest), small)
+    assert share_within(space, {"multiply_adds": 300_000_000}, small) > 0.9
+    with pytest.raises(ValueError, match="the smallest has"):
+        share_within(space, least)
+
+
 @pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-small", "a random one"])
 def test_a_program_is_nearly_as_large_as_its_weights(name: str) -> None:
     space = mnasnet_space()
     architecture = ZOO.get(name) or space.resolve(space.sample(random.Random(1)))
-    program, _ = export_program(build_network(architecture, classes=1000), (1, 3, 224, 224))
+    program, _ = export_program(build_network(architecture), Deployment().input_shape)
     estimated = quantities(architecture)["program_bytes"]
     assert estimated == pytest.approx(program.size_bytes, rel=0.01)
 

@@ -4,7 +4,8 @@ import pytest
 
 from search.space.architecture import Architecture
 from search.space.counts import counts
-from search.space.layers import layers_by_block
+from search.space.deployment import Deployment
+from search.space.operators import describe
 from search.space.zoo import PUBLISHED, ZOO
 
 
@@ -25,7 +26,8 @@ def test_networks_count_as_published(name: str, parameters: int, multiply_adds_m
 
 @pytest.mark.parametrize("architecture", ZOO.values(), ids=ZOO.keys())
 def test_a_block_with_a_skip_has_a_layer_with_it(architecture: Architecture) -> None:
-    for block, layers in zip(architecture.blocks, layers_by_block(architecture), strict=True):
+    described = describe(architecture, Deployment()).blocks
+    for block, layers in zip(architecture.blocks, described, strict=True):
         skips = {layer.skip for layer in layers} - {"none"}
         assert skips == {block.skip} - {"none"}
 
