@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latency_models.features import multiply_adds
+from latency_models.fitting import choose_predictor
 from latency_models.measured_networks import newest_of_each
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
@@ -70,30 +71,42 @@ def evaluate(
     splits: int = 5,
     seed: int = 0,
 ) -> Evaluation:
-    """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
-    Of a network measured several times the newest counts: none is both learned and held out.
-    One without kernels cannot be predicted, and is left out.
-    The measured latencies are steadied as the predictor has learned to on its own networks.
+    """Fit predictors on some measured networks and compare their predictions with others.
 
-    Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
-    the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
-    kernel that the others lack.
+    Each split draws its networks anew. The predictor is the one that `choose_predictor` gives
+    for all networks, and only networks that it learns from take part. A network that was
+    measured several times takes part once, with its newest measurement, so that no network is
+    both learned and held out. The measured latencies are steadied like the predictor's own.
+
+    Args:
+        networks: Measured networks of one target.
+        train_size: Number of networks to fit on.
+        test_size: Number of other networks to predict.
+        splits: Number of random splits.
+        seed: Seed of the splits.
+
+    Raises:
+        NotEnoughData: There are fewer than `train_size + test_size` networks, or the predictor
+            needs more.
+        UnknownKernelKinds: A held-out network has a kind of kernel that the others lack.
     """
-    networks = [network for network in newest_of_each(networks).values() if network.kernels]
+    newest = list(newest_of_each(networks).values())
+    predictor_class = choose_predictor(newest)
+    networks = list(filter(predictor_class.learns_from, newest))
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"
         )
     rng = np.random.default_rng(seed)
-    ours, baselines, parities = [], [], []
+    predictor_metrics, baseline_metrics, parities = [], [], []
     for _ in range(splits):
         order = rng.permutation(len(networks)).tolist()
         train = [networks[i] for i in order[:train_size]]
         test = [networks[i] for i in order[train_size : train_size + test_size]]
-        parity = _predict(Predictor.fit(train, seed=seed), test)
+        parity = _predict(predictor_class.fit(train), test)
         parities.append(parity)
-        ours.append(metrics(parity.measured_ns, parity.predicted_ns))
-        baselines.append(metrics(parity.measured_ns, _predict_from_work(train, test)))
+        predictor_metrics.append(metrics(parity.measured_ns, parity.predicted_ns))
+        baseline_metrics.append(metrics(parity.measured_ns, _predict_from_work(train, test)))
     pooled = Parity(
         *(
             np.concatenate([getattr(parity, field.name) for parity in parities])
@@ -102,8 +115,8 @@ def evaluate(
     )
     inside = (pooled.lower_ns <= pooled.measured_ns) & (pooled.measured_ns <= pooled.upper_ns)
     return Evaluation(
-        _mean(ours),
-        _mean(baselines),
+        _mean(predictor_metrics),
+        _mean(baseline_metrics),
         float(inside.mean()),
         float(np.median((pooled.upper_ns - pooled.lower_ns) / pooled.predicted_ns)),
         repeat_cv(networks),

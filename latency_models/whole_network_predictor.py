@@ -55,7 +55,7 @@ _BOUNDS = ((1e-4**2, 1e1**2), (1e-4**2, 1e1**2), (0.2, 50.0), (1e-3**2, 1.0))
 
 @dataclass(frozen=True)
 class WholeNetworkPredictor:
-    """What `Predictor` is for networks with traces, for those without.
+    """Predicts latencies from those of other networks, without kernel times.
 
     latency = fixed_ns + sum over kernels of (covariances with `kernels`) @ `weights_ns`.
 
@@ -85,7 +85,7 @@ class WholeNetworkPredictor:
         learned from where it is one of ten or more. Raises NotEnoughData where fewer than
         MIN_NETWORKS have kernels.
         """
-        networks = [network for network in networks if network.kernels]
+        networks = list(filter(cls.learns_from, networks))
         if len(networks) < MIN_NETWORKS:
             raise NotEnoughData(
                 f"{MIN_NETWORKS} measured networks are needed, there are {len(networks)}"
@@ -144,6 +144,11 @@ class WholeNetworkPredictor:
             max(network.unix_ns for network in networks),
         )
         return predictor, left_out_ns
+
+    @staticmethod
+    def learns_from(network: MeasuredNetwork) -> bool:
+        """Return whether the network has kernels."""
+        return bool(network.kernels)
 
     def predict(
         self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int

@@ -174,10 +174,12 @@ def evaluation_of(
     """Of the predictor of a target, on everything measured on it. Raises NotReady where that
     is too little."""
     from latency_models.evaluate import evaluate as evaluate_predictor
+    from latency_models.fitting import choose_predictor
     from latlab.domain.errors import NotEnoughData
 
-    newest = newest_of_each(measured).values()
-    networks = _of_common_kinds([n for n in newest if n.kernel_ns is not None], held_out)
+    newest = list(newest_of_each(measured).values())
+    learnable = list(filter(choose_predictor(newest).learns_from, newest))
+    networks = _of_common_kinds(learnable, held_out)
     test_size = max(1, round(len(networks) * held_out))
     try:
         return evaluate_predictor(

@@ -13,8 +13,8 @@ import numpy as np
 
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import metrics
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latlab.domain.measured_network import MeasuredNetwork
 from search.latency.calibration import random_networks
 from search.latency.target_lab import export_spec
@@ -36,7 +36,7 @@ def main() -> None:
     with real_lab() as opened:
         measured = opened.measured(specs)
     pool = [network for network in measured[:pool_size] if network]
-    steadying = Predictor.fit(pool).steadying
+    steadying = KernelPredictor.fit(pool).steadying
     test = [steadying(network) for network in measured[pool_size:] if network]
     sizes = [size for size in SIZES if size <= len(pool)]
     chosen = most_informative([network.kernels for network in pool], [], len(pool))
@@ -74,7 +74,7 @@ def learning_curve(
     packed = pack(network.kernels for network in test)
     errors = []
     for size in sizes:
-        estimates = Predictor.fit([pool[row] for row in order[:size]]).predict(*packed, 0)
+        estimates = KernelPredictor.fit([pool[row] for row in order[:size]]).predict(*packed, 0)
         predicted_ns = np.array([float(estimate.latency_ns) for estimate in estimates])
         errors.append(metrics(measured_ns, predicted_ns).mean_error)
     return errors

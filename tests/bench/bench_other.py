@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latlab.domain.errors import UnknownKernelKinds
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
@@ -34,7 +34,7 @@ def main() -> None:
     with real_lab() as opened:
         train = [network for network in opened.measured(train_specs) if network]
         measured = dict(zip(NETWORKS, opened.measured(other_specs), strict=True))
-    predictor = Predictor.fit(train)
+    predictor = KernelPredictor.fit(train)
     each: dict[str, object] = {}
     errors = []
     for name, network in measured.items():

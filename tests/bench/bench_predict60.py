@@ -15,8 +15,8 @@ import numpy as np
 from scipy import stats
 
 from latency_models.evaluate import Evaluation, evaluate
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.measured_networks import newest_of_each
-from latency_models.predictor import Predictor
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.export import ExportSpec
@@ -90,7 +90,7 @@ def _repeated(
         if not isinstance(o, Failure)
     ]
     second = newest_of_each(opened.client.measured_networks(opened.target.id))
-    steadying = Predictor.fit(networks).steadying
+    steadying = KernelPredictor.fit(networks).steadying
     pairs = [
         (steadying(network).latency_ns, steadying(again).latency_ns)
         for network in networks

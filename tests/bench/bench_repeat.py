@@ -21,7 +21,7 @@ import numpy as np
 from host.home.paths import LabHome
 from host.measuring.statistics import summarize
 from latency_models.interference import Steadying
-from latency_models.predictor import Predictor
+from latency_models.kernel_predictor import KernelPredictor
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure
@@ -62,7 +62,7 @@ def main() -> None:
         files = pool.export_all(list(map(export_spec, networks)))
     programs = [file for file in files if isinstance(file, ProgramFile)]
     with calibrated(LEARNED_FROM) as (client, target):
-        steadying = Predictor.fit(client.measured_networks(target.id)).steadying
+        steadying = KernelPredictor.fit(client.measured_networks(target.id)).steadying
         bench = Bench(client, target, programs, steadying)
         idle_ns, cv = bench.idle(times, rng)
         for duty in (0.2, 1.0):

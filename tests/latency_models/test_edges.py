@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import evaluate
 from latency_models.interference import Steadying
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latency_models.transfer import leave_one_out_errors, transfer
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain import kernel as k
@@ -27,8 +27,8 @@ from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.edges import HOUR_NS, latencies_ns, measured_networks, slower
 from tests.latency_models.synthetic import Machine, random_networks
 
-FITS = (Predictor.fit, WholeNetworkPredictor.fit)
-Fit = Callable[[Sequence[MeasuredNetwork]], Predictor | WholeNetworkPredictor]
+FITS = (KernelPredictor.fit, WholeNetworkPredictor.fit)
+Fit = Callable[[Sequence[MeasuredNetwork]], KernelPredictor | WholeNetworkPredictor]
 
 edges = settings(
     max_examples=60,
@@ -59,7 +59,7 @@ def check(fit: Fit, networks: Sequence[MeasuredNetwork]) -> None:
     for steady in map(predictor.steadying, networks):
         assert 0 < steady.lower_ns <= steady.latency_ns <= steady.upper_ns < math.inf
     known = [network.kernels for network in networks if network.kernels]
-    if isinstance(predictor, Predictor):  # it learns from traces alone
+    if isinstance(predictor, KernelPredictor):  # it learns from traces alone
         kinds = set(predictor.kernel_times.kinds)
         known = [of for of in known if {kernel.kind for kernel in of} <= kinds]
     table, lengths, indices = pack([*known, *map(grown, known)])
@@ -108,7 +108,7 @@ def test_one_outlier_costs_the_others_little(fit: Fit, factor: float) -> None:
     measured = Machine(seed=0).measure_all(random_networks(24, seed=1))
     spoiled = [*measured[:-1], slower(measured[-1], factor)]
     check(fit, spoiled)
-    if fit == Predictor.fit:  # the whole network's model has no kernels' times to hold on to
+    if fit == KernelPredictor.fit:  # the whole network's model has no kernels' times to hold on to
         estimates = fit(spoiled).predict(*pack(network.kernels for network in measured), 0)
         errors = [
             abs(estimate.latency_ns / network.latency_ns - 1)
