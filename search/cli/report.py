@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +16,18 @@ from host.cli.console import console, show
 from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
 from latlab.common.files import storing
-from latlab.domain.errors import LabError, NotReady
+from latlab.domain.errors import LabError, NotFound, NotReady, StorageError
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement
+from latlab.domain.target import Target
 from search.cli.calibrate import evaluation_of, for_report
-from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, is_measured
+from search.report.study.data import PredictorEvaluation, ReportData, ZooRow
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
+from search.study.front import front
 from search.study.settings import StudySettings
 from search.study.study import Study, read_study, study_folder
+from search.study.trial import is_measured
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
 DEFAULT_RUNS = Path("runs")
@@ -33,13 +37,18 @@ LONGEST_NAME = 100  # of a comparison's folder
 
 @dataclass(frozen=True)
 class LabKnowledge:
-    """What a report takes from the lab; the defaults are what is left without one.
+    """The part of a report that only a lab knows.
 
-    targets: their names. measured: everything on the first, the oldest first.
+    Attributes:
+        targets: The names of the targets, or their ids without a lab.
+        measured: All networks measured on the first target, the oldest first.
+        front_measurements: Measurements of networks on the front, by their ids.
     """
 
     targets: tuple[str, ...]
+    devices: tuple[Target, ...] = ()
     measured: Sequence[MeasuredNetwork] = ()
+    front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
     zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
 
 
@@ -76,23 +85,26 @@ def show_report(study: Study, output: Path | None = None) -> None:
     from search.report.study.page import write_report
     from search.report.study.results import trained
 
-    lab = _ask_lab(study.settings)
+    measured = list(filter(is_measured, study.latest().values()))
+    ids = [id_ for trial in front(measured) for id_ in (trial.measurement_id or "").split("+")]
+    lab = _ask_lab(study.settings, ids)
     target = _in_words(study.settings, lab.targets)
     trials = [trial for finished in study.rounds for trial in finished.trials]
-    measurements = sum(map(is_measured, study.latest().values()))
     data = ReportData(
         study=study.directory.name,
         settings={**described(study.settings), "target": target},
         trials=trials,
         target=target,
         target_latency_ns=study.settings.target_ns,
-        measurements=measurements,
-        calibration=max(0, len(newest_of_each(lab.measured)) - measurements),
+        measurements=len(measured),
+        calibration=max(0, len(newest_of_each(lab.measured)) - len(measured)),
         evaluation=_evaluation(lab.measured),
         zoo=lab.zoo,
         accuracy=_accuracy(study),
         trained=trained(study.directory),
         targets=lab.targets if len(lab.targets) > 1 else (),
+        devices=lab.devices,
+        front_measurements=lab.front_measurements,
     )
     show(front_table(data))
     folder = study.directory / "front"
@@ -148,8 +160,8 @@ def _accuracy(study: Study) -> str:
     return next((f"{what} {of[key]}" for key, what in sources.items() if key in of), "the search")
 
 
-def _ask_lab(settings: StudySettings) -> LabKnowledge:
-    """Without a running lab what is left without one, and says so."""
+def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> LabKnowledge:
+    """Ask the running lab; if there is none, print so and return what is known without one."""
     try:
         with LatencyClient.connect() as client:
             targets = list(map(client.find_target, settings.target_ids()))
@@ -157,12 +169,23 @@ def _ask_lab(settings: StudySettings) -> LabKnowledge:
             zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
             return LabKnowledge(
                 tuple(target.name for target in targets),
+                tuple(targets),
                 list(measured[0].values()),
+                dict(_measurements(client, measurement_ids)),
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
         console.print(f"The report is written without the lab: {error}", style="yellow")
         return LabKnowledge(tuple(settings.target_ids()))
+
+
+def _measurements(
+    client: LatencyClient, measurement_ids: Iterable[str]
+) -> Iterator[tuple[str, Measurement]]:
+    """Yield those of the measurements that the lab can read."""
+    for measurement_id in measurement_ids:
+        with suppress(NotFound, StorageError):
+            yield measurement_id, client.measurement(measurement_id)
 
 
 def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:

@@ -47,6 +47,14 @@ def hypervolume(
     return float(np.sum(heights * (reference_latency - latency[front])))
 
 
+def reference_point(accuracies: Sequence[float], latencies: Sequence[float]) -> tuple[float, float]:
+    """Return the reference point for the hypervolume of these points.
+
+    It is their 10th percentile of accuracy and their 90th percentile of latency.
+    """
+    return float(np.percentile(accuracies, 10)), float(np.percentile(latencies, 90))
+
+
 def _points(
     accuracies: Sequence[float], latencies: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -25,7 +25,7 @@ from search.latency.target_lab import TargetLab
 from search.loop import LoopSettings, run_search
 from search.space.space import accel_nas_bench_space
 from search.strategies.strategy import make_strategy
-from search.study.pareto import hypervolume
+from search.study.pareto import hypervolume, reference_point
 from search.study.settings import StrategyName, StudySettings
 from search.study.study import Study, open_study
 from search.study.trial import is_measured, is_settled
@@ -126,18 +126,12 @@ def measured_and_all(opened: Session, study: Study) -> tuple[list[Point], list[P
 
 
 def hypervolume_share(some: Sequence[Point], everything: Sequence[Point]) -> float:
-    """Of the hypervolume of everything: accuracy up and latency down, scaled to the ranges;
-    the reference is the 10th percentile of accuracy and 90th of latency."""
-    accuracies, latencies_ns = np.array(everything, dtype=np.float64).T
-    spans = np.ptp(accuracies), np.ptp(latencies_ns)
+    """Return the hypervolume of some points as a share of that of all of them."""
+    reference = reference_point(*zip(*everything, strict=True))
 
     def volume(points: Sequence[Point]) -> float:
-        return hypervolume(
-            [accuracy / spans[0] for accuracy, _ in points],
-            [latency_ns / spans[1] for _, latency_ns in points],
-            float(np.percentile(accuracies, 10) / spans[0]),
-            float(np.percentile(latencies_ns, 90) / spans[1]),
-        )
+        accuracies, latencies_ns = zip(*points, strict=True) if points else ((), ())
+        return hypervolume(accuracies, latencies_ns, *reference)
 
     return volume(some) / volume(everything)
 

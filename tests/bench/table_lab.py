@@ -20,7 +20,7 @@ from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import accel_nas_bench_space
-from search.study.pareto import hypervolume
+from search.study.pareto import hypervolume, reference_point
 
 SPACE = accel_nas_bench_space()
 SEED = 0
@@ -66,16 +66,10 @@ class TableLab:
         raise AssertionError("a table has no device")
 
     def hypervolume(self, accuracies: Sequence[float], latencies_ns: Sequence[int]) -> float:
-        """Accuracy up and latency down, both scaled to the table's range; the reference is
-        the table's 10th percentile of accuracy and 90th of latency."""
-        accuracy, latency = np.array(self.accuracies), np.array(self.latencies_ns)
-        span_accuracy, span_latency = np.ptp(accuracy), np.ptp(latency)
-        return hypervolume(
-            (np.array(accuracies) / span_accuracy).tolist(),
-            (np.array(latencies_ns) / span_latency).tolist(),
-            float(np.percentile(accuracy, 10) / span_accuracy),
-            float(np.percentile(latency, 90) / span_latency),
-        )
+        """Return the hypervolume above the table's reference point, in units of its ranges."""
+        reference = reference_point(self.accuracies, self.latencies_ns)
+        unit = np.ptp(self.accuracies) * np.ptp(self.latencies_ns)
+        return hypervolume(accuracies, latencies_ns, *reference) / float(unit)
 
 
 def _predict(

@@ -67,7 +67,7 @@ def test_the_page_needs_nothing_else(page: Path) -> None:
 
 def test_the_page_says_what_it_shows(page: Path) -> None:
     text = text_of(page)
-    for part in ("ppo, soft", "random, soft", "ppo, hard", "measurements alone", "mnasnet-a1"):
+    for part in ("ppo, soft", "random, soft", "ppo, hard", "measured networks only", "mnasnet-a1"):
         assert part in text
     assert "within ±10 % of T" in text
 
