@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.coverage import Neighbourhood
+from latency_models.kernel_memory import KernelMemory
 from latency_models.lookup import KernelTime, lookup_table
 from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
@@ -42,6 +43,7 @@ class KernelTimes:
     table: Mapping[Kernel, KernelTime]
     regressors: Mapping[str, KernelRegressor]
     neighbourhood: Neighbourhood
+    memory: KernelMemory = field(default_factory=KernelMemory, compare=False, repr=False)
 
     @classmethod
     def fit(
@@ -67,10 +69,33 @@ class KernelTimes:
         return sorted(self.regressors)
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, BoolArray]:
-        """Each kernel's time in ns, and whether it was measured.
+        """Return the (kernels,) time of each kernel in ns, and whether it was measured.
 
         Raises UnknownKernelKinds.
         """
+        rows = self.memory.rows(kernels, self._compute)
+        return rows[:, 0], rows[:, 1] > 0
+
+    def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
+        """Sum the kernels of each network, given in the form of `packing.pack`.
+
+        The kinds are in the order of `kinds`. Raises UnknownKernelKinds.
+        """
+        kernel_ns, seen, near = self.memory.rows(table, self._compute).T
+        kinds = self.kinds
+        columns = np.zeros((len(table), len(kinds) + 2))
+        places = {kind: place for place, kind in enumerate(kinds)}
+        columns[np.arange(len(table)), [places[kernel.kind] for kernel in table]] = kernel_ns
+        columns[:, -2] = kernel_ns * near
+        columns[:, -1] = 1.0 - seen
+        sums = count(table, lengths, indices) @ columns
+        sums_ns = sums[:, :-2]
+        return KernelSums(
+            sums_ns, sums[:, -2] / np.maximum(sums_ns.sum(axis=1), 1.0), sums[:, -1] == 0
+        )
+
+    def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Return (kernels, 3): the time in ns, whether it was measured, whether one near it was."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
             rows[kernel.kind].append(row)
@@ -83,16 +108,4 @@ class KernelTimes:
         seen = np.array([kernel in self.table for kernel in kernels], dtype=np.bool_)
         for row in np.flatnonzero(seen).tolist():
             kernel_ns[row] = self.table[kernels[row]].mean_ns
-        return kernel_ns, seen
-
-    def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
-        """Over each network, in the form that `packing.pack` gives; kinds in the order of
-        `kinds`. Raises UnknownKernelKinds."""
-        kernel_ns, seen = self.predict(table)
-        counts = count(table, lengths, indices)
-        is_of_kind = np.equal.outer([kernel.kind for kernel in table], self.kinds)
-        sums_ns = counts @ (kernel_ns[:, None] * is_of_kind)
-        near_ns = counts @ (kernel_ns * self.neighbourhood.holds(table))
-        return KernelSums(
-            sums_ns, near_ns / np.maximum(sums_ns.sum(axis=1), 1.0), counts @ ~seen == 0
-        )
+        return np.column_stack([kernel_ns, seen, self.neighbourhood.holds(kernels)])

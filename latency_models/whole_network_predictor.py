@@ -10,7 +10,7 @@ their kernels, pair by pair, and what sums tell about kernels follows in closed 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
@@ -24,6 +24,7 @@ from latency_models.coverage import Neighbourhood
 from latency_models.features import multiply_adds, points
 from latency_models.interference import Steadying
 from latency_models.intervals import RelativeInterval
+from latency_models.kernel_memory import KernelMemory
 from latency_models.measured_networks import rows_of_each
 from latency_models.packing import check, count, pack
 from latency_models.predictor import MIN_NETWORKS
@@ -74,6 +75,7 @@ class WholeNetworkPredictor:
     interval: RelativeInterval
     samples: int
     newest_unix_ns: int
+    memory: KernelMemory = field(default_factory=KernelMemory, compare=False, repr=False)
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> WholeNetworkPredictor:
@@ -161,12 +163,12 @@ class WholeNetworkPredictor:
         check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        counts = count(table, lengths, indices)
-        kernel_ns = self.kernel_ns(table)
-        latencies_ns = np.maximum(self.fixed_ns + counts @ kernel_ns, _MIN_LATENCY_NS)
+        kernel_ns, near = self.memory.rows(table, self._compute).T
         sizes_ns = np.abs(kernel_ns)
-        near_ns = sizes_ns * self.neighbourhood.holds(table)
-        coverages = counts @ near_ns / np.maximum(counts @ sizes_ns, _MIN_LATENCY_NS)
+        columns = np.column_stack([kernel_ns, sizes_ns, sizes_ns * near])
+        totals_ns, total_sizes_ns, near_ns = (count(table, lengths, indices) @ columns).T
+        latencies_ns = np.maximum(self.fixed_ns + totals_ns, _MIN_LATENCY_NS)
+        coverages = near_ns / np.maximum(total_sizes_ns, _MIN_LATENCY_NS)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -191,6 +193,10 @@ class WholeNetworkPredictor:
         covariance = self.prior.covariance(*self.units.compare(kernels, self.kernels))
         kernel_ns: FloatArray = covariance @ self.weights_ns
         return kernel_ns
+
+    def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Return (kernels, 2): the time in ns, and whether a kernel near it was measured."""
+        return np.column_stack([self.kernel_ns(kernels), self.neighbourhood.holds(kernels)])
 
 
 @dataclass(frozen=True)
