@@ -1,4 +1,4 @@
-"""How well a predictor does on networks that it has not seen."""
+"""The accuracy of a predictor on networks that it has not seen."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Errors are relative to the measured latency; shares are fractions. Kendall's tau and
-    Spearman's rho are between predicted and measured latency, and 0 where all of either are
-    equal: then there is no order to agree with.
+    """Errors and rank correlations of predicted latencies.
+
+    Attributes:
+        mean_error: Mean of the errors relative to the measured latency.
+        median_error: Median of these errors.
+        within_5pct: Share of the networks whose error is at most 5 %.
+        within_10pct: Share of the networks whose error is at most 10 %.
+        kendall: Kendall's tau between predicted and measured latency; 0 if all predicted or
+            all measured latencies are equal, for then there is no order.
+        spearman: Spearman's rho, likewise.
     """
 
     mean_error: float
@@ -37,7 +44,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Parity:
-    """Predicted against measured, of networks held out: parallel arrays in ns."""
+    """Measured and predicted latencies of held-out networks, as parallel arrays in ns."""
 
     measured_ns: FloatArray
     predicted_ns: FloatArray
@@ -47,12 +54,15 @@ class Parity:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`predictor` and `multiply_adds` (a line fitted to them) are means over the splits.
+    """The result of an evaluation.
 
-    interval_coverage: share of the measured latencies inside their intervals.
-    interval_width: median of (upper - lower) / predicted.
-    repeat_cv: median over networks of the standard error of their measured latency.
-    parity: the held-out networks of all splits.
+    Attributes:
+        predictor: Metrics of the predictor, as means over the splits.
+        multiply_adds: Metrics of a line fitted to multiply-adds, as means over the splits.
+        interval_coverage: Share of the measured latencies inside their predicted intervals.
+        interval_width: Median of (upper - lower) / predicted.
+        repeat_cv: Median over networks of the relative standard error of their measurement.
+        parity: The held-out networks of all splits.
     """
 
     predictor: Metrics
@@ -125,7 +135,7 @@ def evaluate(
 
 
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
-    """Both (networks,), at least one, above 0."""
+    """Return the metrics of (networks,) latencies, at least one, all above 0."""
     errors = np.abs(predicted_ns / measured_ns - 1)
     has_order = bool(np.ptp(predicted_ns) > 0 and np.ptp(measured_ns) > 0)
     return Metrics(
@@ -139,7 +149,10 @@ def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
 
 
 def repeat_cv(networks: Sequence[MeasuredNetwork]) -> float:
-    """What no predictor can be blamed for, from the measurements' own 90 % intervals."""
+    """Return the median relative standard error of the measurements, from their intervals.
+
+    No predictor can have a smaller error.
+    """
     half_widths = [(n.upper_ns - n.lower_ns) / (2 * n.latency_ns) for n in networks]
     return float(np.median(half_widths) / stats.norm.ppf(0.95))
 
@@ -159,8 +172,11 @@ def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parit
 def _predict_from_work(
     train: Sequence[MeasuredNetwork], test: Sequence[MeasuredNetwork]
 ) -> FloatArray:
-    """The baseline: a line through multiply-adds, never below the shortest latency seen; the
-    mean latency where all do the same work, and no line tells them apart."""
+    """Return the (test,) latencies that a line through multiply-adds predicts, the baseline.
+
+    They are at least the shortest latency of `train`. If all networks of `train` do the same
+    work, there is no line, and the prediction is their mean latency.
+    """
     work, latencies_ns = _work(train), np.array([network.latency_ns for network in train])
     if np.ptp(work) == 0:
         return np.full(len(test), latencies_ns.mean())
@@ -173,5 +189,5 @@ def _work(networks: Sequence[MeasuredNetwork]) -> FloatArray:
     return np.array([float(sum(map(multiply_adds, n.kernels))) for n in networks])
 
 
-def _mean(of_splits: Sequence[Metrics]) -> Metrics:
-    return Metrics(*np.mean([astuple(split) for split in of_splits], axis=0).tolist())
+def _mean(metrics_of_splits: Sequence[Metrics]) -> Metrics:
+    return Metrics(*np.mean([astuple(split) for split in metrics_of_splits], axis=0).tolist())

@@ -21,6 +21,7 @@ class KernelMemory:
     """
 
     def __init__(self) -> None:
+        """Start with no rows."""
         self._rows: dict[Kernel, tuple[float, ...]] = {}
 
     def rows(

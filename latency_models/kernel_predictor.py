@@ -1,4 +1,4 @@
-"""Predicts the latency of networks from the kernels that they are made of."""
+"""A predictor of latencies from the measured times of kernels."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ _FOLD_SEED = 0
 
 @dataclass(frozen=True)
 class KernelPredictor:
-    """Kernel times, summed, corrected for the whole, with an interval from networks that
-    neither was fitted on. All of it is learned from steadied measurements.
+    """Sums a network's kernel times and corrects the sum.
 
-    samples: the measured networks behind it; newest_unix_ns: when the last was measured.
+    All parts are fitted on steadied measurements. The interval comes from networks that the
+    other parts were not fitted on.
+
+    Attributes:
+        steadying: The correction for interference.
+        kernel_times: The times of single kernels.
+        correction: The correction from their sum to the latency of the network.
+        interval: The prediction interval.
+        samples: The number of measurements that it was fitted on.
+        newest_unix_ns: The time of the newest of them.
     """
 
     steadying: Steadying
@@ -44,10 +52,11 @@ class KernelPredictor:
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> KernelPredictor:
-        """Learns from the networks that have traces. seed: of the folds.
+        """Fit a predictor on the networks that have kernel times.
 
-        Raises NotEnoughData where fewer than MIN_NETWORKS have, or where hardly any could
-        be predicted from the others.
+        Raises:
+            NotEnoughData: Fewer than MIN_NETWORKS have kernel times, or hardly any of them can
+                be predicted from the others.
         """
         traced = list(filter(cls.learns_from, networks))
         if len(traced) < MIN_NETWORKS:
@@ -85,11 +94,10 @@ class KernelPredictor:
     def predict(
         self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
     ) -> list[LatencyEstimate]:
-        """One estimate for each network.
+        """Return the latency estimate of each network, as `Predictor.predict` says.
 
-        table: (rows,) distinct kernels. lengths: (networks,) how many kernels each network
-        has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
-        Raises UnknownKernelKinds, and ValueError where the three do not fit together.
+        An estimate is a lookup if every kernel was measured, and else a regression. Its
+        coverage is the share of the time from kernels near measured ones.
         """
         check(table, lengths, indices)
         if len(lengths) == 0:
@@ -120,11 +128,17 @@ class KernelPredictor:
 def _hold_out(
     networks: Sequence[MeasuredNetwork], like: KernelTimes
 ) -> tuple[list[MeasuredNetwork], FloatArray]:
-    """The networks, fold by fold, and (networks, kinds) sums of their kernels by models that
-    have not seen them; kinds in the order of `like`. One that was measured several times is
-    in one fold.
+    """Sum the kernel times of each network by models that were not fitted on it.
 
-    A network that holds a kind of kernel which its fold alone has is left out.
+    All measurements of a network are in one fold. A network is left out if it has a kind of
+    kernel that no other fold has.
+
+    Args:
+        networks: Measured networks with kernel times.
+        like: The fit whose hyperparameters are kept.
+
+    Returns:
+        The networks, fold by fold, and (networks, kinds) sums, with kinds in the order of `like`.
     """
     rows = rows_of_each(networks)
     held_out: list[MeasuredNetwork] = []
@@ -133,25 +147,28 @@ def _hold_out(
     for fold in np.array_split(order, min(_MAX_FOLDS, len(rows))):
         rest = [networks[row] for i in np.setdiff1d(order, fold) for row in rows[i]]
         times = KernelTimes.fit(rest, like=like)
-        of_fold = [
+        fold_networks = [
             network
             for network in (networks[row] for i in fold for row in rows[i])
             if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
         ]
-        if of_fold:
-            held_out += of_fold
-            known_ns = times.sum(*pack(network.kernels for network in of_fold)).sums_ns
-            of_all_kinds_ns = np.zeros((len(of_fold), len(like.kinds)))
-            of_all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
-            sums_ns.append(of_all_kinds_ns)
+        if fold_networks:
+            held_out += fold_networks
+            known_ns = times.sum(*pack(network.kernels for network in fold_networks)).sums_ns
+            all_kinds_ns = np.zeros((len(fold_networks), len(like.kinds)))
+            all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
+            sums_ns.append(all_kinds_ns)
     return held_out, np.concatenate(sums_ns)
 
 
 def _hold_out_correction(
     kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray
 ) -> FloatArray:
-    """(networks,) what each comes to by a correction fitted on others: the one fitted on all
-    is closer to them than to any new one, and its errors would make the interval too narrow."""
+    """Return the (networks,) latencies, each by a correction that was fitted on the others.
+
+    A correction that was fitted on all of them is closer to them than to new networks. Its
+    errors would make the interval too narrow.
+    """
     corrected_ns = np.empty(len(sums_ns))
     rows = np.arange(len(sums_ns))
     for fold in np.array_split(rows, min(_MAX_FOLDS, len(rows))):

@@ -1,7 +1,9 @@
-"""search.hybrid_*: what measuring few candidates loses against measuring them all, on this
-machine: networks of Accel-NASBench's space, their accuracies fitted on its table.
+"""search.hybrid_*: the loss of measuring a few candidates compared with measuring all.
 
-python -m tests.bench.bench_hybrid [CANDIDATES], 300 by default. In a home of its own.
+The networks are from Accel-NASBench's space, with accuracies fitted on its table. They are
+measured on this machine by a lab with a home of its own.
+
+python -m tests.bench.bench_hybrid [CANDIDATES]: by default 300.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from tests.bench.public_data import public_data
 SPACE = accel_nas_bench_space()
 SEED = 0
 ROUND_SIZE = 20
-MEASURED_SHARE = 0.15  # of the candidates, what calibrates counted in
+MEASURED_SHARE = 0.15  # measured networks over candidates, calibration included
 
 Point = tuple[float, int]  # accuracy, latency in ns
 
@@ -80,7 +82,7 @@ def main() -> None:
 
 
 def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:
-    """By the product's own loop and its defaults, but for how much it may measure."""
+    """Search with the product's own loop and defaults, except for the share it may measure."""
     run_calibration(opened, SPACE, DEFAULT_NETWORKS)
     calibrating = opened.client.measured_networks(opened.target.id)
     settings = StudySettings(
@@ -110,8 +112,10 @@ def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) 
 
 
 def measured_and_all(opened: Session, study: Study) -> tuple[list[Point], list[Point]]:
-    """The candidates that the search measured, and all, measured now where they were not
-    before. One that cannot be measured is in neither."""
+    """Return the candidates that the search measured, and all candidates, measured now.
+
+    A candidate that cannot be measured is in neither list.
+    """
     trials = list(study.latest().values())
     outcomes = opened.lab.measure(
         [trial.architecture for trial in trials],

@@ -1,4 +1,4 @@
-"""search.*: what strategies buy on Accel-NASBench's table, and what the search itself costs.
+"""search.*: the gain by strategies on Accel-NASBench's table, and the costs of the search.
 
 python -m tests.bench.bench_search
 """
@@ -33,12 +33,12 @@ from tests.bench.table_lab import SPACE, TableLab
 SAMPLES = 1_000
 LONG_SAMPLES = 8_000
 ROUND_SIZE = 20
-SEEDS = range(10)  # the strategies were tried out on seeds from 100
+SEEDS = range(10)  # the strategies were tuned on seeds from 100
 STRATEGIES = (StrategyName.PPO, StrategyName.NSGA2, StrategyName.EVOLUTION, StrategyName.RANDOM)
-NEAR = 0.1  # of the target latency
+NEAR = 0.1  # as a share of the target latency
 KILLS = 5
 KILLED_ROUNDS = 100
-DEADLINE_S = 120.0  # of each search that is killed
+DEADLINE_S = 120.0  # for each search that is killed
 FIGURE_6 = Path("build/figure6.png")
 
 Call = TypeVar("Call", bound=Callable[..., object])
@@ -46,7 +46,7 @@ Call = TypeVar("Call", bound=Callable[..., object])
 
 @dataclass
 class Clock:
-    """How long the calls that it watches took, together."""
+    """The total time of the calls that it watches."""
 
     calls: dict[str, float] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Clock:
 
 @dataclass
 class Watched:
-    """A strategy, an accuracy and a lab, timed."""
+    """A strategy, an accuracy and a lab whose calls are timed."""
 
     strategy: Strategy
     lab: TableLab
@@ -135,7 +135,7 @@ def compare_strategies(lab: TableLab, target_ns: int) -> None:
 
 
 def near_target(lab: TableLab, target_ns: int) -> None:
-    """The paper's Figure 6: where the soft and the hard reward look."""
+    """Measure how many samples are near the target by reward, as in the paper's Figure 6."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots()
@@ -155,7 +155,7 @@ def near_target(lab: TableLab, target_ns: int) -> None:
 
 
 def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
-    """A search in a process of its own, killed at times spread over its length."""
+    """Kill a search in a process of its own at times spread over its length, and compare."""
     chosen, samples = settings(target_ns, seed=1), KILLED_ROUNDS * ROUND_SIZE
     with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
         expected = search(Path(whole), lab, chosen, samples).rounds
@@ -189,7 +189,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
 
 
 def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]) -> None:
-    """Until the child has finished so many rounds in all."""
+    """Wait until the child has finished so many rounds in all."""
     deadline_s = time.monotonic() + DEADLINE_S
     while len(read_rounds(directory / JOURNAL)[0]) < count:
         if child.poll() is not None or time.monotonic() > deadline_s:
@@ -200,7 +200,7 @@ def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]
 def search(
     directory: Path, lab: TableLab, chosen: StudySettings, samples: int, by: Watched | None = None
 ) -> Study:
-    """By the product's own loop, its journal written, nothing measured."""
+    """Search with the product's own loop, with its journal and without measurements."""
     strategy = make_strategy(StrategyName(chosen.strategy), SPACE, chosen.seed)
     watched = by or Watched(strategy, lab)
     with open_study(directory, chosen) as study:

@@ -1,5 +1,6 @@
-"""transfer.*: how well ten measurements on a phone predict the order of all other networks,
-from what is known of 22 other devices (NAS-Bench-201).
+"""transfer.*: the order of networks on a phone, predicted from ten measurements on it.
+
+The other latencies are those of 22 other devices (NAS-Bench-201).
 
 python -m tests.bench.bench_transfer
 """
@@ -77,9 +78,12 @@ def main() -> None:
 def one_draw(
     sources_ns: FloatArray, target_ns: FloatArray, seed: int
 ) -> tuple[float, float, float, float, float]:
-    """Spearman's rho of ours, of the baseline and of the same with scikit-learn's default
-    alphas, then of our intervals the share that holds the truth and the median of width /
-    latency."""
+    """Return the figures of one draw of networks.
+
+    They are Spearman's rho of the transfer, of the baseline and of the baseline with
+    scikit-learn's default alphas, then the share of latencies inside the transfer's intervals and
+    the median of width / latency.
+    """
     order = np.random.default_rng(seed).permutation(len(target_ns))
     sampled, rest = order[:SAMPLES], order[SAMPLES:]
     result = transfer(sources_ns, sampled, target_ns[sampled])

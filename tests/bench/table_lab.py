@@ -24,15 +24,19 @@ from search.study.pareto import hypervolume, reference_point
 
 SPACE = accel_nas_bench_space()
 SEED = 0
-LEARNED_FROM = 300  # networks of the table, drawn by SEED, whose latencies are known
+LEARNED_FROM = 300  # the predictor knows the latencies of so many networks
 
 _kernels = cache(kernels)
 
 
 @dataclass(frozen=True)
 class TableLab:
-    """A search's `Lab` that predicts and measures nothing, and what the table's networks
-    have by the same models: `accuracies`, `latencies_ns`."""
+    """A search's `Lab` that predicts and never measures.
+
+    Attributes:
+        accuracies: The accuracies of the table's networks, by the same models.
+        latencies_ns: Their latencies.
+    """
 
     accuracy: Fitted
     predictor: WholeNetworkPredictor
@@ -79,6 +83,6 @@ def _predict(
 
 
 def _measured(network: Architecture, latency_ms: float) -> MeasuredNetwork:
-    """The table says nothing of the error of a latency."""
+    """Return a measured network; the table has no errors of latencies."""
     latency_ns = 1e6 * latency_ms
     return MeasuredNetwork(_kernels(network), None, latency_ns, latency_ns, latency_ns, unix_ns=0)

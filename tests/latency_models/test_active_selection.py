@@ -84,7 +84,7 @@ def test_chosen_networks_teach_more_than_random_ones() -> None:
 
 
 def test_more_networks_than_there_are_cannot_be_chosen() -> None:
-    with pytest.raises(ValueError, match="2 networks are wanted, there are 1 candidates"):
+    with pytest.raises(ValueError, match="2 networks cannot be chosen from 1 candidates"):
         most_informative([(add(8),)], [], 2)
 
 
