@@ -25,5 +25,5 @@ def measured(machine: Machine, networks: list[tuple[Kernel, ...]]) -> list[Measu
 
 @pytest.fixture(scope="session")
 def predictor(measured: list[MeasuredNetwork]) -> KernelPredictor:
-    """Fitted on the first 40."""
+    """A predictor that was fitted on the first 40 networks."""
     return KernelPredictor.fit(measured[:40])

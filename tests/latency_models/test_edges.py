@@ -1,4 +1,4 @@
-"""What predictors make of measurements at every edge: an estimate, or that they are too few."""
+"""Predictors return an estimate for extreme measurements, or say that they are too few."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def assert_sane(estimates: Sequence[LatencyEstimate]) -> None:
 
 
 def check(fit: Fit, networks: Sequence[MeasuredNetwork]) -> None:
-    """It predicts what it was fitted on and all else of kinds that it knows, or says why not."""
+    """Check that a predictor predicts all networks of known kinds, or raises a known error."""
     try:
         predictor = fit(networks)
     except NotEnoughData:
@@ -59,7 +59,7 @@ def check(fit: Fit, networks: Sequence[MeasuredNetwork]) -> None:
     for steady in map(predictor.steadying, networks):
         assert 0 < steady.lower_ns <= steady.latency_ns <= steady.upper_ns < math.inf
     known = [network.kernels for network in networks if network.kernels]
-    if isinstance(predictor, KernelPredictor):  # it learns from traces alone
+    if isinstance(predictor, KernelPredictor):  # it learns only from traces
         kinds = set(predictor.kernel_times.kinds)
         known = [of for of in known if {kernel.kind for kernel in of} <= kinds]
     table, lengths, indices = pack([*known, *map(grown, known)])
@@ -67,7 +67,7 @@ def check(fit: Fit, networks: Sequence[MeasuredNetwork]) -> None:
 
 
 def grown(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
-    """Others of the same kinds, sixteen times as large."""
+    """Return a network of the same kinds that is sixteen times as large."""
     return tuple(
         replace(kernel, output=(*kernel.output[:-1], 16 * kernel.output[-1])) for kernel in kernels
     )
@@ -108,7 +108,7 @@ def test_one_outlier_costs_the_others_little(fit: Fit, factor: float) -> None:
     measured = Machine(seed=0).measure_all(random_networks(24, seed=1))
     spoiled = [*measured[:-1], slower(measured[-1], factor)]
     check(fit, spoiled)
-    if fit == KernelPredictor.fit:  # the whole network's model has no kernels' times to hold on to
+    if fit == KernelPredictor.fit:  # without kernel times an outlier costs more
         estimates = fit(spoiled).predict(*pack(network.kernels for network in measured), 0)
         errors = [
             abs(estimate.latency_ns / network.latency_ns - 1)

@@ -1,4 +1,4 @@
-"""Predicting without scikit-learn gives the numbers that scikit-learn gives."""
+"""Predictions without scikit-learn equal those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_hyperparameters_are_fitted_and_kept() -> None:
 def test_a_fitted_predictor_is_used_without_scikit_learn(
     predictor: Predictor, measured: list[MeasuredNetwork]
 ) -> None:
-    """As the daemon does with what the refit process sends."""
+    """The daemon uses what the refit process sends in this way."""
     packed = pack(network.kernels for network in measured)
     code = (
         "import pickle, sys\n"

@@ -23,8 +23,11 @@ DELAY_NS_PER_BYTE = 0.02
 def beside_neighbours(
     networks: Sequence[tuple[Kernel, ...]], seed: int
 ) -> tuple[list[MeasuredNetwork], list[float]]:
-    """Measured on a machine whose neighbours slow its memory, by up to 1.4 times; and the
-    true latencies beside the usual ones."""
+    """Measure on a machine whose neighbours slow its memory by up to 1.4 times.
+
+    Returns:
+        The measured networks, and their true latencies beside the usual neighbours.
+    """
     rng, machine = np.random.default_rng(seed), Machine(seed, mood=0.01)
     measured = []
     for network in map(machine.measure, networks):

@@ -1,4 +1,4 @@
-"""Single kernels: the lookup table, the regressors, and how they meet."""
+"""The lookup table, the regressors, and their combination."""
 
 from __future__ import annotations
 

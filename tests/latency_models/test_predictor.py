@@ -1,4 +1,4 @@
-"""What both predictors promise."""
+"""The contract of both predictors."""
 
 from __future__ import annotations
 

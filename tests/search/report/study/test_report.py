@@ -95,7 +95,7 @@ class References(HTMLParser):
 
 
 def read(path: Path) -> ElementTree.Element:
-    """The page is well-formed XML too, which an HTML parser would not insist on."""
+    """Parse the page as XML, which is stricter than an HTML parser."""
     return ElementTree.fromstring(path.read_text(encoding="utf-8").split("\n", 1)[1])
 
 
