@@ -37,7 +37,7 @@ def diversity(trials: Sequence[Trial]) -> Plot | None:
         last.plot(
             numbers, list(map(effective_number, places)), "o-", color=LIGHT["front"], markersize=5
         )
-        last.set_title(f"effective number of kinds ({len(trials)} networks)", pad=20)
+        last.set_title(f"effective number of kinds, of {len(trials)}", pad=20)
         from_one(last)
         for axes in grid.flat:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -34,13 +34,16 @@ def described_conditions(target: Target, measurements: Sequence[Measurement]) ->
     """
     visits = [visit for measurement in measurements for visit in measurement.visits]
     states = [state for visit in visits for state in (visit.before, visit.after)]
-    times = [datetime.fromtimestamp(measurement.unix_ns / 1e9) for measurement in measurements]
+    first, last = (
+        datetime.fromtimestamp(unix_ns / 1e9) for unix_ns in _ends(m.unix_ns for m in measurements)
+    )
+    last_form = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
     throttled = sum(bool(visit.before.throttled or visit.after.throttled) for visit in visits)
     texts = {
         "device": f"{target.device_model}, {target.os_build}",
         "runtime": f"{target.backend}, {target.runtime_version}",
         "threads": f"{target.threads} on the cores “{target.core_class}”",
-        "measured": _span([f"{time:%Y-%m-%d %H:%M}" for time in (min(times), max(times))]),
+        "measured": f"{first:%Y-%m-%d %H:%M} to {last:{last_form}}",
         "visits": _visits(measurements),
         "temperature": _range(states, lambda state: state.temperature_c, "{:.0f}", " °C"),
         "clock": _range(states, lambda s: s.clock_khz and s.clock_khz / 1e6, "{:.2f}", " GHz"),

@@ -63,7 +63,7 @@ def accuracy_latency(
                 linewidth=1.3,
                 zorder=3,
                 gid=f"points-{name}",
-                label=f"latency {name} ({len(part)})",
+                label=f"{name} ({len(part)})",
             )
             tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
         _draw_front(axes, data.measured_front())
@@ -72,7 +72,7 @@ def accuracy_latency(
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
         axes.set_ylabel(f"accuracy of {data.accuracy}")
-        axes.legend(loc="lower right", fontsize=9)
+        figure.legend(loc="outside upper right", ncols=3, fontsize=9)
     return Plot(figure, tooltips)
 
 
@@ -174,7 +174,7 @@ def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
     """Draw the front as a staircase, with a number at each network."""
     x, _, _ = _latencies_ms(front)
     y = np.array([trial.accuracy for trial in front], np.float64)
-    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front, measured")
+    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
     for number, point in enumerate(zip(x, y, strict=True), 1):
         axes.annotate(

@@ -103,6 +103,10 @@ def text_of(path: Path) -> str:
     return " ".join(read(path).itertext())
 
 
+def sentences_of(path: Path) -> str:
+    return "".join(read(path).itertext())
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = trials(24)
@@ -164,7 +168,7 @@ def test_the_first_sentence_names_the_best_network(tmp_path: Path) -> None:
     best = data.best()
     assert best is not None
     assert best.latency is not None
-    text = text_of(write_report(data, tmp_path))
+    text = sentences_of(write_report(data, tmp_path))
     assert f"The best network, {best.architecture.id}, reaches {best.accuracy:.1%}" in text
     assert "(the <table>)" in text
     assert f"takes {milliseconds(best.latency.latency_ns)} ms on board/big/1t" in text
@@ -177,7 +181,9 @@ def test_the_first_sentence_says_whether_the_target_is_met(
     fast, slow = trials(2, measured_every=1)
     fast = replace(fast, accuracy=0.5, reward=0.5, latency=estimate(3_000_000, Source.MEASURED))
     slow = replace(slow, accuracy=0.9, reward=0.8, latency=estimate(6_000_000, Source.MEASURED))
-    text = text_of(write_report(report_data([fast, slow], target_latency_ns=target_ns), tmp_path))
+    text = sentences_of(
+        write_report(report_data([fast, slow], target_latency_ns=target_ns), tmp_path)
+    )
     assert f"{says} the target latency of {milliseconds(target_ns)} ms" in text
     assert ("Within the target" in text) == (says != "within")
     assert (f"{fast.architecture.id} is the most accurate" in text) == (says != "within")
