@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 RESOLUTION = 224  # pixels, both ways
 CLASSES = 1000
 INPUT_SHAPE = (1, 3, RESOLUTION, RESOLUTION)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The shape in which a network is deployed.
+
+    Attributes:
+        resolution: Height and width of the input image, in pixels.
+        classes: Number of classes that the network tells apart.
+    """
+
+    resolution: int = RESOLUTION
+    classes: int = CLASSES
