@@ -18,7 +18,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
-from search.accuracy.table import Fitted, read_table
+from search.accuracy.table import FittedTable, read_table
 from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
 from search.cli.session import EXPORT_WORKERS, Session
 from search.latency.target_lab import TargetLab
@@ -45,7 +45,7 @@ def main() -> None:
     path = public_data("anb_dev.csv")
     if path is None:
         return
-    accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+    accuracy = FittedTable.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
     with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
         home = LabHome(Path(folder) / "home")
         lab_process.up(home)
@@ -79,7 +79,7 @@ def main() -> None:
     report("search.hybrid_measured_share", attempted_share, "share", at_most(0.15), **conditions)
 
 
-def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:
+def search(opened: Session, accuracy: FittedTable, candidates: int, directory: Path) -> Study:
     """By the product's own loop and its defaults, but for how much it may measure."""
     run_calibration(opened, SPACE, DEFAULT_NETWORKS)
     calibrating = opened.client.measured_networks(opened.target.id)
