@@ -47,7 +47,8 @@ class CommandAccuracy:
             words = shlex.split(self.command)
         except ValueError as error:
             raise ValueError(
-                f"the accuracy command {self.command!r} cannot be split as a shell does: {error}"
+                f"the accuracy command {self.command!r} cannot be split as a shell "
+                f"splits it: {error}"
             ) from error
         if not words or shutil.which(words[0]) is None:
             raise ValueError(
@@ -55,7 +56,8 @@ class CommandAccuracy:
             )
         if self.limit_s <= 0 or self.attempts < 1 or self.jobs < 1:
             raise ValueError(
-                "an accuracy command needs a time limit above zero, and at least one attempt and one job"
+                "an accuracy command needs a time limit above zero, at least one attempt and at "
+                "least one job"
             )
 
     def evaluate(
@@ -115,7 +117,8 @@ class CommandAccuracy:
             await process.wait()
         if process.returncode != 0:
             return AccuracyFailure(
-                f"the accuracy command ended with exit code {process.returncode}: {_last_line(errors)}"
+                f"the accuracy command ended with exit code {process.returncode}: "
+                f"{_last_line(errors)}"
             )
         return _accuracy(_last_line(output))
 

@@ -26,6 +26,7 @@ from search.accuracy.training import (
     descend,
     network_for,
     normalized,
+    put_channels_last,
     smoothed_loss,
     statistics,
 )
@@ -116,7 +117,10 @@ class _Training:
         self.step = 0
         self.reference = reference_images(dataset, recipe)
         self.mean, self.std = statistics(self.reference)
-        self.network = network_for(architecture, dataset, seed=recipe.seed, dropout=recipe.dropout)
+        self.network = network_for(
+            architecture, dataset, seed=recipe.seed, dropout=recipe.dropout, classes=recipe.classes
+        )
+        put_channels_last(self.network)
         # Batch-norm's parameters and the biases are not decayed. TensorFlow, where the recipe
         # comes from, has its epsilon of 0.001 beneath the root.
         parameters = list(self.network.parameters())

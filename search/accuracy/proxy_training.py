@@ -22,6 +22,7 @@ from search.accuracy.training import (
     in_batches,
     network_for,
     normalized,
+    put_channels_last,
     score,
     smoothed_loss,
     statistics,
@@ -70,6 +71,7 @@ def train_and_score(
             width_multiplier=budget.width_multiplier,
             stem_stride=budget.stem_stride,
         )
+        put_channels_last(network)
         mean, std = statistics(dataset.train_images)
         images = normalized(dataset.train_images, mean, std)
         labels = torch.tensor(dataset.train_labels)

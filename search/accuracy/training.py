@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from search.accuracy.data.datasets import Dataset, OpenDataset
 from search.accuracy.data.images import UInt8Array
+from search.accuracy.data.readers import DatasetError
 from search.space.architecture import Architecture
 from search.space.network import build_network
 
@@ -27,23 +28,45 @@ def network_for(
     width_multiplier: float = 1.0,
     stem_stride: int = 2,
     dropout: float = 0.0,
+    classes: int | None = None,
 ) -> nn.Module:
     """Return an untrained network for the channels and classes of a dataset.
 
-    Its memory layout has the channels last, which trains two to three times as fast as the
-    default layout, depthwise convolutions above all.
+    Args:
+        architecture: The network.
+        dataset: The images that it is trained on.
+        seed: Seed of the initial weights.
+        width_multiplier: Factor of the channels.
+        stem_stride: Stride of the first convolution.
+        dropout: Share of the classifier's inputs that are dropped while training.
+        classes: Number of outputs; None for one for each class of the dataset.
+
+    Raises:
+        DatasetError: There are fewer outputs than classes in the dataset.
     """
-    network = build_network(
+    outputs = classes or len(dataset.classes)
+    if outputs < len(dataset.classes):
+        raise DatasetError(
+            f"the images have {len(dataset.classes)} classes, and the network only {outputs} "
+            "outputs: give at least as many"
+        )
+    return build_network(
         architecture,
-        classes=len(dataset.classes),
+        classes=outputs,
         input_channels=dataset.channels,
         width_multiplier=width_multiplier,
         stem_stride=stem_stride,
         dropout=dropout,
         seed=seed,
     )
+
+
+def put_channels_last(network: nn.Module) -> None:
+    """Give a network the memory layout with the channels last.
+
+    It trains two to three times as fast as the default layout, depthwise convolutions above all.
+    """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
 
 
 def smoothed_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -232,8 +232,8 @@ def _check_memory(images_bytes: int) -> None:
 def _check_enough(spec: str, train_labels: Int64Array, val_labels: Int64Array) -> None:
     if len(np.unique(train_labels)) < 2 or not len(val_labels):
         raise DatasetError(
-            f"{spec} has too few readable images: at least two classes to train on and one image to "
-            "validate on are needed"
+            f"{spec} has too few readable images: it needs two classes to train on and an image to "
+            "validate on"
         )
 
 

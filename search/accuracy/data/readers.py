@@ -94,7 +94,7 @@ def read_npz(path: Path) -> Source:
             size_bytes = sum(member.file_size for member in members.infolist())
         if size_bytes > MAX_ARRAY_BYTES:
             raise DatasetError(
-                f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB, which is too much: give fewer "
+                f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB: give fewer "
                 "or smaller images"
             )
         with np.load(path, allow_pickle=False) as arrays:
@@ -196,7 +196,7 @@ def _read_idx(directory: Path, name: str, dimensions: int) -> UInt8Array:
             size_bytes = int(np.prod(shape, dtype=object))
             if size_bytes > MAX_ARRAY_BYTES:
                 raise DatasetError(
-                    f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB, which is too much: give fewer "
+                    f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB: give fewer "
                     "or smaller images"
                 )
             values = np.frombuffer(file.read(size_bytes), np.uint8)

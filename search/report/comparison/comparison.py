@@ -12,12 +12,12 @@ from search.report.comparison.curves import Box, Curve, curve, points_of
 from search.report.comparison.groups import Group
 from search.report.comparison.significance import Against, against_random
 from search.report.drawing.arrays import FloatArray
-from search.report.study.data import Result, ZooRow, reward_of
+from search.report.study.data import Result, ZooRow
 from search.space.architecture import Architecture
 from search.study.front import front
 from search.study.pareto import pareto_front
 from search.study.study import Study
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, best_by_reward, is_measured
 
 NEAR = 0.1  # of the target latency
 
@@ -70,7 +70,7 @@ class Comparison:
     def best(self, group: Group) -> Trial | None:
         """By reward, of the fronts of its studies."""
         trials = [trial for study in group.studies for trial in self.front(study)]
-        return max(trials, key=reward_of, default=None)
+        return next(iter(best_by_reward(trials, 1)), None)
 
     def front_networks(self, group: Group) -> list[Architecture]:
         """Of the fronts of all its studies."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,10 +9,10 @@ from latlab.domain.estimate import LatencyEstimate, Source
 from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
 from search.space.counts import Counts
+from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
-from search.study.combined_latency import CombinedEstimate
 from search.study.front import front
-from search.study.trial import Trial
+from search.study.trial import Trial, best_by_reward
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +77,7 @@ class ReportData:
     accuracy: str = "the proxy task"
     trained: Sequence[Result] = ()
     targets: Sequence[str] = ()
+    deployment: Deployment = field(default_factory=Deployment)
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
@@ -93,16 +93,16 @@ class ReportData:
 
     def best(self) -> Trial | None:
         """Of the measured front, by reward."""
-        return max(self.measured_front(), key=reward_of, default=None)
+        return next(iter(best_by_reward(self.measured_front(), 1)), None)
 
 
 def reward_of(trial: Trial) -> float:
-    return -math.inf if trial.reward is None else trial.reward
+    return float("-inf") if trial.reward is None else trial.reward
 
 
 def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
     """What a latency on several targets was combined of; of one target's, nothing."""
-    return latency.parts if isinstance(latency, CombinedEstimate) else ()
+    return latency.parts
 
 
 def is_measured(trial: Trial) -> bool:

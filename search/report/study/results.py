@@ -15,7 +15,7 @@ from search.report.study.data import ReportData, Result, ZooRow
 from search.space.architecture import Architecture, ArchitectureError
 from search.space.counts import counts
 from search.space.zoo import PUBLISHED
-from search.study.journal import to_estimate
+from search.study.document import estimate_from_document
 from search.study.settings import StudyError
 from search.study.trial import Trial
 
@@ -50,7 +50,7 @@ def trained(directory: Path) -> list[Result]:
                 True,
                 counts(Architecture.from_dict(of["architecture"])),
                 of["accuracy"],
-                to_estimate(of["latency"]),
+                estimate_from_document(of["latency"]),
             )
             for of in finalists
         ]

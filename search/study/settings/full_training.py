@@ -25,6 +25,7 @@ class FullTraining:
         augment: Learn from random crops, half of them mirrored, and validate on the centre of
             each image. Otherwise the largest square of each image is used for both.
         seed: Seed of everything that is drawn.
+        classes: Number of outputs of the classifier; None for one for each class of the images.
     """
 
     epochs: int = 350
@@ -39,6 +40,7 @@ class FullTraining:
     ema_decay: float = 0.9999
     augment: bool = False
     seed: int = 0
+    classes: int | None = None
 
     @property
     def centre_share(self) -> float:
