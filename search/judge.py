@@ -106,8 +106,11 @@ class Judge:
         """Return what is known about an architecture, as a trial of this round."""
         if architecture in self.known:
             return replace(self.known[architecture], round=self.round)
-        too_large = excess(architecture, self.settings.limits.by_quantity()) or None
-        return Trial(architecture, self.round, None, None, None, failure=too_large)
+        settings = self.settings
+        too_large = excess(
+            architecture, settings.limits.by_quantity(), deployment=settings.deployment
+        )
+        return Trial(architecture, self.round, None, None, None, failure=too_large or None)
 
     def _ended(self, trial: Trial, outcome: Measured | Failure) -> Trial:
         if isinstance(outcome, Measured):

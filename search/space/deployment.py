@@ -20,3 +20,11 @@ class Deployment:
 
     resolution: int = RESOLUTION
     classes: int = CLASSES
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """The shape of the input, (batch, channels, height, width)."""
+        return (1, 3, self.resolution, self.resolution)
+
+
+DEFAULT = Deployment()
