@@ -22,11 +22,17 @@ from search.accuracy.table import FittedTable, read_table
 from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
 from search.cli.session import EXPORT_WORKERS, Session
 from search.latency.target_lab import TargetLab
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.space.space import accel_nas_bench_space
 from search.strategies.strategy import make_strategy
 from search.study.pareto import hypervolume
-from search.study.settings import StrategyName, StudySettings
+from search.study.settings import (
+    LoopSettings,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import Study, open_study
 from search.study.trial import is_measured, is_settled
 from tests.bench.figures import at_least, at_most, report
@@ -83,12 +89,12 @@ def search(opened: Session, accuracy: FittedTable, candidates: int, directory: P
     """By the product's own loop and its defaults, but for how much it may measure."""
     run_calibration(opened, SPACE, DEFAULT_NETWORKS)
     calibrating = opened.client.measured_networks(opened.target.id)
+    target_ns = round(float(np.median([network.latency_ns for network in calibrating])))
     settings = StudySettings(
         space=SPACE.name,
-        strategy=StrategyName.PPO.value,
-        target_id=opened.target.id,
-        target_ns=round(float(np.median([network.latency_ns for network in calibrating]))),
-        accuracy={"table": "anb_dev.csv"},
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget(opened.target.id, target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
         round_size=ROUND_SIZE,
         seed=SEED,
     )

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from latlab.domain.failure import Failure, FailureKind
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
-from search.accuracy.full_training import Recipe
-from search.accuracy.proxy_training import AccuracyFailure
-from search.finalists import best, export_both, train_one, with_outcomes, write_results
+from search.finalists import export_both, train_one, with_outcomes, write_results
 from search.space.architecture import Architecture, Block
-from search.study.trial import Trial
+from search.study.settings import FullTraining
+from search.study.trial import Trial, best_by_reward
 
 NETWORK = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
 OTHER = replace(NETWORK, head_channels=32)
-RECIPE = Recipe(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1)
+RECIPE = FullTraining(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def digits() -> OpenDataset:
 def test_the_best_by_reward() -> None:
     failed = Trial(NETWORK, 0, None, None, None, failure="diverged")
     trials = [Trial(NETWORK, 0, reward, None, reward) for reward in (0.2, 0.5, 0.4)]
-    assert best([*trials, failed], 2) == [trials[1], trials[2]]
+    assert best_by_reward([*trials, failed], 2) == [trials[1], trials[2]]
 
 
 def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.target import Target
-from search.cli import app, networks, search
+from search.cli import app, networks, search_run
 from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
+from search.space.deployment import Deployment
 from search.study.settings import StudyError
 from tests.search.fakes import estimate
 
@@ -106,9 +107,9 @@ def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
     """A lab that does nothing but predict."""
 
     @contextmanager
-    def session(target: str | None) -> Iterator[Session]:
+    def session(target: str | None, *, deployment: Deployment) -> Iterator[Session]:
         lab = cast(TargetLab, Predicting(predict))
-        yield Session(cast(LatencyClient, None), TARGET, lab)
+        yield Session(cast(LatencyClient, None), TARGET, lab, deployment)
 
     monkeypatch.setattr(networks, "session", session)
 
@@ -129,7 +130,10 @@ def test_a_prediction_from_kernels_unlike_those_seen_says_so(
     [
         ("--max-params-m 1", "1 M parameters are allowed, and the smallest has 1.67"),
         ("--warm-start nothing", "there is no study in runs/nothing"),
-        ("--warm-start zoo --space accel-nas-bench", "no network of the zoo lies in accel-nas"),
+        (
+            "--warm-start zoo --space accel-nas-bench",
+            "lies in the space accel-nas",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_ends_before_anything_is_measured(
@@ -137,12 +141,12 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
 ) -> None:
     @contextmanager
     def sessions(
-        targets: Sequence[str], priority: int, patience_s: float
+        targets: Sequence[str], priority: int, patience_s: float, deployment: Deployment
     ) -> Iterator[list[Session]]:
         with reported(StudyError, ValueError):
             yield []
 
-    monkeypatch.setattr(search, "sessions", sessions)
+    monkeypatch.setattr(search_run, "sessions", sessions)
     result = CliRunner().invoke(app, ["search", *options.split()])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
@@ -153,7 +157,10 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
         raise NotReady("none yet")
 
     def from_others(
-        client: LatencyClient, target: Target, asked: Sequence[object]
+        client: LatencyClient,
+        target: Target,
+        asked: Sequence[object],
+        deployment: Deployment,
     ) -> transfer.FromOtherTargets:
         ns = np.full(len(asked), 7e6)
         predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
@@ -179,8 +186,8 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
             "--max-size-mb",
             "--max-device-minutes",
             "--measured-share",
-            "--width",
-            "--training-limit-s",
+            "--proxy-width",
+            "--proxy-limit-s",
             "--accuracy-limit-s",
         )
         for value in ("nan", "inf", "-inf", "1e300")
@@ -191,10 +198,13 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
         for command in (
             "search --rounds",
             "search --round-size",
-            "search --train-images",
-            "search --val-images",
+            "search --proxy-train-images",
+            "search --proxy-val-images",
+            "search --proxy-resolution",
+            "search --proxy-epochs",
             "search --resolution",
-            "search --epochs",
+            "search --classes",
+            "predict mnasnet-a1 --resolution",
             "search --calibration",
             "search --seed",
             "train --top",
@@ -212,6 +222,6 @@ def test_a_number_that_is_none_is_named_with_its_option(command: str, value: str
     result = CliRunner().invoke(app, [*command.split(), value])
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
-    assert f"Invalid value for '{command.split()[1]}'" in line
+    assert f"Invalid value for '{command.split()[-1]}'" in line
     assert value in line
     assert "Input should be" in line or "is not a finite number" in line
