@@ -26,7 +26,7 @@ MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one activity of a round is.
+    """The progress of one activity in a round.
 
     Attributes:
         round: Number of the round, from 1; 0 for the warm start; None at the end of the search,
@@ -96,7 +96,7 @@ def measured_front(trials: Iterable[Trial]) -> list[Trial]:
 
 
 class _Search:
-    """What the rounds of one search share."""
+    """The parts that all rounds of one search use."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What commands print: plain text, tables, progress bars, and errors in one line.
+"""Output of the commands: plain text, tables, progress bars, and errors in one line.
 
 Strings are printed as they are, because names and messages come from users, files and devices.
 No string is read as markup, and control characters are shown as escapes. `words` gives a style to

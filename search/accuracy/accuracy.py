@@ -1,4 +1,4 @@
-"""Where accuracies come from, as a search sees it."""
+"""The interface to sources of accuracies."""
 
 from __future__ import annotations
 

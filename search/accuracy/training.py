@@ -1,4 +1,4 @@
-"""What the proxy task and the full training have in common."""
+"""Functions that the proxy task and the full training share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where candidates are trained: in processes of this machine or of a Ray cluster."""
+"""The processes that train candidates, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 

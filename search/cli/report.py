@@ -39,7 +39,7 @@ LONGEST_NAME = 100  # characters of the name of a comparison's folder
 
 @dataclass(frozen=True)
 class LabKnowledge:
-    """What a report takes from the lab. The defaults hold without a lab.
+    """The lab's part of a report. The defaults hold without a lab.
 
     Attributes:
         targets: Names of the study's targets.

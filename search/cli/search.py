@@ -85,7 +85,7 @@ def search(
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
 
-    Each round the strategy proposes candidates. A short training, a table or a program of yours
+    Each round the strategy proposes candidates. A short training, a table or your own program
     gives their accuracy. The lab predicts their latency and measures the most promising ones.
     The front is drawn from measurements alone. Interrupted, the same command resumes the search.
     """

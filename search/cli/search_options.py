@@ -54,9 +54,7 @@ REWARDS: dict[RewardName, Reward] = {
 
 StudyOption = Annotated[
     str,
-    typer.Option(
-        help="Name of the study. An interrupted study is resumed.", rich_help_panel=STUDY_PANEL
-    ),
+    typer.Option(help="Name of a new study or of one to resume.", rich_help_panel=STUDY_PANEL),
 ]
 SeedOption = Annotated[
     int,
@@ -111,7 +109,8 @@ SpaceOption = Annotated[
     SpaceName, typer.Option(help="Space of networks to search.", rich_help_panel=SEARCH_PANEL)
 ]
 StrategyOption = Annotated[
-    StrategyName, typer.Option(help="What proposes candidates.", rich_help_panel=SEARCH_PANEL)
+    StrategyName,
+    typer.Option(help="Strategy that proposes candidates.", rich_help_panel=SEARCH_PANEL),
 ]
 PPOOption = Annotated[
     list[str] | None,
@@ -159,10 +158,11 @@ MeasuredShareOption = Annotated[
     float,
     typer.Option(
         "--measured-share",
+        show_default="1/3",
         min=0,
         max=1,
         callback=finite,
-        help="Share of all candidates that may be measured.",
+        help="Share of all candidates to measure, at most.",
         rich_help_panel=MEASURING_PANEL,
     ),
 ]
@@ -171,7 +171,7 @@ MaxMeasurementsOption = Annotated[
     typer.Option(
         min=0,
         max=10**9,
-        help="Number of candidates that may be measured.",
+        help="Number of candidates to measure, at most.",
         rich_help_panel=MEASURING_PANEL,
     ),
 ]
@@ -181,22 +181,22 @@ MaxDeviceMinutesOption = Annotated[
         min=0,
         max=MOST_MINUTES,
         callback=finite,
-        help="Minutes for which measurements of candidates may keep the device.",
+        help="Minutes for which measurements of candidates keep the device, at most.",
         rich_help_panel=MEASURING_PANEL,
     ),
 ]
 _Millions = {"min": 0, "max": MOST_MILLIONS, "callback": finite, "rich_help_panel": SIZE_PANEL}
 MaxParametersOption = Annotated[
     float | None,
-    typer.Option(help="Parameters that a candidate may have, in millions.", **_Millions),
+    typer.Option(help="Millions of parameters of a candidate, at most.", **_Millions),
 ]
 MaxMultiplyAddsOption = Annotated[
     float | None,
-    typer.Option(help="Multiply-adds that a candidate may have, in millions.", **_Millions),
+    typer.Option(help="Millions of multiply-adds of a candidate, at most.", **_Millions),
 ]
 MaxSizeOption = Annotated[
     float | None,
-    typer.Option(help="Size that a candidate's float32 program may have, in MB.", **_Millions),
+    typer.Option(help="Megabytes of a candidate's float32 program, at most.", **_Millions),
 ]
 DATASET_HELP = (
     "Images to train on: digits, fashion-mnist, fashion-mnist:DIR, an .npz file, or a folder"
@@ -209,7 +209,7 @@ ProxyTrainImagesOption = Annotated[
     int, typer.Option(help="Number of images that a candidate trains on, at most.", **_Images)
 ]
 ProxyValImagesOption = Annotated[
-    int, typer.Option(help="Number of images that a candidate is validated on.", **_Images)
+    int, typer.Option(help="Number of images that a candidate is validated on, at most.", **_Images)
 ]
 ProxyResolutionOption = Annotated[
     int,

@@ -1,4 +1,4 @@
-"""What the commands share: options, bounds of options, and the lab that they open."""
+"""Shared parts of the commands: options, their bounds, and the lab that they open."""
 
 from __future__ import annotations
 

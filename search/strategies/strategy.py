@@ -24,7 +24,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Strategy(Protocol):
-    """What proposes architectures and learns from their trials, in turn.
+    """A strategy proposes architectures and learns from their trials, in turn.
 
     A strategy with the same seed that was asked and told the same proposes the same. So the
     finished rounds of a study are replayed by asking for them and telling their trials.

@@ -13,7 +13,7 @@ FROM_SURE_TO_UNSURE = (Source.MEASURED, Source.LOOKUP, Source.REGRESSION)
 
 @dataclass(frozen=True)
 class Combination:
-    """How the latencies on all targets of a study become one latency.
+    """The rule that makes one latency of those on all targets of a study.
 
     Each latency is divided by its target latency, LAT_i / T_i. The combined latency is the
     largest of these ratios, or their weighted mean where the targets have weights. It is given in

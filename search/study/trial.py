@@ -1,4 +1,4 @@
-"""A trial: what a search learned about one architecture in one round."""
+"""The trial of an architecture in one round of a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DISTURBED = 2
 
 @dataclass(frozen=True)
 class Trial:
-    """What a search learned about one architecture in one round.
+    """A search's findings about one architecture in one round.
 
     Attributes:
         architecture: The network.

@@ -76,7 +76,7 @@ class OpenDataset:
 
     @property
     def note(self) -> str:
-        """Where the images come from and how many there are, in one line."""
+        """The source and the number of the images, in one line."""
         return _counted(self.reason, len(self.train), len(self.validation))
 
     @property
@@ -86,7 +86,7 @@ class OpenDataset:
 
     @property
     def is_of_files(self) -> bool:
-        """Whether each image is a file of its own."""
+        """True if each image is a file of its own."""
         return isinstance(self.train.split, FileSplit)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class ProxyBudget:
-    """What the proxy task, the short training of one candidate, may cost.
+    """The cost of the proxy task, which is the short training of one candidate.
 
     Accuracies under two budgets do not compare.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """What is measured on a target before its latencies are predicted.
+    """The measurements on a target that precede predictions of its latencies.
 
     Attributes:
         networks: Number of networks of the space to have measured in all.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What a candidate may have at most, besides its latency. None stands for no limit.
+    """The largest size that a candidate may have. None stands for no limit.
 
     Attributes:
         parameters: Number of parameters.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How far to search and how much to measure. A study may be resumed with other ones.
+    """The extent of a search and of its measurements. A resumed study may have others.
 
     The limits on measurements are spread over the rounds, for the best candidates come late.
 
