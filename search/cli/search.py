@@ -33,7 +33,7 @@ from search.study.settings import (
     TrainingSource,
 )
 
-DEFAULT_NETWORKS = CalibrationSettings().networks
+BUDGET, LOOP, CALIBRATION = ProxyBudget(), LoopSettings(), CalibrationSettings()
 
 T = TypeVar("T")
 
@@ -59,10 +59,10 @@ def search(
     strategy: options.StrategyOption = StrategyName.PPO,
     ppo: options.PPOOption = None,
     reward: options.RewardOption = options.RewardName.SOFT,
-    rounds: options.RoundsOption = 4,
+    rounds: options.RoundsOption = LOOP.rounds,
     round_size: options.RoundSizeOption = 16,
-    calibration: options.CalibrationOption = DEFAULT_NETWORKS,
-    max_measured_share: options.MeasuredShareOption = 1 / 3,
+    calibration: options.CalibrationOption = CALIBRATION.networks,
+    max_measured_share: options.MeasuredShareOption = LOOP.max_measured_share,
     max_measurements: options.MaxMeasurementsOption = None,
     max_device_minutes: options.MaxDeviceMinutesOption = None,
     priority: PriorityOption = 0,
@@ -70,13 +70,13 @@ def search(
     max_madds_m: options.MaxMultiplyAddsOption = None,
     max_size_mb: options.MaxSizeOption = None,
     dataset: options.DatasetOption = "auto",
-    proxy_train_images: options.ProxyTrainImagesOption = 2048,
-    proxy_val_images: options.ProxyValImagesOption = 1024,
-    proxy_resolution: options.ProxyResolutionOption = 32,
-    proxy_width_multiplier: options.ProxyWidthOption = 0.25,
-    proxy_stem_stride: options.ProxyStemStrideOption = 1,
-    proxy_epochs: options.ProxyEpochsOption = 2,
-    proxy_limit_s: options.ProxyLimitOption = 300.0,
+    proxy_train_images: options.ProxyTrainImagesOption = BUDGET.train_images,
+    proxy_val_images: options.ProxyValImagesOption = BUDGET.val_images,
+    proxy_resolution: options.ProxyResolutionOption = BUDGET.resolution,
+    proxy_width_multiplier: options.ProxyWidthOption = BUDGET.width_multiplier,
+    proxy_stem_stride: options.ProxyStemStrideOption = BUDGET.stem_stride,
+    proxy_epochs: options.ProxyEpochsOption = BUDGET.epochs,
+    proxy_limit_s: options.ProxyLimitOption = BUDGET.limit_s,
     table: options.TableOption = None,
     table_column: options.TableColumnOption = "accuracy",
     table_fit: options.TableFitOption = True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 import typer
@@ -101,12 +101,19 @@ EXPORT_WORKERS = 2
 
 @dataclass(frozen=True)
 class Session:
-    """A target of the running lab, and what measures and predicts there."""
+    """A target of the running lab, and what measures and predicts there.
+
+    Attributes:
+        client: The client of the lab.
+        target: The target.
+        lab: Measures and predicts on the target.
+        deployment: The shape of deployed networks.
+    """
 
     client: LatencyClient
     target: Target
     lab: TargetLab
-    deployment: Deployment
+    deployment: Deployment = field(default_factory=Deployment)
 
 
 @contextmanager

@@ -103,6 +103,7 @@ def train(
         typer.Option(
             min=1,
             max=MOST_IMAGES,
+            show_default="all",
             help="Number of images to train on, at most.",
             rich_help_panel=TRAINING_PANEL,
         ),
@@ -112,6 +113,7 @@ def train(
         typer.Option(
             min=1,
             max=MOST_IMAGES,
+            show_default="all",
             help="Number of images to validate on, at most.",
             rich_help_panel=TRAINING_PANEL,
         ),

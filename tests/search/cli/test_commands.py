@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,9 @@ from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
+from search.space.counts import counts
 from search.space.deployment import Deployment
+from search.space.zoo import ZOO
 from search.study.settings import StudyError
 from tests.search.fakes import estimate
 
@@ -80,6 +83,24 @@ def test_the_zoo_needs_no_lab() -> None:
     result = CliRunner().invoke(app, ["zoo"])
     assert result.exit_code == 0
     assert "3,887,038" in result.stdout
+
+
+def test_the_zoo_is_counted_in_its_deployed_shape() -> None:
+    in_shape = CliRunner().invoke(app, ["zoo", "--resolution", "112", "--classes", "10"])
+    assert in_shape.exit_code == 0
+    parameters = counts(ZOO["mnasnet-a1"], deployment=Deployment(112, 10)).parameters
+    assert f"{parameters:,}" in in_shape.stdout
+    assert "3,887,038" not in in_shape.stdout
+
+
+def test_commands_and_options_stand_in_panels() -> None:
+    listed = CliRunner().invoke(app, ["--help"]).stdout
+    for panel in ("Lab and devices:", "Networks:", "Studies:", "Predictors:"):
+        assert panel in listed
+    helped = CliRunner().invoke(app, ["search", "--help"]).stdout
+    assert helped.split("\nOptions:\n")[1].split()[0] == "--help"
+    parts = [line for line in helped.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
+    assert len(parts) > 8
 
 
 def test_going_down_without_a_lab_is_harmless() -> None:

@@ -116,6 +116,16 @@ def test_weights_are_of_the_study() -> None:
     assert "targets[0].weight was 2.0 and is now None" in said
 
 
+def test_the_deployed_shape_is_of_the_study() -> None:
+    shape = ("--target", "phone", "--resolution", "96", "--classes", "10")
+    assert search(*shape)[0] == 0
+    assert read_settings(Path("runs/first")).deployment == Deployment(96, 10)
+    code, said = search("--target", "phone", "--resolution", "128", "--classes", "10")
+    assert code == 2
+    assert "deployment.resolution was 96 and is now 128" in said
+    assert "deployment.classes" not in said
+
+
 def test_the_worst_and_a_mean_do_not_compare() -> None:
     targets = ("--target", "phone", "--target", "board")
     assert search(*targets)[0] == 0

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from search.study.ppo_settings import PPOSettings
 
 from search.strategies.ppo import PPO
+from search.study.settings import PPOSettings
 from search.study.trial import Trial
 from tests.search.fakes import small_space
 
