@@ -66,6 +66,7 @@ class ReadOnlyJournal(BaseJournalBackend):
         self._records: list[dict[str, Any]] = []
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return Optuna's records from a number on, those of new rounds included."""
         if self._path.stat().st_size > self._read_to:
             _, end = read_rounds(self._path)
             with self._path.open("rb") as file:
@@ -76,6 +77,7 @@ class ReadOnlyJournal(BaseJournalBackend):
         return self._records[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Keep records in memory."""
         self._records += logs
 
     def _with_parameters(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -54,12 +54,15 @@ class ArraySplit:
 
     @property
     def channels(self) -> int:
+        """The number of color channels, 1 or 3."""
         return self.images.shape[3] if self.images.ndim == 4 else 1
 
     def picture(self, index: int, side: int) -> Image.Image:
+        """Return an image."""
         return Image.fromarray(np.squeeze(self.images[index]))
 
     def describe(self, index: int) -> str:
+        """Return the image's index as text."""
         return str(index)
 
 
@@ -72,6 +75,7 @@ class FileSplit:
     channels: int = 3
 
     def picture(self, index: int, side: int) -> Image.Image | None:
+        """Return an image with sides not below `side`, or None if it cannot be read."""
         try:
             with Image.open(self.paths[index]) as image:
                 if image.width * image.height > MAX_IMAGE_PIXELS:
@@ -82,6 +86,7 @@ class FileSplit:
             return None
 
     def describe(self, index: int) -> str:
+        """Return the image's path."""
         return self.paths[index]
 
 
