@@ -8,6 +8,7 @@ import numpy as np
 
 from latlab.domain.kernel import Kernel
 from search.space.architecture import Architecture
+from search.space.deployment import DEFAULT, Deployment
 from search.space.kernels import kernels
 from search.space.space import Space
 from search.space.zoo import ZOO
@@ -28,7 +29,10 @@ def random_networks(space: Space, count: int) -> list[Architecture]:
 
 
 def calibration_networks(
-    space: Space, count: int, measured: Collection[tuple[Kernel, ...]]
+    space: Space,
+    count: int,
+    measured: Collection[tuple[Kernel, ...]],
+    deployment: Deployment = DEFAULT,
 ) -> list[Architecture]:
     """What is left to measure of `count` networks, at most CANDIDATES: the reference, then
     those of the candidates that tell most beside all that was measured.
@@ -37,7 +41,10 @@ def calibration_networks(
     """
     from latency_models.active_selection import most_informative  # scikit-learn takes a second
 
-    candidates = {kernels(network): network for network in random_networks(space, CANDIDATES)}
+    candidates = {
+        kernels(network, deployment=deployment): network
+        for network in random_networks(space, CANDIDATES)
+    }
     known = dict.fromkeys(measured)
     left = [network for network in candidates if network not in known]
     missing = max(0, count - (len(candidates) - len(left)))

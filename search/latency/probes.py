@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latlab.export import ExportSpec
-from search.space.deployment import INPUT_SHAPE
+from search.space.deployment import DEFAULT, INPUT_SHAPE, Deployment
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROBES = 12
 
 
-def probe_specs() -> list[ExportSpec]:
+def probe_specs(deployment: Deployment = DEFAULT) -> list[ExportSpec]:
     """Always the same ones: of some 40 to 70 kernels each, and a few ms on one server core."""
     return [
         ExportSpec(f"probe {index}, input {INPUT_SHAPE}", partial(_build, index), INPUT_SHAPE)

@@ -19,7 +19,7 @@ from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import AWAY, Measured
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES, INPUT_SHAPE, RESOLUTION
+from search.space.deployment import DEFAULT, Deployment
 from search.space.kernels import kernels
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 # Latency is of the network as it would be deployed.
 
-_kernels: Callable[[Architecture], tuple[Kernel, ...]] = cache(
-    partial(kernels, resolution=RESOLUTION, classes=CLASSES)
-)
+
+@cache
+def _kernels(architecture: Architecture, deployment: Deployment) -> tuple[Kernel, ...]:
+    return kernels(architecture, deployment=deployment)
+
 
 AGAIN_S = 60.0
 UNASKED = Failure(FailureKind.DEVICE_LOST, "others that were asked for before had no answer")
@@ -53,7 +55,9 @@ class TargetLab:
         spec: BenchmarkSpec | None = None,
         priority: int = 0,
         patience_s: float = MEASURE_TIMEOUT_S,
+        deployment: Deployment = DEFAULT,
     ) -> None:
+        self._deployment = deployment
         self._client = client
         self._target = target
         self._pool = pool
@@ -64,7 +68,9 @@ class TargetLab:
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured."""
-        return self._client.predict(self._target.id, [_kernels(a) for a in architectures])
+        return self._client.predict(
+            self._target.id, [_kernels(a, self._deployment) for a in architectures]
+        )
 
     def measure(
         self,
@@ -74,7 +80,7 @@ class TargetLab:
         fresh: bool = False,
     ) -> list[Measured | Failure]:
         """As `measure_specs` does, of the networks as they would be deployed."""
-        return self.measure_specs(list(map(export_spec, architectures)), on_done, fresh=fresh)
+        return self.measure_specs(self._specs(architectures), on_done, fresh=fresh)
 
     def measure_specs(
         self,
@@ -101,7 +107,7 @@ class TargetLab:
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """So that measuring them exports nothing. Returns those that cannot be."""
-        exports = self._pool.export_all(list(map(export_spec, architectures)))
+        exports = self._pool.export_all(self._specs(architectures))
         return {
             architecture: _unexported(export)
             for architecture, export in zip(architectures, exports, strict=True)
@@ -119,7 +125,7 @@ class TargetLab:
         ValueError for too few pairs."""
         spec = paired_spec(pairs)
         programs: list[ProgramFile] = []
-        for export in self._pool.export_all([export_spec(first), export_spec(second)]):
+        for export in self._pool.export_all(self._specs([first, second])):
             if isinstance(export, ExportError):
                 return _unexported(export)
             programs.append(export)
@@ -137,6 +143,9 @@ class TargetLab:
                 return outcome
             visits.append(outcome.visits)
         return compare(*visits)
+
+    def _specs(self, architectures: Sequence[Architecture]) -> list[ExportSpec]:
+        return [export_spec(a, self._deployment) for a in architectures]
 
     def _measure(
         self,
@@ -199,17 +208,18 @@ def _unexported(error: ExportError) -> Failure:
     return Failure(FailureKind.UNSUPPORTED, str(error))
 
 
-def export_spec(architecture: Architecture) -> ExportSpec:
+def export_spec(architecture: Architecture, deployment: Deployment = DEFAULT) -> ExportSpec:
     """The network as it would be deployed, its weights seeded."""
     return ExportSpec(
-        key=f"architecture {architecture.id}, {CLASSES} classes, input {INPUT_SHAPE}",
-        build=partial(_build, architecture),
-        input_shape=INPUT_SHAPE,
+        key=f"architecture {architecture.id}, {deployment.classes} classes, "
+        f"input {deployment.input_shape}",
+        build=partial(_build, architecture, deployment.classes),
+        input_shape=deployment.input_shape,
     )
 
 
-def _build(architecture: Architecture) -> nn.Module:
+def _build(architecture: Architecture, classes: int) -> nn.Module:
     """In a worker: nobody else needs to wait for torch's import."""
     from search.space.network import build_network
 
-    return build_network(architecture, classes=CLASSES, seed=0)
+    return build_network(architecture, classes=classes, seed=0)

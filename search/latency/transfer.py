@@ -15,6 +15,7 @@ from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernels
 from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
 from search.latency.calibration import CANDIDATES, random_networks
+from search.space.deployment import DEFAULT, Deployment
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
 
@@ -33,13 +34,19 @@ class FromOtherTargets:
 
 
 def predict_from_other_targets(
-    client: LatencyClient, target: Target, networks: Sequence[Sequence[Kernel]]
+    client: LatencyClient,
+    target: Target,
+    networks: Sequence[Sequence[Kernel]],
+    deployment: Deployment = DEFAULT,
 ) -> FromOtherTargets:
     """By what was measured on the target, and every other target's predictor that knows all
     the kinds of kernels in it. Raises NotReady where there is none or too little was measured.
     """
     newest = newest_of_each(client.measured_networks(target.id))
-    candidates = map(kernels, random_networks(mnasnet_space(), CANDIDATES))
+    candidates = [
+        kernels(network, deployment=deployment)
+        for network in random_networks(mnasnet_space(), CANDIDATES)
+    ]
     known = [*newest, *candidates]
     sources_ns = _sources_ns(client, target, [*known, *networks])
     if not sources_ns:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES, RESOLUTION
+from search.space.deployment import DEFAULT, Deployment
 from search.space.layers import Layer, layers_by_block
 
 
@@ -24,19 +24,31 @@ class Counts:
 
 
 def counts(
-    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
+    architecture: Architecture,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> Counts:
     """Of the whole network, for one image of resolution × resolution × 3."""
     return _sum(
-        part for _, part in counts_by_part(architecture, resolution=resolution, classes=classes)
+        part
+        for _, part in counts_by_part(
+            architecture, resolution=resolution, classes=classes, deployment=deployment
+        )
     )
 
 
 def counts_by_part(
-    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
+    architecture: Architecture,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> list[tuple[str, Counts]]:
     """ "stem", "block1" … , "head" and "classifier" with the counts of each."""
-    size = _strided(resolution, 2)
+    classes = classes or deployment.classes
+    size = _strided(resolution or deployment.resolution, 2)
     stem = architecture.stem_channels
     parts = [("stem", _convolution(3, stem, 3, size))]
     channels = stem

@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from search.space.architecture import Architecture
-from search.space.deployment import CLASSES, RESOLUTION
+from search.space.deployment import DEFAULT, Deployment
 from search.space.layers import Layer, layers_by_block
 
 
 def kernels(
-    architecture: Architecture, *, resolution: int = RESOLUTION, classes: int = CLASSES
+    architecture: Architecture,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> tuple[Kernel, ...]:
     """In the order the backend runs them: equal to the kernels of the Program that
     `export_program` makes of `build_network(architecture, classes=classes)` for an input
     of (1, 3, resolution, resolution)."""
+    resolution = resolution or deployment.resolution
+    classes = classes or deployment.classes
     run = _Run((1, 3, resolution, resolution))
     run.transpose((1, resolution, resolution, 3))
     run.convolution(architecture.stem_channels, kernel_size=3, stride=2, activation="relu")

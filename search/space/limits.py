@@ -12,6 +12,7 @@ import numpy as np
 
 from search.space.architecture import Architecture
 from search.space.counts import counts
+from search.space.deployment import DEFAULT, Deployment
 from search.space.space import Space
 
 Limits = Mapping[str, int]
@@ -33,10 +34,10 @@ def everything(architecture: Architecture) -> bool:
     return True
 
 
-def quantities(architecture: Architecture) -> dict[str, int]:
+def quantities(architecture: Architecture, deployment: Deployment = DEFAULT) -> dict[str, int]:
     """Of the network as it would be deployed. The program's bytes are an estimate, within 1 %:
     its weights in float32 are nearly all of it, and exporting each candidate takes seconds."""
-    counted = counts(architecture)
+    counted = counts(architecture, deployment=deployment)
     return {
         "parameters": counted.parameters,
         "multiply_adds": counted.multiply_adds,
@@ -44,11 +45,11 @@ def quantities(architecture: Architecture) -> dict[str, int]:
     }
 
 
-def excess(architecture: Architecture, limits: Limits) -> str:
+def excess(architecture: Architecture, limits: Limits, deployment: Deployment = DEFAULT) -> str:
     """What it has too much of, in words; "" where it is within the limits."""
     if not limits:
         return ""
-    has = quantities(architecture)
+    has = quantities(architecture, deployment)
     return ", ".join(
         f"{has[name] / 1e6:.2f} {MILLIONS_OF[name]} where {limit / 1e6:g} are allowed"
         for name, limit in limits.items()
@@ -56,13 +57,13 @@ def excess(architecture: Architecture, limits: Limits) -> str:
     )
 
 
-def share_within(space: Space, limits: Limits) -> float:
+def share_within(space: Space, limits: Limits, deployment: Deployment = DEFAULT) -> float:
     """Of `SAMPLES` random networks, how many are within the limits, as a share.
 
     Raises ValueError where not even the smallest network of the space is, saying which limits
     exclude it, and what they have to allow.
     """
-    smallest = quantities(space.resolve(space.smallest))
+    smallest = quantities(space.resolve(space.smallest), deployment)
     binding = [name for name, limit in limits.items() if smallest[name] > limit]
     if binding:
         raise ValueError(
@@ -76,7 +77,7 @@ def share_within(space: Space, limits: Limits) -> float:
         )
     rng = np.random.default_rng(0)
     sampled = (space.resolve(space.sample(rng)) for _ in range(SAMPLES))
-    return sum(not excess(architecture, limits) for architecture in sampled) / SAMPLES
+    return sum(not excess(architecture, limits, deployment) for architecture in sampled) / SAMPLES
 
 
 def fitted(space: Space, choices: Sequence[int], allows: Allows) -> tuple[int, ...]:

@@ -20,15 +20,21 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
-from search.accuracy.table import Fitted, read_table
+from search.accuracy.table import FittedTable, read_table
 from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
 from search.cli.session import EXPORT_WORKERS, Session
 from search.latency.target_lab import TargetLab
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.space.space import accel_nas_bench_space
 from search.strategies.strategy import make_strategy
 from search.study.pareto import hypervolume, reference_point
-from search.study.settings import StrategyName, StudySettings
+from search.study.settings import (
+    LoopSettings,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import Study, open_study
 from search.study.trial import is_measured, is_settled
 from tests.bench.figures import at_least, at_most, report
@@ -47,7 +53,7 @@ def main() -> None:
     path = public_data("anb_dev.csv")
     if path is None:
         return
-    accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+    accuracy = FittedTable.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
     with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
         home = LabHome(Path(folder) / "home")
         lab_process.up(home)
@@ -81,16 +87,16 @@ def main() -> None:
     report("search.hybrid_measured_share", attempted_share, "share", at_most(0.15), **conditions)
 
 
-def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:
+def search(opened: Session, accuracy: FittedTable, candidates: int, directory: Path) -> Study:
     """Search with the product's own loop and defaults, except for the share it may measure."""
     run_calibration(opened, SPACE, DEFAULT_NETWORKS)
     calibrating = opened.client.measured_networks(opened.target.id)
+    target_ns = round(float(np.median([network.latency_ns for network in calibrating])))
     settings = StudySettings(
         space=SPACE.name,
-        strategy=StrategyName.PPO.value,
-        target_id=opened.target.id,
-        target_ns=round(float(np.median([network.latency_ns for network in calibrating]))),
-        accuracy={"table": "anb_dev.csv"},
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget(opened.target.id, target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
         round_size=ROUND_SIZE,
         seed=SEED,
     )

@@ -19,11 +19,19 @@ import numpy as np
 import torch
 from scipy.stats import t as student_t
 
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.journal import read_rounds
-from search.study.reward import HARD, SOFT
-from search.study.settings import StrategyName, StudySettings
+from search.study.settings import (
+    HardReward,
+    LoopSettings,
+    OtherSource,
+    Reward,
+    SearchTarget,
+    SoftReward,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import JOURNAL, Study, open_study, read_study
 from search.study.trial import Trial
 from tests.bench.figures import at_least, at_most, exactly, report
@@ -139,8 +147,9 @@ def near_target(lab: TableLab, target_ns: int) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots()
-    for name, exponents in (("soft", SOFT), ("hard", HARD)):
-        trials = sample(lab, settings(target_ns, exponents=exponents), SAMPLES)
+    for reward in (SoftReward(), HardReward()):
+        name = reward.name
+        trials = sample(lab, settings(target_ns, reward=reward), SAMPLES)
         ratios = np.array([latency_ns(trial) for trial in trials]) / target_ns
         near = float(np.mean(np.abs(ratios - 1) <= NEAR))
         report(f"search.{name}_near_t", round(near, 3), "share", None, samples=SAMPLES, seed=0)
@@ -201,7 +210,7 @@ def search(
     directory: Path, lab: TableLab, chosen: StudySettings, samples: int, by: Watched | None = None
 ) -> Study:
     """Search with the product's own loop, with its journal and without measurements."""
-    strategy = make_strategy(StrategyName(chosen.strategy), SPACE, chosen.seed)
+    strategy = make_strategy(chosen.strategy, SPACE, chosen.seed)
     watched = by or Watched(strategy, lab)
     with open_study(directory, chosen) as study:
         run_search(
@@ -226,17 +235,14 @@ def settings(
     target_ns: int,
     strategy: StrategyName = StrategyName.PPO,
     seed: int = 0,
-    exponents: tuple[float, float] = SOFT,
+    reward: Reward | None = None,
 ) -> StudySettings:
-    alpha, beta = exponents
     return StudySettings(
         space=SPACE.name,
-        strategy=strategy.value,
-        target_id="zcu102",
-        target_ns=target_ns,
-        accuracy={"table": "anb_dev.csv"},
-        alpha=alpha,
-        beta=beta,
+        strategy=strategy,
+        targets=(SearchTarget("zcu102", target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
+        reward=reward or SoftReward(),
         round_size=ROUND_SIZE,
         seed=seed,
     )

@@ -15,7 +15,7 @@ from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
-from search.accuracy.table import Fitted, read_architecture, read_table
+from search.accuracy.table import FittedTable, read_architecture, read_table
 from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
@@ -38,7 +38,7 @@ class TableLab:
         latencies_ns: Their latencies.
     """
 
-    accuracy: Fitted
+    accuracy: FittedTable
     predictor: WholeNetworkPredictor
     accuracies: list[float]
     latencies_ns: list[int]
@@ -52,7 +52,7 @@ class TableLab:
         predictor = WholeNetworkPredictor.fit(
             [_measured(networks[i], float(rows[i]["latency_zcu102_mean"])) for i in drawn]
         )
-        accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+        accuracy = FittedTable.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
         accuracies = accuracy.evaluate(networks, lambda done: None)
         return cls(
             accuracy,

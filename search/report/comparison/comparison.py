@@ -12,12 +12,13 @@ from search.report.comparison.curves import Box, Curve, curve, points_of
 from search.report.comparison.groups import Group
 from search.report.comparison.significance import Against, against_random
 from search.report.drawing.arrays import FloatArray
-from search.report.study.data import Result, ZooRow, best_by_reward
+from search.report.study.data import Result, ZooRow
 from search.space.architecture import Architecture
+from search.space.deployment import Deployment
 from search.study.front import front
 from search.study.pareto import pareto_front
 from search.study.study import Study
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, best_by_reward, is_measured
 
 NEAR = 0.1  # as a share of the target latency
 
@@ -50,6 +51,11 @@ class Comparison:
         """The target latency; None if the studies have different ones."""
         targets_ns = {study.settings.target_ns for study in self.studies}
         return targets_ns.pop() if len(targets_ns) == 1 else None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The shape in which networks are deployed, which all studies share."""
+        return self.studies[0].settings.deployment
 
     @cached_property
     def box(self) -> Box | None:

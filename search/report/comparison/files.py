@@ -55,7 +55,7 @@ def _sample_records(data: Comparison) -> Iterator[dict[str, Any]]:
                 "group": group.label,
                 "study": study.directory.name,
                 "target_latency_ns": study.settings.target_ns,
-                **trial_record(trial),
+                **trial_record(trial, deployment=data.deployment),
             }
 
 
@@ -93,7 +93,11 @@ def _record(data: Comparison, results: Sequence[Result]) -> dict[str, Any]:
             for against in data.against_random
         ],
         "joint_front": [
-            {"group": group.label, "study": study.directory.name, **trial_record(trial)}
+            {
+                "group": group.label,
+                "study": study.directory.name,
+                **trial_record(trial, deployment=data.deployment),
+            }
             for group, study, trial in data.joint_front
         ],
         "results": list(map(result_record, results)),

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
+from search.study.document import flat_settings
 from search.study.settings import StudyError, StudySettings
 from search.study.study import Study
 
 UNNAMED = ("strategy", "reward")  # whose values speak for themselves
-SEEDS = ("seed", "accuracy: seed")
-# Studies up to version 0.1.0 recorded how well a supernet agreed with the proxy: a finding, and
-# no setting.
-FOUND = "agreement_"
+SEED = "seed"  # the last part of the names of all seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,29 +26,27 @@ class Group:
 
 def described(settings: StudySettings) -> dict[str, str]:
     """Everything that a study was started with, label to text."""
-    values: dict[str, Any] = asdict(settings)
-    for name in ("target_id", "target_ns", "more_target_ids", "more_targets_ns"):
-        del values[name]
-    accuracy, beta, weights = values.pop("accuracy"), values.pop("beta"), values.pop("weights")
-    reward = reward_name(values.pop("alpha"), beta, absolute=values.pop("absolute"))
-    targets_ns = settings.combination().targets_ns
+    weights = [target.weight for target in settings.targets if target.weight is not None]
+    deployment = settings.deployment
     return {
-        "strategy": values.pop("strategy"),
-        "reward": reward,
-        "target": _text(settings.target_ids()),
-        "target latency": ", ".join(f"{target_ns / 1e6:.6g} ms" for target_ns in targets_ns),
+        "strategy": settings.strategy.value,
+        "reward": settings.reward.name,
+        "target": _text(settings.target_ids),
+        "target latency": ", ".join(f"{t.latency_ns / 1e6:.6g} ms" for t in settings.targets),
         **({"weights": _text(weights)} if weights else {}),
-        **{_label(name): _text(value) for name, value in values.items()},
-        **{f"accuracy: {_label(name)}": _text(value) for name, value in accuracy.items()},
+        "deployment": f"{deployment.resolution} px, {deployment.classes} classes",
+        "space": settings.space,
+        "round size": str(settings.round_size),
+        "seed": str(settings.seed),
+        "limits": _text(settings.limits.by_quantity()),
+        "warm start": _text(settings.warm_start),
+        "ppo": _text(settings.ppo.changed()),
+        **{
+            f"accuracy: {_label(name.rpartition('.')[2])}": _text(value)
+            for name, value in flat_settings(settings).items()
+            if name.startswith("accuracy.")
+        },
     }
-
-
-def reward_name(alpha: float, beta: float, *, absolute: bool) -> str:
-    """ "soft", "hard", "absolute", or its exponents."""
-    if absolute:
-        return "absolute" if beta == ABSOLUTE_BETA else f"absolute β = {beta:g}"
-    names = {SOFT: "soft", HARD: "hard"}
-    return names.get((alpha, beta), f"α = {alpha:g}, β = {beta:g}")
 
 
 def group_studies(studies: Sequence[Study]) -> list[Group]:
@@ -74,16 +69,16 @@ def group_studies(studies: Sequence[Study]) -> list[Group]:
 
 
 def _key(settings: StudySettings) -> dict[str, Any]:
-    return asdict(replace(settings, seed=0, accuracy=_accuracy(settings)))
+    """Return all settings but the seeds."""
+    return {
+        name: value
+        for name, value in flat_settings(settings).items()
+        if name.rpartition(".")[2] != SEED
+    }
 
 
 def _without_seeds(settings: dict[str, str]) -> dict[str, str]:
-    found = f"accuracy: {_label(FOUND)}"
-    return {
-        label: text
-        for label, text in settings.items()
-        if label not in SEEDS and not label.startswith(found)
-    }
+    return {label: text for label, text in settings.items() if label.split()[-1] != SEED}
 
 
 def _check_comparable(one: Study, other: Study) -> None:
@@ -97,19 +92,19 @@ def _check_comparable(one: Study, other: Study) -> None:
             )
 
 
-def _target(settings: StudySettings) -> object:
-    """Latencies on several are made of what each is held against, too."""
-    if not settings.more_target_ids:
-        return settings.target_id
-    return settings.target_ids(), settings.combination().targets_ns, settings.weights
+def _target(settings: StudySettings) -> dict[str, Any]:
+    """Return what latencies depend on: for several targets their target latencies, too."""
+    several = len(settings.targets) > 1
+    return {
+        name: value
+        for name, value in flat_settings(settings).items()
+        if name.startswith(("targets", "deployment"))
+        and (several or not name.endswith("latency_ns"))
+    }
 
 
 def _accuracy(settings: StudySettings) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in settings.accuracy.items()
-        if name != "seed" and not name.startswith(FOUND)
-    }
+    return {name: v for name, v in _key(settings).items() if name.startswith("accuracy")}
 
 
 def _group_label(settings: dict[str, str], differing: Sequence[str]) -> str:

@@ -123,8 +123,12 @@ def _common_settings(data: Comparison) -> dict[str, str]:
 
 def _results(data: Comparison) -> list[Result]:
     best = [(group, data.best(group)) for group in data.groups]
-    own = [found(f"{t.architecture.id}, best of {group.label}", t) for group, t in best if t]
-    return [*own, *data.trained, *published(data.zoo)]
+    own = [
+        found(f"{trial.architecture.id}, best of {group.label}", trial, data.deployment)
+        for group, trial in best
+        if trial
+    ]
+    return [*own, *data.trained, *published(data.zoo, data.deployment)]
 
 
 def _last(curves: Sequence[Curve], name: str) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from latlab.domain.estimate import LatencyEstimate
@@ -11,10 +11,10 @@ from latlab.domain.target import Target
 from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
 from search.space.counts import Counts
+from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
-from search.study.combined_latency import CombinedEstimate
 from search.study.front import front
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, best_by_reward, is_measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,7 @@ class ReportData:
             are several.
         devices: The targets themselves, in the same order; none without a lab.
         front_measurements: Measurements of networks on the front, by their ids.
+        deployment: The shape in which networks are deployed, which their sizes depend on.
     """
 
     study: str
@@ -109,6 +110,7 @@ class ReportData:
     targets: Sequence[str] = ()
     devices: Sequence[Target] = ()
     front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    deployment: Deployment = field(default_factory=Deployment)
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
@@ -137,15 +139,6 @@ class ReportData:
         return [self.front_measurements.get(measurement_id) for measurement_id in ids]
 
 
-def best_by_reward(trials: Iterable[Trial], count: int) -> list[Trial]:
-    """Return the trials of the highest rewards, at most `count`, the best first.
-
-    Trials without a reward are left out, and of equal rewards the first trial comes first.
-    """
-    rewarded = [(trial.reward, trial) for trial in trials if trial.reward is not None]
-    return [trial for _, trial in sorted(rewarded, key=lambda pair: -pair[0])[:count]]
-
-
 def exceeds(trial: Trial, target_ns: int) -> float:
     """Return by which share the trial's latency exceeds the target; below 0 within it."""
     assert trial.latency is not None
@@ -154,4 +147,4 @@ def exceeds(trial: Trial, target_ns: int) -> float:
 
 def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
     """Return the parts of a latency on several targets; none if there is one target."""
-    return latency.parts if isinstance(latency, CombinedEstimate) else ()
+    return latency.parts

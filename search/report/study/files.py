@@ -15,6 +15,7 @@ from search.report.study.data import ReportData, on_each_target
 from search.report.study.measured import LatencyQuantiles
 from search.report.study.results import result_record, study_results
 from search.space.counts import counts
+from search.space.deployment import DEFAULT, Deployment
 from search.study.trial import Trial
 
 _counts = cache(counts)  # a search evaluates many networks again
@@ -23,7 +24,7 @@ _counts = cache(counts)  # a search evaluates many networks again
 def write_report_data(data: ReportData, directory: Path) -> list[str]:
     """Write the data into a folder and return the names of the files."""
     results = list(map(result_record, study_results(data)))
-    trials = (trial_record(trial, data.targets) for trial in data.trials)
+    trials = (trial_record(trial, data.targets, data.deployment) for trial in data.trials)
     write_csv(directory / "trials.csv", trials)
     write_csv(directory / "results.csv", results)
     whole = {
@@ -36,7 +37,7 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
         "calibration": data.calibration,
         "front": [
             {
-                **trial_record(trial, data.targets),
+                **trial_record(trial, data.targets, data.deployment),
                 "quantiles_ns": _quantiles(data, trial),
                 "layers": trial.architecture.to_dict(),
             }
@@ -55,7 +56,9 @@ def _quantiles(data: ReportData, trial: Trial) -> list[dict[str, float] | None]:
     return [quantiles and asdict(quantiles) for quantiles in each]
 
 
-def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
+def trial_record(
+    trial: Trial, targets: Sequence[str] = (), deployment: Deployment = DEFAULT
+) -> dict[str, Any]:
     """Return a trial as a flat record.
 
     The latency is the one that the reward was computed from: the measured one, if there is one.
@@ -63,7 +66,11 @@ def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
     Args:
         targets: The names of several targets; the record has the latency on each of them too.
     """
-    size, latency, predicted = _counts(trial.architecture), trial.latency, trial.predicted
+    size, latency, predicted = (
+        _counts(trial.architecture, deployment=deployment),
+        trial.latency,
+        trial.predicted,
+    )
     parts = dict(zip(targets, on_each_target(latency) if latency else (), strict=False))
     return {
         "round": trial.round + 1,

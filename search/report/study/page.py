@@ -20,7 +20,6 @@ from search.report.study import plots
 from search.report.study.data import (
     PredictorEvaluation,
     ReportData,
-    best_by_reward,
     exceeds,
     on_each_target,
 )
@@ -28,7 +27,7 @@ from search.report.study.files import write_report_data
 from search.report.study.measured import LatencyQuantiles, described_conditions
 from search.report.study.results import study_results
 from search.space.counts import Counts, counts
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, best_by_reward, is_measured
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,9 @@ def _row(data: ReportData, trial: Trial) -> FrontRow:
         for name, latency, measurement in zip(names, latencies, measurements, strict=True)
     ]
     architecture = trial.architecture
-    return FrontRow(trial, counts(architecture), draw(architecture), on_targets)
+    return FrontRow(
+        trial, counts(architecture, deployment=data.deployment), draw(architecture), on_targets
+    )
 
 
 def _conditions(data: ReportData) -> list[tuple[str, dict[str, str]]]:

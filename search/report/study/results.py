@@ -14,8 +14,9 @@ from search.report.drawing.html import render
 from search.report.study.data import ReportData, Result, ZooRow
 from search.space.architecture import Architecture, ArchitectureError
 from search.space.counts import counts
+from search.space.deployment import DEFAULT, Deployment
 from search.space.zoo import PUBLISHED
-from search.study.journal import to_estimate
+from search.study.document import estimate_from_document
 from search.study.settings import StudyError
 from search.study.trial import Trial
 
@@ -25,13 +26,14 @@ MAX_BYTES = 64 << 20
 def study_results(data: ReportData) -> list[Result]:
     """Return the study's best network, those trained in full, and the published ones."""
     best = data.best()
-    best_results = [found(f"{best.architecture.id}, best reward", best)] if best else []
-    return [*best_results, *data.trained, *published(data.zoo)]
+    shape = data.deployment
+    best_results = [found(f"{best.architecture.id}, best reward", best, shape)] if best else []
+    return [*best_results, *data.trained, *published(data.zoo, shape)]
 
 
-def found(model: str, trial: Trial) -> Result:
+def found(model: str, trial: Trial, deployment: Deployment = DEFAULT) -> Result:
     """Return the result of a network that was found by a search."""
-    size = counts(trial.architecture)
+    size = counts(trial.architecture, deployment=deployment)
     return Result(model, True, size, trial.accuracy, trial.latency)
 
 
@@ -53,7 +55,7 @@ def trained(directory: Path) -> list[Result]:
                 True,
                 counts(Architecture.from_dict(finalist["architecture"])),
                 finalist["accuracy"],
-                to_estimate(finalist["latency"]),
+                estimate_from_document(finalist["latency"]),
             )
             for finalist in finalists
         ]
@@ -65,7 +67,7 @@ def trained(directory: Path) -> list[Result]:
         raise StudyError(f"{path} is damaged ({error!r}): run `latlab train` again") from error
 
 
-def published(zoo: Iterable[ZooRow]) -> list[Result]:
+def published(zoo: Iterable[ZooRow], deployment: Deployment = DEFAULT) -> list[Result]:
     """Return every published network; those of the zoo with their size and latency here."""
     rows = {row.name: row for row in zoo}
     results = {result.name: result for result in PUBLISHED}
@@ -73,7 +75,7 @@ def published(zoo: Iterable[ZooRow]) -> list[Result]:
         Result(
             name,
             name not in results or results[name].searched,  # the others of the zoo are MnasNet's
-            counts(rows[name].architecture) if name in rows else None,
+            counts(rows[name].architecture, deployment=deployment) if name in rows else None,
             latency=rows[name].latency if name in rows else None,
             published=results.get(name),
         )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.command import CommandAccuracy
-from search.accuracy.proxy_training import AccuracyFailure
 from search.space.architecture import Architecture
 from search.space.zoo import ZOO
 

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from search.report.comparison.groups import Group, group_studies
 from search.report.comparison.significance import against_random, in_words
 from search.report.drawing.arrays import FloatArray
-from search.study.reward import HARD
+from search.study.settings import HardReward, PPOSettings, StrategyName
 from search.study.study import Study
 from tests.search.fakes import settings
-
-ALPHA, BETA = HARD
 
 
 def groups(*strategies: str, seeds: int = 5) -> list[Group]:
     return group_studies(
         [
-            Study(Path(f"{strategy}-{seed}"), settings(strategy=strategy, seed=seed), [])
+            Study(
+                Path(f"{strategy}-{seed}"), settings(strategy=StrategyName(strategy), seed=seed), []
+            )
             for strategy in strategies
             for seed in range(seeds)
         ]
@@ -79,9 +79,9 @@ def test_equal_hypervolumes_are_not_told_apart() -> None:
 
 def test_only_what_differs_in_nothing_but_the_strategy_is_held_against_random() -> None:
     studies = [
-        Study(Path("random"), settings(strategy="random"), []),
-        Study(Path("set"), settings(strategy="ppo", ppo={"epochs": 3}), []),
-        Study(Path("hard"), settings(strategy="ppo", alpha=ALPHA, beta=BETA), []),
+        Study(Path("random"), settings(strategy=StrategyName.RANDOM), []),
+        Study(Path("set"), settings(strategy=StrategyName.PPO, ppo=PPOSettings(epochs=4)), []),
+        Study(Path("hard"), settings(strategy=StrategyName.PPO, reward=HardReward()), []),
     ]
     compared = group_studies(studies)
     tested = against_random(compared, [spread(0.1, 1)] * 3)

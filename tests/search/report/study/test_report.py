@@ -28,6 +28,7 @@ from search.report.study.plots import plot_parity
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from search.study.combined_latency import Combination
+from search.study.settings import SearchTarget
 from search.study.trial import Trial
 
 unhurried = hypothesis_settings(deadline=None)
@@ -356,7 +357,7 @@ def test_table_for_the_terminal() -> None:
 
 
 def test_of_several_targets_the_front_has_the_latency_on_each(tmp_path: Path) -> None:
-    combination = Combination((7_000_000, 3_000_000))
+    combination = Combination((SearchTarget("a", 7_000_000), SearchTarget("b", 3_000_000)))
     made = []
     for trial in trials(6, measured_every=1):
         assert trial.latency is not None

@@ -8,7 +8,7 @@ from latlab.domain import kernel as k
 from latlab.domain.errors import NotReady
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
-from search.cli.calibrate import evaluation_of
+from search.cli.evaluate import evaluation_of
 from tests.latency_models.synthetic import Machine, random_networks
 
 
