@@ -1,4 +1,4 @@
-"""Studies that differ by nothing but their seed are one group, drawn as one."""
+"""Groups of studies that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from search.study.document import flat_settings
 from search.study.settings import StudyError, StudySettings
 from search.study.study import Study
 
-UNNAMED = ("strategy", "reward")  # whose values speak for themselves
+UNNAMED = ("strategy", "reward")  # labels show the values of these without their names
 SEED = "seed"  # the last part of the names of all seeds
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """label: what sets it apart from the other groups. settings: label to text, without seeds."""
+    """Studies that differ only in their seed, which are drawn as one.
+
+    Attributes:
+        label: The settings in which the group differs from the others.
+        settings: All settings but the seeds, label to text.
+        studies: The studies.
+    """
 
     label: str
     settings: dict[str, str]
@@ -25,7 +31,7 @@ class Group:
 
 
 def described(settings: StudySettings) -> dict[str, str]:
-    """Everything that a study was started with, label to text."""
+    """Return all settings of a study, label to text."""
     weights = [target.weight for target in settings.targets if target.weight is not None]
     deployment = settings.deployment
     return {
@@ -50,21 +56,24 @@ def described(settings: StudySettings) -> dict[str, str]:
 
 
 def group_studies(studies: Sequence[Study]) -> list[Group]:
-    """In the order of their first studies. Raises StudyError where the latencies or the
-    accuracies of two studies do not compare."""
+    """Group studies, in the order of the first study of each group.
+
+    Raises:
+        StudyError: The latencies or the accuracies of two studies cannot be compared.
+    """
     members: dict[str, list[Study]] = {}
     for study in studies:
         _check_comparable(studies[0], study)
         members.setdefault(json.dumps(_key(study.settings), sort_keys=True), []).append(study)
-    settings = [_without_seeds(described(each[0].settings)) for each in members.values()]
+    described_groups = [_without_seeds(described(each[0].settings)) for each in members.values()]
     differing = [
         label
-        for label in dict.fromkeys(label for of in settings for label in of)
-        if len({of.get(label) for of in settings}) > 1
+        for label in dict.fromkeys(label for settings in described_groups for label in settings)
+        if len({settings.get(label) for settings in described_groups}) > 1
     ]
     return [
-        Group(_group_label(of, differing), of, tuple(each))
-        for of, each in zip(settings, members.values(), strict=True)
+        Group(_group_label(settings, differing), settings, tuple(each))
+        for settings, each in zip(described_groups, members.values(), strict=True)
     ]
 
 
@@ -82,18 +91,21 @@ def _without_seeds(settings: dict[str, str]) -> dict[str, str]:
 
 
 def _check_comparable(one: Study, other: Study) -> None:
-    for what, of in (("latencies", _target), ("accuracies", _accuracy)):
-        ours, theirs = of(one.settings), of(other.settings)
-        if ours != theirs:
+    for values, source in (("latencies", _target), ("accuracies", _accuracy)):
+        first, second = source(one.settings), source(other.settings)
+        if first != second:
             raise StudyError(
-                f"{one.directory.name} and {other.directory.name} do not compare: their {what} "
-                f"are by {_text(ours)} and by {_text(theirs)}. Name studies of one target and "
-                "of one way to get accuracies"
+                f"{one.directory.name} and {other.directory.name} cannot be compared, because "
+                f"their {values} have different sources: {_text(first)}, and {_text(second)}. "
+                "Name studies with the same target and the same source of accuracies"
             )
 
 
 def _target(settings: StudySettings) -> dict[str, Any]:
-    """Return what latencies depend on: for several targets their target latencies, too."""
+    """Return the settings that latencies depend on.
+
+    Latencies on several targets depend on the target latencies too.
+    """
     several = len(settings.targets) > 1
     return {
         name: value
@@ -108,7 +120,7 @@ def _accuracy(settings: StudySettings) -> dict[str, Any]:
 
 
 def _group_label(settings: dict[str, str], differing: Sequence[str]) -> str:
-    """By what differs; where nothing does, by what always tells."""
+    """Return a label of the differing settings; of strategy and reward if none differ."""
     parts = [
         settings[label] if label in UNNAMED else f"{label} {settings.get(label, 'none')}"
         for label in differing or UNNAMED

@@ -66,11 +66,8 @@ def trial_record(
     Args:
         targets: The names of several targets; the record has the latency on each of them too.
     """
-    size, latency, predicted = (
-        _counts(trial.architecture, deployment=deployment),
-        trial.latency,
-        trial.predicted,
-    )
+    size = _counts(trial.architecture, deployment=deployment)
+    latency, predicted = trial.latency, trial.predicted
     parts = dict(zip(targets, on_each_target(latency) if latency else (), strict=False))
     return {
         "round": trial.round + 1,

@@ -120,10 +120,8 @@ def _row(data: ReportData, trial: Trial) -> FrontRow:
         OnTarget(name, latency, measurement and LatencyQuantiles.of(measurement))
         for name, latency, measurement in zip(names, latencies, measurements, strict=True)
     ]
-    architecture = trial.architecture
-    return FrontRow(
-        trial, counts(architecture, deployment=data.deployment), draw(architecture), on_targets
-    )
+    size = counts(trial.architecture, deployment=data.deployment)
+    return FrontRow(trial, size, draw(trial.architecture), on_targets)
 
 
 def _conditions(data: ReportData) -> list[tuple[str, dict[str, str]]]:

@@ -135,7 +135,7 @@ def test_the_worst_and_a_mean_do_not_compare() -> None:
     assert compared.exit_code == 0
     refused = CliRunner().invoke(app, ["report", "first", "mean"])
     assert refused.exit_code == 2
-    assert "do not compare: their latencies" in " ".join(refused.output.split())
+    assert "cannot be compared, because their latencies" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(

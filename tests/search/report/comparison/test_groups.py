@@ -92,7 +92,7 @@ def test_one_group_is_labelled_too() -> None:
     [
         (
             {"targets": (SearchTarget("another", TARGET_NS),)},
-            "do not compare: their latencies",
+            "cannot be compared, because their latencies",
         ),
         ({"accuracy": TrainingSource("moons")}, "accuracies .* moons"),
     ],
