@@ -242,6 +242,7 @@ def search_targets(
     _check_count("weight", weights, opened)
     ids = [on_target.target.id for on_target in opened]
     latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
+    given_weights: Sequence[float | None] = weights or [None] * len(ids)
     if not latencies_ns and (folder / SETTINGS).is_file():
         made_with = read_settings(folder)
         if made_with.target_ids == ids:
@@ -251,7 +252,7 @@ def search_targets(
         for values in zip(
             ids,
             latencies_ns or map(_reference_ns, opened),
-            weights or [None] * len(ids),
+            given_weights,
             strict=True,
         )
     )

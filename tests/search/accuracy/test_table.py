@@ -78,8 +78,8 @@ def test_a_table_of_noise_scores_so(tmp_path: Path) -> None:
     [
         ("top1", "top5", "has no column top1; it has: block0_e"),
         ("block3_k", "kernel", "has no column block3_k"),
-        ("0.25", "nan", "line 3, top1 is 'nan', not an accuracy"),
-        ("0.25", "many", "line 3, top1 is 'many', not an accuracy"),
+        ("0.25", "nan", "line 3, top1 is 'nan': an accuracy must be"),
+        ("0.25", "many", "line 3, top1 is 'many': an accuracy must be"),
         ("6,", "7,", r"line \d+: block\d_e is '7', not one of 1, 4, 6"),
     ],
 )
@@ -99,7 +99,7 @@ def test_what_is_no_table_is_named(tmp_path: Path) -> None:
         with pytest.raises(TableError, match=name):
             read_table(tmp_path / f"{name}.csv", SPACE, "top1")
     few = write(tmp_path / "few.csv", SPACE, draw(SPACE, 2), ["0.5", "0.25"])
-    with pytest.raises(TableError, match="50 networks are needed to fit a table, it has 2"):
+    with pytest.raises(TableError, match="the table has 2 networks, and 50 are needed"):
         FittedTable.fit(read_table(few, SPACE, "top1"))
     empty = write(tmp_path / "empty.csv", SPACE, draw(SPACE, 2), ["", ""])
     with pytest.raises(TableError, match="holds no accuracies in top1"):

@@ -17,6 +17,7 @@ from latlab.domain.measured_network import MeasuredNetwork
 from search.cli import app
 from search.cli import report as report_command
 from search.finalists import Finalist, write_results
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
 from tests.search.fakes import estimate
@@ -92,7 +93,10 @@ def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
 
 def test_published_networks_are_as_measured_where_they_were_else_as_predicted() -> None:
     client = cast(LatencyClient, FakeClient(lambda networks: [estimate(10**6) for _ in networks]))
-    rows = {row.name: row.latency for row in report_command._zoo(client, "target", MEASURED)}
+    rows = {
+        row.name: row.latency
+        for row in report_command._zoo(client, "target", MEASURED, Deployment())
+    }
     assert list(rows) == list(ZOO)
     for name, latency in rows.items():
         assert latency is not None
@@ -103,5 +107,5 @@ def test_published_networks_are_as_measured_where_they_were_else_as_predicted() 
 
 def test_without_a_predictor_only_measured_ones_have_a_latency() -> None:
     client = cast(LatencyClient, FakeClient(not_ready))
-    rows = report_command._zoo(client, "target", MEASURED)
+    rows = report_command._zoo(client, "target", MEASURED, Deployment())
     assert {row.name for row in rows if row.latency is not None} == {"mnasnet-a1"}

@@ -31,7 +31,8 @@ def estimates(draw: st.DrawFn) -> LatencyEstimate:
 
 
 def combination_of(targets_ns: Sequence[int], weights: Sequence[float] = ()) -> Combination:
-    pairs = zip(targets_ns, weights or [None] * len(targets_ns), strict=True)
+    given: Sequence[float | None] = weights or [None] * len(targets_ns)
+    pairs = zip(targets_ns, given, strict=True)
     return Combination(tuple(SearchTarget(str(i), *pair) for i, pair in enumerate(pairs)))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
 from search.study.document import (
@@ -38,7 +41,11 @@ from search.study.settings import (
     TableSource,
     TrainingSource,
 )
+from search.study.study import open_study
+from search.study.trial import is_measured
 from tests.search.fakes import estimate, settings, trial
+
+ARCHIVE = Path(__file__).parents[2] / "old_lab/lab-0.1.0.tar.xz"
 
 texts = st.text(max_size=8)
 counts = st.integers(1, 10**9)
@@ -275,3 +282,30 @@ def test_an_estimate_without_a_latency_is_refused() -> None:
     assert estimate_from_document(document) == estimate(10**6)
     with pytest.raises(DocumentError, match="the latency must be above zero"):
         estimate_from_document({**document, "latency_ns": 0})
+
+
+def test_the_study_that_version_0_1_0_left_is_resumed_as_it_is(tmp_path: Path) -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        runs = [member for member in archive if member.name.startswith("runs/")]
+        archive.extractall(tmp_path, runs, filter="data")
+    folder = tmp_path / "runs" / "old"
+    document = (folder / "study.json").read_bytes()
+    asked_for = StudySettings(
+        space="narrow",
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget("40280224757e5a3e", 500_000),),
+        accuracy=OtherSource({"made up": True}),
+        round_size=6,
+    )
+    with open_study(folder, asked_for) as study:
+        latest = study.latest()
+        assert len(study.rounds) == 4
+    assert len(latest) == 18
+    assert sum(map(is_measured, latest.values())) == 6
+    for architecture, found in latest.items():
+        assert found.accuracy is not None
+        assert found.latency is not None
+        wanted = asked_for.reward.value(found.accuracy, found.latency.latency_ns, 500_000)
+        assert found.reward == wanted
+        assert Architecture.from_dict(architecture.to_dict()).id == architecture.id
+    assert (folder / "study.json").read_bytes() == document

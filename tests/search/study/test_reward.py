@@ -43,7 +43,7 @@ def test_soft_and_hard_are_powers(accuracy: float, latency_ns: int) -> None:
         (SoftReward(), PowerReward(-0.07, -0.07)),
         (HardReward(), PowerReward(0.0, -1.0)),
     ):
-        value = reward.value(accuracy, latency_ns, TARGET_NS)  # type: ignore[attr-defined]
+        value = reward.value(accuracy, latency_ns, TARGET_NS)
         assert value == power.value(accuracy, latency_ns, TARGET_NS)
 
 
