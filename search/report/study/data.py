@@ -9,6 +9,7 @@ from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measurement import Measurement
 from latlab.domain.target import Target
 from search.report.drawing.arrays import FloatArray
+from search.report.study.measured import LatencyQuantiles
 from search.space.architecture import Architecture
 from search.space.counts import Counts
 from search.space.deployment import Deployment
@@ -137,6 +138,13 @@ class ReportData:
         """Return the trial's measurement on each target; None where it is not known."""
         ids = (trial.measurement_id or "").split("+")
         return [self.front_measurements.get(measurement_id) for measurement_id in ids]
+
+    def quantiles_of(self, trial: Trial) -> list[LatencyQuantiles | None]:
+        """Return the latency quantiles of the trial's measurement on each target."""
+        return [
+            None if measurement is None else LatencyQuantiles.of(measurement)
+            for measurement in self.measurements_of(trial)
+        ]
 
 
 def exceeds(trial: Trial, target_ns: int) -> float:

@@ -12,7 +12,6 @@ from typing import Any
 
 from search.report.drawing.words import short
 from search.report.study.data import ReportData, on_each_target
-from search.report.study.measured import LatencyQuantiles
 from search.report.study.results import result_record, study_results
 from search.space.counts import counts
 from search.space.deployment import DEFAULT, Deployment
@@ -52,8 +51,7 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
 
 def _quantiles(data: ReportData, trial: Trial) -> list[dict[str, float] | None]:
     """Return the latency quantiles on each target."""
-    each = [m and LatencyQuantiles.of(m) for m in data.measurements_of(trial)]
-    return [quantiles and asdict(quantiles) for quantiles in each]
+    return [None if each is None else asdict(each) for each in data.quantiles_of(trial)]
 
 
 def trial_record(

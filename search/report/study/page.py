@@ -115,11 +115,9 @@ def _summary(data: ReportData, best: Trial | None) -> dict[str, object]:
 def _row(data: ReportData, trial: Trial) -> FrontRow:
     assert trial.latency is not None
     latencies = on_each_target(trial.latency) or (trial.latency,)
-    names, measurements = data.targets or [data.target], data.measurements_of(trial)
-    on_targets = [
-        OnTarget(name, latency, measurement and LatencyQuantiles.of(measurement))
-        for name, latency, measurement in zip(names, latencies, measurements, strict=True)
-    ]
+    names = data.targets or (data.target,)
+    rows = zip(names, latencies, data.quantiles_of(trial), strict=True)
+    on_targets = [OnTarget(*row) for row in rows]
     size = counts(trial.architecture, deployment=data.deployment)
     return FrontRow(trial, size, draw(trial.architecture), on_targets)
 
