@@ -107,7 +107,7 @@ class Steadying:
 
     @property
     def is_learned(self) -> bool:
-        """Whether the correction changes any latency."""
+        """True if the correction changes any latency."""
         return self != Steadying.none()
 
     def excess_ns(self, moved: float, probe_ns: float | None) -> float:

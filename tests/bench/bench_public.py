@@ -119,10 +119,10 @@ def report_splits(
     )
 
 
-def measured(of: tuple[Kernel, ...], latency_ms: float) -> MeasuredNetwork:
+def measured(kernels: tuple[Kernel, ...], latency_ms: float) -> MeasuredNetwork:
     """Return a measured network; the tables have no errors of latencies."""
     latency_ns = 1e6 * latency_ms
-    return MeasuredNetwork(of, None, latency_ns, latency_ns, latency_ns, unix_ns=0)
+    return MeasuredNetwork(kernels, None, latency_ns, latency_ns, latency_ns, unix_ns=0)
 
 
 def mnasnet_like(row: dict[str, str]) -> tuple[Kernel, ...]:

@@ -185,7 +185,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
         interrupted = len(read_study(Path(killed)).rounds)
         subprocess.run(command, check=True, timeout=DEADLINE_S)
         rounds = read_study(Path(killed)).rounds
-    equal = sum(ours == theirs for ours, theirs in zip(rounds, expected, strict=False))
+    equal = sum(resumed == whole for resumed, whole in zip(rounds, expected, strict=False))
     report(
         "search.resume_equal",
         round(equal / max(len(rounds), len(expected)), 4),
@@ -258,8 +258,8 @@ def latency_ns(trial: Trial) -> int:
     return trial.latency.latency_ns
 
 
-def wins(ours: Sequence[float], theirs: Sequence[float]) -> int:
-    return sum(one > other for one, other in zip(ours, theirs, strict=True))
+def wins(values: Sequence[float], baseline: Sequence[float]) -> int:
+    return sum(one > other for one, other in zip(values, baseline, strict=True))
 
 
 def killed_search(path: str, directory: str, target_ns: str) -> None:

@@ -49,12 +49,12 @@ def main() -> None:
         column = devices.index(phone)
         sources_ns, target_ns = np.delete(latencies_ns, column, axis=1), latencies_ns[:, column]
         draws = np.array([one_draw(sources_ns, target_ns, seed) for seed in SEEDS])
-        ours, baseline, default, covered, width = draws.mean(axis=0).tolist()
+        transferred, baseline, default, covered, width = draws.mean(axis=0).tolist()
         gains = draws[:, 0] - draws[:, 1]
         resampled = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(axis=1)
         report(
             f"transfer.{phone}_spearman",
-            ours,
+            transferred,
             "rho",
             at_least(round(baseline, 4)),
             **conditions,
@@ -95,11 +95,11 @@ def one_draw(
     ]
     inside = (result.lower_ns <= target_ns) & (target_ns <= result.upper_ns)
     width = (result.upper_ns - result.lower_ns) / result.latency_ns
-    ours, baseline, default = (
+    transferred, baseline, default = (
         float(spearmanr(latency_ns[rest], target_ns[rest]).statistic)
         for latency_ns in (result.latency_ns, *ridges_ns)
     )
-    return ours, baseline, default, float(inside[rest].mean()), float(np.median(width[rest]))
+    return transferred, baseline, default, float(inside[rest].mean()), float(np.median(width[rest]))
 
 
 if __name__ == "__main__":

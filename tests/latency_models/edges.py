@@ -46,14 +46,14 @@ def measured_networks(draw: st.DrawFn, least: int = 0, most: int = 12) -> list[M
     probe_ns = draw(st.just(probes_ns) | probes_ns.map(st.just))  # equal for all, or different
     networks = []
     for number in range(draw(st.integers(least, most))):
-        of = alike if alike is not None else draw(lists)
-        of_times = draw(st.just(times_ns) | st.just(st.just(0.0)) | st.just(whole_us))
-        traced = st.lists(of_times, min_size=len(of), max_size=len(of)).map(tuple)
+        network = alike if alike is not None else draw(lists)
+        reading = draw(st.just(times_ns) | st.just(st.just(0.0)) | st.just(whole_us))
+        traced = st.lists(reading, min_size=len(network), max_size=len(network)).map(tuple)
         latency_ns = draw(latencies_ns)
         narrow = draw(st.floats(0, 1))
         networks.append(
             MeasuredNetwork(
-                kernels=of,
+                kernels=network,
                 kernel_ns=draw(st.none() | traced | traced),
                 latency_ns=latency_ns,
                 lower_ns=max(1e-3, latency_ns * (1 - narrow / 2)),

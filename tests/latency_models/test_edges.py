@@ -61,7 +61,7 @@ def check(fit: Fit, networks: Sequence[MeasuredNetwork]) -> None:
     known = [network.kernels for network in networks if network.kernels]
     if isinstance(predictor, KernelPredictor):  # it learns only from traces
         kinds = set(predictor.kernel_times.kinds)
-        known = [of for of in known if {kernel.kind for kernel in of} <= kinds]
+        known = [n for n in known if {kernel.kind for kernel in n} <= kinds]
     table, lengths, indices = pack([*known, *map(grown, known)])
     assert_sane(predictor.predict(table, lengths, indices, now_unix_ns=100))
 

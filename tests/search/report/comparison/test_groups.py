@@ -57,8 +57,8 @@ def test_a_group_shares_all_but_its_seeds(chosen: list[StudySettings]) -> None:
         s.directory for s in studies
     )
 
-    def but_seeds(of: StudySettings) -> tuple[object, ...]:
-        return of.strategy, of.reward, of.round_size, of.target_ns
+    def but_seeds(settings: StudySettings) -> tuple[object, ...]:
+        return settings.strategy, settings.reward, settings.round_size, settings.target_ns
 
     kinds = [{but_seeds(s.settings) for s in group.studies} for group in groups]
     assert all(len(kind) == 1 for kind in kinds)
