@@ -187,7 +187,7 @@ def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> La
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
-        console.print(f"The report lacks what only the lab knows: {error}", style="yellow")
+        console.print(f"The report is written without the lab: {error}", style="yellow")
         return LabKnowledge(tuple(settings.target_ids))
 
 

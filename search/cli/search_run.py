@@ -57,9 +57,9 @@ class SearchRequest:
         runs: The folder of studies.
         seed: Seed of everything that is drawn.
         warm_start: "zoo", the name of another study, or None.
-        targets: Ids or names of targets; none stands for the default target.
-        target_latencies_ms: Wanted latency on each target; none for the default.
-        weights: Weight of each target; none if the worst target counts.
+        targets: Ids or names of targets; None stands for the default target.
+        target_latencies_ms: Wanted latency on each target; None for the default.
+        weights: Weight of each target; None if the worst target counts.
         deployment: The shape of deployed networks.
         space: Name of the search space.
         strategy: What proposes candidates.
@@ -77,9 +77,9 @@ class SearchRequest:
     runs: Path
     seed: int
     warm_start: str | None
-    targets: Sequence[str]
-    target_latencies_ms: Sequence[float]
-    weights: Sequence[float]
+    targets: Sequence[str] | None
+    target_latencies_ms: Sequence[float] | None
+    weights: Sequence[float] | None
     deployment: Deployment
     space: Enum
     strategy: StrategyName
@@ -100,7 +100,7 @@ def run(request: SearchRequest) -> None:
     if request.warm_start is not None and request.warm_start != ZOO_NAME:
         study_folder(request.runs, request.warm_start)
     with sessions(
-        request.targets,
+        request.targets or (),
         priority=request.priority,
         patience_s=PATIENCE_S,
         deployment=request.deployment,
@@ -118,7 +118,9 @@ def run(request: SearchRequest) -> None:
 def _settings(
     request: SearchRequest, folder: Path, opened: Sequence[Session], source: OpenedSource
 ) -> StudySettings:
-    targets = search_targets(folder, request.target_latencies_ms, request.weights, opened)
+    targets = search_targets(
+        folder, request.target_latencies_ms or (), request.weights or (), opened
+    )
     settings = StudySettings(
         space=request.space.value,
         strategy=request.strategy,

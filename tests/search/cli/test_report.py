@@ -20,7 +20,8 @@ from search.finalists import Finalist, write_results
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
-from tests.search.fakes import estimate
+from search.study.settings import SearchTarget
+from tests.search.fakes import TARGET_NS, estimate
 from tests.search.report.studies import searched
 
 
@@ -59,7 +60,7 @@ def test_several_are_compared_in_a_folder_named_after_them(tmp_path: Path) -> No
 
 def test_what_does_not_compare_ends_in_one_line(tmp_path: Path) -> None:
     searched(tmp_path / "runs" / "a", rounds=1)
-    searched(tmp_path / "runs" / "b", rounds=1, target_id="another")
+    searched(tmp_path / "runs" / "b", rounds=1, targets=(SearchTarget("another", TARGET_NS),))
     result = CliRunner().invoke(app, ["report", "a", "b"])
     assert result.exit_code == 2
     assert "cannot be compared" in " ".join(result.stderr.split())
