@@ -1,0 +1,1 @@
+"""Models that predict latencies: pure functions over numbers, without I/O."""

@@ -1,8 +1,9 @@
-"""Gives each kernel of a network its time out of a runner's trace.
+"""Assign the times in a runner's trace to the kernels of a network.
 
-Kernels and trace are both in the order the backend runs them, so position decides and
-the name is the proof. Most kinds are called alike on both sides. Portable operators, kind
-`portable:<operator>`, are reported under the operator's own name."""
+Kernels and trace are both in the order in which the backend runs them. So they are matched by
+position, and their names confirm the match. Most kinds have the same name on both sides.
+Portable operators, of the kind `portable:<operator>`, appear under the operator's own name.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +19,12 @@ from latlab.domain.kernel import Kernel
 
 PORTABLE = "portable:"
 
-# What XNNPACK calls a kernel where that is not its kind.
+# XNNPACK's names of kernels, where they differ from the kind.
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
-    k.CONV2D: ("Convolution", "Fully Connected"),  # the latter where it is 1×1
+    k.CONV2D: ("Convolution", "Fully Connected"),  # the latter for 1×1
     k.DEPTHWISE_CONV2D: ("Convolution",),
     "conv_transpose2d": ("Deconvolution",),
-    k.MULTIPLY: ("Square",),  # of a tensor by itself
+    k.MULTIPLY: ("Square",),  # a tensor times itself
     k.GLOBAL_AVG_POOL2D: ("Mean", "Global Average Pooling"),
     k.AVG_POOL2D: ("Average Pooling",),
     k.MAX_POOL2D: ("Max Pooling",),
@@ -36,28 +37,33 @@ _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     "cos": ("Cosine",),
 }
 
-# Their activation is always part of them; that of others may be a clamp of its own.
+# These kinds always include their activation. For others it may be a separate clamp.
 _FUSE_ACTIVATION = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 
 _FUSED_WHERE_POSSIBLE = frozenset({k.CLAMP, k.CONSTANT_PAD})
 
-# "mean" of `aten::mean.out`, of `aten.mean.dim` and of the runtime's `native_call_mean.out`.
+# Finds "mean" in `aten::mean.out`, in `aten.mean.dim` and in `native_call_mean.out`.
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
-_RESOLUTION_NS = 1_000  # of XNNPACK's profiler: a kernel under 2 µs reads 0, 1 or 2 µs
+_RESOLUTION_NS = 1_000  # XNNPACK's profiler counts in µs: under 2 µs it reads 0, 1 or 2 µs
 
 
 def align(
     kernels: Sequence[Kernel], traces: Sequence[tuple[str, Sequence[int]]]
 ) -> tuple[float, ...]:
-    """The mean time of each kernel in ns, parallel to `kernels`.
+    """Return the mean time of each kernel in ns, in the order of `kernels`.
 
-    traces: each kernel's name and its durations in ns, one for each traced run.
-    The runtime fuses a clamp into the kernel before it where it can, and a pad into the
-    convolution after it: then they took 0 ns. And it splits the activation off an addition:
-    then the addition took both times.
-    Raises TraceMismatch naming the first position where kernels and trace differ, and
-    where a kernel has no durations.
+    The runtime fuses a clamp into the kernel before it and a pad into the convolution after it
+    where it can. Then their time is 0 ns. It also splits the activation off an addition. Then
+    the addition's time is the sum of both.
+
+    Args:
+        kernels: The network's kernels.
+        traces: Each traced kernel's name and its durations in ns, one for each traced run.
+
+    Raises:
+        TraceMismatch: Kernels and trace differ, or a kernel has no durations. The message
+            names the first position.
     """
     kernel_ns: list[float] = []
     unmatched = deque(traces)
@@ -94,7 +100,7 @@ def _is_next(unmatched: Sequence[tuple[str, Sequence[int]]], kind: str) -> bool:
 
 
 def _letters(name: str) -> str:
-    """The same for XNNPACK's `Slice` and the exporter's `static_slice`."""
+    """Return the letters that XNNPACK's `Slice` and the exporter's `static_slice` share."""
     return re.sub(r"[^a-z]", "", name.lower().removeprefix("static_"))
 
 
@@ -104,12 +110,15 @@ def _operator(name: str) -> str:
 
 
 def _mean_undisturbed(name: str, durations_ns: Sequence[int]) -> float:
-    """The mean of the runs that take at most half again as long as the median, plus two
-    steps of the resolution. Raises TraceMismatch where there is none.
+    """Return the mean over the runs that were not interrupted.
 
-    An interrupted run adds whole time slices to one kernel, so a plain mean will not do.
-    A median, or a mean trimmed on both sides, would turn a kernel of 0.3 µs, which reads
-    0 or 1 µs, into 0. This holds with nearly half of the runs disturbed.
+    These are the runs that take at most 1.5 times the median plus two steps of the resolution.
+    An interruption adds whole time slices to one kernel, so a plain mean is too high. A median,
+    or a mean trimmed on both sides, would turn a kernel of 0.3 µs, which reads 0 or 1 µs, into
+    0. This mean is right even if nearly half of the runs are disturbed.
+
+    Raises:
+        TraceMismatch: The kernel has no durations.
     """
     if len(durations_ns) == 0:
         raise TraceMismatch(f"{name} has no durations")

@@ -1,4 +1,4 @@
-"""Which kernels lie near those that were measured."""
+"""The neighbourhood of measured kernels."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from scipy.spatial import KDTree
 from latency_models.features import points
 from latlab.domain.kernel import Kernel
 
-# Kernels are near each other where no coordinate of theirs differs by more than a factor of
-# two: the octave by which tiles, caches and the widths of networks grow.
+# Kernels are near each other if no coordinate differs by more than a factor of two, the octave
+# by which tiles, caches and the widths of networks grow.
 _NEAR_OCTAVES = 1.0
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The measured kernels of each kind, by where they lie."""
+    """The measured kernels of each kind, indexed by their coordinates."""
 
     trees: Mapping[str, KDTree]
 
     @classmethod
     def of(cls, kernels: Iterable[Kernel]) -> Neighbourhood:
+        """Return the neighbourhood of these kernels."""
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in kernels:
             by_kind[kernel.kind].append(kernel)
         return cls({kind: KDTree(points(of_kind)) for kind, of_kind in by_kind.items()})
 
     def holds(self, kernels: Sequence[Kernel]) -> NDArray[np.bool_]:
-        """(kernels,) whether each has a measured one of its kind near it."""
+        """Return (kernels,): whether a measured kernel of the same kind is near each kernel."""
         near = np.zeros(len(kernels), dtype=np.bool_)
         for kind, tree in self.trees.items():
             rows = [row for row, kernel in enumerate(kernels) if kernel.kind == kind]

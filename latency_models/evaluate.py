@@ -1,4 +1,4 @@
-"""How well a predictor does on networks that it has not seen."""
+"""The accuracy of a predictor on networks that it has not seen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latency_models.features import multiply_adds
+from latency_models.fitting import choose_predictor
 from latency_models.measured_networks import newest_of_each
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
@@ -21,9 +22,16 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Errors are relative to the measured latency; shares are fractions. Kendall's tau and
-    Spearman's rho are between predicted and measured latency, and 0 where all of either are
-    equal: then there is no order to agree with.
+    """Errors and rank correlations of predicted latencies.
+
+    Attributes:
+        mean_error: Mean of the errors relative to the measured latency.
+        median_error: Median of these errors.
+        within_5pct: Share of the networks whose error is at most 5 %.
+        within_10pct: Share of the networks whose error is at most 10 %.
+        kendall: Kendall's tau between predicted and measured latency; 0 if all predicted or
+            all measured latencies are equal, for then there is no order.
+        spearman: Spearman's rho, likewise.
     """
 
     mean_error: float
@@ -36,7 +44,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Parity:
-    """Predicted against measured, of networks held out: parallel arrays in ns."""
+    """Measured and predicted latencies of held-out networks, as parallel arrays in ns."""
 
     measured_ns: FloatArray
     predicted_ns: FloatArray
@@ -46,12 +54,15 @@ class Parity:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`predictor` and `multiply_adds` (a line fitted to them) are means over the splits.
+    """The result of an evaluation.
 
-    interval_coverage: share of the measured latencies inside their intervals.
-    interval_width: median of (upper - lower) / predicted.
-    repeat_cv: median over networks of the standard error of their measured latency.
-    parity: the held-out networks of all splits.
+    Attributes:
+        predictor: Metrics of the predictor, as means over the splits.
+        multiply_adds: Metrics of a line fitted to multiply-adds, as means over the splits.
+        interval_coverage: Share of the measured latencies inside their predicted intervals.
+        interval_width: Median of (upper - lower) / predicted.
+        repeat_cv: Median over networks of the relative standard error of their measurement.
+        parity: The held-out networks of all splits.
     """
 
     predictor: Metrics
@@ -70,30 +81,42 @@ def evaluate(
     splits: int = 5,
     seed: int = 0,
 ) -> Evaluation:
-    """Fits on `train_size` networks and predicts `test_size` others, drawn anew each split.
-    Of a network measured several times the newest counts: none is both learned and held out.
-    One without kernels cannot be predicted, and is left out.
-    The measured latencies are steadied as the predictor has learned to on its own networks.
+    """Fit predictors on some measured networks and compare their predictions with others.
 
-    Raises NotEnoughData where there are fewer than `train_size + test_size` networks or
-    the predictor needs more, and UnknownKernelKinds where a held-out network has a kind of
-    kernel that the others lack.
+    Each split draws its networks anew. The predictor is the one that `choose_predictor` gives
+    for all networks, and only networks that it learns from take part. A network that was
+    measured several times takes part once, with its newest measurement, so that no network is
+    both learned and held out. The measured latencies are steadied like the predictor's own.
+
+    Args:
+        networks: Measured networks of one target.
+        train_size: Number of networks to fit on.
+        test_size: Number of other networks to predict.
+        splits: Number of random splits.
+        seed: Seed of the splits.
+
+    Raises:
+        NotEnoughData: There are fewer than `train_size + test_size` networks, or the predictor
+            needs more.
+        UnknownKernelKinds: A held-out network has a kind of kernel that the others lack.
     """
-    networks = [network for network in newest_of_each(networks).values() if network.kernels]
+    newest = list(newest_of_each(networks).values())
+    predictor_class = choose_predictor(newest)
+    networks = list(filter(predictor_class.learns_from, newest))
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"
         )
     rng = np.random.default_rng(seed)
-    ours, baselines, parities = [], [], []
+    predictor_metrics, baseline_metrics, parities = [], [], []
     for _ in range(splits):
         order = rng.permutation(len(networks)).tolist()
         train = [networks[i] for i in order[:train_size]]
         test = [networks[i] for i in order[train_size : train_size + test_size]]
-        parity = _predict(Predictor.fit(train, seed=seed), test)
+        parity = _predict(predictor_class.fit(train), test)
         parities.append(parity)
-        ours.append(metrics(parity.measured_ns, parity.predicted_ns))
-        baselines.append(metrics(parity.measured_ns, _predict_from_work(train, test)))
+        predictor_metrics.append(metrics(parity.measured_ns, parity.predicted_ns))
+        baseline_metrics.append(metrics(parity.measured_ns, _predict_from_work(train, test)))
     pooled = Parity(
         *(
             np.concatenate([getattr(parity, field.name) for parity in parities])
@@ -102,8 +125,8 @@ def evaluate(
     )
     inside = (pooled.lower_ns <= pooled.measured_ns) & (pooled.measured_ns <= pooled.upper_ns)
     return Evaluation(
-        _mean(ours),
-        _mean(baselines),
+        _mean(predictor_metrics),
+        _mean(baseline_metrics),
         float(inside.mean()),
         float(np.median((pooled.upper_ns - pooled.lower_ns) / pooled.predicted_ns)),
         repeat_cv(networks),
@@ -112,7 +135,7 @@ def evaluate(
 
 
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
-    """Both (networks,), at least one, above 0."""
+    """Return the metrics of (networks,) latencies, at least one, all above 0."""
     errors = np.abs(predicted_ns / measured_ns - 1)
     has_order = bool(np.ptp(predicted_ns) > 0 and np.ptp(measured_ns) > 0)
     return Metrics(
@@ -126,7 +149,10 @@ def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
 
 
 def repeat_cv(networks: Sequence[MeasuredNetwork]) -> float:
-    """What no predictor can be blamed for, from the measurements' own 90 % intervals."""
+    """Return the median relative standard error of the measurements, from their intervals.
+
+    No predictor can have a smaller error.
+    """
     half_widths = [(n.upper_ns - n.lower_ns) / (2 * n.latency_ns) for n in networks]
     return float(np.median(half_widths) / stats.norm.ppf(0.95))
 
@@ -146,8 +172,11 @@ def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parit
 def _predict_from_work(
     train: Sequence[MeasuredNetwork], test: Sequence[MeasuredNetwork]
 ) -> FloatArray:
-    """The baseline: a line through multiply-adds, never below the shortest latency seen; the
-    mean latency where all do the same work, and no line tells them apart."""
+    """Return the (test,) latencies that a line through multiply-adds predicts, the baseline.
+
+    They are at least the shortest latency of `train`. If all networks of `train` do the same
+    work, there is no line, and the prediction is their mean latency.
+    """
     work, latencies_ns = _work(train), np.array([network.latency_ns for network in train])
     if np.ptp(work) == 0:
         return np.full(len(test), latencies_ns.mean())
@@ -160,5 +189,5 @@ def _work(networks: Sequence[MeasuredNetwork]) -> FloatArray:
     return np.array([float(sum(map(multiply_adds, n.kernels))) for n in networks])
 
 
-def _mean(of_splits: Sequence[Metrics]) -> Metrics:
-    return Metrics(*np.mean([astuple(split) for split in of_splits], axis=0).tolist())
+def _mean(metrics_of_splits: Sequence[Metrics]) -> Metrics:
+    return Metrics(*np.mean([astuple(split) for split in metrics_of_splits], axis=0).tolist())

@@ -1,4 +1,4 @@
-"""What a kernel costs, in physical terms: work, traffic, padding to tiles, cache spills."""
+"""The physical costs of a kernel: work, traffic, padding to tiles and cache spills."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 
 _WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
-_ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # quantized: 1
+_ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # others are quantized to 1
 
 # XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
 _TILE_CHANNELS = (8, 16, 32)
-# And several pixels at once: below about that many, loading weights takes as long.
+# It computes several pixels at once. Fewer pixels than these take as long, for the weights
+# have to be loaded all the same.
 _TILE_PIXELS = 8
 
-# What does not fit into a cache costs more. Devices differ in where their caches end: two
-# ladders, two octaves a rung, from the smallest L1 to the largest L2, and from the smallest
-# L2 to beyond the L3, of which a fit uses the rungs that it needs.
+# Data that do not fit into a cache cost more. Devices differ in the sizes of their caches, so
+# there are two ladders of sizes with rungs two octaves apart: from the smallest L1 to the
+# largest L2, and from the smallest L2 to beyond the L3. A fit uses the rungs that it needs.
 _REUSED_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(2, 6))  # 16 KiB to 1 MiB
 _TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB to 16 MiB
 
 
 def multiply_adds(kernel: Kernel) -> int:
-    """As papers count them: of convolutions and fully connected layers alone."""
+    """Return the multiply-adds of a convolution or fully connected layer; 0 for other kinds."""
     if kernel.kind not in _WORKERS:
         return 0
     depth = _channels(_source(kernel)) // max(1, kernel.groups)
@@ -35,14 +36,16 @@ def multiply_adds(kernel: Kernel) -> int:
 
 
 def moved_bytes(kernels: Iterable[Kernel]) -> float:
-    """What all of them read and write, but for weights."""
+    """Return the bytes that the kernels read and write, without weights."""
     return sum(sum(_traffic_bytes(kernel)) for kernel in kernels)
 
 
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:
-    """Quantities that each cost time in proportion, at least 0 and in the same order for all
-    kernels of one kind: the call itself (1), work, traffic, and both again in so far as they
-    spill out of caches. Work is in multiply-adds or elements, traffic in bytes.
+    """Return the quantities that a kernel's time is proportional to.
+
+    They are the call itself (1), work, traffic, and the parts of both that spill out of caches.
+    Work is in multiply-adds or elements, traffic in bytes. All are at least 0, and their order
+    is the same for all kernels of one kind.
     """
     if kernel.kind in _WORKERS:
         return _work_terms(kernel)
@@ -56,10 +59,10 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
         inputs_bytes,
         output_bytes,
         float(output * taps),
-        # Stretches of memory, each of one pixel's channels.
+        # Contiguous pieces of memory, each with the channels of one pixel.
         output / _channels(kernel.output) * taps * len(kernel.inputs),
-        float(output * bool(kernel.activation)),  # a pass of its own
-        float(output * moves_channels),  # element by element, in a transpose
+        float(output * bool(kernel.activation)),  # a separate pass
+        float(output * moves_channels),  # a transpose moves single elements
         *_spills(traffic_bytes, traffic_bytes, _TOTAL_RUNGS_BYTES),
     )
 
@@ -72,8 +75,8 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
     inputs_bytes, output_bytes = _traffic_bytes(kernel)
     weights_bytes = work / pixels * _element_bytes(kernel)
     loaded_bytes = inputs_bytes + weights_bytes
-    # A 1×1 convolution is a product of matrices. Others gather their input on the way, and
-    # may have tiles of another size.
+    # A 1×1 convolution is a product of matrices. Others gather their input, and their tiles may
+    # have another size.
     gathers = taps > 1 or kernel.stride != (1, 1)
     tiled = [work * share for share in _tiled_shares(kernel, pixels)]
     return (
@@ -83,8 +86,8 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
         inputs_bytes,
         output_bytes,
         weights_bytes,
-        pixels * taps,  # pointers to set up, one for each tap
-        float(output * taps * gathers),  # and to follow, again for each tile of channels
+        pixels * taps,  # pointers that are set up, one for each tap
+        float(output * taps * gathers),  # pointers that are followed, for each tile of channels
         *_spills(work, _reused_bytes(kernel, weights_bytes), _REUSED_RUNGS_BYTES),
         *_spills(loaded_bytes, loaded_bytes, _TOTAL_RUNGS_BYTES),
         *_spills(output_bytes, output_bytes, _TOTAL_RUNGS_BYTES),
@@ -92,8 +95,9 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
 
 
 def coordinates(kernel: Kernel) -> tuple[float, ...]:
-    """Where a kernel lies among those of its kind: binary logarithms of its shape, for a
-    smooth model of what its cost terms leave unexplained.
+    """Return a kernel's coordinates among those of its kind: binary logarithms of its shape.
+
+    A smooth model over them learns what the cost terms leave unexplained.
     """
     source = _source(kernel)
     pixels = _elements(kernel.output[:-1])
@@ -107,7 +111,7 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
 
 
 def points(kernels: Sequence[Kernel]) -> NDArray[np.float64]:
-    """(kernels, 5) the coordinates of each."""
+    """Return (kernels, 5): the coordinates of each kernel."""
     return np.array([coordinates(kernel) for kernel in kernels])
 
 
@@ -116,7 +120,7 @@ def _source(kernel: Kernel) -> Shape:
 
 
 def _elements(shape: Shape) -> int:
-    """At least 1: an empty tensor costs a call, and has a logarithm."""
+    """Return the number of elements, at least 1: even an empty tensor costs a call."""
     return max(1, prod(shape))
 
 
@@ -125,7 +129,7 @@ def _channels(shape: Shape) -> int:
 
 
 def _groups(kernel: Kernel) -> int:
-    """Those computed one by one: a depthwise convolution is computed as a whole."""
+    """Return the number of groups that are computed one by one; a depthwise kernel is one."""
     return 1 if kernel.kind == k.DEPTHWISE_CONV2D else max(1, kernel.groups)
 
 
@@ -134,14 +138,16 @@ def _element_bytes(kernel: Kernel) -> int:
 
 
 def _traffic_bytes(kernel: Kernel) -> tuple[float, float]:
-    """Inputs, and output."""
+    """Return the bytes of the inputs and of the output."""
     size_bytes = float(_element_bytes(kernel))
     return size_bytes * sum(map(_elements, kernel.inputs)), size_bytes * _elements(kernel.output)
 
 
 def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
-    """Work done over work asked for, with each tile of channels. For up to 16 channels
-    there are narrow tiles."""
+    """Return the work with padding to tiles over the work without, for each size of tile.
+
+    For up to 16 channels there are narrow tiles.
+    """
     channels = max(1, _channels(kernel.output) // _groups(kernel))
     rows = max(1.0, _TILE_PIXELS / pixels)
     tiles = (min(tile, 16) if channels <= 16 else tile for tile in _TILE_CHANNELS)
@@ -149,7 +155,7 @@ def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
 
 
 def _reused_bytes(kernel: Kernel, weights_bytes: float) -> float:
-    """What stays in use all along: the rows under a depthwise window; the weights."""
+    """Return the bytes in constant use: the rows under a depthwise window, or the weights."""
     if kernel.kind == k.DEPTHWISE_CONV2D:
         rows = kernel.kernel_size[0] * _elements(_source(kernel)[-2:])
         return float(rows * _element_bytes(kernel))
@@ -157,6 +163,9 @@ def _reused_bytes(kernel: Kernel, weights_bytes: float) -> float:
 
 
 def _spills(cost: float, size_bytes: float, rungs_bytes: tuple[float, ...]) -> list[float]:
-    """The share of a cost that misses a cache of each size. It sets in gradually: a price
-    learnt where little of it is to be seen would otherwise explode beyond."""
+    """Return the part of a cost that misses a cache of each size.
+
+    The part grows gradually with the size. A sharp step would let a coefficient that was fitted
+    on small spills explode for large ones.
+    """
     return [cost * size_bytes / (size_bytes + rung) for rung in rungs_bytes]

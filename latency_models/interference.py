@@ -1,10 +1,10 @@
-"""Takes out of latencies what a machine's neighbours put in by keeping its memory busy.
+"""Remove from latencies the delay by neighbours that keep the machine's memory busy.
 
-Behind a hypervisor others share the caches and the memory, for minutes on end, and no clock
-nor clean-sample test sees it; but a sweep over memory beside each visit takes longer by as
-much. How much of that a network feels goes with the bytes that its kernels move: one
-coefficient a target, fitted on it, took 20 measurements of each of five networks from 3.0 %
-of variation to 1.6. The arithmetic probe told nothing more.
+Behind a hypervisor, other guests share the caches and the memory for minutes. Neither clocks
+nor tests for clean samples detect this, but a sweep over memory beside each visit takes
+longer. The delay of a network is proportional to the bytes that its kernels move, with one
+coefficient for each target. On 20 measurements of each of five networks the correction reduced
+the variation from 3.0 % to 1.6 %. The arithmetic probe added nothing.
 """
 
 from __future__ import annotations
@@ -21,24 +21,33 @@ from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 
-# Relative errors of a measurement and of a prediction from other networks, roughly: a
-# network measured twice says more by its difference than by what was predicted.
+# Rough relative errors of a measurement and of a prediction from other networks. The
+# difference between two measurements of one network is better evidence than a prediction.
 _MEASUREMENT_ERROR = 0.015
 _PREDICTION_ERROR = 0.04
-# What goes into the fit as if it had been observed: of a network that moves as much as most,
-# no share of the latency follows the probe, give or take this.
+# Standard deviation of the prior of the coefficient, whose mean is 0: the share of the latency
+# that follows the probe, for a network that moves as many bytes as most.
 _SHARE = 0.3
-# A latency so many times shorter than predicted is no matter of neighbours: it would outweigh
-# all others, by its error and by the bytes that it seems to move in no time.
+# A latency that is so many times shorter than predicted is not explained by neighbours. It is
+# left out, because its error and its bytes per ns would outweigh all others.
 _MAX_RATIO = 10.0
-# Neighbours that take longer than the network itself are not what this is about.
+# The largest correction, as a share of the latency.
 _MAX_EXCESS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Steadying:
-    """steadied = measured - delay_ns_per_byte × bytes moved × (probe / usual - 1), the probe
-    no further from the usual one than those seen in fitting, and at most half of it."""
+    """The correction of one target's latencies for interference.
+
+    steadied = measured - delay_ns_per_byte × moved bytes × (probe / usual probe - 1). The probe
+    is clipped to the range of the fit, and the correction to half of the latency.
+
+    Attributes:
+        delay_ns_per_byte: The delay for each moved byte if the probe takes twice as long.
+        usual_probe_ns: The median probe.
+        lowest_probe_ns: The fastest probe of the fit.
+        highest_probe_ns: The slowest probe of the fit.
+    """
 
     delay_ns_per_byte: float
     usual_probe_ns: float
@@ -47,20 +56,24 @@ class Steadying:
 
     @classmethod
     def none(cls) -> Steadying:
-        """Takes everything as it was measured."""
+        """Return a correction that changes nothing."""
         return cls(0.0, 1.0, 1.0, 1.0)
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork], predicted_ns: FloatArray) -> Steadying:
-        """predicted_ns: (networks,) each as it was predicted from others.
+        """Fit the correction.
 
-        Robust least squares with a random effect for each network (quasi-demeaned, Wooldridge,
-        Econometric Analysis of Cross Section and Panel Data, section 10.4): the errors of
-        predictions count, and those that measurements of one network share count less.
+        It is robust least squares with a random effect for each network (quasi-demeaned data,
+        Wooldridge, Econometric Analysis of Cross Section and Panel Data, section 10.4): errors
+        of predictions that measurements of one network share count less.
+
+        Args:
+            networks: Measured networks of one target.
+            predicted_ns: (networks,) the latency of each, predicted from other networks.
         """
         probes_ns = np.array([_usable(network.memory_probe_ns) or np.nan for network in networks])
         latencies_ns = np.array([network.latency_ns for network in networks])
-        # A network without kernels moves nothing, and can tell nothing.
+        # A network without kernels moves nothing.
         has_kernels = np.array([bool(network.kernels) for network in networks], dtype=np.bool_)
         plausible = predicted_ns <= _MAX_RATIO * latencies_ns
         probed = np.flatnonzero(np.isfinite(probes_ns) & has_kernels & plausible).tolist()
@@ -95,19 +108,26 @@ class Steadying:
 
     @property
     def is_learned(self) -> bool:
+        """True if the correction changes any latency."""
         return self != Steadying.none()
 
     def excess_ns(self, moved: float, probe_ns: float | None) -> float:
-        """What neighbours added to what moves so many bytes; below 0 where they were quieter
-        than usual."""
+        """Return the delay by neighbours in ns; below 0 if they were quieter than usual.
+
+        Args:
+            moved: The bytes that the network moves.
+            probe_ns: The memory probe beside its measurement, if there was one.
+        """
         if (usable_ns := _usable(probe_ns)) is None:
             return 0.0
         within_ns = min(max(usable_ns, self.lowest_probe_ns), self.highest_probe_ns)
         return self.delay_ns_per_byte * moved * (within_ns / self.usual_probe_ns - 1)
 
     def __call__(self, network: MeasuredNetwork) -> MeasuredNetwork:
-        """As it would have been measured beside the usual neighbours. The kernels' times keep
-        their proportions; where all of them are 0 ns they stay."""
+        """Return the network as it would have been measured beside the usual neighbours.
+
+        The kernels' times keep their proportions, and stay if all of them are 0 ns.
+        """
         if not self.is_learned:
             return network
         moved = moved_bytes(network.kernels)
@@ -127,18 +147,22 @@ class Steadying:
 
 
 def _without(excess_ns: float, measured_ns: float) -> float:
+    """Subtract the delay, or as much of it as the largest correction allows."""
     most_ns = _MAX_EXCESS * measured_ns
     return measured_ns - min(max(excess_ns, -most_ns), most_ns)
 
 
 def _usable(probe_ns: float | None) -> float | None:
-    """None for what no sweep over memory can have taken."""
+    """Return the probe; None if no sweep over memory can have taken so long."""
     return probe_ns if probe_ns is not None and 0 < probe_ns < np.inf else None
 
 
 def _demeaned(columns: FloatArray) -> FloatArray:
-    """(columns, measurements) of one network, less the part of their mean that is the
-    network's own."""
+    """Subtract the part of the mean that is due to the network's random effect.
+
+    Args:
+        columns: (columns, measurements) of one network.
+    """
     measurements = columns.shape[1]
     between = np.hypot(_MEASUREMENT_ERROR, np.sqrt(measurements) * _PREDICTION_ERROR)
     demeaned: FloatArray = columns - (1 - _MEASUREMENT_ERROR / between) * columns.mean(

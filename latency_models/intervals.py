@@ -1,4 +1,4 @@
-"""Prediction intervals, from the errors made on networks held out."""
+"""Prediction intervals from the errors on held-out networks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
-LEVEL = 0.9  # share of latencies that their interval is to hold
+LEVEL = 0.9  # the share of latencies that should lie in their interval
 _MAX_LOG_FACTOR = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class RelativeInterval:
-    """From prediction / factor to prediction × factor."""
+    """The interval from prediction / factor to prediction × factor."""
 
     factor: float
 
     @classmethod
     def fit(cls, predicted_ns: FloatArray, measured_ns: FloatArray) -> RelativeInterval:
-        """Conformal: a rank of |log(measured / predicted)| over held-out networks, at least
-        one, all latencies above 0. Fewer than 9 have no rank for 90 %; then it is Student's t
-        on their root mean square.
+        """Fit a conformal interval: a rank of |log(measured / predicted)|.
+
+        Fewer than 9 networks have no rank for 90 %. Then the interval is that of Student's t
+        distribution on their root mean square.
+
+        Args:
+            predicted_ns: (networks,) predictions of held-out networks, at least one, above 0.
+            measured_ns: (networks,) their measured latencies, above 0.
         """
         errors = np.sort(np.abs(np.log(measured_ns / predicted_ns)))
         count = len(errors)
@@ -37,5 +42,5 @@ class RelativeInterval:
 
     @classmethod
     def of(cls, log_factor: float) -> RelativeInterval:
-        """One that says next to nothing is as good as a wider one, and stays finite."""
+        """Return the interval with a factor of exp(log_factor), which is kept finite."""
         return cls(exp(min(log_factor, _MAX_LOG_FACTOR)))

@@ -1,16 +1,17 @@
-"""Times of single kernels: looked up where they were measured, else regressed."""
+"""The times of single kernels: looked up if they were measured, else regressed."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.coverage import Neighbourhood
-from latency_models.lookup import KernelTime, lookup_table
+from latency_models.kernel_memory import KernelMemory
 from latency_models.packing import count
 from latency_models.regressor import KernelRegressor
 from latlab.domain.errors import UnknownKernelKinds
@@ -23,11 +24,28 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class KernelSums:
-    """Parallel arrays, one entry for each network.
+class KernelTime:
+    """A kernel's time over the networks that contain it.
 
-    sums_ns: (networks, kinds) over the kernels of each kind. coverage: share (0 to 1) of
-    these from kernels near measured ones. all_seen: whether every kernel was measured itself.
+    Attributes:
+        mean_ns: The mean over networks, each of which counts once.
+        spread_ns: The standard deviation between networks; 0 for one network.
+        networks: The number of networks.
+    """
+
+    mean_ns: float
+    spread_ns: float
+    networks: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSums:
+    """Sums over the kernels of each network.
+
+    Attributes:
+        sums_ns: (networks, kinds) the sum of the times of each kind's kernels.
+        coverage: (networks,) the share of the time from kernels near measured ones, 0 to 1.
+        all_seen: (networks,) whether every kernel was measured itself.
     """
 
     sums_ns: FloatArray
@@ -37,17 +55,30 @@ class KernelSums:
 
 @dataclass(frozen=True)
 class KernelTimes:
-    """What is known of single kernels on a target."""
+    """The times of single kernels on one target.
+
+    Attributes:
+        table: The measured kernels.
+        regressors: A regressor for each kind of kernel.
+        neighbourhood: The measured kernels by their coordinates.
+        memory: The kernels that were predicted before.
+    """
 
     table: Mapping[Kernel, KernelTime]
     regressors: Mapping[str, KernelRegressor]
     neighbourhood: Neighbourhood
+    memory: KernelMemory = field(default_factory=KernelMemory, compare=False, repr=False)
 
     @classmethod
     def fit(
         cls, networks: Sequence[MeasuredNetwork], *, like: KernelTimes | None = None
     ) -> KernelTimes:
-        """like: takes over the hyperparameters of another fit, to be quick."""
+        """Fit the times on networks with kernel times.
+
+        Args:
+            networks: Measured networks of one target.
+            like: A fit whose hyperparameters are kept, which is faster than fitting them.
+        """
         table = lookup_table(networks)
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in sorted(table):
@@ -64,13 +95,41 @@ class KernelTimes:
 
     @property
     def kinds(self) -> list[str]:
+        """The known kinds of kernels, sorted."""
         return sorted(self.regressors)
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, BoolArray]:
-        """Each kernel's time in ns, and whether it was measured.
+        """Return the (kernels,) time of each kernel in ns, and whether it was measured.
 
-        Raises UnknownKernelKinds.
+        Raises:
+            UnknownKernelKinds: No kernel of a kind was measured.
         """
+        rows = self.memory.rows(kernels, self._compute)
+        return rows[:, 0], rows[:, 1] > 0
+
+    def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
+        """Sum the kernels of each network, given in the form of `packing.pack`.
+
+        The kinds are in the order of `kinds`.
+
+        Raises:
+            UnknownKernelKinds: No kernel of a kind was measured.
+        """
+        kernel_ns, seen, near = self.memory.rows(table, self._compute).T
+        kinds = self.kinds
+        columns = np.zeros((len(table), len(kinds) + 2))
+        places = {kind: place for place, kind in enumerate(kinds)}
+        columns[np.arange(len(table)), [places[kernel.kind] for kernel in table]] = kernel_ns
+        columns[:, -2] = kernel_ns * near
+        columns[:, -1] = 1.0 - seen
+        sums = count(table, lengths, indices) @ columns
+        sums_ns = sums[:, :-2]
+        return KernelSums(
+            sums_ns, sums[:, -2] / np.maximum(sums_ns.sum(axis=1), 1.0), sums[:, -1] == 0
+        )
+
+    def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Return (kernels, 3): the time in ns, whether it was measured, whether one near it was."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
             rows[kernel.kind].append(row)
@@ -78,21 +137,32 @@ class KernelTimes:
         if unknown:
             raise UnknownKernelKinds(unknown)
         kernel_ns = np.empty(len(kernels))
-        for kind, of_kind in rows.items():
-            kernel_ns[of_kind] = self.regressors[kind].predict([kernels[row] for row in of_kind])
+        for kind, kind_rows in rows.items():
+            kernel_ns[kind_rows] = self.regressors[kind].predict(
+                [kernels[row] for row in kind_rows]
+            )
         seen = np.array([kernel in self.table for kernel in kernels], dtype=np.bool_)
         for row in np.flatnonzero(seen).tolist():
             kernel_ns[row] = self.table[kernels[row]].mean_ns
-        return kernel_ns, seen
+        return np.column_stack([kernel_ns, seen, self.neighbourhood.holds(kernels)])
 
-    def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
-        """Over each network, in the form that `packing.pack` gives; kinds in the order of
-        `kinds`. Raises UnknownKernelKinds."""
-        kernel_ns, seen = self.predict(table)
-        counts = count(table, lengths, indices)
-        is_of_kind = np.equal.outer([kernel.kind for kernel in table], self.kinds)
-        sums_ns = counts @ (kernel_ns[:, None] * is_of_kind)
-        near_ns = counts @ (kernel_ns * self.neighbourhood.holds(table))
-        return KernelSums(
-            sums_ns, near_ns / np.maximum(sums_ns.sum(axis=1), 1.0), counts @ ~seen == 0
+
+def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelTime]:
+    """Return the time of every traced kernel; networks without a trace are skipped."""
+    means: dict[Kernel, list[float]] = defaultdict(list)
+    for network in networks:
+        if network.kernel_ns is None:
+            continue
+        readings: dict[Kernel, list[float]] = defaultdict(list)
+        for kernel, kernel_ns in zip(network.kernels, network.kernel_ns, strict=True):
+            readings[kernel].append(kernel_ns)
+        for kernel, values in readings.items():
+            means[kernel].append(fmean(values))
+    return {
+        kernel: KernelTime(
+            fmean(values),
+            float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+            len(values),
         )
+        for kernel, values in means.items()
+    }

@@ -1,4 +1,4 @@
-"""What a predictor learns from: one network as it was measured on a target."""
+"""Several measurements of the same network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from latlab.domain.measured_network import MeasuredNetwork
 def newest_of_each(
     networks: Iterable[MeasuredNetwork],
 ) -> dict[tuple[Kernel, ...], MeasuredNetwork]:
-    """Of networks measured several times the last measurement, by their kernels."""
+    """Return the newest measurement of each network, by the network's kernels."""
     in_time = sorted(networks, key=lambda network: network.unix_ns)
     return {network.kernels: network for network in in_time}
 
 
 def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
-    """Where the measurements of each distinct network stand, networks in order of first
-    appearance."""
+    """Return the rows of each distinct network's measurements, in order of first appearance."""
     rows: dict[tuple[Kernel, ...], list[int]] = {}
     for row, network in enumerate(networks):
         rows.setdefault(network.kernels, []).append(row)

@@ -1,4 +1,4 @@
-"""Many networks as one table of distinct kernels and indices into it."""
+"""Many networks as one table of distinct kernels and indices into the table."""
 
 from __future__ import annotations
 
@@ -18,32 +18,42 @@ _MAX_ELEMENTS = 2**40
 
 
 def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], IntArray, IntArray]:
-    """As `latlab.domain.kernel.pack`, with arrays of int64."""
+    """Pack networks as `latlab.domain.kernel.pack` does, with arrays of int64."""
     table, lengths, indices = k.pack(networks)
     return table, np.array(lengths, dtype=np.int64), np.array(indices, dtype=np.int64)
 
 
 def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_array:
-    """(networks, rows of `table`): how often each network holds each kernel."""
+    """Return (networks, rows of `table`): how often each network contains each kernel."""
     starts = np.append(0, np.cumsum(lengths))
     shape = (len(lengths), len(table))
     return csr_array((np.ones(len(indices)), indices, starts), shape=shape)
 
 
 def check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
-    """Raises ValueError where the three do not fit together, or no device holds a kernel."""
+    """Check that packed networks are sound.
+
+    Raises:
+        ValueError: The three arguments do not fit together, or a kernel is too large.
+    """
     check_sizes(table)
     if np.any(lengths < 1):
-        raise ValueError("a network has at least one kernel")
+        raise ValueError("every network must have at least one kernel")
     if lengths.sum() != len(indices):
-        raise ValueError(f"lengths add up to {lengths.sum()}, but there are {len(indices)} indices")
+        raise ValueError(
+            f"the lengths add up to {lengths.sum()}, not to the {len(indices)} indices"
+        )
     if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
-        raise ValueError(f"an index lies outside the table of {len(table)} kernels")
+        raise ValueError(f"an index is outside the table of {len(table)} kernels")
 
 
 def check_sizes(kernels: Iterable[Kernel]) -> None:
-    """Raises ValueError for a kernel that no device holds."""
+    """Check that a device can hold the kernels.
+
+    Raises:
+        ValueError: A kernel has a tensor that is too large for any device.
+    """
     for kernel in kernels:
         shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
         if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
-            raise ValueError(f"no device holds a tensor of this size: {kernel}")
+            raise ValueError(f"a tensor of this kernel is too large for any device: {kernel}")

@@ -1,158 +1,69 @@
-"""Predicts the latency of networks from the kernels that they are made of."""
+"""The interface of all latency predictors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.interference import Steadying
-from latency_models.intervals import RelativeInterval
-from latency_models.kernel_times import KernelTimes
-from latency_models.measured_networks import rows_of_each
-from latency_models.network_correction import Correction
-from latency_models.packing import check, pack
-from latlab.domain.errors import NotEnoughData
-from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MIN_NETWORKS = 4
-_MAX_FOLDS = 10
+MIN_NETWORKS = 4  # a predictor is fitted on at least so many measured networks
 
 
-@dataclass(frozen=True)
-class Predictor:
-    """Kernel times, summed, corrected for the whole, with an interval from networks that
-    neither was fitted on. All of it is learned from steadied measurements.
+class Predictor(Protocol):
+    """A model of one target that predicts the latencies of networks from their kernels."""
 
-    samples: the measured networks behind it; newest_unix_ns: when the last was measured.
-    """
+    @property
+    def steadying(self) -> Steadying:
+        """The correction for interference that the predictor has learned."""
+        ...
 
-    steadying: Steadying
-    kernel_times: KernelTimes
-    correction: Correction
-    interval: RelativeInterval
-    samples: int
-    newest_unix_ns: int
+    @property
+    def samples(self) -> int:
+        """The number of measured networks that the predictor was fitted on."""
+        ...
+
+    @property
+    def newest_unix_ns(self) -> int:
+        """The time of the newest of these measurements."""
+        ...
 
     @classmethod
-    def fit(cls, networks: Sequence[MeasuredNetwork], *, seed: int = 0) -> Predictor:
-        """Learns from the networks that have traces. seed: of the folds.
+    def fit(cls, networks: Sequence[MeasuredNetwork]) -> Predictor:
+        """Fit a predictor on those of the networks that it learns from.
 
-        Raises NotEnoughData where fewer than MIN_NETWORKS have, or where hardly any could
-        be predicted from the others.
+        Raises:
+            NotEnoughData: There are too few such networks.
         """
-        traced = [network for network in networks if network.kernel_ns]
-        if len(traced) < MIN_NETWORKS:
-            raise NotEnoughData(
-                f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(traced)}"
-            )
-        kernel_times = KernelTimes.fit(traced)
-        held_out, sums_ns = _hold_out(traced, kernel_times, seed)
-        if len(held_out) < MIN_NETWORKS // 2:
-            raise NotEnoughData(
-                f"the {len(traced)} measured networks share too few kinds of kernels "
-                "for one to be predicted from the others"
-            )
-        correction = Correction.fit(kernel_times.kinds, sums_ns, _latencies_ns(held_out))
-        steadying = Steadying.fit(held_out, correction(sums_ns))
-        traced = list(map(steadying, traced))
-        kernel_times = KernelTimes.fit(traced, like=kernel_times)
-        held_out, sums_ns = _hold_out(traced, kernel_times, seed)
-        latencies_ns = _latencies_ns(held_out)
-        corrected_ns = _hold_out_correction(kernel_times.kinds, sums_ns, latencies_ns)
-        return cls(
-            steadying,
-            kernel_times,
-            Correction.fit(kernel_times.kinds, sums_ns, latencies_ns),
-            RelativeInterval.fit(corrected_ns, latencies_ns),
-            len(traced),
-            max(network.unix_ns for network in traced),
-        )
+        ...
+
+    @staticmethod
+    def learns_from(network: MeasuredNetwork) -> bool:
+        """Return whether this kind of predictor can be fitted on the network."""
+        ...
 
     def predict(
         self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
     ) -> list[LatencyEstimate]:
-        """One estimate for each network.
+        """Return the latency estimate of each network, in input order.
 
-        table: (rows,) distinct kernels. lengths: (networks,) how many kernels each network
-        has, at least 1. indices: (sum of lengths,) rows of `table`, network after network.
-        Raises UnknownKernelKinds, and ValueError where the three do not fit together.
+        Args:
+            table: The distinct kernels of all networks.
+            lengths: (networks,) the number of kernels of each network, at least 1.
+            indices: (sum of lengths,) rows of `table`, network after network. `packing.pack`
+                makes the three.
+            now_unix_ns: The current time, from which the age of the estimates is counted.
+
+        Raises:
+            UnknownKernelKinds: The predictor has not seen kernels of a kind.
+            ValueError: The three arguments do not fit together.
         """
-        check(table, lengths, indices)
-        if len(lengths) == 0:
-            return []
-        kernels = self.kernel_times.sum(table, lengths, indices)
-        latencies_ns = self.correction(kernels.sums_ns)
-        age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
-        return [
-            LatencyEstimate(
-                latency_ns=whole_ns(latency_ns),
-                lower_ns=whole_ns(latency_ns / self.interval.factor),
-                upper_ns=whole_ns(latency_ns * self.interval.factor),
-                source=Source.LOOKUP if all_seen else Source.REGRESSION,
-                coverage=1.0 if all_seen else coverage,
-                samples=self.samples,
-                age_s=age_s,
-                steadied=self.steadying.is_learned,
-            )
-            for latency_ns, all_seen, coverage in zip(
-                latencies_ns.tolist(),
-                kernels.all_seen.tolist(),
-                kernels.coverage.tolist(),
-                strict=True,
-            )
-        ]
-
-
-def _hold_out(
-    networks: Sequence[MeasuredNetwork], like: KernelTimes, seed: int
-) -> tuple[list[MeasuredNetwork], FloatArray]:
-    """The networks, fold by fold, and (networks, kinds) sums of their kernels by models that
-    have not seen them; kinds in the order of `like`. One that was measured several times is
-    in one fold.
-
-    A network that holds a kind of kernel which its fold alone has is left out.
-    """
-    rows = rows_of_each(networks)
-    held_out: list[MeasuredNetwork] = []
-    sums_ns = [np.empty((0, len(like.kinds)))]
-    order = np.random.default_rng(seed).permutation(len(rows))
-    for fold in np.array_split(order, min(_MAX_FOLDS, len(rows))):
-        rest = [networks[row] for i in np.setdiff1d(order, fold) for row in rows[i]]
-        times = KernelTimes.fit(rest, like=like)
-        of_fold = [
-            network
-            for network in (networks[row] for i in fold for row in rows[i])
-            if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
-        ]
-        if of_fold:
-            held_out += of_fold
-            known_ns = times.sum(*pack(network.kernels for network in of_fold)).sums_ns
-            of_all_kinds_ns = np.zeros((len(of_fold), len(like.kinds)))
-            of_all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
-            sums_ns.append(of_all_kinds_ns)
-    return held_out, np.concatenate(sums_ns)
-
-
-def _hold_out_correction(
-    kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray
-) -> FloatArray:
-    """(networks,) what each comes to by a correction fitted on others: the one fitted on all
-    is closer to them than to any new one, and its errors would make the interval too narrow."""
-    corrected_ns = np.empty(len(sums_ns))
-    rows = np.arange(len(sums_ns))
-    for fold in np.array_split(rows, min(_MAX_FOLDS, len(rows))):
-        rest = np.setdiff1d(rows, fold)
-        corrected_ns[fold] = Correction.fit(kinds, sums_ns[rest], latencies_ns[rest])(sums_ns[fold])
-    return corrected_ns
-
-
-def _latencies_ns(networks: Sequence[MeasuredNetwork]) -> FloatArray:
-    return np.array([network.latency_ns for network in networks])
+        ...

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear, nnls
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from latency_models.features import cost_terms, points
+from latency_models.gaussian_process import GaussianProcess
 from latlab.domain.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
@@ -31,14 +26,17 @@ _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 class KernelRegressor:
     """A roofline, and a smooth factor around it.
 
-    The roofline is a sum of cost terms with coefficients of at least 0: it stays sane where
-    it extrapolates. The factor, a Gaussian process over the logarithms of shapes, learns
-    what the terms miss and fades to 1 away from the kernels it has seen. `residual` is its
-    logarithm, None where the kernels were too few for one.
+    The roofline is a sum of cost terms with coefficients of at least 0, so that it stays sane
+    where it extrapolates. The factor is a Gaussian process over the logarithms of shapes. It
+    learns the errors of the roofline, and it fades to 1 away from the kernels it has seen.
+
+    Attributes:
+        coefficients: (terms,) the roofline's coefficients.
+        residual: The logarithm of the factor; None where there were too few kernels for one.
     """
 
     coefficients: FloatArray
-    residual: Pipeline | None
+    residual: GaussianProcess | None
 
     @classmethod
     def fit(
@@ -48,10 +46,13 @@ class KernelRegressor:
         *,
         like: KernelRegressor | None = None,
     ) -> KernelRegressor:
-        """kernels: distinct and of one kind; kernel_ns: parallel to them.
+        """Fit a regressor.
 
-        like: a regressor whose hyperparameters are taken over instead of fitted, which is
-        most of the cost.
+        Args:
+            kernels: Distinct kernels of one kind.
+            kernel_ns: (kernels,) the time of each.
+            like: A regressor whose hyperparameters are kept instead of fitted, which is most
+                of the cost.
         """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
         coefficients = _fit_roofline(terms, kernel_ns)
@@ -59,15 +60,12 @@ class KernelRegressor:
             return cls(coefficients, None)
         log_factors = np.log((kernel_ns + _OFFSET_NS) / (terms @ coefficients + _OFFSET_NS))
         some = np.unique(np.linspace(0, len(kernels) - 1, _MAX_FOR_RESIDUAL).astype(np.int64))
-        residual = make_pipeline(StandardScaler(), _new_process(like and like.residual))
-        with warnings.catch_warnings():
-            # A hyperparameter at its bound is an answer: say, that nothing is left to explain.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            residual.fit(points(kernels)[some], log_factors[some])
+        fixed = like.residual.hyperparameters if like and like.residual else None
+        residual = GaussianProcess.fit(points(kernels)[some], log_factors[some], fixed)
         return cls(coefficients, residual)
 
     def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """The time of each kernel in ns, at least 0."""
+        """Return the (kernels,) time of each kernel in ns, at least 0."""
         terms = np.array([cost_terms(kernel) for kernel in kernels])
         roofline_ns: FloatArray = terms @ self.coefficients
         if self.residual is None:
@@ -78,7 +76,7 @@ class KernelRegressor:
 
 
 def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
-    """Non-negative least squares on relative errors."""
+    """Fit coefficients by non-negative least squares on relative errors."""
     weights = 1 / (kernel_ns + _OFFSET_NS)
     largest = np.maximum(terms.max(axis=0), 1.0)
     shares = terms / largest
@@ -90,10 +88,3 @@ def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
         ).x
     coefficients: FloatArray = solution / largest
     return coefficients
-
-
-def _new_process(like: Pipeline | None) -> GaussianProcessRegressor:
-    if like is not None:
-        return GaussianProcessRegressor(like[-1].kernel_, optimizer=None)
-    smooth = ConstantKernel(0.03, (1e-4, 3.0)) * Matern(2.0, (0.5, 30.0), nu=2.5)
-    return GaussianProcessRegressor(smooth + WhiteKernel(0.003, (1e-5, 0.3)))

@@ -1,11 +1,11 @@
-"""A new target, from a few measurements on it and what is known of other targets.
+"""Predictions for a new target from a few measurements on it and from other targets.
 
-A network's latency is about a sum over its kernels, and so, where networks share kernels,
-about a weighted sum of its latencies elsewhere. Bayesian linear regression finds the
-weights. Its prior is that the new target differs from the sources as they differ among
-themselves, which leaves few directions to learn, and its errors are relative. How much the
-sources leave unexplained, few samples cannot tell: several levels are tried, and their
-answers averaged, weighed by evidence.
+A network's latency is roughly a sum over its kernels. So, where networks share kernels, it is
+roughly a weighted sum of the network's latencies on other targets, the sources. Bayesian linear
+regression finds the weights. Its prior is that the new target differs from the sources as they
+differ among themselves, which leaves few directions to learn. Its errors are relative. A few
+samples do not show how much the sources leave unexplained. So several levels are tried, and
+their predictions are averaged with weights by evidence.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ IntArray = NDArray[np.int64]
 
 MIN_SAMPLES = 3
 
-# Variance of what the sources leave unexplained, where that of what they explain is 1:
-# from a standard deviation of 3 % to as much again.
+# Levels of the variance that the sources leave unexplained, relative to the variance that they
+# explain: from a standard deviation of 3 % to 100 %.
 _NOISE = np.geomspace(1e-3, 1.0, 7)
 
-# Prior of the mean latency, in standard deviations of latency between networks: wide
-# enough not to matter.
+# Standard deviation of the prior of the mean latency, in standard deviations of latency between
+# networks. It is wide enough not to matter.
 _MEAN_DEVIATION = 10.0
 
-_TINY = 1e-12  # keeps a perfect fit's errors above 0; a share of the sum of squares
-_FLOOR = 0.1  # of the smallest sample, size for size: a linear model may fall below 0
+_TINY = 1e-12  # keeps the errors of a perfect fit above 0, as a share of the sum of squares
+_FLOOR = 0.1  # least prediction as a share of the smallest sample, relative to size
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """Parallel arrays (networks,) in ns, all above 0: latencies and their 90 % intervals."""
+    """Predicted latencies and their 90 % intervals, as (networks,) arrays in ns, all above 0."""
 
     latency_ns: FloatArray
     lower_ns: FloatArray
@@ -49,9 +49,14 @@ class Transferred:
 
 @dataclass(frozen=True)
 class Transfer:
-    """inputs: (samples, sources + 1) the sources' standardized latencies of the measured
-    networks, and a constant; ratios: (samples,) measured latencies. Both are divided by the
-    networks' sizes.
+    """A fitted transfer from sources to a new target.
+
+    Attributes:
+        scaler: Standardizes the sources' latencies.
+        mean_logs: (sources,) the mean logarithm of the latencies of each source.
+        inputs: (samples, sources + 1) the standardized latencies of the measured networks on
+            the sources and a constant, divided by the networks' sizes.
+        ratios: (samples,) the measured latencies, divided by the networks' sizes.
     """
 
     scaler: StandardScaler
@@ -61,13 +66,19 @@ class Transfer:
 
     @classmethod
     def fit(cls, sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transfer:
-        """sources_ns: (networks, sources), measured or predicted; the more networks, the
-        better it is known how sources differ. measured: (samples,) rows of it, at least
-        MIN_SAMPLES; a network measured twice may be in it twice. measured_ns: (samples,)
-        their latencies on the new target.
+        """Fit a transfer.
 
-        Raises NotEnoughData for fewer samples, and ValueError where a source lacks a network,
-        a latency is not above 0, or a row does not exist.
+        Args:
+            sources_ns: (networks, sources) measured or predicted latencies. More networks show
+                better how the sources differ.
+            measured: (samples,) the rows of the networks that were measured on the new target,
+                at least MIN_SAMPLES. A network that was measured twice may occur twice.
+            measured_ns: (samples,) the latencies on the new target.
+
+        Raises:
+            NotEnoughData: There are fewer than MIN_SAMPLES samples.
+            ValueError: A source lacks a network, a latency is not above 0, or a row does not
+                exist.
         """
         _check_sources(sources_ns)
         _check_samples(len(sources_ns), measured, measured_ns)
@@ -76,8 +87,14 @@ class Transfer:
         return cls(scaler, mean_logs, inputs, measured_ns / size)
 
     def predict(self, sources_ns: FloatArray) -> Transferred:
-        """sources_ns: (networks, sources), the sources as in `fit`. Raises ValueError where
-        one lacks a network."""
+        """Predict the latencies of networks on the new target.
+
+        Args:
+            sources_ns: (networks, sources) latencies on the sources, in the order of `fit`.
+
+        Raises:
+            ValueError: A source lacks the latency of a network.
+        """
         _check_sources(sources_ns)
         new_inputs, size = _inputs(sources_ns, self.scaler, self.mean_logs)
         mean, deviation = _regress(self.inputs, self.ratios, new_inputs)
@@ -89,18 +106,23 @@ class Transfer:
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
-    """Predicts every network's latency on the new target, of the measured ones too.
+    """Fit a transfer and predict the latency of every network, measured or not.
 
-    Arguments and errors are those of `Transfer.fit`.
+    The arguments and errors are those of `Transfer.fit`.
     """
     return Transfer.fit(sources_ns, measured, measured_ns).predict(sources_ns)
 
 
 def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> FloatArray:
-    """(samples,) relative errors on each measured network, predicted from the others.
+    """Return the (samples,) relative errors on each sample, predicted from the others.
 
-    sources_ns: (samples, sources). Raises NotEnoughData for fewer than MIN_SAMPLES + 1, and
-    ValueError as `Transfer.fit`.
+    Args:
+        sources_ns: (samples, sources) the samples' latencies on the sources.
+        measured_ns: (samples,) their latencies on the new target.
+
+    Raises:
+        NotEnoughData: There are fewer than MIN_SAMPLES + 1 samples.
+        ValueError: `Transfer.fit` refuses the latencies.
     """
     _check_samples(len(sources_ns), np.arange(len(measured_ns)), measured_ns, MIN_SAMPLES + 1)
     rows = np.arange(len(measured_ns))
@@ -115,8 +137,11 @@ def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> Flo
 def _inputs(
     sources_ns: FloatArray, scaler: StandardScaler, mean_logs: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What the regression learns from, and each network's size: how slow it is on the
-    sources, fast and slow ones alike; 1 is typical."""
+    """Return the inputs of the regression and the size of each network.
+
+    The size is the geometric mean over sources of the network's latency relative to the usual
+    latency there. A typical network has the size 1.
+    """
     size = np.exp((np.log(sources_ns) - mean_logs).mean(axis=1))
     columns = (sources_ns - scaler.mean_) / scaler.scale_ / np.sqrt(sources_ns.shape[1])
     inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
@@ -126,14 +151,18 @@ def _inputs(
 def _regress(
     inputs: FloatArray, outputs: FloatArray, new_inputs: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and scale of Student's t, with a degree of freedom less than samples, for the
-    noisy output at each new input.
+    """Return the mean and the scale of Student's t for the noisy output at each new input.
 
-    inputs: (samples, features). Weights have the prior N(0, scale²), outputs the noise
-    N(0, scale² × level), and p(scale²) ∝ 1 / scale². One level's posterior: Bishop, "Pattern
-    Recognition and Machine Learning", section 3.3 and exercises 3.12 and 3.13, where the
-    mean latency, whose prior is as good as flat, takes a degree of freedom; over the levels,
-    the first two moments of the mixture.
+    It has one degree of freedom less than there are samples. The weights have the prior
+    N(0, scale²), the outputs the noise N(0, scale² × level), and p(scale²) ∝ 1 / scale². For the
+    posterior at one level see Bishop, "Pattern Recognition and Machine Learning", section 3.3
+    and exercises 3.12 and 3.13. The mean latency, whose prior is nearly flat, takes a degree of
+    freedom. The result has the first two moments of the mixture over the levels.
+
+    Args:
+        inputs: (samples, features).
+        outputs: (samples,).
+        new_inputs: (new inputs, features).
     """
     freedom = len(outputs) - 1
     u, singular, directions = np.linalg.svd(inputs, full_matrices=False)
@@ -149,7 +178,7 @@ def _regress(
     along = new_inputs @ directions.T  # (new inputs, directions)
     means = along @ (singular * found / (signal + noise)).T  # (new inputs, levels)
     learned = along**2 @ (signal / (signal + noise)).T
-    # Never below 0 but by rounding, where one network is a million times another's size.
+    # It falls below 0 only by rounding, if one network is a million times the size of another.
     unknown = np.maximum((new_inputs**2).sum(axis=1, keepdims=True) - learned, 0.0)
     variances = unknown + _NOISE
     variances *= squares / freedom
@@ -160,7 +189,7 @@ def _regress(
 
 def _check_sources(sources_ns: FloatArray) -> None:
     if sources_ns.ndim != 2 or sources_ns.shape[1] == 0:
-        raise ValueError(f"(networks, sources) are needed, not {sources_ns.shape}")
+        raise ValueError(f"the sources must be (networks, sources), not {sources_ns.shape}")
     usable = np.isfinite(sources_ns) & (sources_ns > 0)
     if not usable.all():
         columns = np.flatnonzero(~usable.all(axis=0)).tolist()
@@ -171,12 +200,12 @@ def _check_samples(
     networks: int, measured: IntArray, measured_ns: FloatArray, at_least: int = MIN_SAMPLES
 ) -> None:
     if measured.ndim != 1 or measured.shape != measured_ns.shape:
-        raise ValueError(f"{measured.shape} networks, but {measured_ns.shape} latencies")
+        raise ValueError(f"there are {measured.shape} networks, but {measured_ns.shape} latencies")
     if len(measured) < at_least:
         raise NotEnoughData(
             f"{at_least} networks measured on the new target are needed, there are {len(measured)}"
         )
     if not 0 <= measured.min() <= measured.max() < networks:
-        raise ValueError(f"a measured row lies outside the {networks} networks")
+        raise ValueError(f"the row of a measured network is outside the {networks} networks")
     if not np.all(np.isfinite(measured_ns) & (measured_ns > 0)):
-        raise ValueError("a measured latency is not above 0")
+        raise ValueError("every measured latency must be above 0")

@@ -1,9 +1,9 @@
-"""The best of a study, trained in full, exported in two precisions, checked and measured.
+"""The best networks of a study, trained in full, exported in two precisions and measured.
 
 runs/<study>/trained/
-├── <architecture id>/checkpoint.safetensors   while it trains
-├── <architecture id>/weights.safetensors      once it has
-├── programs/                                  what was exported of them
+├── <architecture id>/checkpoint.safetensors   the training's state, until it ends
+├── <architecture id>/weights.safetensors      the trained weights
+├── programs/                                  the exported programs
 └── results.json
 """
 
@@ -27,6 +27,7 @@ from latlab.domain.failure import Failure
 from latlab.domain.program import Program, ProgramFile
 from latlab.export import ProgramCache, export_int8, export_program
 from latlab.export.execution.running import outputs
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import (
     CheckpointError,
     check_same,
@@ -34,21 +35,30 @@ from search.accuracy.checkpoint import (
     save_checkpoint,
 )
 from search.accuracy.data.datasets import OpenDataset
-from search.accuracy.full_training import Recipe, reference_images, train_fully, validation_batches
-from search.accuracy.proxy_training import AccuracyFailure, normalized, score, statistics
+from search.accuracy.full_training import reference_images, train_fully, validation_batches
+from search.accuracy.training import network_for, normalized, score, statistics
 from search.latency.lab import Measured
 from search.space.architecture import Architecture
-from search.space.network import build_network
-from search.study.trial import Trial
+from search.study.settings import FullTraining
 
+PRECISIONS = ("float32", "int8")
 CALIBRATION_IMAGES = 128  # for the ranges of int8 activations
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """One network in one precision, "float32" or "int8". accuracy: 0 to 1, on the validation
-    images; of int8 that of the very program. What is None did not come about, or not yet;
-    `failure` says why."""
+    """One trained network in one precision.
+
+    Attributes:
+        architecture: The network.
+        precision: "float32" or "int8".
+        accuracy: Accuracy on the validation images, from 0 to 1. For int8 it is the accuracy of
+            the exported program.
+        program: The exported program.
+        latency: Its measured latency.
+        measurement_id: Id of the measurement.
+        failure: Why one of the above is None, in one line; None if nothing has failed.
+    """
 
     architecture: Architecture
     precision: str
@@ -59,22 +69,31 @@ class Finalist:
     failure: str | None = None
 
 
-def best(trials: Iterable[Trial], n: int) -> list[Trial]:
-    """The `n` best by reward, of one trial for each architecture."""
-    rewarded = [(trial.reward, trial) for trial in trials if trial.reward is not None]
-    return [trial for _, trial in sorted(rewarded, key=lambda pair: -pair[0])[:n]]
-
-
 def train_one(
     architecture: Architecture,
     dataset: OpenDataset,
-    recipe: Recipe,
+    recipe: FullTraining,
     folder: Path,
     on_epoch: Callable[[int], None],
 ) -> AccuracyFailure | None:
-    """So that `folder` holds its weights; at once where it does already. Of several processes
-    all take part, and one writes. Raises CheckpointError where `folder` holds those of
-    another recipe, and OSError."""
+    """Train a network in full, unless the folder holds its weights already.
+
+    Several processes may share the training, and one of them writes the weights.
+
+    Args:
+        architecture: The network to train.
+        dataset: The images.
+        recipe: How to train.
+        folder: The folder that receives checkpoints and weights.
+        on_epoch: Called with the number of finished epochs.
+
+    Returns:
+        None, or why the training has failed.
+
+    Raises:
+        CheckpointError: The folder holds the weights of another training.
+        StorageError: The folder cannot be written.
+    """
     path = _weights(folder, architecture)
     found = load_checkpoint(path)
     if found is not None:
@@ -97,18 +116,26 @@ def train_one(
 
 
 def export_both(
-    architecture: Architecture, dataset: OpenDataset, recipe: Recipe, folder: Path
+    architecture: Architecture, dataset: OpenDataset, recipe: FullTraining, folder: Path
 ) -> list[Finalist]:
-    """As float32 and as int8, of the weights that `train_one` left in `folder`. Raises OSError
-    and CheckpointError."""
+    """Export a trained network as float32 and as int8.
+
+    Args:
+        architecture: The network.
+        dataset: The images that it was trained on.
+        recipe: How it was trained.
+        folder: The folder where `train_one` left its weights.
+
+    Raises:
+        CheckpointError: The weights are missing or damaged.
+        StorageError: The folder cannot be written.
+    """
     path = _weights(folder, architecture)
     found = load_checkpoint(path)
     if found is None:
-        raise CheckpointError(f"{path} is gone: train again")
+        raise CheckpointError(f"{path} is missing: run `latlab train` again")
     tensors, facts = found
-    network = build_network(
-        architecture, classes=len(dataset.classes), input_channels=dataset.channels
-    )
+    network = network_for(architecture, dataset, seed=recipe.seed, classes=recipe.classes)
     network.load_state_dict(tensors)
     shape = (1, dataset.channels, recipe.resolution, recipe.resolution)
     reference = reference_images(dataset, recipe)
@@ -134,19 +161,25 @@ def export_both(
 
 
 def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Finalist]:
-    return [Finalist(architecture, p, failure=failure.message) for p in ("float32", "int8")]
+    """Return the finalists of a network whose training has failed."""
+    return [Finalist(architecture, p, failure=failure.message) for p in PRECISIONS]
 
 
 def with_outcomes(
     finalists: Sequence[Finalist], outcomes: Iterable[Measured | Failure]
 ) -> list[Finalist]:
-    """`outcomes` are of those that have a program, in their order."""
-    left = iter(outcomes)
+    """Return the finalists with their latencies or failures.
+
+    Args:
+        finalists: The finalists.
+        outcomes: The outcome of each finalist that has a program, in the same order.
+    """
+    remaining = iter(outcomes)
 
     def measured(finalist: Finalist) -> Finalist:
         if finalist.program is None:
             return finalist
-        outcome = next(left)
+        outcome = next(remaining)
         if isinstance(outcome, Failure):
             return replace(finalist, failure=outcome.message)
         return replace(finalist, latency=outcome.latency, measurement_id=outcome.measurement_id)
@@ -155,7 +188,11 @@ def with_outcomes(
 
 
 def write_results(path: Path, finalists: Iterable[Finalist], facts: dict[str, Any]) -> None:
-    """As JSON, all of it or nothing."""
+    """Write finalists and facts about their training to a JSON file, which is never partial.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
     results = [_to_json(finalist) for finalist in finalists]
     with replacing(path) as draft:
         draft.write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
@@ -179,7 +216,7 @@ def _weights(folder: Path, architecture: Architecture) -> Path:
     return folder / architecture.id / "weights.safetensors"
 
 
-def _made_with(dataset: OpenDataset, recipe: Recipe) -> dict[str, Any]:
+def _made_with(dataset: OpenDataset, recipe: FullTraining) -> dict[str, Any]:
     return {"dataset": dataset.note, **asdict(recipe)}
 
 
@@ -187,9 +224,10 @@ def _program_accuracy(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]
     labels: list[int] = []
 
     def images() -> Iterator[Tensor]:
-        for batch, its_labels in batches:
-            labels.extend(its_labels.tolist())
+        for batch, batch_labels in batches:
+            labels.extend(batch_labels.tolist())
             yield from torch.split(batch.contiguous(), 1)
 
-    named = [int(logits.argmax()) for logits in outputs(file.path.read_bytes(), images())]
-    return sum(ours == label for ours, label in zip(named, labels, strict=True)) / len(labels)
+    answers = [int(logits.argmax()) for logits in outputs(file.path.read_bytes(), images())]
+    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+    return right / len(labels)

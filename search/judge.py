@@ -1,122 +1,137 @@
-"""The judge: finds out what a trial needs, and makes the trial of it."""
+"""The judge: finds out what a round's candidates need, and makes their trials."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from latlab.domain.estimate import LatencyEstimate
-from latlab.domain.failure import FailureKind
-from search.accuracy.accuracy import Accuracy
+from latlab.domain.failure import Failure, FailureKind
+from search.accuracy.accuracy import Accuracy, AccuracyFailure
 from search.latency.lab import AWAY, Lab, Measured
 from search.space.architecture import Architecture
 from search.space.limits import excess
-from search.study.reward import reward
 from search.study.settings import StudySettings
 from search.study.trial import MAX_DISTURBED, Trial, is_measured
 
 Trials = dict[Architecture, Trial]
 
 
+class MeasuredTrials(NamedTuple):
+    """The trials that a batch of measurements changed.
+
+    Attributes:
+        trials: The trials that were measured, disturbed or failed. Networks for which the
+            target was away are not among them, and can be measured later.
+        away: Why the target was away; "" if it was there for all measurements.
+    """
+
+    trials: Trials
+    away: str
+
+
 @dataclass(frozen=True)
 class Judge:
-    """Of one round. What is known is never asked for again, be it an accuracy, a measurement
-    or the failure of one. Only predictions are renewed, for they improve, and measurements that
-    were disturbed tried again.
+    """Makes the trials of one round.
 
-    round: the index of the study's round that the trials are of.
-    report: told of the activity ("evaluating" or "measuring"), how many are done, how many
-    there are.
+    Accuracies, measurements and failures that are known are never asked for again. Predictions
+    are renewed, because they improve, and disturbed measurements are tried again.
+
+    Attributes:
+        accuracy: Where accuracies come from.
+        lab: Where latencies come from.
+        settings: The study's settings.
+        known: The newest trial of each architecture of the study.
+        round: Index of the study's round.
+        on_progress: Called with the activity ("evaluating" or "measuring"), how many networks
+            are done and how many there are.
     """
 
     accuracy: Accuracy
     lab: Lab
     settings: StudySettings
+    known: Mapping[Architecture, Trial]
     round: int
-    report: Callable[[str, int, int], None]
+    on_progress: Callable[[str, int, int], None]
 
-    def evaluate(
-        self, architectures: Iterable[Architecture], known: Mapping[Architecture, Trial]
-    ) -> Trials:
-        """A trial of each distinct architecture: the known one, or one with its accuracy. What
-        exceeds the study's limits has none, and says so."""
+    def evaluate(self, architectures: Iterable[Architecture]) -> Trials:
+        """Return a trial with an accuracy for each distinct architecture.
+
+        An architecture that exceeds the study's limits gets a failure instead.
+        """
         distinct = list(dict.fromkeys(architectures))
-        trials = {a: replace(known[a], round=self.round) for a in distinct if a in known}
-        new = []
-        for a in distinct:
-            if a in known:
-                continue
-            trials[a] = Trial(a, self.round, accuracy=None, latency=None, reward=None)
-            if why := excess(a, self.settings.limits):
-                trials[a] = replace(trials[a], failure=why)
-            else:
-                new.append(a)
+        trials = {a: self._first_trial(a) for a in distinct}
+        new = [a for a in distinct if a not in self.known and trials[a].failure is None]
         if new:
-            on_done = self._on_done("evaluating", len(new))
-            for a, outcome in zip(new, self.accuracy.evaluate(new, on_done), strict=True):
-                if isinstance(outcome, (float, int)):
-                    trials[a] = replace(trials[a], accuracy=float(outcome))
-                else:
+            outcomes = self.accuracy.evaluate(new, self._on_done("evaluating", len(new)))
+            for a, outcome in zip(new, outcomes, strict=True):
+                if isinstance(outcome, AccuracyFailure):
                     trials[a] = replace(trials[a], failure=outcome.message)
+                else:
+                    trials[a] = replace(trials[a], accuracy=float(outcome))
         return trials
 
     def predict(self, trials: Iterable[Trial]) -> Trials:
-        """Those that are not measured, at newly predicted latencies."""
+        """Return the trials that are not measured, with newly predicted latencies."""
         unmeasured = [trial for trial in trials if not is_measured(trial)]
         if not unmeasured:
             return {}
         estimates = self.lab.predict([trial.architecture for trial in unmeasured])
         return {
-            trial.architecture: self._at(trial, estimate)
+            trial.architecture: self._with_latency(trial, estimate)
             for trial, estimate in zip(unmeasured, estimates, strict=True)
         }
 
-    def measure(self, trials: Sequence[Trial]) -> tuple[Trials, str]:
-        """A measurement takes the place of the estimate; a failure leaves it. A disturbed one
-        is counted, and the trial stays open, up to `MAX_DISTURBED` times. Those for which the
-        target was away are not among the trials returned: they stay open. With it comes why it
-        was, "" where it was there for all."""
+    def measure(self, trials: Sequence[Trial]) -> MeasuredTrials:
+        """Measure the networks of trials.
+
+        A measurement replaces the estimate, and a failure leaves it. A disturbed measurement is
+        counted, and can be made again `MAX_DISTURBED` times.
+        """
         if not trials:
-            return {}, ""
+            return MeasuredTrials({}, "")
         on_done = self._on_done("measuring", len(trials))
         outcomes = self.lab.measure([trial.architecture for trial in trials], on_done)
-        measured: Trials = {}
+        ended: Trials = {}
         away = ""
         for trial, outcome in zip(trials, outcomes, strict=True):
-            if isinstance(outcome, Measured):
-                kept = replace(
-                    trial,
-                    predicted=trial.latency,
-                    measurement_id=outcome.measurement_id,
-                    device_s=outcome.device_s,
-                )
-                measured[trial.architecture] = self._at(kept, outcome.latency)
-            elif outcome.kind in AWAY:
+            if isinstance(outcome, Failure) and outcome.kind in AWAY:
                 away = away or outcome.message
-            elif outcome.kind is FailureKind.DISTURBED and trial.disturbed < MAX_DISTURBED:
-                measured[trial.architecture] = replace(
-                    trial, round=self.round, disturbed=trial.disturbed + 1
-                )
             else:
-                measured[trial.architecture] = replace(
-                    trial, round=self.round, failure=outcome.message
-                )
-        return measured, away
+                ended[trial.architecture] = self._ended(trial, outcome)
+        return MeasuredTrials(ended, away)
 
-    def _at(self, trial: Trial, latency: LatencyEstimate) -> Trial:
-        """With the reward that it has at this latency, none where its accuracy failed."""
-        value = None
-        if trial.accuracy is not None:
-            s = self.settings
-            value = reward(
-                trial.accuracy,
-                latency.latency_ns,
-                s.target_ns,
-                s.alpha,
-                s.beta,
-                absolute=s.absolute,
+    def _first_trial(self, architecture: Architecture) -> Trial:
+        """Return what is known about an architecture, as a trial of this round."""
+        if architecture in self.known:
+            return replace(self.known[architecture], round=self.round)
+        settings = self.settings
+        too_large = excess(
+            architecture, settings.limits.by_quantity(), deployment=settings.deployment
+        )
+        return Trial(architecture, self.round, None, None, None, failure=too_large or None)
+
+    def _ended(self, trial: Trial, outcome: Measured | Failure) -> Trial:
+        if isinstance(outcome, Measured):
+            measured = replace(
+                trial,
+                predicted=trial.latency,
+                measurement_id=outcome.measurement_id,
+                device_s=outcome.device_s,
             )
-        return replace(trial, round=self.round, latency=latency, reward=value)
+            return self._with_latency(measured, outcome.latency)
+        if outcome.kind is FailureKind.DISTURBED and trial.disturbed < MAX_DISTURBED:
+            return replace(trial, round=self.round, disturbed=trial.disturbed + 1)
+        return replace(trial, round=self.round, failure=outcome.message)
+
+    def _with_latency(self, trial: Trial, latency: LatencyEstimate) -> Trial:
+        """Return the trial at a latency, with its reward unless its accuracy failed."""
+        reward = None
+        if trial.accuracy is not None:
+            settings = self.settings
+            reward = settings.reward.value(trial.accuracy, latency.latency_ns, settings.target_ns)
+        return replace(trial, round=self.round, latency=latency, reward=reward)
 
     def _on_done(self, activity: str, total: int) -> Callable[[int], None]:
-        return lambda done: self.report(activity, done, total)
+        return lambda done: self.on_progress(activity, done, total)

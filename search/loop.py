@@ -1,4 +1,4 @@
-"""The search: ask, evaluate, predict, measure what matters, tell."""
+"""The search: ask, evaluate, predict, measure the promising candidates, tell."""
 
 from __future__ import annotations
 
@@ -10,77 +10,36 @@ import numpy as np
 from scipy.special import bdtrc
 
 from search.accuracy.accuracy import Accuracy
-from search.judge import Judge, Trials
+from search.judge import Judge, MeasuredTrials, Trials
 from search.latency.lab import Lab
 from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy
 from search.study.front import front
-from search.study.settings import StudyError
+from search.study.settings import LoopSettings, StudyError
 from search.study.study import OpenStudy, Study
-from search.study.trial import Trial, attempts, is_measured, is_open
+from search.study.trial import Trial, attempts, best_by_reward, is_measured, is_open
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
-MIN_AT_ONCE = 4  # measurements at the end: fewer cost a device hardly less time
+MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`round` counts from 1; 0 is the warm start; None at the end, when the front is measured.
-    `activity` is "evaluating" or "measuring"."""
+    """The progress of one activity in a round.
+
+    Attributes:
+        round: Number of the round, from 1; 0 for the warm start; None at the end of the search,
+            when the front is measured.
+        activity: "evaluating" or "measuring".
+        done: Number of networks that are done.
+        total: Number of networks.
+    """
 
     round: int | None
     activity: str
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How far to search and how much to measure; a study may be resumed with others.
-
-    rounds: of searching, those of a resumed study included.
-    max_measured_share: of all candidates, at most so many are measured, failures included, and
-    what was disturbed each time.
-    final_share: of these, so many are kept for the front at the end; half as many while the
-    predictions are less certain than they say.
-    max_measurements: of candidates, in all, failures included; None for no such limit.
-    max_device_minutes: so long the measurements that the study rests on may have kept the
-    device, those included that the lab held already. Checked before measuring, at their mean
-    cost so far: exceeded by no more than what is measured next costs beyond it.
-
-    Both are spread over the rounds: the best candidates come late.
-    """
-
-    rounds: int = 4
-    max_measured_share: float = 1 / 3
-    final_share: float = 1 / 2
-    max_measurements: int | None = None
-    max_device_minutes: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ValueError(f"a search has at least one round, not {self.rounds}")
-        for name in ("max_measured_share", "final_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
-        if self.max_measurements is not None and self.max_measurements < 0:
-            raise ValueError(f"max_measurements is 0 or more, not {self.max_measurements}")
-        if self.max_device_minutes is not None and self.max_device_minutes < 0:
-            raise ValueError(f"max_device_minutes is 0 or more, not {self.max_device_minutes}")
-
-    def allowance(
-        self, trials: Collection[Trial], kept_share: float = 0.0, progress: float = 1.0
-    ) -> int:
-        """How many more of these may be measured now, `kept_share` of all kept for later, and
-        of what is not, in `progress` (0 to 1) of the search, so much of the budgets spent."""
-        now = 1 - kept_share
-        due = now * progress
-        budget = math.inf if self.max_measurements is None else self.max_measurements * due
-        allowed = allowance(trials, self.max_measured_share * now, budget)
-        if self.max_device_minutes is None:
-            return allowed
-        return min(allowed, affordable(trials, self.max_device_minutes * 60 * due))
 
 
 def run_search(
@@ -94,83 +53,180 @@ def run_search(
     on_progress: Callable[[Progress], None],
     on_note: Callable[[str], None],
 ) -> list[Trial]:
-    """Search, or go on where the study stands, and return its front, of measurements alone.
+    """Search, or resume where the study stands, and return the front of measured networks.
 
-    `strategy` is a new one: it is first told the finished rounds. `warm_start` are networks
-    that come before the first round, where none has finished yet; the strategy learns of them.
-    `on_note` is given a line after each round, and one where something is odd. Interrupted
-    anywhere, the study can be resumed after its last finished round.
+    An interrupted study can be resumed after its last finished round. While the target is away,
+    or other work disturbs it, the search goes on with predictions. It then ends without the
+    missing measurements of the front, which are made when the study is resumed.
 
-    While the target is away, or other work disturbs it, it goes on with predictions, and ends
-    without those measurements of the front; the study, resumed later, makes up for them.
+    Args:
+        study: The study to search for, under its lock.
+        strategy: A new strategy. It is told the finished rounds first.
+        accuracy: Where accuracies come from.
+        lab: Where latencies come from.
+        settings: How far to search and how much to measure.
+        warm_start: Networks that come before the first round of a new study. The strategy
+            learns from them.
+        on_progress: Called as evaluations and measurements end.
+        on_note: Called with a line after each round, and with a line for each oddity.
+
+    Raises:
+        StudyError: The strategy does not propose again what the study's rounds hold.
     """
-
-    def next_judge(number: int | None) -> Judge:
-        def report(activity: str, done: int, total: int) -> None:
-            on_progress(Progress(number, activity, done, total))
-
-        return Judge(accuracy, lab, study.settings, len(study.rounds), report)
-
-    presence = _Presence(on_note)
-
-    def judged(architectures: Sequence[Architecture], number: int) -> list[Trial]:
-        judge, known = next_judge(number), study.latest()
-        trials = judge.evaluate(architectures, known)
-        trials |= judge.predict(trials.values())
-        rng = np.random.default_rng([study.settings.seed, judge.round])
-        measured, away = judge.measure(_chosen(study, settings, trials, number, rng))
-        presence.heard(measured, away)
-        trials |= measured
-        return [trials[architecture] for architecture in architectures]
-
-    searched = _replay(study, strategy)
+    search = _Search(study, accuracy, lab, settings, on_progress, on_note)
+    rounds_before = _replay(study, strategy)
     if warm_start and not study.rounds:
-        learned = judged(warm_start, 0)
-        strategy.learn(learned)
-        study.append(learned, asked=False)
+        trials = search.judged(warm_start, number=0)
+        strategy.learn(trials)
+        study.append(trials, asked=False)
         on_note(f"warm start: {_summary(study)}")
-    for number in range(searched + 1, settings.rounds + 1):
-        told = judged(strategy.ask(study.settings.round_size), number)
-        strategy.tell(told)
-        study.append(told)
-        on_note(f"round {number} of {settings.rounds}: {_summary(study)}")
-        if disagreement := _disagreement(study):
-            on_note(disagreement)
-    _measure_front(study, next_judge, settings, presence, on_note)
+    for number in range(rounds_before + 1, settings.rounds + 1):
+        architectures = strategy.ask(study.settings.round_size)
+        trials = search.judged(architectures, number)
+        strategy.tell(trials)
+        study.append(trials)
+        search.note(f"round {number} of {settings.rounds}")
+    search.measure_front()
     return measured_front(study.latest().values())
 
 
 def measured_front(trials: Iterable[Trial]) -> list[Trial]:
-    """The front drawn from measurements alone, fastest first."""
+    """Return the front of the measured networks, fastest first."""
     return front(trial for trial in trials if is_measured(trial))
 
 
-def _chosen(
-    study: OpenStudy,
+class _Search:
+    """The parts that all rounds of one search use."""
+
+    def __init__(
+        self,
+        study: OpenStudy,
+        accuracy: Accuracy,
+        lab: Lab,
+        settings: LoopSettings,
+        on_progress: Callable[[Progress], None],
+        on_note: Callable[[str], None],
+    ) -> None:
+        self.study = study
+        self.accuracy = accuracy
+        self.lab = lab
+        self.settings = settings
+        self.on_progress = on_progress
+        self.on_note = on_note
+        self.is_away = False
+
+    def judged(self, architectures: Sequence[Architecture], number: int) -> list[Trial]:
+        """Return the trials of architectures, in their order, the promising ones measured."""
+        judge = self._judge(number)
+        trials = judge.evaluate(architectures)
+        trials |= judge.predict(trials.values())
+        chosen = self._chosen(trials, number)
+        trials |= self._measure(judge, chosen).trials
+        return [trials[architecture] for architecture in architectures]
+
+    def measure_front(self) -> None:
+        """Measure the candidates that may be on the front.
+
+        It ends when none remains, when no more may be measured, or when a pass settles none
+        because the target is away or disturbed. Each pass measures half of what may still be
+        measured, because the predictions learn from it. Each pass that settles some uses up a
+        part of the allowance, so the passes end.
+        """
+        while True:
+            judge, latest = self._judge(None), self.study.latest()
+            latest |= judge.predict(filter(is_open, latest.values()))
+            wanted = contenders(latest.values())
+            allowed = _allowed(self.settings, latest.values())
+            chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
+            if not chosen:
+                break
+            measured = self._measure(judge, chosen).trials
+            if measured:
+                self.study.append(list(measured.values()), asked=False)
+                self.note("at the end")
+            if all(map(is_open, measured.values())):
+                why = "disturbed by other work" if measured else "away"
+                self.on_note(
+                    f"{len(wanted)} candidates that may be on the front are not measured, because "
+                    f"the target is {why}: run the same command again later to measure them"
+                )
+                return
+        if wanted:
+            self.on_note(
+                f"{len(wanted)} candidates that may be on the front are not measured, because "
+                f"the limits allow no more: {sum(map(attempts, latest.values()))} of "
+                f"{len(latest)} candidates were measured"
+            )
+
+    def note(self, when: str) -> None:
+        """Report how the study stands, and whether predictions disagree with measurements."""
+        self.on_note(f"{when}: {_summary(self.study)}")
+        if disagreement := _disagreement(self.study):
+            self.on_note(disagreement)
+
+    def _judge(self, number: int | None) -> Judge:
+        def report(activity: str, done: int, total: int) -> None:
+            self.on_progress(Progress(number, activity, done, total))
+
+        study = self.study
+        return Judge(
+            self.accuracy, self.lab, study.settings, study.latest(), len(study.rounds), report
+        )
+
+    def _chosen(self, trials: Trials, number: int) -> list[Trial]:
+        """Return the new trials of a round that are worth a measurement now."""
+        known = self.study.latest()
+        kept_share = self.settings.final_share / (2 if _disagreement(self.study) else 1)
+        progress = max(1, number) / self.settings.rounds
+        top_k, uncertain_k, random_k = split(
+            _allowed(self.settings, (known | trials).values(), kept_share, progress)
+        )
+        return choose(
+            trials.values(),
+            known.values(),
+            top_k=top_k,
+            uncertain_k=uncertain_k,
+            random_k=random_k,
+            rng=np.random.default_rng([self.study.settings.seed, len(self.study.rounds)]),
+        )
+
+    def _measure(self, judge: Judge, trials: Sequence[Trial]) -> MeasuredTrials:
+        """Measure networks, and report once when the target goes away and when it is back."""
+        measured, away = judge.measure(trials)
+        if away and not self.is_away:
+            self.on_note(f"the target is away, so the search goes on with predictions: {away}")
+        if measured and not away and self.is_away:
+            self.on_note("the target is back, and networks are measured again")
+        self.is_away = bool(away) or (self.is_away and not measured)
+        return MeasuredTrials(measured, away)
+
+
+def _allowed(
     settings: LoopSettings,
-    trials: Trials,
-    number: int,
-    rng: np.random.Generator,
-) -> list[Trial]:
-    """Those of a round's new trials that are worth a measurement now."""
-    known = study.latest()
-    kept_share = settings.final_share / (2 if _disagreement(study) else 1)
-    progress = max(1, number) / settings.rounds
-    top_k, uncertain_k, random_k = split(
-        settings.allowance((known | trials).values(), kept_share, progress)
-    )
-    return choose(
-        trials.values(),
-        known.values(),
-        top_k=top_k,
-        uncertain_k=uncertain_k,
-        random_k=random_k,
-        rng=rng,
-    )
+    trials: Collection[Trial],
+    kept_share: float = 0.0,
+    progress: float = 1.0,
+) -> int:
+    """Return how many more of these trials' networks may be measured now.
+
+    Args:
+        settings: The limits.
+        trials: The newest trial of each architecture.
+        kept_share: Share of all measurements that is kept for later.
+        progress: How far the search is, from 0 to 1. The same share of the other measurements
+            may be used up.
+    """
+    now = 1 - kept_share
+    due = now * progress
+    limit = math.inf if settings.max_measurements is None else settings.max_measurements * due
+    allowed = allowance(trials, settings.max_measured_share * now, limit)
+    if settings.max_device_minutes is None:
+        return allowed
+    return min(allowed, affordable(trials, settings.max_device_minutes * 60 * due))
 
 
 def _replay(study: Study, strategy: Strategy) -> int:
-    """Bring a new strategy to where the study stands; returns the rounds it was asked for."""
+    """Bring a new strategy to where the study stands and return its number of asked rounds."""
     if study.rounds and not study.rounds[0].asked:
         strategy.learn(study.rounds[0].trials)
     asked = [finished for finished in study.rounds if finished.asked]
@@ -178,79 +234,27 @@ def _replay(study: Study, strategy: Strategy) -> int:
         architectures = strategy.ask(len(finished.trials))
         if architectures != [trial.architecture for trial in finished.trials]:
             raise StudyError(
-                f"round {finished.index} of the study in {study.directory} cannot be replayed: "
-                "another version of the software made it. Use another name"
+                f"round {finished.index} of the study in {study.directory} cannot be replayed, "
+                "because another version of the software made it: use another name"
             )
         strategy.tell(finished.trials)
     return len(asked)
 
 
-def _measure_front(
-    study: OpenStudy,
-    next_judge: Callable[[None], Judge],
-    settings: LoopSettings,
-    presence: _Presence,
-    on_note: Callable[[str], None],
-) -> None:
-    """Measure the contenders for the front until none is left, no more may be measured, or a
-    pass settles none: the target is away or disturbed. Each time half of what may be, for the
-    predictions learn from it; and each that settles any uses up a part of the allowance, so it
-    ends."""
-    while True:
-        judge, latest = next_judge(None), study.latest()
-        latest |= judge.predict(filter(is_open, latest.values()))
-        wanted = contenders(latest.values())
-        allowed = settings.allowance(latest.values())
-        chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
-        if not chosen:
-            break
-        measured, away = judge.measure(chosen)
-        presence.heard(measured, away)
-        if measured:
-            study.append(list(measured.values()), asked=False)
-            on_note(f"at the end: {_summary(study)}")
-            if disagreement := _disagreement(study):
-                on_note(disagreement)
-        if all(map(is_open, measured.values())):
-            why, until = ("disturbed", "quiet") if measured else ("away", "back")
-            on_note(
-                f"{len(wanted)} candidates that may be on the front stay unmeasured while the "
-                f"target is {why}: the same command goes on when it is {until}"
-            )
-            return
-    if wanted:
-        on_note(
-            f"{len(wanted)} candidates that may be on the front stay unmeasured: "
-            f"{sum(map(attempts, latest.values()))} of {len(latest)} have been, as many as may"
-        )
-
-
-class _Presence:
-    """Says when the target goes away and when it is back, each once."""
-
-    def __init__(self, on_note: Callable[[str], None]) -> None:
-        self._on_note = on_note
-        self._is_away = False
-
-    def heard(self, measured: Trials, away: str) -> None:
-        """What became of a batch, as `Judge.measure` says it."""
-        if away and not self._is_away:
-            self._on_note(f"the target is away, the search goes on with predictions: {away}")
-        if measured and not away and self._is_away:
-            self._on_note("the target is back, and measured again")
-        self._is_away = bool(away) or (self._is_away and not measured)
-
-
 def _summary(study: Study) -> str:
     trials = study.latest().values()
     measured = sum(map(is_measured, trials))
-    best = max((trial.reward for trial in trials if trial.reward is not None), default=math.nan)
-    return f"{len(trials)} candidates, {measured} measured, best reward {best:.4f}"
+    best = next((trial.reward for trial in best_by_reward(trials, 1)), None)
+    reward = "no reward yet" if best is None else f"best reward {best:.4f}"
+    return f"{len(trials)} candidates, {measured} measured, {reward}"
 
 
 def _disagreement(study: Study) -> str | None:
-    """Says so where measurements fall outside the predicted intervals more often than chance
-    explains (one-sided binomial test at 5 %)."""
+    """Return a note if measurements disagree with predictions, or None.
+
+    They disagree if more measurements lie outside the predicted intervals than chance explains,
+    by a one-sided binomial test at 5 %.
+    """
     inside = [
         trial.predicted.lower_ns <= trial.latency.latency_ns <= trial.predicted.upper_ns
         for trial in study.latest().values()

@@ -1,8 +1,8 @@
-"""How commands speak: plain text, tables, progress bars, and errors in one line.
+"""Output of the commands: plain text, tables, progress bars, and errors in one line.
 
-Strings are printed as they are: names and messages come from users, files and devices, so no
-string is read as markup, and control characters are shown as escapes. Style is given by
-`words`.
+Strings are printed as they are, because names and messages come from users, files and devices.
+No string is read as markup, and control characters are shown as escapes. `words` gives a style to
+parts of a text.
 """
 
 from __future__ import annotations
@@ -30,34 +30,37 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from latlab.common.files import storage_error
 from latlab.domain.errors import LabError
 
-NARROWEST = 20  # columns; what is said to be narrower is written for so many
+NARROWEST = 20  # columns; output for a narrower screen is written for this width
 MAX_ERROR = 2_000  # characters
-DEFECT = 70  # the exit code of an error that nobody foresaw, EX_SOFTWARE of sysexits.h
+DEFECT = 70  # the exit code of an unforeseen error, EX_SOFTWARE of sysexits.h
 EXIT_CODES = (
-    "Exit codes: 0 when all went well; 1 when something that was asked for was tried and failed, "
-    "or is wrong; 2 for wrong usage, or any other error that is explained in one line; 130 when "
-    "interrupted."
+    "Exit codes: 0 when all went well; 1 when a requested action was tried and failed, or when "
+    "something is found to be wrong; 2 for wrong usage, or for any other error that is explained "
+    "in one line; 130 when interrupted."
 )
-_MORE_THAN_ANY = 100_000  # columns
+OPTIONS_PANEL = "Options"  # for options without a panel of their own
+_WIDER_THAN_ANY = 100_000  # columns
 
 
 class Screen(Console):
-    """A console of literal text, as wide as COLUMNS says where that is a number above 0, else
-    as the terminal, else 80 columns."""
+    """A console that prints text literally.
+
+    It is as wide as COLUMNS says if that is a number above 0, else as wide as the terminal, else
+    80 columns wide.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         others = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, _environ=others)
 
-    # Nobody sets it.
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # rich's property can be set as well
     def size(self) -> ConsoleDimensions:
-        """Looked up anew each time: a terminal can be resized."""
+        """The size of the terminal now, for a terminal can be resized."""
         columns = os.environ.get("COLUMNS", "")
         width = int(columns) if re.fullmatch("[0-9]{1,4}", columns) else 0
         found = super().size
@@ -71,32 +74,55 @@ console = Screen()
 errors = Screen(stderr=True)
 
 
+class Command(TyperCommand):
+    """A command whose help lists options in sections, named by their `rich_help_panel`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types
+        """Write a section for each panel, in the order of the parameters, and "Options" last."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            is_argument = parameter.param_type_name == "argument"
+            panel = getattr(parameter, "rich_help_panel", None)
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                panel = panel or ("Arguments" if is_argument else OPTIONS_PANEL)
+                panels.setdefault(panel, []).append(record)
+        others = panels.pop(OPTIONS_PANEL, [])
+        for panel, records in [*panels.items(), (OPTIONS_PANEL, others)]:
+            with formatter.section(panel):
+                formatter.write_dl(records)
+
+
 class Commands(TyperGroup):
-    """The root of all commands: it says what their exit codes mean and makes it true."""
+    """The root of all commands, which explains their exit codes and sees that they hold."""
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
         super().__init__(**attributes)
         explain_exit_codes(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- private type
+        """Parse arguments, and end in one line if they are wrong."""
         for argument in args:
             if "\0" in argument or not _is_unicode(argument):
-                _fail(f"the argument {argument!r} is no text: leave out what is not UTF-8")
-        with _in_words():
+                _fail(f"the argument {argument!r} is not valid text: leave out what is not UTF-8")
+        with _errors_in_one_line():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- as TyperGroup has it
+        """Run the command, and end in one line if it fails."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # which may know fewer characters
                 stream.reconfigure(errors="backslashreplace")
-        with _in_words():
+        with _errors_in_one_line():
             return super().invoke(ctx)
 
 
 @contextmanager
 def reported(*kinds: type[Exception]) -> Iterator[None]:
-    """Errors of these kinds end the command: their message, no traceback, exit code 2. Those of
-    the lab's tree do so everywhere."""
+    """Let errors of these kinds end the command with their message and exit code 2.
+
+    Errors of the lab's tree do so everywhere.
+    """
     try:
         yield
     except kinds as error:
@@ -104,9 +130,11 @@ def reported(*kinds: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """Wrong usage, the lab's errors and those of files end in one line, with exit code 2. What
-    nobody foresaw is a defect: it is shown to whoever is to correct it."""
+def _errors_in_one_line() -> Iterator[None]:
+    """Let wrong usage, the lab's errors and file errors end in one line, with exit code 2.
+
+    Every other error is a defect. It ends with its traceback, for those who correct it.
+    """
     try:
         yield
     except (typer.Exit, typer.Abort, EOFError):
@@ -121,36 +149,36 @@ def _in_words() -> Iterator[None]:
     except LabError as error:
         _fail(str(error), error)
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader has gone, as `head` does
+        if error.errno == errno.EPIPE:  # the reader has ended, as `head` does
             raise
         _fail(str(storage_error(error)), error)
     except Exception as error:
         traceback.print_exc()
-        _say_error("this is a defect of Latency Lab: please report it with the lines above")
+        _print_error("this is a defect of Latency Lab: please report it with the lines above")
         raise typer.Exit(DEFECT) from error
 
 
 def _refused(error: typer.TyperException) -> str:
-    """The value of an option that is out of its range, which Typer does not say."""
+    """Return the value of an option that is out of its range, which Typer does not name."""
     found: list[Any] = getattr(error.__cause__, "errors", list)()  # pydantic's, for Typer
     values = [repr(each["input"]) for each in found if "input" in each]
     return "".join(f", not {value if len(value) < 80 else value[:77] + '...'}" for value in values)
 
 
 def _fail(message: str, cause: BaseException | None = None) -> NoReturn:
-    _say_error(message)
+    _print_error(message)
     raise typer.Exit(2) from cause
 
 
-def _say_error(message: str) -> None:
-    line = " ".join(message.split()) or "it was not said which"
+def _print_error(message: str) -> None:
+    line = " ".join(message.split()) or "an error without a message"
     if len(line) > MAX_ERROR:
         line = f"{line[: MAX_ERROR // 2]} … {line[-MAX_ERROR // 2 :]}"
     errors.print(words(("error:", "bold red"), f" {line}"), soft_wrap=True)
 
 
 def explain_exit_codes(command: Any) -> None:  # noqa: ANN401 -- Typer's types are private
-    """Say in its help what the exit codes of a command mean, or of all commands of a group."""
+    """Explain the exit codes in the help of a command, or of all commands of a group."""
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
             explain_exit_codes(each)
@@ -159,7 +187,7 @@ def explain_exit_codes(command: Any) -> None:  # noqa: ANN401 -- Typer's types a
 
 
 def words(*parts: str | tuple[str, str]) -> Text:
-    """Text of which some parts have a style: `words("it is ", ("bold", "bold red"))`."""
+    """Return text whose parts may have a style: `words("it is ", ("bold", "bold red"))`."""
     text = Text()
     for part in parts:
         content, style = (part, "") if isinstance(part, str) else part
@@ -168,8 +196,7 @@ def words(*parts: str | tuple[str, str]) -> Text:
 
 
 def show(table: Table) -> None:
-    """Print a table. Where the screen is too narrow for its longest words, each row becomes
-    lines of `column: value`."""
+    """Print a table, or lines of `column: value` on a screen too narrow for its longest words."""
     if _fit(table):
         console.print(table)
         return
@@ -187,7 +214,11 @@ def show(table: Table) -> None:
 
 
 def _fit(table: Table) -> bool:
-    """Give each column at least its longest word. False where they are too wide together."""
+    """Give each column at least the width of its longest word.
+
+    Returns:
+        Whether the screen is wide enough for all columns.
+    """
     room = console.width - (3 * len(table.columns) + 1)  # frames, and a space beside each
     needed = [_measured(column) for column in table.columns]
     widths = [each.minimum for each in needed]
@@ -206,9 +237,9 @@ def _fit(table: Table) -> bool:
 
 
 def _measured(column: Column) -> Measurement:
-    """From the longest word to the longest line, header included."""
+    """Return the widths of a column's longest word and longest line, header included."""
     texts = [_text(cell) for cell in (column.header, *column.cells)]
-    wide = console.options.update(width=_MORE_THAN_ANY)
+    wide = console.options.update(width=_WIDER_THAN_ANY)
     measured = [Measurement.get(console, wide, text) for text in texts]
     longest = max(each.maximum for each in measured)
     shortest = longest if column.no_wrap else max(each.minimum for each in measured)
@@ -220,8 +251,10 @@ def _text(cell: Any) -> Text:  # noqa: ANN401 -- rich does not say what cells ar
 
 
 def _visible(text: str) -> str:
-    """Without control characters, which a terminal would obey, and half characters, which no
-    file can hold; they are shown as escapes."""
+    """Return a text whose control characters and half characters are shown as escapes.
+
+    A terminal would obey the former, and no file can hold the latter.
+    """
     if text.isprintable():
         return text
     return "".join(
@@ -238,7 +271,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def progress_bar() -> Progress:
-    """Redrawn twice a second only: drawing is work on the core beside the measured one."""
+    """Return a progress bar that is drawn twice a second.
+
+    Drawing more often would disturb measurements on this machine.
+    """
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -253,4 +289,5 @@ def progress_bar() -> Progress:
 
 
 def milliseconds(ns: float) -> str:
+    """Return a time in ns as text in ms."""
     return f"{ns / 1e6:.2f} ms"

@@ -1,4 +1,4 @@
-"""Import the module of a command when the command is called, so that `--help` is quick."""
+"""Commands whose modules are imported when they are called, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from typing import Any
 
 import typer
 
-from host.cli.console import Commands, explain_exit_codes
+from host.cli.console import Command, Commands, explain_exit_codes
 
 
 @dataclass(frozen=True)
-class Late:
+class LateCommand:
     """A command that is not imported yet.
 
-    place: "module:name" of a function, or of a Typer with commands of its own. summary: its
-    line in the list of all commands.
+    Attributes:
+        place: "module:name" of a function, or of a Typer with commands of its own.
+        summary: Line of the command in the list of all commands.
+        panel: Panel of that list where the command stands.
     """
 
     place: str
     summary: str
+    panel: str
 
     def load(self, name: str) -> Any:  # noqa: ANN401 -- Typer's command, whose type is private
+        """Import the command and give it a name."""
         module, _, attribute = self.place.partition(":")
         found = getattr(importlib.import_module(module), attribute)
         if not isinstance(found, typer.Typer):
             single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command(name)(found)
+            single.command(name, cls=Command)(found)
             found = single
         command = typer.main.get_command(found)
         command.name = name
@@ -37,26 +41,35 @@ class Late:
 
 
 class LateCommands(Commands):
-    """A group of late commands. Subclasses list them in `late`."""
+    """A group of late commands, which subclasses list in `late`."""
 
-    late: Mapping[str, Late] = {}
+    late: Mapping[str, LateCommand] = {}
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 -- as TyperGroup has them
         super().__init__(**attributes)
-        self.commands = _Loading(self.late)  # type: ignore[assignment]  # nothing is added
+        self.commands = _LoadedOnUse(self.late)  # type: ignore[assignment]  # nothing is added
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- private type
+        """Return the names of all commands, in the order of their list."""
         return list(self.late)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in self.late.items()])
+        """Write the list of all commands, without importing any, a section for each panel."""
+        for panel in dict.fromkeys(command.panel for command in self.late.values()):
+            with formatter.section(panel):
+                formatter.write_dl(
+                    [
+                        (name, each.summary)
+                        for name, each in self.late.items()
+                        if each.panel == panel
+                    ]
+                )
 
 
-class _Loading(Mapping[str, Any]):
-    """Commands by name. Each is loaded when it is first looked up."""
+class _LoadedOnUse(Mapping[str, Any]):
+    """Commands by name, each of which is imported when it is first looked up."""
 
-    def __init__(self, late: Mapping[str, Late]) -> None:
+    def __init__(self, late: Mapping[str, LateCommand]) -> None:
         self._late = dict(late)
         self._loaded: dict[str, Any] = {}
 

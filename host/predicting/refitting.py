@@ -7,16 +7,13 @@ imported by the first fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from latency_models.packing import pack
 from latlab.domain.measured_network import MeasuredNetwork
 
 if TYPE_CHECKING:
     from latency_models.predictor import Predictor
-    from latency_models.whole_network_predictor import WholeNetworkPredictor
-
-    AnyPredictor: TypeAlias = Predictor | WholeNetworkPredictor
 
 REFIT_AFTER = 8
 REFIT_AFTER_SHARE = 0.1
@@ -31,30 +28,12 @@ def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool
     return enough and spent_s <= MAX_FIT_SHARE * elapsed_s
 
 
-def fit_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
-    """Fit on kernel times if enough networks have them, else on network latencies alone.
-
-    Kernel times are missing if the runtime does not trace or no visit was traced. Raises
-    NotEnoughData.
-    """
-    from latency_models.predictor import MIN_NETWORKS, Predictor
-    from latency_models.whole_network_predictor import WholeNetworkPredictor
-
-    if sum(bool(network.kernel_ns) for network in networks) >= MIN_NETWORKS:
-        return Predictor.fit(networks)
-    return WholeNetworkPredictor.fit(networks)
-
-
-def proven_predictor(networks: Sequence[MeasuredNetwork]) -> AnyPredictor:
+def proven_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor:
     """Fit a predictor, and check that it predicts every network that it was fitted on."""
-    from latency_models.predictor import Predictor
+    from latency_models.fitting import fit_predictor
 
     predictor = fit_predictor(networks)
-    learned = [
-        network
-        for network in networks
-        if network.kernels and (network.kernel_ns or not isinstance(predictor, Predictor))
-    ]
+    learned = filter(predictor.learns_from, networks)
     predictor.predict(*pack(network.kernels for network in learned), now_unix_ns=0)
     for network in networks:
         predictor.steadying(network)

@@ -19,7 +19,7 @@ from latlab.domain.errors import NotEnoughData, NotReady
 from latlab.domain.measurement import Unusable
 
 if TYPE_CHECKING:
-    from host.predicting.refitting import AnyPredictor
+    from latency_models.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Fit:
     """measurements: those it has learned from, of those `known` when it was fitted. set_aside:
     why it could not learn from others, by the ids of the measurements."""
 
-    predictor: AnyPredictor
+    predictor: Predictor
     measurements: int
     fit_s: float
     known: Known

@@ -20,7 +20,8 @@ class LatencyEstimate:
     """`coverage` is the share (0 to 1) of the latency that rests on kernels near such as
     were measured; `samples` the number of measured networks behind it; `age_s` that of the
     newest one. `steadied` says that what neighbours on the machine's memory add was taken
-    out (see `Steadying`).
+    out (see `Steadying`). `parts` are the estimates on each target where this one combines
+    those on several.
     """
 
     latency_ns: int
@@ -31,6 +32,7 @@ class LatencyEstimate:
     samples: int
     age_s: float
     steadied: bool = False
+    parts: tuple[LatencyEstimate, ...] = ()
 
     @property
     def extrapolates(self) -> bool:

@@ -1,1 +1,1 @@
-"""Accuracy of an Architecture: real images, and a short training on them."""
+"""The accuracy of an Architecture, by training, from a table or from a program."""

@@ -1,4 +1,4 @@
-"""A training's state in one file of safetensors: written whole or not at all."""
+"""A training's state in one safetensors file, which is complete or absent."""
 
 from __future__ import annotations
 
@@ -16,21 +16,36 @@ from latlab.domain.errors import LabError, StorageError
 
 
 class CheckpointError(LabError):
-    """A checkpoint that cannot be gone on from; the message says what to do."""
+    """A training cannot resume from a checkpoint. The message says what to do."""
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """`facts` are of JSON's types, and lie in the file's header. Raises StorageError."""
+    """Write tensors and facts to a file.
+
+    Args:
+        path: The file.
+        tensors: Tensors by name.
+        facts: Values of JSON's types, which lie in the file's header.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     try:
         with replacing(path) as draft:
             save_file(contiguous, draft, metadata={"facts": json.dumps(facts)})
-    except SafetensorError as error:  # of the operating system's it makes one of its own
+    except (
+        SafetensorError
+    ) as error:  # safetensors replaces the operating system's errors by its own
         raise StorageError(f"{path} cannot be written: {error}") from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """None where there is none. Raises CheckpointError for a file that is damaged."""
+    """Return the tensors and the facts of a file, or None where there is no file.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
     if not path.exists():
         return None
     try:
@@ -38,12 +53,18 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | No
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, json.loads(file.metadata()["facts"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}): remove it to begin again") from error
+        raise CheckpointError(
+            f"{path} is damaged ({error}): remove the file to begin again"
+        ) from error
 
 
 def check_same(path: Path, made_with: dict[str, Any], asked_for: dict[str, Any]) -> None:
-    """Raises CheckpointError naming what differs."""
-    asked_for = json.loads(json.dumps(asked_for))  # tuples are lists in a file
+    """Check that a file was made with the settings that are asked for now.
+
+    Raises:
+        CheckpointError: A setting differs. The message names each.
+    """
+    asked_for = json.loads(json.dumps(asked_for))  # a file holds lists instead of tuples
     differences = [
         f"{name} was {made_with.get(name)!r} and is now {asked_for.get(name)!r}"
         for name in sorted(made_with.keys() | asked_for.keys())
@@ -52,7 +73,7 @@ def check_same(path: Path, made_with: dict[str, Any], asked_for: dict[str, Any])
     if differences:
         raise CheckpointError(
             f"{path} was made with other settings: {'; '.join(differences)}. "
-            "Use those, or remove it"
+            "Use those settings, or remove the file"
         )
 
 
@@ -63,11 +84,21 @@ def save_training(
     facts: dict[str, Any],
     made_with: dict[str, Any],
 ) -> None:
-    """`networks`: tensors by what they are. facts: how far the training is; made_with: what
-    decides its outcome. Makes the folder. Raises StorageError."""
+    """Write a training's state to a file, and make the file's folder.
+
+    Args:
+        path: The file.
+        networks: The tensors of each network, by the network's name.
+        optimizer: The optimizer, whose state is written.
+        facts: How far the training is, in JSON's types.
+        made_with: What decides the outcome of the training, in JSON's types.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
     parts = {**networks, "optimizer": _optimizer_tensors(optimizer)}
     tensors = {
-        f"{part}.{name}": tensor for part, of in parts.items() for name, tensor in of.items()
+        f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()
     }
     with storing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +108,13 @@ def save_training(
 def restore_training(
     path: Path, optimizer: torch.optim.Optimizer, made_with: dict[str, Any]
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """The networks and the facts that `save_training` took; the optimizer is as it was, but
-    for its learning rates. None where there is none. Raises CheckpointError."""
+    """Return the networks and the facts that `save_training` wrote, or None without a file.
+
+    The optimizer gets its state back, except for its learning rates.
+
+    Raises:
+        CheckpointError: The file is damaged, or was made with other settings.
+    """
     found = load_checkpoint(path)
     if found is None:
         return None
@@ -93,7 +129,7 @@ def restore_training(
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What it keeps of each parameter, by the parameter's number."""
+    """Return the optimizer's state of each parameter, by the parameter's number."""
     return {
         f"{number}.{name}": value
         for number, kept in optimizer.state_dict()["state"].items()
@@ -103,13 +139,14 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Its learning rates stay as they are."""
+    """Give the optimizer its state back; its learning rates stay as they are."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)
         parameter = parameters[int(number)]
-        # Fused optimizers take for granted that both lie in memory alike; a file has one order.
+        # Fused optimizers assume that a parameter and its state have one memory layout, which a
+        # file does not keep.
         if tensor.shape == parameter.shape:
             tensor = torch.empty_like(parameter.detach()).copy_(tensor)
         state.setdefault(int(number), {})[name] = tensor

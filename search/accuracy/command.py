@@ -1,4 +1,4 @@
-"""Accuracy by a program of the user's."""
+"""Accuracy from a program of the user's."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from search.accuracy.proxy_training import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure
 from search.space.architecture import Architecture
 
-MAX_TAIL_BYTES = 1 << 16  # kept of what a program says, from its end
+MAX_TAIL_BYTES = 1 << 16  # of a program's output, from its end
 
 
 @dataclass(frozen=True)
 class CommandAccuracy:
-    """The program is given an architecture as one JSON object on its standard input, as
-    `Architecture.to_dict` makes it, with its `id`. The last line that it prints is the
-    accuracy, a number from 0 to 1. Anything else, or another exit code than 0, has failed.
+    """A source of accuracies that runs a program for each architecture.
 
-    command: split as a shell would, but run without one, in a process group of its own.
-    limit_s: of one attempt, after which the whole group is killed.
-    attempts: before it is a failure, the first one included. jobs: how many run at once.
+    The program reads an architecture from its standard input, as one JSON object in the form of
+    `Architecture.to_dict` with its `id`. The last line that it prints is the accuracy, a number
+    from 0 to 1. Anything else, or another exit code than 0, is a failure.
 
-    Raises ValueError where there is no such program.
+    Attributes:
+        command: The program and its arguments, split as a shell splits them. It runs without a
+            shell, in a process group of its own.
+        limit_s: Seconds for one attempt. Then the whole process group is killed.
+        attempts: Number of attempts before the evaluation has failed.
+        jobs: Number of programs that run at once.
+
+    Raises:
+        ValueError: There is no such program, or a number is out of its range.
     """
 
     command: str
@@ -41,20 +47,32 @@ class CommandAccuracy:
             words = shlex.split(self.command)
         except ValueError as error:
             raise ValueError(
-                f"the accuracy command {self.command!r} is no shell's: {error}"
+                f"the accuracy command {self.command!r} cannot be split as a shell "
+                f"splits it: {error}"
             ) from error
         if not words or shutil.which(words[0]) is None:
-            raise ValueError(f"there is no program to run in the accuracy command {self.command!r}")
+            raise ValueError(
+                f"the accuracy command {self.command!r} names no program that can be run"
+            )
         if self.limit_s <= 0 or self.attempts < 1 or self.jobs < 1:
-            raise ValueError("an accuracy command needs time, and at least one attempt and job")
+            raise ValueError(
+                "an accuracy command needs a time limit above zero, at least one attempt and at "
+                "least one job"
+            )
 
     def evaluate(
         self,
         architectures: Sequence[Architecture],
         on_progress: Callable[[int], None] = lambda done: None,
     ) -> list[float | AccuracyFailure]:
-        """In the order asked. `on_progress` is told how many are done as each one ends.
-        Interrupted, it leaves no program running."""
+        """Return the accuracy of each architecture, in the order given.
+
+        No program is left running after an interruption.
+
+        Args:
+            architectures: The networks.
+            on_progress: Called with the number of evaluations that have ended.
+        """
         return asyncio.run(self._evaluate(architectures, on_progress))
 
     async def _evaluate(
@@ -87,35 +105,36 @@ class CommandAccuracy:
                 start_new_session=True,
             )
         except OSError as error:
-            return AccuracyFailure(f"the accuracy command does not start: {error.strerror}")
+            return AccuracyFailure(f"the accuracy command cannot be started: {error.strerror}")
         try:
-            said, complained = await asyncio.wait_for(_talk(process, document), self.limit_s)
+            output, errors = await asyncio.wait_for(_talk(process, document), self.limit_s)
         except asyncio.TimeoutError:
             return AccuracyFailure(f"the accuracy command took more than {self.limit_s:g} s")
         finally:
-            # Also of what it started and left behind.
+            # The group also holds what the program started and left behind.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         if process.returncode != 0:
             return AccuracyFailure(
-                f"the accuracy command ended with {process.returncode}: {_last_line(complained)}"
+                f"the accuracy command ended with exit code {process.returncode}: "
+                f"{_last_line(errors)}"
             )
-        return _accuracy(_last_line(said))
+        return _accuracy(_last_line(output))
 
 
 async def _talk(process: asyncio.subprocess.Process, document: bytes) -> tuple[bytes, bytes]:
-    """The ends of its output and of its complaints, once it has closed both."""
+    """Return the ends of the program's standard output and error, once it has closed both."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not read
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the program need not read
         process.stdin.write(document)
         await process.stdin.drain()
     process.stdin.close()
-    said, complained = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
+    output, errors = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
     await process.wait()
-    return said, complained
+    return output, errors
 
 
 async def _tail(stream: asyncio.StreamReader) -> bytes:
@@ -127,14 +146,16 @@ async def _tail(stream: asyncio.StreamReader) -> bytes:
 
 def _last_line(text: bytes) -> str:
     lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _accuracy(line: str) -> float | AccuracyFailure:
     try:
         accuracy = float(line)
     except ValueError:
-        return AccuracyFailure(f"the accuracy command ended with no number: {line[:200]}")
+        return AccuracyFailure(
+            f"the last line of the accuracy command must be a number, not: {line[:200]}"
+        )
     if not 0 <= accuracy <= 1:
-        return AccuracyFailure(f"the accuracy command gave {line}, which is not from 0 to 1")
+        return AccuracyFailure(f"the accuracy command printed {line}: it must be from 0 to 1")
     return accuracy

@@ -1,11 +1,11 @@
-"""A network trained in full, by the paper's recipe."""
+"""The full training of a network, by the paper's recipe."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,81 +14,53 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from search.accuracy.checkpoint import restore_training, save_training
 from search.accuracy.data.batches import consecutive, random_crops, squares
 from search.accuracy.data.datasets import OpenDataset
 from search.accuracy.data.images import UInt8Array
-from search.accuracy.proxy_training import (
+from search.accuracy.training import (
     CALIBRATION_IMAGES,
     EVALUATION_BATCH,
-    LABEL_SMOOTHING,
     calibrate,
+    descend,
+    network_for,
     normalized,
+    put_channels_last,
+    smoothed_loss,
     statistics,
 )
 from search.space.architecture import Architecture
-from search.space.deployment import RESOLUTION
-from search.space.network import build_network
+from search.study.settings import FullTraining
 
-CHECKPOINT_S = 300.0  # at most so much is lost to a kill
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """That of Tan et al. 2019, section 5, and of the authors' public code.
-
-    resolution: of the images, and of the network as it is exported.
-    learning_rate: for a batch of 4096; it is scaled with the batch.
-    decay, decay_epochs: the rate's factor, and how often it falls by it.
-    ema_decay: of the average of the weights, which is what is kept.
-    augment: learn from random crops, mirrored or not, and use the centre only of what is not
-    learned from; else the largest square of every image is what is seen of it.
-    """
-
-    epochs: int = 350
-    resolution: int = RESOLUTION
-    batch_size: int = 256
-    learning_rate: float = 0.256
-    warm_up_epochs: float = 5.0
-    decay: float = 0.97
-    decay_epochs: float = 2.4
-    weight_decay: float = 1e-5
-    dropout: float = 0.2
-    ema_decay: float = 0.9999
-    augment: bool = False
-    seed: int = 0
-
-    @property
-    def centre_share(self) -> float:
-        """Of the shorter side of an image that is not learned from."""
-        return 0.875 if self.augment else 1.0
-
-    def rate(self, epoch: float) -> float:
-        """The learning rate after so many epochs and parts of one."""
-        peak = self.learning_rate * self.batch_size / 4096
-        if epoch < self.warm_up_epochs:
-            return peak * epoch / self.warm_up_epochs
-        falls = (epoch - self.warm_up_epochs) // self.decay_epochs
-        return float(peak * self.decay**falls)
+CHECKPOINT_S = 300.0  # A killed training loses at most so much.
 
 
 def train_fully(
     architecture: Architecture,
     dataset: OpenDataset,
-    recipe: Recipe,
+    recipe: FullTraining,
     checkpoint: Path,
     on_epoch: Callable[[int], None] = lambda finished: None,
 ) -> nn.Module:
-    """The network with its averaged weights, in evaluation mode, where it was trained.
-    `on_epoch` is told how many epochs are finished.
+    """Train a network in full and return it with its averaged weights, in evaluation mode.
 
-    Runs on what Accelerate finds: the processor, a GPU, or, started by `accelerate launch`,
-    one GPU for each process, which share every batch. Goes on where `checkpoint` was
-    written last, as if it had not stopped; where nothing is left to do, at once.
+    The training runs on what Accelerate finds: the processor, a GPU, or, under `accelerate
+    launch`, one GPU for each process, and the processes share every batch.
 
-    Raises FloatingPointError where it diverges, CheckpointError, DatasetError, and OSError.
+    Args:
+        architecture: The network to train.
+        dataset: The images.
+        recipe: How to train.
+        checkpoint: A file that is written now and then. A training resumes from it as if it had
+            not stopped.
+        on_epoch: Called with the number of finished epochs.
+
+    Raises:
+        FloatingPointError: The training diverges.
+        CheckpointError: The checkpoint is damaged, or another training's.
+        DatasetError: No image of a batch can be read.
+        StorageError: The checkpoint cannot be written.
     """
     training = _Training(architecture, dataset, recipe, checkpoint)
     training.restore()
@@ -108,18 +80,18 @@ def train_fully(
     return training.averaged()
 
 
-@lru_cache(maxsize=1)  # a training, its score and its export each ask for them
-def reference_images(dataset: OpenDataset, recipe: Recipe) -> UInt8Array:
-    """The first to learn from, by which pixels are normalized and batch-norm is calibrated."""
+@lru_cache(maxsize=1)  # A training, its score and its export each ask for them.
+def reference_images(dataset: OpenDataset, recipe: FullTraining) -> UInt8Array:
+    """Return the first training images, which normalize pixels and calibrate batch-norm."""
     batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
     read = squares(dataset.train, batches, dataset.unreadable, recipe.centre_share)
     return torch.cat([images for images, _ in read]).numpy()
 
 
 def validation_batches(
-    dataset: OpenDataset, recipe: Recipe, mean: Tensor, std: Tensor
+    dataset: OpenDataset, recipe: FullTraining, mean: Tensor, std: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalized images and their labels."""
+    """Return batches of normalized validation images and their labels."""
     batches = consecutive(len(dataset.validation), EVALUATION_BATCH)
     share = recipe.centre_share
     for images, labels in squares(dataset.validation, batches, dataset.unreadable, share):
@@ -127,10 +99,14 @@ def validation_batches(
 
 
 class _Training:
-    """What changes from step to step, and how."""
+    """A training's state and its steps."""
 
     def __init__(
-        self, architecture: Architecture, dataset: OpenDataset, recipe: Recipe, checkpoint: Path
+        self,
+        architecture: Architecture,
+        dataset: OpenDataset,
+        recipe: FullTraining,
+        checkpoint: Path,
     ) -> None:
         on_gpu = torch.cuda.is_available()
         self.accelerator = Accelerator(mixed_precision="bf16" if on_gpu else "no")
@@ -141,16 +117,12 @@ class _Training:
         self.step = 0
         self.reference = reference_images(dataset, recipe)
         self.mean, self.std = statistics(self.reference)
-        self.network = build_network(
-            architecture,
-            classes=len(dataset.classes),
-            input_channels=dataset.channels,
-            dropout=recipe.dropout,
-            seed=recipe.seed,
+        self.network = network_for(
+            architecture, dataset, seed=recipe.seed, dropout=recipe.dropout, classes=recipe.classes
         )
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # Batch-norm's and the biases are not decayed. TensorFlow, where the recipe is from,
-        # has its epsilon of 0.001 beneath the root.
+        put_channels_last(self.network)
+        # Batch-norm's parameters and the biases are not decayed. TensorFlow, where the recipe
+        # comes from, has its epsilon of 0.001 beneath the root.
         parameters = list(self.network.parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1]},
@@ -169,14 +141,16 @@ class _Training:
         self.average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of an epoch, from its batch `first` on. All processes draw the same, and each reads
-        its share of a batch."""
+        """Return the batches of an epoch from the batch `first` on.
+
+        All processes draw the same order, and each reads its share of a batch.
+        """
         recipe, dataset = self.recipe, self.dataset
         order = np.random.default_rng([recipe.seed, epoch]).permutation(len(dataset.train))
         size = min(recipe.batch_size, len(order))
-        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         batches = [
-            order[number * size : (number + 1) * size][mine]
+            order[number * size : (number + 1) * size][share]
             for number in range(first, self.steps_per_epoch)
         ]
         if recipe.augment:
@@ -185,7 +159,7 @@ class _Training:
         return squares(dataset.train, batches, dataset.unreadable)
 
     def learn(self, images: Tensor, labels: Tensor) -> None:
-        """One step. Everything random in it comes from the seed and the step's number."""
+        """Take one step. What it draws depends on the seed and the step's number alone."""
         processes = self.accelerator.num_processes
         torch.manual_seed(
             (self.recipe.seed << 32) + self.step * processes + self.accelerator.process_index
@@ -196,21 +170,19 @@ class _Training:
         self.model.train()
         with self.accelerator.autocast():
             logits = self.model(normalized(images.to(device), self.mean, self.std))
-        loss = F.cross_entropy(logits.float(), labels.to(device), label_smoothing=LABEL_SMOOTHING)
+        loss = smoothed_loss(logits, labels.to(device))
         if not math.isfinite(loss.item()):
             raise FloatingPointError("training diverged")
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        self.optimizer.step()
+        descend(self.accelerator, self.optimizer, loss)
         self.step += 1
-        # Shorter at first, as TensorFlow's average that counts updates.
+        # The average is shorter at first, like TensorFlow's average that counts updates.
         decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
                 self.average[name].lerp_(parameter, 1 - decay)
 
     def averaged(self) -> nn.Module:
-        """Batch-norm's statistics are those of the averaged weights, in full precision."""
+        """Return the network with its averaged weights and their batch-norm statistics."""
         network: nn.Module = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         network.load_state_dict(self.average, strict=False)
         network.train()
@@ -220,6 +192,7 @@ class _Training:
         return network.eval()
 
     def save(self) -> None:
+        """Write the checkpoint, from the main process only."""
         if not self.accelerator.is_main_process:
             return
         save_training(
@@ -231,6 +204,7 @@ class _Training:
         )
 
     def restore(self) -> None:
+        """Resume from the checkpoint if there is one."""
         found = restore_training(self.checkpoint, self.optimizer, self._made_with())
         if found is None:
             return
@@ -241,7 +215,7 @@ class _Training:
         self.step = facts["step"]
 
     def _made_with(self) -> dict[str, Any]:
-        """What decides the outcome."""
+        """Return what decides the outcome of the training."""
         return {
             "architecture": self.architecture.id,
             "dataset": self.dataset.note,

@@ -1,4 +1,4 @@
-"""Accuracy by proxy: every candidate is trained from scratch, briefly, on a small task."""
+"""Accuracy from the proxy task: every candidate is trained from scratch, briefly."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from pathlib import Path
 import torch
 from joblib import Parallel, delayed
 
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.data.datasets import Dataset
-from search.accuracy.proxy_training import AccuracyFailure, ProxyBudget, train_and_score
+from search.accuracy.proxy_training import train_and_score
 from search.accuracy.workers import local_workers, ray_workers
 from search.space.architecture import Architecture
+from search.study.settings import ProxyBudget
 
-PROCESS_START_S = 120.0  # to import PyTorch on a busy machine
+PROCESS_START_S = 120.0  # for importing PyTorch on a busy machine
 
 
 class ProxyAccuracy:
+    """A source of accuracies that trains each candidate briefly, several at a time."""
+
     def __init__(
         self,
         dataset: Dataset,
@@ -25,10 +29,16 @@ class ProxyAccuracy:
         jobs: int | None = None,
         checkpoints: Path | None = None,
     ) -> None:
-        """On the Ray cluster that RAY_ADDRESS names, where it is set; else in `jobs` processes,
-        as `local_workers` takes them. Raises ValueError where there is no such cluster.
+        """Find the workers: a Ray cluster where RAY_ADDRESS is set, else local processes.
 
-        checkpoints: the folder of those of long trainings, which all workers must see.
+        Args:
+            dataset: The images.
+            budget: What one training may cost.
+            jobs: Number of local processes, as `local_workers` takes it.
+            checkpoints: Folder for the checkpoints of long trainings, which all workers see.
+
+        Raises:
+            ValueError: RAY_ADDRESS names no cluster that can be used.
         """
         self.dataset, self.budget, self.checkpoints = dataset, budget, checkpoints
         self.workers = ray_workers() if os.environ.get("RAY_ADDRESS") else local_workers(jobs)
@@ -38,9 +48,15 @@ class ProxyAccuracy:
         architectures: Sequence[Architecture],
         on_progress: Callable[[int], None] | None = None,
     ) -> list[float | AccuracyFailure]:
-        """Validation accuracies (0 to 1) in the order asked, equal for equal budgets whatever
-        the workers. `on_progress` is told how many are done as each one finishes. Interrupted,
-        long trainings go on when the same architectures are asked for next."""
+        """Return the validation accuracy (0 to 1) of each architecture, in the order given.
+
+        Equal budgets give equal accuracies, whatever the workers. After an interruption, long
+        trainings resume when the same architectures are asked for next.
+
+        Args:
+            architectures: The networks, all different.
+            on_progress: Called with the number of finished trainings.
+        """
         paths = [self._checkpoint(architecture) for architecture in architectures]
         if self.checkpoints is not None:
             for path in set(self.checkpoints.glob("*")).difference(paths):
@@ -61,21 +77,27 @@ class ProxyAccuracy:
         try:
             collect(range(len(architectures)))
         except self.workers.lost:
-            # One of several took its process down or hangs: those left try again, one by one.
-            left = [index for index in range(len(architectures)) if index not in outcomes]
-            for index in left:
+            # One of several killed its process or hangs. The remaining ones try again, one by
+            # one.
+            remaining = [index for index in range(len(architectures)) if index not in outcomes]
+            for index in remaining:
                 try:
                     collect([index])
                 except self.workers.lost:
-                    outcomes[index] = AccuracyFailure("its process was killed, or hung")
+                    outcomes[index] = AccuracyFailure(
+                        "its training process was killed or did not respond"
+                    )
         return [outcomes[index] for index in range(len(architectures))]
 
     def _checkpoint(self, architecture: Architecture) -> Path | None:
         return self.checkpoints and self.checkpoints / f"{architecture.id}.safetensors"
 
     def _parallel(self) -> Parallel:
-        """joblib would run a single job in this very process, where a crash takes all with
-        it: so there are two workers at least, and `pre_dispatch` bounds what runs at once."""
+        """Return a joblib pool of at least two workers.
+
+        joblib would run a single job in this process, where a crash would end the search. So
+        there are two workers at least, and `pre_dispatch` bounds how many run at once.
+        """
         return Parallel(
             n_jobs=max(2, self.workers.at_once),
             backend=self.workers.backend,
@@ -93,6 +115,6 @@ def _indexed(
     budget: ProxyBudget,
     checkpoint: Path | None,
 ) -> tuple[int, float | AccuracyFailure]:
-    if torch.cuda.is_available():  # of several GPUs each takes its share of the candidates
+    if torch.cuda.is_available():  # Each of several GPUs takes its share.
         torch.cuda.set_device(index % torch.cuda.device_count())
     return index, train_and_score(architecture, dataset, budget, checkpoint)

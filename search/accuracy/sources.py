@@ -1,68 +1,97 @@
-"""Where a search's accuracies come from, as its command's options say."""
+"""Opening the source of a search's accuracies."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.space.space import Space
+from search.study.settings import (
+    AccuracySource,
+    CommandSource,
+    OtherSource,
+    TableSource,
+    TrainingSource,
+)
 
 if TYPE_CHECKING:
     from search.accuracy.accuracy import Accuracy
-    from search.accuracy.data.datasets import Dataset
-    from search.accuracy.proxy_training import ProxyBudget
 
 
 @dataclass(frozen=True)
-class AccuracySource:
-    """described: what the study records of it, in JSON's types; note: for people, a line."""
+class OpenedSource:
+    """A source of accuracies that can be asked.
+
+    Attributes:
+        accuracy: What evaluates architectures.
+        settings: What the study records about the source, with what opening it found.
+        note: The source in one line, for people.
+    """
 
     accuracy: Accuracy
-    described: dict[str, Any]
+    settings: AccuracySource
     note: str
 
 
-def by_training(dataset: str, budget: ProxyBudget, checkpoints: Path) -> AccuracySource:
-    """Raises DatasetError, and ValueError where RAY_ADDRESS names no cluster."""
+def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> OpenedSource:
+    """Open the source that the settings describe.
+
+    Args:
+        source: The settings.
+        space: The space whose networks are evaluated.
+        checkpoints: Folder for the checkpoints of long trainings.
+
+    Raises:
+        ValueError: The dataset, the table, the program or the Ray cluster cannot be used. The
+            message says what to do.
+    """
+    match source:
+        case TrainingSource():
+            return _open_training(source, checkpoints)
+        case TableSource():
+            return _open_table(source, space)
+        case CommandSource():
+            return _open_command(source)
+        case OtherSource():
+            raise ValueError("accuracies of the caller's own code cannot be opened by their name")
+
+
+def _open_training(source: TrainingSource, checkpoints: Path) -> OpenedSource:
+    from search.accuracy.data.datasets import load_dataset
     from search.accuracy.proxy import ProxyAccuracy
 
-    data = _images(dataset, budget)
-    described = {"dataset": data.name, **asdict(budget)}
-    accuracy = ProxyAccuracy(data, budget, checkpoints=checkpoints)
-    return AccuracySource(accuracy, described, data.note)
-
-
-def by_table(path: Path, column: str, fit: bool, space: Space) -> AccuracySource:
-    """Raises TableError."""
-    from search.accuracy.table import Fitted, LookedUp, read_table
-
-    table = read_table(path, space, column)
-    described = {"table": path.name, "column": column, "fingerprint": table.fingerprint}
-    note = f"{column} of {path}, {len(table.accuracies):,} networks"
-    if not fit:
-        return AccuracySource(LookedUp(table), described, f"{note}, looked up")
-    fitted = Fitted.fit(table)
-    scores = {"held_out_kendall": round(fitted.kendall, 3), "held_out_r2": round(fitted.r2, 3)}
-    note += f"; trees fitted on it have on held-out networks Kendall's τ {fitted.kendall:.3f}"
-    return AccuracySource(fitted, {**described, **scores}, f"{note} and R² {fitted.r2:.3f}")
-
-
-def by_command(command: str, limit_s: float) -> AccuracySource:
-    """Raises ValueError."""
-    from search.accuracy.command import CommandAccuracy
-
-    accuracy = CommandAccuracy(command, limit_s)
-    return AccuracySource(accuracy, {"command": command}, f"what {command} says")
-
-
-def _images(dataset: str, budget: ProxyBudget) -> Dataset:
-    from search.accuracy.data.datasets import load_dataset
-
-    return load_dataset(
-        dataset,
+    budget = source.budget
+    dataset = load_dataset(
+        source.dataset,
         resolution=budget.resolution,
         train_images=budget.train_images,
         val_images=budget.val_images,
         seed=budget.seed,
     )
+    accuracy = ProxyAccuracy(dataset, budget, checkpoints=checkpoints)
+    return OpenedSource(accuracy, replace(source, dataset=dataset.name), dataset.note)
+
+
+def _open_table(source: TableSource, space: Space) -> OpenedSource:
+    from search.accuracy.table import FittedTable, LookedUpTable, read_table
+
+    path = Path(source.table)
+    table = read_table(path, space, source.column)
+    settings = replace(source, table=path.name, fingerprint=table.fingerprint)
+    note = f"{source.column} of {path}, {len(table.accuracies):,} networks"
+    if not source.fit:
+        return OpenedSource(LookedUpTable(table), settings, f"{note}, looked up")
+    fitted = FittedTable.fit(table)
+    note += (
+        f"; on held-out networks the fitted trees have Kendall's τ {fitted.kendall:.3f} and "
+        f"R² {fitted.r2:.3f}"
+    )
+    return OpenedSource(fitted, settings, note)
+
+
+def _open_command(source: CommandSource) -> OpenedSource:
+    from search.accuracy.command import CommandAccuracy
+
+    accuracy = CommandAccuracy(source.command, source.limit_s)
+    return OpenedSource(accuracy, source, f"printed by the program {source.command}")

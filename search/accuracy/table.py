@@ -1,5 +1,4 @@
-"""Accuracies from a table of networks that others have trained: looked up, or predicted by
-what is fitted on it."""
+"""Accuracy from a table of networks that others have trained, looked up or fitted."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from latlab.common.files import read_regular
-from search.accuracy.proxy_training import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure
 from search.space.architecture import Architecture
 from search.space.space import Space
 
@@ -25,18 +24,24 @@ FloatArray = NDArray[np.float64]
 
 MAX_BYTES = 1 << 30
 HELD_OUT_SHARE = 0.2
-NAMED = 3  # missing columns; many are those of another space
-MIN_FITTED = 50  # networks; fewer tell nothing of a space
+NAMED = 3  # missing columns in a message; a table of another space lacks many
+MIN_FITTED = 50  # networks; fewer say nothing about a space
 
 
 class TableError(ValueError):
-    """A table that cannot be used; says where and why."""
+    """A table cannot be used. The message says where and why."""
 
 
 @dataclass(frozen=True, eq=False)
 class AccuracyTable:
-    """accuracies: 0 to 1, of each network; of one that stands in several rows, the last.
-    fingerprint: of the file's bytes, twelve hexadecimal digits."""
+    """The accuracies of a table.
+
+    Attributes:
+        space: The space whose networks the table holds.
+        accuracies: Accuracy of each network, from 0 to 1. The last one counts where a network
+            stands in several rows.
+        fingerprint: First twelve hexadecimal digits of the SHA-256 of the file's text.
+    """
 
     space: Space
     accuracies: dict[Architecture, float]
@@ -44,9 +49,14 @@ class AccuracyTable:
 
 
 def read_table(path: Path, space: Space, accuracy_column: str) -> AccuracyTable:
-    """A CSV file with a header: a column for each decision of the space, in the names and
-    cells that its `Decision`s tell, and one of accuracies, as shares; as percent where one is
-    above 1. Rows without an accuracy are passed over. Raises TableError."""
+    """Read a CSV file with a header, a column for each decision and one of accuracies.
+
+    Columns and cells are spelled as the `Decision`s of the space say. Accuracies are shares, or
+    percentages where one of them is above 1. Rows without an accuracy are skipped.
+
+    Raises:
+        TableError: The file cannot be read as such a table.
+    """
     try:
         text = read_regular(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
@@ -56,7 +66,7 @@ def read_table(path: Path, space: Space, accuracy_column: str) -> AccuracyTable:
     try:
         return _table(path, text, space, accuracy_column)
     except csv.Error as error:
-        raise TableError(f"{path} is no CSV file: {error}") from error
+        raise TableError(f"{path} is not a CSV file: {error}") from error
 
 
 def _table(path: Path, text: str, space: Space, accuracy_column: str) -> AccuracyTable:
@@ -83,25 +93,37 @@ def _table(path: Path, text: str, space: Space, accuracy_column: str) -> Accurac
 
 
 @dataclass(frozen=True)
-class LookedUp:
-    """The table's own accuracies; a network that is not in it is a failure."""
+class LookedUpTable:
+    """A source of accuracies that a table holds. Other networks fail."""
 
     table: AccuracyTable
 
     def evaluate(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[float | AccuracyFailure]:
+        """Return the table's accuracy of each architecture, in the order given.
+
+        Args:
+            architectures: Networks of the table's space.
+            on_done: Called with the number of evaluations that have ended.
+        """
         on_done(len(architectures))
-        missing = AccuracyFailure("the table does not hold it")
+        missing = AccuracyFailure("the network is not in the accuracy table")
         return [self.table.accuracies.get(a, missing) for a in architectures]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """Gradient-boosted trees on the table, for every network of its space; also for those in
-    it, so that all are judged alike.
+class FittedTable:
+    """A source of accuracies that trees, fitted on a table, predict for its whole space.
 
-    kendall, r2: on HELD_OUT_SHARE of the table, by trees that have not seen it.
+    The accuracies of networks in the table are predicted as well, so that all networks are
+    judged alike.
+
+    Attributes:
+        space: The table's space.
+        trees: Gradient-boosted trees, fitted on the whole table.
+        kendall: Kendall's τ on HELD_OUT_SHARE of the table, of trees fitted on the rest.
+        r2: R² of the same trees on the same networks.
     """
 
     space: Space
@@ -110,11 +132,20 @@ class Fitted:
     r2: float
 
     @classmethod
-    def fit(cls, table: AccuracyTable, *, seed: int = 0) -> Fitted:
-        """seed: of the draw that is held out. Raises TableError for too small a table."""
+    def fit(cls, table: AccuracyTable, *, seed: int = 0) -> FittedTable:
+        """Fit trees on a table.
+
+        Args:
+            table: The table.
+            seed: Seed of the draw of held-out networks.
+
+        Raises:
+            TableError: The table is too small.
+        """
         if len(table.accuracies) < MIN_FITTED:
             raise TableError(
-                f"{MIN_FITTED} networks are needed to fit a table, it has {len(table.accuracies)}"
+                f"the table has {len(table.accuracies)} networks, and {MIN_FITTED} are needed to "
+                "fit it: give a larger one, or look accuracies up with --no-table-fit"
             )
         features = _features(table.space, list(table.accuracies))
         accuracies = np.array(list(table.accuracies.values()))
@@ -131,21 +162,29 @@ class Fitted:
     def evaluate(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[float | AccuracyFailure]:
-        """All of them of the space."""
+        """Return the predicted accuracy of each architecture of the space, in the order given.
+
+        Args:
+            architectures: Networks of the table's space.
+            on_done: Called with the number of evaluations that have ended.
+
+        Raises:
+            TableError: A network lies outside the space.
+        """
         on_done(len(architectures))
         predicted = self.trees.predict(_features(self.space, architectures))
         return [float(accuracy) for accuracy in np.clip(predicted, 0, 1)]
 
 
 def _trees() -> HistGradientBoostingRegressor:
-    """Small ones, and many: decisions add up, and few of them interact."""
+    """Return many small trees, because decisions add up and few of them interact."""
     return HistGradientBoostingRegressor(
         learning_rate=0.05, max_iter=1000, max_leaf_nodes=8, early_stopping=False
     )
 
 
 def _features(space: Space, architectures: Sequence[Architecture]) -> FloatArray:
-    """(architectures, decisions) the choices, whose order is one of size."""
+    """Return the choices (architectures, decisions), which are ordered by size."""
     spelled = [space.spell(architecture) for architecture in architectures]
     if None in spelled:
         raise TableError(f"a network does not belong to the space {space.name}")
@@ -153,7 +192,11 @@ def _features(space: Space, architectures: Sequence[Architecture]) -> FloatArray
 
 
 def read_architecture(row: dict[str, str], space: Space, where: str) -> Architecture:
-    """By the columns of the space's decisions. Raises TableError, which says `where`."""
+    """Return the network that a row describes by the columns of the space's decisions.
+
+    Raises:
+        TableError: A cell is no choice of its decision. The message begins with `where`.
+    """
     choices = []
     for decision in space.decisions:
         cell = row[decision.column]
@@ -171,5 +214,5 @@ def _accuracy(cell: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 100:
-        raise TableError(f"{where} is {cell!r}, not an accuracy")
+        raise TableError(f"{where} is {cell!r}: an accuracy must be from 0 to 1, or to 100 %")
     return value

@@ -1,4 +1,4 @@
-"""Where candidates are trained: this machine's processes, or a Ray cluster's."""
+"""The processes that train candidates, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ CONNECT_S = 10.0
 
 @dataclass(frozen=True)
 class Workers:
-    """backend: of joblib, None for its own processes.
-    at_once: so many train at the same time.
-    lost: what joblib raises where a worker dies or hangs.
+    """Processes that train candidates.
+
+    Attributes:
+        backend: joblib's backend; None for its own processes.
+        at_once: Number of trainings that run at the same time.
+        lost: Errors that joblib raises when a worker dies or hangs.
     """
 
     backend: ParallelBackendBase | None
@@ -28,14 +31,24 @@ class Workers:
 
 
 def local_workers(jobs: int | None = None) -> Workers:
-    """jobs: by default one for each GPU, else for each core that this process may use."""
+    """Return processes of this machine.
+
+    Args:
+        jobs: Number of trainings at the same time. None stands for one on each GPU, or on each
+            core that this process may use where there is no GPU.
+    """
     at_once = jobs or torch.cuda.device_count() or cpu_count()
     return Workers(None, at_once, (BrokenProcessPool, multiprocessing.TimeoutError))
 
 
 def ray_workers() -> Workers:
-    """Those of the cluster that RAY_ADDRESS names: one for each of its GPUs, else for each of
-    its CPUs. Raises ValueError where there is none, or no Ray."""
+    """Return processes of the cluster that RAY_ADDRESS names.
+
+    There is one for each GPU of the cluster, or for each CPU where it has no GPU.
+
+    Raises:
+        ValueError: Ray is not installed, or the cluster does not answer or is too small.
+    """
     try:
         import ray
         from ray.util.joblib.ray_backend import RayBackend
@@ -45,14 +58,14 @@ def ray_workers() -> Workers:
         ) from error
 
     class Backend(RayBackend):  # type: ignore[misc]
-        # joblib denies generators to whatever derives from its backend of multiprocessing,
-        # whose pools can hang when one is dropped. Ray's pool shares only the name with them.
+        # joblib allows no generators for backends that derive from its multiprocessing backend,
+        # whose pools can hang when a generator is dropped. Ray's pool is not such a pool.
         supports_return_generator = True
 
     address = os.environ["RAY_ADDRESS"]
     host, _, port = address.rpartition(":")
     try:
-        if port.isdecimal():  # Ray would try for minutes
+        if port.isdecimal():  # Ray would try for minutes.
             socket.create_connection((host, int(port)), CONNECT_S).close()
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
     except OSError as error:
@@ -65,9 +78,10 @@ def ray_workers() -> Workers:
     at_once = gpus or cpus
     if cpus < max(2, at_once):
         raise ValueError(
-            f"the Ray cluster at {address} has {cpus} CPUs: it needs two, and one for each GPU"
+            f"the Ray cluster at {address} has {cpus} CPUs: give it at least two, and one for each "
+            "GPU"
         )
-    # Of a single GPU, too, there are two workers, one of which idles: see ProxyAccuracy.
+    # A single GPU has two workers as well, one of which idles: see ProxyAccuracy.
     needs = {"num_gpus": min(1, gpus / 2)} if gpus else {}
     lost = (
         ray.exceptions.RayActorError,

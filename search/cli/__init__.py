@@ -4,27 +4,59 @@ from __future__ import annotations
 
 import typer
 
-from host.cli.late_commands import Late, LateCommands
+from host.cli.late_commands import LateCommand, LateCommands
+
+LAB, NETWORKS, STUDIES, PREDICTORS = "Lab and devices", "Networks", "Studies", "Predictors"
 
 
 class LatlabCommands(LateCommands):
+    """The commands of `latlab`, in the panels of its help."""
+
     late = {  # noqa: RUF012 -- nothing changes it
-        "lab": Late("host.cli.lab:app", "Bring the lab up and down, see its devices."),
-        "devices": Late("host.cli.devices:app", "The lab's devices: enrolled, drained, noted."),
-        "doctor": Late("search.cli.doctor:doctor", "Find what is wrong, and how to fix it."),
-        "jobs": Late("host.cli.jobs:jobs", "List the open jobs, and what each waits for."),
-        "measurements": Late("host.cli.measurements:app", "List, show and exclude measurements."),
-        "search": Late("search.cli.search:search", "Search for accurate, fast networks."),
-        "train": Late("search.cli.train:train", "Train a study's best, and measure them."),
-        "report": Late("search.cli.report:report", "Write a study's report, or compare studies."),
-        "dashboard": Late("search.cli.dashboard:dashboard", "Open optuna-dashboard on a study."),
-        "zoo": Late("search.cli.networks:zoo", "List the published networks."),
-        "measure": Late("search.cli.networks:measure", "Measure networks on a target."),
-        "compare": Late("search.cli.networks:compare", "Measure two networks in turn."),
-        "predict": Late("search.cli.networks:predict", "Predict latencies, without measuring."),
-        "calibrate": Late("search.cli.calibrate:calibrate", "Measure networks for a predictor."),
-        "repeatability": Late("search.cli.calibrate:repeatability", "Report a target's noise."),
-        "evaluate": Late("search.cli.calibrate:evaluate", "Report how well a predictor does."),
+        "lab": LateCommand("host.cli.lab:app", "Start and stop the lab, and show its state.", LAB),
+        "devices": LateCommand(
+            "host.cli.devices:app", "Add, drain and show the lab's devices.", LAB
+        ),
+        "jobs": LateCommand(
+            "host.cli.jobs:jobs", "List the open jobs and what each one waits for.", LAB
+        ),
+        "measurements": LateCommand(
+            "host.cli.measurements:app", "List, show and exclude stored measurements.", LAB
+        ),
+        "doctor": LateCommand(
+            "search.cli.doctor:doctor", "Find what is wrong with the lab and how to fix it.", LAB
+        ),
+        "search": LateCommand(
+            "search.cli.search:search", "Search for accurate and fast networks.", STUDIES
+        ),
+        "train": LateCommand(
+            "search.cli.train:train", "Train a study's best networks in full.", STUDIES
+        ),
+        "report": LateCommand(
+            "search.cli.report:report", "Write a study's report, or compare studies.", STUDIES
+        ),
+        "dashboard": LateCommand(
+            "search.cli.dashboard:dashboard", "Show a study in optuna-dashboard.", STUDIES
+        ),
+        "zoo": LateCommand("search.cli.networks:zoo", "List the published networks.", NETWORKS),
+        "measure": LateCommand(
+            "search.cli.networks:measure", "Measure networks on a device.", NETWORKS
+        ),
+        "predict": LateCommand(
+            "search.cli.networks:predict", "Predict latencies without measuring.", NETWORKS
+        ),
+        "compare": LateCommand(
+            "search.cli.networks:compare", "Measure how much faster one network is.", NETWORKS
+        ),
+        "calibrate": LateCommand(
+            "search.cli.calibrate:calibrate", "Measure networks to fit a predictor on.", PREDICTORS
+        ),
+        "evaluate": LateCommand(
+            "search.cli.evaluate:evaluate", "Report how well a predictor predicts.", PREDICTORS
+        ),
+        "repeatability": LateCommand(
+            "search.cli.calibrate:repeatability", "Report the noise of measurements.", PREDICTORS
+        ),
     }
 
 
@@ -32,10 +64,10 @@ app = typer.Typer(
     cls=LatlabCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help that is plain is read at any width
+    rich_markup_mode=None,  # Plain help can be read at any width.
 )
 
 
 @app.callback()
 def latlab() -> None:
-    """Latency Lab: networks searched with their real latency on real devices."""
+    """Latency Lab: measure and predict the latency of networks, and search for fast ones."""

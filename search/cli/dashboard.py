@@ -1,4 +1,4 @@
-"""`latlab dashboard`: optuna-dashboard on a study."""
+"""`latlab dashboard`: a study in optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from search.study.study import study_folder
 
 
 def dashboard(
-    study: Annotated[str, typer.Argument(help="Its name.")] = "first",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On loopback; 0: a free one.")] = 8080,
+    study: Annotated[str, typer.Argument(help="Name of the study.")] = "first",
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on, on loopback. 0 stands for any free port."
+        ),
+    ] = 8080,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
-    """Open optuna-dashboard on a study, while it is searched too.
+    """Show a study in optuna-dashboard, also while a search runs.
 
-    The study is only read: notes and deletions made there last until the dashboard ends.
+    The study itself is not changed. Notes and deletions made there last until the dashboard ends.
     """
     from search.study.dashboard import make_dashboard
 
     with make_dashboard(study_folder(runs, study), port) as server:
         address = f"http://127.0.0.1:{server.server_port}/"
-        console.print(f"{address} shows {study}; Ctrl-C ends it.")
+        console.print(f"The study {study} is shown at {address}. Press Ctrl-C to end.")
         with suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -1,4 +1,4 @@
-"""`latlab doctor`: what is wrong with the lab, and the acceptance of a first phone."""
+"""`latlab doctor`: finding what is wrong with the lab, and accepting a first phone."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ def doctor(
     first_phone: Annotated[
         bool,
         typer.Option(
-            "--first-phone", help=f"Then take a phone through its acceptance, logged in {LOG}."
+            "--first-phone",
+            help=f"Test a newly connected phone as well, and write a log to {LOG}.",
         ),
     ] = False,
 ) -> None:
-    """Check adb, bundle, runner, this machine, the lab and its devices; say the mends. Exit
-    code 1 when something is wrong."""
+    """Check adb, the agent, the runner, this machine, the lab and its devices.
+
+    The checks say how to fix what is wrong. The exit code is 1 when something is wrong.
+    """
     try:
         home = LabHome.from_environment()
     except LabError as error:
@@ -72,4 +75,6 @@ def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
             log(f"NOT ACCEPTED: {reason}")
             raise typer.Exit(1) from reason
         finally:
-            console.print(f"The log, {LOG.absolute()}, holds no secrets: send it along.")
+            console.print(
+                f"The log is {LOG.absolute()}. It holds no secrets and can be sent to others."
+            )

@@ -6,13 +6,15 @@ from rich.table import Table
 
 from host.cli.console import words
 from search.report.drawing.words import interval, short
-from search.report.study.data import ReportData, on_each_target
+from search.report.study.data import ReportData
 from search.space.counts import counts
 
 
 def front_table(data: ReportData) -> Table:
-    """The front of measured networks, fastest first, each with its id and its layers;
-    of several targets also its latency on each. Without rows where nothing has been measured."""
+    """Return a table of the front of measured networks, fastest first, with ids and layers.
+
+    It has a column for each target if there are several, and no rows if nothing was measured.
+    """
     table = Table(title=f"{data.study}: the front, from measurements alone", title_justify="left")
     on_each = [f"on {name} (ms)" for name in data.targets]
     for name in ("", "accuracy", "latency (ms)", *on_each, "params (M)", "MAdds (M)"):
@@ -21,12 +23,12 @@ def front_table(data: ReportData) -> Table:
     for number, trial in enumerate(data.measured_front(), 1):
         assert trial.accuracy is not None
         assert trial.latency is not None
-        size = counts(trial.architecture)
+        size = counts(trial.architecture, deployment=data.deployment)
         table.add_row(
             str(number),
             f"{trial.accuracy:.1%}",
             interval(trial.latency),
-            *map(interval, on_each_target(trial.latency)),
+            *map(interval, trial.latency.parts),
             f"{size.parameters / 1e6:.2f}",
             f"{size.multiply_adds / 1e6:.0f}",
             words(trial.architecture.id, "\n", (short(trial.architecture), "dim")),

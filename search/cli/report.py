@@ -1,12 +1,12 @@
-"""`latlab report`: a study's page, plots and table, from what it holds and the lab knows."""
+"""`latlab report`: a study's page, plots and table, with what the lab knows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,49 +16,65 @@ from host.cli.console import console, show
 from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
 from latlab.common.files import storing
-from latlab.domain.errors import LabError, NotReady
+from latlab.domain.errors import LabError, NotFound, NotReady, StorageError
 from latlab.domain.measured_network import MeasuredNetwork
-from search.cli.calibrate import evaluation_of, for_report
-from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, is_measured
+from latlab.domain.measurement import Measurement
+from latlab.domain.target import Target
+from search.cli.evaluate import evaluation_of, for_report
+from search.report.study.data import PredictorEvaluation, ReportData, ZooRow
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
+from search.study.combined_latency import Combination
+from search.study.front import front
 from search.study.settings import StudySettings
 from search.study.study import Study, read_study, study_folder
+from search.study.trial import is_measured
 
-RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
+STUDY_PANEL = "The study"
+RunsOption = Annotated[
+    Path,
+    typer.Option("--runs", help="Folder that holds all studies.", rich_help_panel=STUDY_PANEL),
+]
 DEFAULT_RUNS = Path("runs")
 DEFAULT_STUDIES = ["first"]
-LONGEST_NAME = 100  # of a comparison's folder
+LONGEST_NAME = 100  # characters of the name of a comparison's folder
 
 
 @dataclass(frozen=True)
 class LabKnowledge:
-    """What a report takes from the lab; the defaults are what is left without one.
+    """The part of a report that only a lab knows.
 
-    targets: their names. measured: everything on the first, the oldest first.
+    Attributes:
+        targets: The names of the targets, or their ids without a lab.
+        measured: All networks measured on the first target, the oldest first.
+        front_measurements: Measurements of networks on the front, by their ids.
+        zoo: The published networks, with their latencies on the targets.
     """
 
     targets: tuple[str, ...]
+    devices: tuple[Target, ...] = ()
     measured: Sequence[MeasuredNetwork] = ()
-    zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, of) for name, of in ZOO.items())
+    front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, network) for name, network in ZOO.items())
 
 
 def report(
     studies: Annotated[
-        list[str], typer.Argument(help="A study's name; several are compared.")
+        list[str], typer.Argument(help="Names of studies. Several studies are compared.")
     ] = DEFAULT_STUDIES,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Where the page goes: by default the study's folder, or of several one in"
-            " RUNS/comparisons."
+            help="Folder to write to. The default is the study's folder, or a folder in"
+            " RUNS/comparisons for several studies."
         ),
     ] = None,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
-    """Write a study's page, plots and data again, and print its front; or compare studies.
+    """Write a study's page, plots and data, and print its front, or compare several studies.
 
-    Those that differ by nothing but their seed are drawn as one, with a band over seeds.
+    In a comparison, studies that differ by their seed alone are drawn as one, with a band.
     """
     names = list(dict.fromkeys(studies))
     found = [read_study(study_folder(runs, name)) for name in names]
@@ -69,30 +85,38 @@ def report(
 
 
 def show_report(study: Study, output: Path | None = None) -> None:
-    """Into the study's folder, or `output`. Without a running lab the report lacks what only
-    the lab knows, and says so."""
+    """Write a study's report and print its front.
+
+    Args:
+        study: The study.
+        output: Folder to write to; None stands for the study's folder.
+    """
     from search.cli.front_table import front_table
     from search.report.comparison.groups import described
     from search.report.study.page import write_report
     from search.report.study.results import trained
 
-    lab = _ask_lab(study.settings)
+    measured = list(filter(is_measured, study.latest().values()))
+    ids = [id_ for trial in front(measured) for id_ in (trial.measurement_id or "").split("+")]
+    lab = _ask_lab(study.settings, ids)
     target = _in_words(study.settings, lab.targets)
     trials = [trial for finished in study.rounds for trial in finished.trials]
-    measurements = sum(map(is_measured, study.latest().values()))
     data = ReportData(
         study=study.directory.name,
         settings={**described(study.settings), "target": target},
         trials=trials,
         target=target,
         target_latency_ns=study.settings.target_ns,
-        measurements=measurements,
-        calibration=max(0, len(newest_of_each(lab.measured)) - measurements),
+        measurements=len(measured),
+        calibration=max(0, len(newest_of_each(lab.measured)) - len(measured)),
         evaluation=_evaluation(lab.measured),
         zoo=lab.zoo,
-        accuracy=_accuracy(study),
+        accuracy=study.settings.accuracy.description,
+        deployment=study.settings.deployment,
         trained=trained(study.directory),
         targets=lab.targets if len(lab.targets) > 1 else (),
+        devices=lab.devices,
+        front_measurements=lab.front_measurements,
     )
     show(front_table(data))
     folder = study.directory / "front"
@@ -110,7 +134,11 @@ def show_report(study: Study, output: Path | None = None) -> None:
 
 
 def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
-    """Raises StudyError where the studies do not compare."""
+    """Write the comparison of several studies.
+
+    Raises:
+        StudyError: The studies do not compare.
+    """
     from search.report.comparison.comparison import Comparison
     from search.report.comparison.groups import group_studies
     from search.report.comparison.page import write_comparison
@@ -122,7 +150,7 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     lab = _ask_lab(settings)
     finals = [result for study in studies for result in trained(study.directory)]
     target = _in_words(settings, lab.targets)
-    data = Comparison(groups, target, lab.zoo, _accuracy(studies[0]), finals)
+    data = Comparison(groups, target, lab.zoo, settings.accuracy.description, finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
         console.print(f"{group.label}: {names}")
@@ -141,44 +169,53 @@ def _folder_name(names: Sequence[str]) -> str:
     return f"{len(names)}-studies-{digest}"
 
 
-def _accuracy(study: Study) -> str:
-    """What the accuracies are of, as far as the study tells."""
-    sources = {"dataset": "the proxy task on", "table": "the table", "command": "the command"}
-    of = study.settings.accuracy
-    return next((f"{what} {of[key]}" for key, what in sources.items() if key in of), "the search")
-
-
-def _ask_lab(settings: StudySettings) -> LabKnowledge:
-    """Without a running lab what is left without one, and says so."""
+def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> LabKnowledge:
+    """Ask the running lab; if there is none, print so and return what is known without one."""
     try:
         with LatencyClient.connect() as client:
-            targets = list(map(client.find_target, settings.target_ids()))
+            targets = list(map(client.find_target, settings.target_ids))
             measured = [client.measured_networks_by_id(target.id) for target in targets]
-            zoos = [_zoo(client, t.id, of) for t, of in zip(targets, measured, strict=True)]
+            zoos = [
+                _zoo(client, target.id, networks, settings.deployment)
+                for target, networks in zip(targets, measured, strict=True)
+            ]
             return LabKnowledge(
                 tuple(target.name for target in targets),
+                tuple(targets),
                 list(measured[0].values()),
+                dict(_measurements(client, measurement_ids)),
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
         console.print(f"The report is written without the lab: {error}", style="yellow")
-        return LabKnowledge(tuple(settings.target_ids()))
+        return LabKnowledge(tuple(settings.target_ids))
+
+
+def _measurements(
+    client: LatencyClient, measurement_ids: Iterable[str]
+) -> Iterator[tuple[str, Measurement]]:
+    """Yield those of the measurements that the lab can read."""
+    for measurement_id in measurement_ids:
+        with suppress(NotFound, StorageError):
+            yield measurement_id, client.measurement(measurement_id)
 
 
 def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
     if len(targets) == 1:
         return targets[0]
-    if not settings.weights:
+    weights = [target.weight for target in settings.targets if target.weight is not None]
+    if not weights:
         return f"the worst of {', '.join(targets)}"
-    weighted = (f"{t} by {w:g}" for t, w in zip(targets, settings.weights, strict=True))
+    weighted = (f"{name} by {weight:g}" for name, weight in zip(targets, weights, strict=True))
     return f"weighted, {', '.join(weighted)}"
 
 
 def _on_all(rows: Sequence[ZooRow], settings: StudySettings) -> ZooRow:
-    """One network's, from those on each target."""
+    """Return a network's row on all targets together, from its row on each target."""
     latencies = [row.latency for row in rows if row.latency is not None]
     complete = len(latencies) == len(rows)
-    return replace(rows[0], latency=settings.combination().combine(latencies) if complete else None)
+    combination = Combination(settings.targets)
+    return replace(rows[0], latency=combination.combine(latencies) if complete else None)
 
 
 def _evaluation(measured: Iterable[MeasuredNetwork]) -> PredictorEvaluation | None:
@@ -189,16 +226,26 @@ def _evaluation(measured: Iterable[MeasuredNetwork]) -> PredictorEvaluation | No
 
 
 def _zoo(
-    client: LatencyClient, target_id: str, measured: Mapping[str, MeasuredNetwork]
+    client: LatencyClient,
+    target_id: str,
+    measured: Mapping[str, MeasuredNetwork],
+    deployment: Deployment,
 ) -> tuple[ZooRow, ...]:
-    """As measured where they were, the newest, else as predicted where enough was measured for
-    that. measured: by id, the oldest first."""
-    networks = {name: kernels(architecture) for name, architecture in ZOO.items()}
+    """Return the published networks with measured latencies, or with predicted ones.
+
+    Args:
+        client: The lab.
+        target_id: The target.
+        measured: Measured networks by the ids of their measurements, the oldest first. The
+            newest measurement of a network counts.
+        deployment: The shape of deployed networks.
+    """
+    networks = {name: kernels(network, deployment=deployment) for name, network in ZOO.items()}
     newest = {network.kernels: id_ for id_, network in measured.items()}
-    ids = {name: newest[of] for name, of in networks.items() if of in newest}
+    ids = {name: newest[network] for name, network in networks.items() if network in newest}
     latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
     rest = [name for name in networks if name not in ids]
     with suppress(NotReady):
         predicted = client.predict(target_id, [networks[name] for name in rest])
         latencies |= dict(zip(rest, predicted, strict=True))
-    return tuple(ZooRow(name, of, latencies.get(name)) for name, of in ZOO.items())
+    return tuple(ZooRow(name, network, latencies.get(name)) for name, network in ZOO.items())

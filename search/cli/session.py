@@ -1,11 +1,11 @@
-"""What the commands share: their options' types, their errors, the lab they open."""
+"""Shared parts of the commands: options, their bounds, and the lab that they open."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 import typer
@@ -18,19 +18,9 @@ from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.data.readers import DatasetError
 from search.latency.target_lab import TargetLab
+from search.space.deployment import Deployment
 
-TargetOption = Annotated[
-    str | None,
-    typer.Option("--target", help="Id or name; by default the first device, one thread."),
-]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Measure again what is known.")]
-PriorityOption = Annotated[
-    int, typer.Option("--priority", min=-100, max=100, help="Higher is measured first.")
-]
-
-T = TypeVar("T", float, list[float], None)
-
-# Options allow no more than these: more makes no sense, and overflows somewhere.
+# Options allow no more than these values. Larger ones make no sense and overflow somewhere.
 MOST_MS = 1e7  # nearly three hours
 MOST_MILLIONS = 1e6
 MOST_MINUTES = 1e6
@@ -38,37 +28,104 @@ MOST_SECONDS = 1e6
 MOST_WEIGHT = 1e6
 MOST_EPOCHS = 100_000
 MOST_IMAGES = 10**9
-MOST_PIXELS = 2048  # a side
+MOST_PIXELS = 2048  # height and width
+MOST_CLASSES = 100_000
 MOST_SEED = 2**32 - 1
+
+TARGETS_PANEL = "Targets and deployment"
+MEASURING_PANEL = "Measurements"
+
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="The target, by id or name. The default is the first device with one thread.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
+FreshOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Measure again what the lab has measured already.",
+        rich_help_panel=MEASURING_PANEL,
+    ),
+]
+PriorityOption = Annotated[
+    int,
+    typer.Option(
+        "--priority",
+        min=-100,
+        max=100,
+        help="Measurements of a higher priority are made before others.",
+        rich_help_panel=MEASURING_PANEL,
+    ),
+]
+ResolutionOption = Annotated[
+    int,
+    typer.Option(
+        min=32,
+        max=MOST_PIXELS,
+        help="Height and width, in pixels, of the images that deployed networks take.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
+ClassesOption = Annotated[
+    int,
+    typer.Option(
+        min=2,
+        max=MOST_CLASSES,
+        help="Number of classes that deployed networks tell apart.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
+DEFAULT_RESOLUTION, DEFAULT_CLASSES = Deployment().resolution, Deployment().classes
+
+T = TypeVar("T", float, list[float], None)
 
 
 def finite(value: T) -> T:
-    """Refuse what is no number, which is within all bounds that an option has. Typer calls it
-    with an option's value, or its list of values."""
+    """Refuse NaN, which lies within all bounds of an option, and infinity.
+
+    Typer calls it with an option's value, or with its list of values.
+    """
     for number in value if isinstance(value, list) else [value]:
         if number is not None and not math.isfinite(number):
             raise typer.BadParameter(f"{number} is not a finite number.")
     return value
 
 
-# Two cores export twice as fast; more would only wait for the one device.
+# Two cores export twice as fast as one. More would only wait for the device.
 EXPORT_WORKERS = 2
 
 
 @dataclass(frozen=True)
 class Session:
+    """A target of the running lab, and what measures and predicts there.
+
+    Attributes:
+        client: The client of the lab.
+        target: The target.
+        lab: Measures and predicts on the target.
+        deployment: The shape of deployed networks.
+    """
+
     client: LatencyClient
     target: Target
     lab: TargetLab
+    deployment: Deployment = field(default_factory=Deployment)
 
 
 @contextmanager
 def session(
-    target: str | None, spec: BenchmarkSpec | None = None, priority: int = 0
+    target: str | None,
+    spec: BenchmarkSpec | None = None,
+    priority: int = 0,
+    deployment: Deployment | None = None,
 ) -> Iterator[Session]:
-    """The running lab, one target of it, and exporters; measured by `spec`, else the
-    default. Errors end the command."""
-    with sessions([] if target is None else [target], spec, priority) as [opened]:
+    """Open the running lab and one of its targets. The arguments are those of `sessions`."""
+    targets = [] if target is None else [target]
+    with sessions(targets, spec, priority, deployment=deployment) as [opened]:
         yield opened
 
 
@@ -78,10 +135,19 @@ def sessions(
     spec: BenchmarkSpec | None = None,
     priority: int = 0,
     patience_s: float = MEASURE_TIMEOUT_S,
+    deployment: Deployment | None = None,
 ) -> Iterator[list[Session]]:
-    """One for each target, of the default one where none is named; measuring is given up
-    after `patience_s` without a visit."""
+    """Open the running lab and a session for each target. Errors end the command.
+
+    Args:
+        targets: Ids or names of targets; none stands for the default target.
+        spec: How to measure; None stands for the default.
+        priority: Priority of the measurements.
+        patience_s: Seconds without a visit after which measuring is given up.
+        deployment: The shape of deployed networks; None stands for the default.
+    """
     home = LabHome.from_environment()
+    shape = deployment or Deployment()
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,
@@ -89,6 +155,11 @@ def sessions(
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]
         yield [
-            Session(client, target, TargetLab(client, target, pool, spec, priority, patience_s))
+            Session(
+                client,
+                target,
+                TargetLab(client, target, pool, spec, priority, patience_s, deployment=shape),
+                shape,
+            )
             for target in found
         ]

@@ -1,9 +1,11 @@
-"""`latlab train`: the best of a study, trained in full and measured as they would be deployed."""
+"""`latlab train`: the best networks of a study, trained in full and measured."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,124 +18,224 @@ from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure, FailureKind
-from search.cli.report import DEFAULT_RUNS, RunsOption
-from search.cli.session import MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_SEED
+from search.cli.report import DEFAULT_RUNS, STUDY_PANEL, RunsOption
+from search.cli.search_options import DATASET_HELP, SeedOption
+from search.cli.session import (
+    MOST_CLASSES,
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    MOST_PIXELS,
+    TARGETS_PANEL,
+)
 from search.latency.target_lab import latencies
 from search.report.drawing.words import interval
 from search.space.architecture import Architecture
-from search.space.deployment import RESOLUTION
-from search.study.settings import StudyError
-from search.study.study import read_study, study_folder
+from search.study.settings import FullTraining, StudyError
+from search.study.study import Study, read_study, study_folder
+from search.study.trial import best_by_reward
 
 if TYPE_CHECKING:
-    from search.accuracy.proxy_training import AccuracyFailure
+    from search.accuracy.data.datasets import OpenDataset
     from search.finalists import Finalist
 
-# The trace of an int8 program tells fewer kernels than its list; and no predictor is asked for
-# int8.
+# The trace of an int8 program names fewer kernels than its list, and int8 latencies are not
+# predicted.
 UNTRACED = BenchmarkSpec(traced_visits=0)
+TRAINING_PANEL = "The training"
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The images to train on, as `search.accuracy.data.datasets.open_dataset` takes them."""
+
+    dataset: str
+    train_images: int
+    val_images: int
 
 
 def train(
-    study: Annotated[str, typer.Option(help="Its name.")] = "first",
-    top: Annotated[int, typer.Option(min=1, max=10_000, help="So many, the best by reward.")] = 15,
+    study: Annotated[
+        str, typer.Option(help="Name of the study.", rich_help_panel=STUDY_PANEL)
+    ] = "first",
+    top: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Number of networks to train, the best ones by reward.",
+            rich_help_panel=STUDY_PANEL,
+        ),
+    ] = 15,
+    runs: RunsOption = DEFAULT_RUNS,
+    seed: SeedOption = 0,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Target to measure on, by id or name. The default is the study's first target.",
+            rich_help_panel=TARGETS_PANEL,
+        ),
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            max=MOST_PIXELS,
+            help="Height and width, in pixels, of the images and of the exported networks. The"
+            " default is the study's.",
+            rich_help_panel=TARGETS_PANEL,
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=MOST_CLASSES,
+            help="Number of classes that the exported networks tell apart. The default is the"
+            " number of classes of the images.",
+            rich_help_panel=TARGETS_PANEL,
+        ),
+    ] = None,
     dataset: Annotated[
-        str,
-        typer.Option(help="digits, fashion-mnist[:DIR], an .npz, an image folder; auto."),
+        str, typer.Option(help=DATASET_HELP, rich_help_panel=TRAINING_PANEL)
     ] = "auto",
     train_images: Annotated[
-        int, typer.Option(min=1, max=MOST_IMAGES, help="At most.")
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_IMAGES,
+            show_default="all",
+            help="Number of images to train on, at most.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
     ] = MOST_IMAGES,
-    val_images: Annotated[int, typer.Option(min=1, max=MOST_IMAGES, help="At most.")] = MOST_IMAGES,
-    resolution: Annotated[
-        int, typer.Option(min=32, max=MOST_PIXELS, help="Of images and network.")
-    ] = RESOLUTION,
-    epochs: Annotated[int, typer.Option(min=1, max=MOST_EPOCHS, help="Of each training.")] = 350,
+    val_images: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_IMAGES,
+            show_default="all",
+            help="Number of images to validate on, at most.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
+    ] = MOST_IMAGES,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_EPOCHS,
+            help="Number of epochs that each network trains for.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
+    ] = 350,
     batch_size: Annotated[
-        int, typer.Option(min=2, max=65_536, help="The rate is scaled with it.")
+        int,
+        typer.Option(
+            min=2,
+            max=65_536,
+            help="Number of images in a batch. The learning rate is scaled with it.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
     ] = 256,
     augment: Annotated[
         bool | None,
-        typer.Option(help="Learn from random crops, mirrored or not; by default of image files."),
+        typer.Option(
+            help="Learn from random crops, half of them mirrored. The default is to do so if each"
+            " image is a file.",
+            rich_help_panel=TRAINING_PANEL,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")] = 0,
-    target: Annotated[
-        str | None, typer.Option(help="Id or name; by default the study's first.")
-    ] = None,
-    runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Train a study's best networks in full, export them as float32 and int8, and measure both.
 
-    The paper's recipe: RMSProp, warm-up, decay, dropout, averaged weights. Interrupted, the
-    same command goes on where it stopped. `accelerate launch` spreads it over GPUs. Without
-    a running lab everything but the latencies is done; the same command adds them.
+    The training follows the paper: RMSProp, warm-up, decay, dropout and averaged weights.
+    Interrupted, the same command resumes. `accelerate launch` spreads it over several GPUs.
+    Without a running lab the latencies are missing, and the same command adds them later.
     """
     found = read_study(study_folder(runs, study))
+    recipe = FullTraining(
+        epochs=epochs,
+        resolution=resolution or found.settings.deployment.resolution,
+        batch_size=batch_size,
+        seed=seed,
+        classes=classes,
+    )
+    images = TrainingImages(dataset, train_images, val_images)
+    train_best(found, top, images, recipe, augment, target or found.settings.target_ids[0])
 
-    # PyTorch and its kin take seconds to import: not for a study that is not there.
+
+def train_best(
+    study: Study,
+    top: int,
+    images: TrainingImages,
+    recipe: FullTraining,
+    augment: bool | None,
+    target: str,
+) -> None:
+    """Train, export and measure the best networks of a study, and show what came of them.
+
+    Args:
+        study: The study.
+        top: Number of networks.
+        images: The images to train on.
+        recipe: How to train; `augment` is set here.
+        augment: Whether to learn from random crops; None stands for doing so with image files.
+        target: Id or name of the target to measure on.
+    """
+    # PyTorch and its dependencies take seconds to import, which other errors need not wait for.
     from accelerate import PartialState
 
     from search.accuracy.data.datasets import open_dataset
     from search.accuracy.data.readers import DatasetError
-    from search.accuracy.full_training import Recipe
-    from search.finalists import best, export_both, train_one, untrained, write_results
 
     with reported(DatasetError):
-        chosen = [trial.architecture for trial in best(found.latest().values(), top)]
+        chosen = [trial.architecture for trial in best_by_reward(study.latest().values(), top)]
         if not chosen:
-            raise StudyError(f"no candidate of the study in {found.directory} has a reward")
+            raise StudyError(f"no candidate of the study in {study.directory} has a reward")
         data = open_dataset(
-            dataset,
-            resolution=resolution,
-            train_images=train_images,
-            val_images=val_images,
-            seed=seed,
+            images.dataset,
+            resolution=recipe.resolution,
+            train_images=images.train_images,
+            val_images=images.val_images,
+            seed=recipe.seed,
         )
-        recipe = Recipe(
-            epochs=epochs,
-            resolution=resolution,
-            batch_size=batch_size,
-            augment=data.is_of_files if augment is None else augment,
-            seed=seed,
-        )
+        recipe = replace(recipe, augment=data.is_of_files if augment is None else augment)
         if PartialState().is_main_process:
             console.print(f"Accuracy: {data.note}.")
-        folder = found.directory / "trained"
-        failures: dict[Architecture, AccuracyFailure | None] = {}
-        with progress_bar() as bar:
-            for number, architecture in enumerate(chosen, 1):
-                label = f"{number} of {len(chosen)}: {architecture.id}, epochs"
-                task = bar.add_task(label, total=epochs)
-                failures[architecture] = train_one(
-                    architecture, data, recipe, folder, partial(_advance, bar, task)
-                )
+        folder = study.directory / "trained"
+        finalists = _trained(chosen, data, recipe, folder)
         if not PartialState().is_main_process:
             return
-        finalists: list[Finalist] = []
+        finalists = _measured(finalists, target)
+        _show_results(finalists, data, recipe, folder / "results.json")
+    if any(finalist.failure for finalist in finalists):
+        raise typer.Exit(1)
+
+
+def _trained(
+    chosen: Sequence[Architecture], data: OpenDataset, recipe: FullTraining, folder: Path
+) -> list[Finalist]:
+    """Train all networks, and export them from the main process, which alone returns any."""
+    from accelerate import PartialState
+
+    from search.finalists import export_both, train_one, untrained
+
+    failures = {}
+    with progress_bar() as bar:
+        for number, architecture in enumerate(chosen, 1):
+            label = f"{number} of {len(chosen)}: {architecture.id}, epochs"
+            task = bar.add_task(label, total=recipe.epochs)
+            failures[architecture] = train_one(
+                architecture, data, recipe, folder, partial(_advance, bar, task)
+            )
+    finalists: list[Finalist] = []
+    if PartialState().is_main_process:
         for architecture, failure in failures.items():
             finalists += (
                 untrained(architecture, failure)
                 if failure
                 else export_both(architecture, data, recipe, folder)
             )
-        finalists = _measured(finalists, target or found.settings.target_id)
-        path = folder / "results.json"
-        facts = {
-            "dataset": data.note,
-            "unreadable": sorted(data.unreadable),
-            "recipe": asdict(recipe),
-        }
-        write_results(path, finalists, facts)
-        show(_table(finalists))
-        if data.unreadable:
-            console.print(
-                f"Unreadable images, left out: {len(data.unreadable)}, the first "
-                f"{min(data.unreadable)}. {path.name} names them all.",
-                soft_wrap=True,
-            )
-        console.print(f"Results: {path}", soft_wrap=True)
-    if any(finalist.failure for finalist in finalists):
-        raise typer.Exit(1)
+    return finalists
 
 
 def _advance(bar: ProgressBar, task: TaskID, finished: int) -> None:
@@ -156,9 +258,31 @@ def _measured(finalists: list[Finalist], target: str) -> list[Finalist]:
             )
             return with_outcomes(finalists, latencies(client, outcomes))
     except LabError as error:
-        console.print(f"Not measured: {error}", style="yellow")
+        console.print(f"The programs are not measured: {error}", style="yellow")
         failure = Failure(FailureKind.DEVICE_LOST, str(error))
         return with_outcomes(finalists, [failure] * len(programs))
+
+
+def _show_results(
+    finalists: list[Finalist], data: OpenDataset, recipe: FullTraining, path: Path
+) -> None:
+    """Write the results to a file and show them."""
+    from search.finalists import write_results
+
+    facts = {
+        "dataset": data.note,
+        "unreadable": sorted(data.unreadable),
+        "recipe": asdict(recipe),
+    }
+    write_results(path, finalists, facts)
+    show(_table(finalists))
+    if data.unreadable:
+        console.print(
+            f"Unreadable images, left out: {len(data.unreadable)}. The first one is "
+            f"{min(data.unreadable)}, and {path.name} names them all.",
+            soft_wrap=True,
+        )
+    console.print(f"Results: {path}", soft_wrap=True)
 
 
 def _table(finalists: list[Finalist]) -> Table:

@@ -131,7 +131,3 @@ class MultiTargetLab:
             "+".join(each.measurement_id for each in measured),
             sum(each.device_s for each in measured),
         )
-
-
-Part = NamedLab
-SeveralLab = MultiTargetLab

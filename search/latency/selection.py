@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from search.study.front import Point, may_be_on_front, points_of
-from search.study.pareto import hypervolume
+from search.study.pareto import hypervolume, reference_point
 from search.study.trial import Trial, attempts, is_measured, is_open
 
 
@@ -91,9 +91,8 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     points = points_of(trial for trial in trials if trial.failure is None)
     if not points:
         return []
-    reference = (
-        float(np.percentile([point.accuracy for point in points], 10)),
-        float(np.percentile([point.latency.latency_ns for point in points], 90)),
+    reference = reference_point(
+        [point.accuracy for point in points], [point.latency.latency_ns for point in points]
     )
     measured = [point for point in points if is_measured(point.trial)]
     accuracies = [point.accuracy for point in measured]

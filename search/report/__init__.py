@@ -1,1 +1,1 @@
-"""What a study found, for people: one HTML page, its plots, and a table for the terminal."""
+"""Reports about studies for people: pages, plots and tables."""

@@ -24,4 +24,3 @@ class Deployment:
 
 
 DEFAULT_DEPLOYMENT = Deployment()
-RESOLUTION = DEFAULT_DEPLOYMENT.resolution

@@ -1,0 +1,1 @@
+"""Strategies, which propose architectures and learn from their trials."""

@@ -1,4 +1,4 @@
-"""The controller: an LSTM that writes an architecture decision by decision."""
+"""The controller: an LSTM that draws an architecture decision by decision."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ HIDDEN = 100
 
 
 class Controller(nn.Module):
-    """One LSTM layer, one softmax per decision, the chosen token fed back as its embedding;
-    weights uniform in ±0.1 (Zoph et al., arXiv 1707.07012, appendix A.2).
+    """An LSTM with a softmax for each decision, as in Zoph et al., arXiv 1707.07012, A.2.
 
-    choices: how many each decision has. Choices are (n, decisions) of int64.
+    The choice that was drawn for a decision is fed back as its embedding. Initial weights are
+    uniform in ±0.1. Choices are int64 tensors (n, decisions).
     """
 
     def __init__(self, choices: Sequence[int], generator: torch.Generator) -> None:
+        """Draw the initial weights.
+
+        Args:
+            choices: Number of choices of each decision.
+            generator: Source of the random weights.
+        """
         super().__init__()
         decisions, width = len(choices), max(choices)
-        # A token is a choice of a decision; token 0 starts the sequence. The softmaxes are kept
-        # side by side, padded to the widest, so that all decisions are judged in one product.
+        # A token is a choice of a decision, and token 0 starts the sequence. The softmaxes lie
+        # side by side, padded to the widest, so that one product serves all decisions.
         self.embedding = nn.Embedding(1 + decisions * width, HIDDEN)
         self.lstm = nn.LSTM(HIDDEN, HIDDEN, batch_first=True)
         self.heads = nn.Parameter(torch.empty(decisions, HIDDEN, width))
@@ -34,8 +40,17 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Choices, and the log-probability of each: both (n, decisions)."""
-        # Spelled out: a call of nn.LSTM for every decision takes several times as long.
+        """Draw choices.
+
+        Args:
+            n: Number of architectures to draw.
+            generator: Source of the random numbers.
+
+        Returns:
+            The choices and their log-probabilities, both (n, decisions).
+        """
+        # The LSTM is written out, for a call of nn.LSTM for every decision takes several times
+        # as long.
         weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
         gates_of_token = F.linear(self.embedding.weight, weight_ih, bias_ih + bias_hh)
         decisions, _, width = self.heads.shape
@@ -58,8 +73,11 @@ class Controller(nn.Module):
         return choices, self._assess(torch.stack(logits, dim=1), choices)[0]
 
     def forward(self, choices: Tensor) -> tuple[Tensor, Tensor]:
-        """The log-probability of each choice, given those before it, and the entropy of what
-        it was drawn from: both (n, decisions), in nats."""
+        """Return log-probabilities of choices and entropies, both (n, decisions), in nats.
+
+        The probability of a choice is conditional on the choices before it. The entropy is that
+        of the distribution that the choice was drawn from.
+        """
         tokens = self.first_token + choices
         tokens = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], dim=1)
         hidden, _ = self.lstm(self.embedding(tokens))

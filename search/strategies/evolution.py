@@ -1,4 +1,4 @@
-"""Regularized evolution (Real et al., arXiv 1802.01548): the youngest live, not the best."""
+"""Regularized evolution (Real et al., arXiv 1802.01548), where the oldest are removed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,24 @@ from search.study.trial import Trial
 Choices = tuple[int, ...]
 
 POPULATION = 100
-TOURNAMENT = 25  # of the population, drawn for each child; the best of them is its parent
+TOURNAMENT = 25  # drawn from the population for each child; the best of them is its parent
 
 
 class Evolution:
-    """A Strategy that climbs the reward. POPULATION and TOURNAMENT are the paper's. Until the
-    population is full it samples at random; a trial without a reward never enters it."""
+    """A Strategy that maximizes the reward by mutating good architectures.
+
+    POPULATION and TOURNAMENT are the paper's values. The strategy samples at random until the
+    population is full. A trial without a reward does not enter the population.
+    """
 
     def __init__(self, space: Space, seed: int, allows: Allows = everything) -> None:
+        """Begin with an empty population.
+
+        Args:
+            space: The search space.
+            seed: Seed of everything that is drawn.
+            allows: Whether an architecture may be proposed.
+        """
         self._space = space
         self._allows = allows
         self._rng = np.random.default_rng(seed)
@@ -30,16 +40,18 @@ class Evolution:
         self._asked: list[Choices] = []
 
     def ask(self, n: int) -> list[Architecture]:
+        """Return `n` children, or random architectures until the population is full."""
         self._asked = [self._allowed_child() for _ in range(n)]
         return [self._space.resolve(choices) for choices in self._asked]
 
     def tell(self, trials: Sequence[Trial]) -> None:
+        """Add the trials of the architectures that were last asked for to the population."""
         for choices, trial in zip(self._asked, trials, strict=True):
             if trial.reward is not None:
                 self._population.append((trial.reward, choices))
 
     def learn(self, trials: Sequence[Trial]) -> None:
-        """They are the first of the population, and so the first to go."""
+        """Begin the population with these trials, which will be the first to be removed."""
         for trial in trials:
             choices = self._space.spell(trial.architecture)
             if choices is not None and trial.reward is not None:
@@ -60,7 +72,7 @@ class Evolution:
         return self._mutated(parent)
 
     def _mutated(self, parent: Choices) -> Choices:
-        """One of the decisions that matter is taken anew, always differently."""
+        """Return a copy of the parent in which one active decision has another choice."""
         child = list(parent)
         index = self._rng.choice(np.flatnonzero(self._space.active(parent)))
         others = len(self._space.decisions[index].choices) - 1

@@ -1,4 +1,4 @@
-"""Optuna's samplers behind the interface of a strategy."""
+"""An adapter from Optuna's samplers to a strategy."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from search.study.trial import Trial
 
 
 def reward_alone(trial: Trial) -> list[float] | None:
+    """Return the reward as the only objective, or None if the trial has failed."""
     return None if trial.reward is None else [trial.reward]
 
 
 def accuracy_and_latency(trial: Trial) -> list[float] | None:
+    """Return accuracy and latency in ns as two objectives, or None if the trial has failed."""
     if trial.accuracy is None or trial.latency is None:
         return None
     return [trial.accuracy, float(trial.latency.latency_ns)]
 
 
 class OptunaStrategy:
-    """Any of Optuna's samplers, over a study in memory.
+    """A Strategy that asks one of Optuna's samplers, over a study in memory.
 
-    Every decision is a categorical parameter, inactive ones too: to a sampler they are
-    genes without effect. `objectives` gives a trial's values, None where it has failed.
+    Every decision is a categorical parameter. Inactive decisions are parameters as well, which
+    have no effect on the objectives.
     """
 
     def __init__(
@@ -41,6 +43,15 @@ class OptunaStrategy:
         directions: Sequence[StudyDirection],
         allows: Allows = everything,
     ) -> None:
+        """Make an Optuna study in memory.
+
+        Args:
+            space: The search space.
+            sampler: Optuna's sampler.
+            objectives: Returns the objectives of a trial, or None if the trial has failed.
+            directions: Whether each objective is maximized or minimized.
+            allows: Whether an architecture may be proposed.
+        """
         self._space = space
         self._allows = allows
         self._objectives = objectives
@@ -52,7 +63,7 @@ class OptunaStrategy:
         self._asked: list[optuna.Trial] = []
 
     def learn(self, trials: Sequence[Trial]) -> None:
-        """As if the sampler had proposed them."""
+        """Learn from trials as if the sampler had proposed their architectures."""
         for trial in trials:
             choices = self._space.spell(trial.architecture)
             if choices is not None:
@@ -60,6 +71,7 @@ class OptunaStrategy:
                 self.tell([trial])
 
     def ask(self, n: int) -> list[Architecture]:
+        """Return `n` architectures that the sampler proposes."""
         drawn = [self._draw() for _ in range(n)]
         self._asked = [asked for asked, _ in drawn]
         return [architecture for _, architecture in drawn]
@@ -75,11 +87,12 @@ class OptunaStrategy:
         return self._propose(within), self._space.resolve(within)
 
     def _propose(self, choices: Sequence[int]) -> optuna.Trial:
-        """In the sampler's stead."""
+        """Return an Optuna trial with these choices, which replace the sampler's."""
         self._study.enqueue_trial(dict(zip(self._distributions, choices, strict=True)))
         return self._study.ask(self._distributions)
 
     def tell(self, trials: Sequence[Trial]) -> None:
+        """Tell the sampler the objectives of the architectures that were last asked for."""
         for asked, trial in zip(self._asked, trials, strict=True):
             values = self._objectives(trial)
             if values is None:

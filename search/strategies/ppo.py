@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch import Tensor
 
 from search.space.architecture import Architecture
 from search.space.limits import MAX_DRAWS, Allows, everything, fitted
 from search.space.space import Space
 from search.strategies.controller import Controller
-from search.study.ppo_settings import PPOSettings
+from search.study.settings import PPOSettings
 from search.study.trial import Trial
 
 LEARNING_STEPS = 30
 
 
 class PPO:
-    """A Strategy. `entropy` (of a whole architecture) and `approx_kl` are those of the last
-    minibatch, in nats: the one should fall slowly, the other stay well below 0.1."""
+    """A Strategy that maximizes the reward of what a controller draws.
+
+    Attributes:
+        entropy: Entropy of a whole architecture in the last minibatch, in nats. It should fall
+            slowly.
+        approx_kl: Estimated divergence of the new policy from the old one in the last minibatch,
+            in nats. It should stay well below 0.1.
+    """
 
     def __init__(
         self,
@@ -27,6 +34,14 @@ class PPO:
         settings: PPOSettings | None = None,
         allows: Allows = everything,
     ) -> None:
+        """Draw the controller's initial weights.
+
+        Args:
+            space: The search space.
+            seed: Seed of everything that is drawn.
+            settings: Settings of PPO; None stands for the defaults.
+            allows: Whether an architecture may be proposed.
+        """
         self.space = space
         self.allows = allows
         self.settings = settings or PPOSettings()
@@ -42,10 +57,13 @@ class PPO:
         self._log_probs = torch.empty(0, len(space.decisions))
 
     def ask(self, n: int) -> list[Architecture]:
-        """What is not allowed is drawn again. That divides each probability by the share that
-        is allowed, the same for all: its gradient is left out, for it is multiplied by the mean
-        advantage, about zero. What is fitted in the end counts as drawn, at the probability
-        that it had."""
+        """Draw `n` architectures from the controller.
+
+        An architecture that is not allowed is drawn again. This divides each probability by the
+        share of allowed architectures, which is the same for all. Its gradient is left out,
+        because it is multiplied by the mean advantage, which is about zero. An architecture that
+        is made smaller in the end counts as drawn, at its own probability.
+        """
         self._choices, self._log_probs = self.controller.sample(n, self.rng)
         outside = self._outside(range(n))
         for _ in range(MAX_DRAWS - 1):
@@ -72,10 +90,12 @@ class PPO:
         return self.space.resolve(self._choices[index].tolist())
 
     def learn(self, trials: Sequence[Trial]) -> None:
-        """A few steps up the likelihood of those that have a reward: the controller did not
-        draw them, so there is no ratio to clip, and no baseline yet to hold rewards against.
-        It leans towards them, no more: of a single network of MnasNet's space each choice is
-        then 0.43 likely in the mean, before 0.37."""
+        """Make the architectures that have a reward more likely, by a few gradient steps.
+
+        The controller did not draw them, so there is no ratio to clip, and there is no baseline
+        yet. The steps are few: from one network of MnasNet's space, the mean probability of its
+        choices rises from 0.37 to 0.43.
+        """
         rewarded = [trial.architecture for trial in trials if trial.reward is not None]
         if not rewarded:
             return
@@ -90,34 +110,35 @@ class PPO:
             self.optimizer.step()
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """One update. A trial without a reward teaches nothing: no number stands for it."""
-        s = self.settings
-        rewards = {i: trial.reward for i, trial in enumerate(trials) if trial.reward is not None}
-        if not rewards:
-            return
-        choices = self._choices[list(rewards)]
-        reward = torch.tensor(list(rewards.values()))
-        # A decision that changes nothing earns no credit and no entropy.
-        active = torch.tensor([self.space.active(row) for row in choices.tolist()])
-        old_log_prob = (self._log_probs[list(rewards)] * active).sum(dim=1)
+        """Update the controller once. A trial without a reward is left out.
 
-        mean = reward.mean().item()
-        baseline = mean if self.baseline is None else self.baseline
-        advantage = reward - baseline
-        self.baseline = s.baseline_decay * baseline + (1 - s.baseline_decay) * mean
+        The names are those of the paper: the probability ratio r, the advantage A, the clipped
+        surrogate objective (equation 7) and the entropy bonus S (equation 9). The baseline is a
+        moving average of rewards, for there is no value function.
+        """
+        s = self.settings
+        rewarded = {i: trial.reward for i, trial in enumerate(trials) if trial.reward is not None}
+        if not rewarded:
+            return
+        actions = self._choices[list(rewarded)]
+        rewards = torch.tensor(list(rewarded.values()))
+        # A decision that changes nothing earns no credit and no entropy.
+        active = torch.tensor([self.space.active(row) for row in actions.tolist()])
+        old_log_probs = (self._log_probs[list(rewarded)] * active).sum(dim=1)
+        advantages = self._advantages(rewards)
 
         for _ in range(s.epochs):
-            order = torch.randperm(len(reward), generator=self.rng)
-            for batch in torch.split(order, s.minibatch_size):
-                log_probs, entropies = self.controller(choices[batch])
-                log_ratio = (log_probs * active[batch]).sum(dim=1) - old_log_prob[batch]
+            order = torch.randperm(len(rewards), generator=self.rng)
+            for minibatch in torch.split(order, s.minibatch_size):
+                log_probs, entropies = self.controller(actions[minibatch])
+                new_log_probs = (log_probs * active[minibatch]).sum(dim=1)
+                log_ratio = new_log_probs - old_log_probs[minibatch]
                 ratio = log_ratio.exp()
-                clipped = ratio.clamp(1 - s.clip_coef, 1 + s.clip_coef)
-                policy_loss = -torch.min(
-                    advantage[batch] * ratio, advantage[batch] * clipped
-                ).mean()
-                entropy = (entropies * active[batch]).sum(dim=1).mean()
-                loss = policy_loss - s.ent_coef * entropy
+                clipped_ratio = ratio.clamp(1 - s.clip_coef, 1 + s.clip_coef)
+                advantage = advantages[minibatch]
+                surrogate = torch.min(ratio * advantage, clipped_ratio * advantage).mean()
+                entropy = (entropies * active[minibatch]).sum(dim=1).mean()
+                loss = -(surrogate + s.ent_coef * entropy)
 
                 self.optimizer.zero_grad()
                 loss.backward()
@@ -125,3 +146,10 @@ class PPO:
 
                 self.entropy = entropy.item()
                 self.approx_kl = ((ratio - 1) - log_ratio).mean().item()
+
+    def _advantages(self, rewards: Tensor) -> Tensor:
+        """Return the rewards less the baseline, and move the baseline towards their mean."""
+        decay, mean = self.settings.baseline_decay, rewards.mean().item()
+        baseline = mean if self.baseline is None else self.baseline
+        self.baseline = decay * baseline + (1 - decay) * mean
+        return rewards - baseline

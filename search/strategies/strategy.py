@@ -1,4 +1,4 @@
-"""What proposes architectures."""
+"""The interface of strategies, and the strategies by name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from search.space.space import Space
 from search.strategies.evolution import Evolution
 from search.strategies.optuna_strategy import OptunaStrategy, accuracy_and_latency, reward_alone
 from search.strategies.ppo import PPO
-from search.study.ppo_settings import PPOSettings
-from search.study.settings import StrategyName
+from search.study.settings import PPOSettings, StrategyName
 from search.study.trial import Trial
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
@@ -25,17 +24,22 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Strategy(Protocol):
-    """Asked and told in turn. The same seed, asked and told the same, proposes the same, so
-    that finished rounds are replayed by asking for them and telling their trials."""
+    """A strategy proposes architectures and learns from their trials, in turn.
+
+    A strategy with the same seed that was asked and told the same proposes the same. So the
+    finished rounds of a study are replayed by asking for them and telling their trials.
+    """
 
     def learn(self, trials: Sequence[Trial]) -> None:
-        """Of networks of its space that it was not asked for, before it is asked for any."""
+        """Learn from trials that the strategy did not propose, before it is asked for any."""
         ...
 
-    def ask(self, n: int) -> list[Architecture]: ...
+    def ask(self, n: int) -> list[Architecture]:
+        """Propose `n` architectures, which may repeat earlier ones."""
+        ...
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials of what was last asked for, all of them and in its order."""
+        """Learn from the trials of all architectures last asked for, in the same order."""
         ...
 
 
@@ -46,8 +50,18 @@ def make_strategy(
     allows: Allows = everything,
     ppo: PPOSettings | None = None,
 ) -> Strategy:
-    """PPO, evolution and TPE climb the reward; NSGA-II takes accuracy and latency as they are.
-    What is not allowed is drawn again, and after `MAX_DRAWS` draws fitted to what is."""
+    """Return the strategy of a name.
+
+    PPO, evolution and TPE maximize the reward. NSGA-II optimizes accuracy and latency. A
+    candidate that is not allowed is drawn again, and after `MAX_DRAWS` draws it is made smaller.
+
+    Args:
+        name: Name of the strategy.
+        space: The search space.
+        seed: Seed of everything that the strategy draws.
+        allows: Whether an architecture may be proposed.
+        ppo: Settings of PPO; None stands for the defaults.
+    """
     match name:
         case StrategyName.PPO:
             return PPO(space, seed, ppo, allows)
@@ -58,7 +72,8 @@ def make_strategy(
             objectives, directions = accuracy_and_latency, [MAXIMIZE, MINIMIZE]
             return OptunaStrategy(space, nsga2, objectives, directions, allows)
         case StrategyName.TPE:
-            # The liar keeps the candidates of one round, asked for together, apart.
+            # The constant liar keeps the candidates of one round apart, which are asked for
+            # together.
             tpe = TPESampler(constant_liar=True, seed=seed)
             return OptunaStrategy(space, tpe, reward_alone, [MAXIMIZE], allows)
         case StrategyName.RANDOM:

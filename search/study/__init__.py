@@ -1,0 +1,1 @@
+"""Studies: the settings, the trials and the journal of searches."""

@@ -1,4 +1,4 @@
-"""Architectures from files that anyone may have written."""
+"""Reading an architecture from a file that anyone may have written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_PARAMETERS = 250_000_000  # a GiB in float32, which is what a device takes
 
 
 def read_architecture(path: Path) -> Architecture:
-    """Read a network as `latlab search` writes it into a study's `front`.
+    """Return the network that a file holds, as `latlab search` writes it into a study's `front`.
 
     Raises:
         ArchitectureError: The file cannot be read, or does not describe a network that can be

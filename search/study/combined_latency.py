@@ -3,66 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from latlab.domain.estimate import LatencyEstimate, Source
+from search.study.settings import SearchTarget
 
 FROM_SURE_TO_UNSURE = (Source.MEASURED, Source.LOOKUP, Source.REGRESSION)
 
 
-@dataclass(frozen=True, slots=True)
-class CombinedEstimate(LatencyEstimate):
-    """`parts` are those it was combined of, in the targets' order."""
-
-    parts: tuple[LatencyEstimate, ...] = field(kw_only=True)
-
-
 @dataclass(frozen=True)
 class Combination:
-    """Every latency is held against its own target's, LAT_i / T_i, and the result is said in
-    the first target's time: max_i(LAT_i / T_i) · T_1, the worst of them, or with weights
-    Σ w_i · LAT_i / T_i · T_1, where w_i is a weight's share of their sum. So it is within T_1
-    where the worst, or the weighted mean, is within its target.
+    """The rule that makes one latency of those on all targets of a study.
 
-    Raises ValueError on what makes no sense.
+    Each latency is divided by its target latency, LAT_i / T_i. The combined latency is the
+    largest of these ratios, or their weighted mean where the targets have weights. It is given in
+    the first target's time: multiplied by T_1. So it is at most T_1 where the worst ratio, or
+    the weighted mean, is at most 1.
+
+    Attributes:
+        targets: The study's targets, one or several.
     """
 
-    targets_ns: tuple[int, ...]
-    weights: tuple[float, ...] = ()  # none: the worst
+    targets: tuple[SearchTarget, ...]
 
-    def __post_init__(self) -> None:
-        for target_ns in self.targets_ns:
-            if target_ns <= 0:
-                raise ValueError(f"the target latency must be above zero, not {target_ns} ns")
-        if self.weights and len(self.weights) != len(self.targets_ns):
-            raise ValueError(
-                f"give each of the {len(self.targets_ns)} targets a weight, in their order, or "
-                f"none: there are {len(self.weights)}"
-            )
-        for weight in self.weights:
-            if not weight > 0:
-                raise ValueError(f"a weight is above zero, not {weight}")
-
-    def latency_ns(self, parts_ns: Sequence[int]) -> int:
-        """(targets,) to one."""
-        ratios = [ns / target_ns for ns, target_ns in zip(parts_ns, self.targets_ns, strict=True)]
-        if self.weights:
-            weighted = sum(w * ratio for w, ratio in zip(self.weights, ratios, strict=True))
-            return round(weighted / sum(self.weights) * self.targets_ns[0])
-        return round(max(ratios) * self.targets_ns[0])
+    def latency_ns(self, latencies_ns: Sequence[int]) -> int:
+        """Return the combined latency of those on each target, in the targets' order."""
+        pairs = list(zip(self.targets, latencies_ns, strict=True))
+        ratios = [latency_ns / target.latency_ns for target, latency_ns in pairs]
+        weights = [target.weight for target in self.targets if target.weight is not None]
+        if weights:
+            weighted = sum(w * ratio for w, ratio in zip(weights, ratios, strict=True))
+            return round(weighted / sum(weights) * self.targets[0].latency_ns)
+        return round(max(ratios) * self.targets[0].latency_ns)
 
     def combine(self, parts: Sequence[LatencyEstimate]) -> LatencyEstimate:
-        """(targets,) to one that is as sure as the least sure of them: a CombinedEstimate, or
-        of one target what it is.
+        """Return one estimate from those on each target, as sure as the least sure of them.
 
-        Both ways of combining grow with every part, so the bounds are those of all bounds
-        together: they hold the result whenever each part's hold its latency. A root of squares
-        would be narrower, but only for errors that have nothing to do with one another: one
-        network's on several targets have, for the same kernels are unlike those seen.
+        Both ways of combining grow with every part, so the combined bounds are those of all
+        bounds together: they hold the result whenever the bounds of each part hold its latency.
+        A root of squares would be narrower, but only for independent errors. The errors of one
+        network on several targets depend on each other, because they come from the same kernels.
         """
-        if len(self.targets_ns) == 1:
+        if len(self.targets) == 1:
             return parts[0]
-        return CombinedEstimate(
+        return LatencyEstimate(
             latency_ns=self.latency_ns([part.latency_ns for part in parts]),
             lower_ns=self.latency_ns([part.lower_ns for part in parts]),
             upper_ns=self.latency_ns([part.upper_ns for part in parts]),

@@ -1,4 +1,4 @@
-"""optuna-dashboard on a study, which it cannot change."""
+"""A server that shows a study in optuna-dashboard, without changing it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,15 @@ from search.study.study import JOURNAL, read_study
 
 
 def make_dashboard(directory: Path, port: int) -> WSGIServer:
-    """Listening on loopback, on any free port where it is 0. Raises StudyError where there is
-    no study, no optuna-dashboard, or where another listens there."""
+    """Return a server of optuna-dashboard that listens on loopback.
+
+    Args:
+        directory: The study's folder.
+        port: The port to listen on; 0 stands for any free port.
+
+    Raises:
+        StudyError: There is no study, optuna-dashboard is not installed, or the port is taken.
+    """
     study = read_study(directory)
     try:
         from optuna_dashboard import wsgi
@@ -41,10 +48,15 @@ def make_dashboard(directory: Path, port: int) -> WSGIServer:
 
 
 class ReadOnlyJournal(BaseJournalBackend):
-    """A study's journal, read on as rounds finish. What is written here (notes, deletions)
-    stays in memory: in the file it could follow half a line of a search that was killed.
+    """A study's journal for Optuna, which reads further as rounds finish.
 
-    space: its decisions become Optuna's parameters, which the journal has no need of.
+    What the dashboard writes (notes, deletions) stays in memory. In the file it could follow
+    half a line of a search that was killed.
+
+    Args:
+        path: The journal's file.
+        space: The space whose decisions become Optuna's parameters, which the journal does not
+            hold. None leaves the trials without parameters.
     """
 
     def __init__(self, path: Path, space: Space | None) -> None:
@@ -54,6 +66,7 @@ class ReadOnlyJournal(BaseJournalBackend):
         self._records: list[dict[str, Any]] = []
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """Return Optuna's records from a number on, those of new rounds included."""
         if self._path.stat().st_size > self._read_to:
             _, end = read_rounds(self._path)
             with self._path.open("rb") as file:
@@ -64,10 +77,11 @@ class ReadOnlyJournal(BaseJournalBackend):
         return self._records[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Keep records in memory."""
         self._records += logs
 
     def _with_parameters(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Those of a network outside the space stay unknown."""
+        """Add the trial's parameters, unless its network lies outside the space."""
         if self._space is None or "user_attrs" not in record:
             return record
         architecture = Architecture.from_dict(record["user_attrs"]["architecture"])
@@ -93,7 +107,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
-    """Without a line for each request."""
+    """A request handler that does not log each request."""
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The front: what no other network beats in both accuracy and latency."""
+"""The front of a study: the trials that no other beats in both accuracy and latency."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from search.study.trial import Trial
 
 
 def front(trials: Iterable[Trial]) -> list[Trial]:
-    """Those that no other dominates, measured and predicted alike, fastest first. Trials
-    without a reward have no place in it."""
+    """Return the trials that no other dominates, fastest first.
+
+    Measured and predicted latencies count alike. Trials without a reward are left out.
+    """
     points = points_of(trials)
     on_front = pareto_front([p.accuracy for p in points], [p.latency.latency_ns for p in points])
     return [points[i].trial for i in on_front]
 
 
 def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
-    """Those that no other is sure to dominate, in the order given: none as accurate has its
-    upper bound below their lower bound."""
+    """Return the trials that no other is sure to dominate, in the order given.
+
+    A trial is sure to dominate another one if it is as accurate and the upper bound of its
+    latency lies below the lower bound of the other.
+    """
     points = points_of(trials)
     at_worst = pareto_front([p.accuracy for p in points], [p.latency.upper_ns for p in points])
     uppers_ns = [points[i].latency.upper_ns for i in at_worst]  # rising, as accuracy does
@@ -34,7 +39,7 @@ def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
 
 
 class Point(NamedTuple):
-    """A trial that has everything."""
+    """A trial that has an accuracy, a latency and a reward."""
 
     trial: Trial
     accuracy: float
@@ -43,10 +48,12 @@ class Point(NamedTuple):
 
     @property
     def relative_width(self) -> float:
+        """The width of the latency's interval, relative to the latency."""
         return (self.latency.upper_ns - self.latency.lower_ns) / self.latency.latency_ns
 
 
 def points_of(trials: Iterable[Trial]) -> list[Point]:
+    """Return the trials that have an accuracy, a latency and a reward, in the order given."""
     return [
         Point(trial, trial.accuracy, trial.latency, trial.reward)
         for trial in trials

@@ -1,8 +1,8 @@
-"""A study's rounds in Optuna's journal file, each whole or not at all.
+"""A study's rounds in Optuna's journal file, where each round is complete or absent.
 
 Optuna's own backend writes and syncs trial by trial, so a kill can leave half a round. Here
-Optuna makes a round's records in memory and one write appends them all, to a file that its
-`JournalFileBackend`, and so optuna-dashboard, reads like its own.
+Optuna makes the records of a round in memory, and one write appends them all. Optuna's
+`JournalFileBackend`, and so optuna-dashboard, can read the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from latlab.common.files import read_regular
-from latlab.domain.errors import InvalidRequest
-from latlab.domain.estimate import LatencyEstimate, Source
-from search.space.architecture import Architecture
-from search.study.combined_latency import CombinedEstimate
-from search.study.json_values import check_types
+from search.study.document import trial_from_document, trial_to_document
 from search.study.trial import Trial
 
 MAX_BYTES = 1 << 30
@@ -35,12 +31,16 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 @dataclass(frozen=True)
 class Round:
-    """`asked`: the strategy was asked for these trials and is told of them, in this order.
-    The other rounds measure, once the search is over, what had only been predicted; the first
-    of all may be a warm start.
+    """The trials that one write added to a study.
 
-    duration_s: what the round took; zero where an older journal does not tell. No part of
-    what makes two rounds equal.
+    Attributes:
+        index: Number of the round in its study, from 0.
+        asked: Whether the strategy was asked for these trials, and told about them, in this
+            order. The other rounds measure candidates of earlier rounds at the end of a search,
+            and the first one may be a warm start.
+        trials: The round's trials.
+        duration_s: How long the round took; zero where an older journal does not say. Rounds
+            that differ in it alone are equal.
     """
 
     index: int
@@ -50,8 +50,17 @@ class Round:
 
 
 def append_round(path: Path, study_name: str, finished: Round) -> None:
-    """One write and one sync. `path` has no unfinished round, and may be empty. Raises
-    OSError, e.g. on a full disk, and may then leave a part that `read_rounds` passes over."""
+    """Append a round by one write and one sync.
+
+    Args:
+        path: The journal, which holds no unfinished round and may be empty.
+        study_name: Name of the study, as Optuna shows it.
+        finished: The round to append.
+
+    Raises:
+        OSError: The disk is full or cannot be written. The journal may then end with a part of
+            the round, which `read_rounds` ignores.
+    """
     records = _records(study_name, finished)
     with path.open("a") as file:
         if file.tell() > 0:
@@ -62,8 +71,13 @@ def append_round(path: Path, study_name: str, finished: Round) -> None:
 
 
 def read_rounds(path: Path) -> tuple[list[Round], int]:
-    """The finished rounds, and the offset in bytes at which what belongs to them ends; behind
-    it lies what a kill left of another. Raises ValueError where the file is damaged."""
+    """Return the finished rounds and the offset in bytes at which they end.
+
+    Behind the offset lies what a killed search left of an unfinished round.
+
+    Raises:
+        ValueError: The file cannot be read or is damaged.
+    """
     rounds: list[Round] = []
     attributes: list[dict[str, Any]] = []
     offset = end = 0
@@ -82,19 +96,19 @@ def read_rounds(path: Path) -> tuple[list[Round], int]:
             if "user_attrs" in record:  # of a trial; others make the study, or annotate it
                 attributes.append(record["user_attrs"])
             if attributes and len(attributes) == attributes[0]["round_size"]:
-                trials = tuple(_to_trial(values) for values in attributes)
+                trials = tuple(map(trial_from_document, attributes))
                 asked, duration_s = attributes[0]["asked"], _duration_s(record)
                 rounds.append(Round(len(rounds), asked, trials, duration_s))
                 attributes = []
             if rounds and not attributes:
                 end = offset
-        except (ValueError, LookupError, TypeError, RecursionError, InvalidRequest) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise ValueError(f"line {number} of {path} is damaged: {error!r}") from error
     return rounds, end
 
 
 class _Memory(BaseJournalBackend):
-    """Optuna's records, kept in a list."""
+    """A backend that keeps Optuna's records in a list."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
@@ -107,7 +121,7 @@ class _Memory(BaseJournalBackend):
 
 
 def _records(study_name: str, finished: Round) -> list[dict[str, Any]]:
-    """Optuna's records of a new study with this round in it, the trials' last."""
+    """Return Optuna's records of a new study that holds this round; its trials come last."""
     memory = _Memory()
     study = optuna.create_study(
         study_name=study_name,
@@ -122,8 +136,7 @@ def _records(study_name: str, finished: Round) -> list[dict[str, Any]]:
 
 
 def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
-    attributes: dict[str, Any] = asdict(trial) | {
-        "architecture": trial.architecture.to_dict(),
+    attributes = trial_to_document(trial) | {
         "architecture_id": trial.architecture.id,
         "round_size": len(finished.trials),
         "asked": finished.asked,
@@ -141,40 +154,3 @@ def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
 def _duration_s(record: dict[str, Any]) -> float:
     started, ended = record["datetime_start"], record["datetime_complete"]
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
-
-
-def _to_trial(attributes: dict[str, Any]) -> Trial:
-    trial = Trial(
-        architecture=Architecture.from_dict(attributes["architecture"]),
-        round=attributes["round"],
-        accuracy=attributes["accuracy"],
-        latency=to_estimate(attributes["latency"]),
-        reward=attributes["reward"],
-        predicted=to_estimate(attributes["predicted"]),
-        measurement_id=attributes["measurement_id"],
-        failure=attributes["failure"],
-        device_s=attributes.get("device_s", 0.0),  # older studies have neither
-        disturbed=attributes.get("disturbed", 0),
-    )
-    check_types(trial)
-    if trial.accuracy is not None and not 0 <= trial.accuracy <= 1:
-        raise ValueError(f"the accuracy is {trial.accuracy}")
-    return trial
-
-
-def to_estimate(values: dict[str, Any] | None) -> LatencyEstimate | None:
-    """What `asdict` made of it, and JSON."""
-    return None if values is None else _to_estimate(values)
-
-
-def _to_estimate(values: dict[str, Any]) -> LatencyEstimate:
-    values = values | {"source": Source(values["source"])}
-    if "parts" not in values:
-        estimate = LatencyEstimate(**values)
-    else:
-        parts = tuple(map(_to_estimate, values["parts"]))
-        estimate = CombinedEstimate(**values | {"parts": parts})
-    check_types(estimate)
-    if estimate.latency_ns <= 0:
-        raise ValueError(f"the latency is {estimate.latency_ns} ns")
-    return estimate

@@ -1,4 +1,4 @@
-"""The Pareto front of accuracy (the more the better) and latency (the less the better)."""
+"""The Pareto front of accuracy, which should be high, and latency, which should be low."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 
 def pareto_front(accuracies: Sequence[float], latencies: Sequence[float]) -> list[int]:
-    """Indices of the points that no other point dominates, fastest first.
+    """Return the indices of the points that no other point dominates, fastest first.
 
-    A point dominates another that it is no worse than in both and better than in one; so of
-    equal points either all are on the front or none. O(n log n). Raises ValueError on NaN or
-    on sequences of different lengths.
+    A point dominates another one if it is no worse in both values and better in one. So of
+    equal points either all are on the front or none. It takes O(n log n) time.
+
+    Raises:
+        ValueError: A value is NaN, or the sequences differ in length.
     """
     accuracy, latency = _points(accuracies, latencies)
     if not len(accuracy):
@@ -35,9 +37,13 @@ def hypervolume(
     reference_accuracy: float,
     reference_latency: float,
 ) -> float:
-    """The area between the front and a reference point that is worse than all of interest.
+    """Return the area between the front and a reference point, in the unit of latency.
 
-    In the unit of latency; points that do not dominate the reference add nothing.
+    The reference point is worse than all points of interest. Points that do not dominate it add
+    nothing.
+
+    Raises:
+        ValueError: A value is NaN, or the sequences differ in length.
     """
     accuracy, latency = _points(accuracies, latencies)
     counts = (accuracy > reference_accuracy) & (latency < reference_latency)
@@ -45,6 +51,14 @@ def hypervolume(
     front = pareto_front(accuracy.tolist(), latency.tolist())
     heights = np.diff(accuracy[front], prepend=reference_accuracy)
     return float(np.sum(heights * (reference_latency - latency[front])))
+
+
+def reference_point(accuracies: Sequence[float], latencies: Sequence[float]) -> tuple[float, float]:
+    """Return the reference point for the hypervolume of these points.
+
+    It is their 10th percentile of accuracy and their 90th percentile of latency.
+    """
+    return float(np.percentile(accuracies, 10)), float(np.percentile(latencies, 90))
 
 
 def _points(
@@ -55,5 +69,5 @@ def _points(
     if accuracy.shape != latency.shape:
         raise ValueError(f"{len(accuracy)} accuracies and {len(latency)} latencies")
     if np.isnan(accuracy).any() or np.isnan(latency).any():
-        raise ValueError("a front of NaN does not exist")
+        raise ValueError("a front cannot be drawn: an accuracy or a latency is NaN")
     return accuracy, latency

@@ -1,9 +1,10 @@
-"""A study on disk: what was asked for and, round by round, what was learned.
+"""A study on disk: its settings and, round by round, its trials.
 
 runs/<name>/
-├── study.json    the settings, fixed when the study is made
-├── journal.log   Optuna's journal file, one write a round; optuna-dashboard reads it
-└── lock          held by the one search that may write"""
+├── study.json    the settings, which are fixed when the study is made
+├── journal.log   Optuna's journal file, one write for each round; optuna-dashboard reads it
+└── lock          held by the one search that may write
+"""
 
 from __future__ import annotations
 
@@ -13,13 +14,18 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from latlab.common.files import read_regular, replacing, storing
 from search.space.architecture import Architecture
+from search.study.document import (
+    DocumentError,
+    flat_settings,
+    settings_from_document,
+    settings_to_document,
+)
 from search.study.journal import Round, append_round, read_rounds
-from search.study.json_values import check_types
 from search.study.settings import StudyError, StudySettings
 from search.study.trial import Trial
 
@@ -31,14 +37,14 @@ NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 @dataclass
 class Study:
-    """The settings and the finished rounds."""
+    """A study's settings and finished rounds."""
 
     directory: Path
     settings: StudySettings
     rounds: list[Round]
 
     def latest(self) -> dict[Architecture, Trial]:
-        """The newest trial of each architecture, in the order they first appeared."""
+        """Return the newest trial of each architecture, in the order they first appeared."""
         return {trial.architecture: trial for round in self.rounds for trial in round.trials}
 
 
@@ -46,17 +52,24 @@ class Study:
 class OpenStudy(Study):
     """A study under its lock, to which rounds can be appended.
 
-    since_s: when, by the monotonic clock, the round that is appended next began: when the
-    study was opened, or the round before ended.
+    Attributes:
+        since_s: When the next round to append began, by the monotonic clock: when the study was
+            opened, or when the round before ended.
     """
 
     since_s: float
 
     def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
-        """Add a finished round: one write, synced to disk. Killed at any byte of it, the study
-        is as it was before or after.
+        """Add a finished round by one write that is synced to disk.
 
-        asked: whether the strategy was asked for these trials, in this order.
+        If the process is killed during the write, the study is as it was before or after it.
+
+        Args:
+            trials: The round's trials, at least one.
+            asked: Whether the strategy was asked for these trials, in this order.
+
+        Raises:
+            StorageError: The disk is full or cannot be written.
         """
         now_s = time.monotonic()
         finished = Round(len(self.rounds), asked, tuple(trials), now_s - self.since_s)
@@ -67,21 +80,24 @@ class OpenStudy(Study):
 
 
 def study_folder(runs: Path, name: str) -> Path:
-    """Return the folder of the study `name` in `runs`, which need not be there yet.
+    """Return the folder of a study, which need not exist yet.
 
-    Raises StudyError for any name that is not of letters, digits, ".", "_" and "-", begins with
-    a dot, or is too long. A study in `runs` that older versions made by another name is found.
+    A study in `runs` that an older version made under another kind of name is found as well.
+
+    Raises:
+        StudyError: The name holds other characters than letters, digits, ".", "_" and "-",
+            begins with a dot, or is too long.
     """
-    if NAME.fullmatch(name) or _is_there(runs, name):
+    if NAME.fullmatch(name) or _exists(runs, name):
         return runs / name
     raise StudyError(
-        f"no study can be named {name!r}: a name is of letters, digits, '.', '_' and '-', does "
-        f"not begin with '.', and has 1 to {LONGEST_NAME} characters"
+        f"a study cannot be named {name!r}: use letters, digits, '.', '_' and '-', do not begin "
+        f"with '.', and use 1 to {LONGEST_NAME} characters"
     )
 
 
-def _is_there(runs: Path, name: str) -> bool:
-    """Whether a study of this name lies in `runs`, wherever the name would lead."""
+def _exists(runs: Path, name: str) -> bool:
+    """Return whether a study of this name lies in `runs`, and not somewhere outside."""
     parts = name.split("/")
     inside = all(part not in ("", ".", "..") for part in parts)
     if inside and name.isprintable():
@@ -91,22 +107,28 @@ def _is_there(runs: Path, name: str) -> bool:
 
 
 def read_settings(directory: Path) -> StudySettings:
-    """Raises StudyError where there is no study."""
+    """Return the settings of the study in a folder.
+
+    Raises:
+        StudyError: There is no study, or its settings cannot be read.
+    """
     path = directory / SETTINGS
     try:
-        settings = StudySettings(**json.loads(read_regular(path, MAX_SETTINGS_BYTES)))
-        check_types(settings)
+        return settings_from_document(json.loads(read_regular(path, MAX_SETTINGS_BYTES)))
     except (FileNotFoundError, NotADirectoryError):
         raise StudyError(f"there is no study in {directory}") from None
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (DocumentError, ValueError, ArithmeticError, RecursionError) as error:
         raise StudyError(f"{path} was made by another version or is damaged: {error}") from error
-    return settings
 
 
 def read_study(directory: Path) -> Study:
-    """The finished rounds, even while a search runs. Raises StudyError where there are none."""
+    """Return the study in a folder with its finished rounds, also while a search runs.
+
+    Raises:
+        StudyError: There is no study, no round of it has finished, or it cannot be read.
+    """
     settings = read_settings(directory)
     rounds, _ = _read_journal(directory)
     if not rounds:
@@ -118,21 +140,22 @@ def read_study(directory: Path) -> Study:
 def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
     """Make a study or resume one, without the round that did not finish.
 
-    Raises StudyError where another search holds it or its settings are others.
+    Raises:
+        StudyError: Another search holds the study, or it was made with other settings.
     """
     with storing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock_file = (directory / "lock").open("a")
     with lock_file as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released whenever the process ends
         except BlockingIOError:
             raise StudyError(f"another search is running the study in {directory}") from None
         if (directory / SETTINGS).exists():
             _check_same(directory, read_settings(directory), settings)
         else:
             with replacing(directory / SETTINGS) as draft:
-                draft.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+                draft.write_text(json.dumps(settings_to_document(settings), indent=2) + "\n")
         rounds, end = _read_journal(directory)
         with storing(directory / JOURNAL), (directory / JOURNAL).open("ab") as journal:
             journal.truncate(end)
@@ -147,13 +170,14 @@ def _read_journal(directory: Path) -> tuple[list[Round], int]:
 
 
 def _check_same(directory: Path, made_with: StudySettings, asked_for: StudySettings) -> None:
+    before, now = flat_settings(made_with), flat_settings(asked_for)
     differences = [
-        f"{setting.name} was {before!r} and is now {now!r}"
-        for setting in fields(StudySettings)
-        if (before := getattr(made_with, setting.name)) != (now := getattr(asked_for, setting.name))
+        f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
+        for name in before | now
+        if before.get(name) != now.get(name)
     ]
     if differences:
         raise StudyError(
             f"the study in {directory} was made with other settings: {'; '.join(differences)}. "
-            "Use those, or another name"
+            "Use those settings, or another name"
         )

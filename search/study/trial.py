@@ -1,24 +1,35 @@
-"""A Trial: what a search learned of one Architecture in one round."""
+"""The trial of an architecture in one round of a search."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from latlab.domain.estimate import LatencyEstimate
 from search.space.architecture import Architecture
 
+# A network whose measurement was disturbed is measured again, at most this many times. If it is
+# disturbed once more, its measurement has failed.
+MAX_DISTURBED = 2
+
 
 @dataclass(frozen=True)
 class Trial:
-    """Immutable. `latency` is what the reward was computed from; its source says whether
-    it was measured. Where it was measured, `predicted` keeps what was believed before.
+    """A search's findings about one architecture in one round.
 
-    accuracy: 0 to 1, of the proxy task; None when its evaluation failed.
-    latency, reward: None when there is none.
-    failure: why accuracy or a measurement did not come about, in one line.
-    device_s: for how long its measurement kept the device.
-    disturbed: how many measurements of it came to nothing, for other work disturbed the device,
-    and left it open to another.
+    Attributes:
+        architecture: The network.
+        round: Index of the study's round.
+        accuracy: Accuracy from 0 to 1; None if its evaluation failed.
+        latency: The latency that the reward was computed from, whose source says whether it was
+            measured; None if there is none.
+        reward: The reward; None if the accuracy or the latency is missing.
+        predicted: What was predicted before the measurement; None unless it was measured.
+        measurement_id: Id of the measurement; None unless it was measured.
+        failure: Why the accuracy or the measurement failed, in one line.
+        device_s: Seconds for which the measurement kept the device.
+        disturbed: Number of measurements that other work on the device disturbed. The network
+            can be measured again afterwards.
     """
 
     architecture: Architecture
@@ -33,26 +44,34 @@ class Trial:
     disturbed: int = 0
 
 
-# So often a network is measured again that other work on the device has disturbed; disturbed
-# once more, its measurement has failed.
-MAX_DISTURBED = 2
-
-
 def is_measured(trial: Trial) -> bool:
+    """Return whether the trial's network was measured."""
     return trial.measurement_id is not None
 
 
 def is_settled(trial: Trial) -> bool:
-    """Measured, or its measurement failed for good. Where the accuracy failed, none was tried;
-    where the target was away, none was made."""
+    """Return whether the network was measured or its measurement failed for good.
+
+    It is not settled where the accuracy failed, for then no measurement was tried, nor where
+    the target was away.
+    """
     return is_measured(trial) or (trial.failure is not None and trial.accuracy is not None)
 
 
 def attempts(trial: Trial) -> int:
-    """How many measurements of it were made, those that came to nothing included."""
+    """Return how many measurements of the network were made, disturbed ones included."""
     return trial.disturbed + is_settled(trial)
 
 
 def is_open(trial: Trial) -> bool:
-    """Whether a measurement can still tell something: there is a reward, of a prediction."""
+    """Return whether a measurement can add something: the reward rests on a prediction."""
     return trial.reward is not None and not is_settled(trial)
+
+
+def best_by_reward(trials: Iterable[Trial], count: int) -> list[Trial]:
+    """Return the trials of the highest rewards, at most `count`, the best first.
+
+    Trials without a reward are left out, and of equal rewards the first trial comes first.
+    """
+    rewarded = [(trial.reward, trial) for trial in trials if trial.reward is not None]
+    return [trial for _, trial in sorted(rewarded, key=lambda pair: -pair[0])[:count]]

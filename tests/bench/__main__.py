@@ -1,10 +1,11 @@
-"""python -m tests.bench [GROUP]: one JSON line a figure, beside its goal. Run them on a quiet
-machine.
+"""Run benchmarks and print one JSON line for each figure, beside its goal.
 
-Groups named -live measure or search for long on the lab of this machine, which keeps what was
-measured. Exit code 1 when a figure misses its goal. A group that was interrupted goes on: the
-figures of benchmarks that had ended are printed again, unless the code has changed. QUICK=1 does
-a tenth of the work where a benchmark can.
+python -m tests.bench [GROUP]
+
+Run them on a quiet machine. Groups whose names end in -live measure or search for a long time on
+this machine's lab, which keeps the measurements. The exit code is 1 if a figure misses its goal.
+A group that was interrupted continues: the figures of finished benchmarks are printed again,
+unless the code has changed. QUICK=1 does a tenth of the work where a benchmark can.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class Finished:
-    """The figures of the benchmarks of a group that have ended, kept until all have. They
-    hold for one state of the code."""
+    """The figures of a group's finished benchmarks, kept until all have finished.
+
+    They are valid for one state of the code.
+    """
 
     def __init__(self, group: str) -> None:
         self._file = REPOSITORY / "build/bench" / f"{group}.json"
@@ -77,7 +80,7 @@ def main() -> int:
 
 
 def run(group: str, names: tuple[str, ...]) -> None:
-    """Print the figures of each benchmark, and how long the group took."""
+    """Run the benchmarks and print their figures and how long the group took."""
     finished = Finished(group)
     start_s = time.monotonic()
     for name in names:
@@ -100,7 +103,7 @@ def _benchmark(name: str) -> Callable[[], None]:
 
 
 def _code() -> str:
-    """What the figures are of: the commit, and what was changed since."""
+    """Return the state of the code: the commit and the changes since."""
     words = (["git", "rev-parse", "HEAD"], ["git", "diff", "HEAD"])
     return "\n".join(
         subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout

@@ -1,7 +1,10 @@
-"""active.measurements_saved: the share of measurements that choosing networks saves against
-drawing them, for the same error. What is missing on the lab's default target is measured.
+"""active.measurements_saved: the share of measurements that choosing networks saves.
 
-python -m tests.bench.bench_active [POOL TEST], networks to learn from and to test on: 60 60.
+The comparison is with random networks at the same error. Networks that the lab's default target
+has not measured yet are measured first.
+
+python -m tests.bench.bench_active [POOL TEST]: the numbers of networks to learn from and to test
+on, by default 60 60.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ import numpy as np
 
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import metrics
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latlab.domain.measured_network import MeasuredNetwork
 from search.latency.calibration import random_networks
 from search.latency.target_lab import export_spec
@@ -25,18 +28,18 @@ from tests.bench.real_lab import real_lab
 SEED = 20265
 DRAWS = 5
 SIZES = (8, 10, 12, 15, 20, 25, 30, 40, 50, 60)
-MATCHED = 30  # random networks, whose error is to be reached with fewer
+MATCHED = 30  # chosen networks must reach the error of so many random ones
 
 
 def main() -> None:
     pool_size, test_size = map(int, sys.argv[1:] or ("60", "60"))
-    # Without the reference, which comes first and is not random.
+    # The first network is the reference, which is not random.
     networks = random_networks(mnasnet_space(), 1 + pool_size + test_size)[1:]
     specs = list(map(export_spec, networks))
     with real_lab() as opened:
         measured = opened.measured(specs)
     pool = [network for network in measured[:pool_size] if network]
-    steadying = Predictor.fit(pool).steadying
+    steadying = KernelPredictor.fit(pool).steadying
     test = [steadying(network) for network in measured[pool_size:] if network]
     sizes = [size for size in SIZES if size <= len(pool)]
     chosen = most_informative([network.kernels for network in pool], [], len(pool))
@@ -69,20 +72,22 @@ def learning_curve(
     sizes: Sequence[int],
     test: Sequence[MeasuredNetwork],
 ) -> list[float]:
-    """The mean relative error on `test` of what the first networks in `order` teach."""
+    """Return the mean relative error on `test` after fitting on the first networks in `order`."""
     measured_ns = np.array([network.latency_ns for network in test])
     packed = pack(network.kernels for network in test)
     errors = []
     for size in sizes:
-        estimates = Predictor.fit([pool[row] for row in order[:size]]).predict(*packed, 0)
+        estimates = KernelPredictor.fit([pool[row] for row in order[:size]]).predict(*packed, 0)
         predicted_ns = np.array([float(estimate.latency_ns) for estimate in estimates])
         errors.append(metrics(measured_ns, predicted_ns).mean_error)
     return errors
 
 
 def size_for(error: float, sizes: Sequence[int], errors: Sequence[float]) -> float:
-    """How many networks reach the error, between sizes by interpolation; the smallest size
-    where it does already, the largest where none does."""
+    """Return how many networks reach the error, interpolated between sizes.
+
+    It is the smallest size if that reaches the error already, and the largest size if none does.
+    """
     best_yet = np.minimum.accumulate(errors)
     return float(np.interp(error, best_yet[::-1], sizes[::-1]))
 

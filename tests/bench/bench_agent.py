@@ -1,6 +1,8 @@
-"""agent.ratio: the latency that the agent reports against the bare runner's, visits in turn.
+"""agent.ratio: the latency that the agent reports over that of the bare runner.
 
-python -m tests.bench.bench_agent [PROGRAM SHAPE], with SHAPE as 1x3x224x224; without, a
+Visits of both alternate.
+
+python -m tests.bench.bench_agent [PROGRAM SHAPE]: SHAPE is written as 1x3x224x224. By default a
 small convolutional network is exported.
 """
 
@@ -32,7 +34,7 @@ SPEC = spec(
 
 
 def export_network() -> bytes:
-    """About a millisecond a run."""
+    """Export a network that takes about a millisecond."""
     from torch import nn
 
     layers = [nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.ReLU()]
@@ -44,7 +46,7 @@ def export_network() -> bytes:
 def bare_wall_ns(
     program: Path, shape: str, cpu: int, spec: common_pb2.VisitSpec | VisitSpec
 ) -> list[int]:
-    """The samples of one visit without an agent, by the arguments that the agent gives."""
+    """Return the samples of one visit without an agent, with the arguments that the agent uses."""
     options = {
         "--program": program,
         "--input": shape,
@@ -64,12 +66,12 @@ def bare_wall_ns(
 
 
 def bare_visit_ns(program: Path, shape: str, cpu: int) -> float:
-    """The median of one visit of SPEC without an agent."""
+    """Return the median of one visit of SPEC without an agent."""
     return statistics.median(bare_wall_ns(program, shape, cpu, SPEC))
 
 
 def measure(program: bytes, shape: str, folder: Path) -> tuple[float, float]:
-    """Medians over visits of the visits' medians: with the agent, without."""
+    """Return the medians over visits of the visits' medians, with and without the agent."""
     program_file = folder / "program.pte"
     program_file.write_bytes(program)
     dims = [int(size) for size in shape.split("x")]

@@ -1,6 +1,6 @@
-"""agent.idle_cpu_pct, agent.rss_mb, agent.overhead_ms: what the agent itself takes.
+"""agent.idle_cpu_pct, agent.rss_mb, agent.overhead_ms: the costs of the agent itself.
 
-python -m tests.bench.bench_agent_cost [IDLE_S], 60 by default
+python -m tests.bench.bench_agent_cost [IDLE_S]: by default 60.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.device_agent.agent_process import AgentProcess, sha256
 IDLE_S = 60.0
 VISITS = 40
 SHAPE = (1, 3, 64, 64)
-# As short as may be: what is the agent's then stands out.
+# The visits are as short as possible, so that the agent's part stands out.
 SPEC = VisitSpec(warmup_runs=1, warmup_ns=0, timed_runs=3, timed_ns=0, max_timed_runs=3)
 
 
 def cpu_ns(pid: int) -> int:
-    """Of all its threads, as far as they live."""
+    """Return the CPU time of all living threads."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads)
 
@@ -42,14 +42,14 @@ def rss_bytes(pid: int) -> int:
 
 
 def bare_visit_s(program: Path, cpu: int) -> float:
-    """From the runner's start to its end, without an agent."""
+    """Return the seconds from the runner's start to its end, without an agent."""
     start_s = time.perf_counter()
     bare_wall_ns(program, "x".join(map(str, SHAPE)), cpu, SPEC)
     return time.perf_counter() - start_s
 
 
 def agent_visit_s(client: AgentClient, run_id: str, program: Program, path: Path) -> float:
-    """As the daemon has it: asked for, and acknowledged."""
+    """Return the seconds that a visit takes for the daemon, until it is acknowledged."""
     start_s = time.perf_counter()
     client.run(run_id, Lease("", "", 1, 0), program, path, SPEC)
     client.acknowledge(run_id)
@@ -57,7 +57,7 @@ def agent_visit_s(client: AgentClient, run_id: str, program: Program, path: Path
 
 
 def overheads_s(client: AgentClient, folder: Path) -> list[float]:
-    """Of visits in turn with bare ones."""
+    """Return the overheads of visits that alternate with bare ones."""
     data = export_network()
     path = folder / "program.pte"
     path.write_bytes(data)

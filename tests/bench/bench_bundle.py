@@ -1,4 +1,4 @@
-"""bundle.*: the agent's bundle for aarch64: its size, and how long it takes from downloads.
+"""bundle.*: the size of the agent's bundle for aarch64, and how long it takes to build.
 
 python -m tests.bench.bench_bundle
 """
@@ -18,7 +18,7 @@ MACHINE = "aarch64"
 
 def main() -> None:
     bundles = REPOSITORY / "build/bundle"
-    build(MACHINE, bundles)  # downloads
+    build(MACHINE, bundles)  # downloads the packages
     with tempfile.TemporaryDirectory(dir=bundles) as folder:
         (Path(folder) / "downloads").symlink_to(bundles / "downloads")
         start_s = time.perf_counter()

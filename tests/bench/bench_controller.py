@@ -1,4 +1,4 @@
-"""controller.* and ppo.*: how fast the controller is, and how well it learns.
+"""controller.* and ppo.*: the speed of the controller, and how well it learns.
 
 python -m tests.bench.bench_controller
 """
@@ -25,9 +25,12 @@ SEEDS = range(5)
 
 
 class MadeUpReward:
-    """A reward on canonical choices whose optimum is known: a term for every choice, one for
-    every pair of a block's convolution with its kernel size and its layers, and one for every
-    pair of neighbours' filters, all standard normal. Scaled to look like an accuracy."""
+    """A reward on canonical choices whose optimum is known.
+
+    It has a term for every choice, one for every pair of a block's convolution with its kernel
+    size and its layers, and one for every pair of neighbours' filters. All terms are standard
+    normal. The sum is scaled to look like an accuracy.
+    """
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
@@ -53,8 +56,10 @@ class MadeUpReward:
         )
 
     def optimum(self) -> float:
-        """By dynamic programming: what a block adds depends on those before it through the
-        filters of the last one alone."""
+        """Return the best reward, by dynamic programming.
+
+        A block's terms depend on the earlier blocks only through the filters of the last one.
+        """
         best: dict[int | None, tuple[float, tuple[int, ...]]] = {None: (0.0, ())}
         for i in range(self.blocks):
             extended: dict[int | None, tuple[float, tuple[int, ...]]] = {}
@@ -89,8 +94,10 @@ class MadeUpReward:
 
 
 def gap_closed(space: Space, seed: int) -> float:
-    """The share of the gap from random's mean reward to the optimum that the last tenth of
-    the samples closes."""
+    """Return the share of the gap between random search and the optimum that learning closes.
+
+    It is computed from the mean reward of the last tenth of the samples.
+    """
     made_up = MadeUpReward(space, seed)
     rng = np.random.default_rng(seed)
     at_random = [made_up(space.resolve(space.sample(rng))) for _ in range(SAMPLES)]

@@ -1,7 +1,7 @@
-"""export.*: direct lowering against ExecuTorch's own: time, equality, latency, memory.
+"""export.*: direct lowering compared with ExecuTorch's: time, equality, latency and memory.
 
-python -m tests.bench.bench_export [EQUAL], the number of architectures compared node by
-node beside the published ones: 50.
+python -m tests.bench.bench_export [EQUAL]: the number of architectures that are compared node by
+node beside the published ones, by default 50.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]:
-    """Both programs of each network: by direct lowering, by stock lowering."""
+    """Return both programs of each network: by direct and by stock lowering."""
     one_core()
     for way in (direct, stock):
-        way(ZOO["mnasnet-small"])  # imports
+        way(ZOO["mnasnet-small"])  # imports the modules
     ratios, stocks_s, programs = [], [], []
     for index, network in enumerate(networks):
         paths = folder / f"{index}-direct.pte", folder / f"{index}-stock.pte"
@@ -85,7 +85,7 @@ def speed(networks: list[Architecture], folder: Path) -> list[tuple[Path, Path]]
 
 
 def latency(programs: list[tuple[Path, Path]]) -> None:
-    """Visits in turn, by the bare runner."""
+    """Compare latencies by the bare runner, with alternating visits."""
     shape = "x".join(map(str, DEFAULT_DEPLOYMENT.input_shape))
     ratios = []
     for direct_program, stock_program in programs:
@@ -107,7 +107,7 @@ def latency(programs: list[tuple[Path, Path]]) -> None:
 
 
 def memory(networks: list[Architecture], folder: Path) -> None:
-    """Of the one worker of a pool, from its first export to its last."""
+    """Measure the memory of a pool with one worker, from its first export to its last."""
     specs = list(map(export_spec, networks))
     with ExportPool(ProgramCache(folder)) as pool:
         rss_bytes = []
@@ -127,7 +127,7 @@ def memory(networks: list[Architecture], folder: Path) -> None:
 
 
 def equality(networks: list[Architecture]) -> None:
-    """The same nodes in the same order, and the same outputs."""
+    """Check for the same nodes in the same order and for the same outputs."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as workers:
         equal = list(workers.map(_equal, networks))
     report(

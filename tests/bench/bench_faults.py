@@ -1,7 +1,8 @@
-"""lab.jobs_lost, lab.jobs_doubled: one job at a time on a virtual phone, a fault in the middle
-of each. By the database afterwards: jobs that have not ended, and that ended twice.
+"""lab.jobs_lost, lab.jobs_doubled: jobs on a virtual phone with a fault in the middle of each.
 
-python -m tests.bench.bench_faults [ROUNDS], 10 of each fault by default
+The database shows afterwards which jobs have not ended, and which ended twice.
+
+python -m tests.bench.bench_faults [ROUNDS]: the number of jobs for each fault, by default 10.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def small_program(folder: Path) -> ProgramFile:
 
 
 def round_of(phone_lab: PhoneLab, program: ProgramFile, fault: Callable[[PhoneLab], None]) -> None:
-    """A job that has ended when this returns, or has had END_TIMEOUT_S for it."""
+    """Run one job; it has ended when this returns, or has had END_TIMEOUT_S for it."""
     lab_process.up(phone_lab.home)
     with LatencyClient.connect(phone_lab.home.root) as client:
         target = phone_lab.plug_in(client)

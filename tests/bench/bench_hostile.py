@@ -1,9 +1,11 @@
-"""programs.hostile: mutated programs, each through the agent's runner, that end as anything but
-a Failure of the program's or a valid Visit; and what a program that has taken the runner over
-tries behind the door and gets through with.
+"""programs.hostile: mutated programs that are not answered as they should be.
 
-python -m tests.bench.bench_hostile [PROGRAMS], 10,000 by default, a tenth with QUICK=1. One in
-fifty goes through a whole agent. A program that was not answered as it should be is kept in
+Each program goes through the agent's runner and must end as a Failure of the program or as a
+valid Visit. The benchmark also checks what a program that has taken over the runner can still
+do while it is confined.
+
+python -m tests.bench.bench_hostile [PROGRAMS]: by default 10,000, and a tenth with QUICK=1. One
+in fifty goes through a whole agent. A program that was not answered as it should be is kept in
 build/hostile.
 """
 
@@ -34,17 +36,17 @@ from tests.device_agent.conftest import build_trials, export
 from tests.device_agent.runner.test_confinement import LIMIT, attempts
 
 PROGRAMS = 10_000
-THROUGH_THE_AGENT = 50  # one in so many
+THROUGH_THE_AGENT = 50  # one program in so many goes through a whole agent
 TRIALS = 10
 SEED = 13
 DEADLINE_S = 10.0
-GRACE_S = 10.0  # to kill a runner on a busy machine
+GRACE_S = 10.0  # the time to kill a runner on a busy machine
 MEMORY_BYTES = 2 << 30
 RUNS = 2
 RUNNER = REPOSITORY / "build/runner/latlab-runner"
 KEPT = REPOSITORY / "build/hostile"
 
-# Whatever is wrong with a program, it is one of these. An agent's error never is.
+# The kinds of failure that a program may end with. An agent's error is not among them.
 FAILURES = {
     common_pb2.FAILURE_KIND_NOT_A_PROGRAM,
     common_pb2.FAILURE_KIND_BAD_INPUT,
@@ -74,7 +76,7 @@ class Mutant(NamedTuple):
 
 
 def sound_programs() -> list[Sound]:
-    """Small ones, in which a mutation seldom hits nothing but weights."""
+    """Return small programs, in which a mutation rarely hits only weights."""
     torch.manual_seed(SEED)
     layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
     small = Sound(export(nn.Sequential(*layers), (1, 3, 8, 8)), ("1x3x8x8",))
@@ -83,7 +85,7 @@ def sound_programs() -> list[Sound]:
 
 
 def mutate(number: int, sound: Sequence[Sound]) -> Mutant:
-    """The mutant of that number: the same for the same programs."""
+    """Return the mutant with this number, which is always the same for the same programs."""
     rng = np.random.default_rng((SEED, number))
     victim = sound[int(rng.integers(len(sound)))]
     data = bytearray(victim.data)
@@ -94,7 +96,10 @@ def mutate(number: int, sound: Sequence[Sound]) -> Mutant:
 
 
 def section_of(size: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Mostly short: a long one breaks the program's first table, and nothing else is met."""
+    """Return a section, mostly a short one.
+
+    A long one breaks the program's first table, so that nothing else is reached.
+    """
     start = int(rng.integers(size + 1))
     return start, min(size, start + int(rng.geometric(1 / 64)))
 
@@ -106,7 +111,7 @@ def flip_bits(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
 
 
 def overwrite_words(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
-    """Offsets, sizes and counts at their extremes."""
+    """Set offsets, sizes and counts to extreme values."""
     extremes = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, len(data), 2**16, 2**28]
     for _ in range(rng.integers(1, 3)):
         position = 4 * int(rng.integers(max(1, len(data) // 4)))
@@ -119,7 +124,7 @@ def truncate(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
 
 
 def splice(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
-    """A section of another program in place of one of the same length, or of any."""
+    """Replace a section by one of the same length from another program or from this one."""
     start, end = section_of(len(other), rng)
     place = int(rng.integers(len(data) + 1))
     replaced = end - start if rng.integers(4) else int(rng.integers(len(data) + 1 - place))
@@ -132,7 +137,7 @@ def clear(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
 
 
 def move(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
-    """A section to another place, where offsets do not expect it."""
+    """Move a section to another place, where offsets do not expect it."""
     start, end = section_of(len(data), rng)
     section = data[start:end]
     del data[start:end]
@@ -140,7 +145,7 @@ def move(data: bytearray, other: bytes, rng: np.random.Generator) -> None:
     data[place:place] = section
 
 
-# With how often each is taken.
+# The mutations and their weights.
 MUTATIONS: dict[Mutation, float] = {
     flip_bits: 0.5,
     overwrite_words: 0.2,
@@ -197,7 +202,7 @@ def word_for(response: RunResponse) -> str:
 
 
 class Trial:
-    """Runs mutants, and keeps those whose answer is wrong."""
+    """Runs mutants and keeps those whose answer is wrong."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -215,7 +220,7 @@ class Trial:
             response = self._runner.run(
                 path, request_of(mutant), [cpu], start_s + DEADLINE_S, Stop()
             )
-        except Exception as error:  # whatever it is, the agent would have met it
+        except Exception as error:  # the agent would have met it too
             self._note(mutant, f"raised {type(error).__name__}", is_right=False)
         else:
             in_time = time.monotonic() - start_s < DEADLINE_S + GRACE_S
@@ -223,14 +228,14 @@ class Trial:
         path.unlink()
 
     def run_through(self, agent: AgentProcess, mutant: Mutant) -> None:
-        """Uploads it to a whole agent, which has to answer, and to live on."""
+        """Upload the program to a whole agent, which must answer and survive."""
         try:
             agent.upload(mutant.data)
             request = request_of(mutant)
             response = agent.stub.Run(request, metadata=agent.metadata, timeout=60)
             agent.acknowledge(request.run_id)
             is_alive = agent.describe().serial != "" and agent.process.poll() is None
-        except Exception as error:  # a dead agent, or one that refuses
+        except Exception as error:  # the agent is dead or refuses
             self._note(mutant, f"agent: {type(error).__name__}", is_right=False)
         else:
             self._note(mutant, word_for(response), is_alive and is_right(response))
@@ -244,7 +249,7 @@ class Trial:
 
 
 def run_mutants(count: int, folder: Path) -> tuple[Trial, float]:
-    """The trial, and programs a second."""
+    """Return the trial and the programs per second."""
     sound = sound_programs()
     trial = Trial(folder)
     start_s = time.monotonic()
@@ -254,7 +259,7 @@ def run_mutants(count: int, folder: Path) -> tuple[Trial, float]:
 
             def run(number: int) -> None:
                 mutant = mutate(number, sound)
-                # An empty program is no upload: the runner alone meets it.
+                # An empty program cannot be uploaded, so only the runner meets it.
                 if number % THROUGH_THE_AGENT == 0 and mutant.data:
                     trial.run_through(agent, mutant)
                 else:
@@ -267,7 +272,7 @@ def run_mutants(count: int, folder: Path) -> tuple[Trial, float]:
 
 
 def run_attempts(folder: Path) -> tuple[int, int]:
-    """How many attempts succeeded behind the door, of how many that succeed without one."""
+    """Return how many attempts succeeded while confined, of how many that succeed otherwise."""
     trials = build_trials()
     program = folder / "sound.pte"
     program.write_bytes(sound_programs()[0].data)

@@ -1,7 +1,9 @@
-"""programs.hostile_commands: commands that are given what nobody should give them. Wrong is a
-traceback, an exit code that the command's help does not name, a file outside where it belongs.
+"""programs.hostile_commands: commands that are called with absurd arguments.
 
-python -m tests.bench.bench_hostile_commands       QUICK=1: a tenth of it
+An answer is wrong if it is a traceback, an exit code that the command's help does not name, or a
+file in the wrong folder.
+
+python -m tests.bench.bench_hostile_commands       QUICK=1: a tenth of the cases
 """
 
 from __future__ import annotations
@@ -36,14 +38,14 @@ WORKERS = 2
 PROCESS_TIMEOUT_S = 120
 SHOWN = 100
 RUN = "from search.cli import app; app(prog_name='latlab')"
-# They would export, serve or train for real, where no lab refuses to.
+# Without a lab that refuses them, these would export, serve or train for real.
 NO_PROCESS = {("lab", "up"), ("dashboard",), ("train",)}
-MAX_ARGUMENT = 100_000  # bytes, of the kernel's 128 KiB
+MAX_ARGUMENT = 100_000  # bytes; Linux allows 128 KiB
 
 
 def main() -> None:
     start_s = time.perf_counter()
-    # A fresh process each, for what runs in it changes its folder and its alarm.
+    # Each part has a fresh process, because the cases change its folder and its alarm.
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = list(pool.map(run_part, range(WORKERS)))
     seconds = time.perf_counter() - start_s
@@ -63,7 +65,7 @@ def main() -> None:
 
 
 def run_part(part: int) -> tuple[int, Counter[str]]:
-    """Every case whose turn it is, in this process: how many, and what was wrong."""
+    """Run every case of this part in this process; return how many there are and what was wrong."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
         scratch = Scratch(Path(folder) / "top")
@@ -76,7 +78,7 @@ def run_part(part: int) -> tuple[int, Counter[str]]:
 
 
 def run_processes(found: Counter[str]) -> int:
-    """Some of the cases as real processes: how many."""
+    """Run some of the cases as real processes; return how many."""
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
         scratch = Scratch(Path(folder) / "top")
         cases = drawn_cases(scratch, quick(VALUES))
@@ -88,7 +90,7 @@ def run_processes(found: Counter[str]) -> int:
 
 
 def drawn_cases(scratch: Scratch, count: int) -> list[tuple[Command, Case]]:
-    """For each parameter of each command, and for LATLAB_HOME, so many values."""
+    """Draw values for each parameter of each command and for LATLAB_HOME."""
     drawn: list[tuple[Command, Case]] = []
     rng = random.Random(0)
     for command in commands():

@@ -1,7 +1,9 @@
-"""search.hybrid_*: what measuring few candidates loses against measuring them all, on this
-machine: networks of Accel-NASBench's space, their accuracies fitted on its table.
+"""search.hybrid_*: the loss of measuring a few candidates compared with measuring all.
 
-python -m tests.bench.bench_hybrid [CANDIDATES], 300 by default. In a home of its own.
+The networks are from Accel-NASBench's space, with accuracies fitted on its table. They are
+measured on this machine by a lab with a home of its own.
+
+python -m tests.bench.bench_hybrid [CANDIDATES]: by default 300.
 """
 
 from __future__ import annotations
@@ -18,15 +20,21 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
-from search.accuracy.table import Fitted, read_table
+from search.accuracy.table import FittedTable, read_table
 from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
 from search.cli.session import EXPORT_WORKERS, Session
 from search.latency.target_lab import TargetLab
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.space.space import accel_nas_bench_space
 from search.strategies.strategy import make_strategy
-from search.study.pareto import hypervolume
-from search.study.settings import StrategyName, StudySettings
+from search.study.pareto import hypervolume, reference_point
+from search.study.settings import (
+    LoopSettings,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import Study, open_study
 from search.study.trial import is_measured, is_settled
 from tests.bench.figures import at_least, at_most, report
@@ -35,7 +43,7 @@ from tests.bench.public_data import public_data
 SPACE = accel_nas_bench_space()
 SEED = 0
 ROUND_SIZE = 20
-MEASURED_SHARE = 0.15  # of the candidates, what calibrates counted in
+MEASURED_SHARE = 0.15  # measured networks over candidates, calibration included
 
 Point = tuple[float, int]  # accuracy, latency in ns
 
@@ -45,7 +53,7 @@ def main() -> None:
     path = public_data("anb_dev.csv")
     if path is None:
         return
-    accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+    accuracy = FittedTable.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
     with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder:
         home = LabHome(Path(folder) / "home")
         lab_process.up(home)
@@ -79,16 +87,16 @@ def main() -> None:
     report("search.hybrid_measured_share", attempted_share, "share", at_most(0.15), **conditions)
 
 
-def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) -> Study:
-    """By the product's own loop and its defaults, but for how much it may measure."""
+def search(opened: Session, accuracy: FittedTable, candidates: int, directory: Path) -> Study:
+    """Search with the product's own loop and defaults, except for the share it may measure."""
     run_calibration(opened, SPACE, DEFAULT_NETWORKS)
     calibrating = opened.client.measured_networks(opened.target.id)
+    target_ns = round(float(np.median([network.latency_ns for network in calibrating])))
     settings = StudySettings(
         space=SPACE.name,
-        strategy=StrategyName.PPO.value,
-        target_id=opened.target.id,
-        target_ns=round(float(np.median([network.latency_ns for network in calibrating]))),
-        accuracy={"table": "anb_dev.csv"},
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget(opened.target.id, target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
         round_size=ROUND_SIZE,
         seed=SEED,
     )
@@ -110,8 +118,10 @@ def search(opened: Session, accuracy: Fitted, candidates: int, directory: Path) 
 
 
 def measured_and_all(opened: Session, study: Study) -> tuple[list[Point], list[Point]]:
-    """The candidates that the search measured, and all, measured now where they were not
-    before. One that cannot be measured is in neither."""
+    """Return the candidates that the search measured, and all candidates, measured now.
+
+    A candidate that cannot be measured is in neither list.
+    """
     trials = list(study.latest().values())
     outcomes = opened.lab.measure(
         [trial.architecture for trial in trials],
@@ -126,18 +136,12 @@ def measured_and_all(opened: Session, study: Study) -> tuple[list[Point], list[P
 
 
 def hypervolume_share(some: Sequence[Point], everything: Sequence[Point]) -> float:
-    """Of the hypervolume of everything: accuracy up and latency down, scaled to the ranges;
-    the reference is the 10th percentile of accuracy and 90th of latency."""
-    accuracies, latencies_ns = np.array(everything, dtype=np.float64).T
-    spans = np.ptp(accuracies), np.ptp(latencies_ns)
+    """Return the hypervolume of some points as a share of that of all of them."""
+    reference = reference_point(*zip(*everything, strict=True))
 
     def volume(points: Sequence[Point]) -> float:
-        return hypervolume(
-            [accuracy / spans[0] for accuracy, _ in points],
-            [latency_ns / spans[1] for _, latency_ns in points],
-            float(np.percentile(accuracies, 10) / spans[0]),
-            float(np.percentile(latencies_ns, 90) / spans[1]),
-        )
+        accuracies, latencies_ns = zip(*points, strict=True) if points else ((), ())
+        return hypervolume(accuracies, latencies_ns, *reference)
 
     return volume(some) / volume(everything)
 

@@ -1,7 +1,9 @@
-"""kernels.equal: the share of random architectures whose `kernels(architecture)` are the
-exported program's, over 200 by direct lowering and over 20 by ExecuTorch's own.
+"""kernels.equal: the share of architectures whose predicted kernels are the program's.
 
-python -m tests.bench.bench_kernels [DIRECT STOCK], the numbers of architectures.
+It compares `kernels(architecture)` with the exported program, over 200 random architectures by
+direct lowering and over 20 by ExecuTorch's own.
+
+python -m tests.bench.bench_kernels [DIRECT STOCK]: the numbers of architectures.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def main() -> None:
 
 
 def by_direct_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
-    """None of the space's networks may need another way."""
+    """Export by direct lowering, which must be able to lower every network of the space."""
     program, _ = export_program(build_network(architecture, seed=0), SHAPE)
     return program.kernels if program.exporter.startswith("direct") else ()
 

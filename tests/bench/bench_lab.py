@@ -1,7 +1,7 @@
 """lab.plug_in_s, lab.first_plug_in_s: from plugging in a virtual phone to its registration.
 
-The bundle is that of `build/bundle` where there is one, else a stand-in of its size that
-borrows this machine's Python.
+The bundle is that of `build/bundle` if it exists. Otherwise a stand-in of the same size borrows
+this machine's Python.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ BALLAST_BYTES = 85_000_000
 
 
 def plug_in_s(phone_lab: PhoneLab, client: LatencyClient, is_first: bool) -> float:
-    """After a reboot: the agent is started anew."""
+    """Return the seconds after a reboot, when the agent has to be started again."""
     phone_lab.unplug(client)
     phone_lab.phone.reboot()
     if is_first:
         phone_lab.phone.shell(f"rm -rf {HOME}")
-    time.sleep(1)  # adbd is up; the phone is what is plugged in, not what boots
+    time.sleep(1)  # until adbd runs: the time to boot does not count
     start_s = time.monotonic()
     phone_lab.plug_in(client)
     return time.monotonic() - start_s

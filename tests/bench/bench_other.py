@@ -1,7 +1,9 @@
-"""predict_other.within_10pct: published networks outside the space, predicted on the lab's
-default target from networks of the space and the probes; what is missing is measured first.
+"""predict_other.within_10pct: predictions of published networks outside the space.
 
-python -m tests.bench.bench_other [TRAIN], networks of the space: 60.
+The predictor is fitted on networks of the space and on probes, on the lab's default target.
+Networks that were not measured yet are measured first.
+
+python -m tests.bench.bench_other [TRAIN]: the number of networks of the space, by default 60.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latlab.domain.errors import UnknownKernelKinds
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
@@ -24,7 +26,7 @@ from tests.networks import INPUT_SHAPE, NETWORKS, build
 
 def main() -> None:
     train_size = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    # Without the reference, which comes first: it is one of those to be predicted.
+    # The first network is the reference, which is one of those to predict.
     of_the_space = random_networks(mnasnet_space(), 1 + train_size)[1:]
     train_specs = [*map(export_spec, of_the_space), *probe_specs()]
     other_specs = [
@@ -34,7 +36,7 @@ def main() -> None:
     with real_lab() as opened:
         train = [network for network in opened.measured(train_specs) if network]
         measured = dict(zip(NETWORKS, opened.measured(other_specs), strict=True))
-    predictor = Predictor.fit(train)
+    predictor = KernelPredictor.fit(train)
     each: dict[str, object] = {}
     errors = []
     for name, network in measured.items():

@@ -1,7 +1,7 @@
-"""pipeline.*: how busy a device is kept, from architectures to stored measurements.
+"""pipeline.*: how busy a device is kept from architectures to stored measurements.
 
-python -m tests.bench.bench_pipeline [NETWORKS], 100 by default. In homes of its own, empty
-at first.
+python -m tests.bench.bench_pipeline [NETWORKS]: by default 100. The labs have homes of their own,
+which are empty at first.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def local_device(networks: list[Architecture], home: LabHome) -> None:
     report("pipeline.device_busy", round(busy_s / wall_s, 3), "share", at_least(0.85), **conditions)
     per_hour = 3600 * len(networks) / wall_s
     report("pipeline.networks_per_hour", round(per_hour), "networks/h", None, **conditions)
-    # The rest of the pipeline is the same, so exporting alone has to be timed.
+    # The rest of the pipeline is the same, so only exporting is timed.
     with ProcessPoolExecutor(EXPORT_WORKERS, get_context("spawn")) as workers:
-        list(workers.map(stock_export_s, networks[:EXPORT_WORKERS]))  # imports
+        list(workers.map(stock_export_s, networks[:EXPORT_WORKERS]))  # imports the modules
         stock_s = statistics.fmean(workers.map(stock_export_s, networks[:STOCK_EXPORTS]))
     direct_s = (wall_s - busy_s) / len(networks)
     stock_per_hour = 3600 / (busy_s / len(networks) + stock_s / EXPORT_WORKERS)
@@ -79,7 +79,7 @@ def local_device(networks: list[Architecture], home: LabHome) -> None:
 
 
 def remote_device(networks: list[Architecture], home: LabHome) -> None:
-    """A timer has no kernels to trace, so untraced visits stand for the traced ones."""
+    """Run a simulated remote device; its traced visits are untraced, as a timer has no kernels."""
     usual = BenchmarkSpec()
     spec = replace(
         usual,
@@ -108,8 +108,10 @@ def campaign(
     spec: BenchmarkSpec,
     workers: int,
 ) -> tuple[float, float]:
-    """Wall time of the whole, and how long runners lived in it: between the conditions
-    that the agent reads right before and after each. In seconds."""
+    """Return the wall time of the whole campaign and the time that runners lived, in seconds.
+
+    A runner lives between the conditions that the agent reads right before and after each visit.
+    """
     busy_before_s = _runners_s(home)
     start_s = time.perf_counter()
     with ExportPool(ProgramCache(home.exports), workers) as pool:
@@ -123,7 +125,7 @@ def campaign(
 
 
 def _runners_s(home: LabHome) -> float:
-    """How long the lab's runners have lived in all, of every visit that brought samples."""
+    """Return how long the lab's runners have lived, over all visits with samples."""
     database = Database(home.database_url)
     query = select(visits.c.conditions_before, visits.c.conditions_after)
     with database.reading() as connection:

@@ -1,9 +1,11 @@
-"""programs.poisoned: of databases that hold a dozen ordinary measurements and one to ten odd
-ones, those of which predict, look-up, refit, listing, measuring or the search's view of the
-target fails, or an odd one of no use is not named by the doctor.
+"""programs.poisoned: databases with odd measurements that break something.
 
-In process through the real services over gRPC, with a device that answers at once; some through
-a real daemon and `latlab doctor`, without devices. QUICK=1: a tenth of them.
+Each database holds a dozen ordinary measurements and one to ten odd ones. It counts if
+prediction, look-up, refit, listing, measuring or the search's view of the target fails, or if
+the doctor does not name an odd measurement that cannot be used.
+
+Most run in one process through the real services over gRPC, with a device that answers at once.
+Some run through a real daemon and `latlab doctor`, without devices. QUICK=1 does a tenth.
 
 python -m tests.bench.bench_poisoned
 """
@@ -45,7 +47,7 @@ DOCTOR_TIMEOUT_S = 120.0
 
 
 class Wrong(Exception):
-    """What failed, in a few words."""
+    """A failure in a few words."""
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
         stored = write_ordinary(template, folder)
         template.close()
         tasks = [(folder, stored, seed, seed < daemons) for seed in range(databases)]
-        # A fresh process each: gRPC does not survive a fork.
+        # Each has a fresh process, because gRPC does not survive a fork.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
             reasons = list(pool.map(why_wrong, *zip(*tasks, strict=True)))
@@ -77,9 +79,9 @@ def main() -> None:
 
 
 def why_wrong(folder: Path, stored: list[Stored], seed: int, through_daemon: bool) -> str:
-    """What failed on one database, "" where nothing did."""
+    """Return what failed on one database; "" if nothing did."""
     logging.disable(logging.CRITICAL)
-    worker.IDLE_S = 0.01  # it ends sooner
+    worker.IDLE_S = 0.01  # so that it ends sooner
     rng = random.Random(f"{SEED} {seed}")
     chosen = rng.choices(POISONS, k=rng.randint(1, MOST_ODD))
     home = LabHome(folder / f"home-{seed}")
@@ -98,7 +100,7 @@ def why_wrong(folder: Path, stored: list[Stored], seed: int, through_daemon: boo
                 use(client, stored, odd)
                 named(client, odd)
             opened.close()
-    except Exception as error:  # whatever it is, it is what the figure counts
+    except Exception as error:  # the figure counts any error
         return f"{type(error).__name__}: {str(error)[:80]}"
     finally:
         shutil.rmtree(home.root)
@@ -106,7 +108,10 @@ def why_wrong(folder: Path, stored: list[Stored], seed: int, through_daemon: boo
 
 
 def use(client: LatencyClient, stored: list[Stored], odd: list[tuple[str, Poison]]) -> None:
-    """All that a lab does with a target. Raises what it raises, and Wrong."""
+    """Do everything that a lab does with a target.
+
+    Any error is a wrong answer.
+    """
     networks = [one.network.kernels for one in stored]
     check_sane("predict", client.predict(TARGET.id, networks))
     client.refit(TARGET.id)
@@ -141,7 +146,7 @@ def named(client: LatencyClient, odd: list[tuple[str, Poison]]) -> None:
 
 
 def named_by_command(home: LabHome, odd: list[tuple[str, Poison]]) -> None:
-    """By `latlab doctor`, in a process of its own."""
+    """Check that `latlab doctor`, in a process of its own, names the odd measurements."""
     environment = {**os.environ, "LATLAB_HOME": str(home.root), "COLUMNS": "1000"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.bench_poisoned", "doctor"],

@@ -1,7 +1,10 @@
-"""predict.*, interval.*, repeat.cv_pct: how well networks held out are predicted, from those
-that the lab has measured on its default target; what is missing is measured first.
+"""predict.*, interval.*, repeat.cv_pct: the accuracy of predictions of held-out networks.
 
-python -m tests.bench.bench_predict [TRAIN TEST SPLITS], networks and splits: 40 20 5.
+They are networks that the lab has measured on its default target. Missing ones are measured
+first.
+
+python -m tests.bench.bench_predict [TRAIN TEST SPLITS]: the numbers of networks and splits, by
+default 40 20 5.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""predict60.*, predict15.*, interval.*: how well random architectures are predicted from
-others, beside how well the measurements themselves repeat. What is missing on the lab's
-default target is measured first; the repeat is measured anew.
+"""predict60.*, predict15.*, interval.*: predictions of random architectures from others.
 
-python -m tests.bench.bench_predict60 [SPLITS]: 20.
+The figures stand beside the repeatability of the measurements. Networks that the lab's default
+target has not measured yet are measured first; the repetition is measured each time.
+
+python -m tests.bench.bench_predict60 [SPLITS]: by default 20.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 from scipy import stats
 
 from latency_models.evaluate import Evaluation, evaluate
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.measured_networks import newest_of_each
-from latency_models.predictor import Predictor
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.export import ExportSpec
@@ -33,7 +34,7 @@ SPLITS = 20
 
 def main() -> None:
     splits = int(sys.argv[1]) if len(sys.argv) > 1 else SPLITS
-    # Without the reference, which comes first and is not random.
+    # The first network is the reference, which is not random.
     specs = list(map(export_spec, random_networks(mnasnet_space(), 1 + NETWORKS)[1:]))
     with real_lab() as opened:
         networks = [network for network in opened.measured(specs) if network]
@@ -80,8 +81,12 @@ def _unprobed(network: MeasuredNetwork) -> MeasuredNetwork:
 def _repeated(
     opened: RealLab, specs: Sequence[ExportSpec], networks: Sequence[MeasuredNetwork]
 ) -> tuple[float, float]:
-    """Mean device time of a measurement in s; Kendall's tau of first measurements with
-    second ones, which are made here, both steadied."""
+    """Measure all networks again.
+
+    Returns:
+        The mean device time of a measurement in s, and Kendall's tau of first and second
+        measurements, both steadied.
+    """
     lab = TargetLab(opened.client, opened.target, opened.pool)
     outcomes = lab.measure_specs(specs, fresh=True)
     device_ns = [
@@ -90,7 +95,7 @@ def _repeated(
         if not isinstance(o, Failure)
     ]
     second = newest_of_each(opened.client.measured_networks(opened.target.id))
-    steadying = Predictor.fit(networks).steadying
+    steadying = KernelPredictor.fit(networks).steadying
     pairs = [
         (steadying(network).latency_ns, steadying(again).latency_ns)
         for network in networks
@@ -106,7 +111,7 @@ def _report(
     conditions: dict[str, object],
     unit: str = "share",
 ) -> None:
-    """The mean over the splits, with what 90 % of the splits lie between."""
+    """Report the mean over the splits and the range of 90 % of the splits."""
     low, high = np.quantile(values, [0.05, 0.95])
     interval = [round(float(low), 4), round(float(high), 4)]
     report(name, round(float(np.mean(values)), 4), unit, goal, **conditions, splits_90pct=interval)

@@ -1,5 +1,7 @@
-"""anb.*, nb201.*: how well latencies that others have published are ranked from the networks'
-architectures and a few of their latencies, no kernel timed and no other device seen.
+"""anb.*, nb201.*: how well published latencies are ranked from a few of them.
+
+The predictor knows the networks' architectures and a few of their latencies, but no kernel times
+and no other device.
 
 python -m tests.bench.bench_public
 """
@@ -26,7 +28,7 @@ from tests.bench.figures import Goal, at_least, report
 from tests.bench.public_data import public_data
 
 DRAWS = 5
-# Goals by training networks.
+# The goals, by the number of networks to learn from.
 ACCEL_NAS_BENCH = {30: at_least(0.935), 100: at_least(0.982), 300: at_least(0.992)}
 ACCEL_NAS_BENCH_HELD_OUT = 500
 NAS_BENCH_201_TRAIN = 614
@@ -81,7 +83,11 @@ def report_splits(
     networks: Sequence[MeasuredNetwork],
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> None:
-    """splits: which networks to learn from, and which to predict."""
+    """Report the figures of one table.
+
+    Args:
+        splits: The rows to learn from and the rows to predict.
+    """
     kendalls, shares_inside = [], []
     for train, held_out in splits:
         predictor = WholeNetworkPredictor.fit([networks[i] for i in train])
@@ -113,14 +119,14 @@ def report_splits(
     )
 
 
-def measured(of: tuple[Kernel, ...], latency_ms: float) -> MeasuredNetwork:
-    """Tables say nothing of the error of a latency."""
+def measured(kernels: tuple[Kernel, ...], latency_ms: float) -> MeasuredNetwork:
+    """Return a measured network; the tables have no errors of latencies."""
     latency_ns = 1e6 * latency_ms
-    return MeasuredNetwork(of, None, latency_ns, latency_ns, latency_ns, unix_ns=0)
+    return MeasuredNetwork(kernels, None, latency_ns, latency_ns, latency_ns, unix_ns=0)
 
 
 def mnasnet_like(row: dict[str, str]) -> tuple[Kernel, ...]:
-    """Of Accel-NASBench's space; its kernels have exactly the `params` of the table."""
+    """Return the kernels of a network of Accel-NASBench's space, with the table's `params`."""
     blocks = tuple(
         Block(
             op="dconv" if row[f"block{i}_e"] == "1" else "mbconv",

@@ -1,9 +1,10 @@
 """repeat.*: how well a measurement repeats, on an idle machine and beside a neighbour.
 
-Latencies are as the lab answers them: steadied as its predictor of the target had learned to
-before the first of them; what that needs is measured first.
+Latencies are those that the lab answers. They are steadied as its predictor of the target had
+learned before the first of them. What the predictor needs is measured first.
 
-python -m tests.bench.bench_repeat [TIMES], measurements of each network: 20.
+python -m tests.bench.bench_repeat [TIMES]: the number of measurements of each network, by default
+20.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from host.home.paths import LabHome
 from host.measuring.statistics import summarize
 from latency_models.interference import Steadying
-from latency_models.predictor import Predictor
+from latency_models.kernel_predictor import KernelPredictor
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure
@@ -41,7 +42,7 @@ NETWORKS = 5
 BESIDE_A_NEIGHBOUR = 5
 SPEC = replace(BenchmarkSpec(), traced_visits=0)
 
-# Spins for a share of every 100 ms on one core.
+# Keeps one core busy for a share of every 100 ms.
 NEIGHBOUR = """\
 import os, sys, time
 os.sched_setaffinity(0, [int(sys.argv[1])])
@@ -62,7 +63,7 @@ def main() -> None:
         files = pool.export_all(list(map(export_spec, networks)))
     programs = [file for file in files if isinstance(file, ProgramFile)]
     with calibrated(LEARNED_FROM) as (client, target):
-        steadying = Predictor.fit(client.measured_networks(target.id)).steadying
+        steadying = KernelPredictor.fit(client.measured_networks(target.id)).steadying
         bench = Bench(client, target, programs, steadying)
         idle_ns, cv = bench.idle(times, rng)
         for duty in (0.2, 1.0):
@@ -77,8 +78,11 @@ class Bench:
     steadying: Steadying
 
     def idle(self, times: int, rng: np.random.Generator) -> tuple[dict[str, float], float]:
-        """Rounds of measurements, and between their visits a contiguous run of every program
-        of the same device time. Latency by program, and the mean coefficient of variation."""
+        """Measure in rounds, with a contiguous run of every program between the visits.
+
+        Returns:
+            The latency by program, and the mean coefficient of variation.
+        """
         steady_ns: dict[str, list[float]] = {file.program.sha256: [] for file in self.programs}
         raw_ns: dict[str, list[float]] = {file.program.sha256: [] for file in self.programs}
         contiguous_ns: dict[str, list[float]] = {file.program.sha256: [] for file in self.programs}
@@ -124,7 +128,7 @@ class Bench:
         return {sha256: median(ns) for sha256, ns in steady_ns.items()}, fmean(cvs)
 
     def beside_a_neighbour(self, idle_ns: dict[str, float], cv: float, duty: float) -> None:
-        """A measurement is accepted unless it ends as a Failure."""
+        """Report the errors beside a neighbour, and how many measurements do not fail."""
         device = next(status.device for status in self.client.devices() if status.device)
         core_class = self.target.core_class
         cpus = next(core.cpus for core in device.core_classes if core.name == core_class)
@@ -180,7 +184,7 @@ class Bench:
 
 
 def variation(latencies_ns: dict[str, list[float]]) -> list[float]:
-    """The coefficient of variation of each."""
+    """Return the coefficient of variation of each."""
     return [stdev(ns) / fmean(ns) for ns in latencies_ns.values()]
 
 

@@ -1,12 +1,14 @@
-"""What the agent reports of a program, against others that time the same program with the same
-ExecuTorch: visits in turn on one cpu, the median of each visit, the median ratio of the pairs.
+"""The latency that the agent reports compared with other ways to time the same program.
 
-runner.confined_ratio    the runner confined, against the same runner with its door left open
-agent.ratio_executorch   the agent, against ExecuTorch's own Python runtime
-agent.ratio_sdk          the agent, against 40 lines of ExecuTorch's SDK (sdk_runner/)
+All use the same ExecuTorch. Visits alternate on one cpu. A figure is the median ratio of the
+pairs of visits, each with its median.
 
-python -m tests.bench.bench_runner [PAIRS], 60 by default, a tenth with QUICK=1. The program is
-MnasNet-A1's, about 10 ms a run; inputs and seed are the same for all.
+runner.confined_ratio    the confined runner over the same runner without confinement
+agent.ratio_executorch   the agent over ExecuTorch's own Python runtime
+agent.ratio_sdk          the agent over 40 lines of ExecuTorch's SDK (sdk_runner/)
+
+python -m tests.bench.bench_runner [PAIRS]: by default 60, and a tenth with QUICK=1. The program is
+MnasNet-A1, which takes about 10 ms. Inputs and seed are the same for all.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ TIMES = (str(SPEC.warmup_ns), str(SPEC.timed_ns))
 VISIT_TIMEOUT_S = 60
 GOAL = within(1, 0.01)
 
-Visit = Callable[[], float]  # its median, in ns
+Visit = Callable[[], float]  # returns its median in ns
 
 
 def median_ns(samples_ns: list[int]) -> float:
@@ -54,7 +56,11 @@ def median_ns(samples_ns: list[int]) -> float:
 
 
 def runner_visit(program: Path, cpu: int, runner: Path, door: str = "") -> float:
-    """By the arguments that the agent gives. door: of a trial build (runner_trials)."""
+    """Run one visit with the arguments that the agent uses.
+
+    Args:
+        door: How a trial build (runner_trials) is confined.
+    """
     options = {
         "--program": program,
         "--input": SHAPE,
@@ -84,7 +90,7 @@ def output_of(command: list[str], door: str = "") -> str:
 
 @contextlib.contextmanager
 def on_cpu(cpu: int) -> Iterator[None]:
-    """What is started meanwhile runs on it alone."""
+    """Run everything that is started meanwhile on one cpu."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
     try:
@@ -94,7 +100,7 @@ def on_cpu(cpu: int) -> Iterator[None]:
 
 
 class AgentVisits:
-    """Of one program, by a whole agent."""
+    """Visits of one program by a whole agent."""
 
     def __init__(self, agent: AgentProcess, program: bytes) -> None:
         self._agent = agent
@@ -114,7 +120,7 @@ class AgentVisits:
 
 
 def in_turn(first: Visit, second: Visit, pairs: int) -> list[tuple[float, float]]:
-    """Each pair in the other order than the one before: what drifts hits both alike."""
+    """Alternate the order within pairs, so that a drift affects both alike."""
     visits = []
     for index in range(pairs):
         if index % 2:

@@ -1,7 +1,8 @@
-"""lab.busy_share, lab.scheduler_cores: a thousand devices and twenty thousand jobs of ten
-seconds, through the daemon's own scheduler, board and database.
+"""lab.busy_share, lab.scheduler_cores: a thousand devices and twenty thousand jobs.
 
-python -m tests.bench.bench_scale [DEVICES], 1,000 by default
+Each job takes ten seconds. They go through the daemon's own scheduler, board and database.
+
+python -m tests.bench.bench_scale [DEVICES]: by default 1,000.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def main() -> None:
         since_ns, since_cpu_s = time.time_ns(), cpu_s(daemon.pid)
         time.sleep(WINDOW_S)
         until_ns, until_cpu_s = time.time_ns(), cpu_s(daemon.pid)
-        time.sleep(1.5 * VISIT_S)  # until what ran at the window's end is stored
+        time.sleep(1.5 * VISIT_S)  # until the visits at the window's end are stored
         busy_s, ended = busy(database, since_ns, until_ns)
         database.close()
     window_s = (until_ns - since_ns) / 1e9
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def open_jobs(home: LabHome, database: Database, count: int) -> None:
-    """Of equal numbers for every target, as if they had been submitted before a restart."""
+    """Submit equally many jobs for every target, as if before a restart."""
     home.programs.mkdir()
     data = b"no program"
     targets = [target for model in range(MODELS) for target in targets_of(device(model))]
@@ -117,7 +118,7 @@ def open_jobs(home: LabHome, database: Database, count: int) -> None:
 
 
 def device(model: int) -> Device:
-    """As its agent describes it, in what a target depends on."""
+    """Return the device as its agent describes it, where a target depends on it."""
     return Device(
         serial="",
         model=f"simulated {model:02}",
@@ -135,7 +136,7 @@ def device(model: int) -> Device:
 
 @contextmanager
 def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Ended when the block ends."""
+    """Run a process that ends with the block."""
     started = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
@@ -159,7 +160,7 @@ def agents(first: int, count: int) -> Iterator[list[str]]:
 
 
 def wait_for_visits(database: Database, count: int) -> None:
-    """Until every device has been asked for its first."""
+    """Wait until every device has been asked for its first visit."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     query = select(func.count(visits.c.device_serial.distinct()))
     while True:
@@ -175,8 +176,11 @@ def wait_for_visits(database: Database, count: int) -> None:
 
 
 def busy(database: Database, since_ns: int, until_ns: int) -> tuple[float, int]:
-    """How long timers ran within the window, in seconds over all devices, by the conditions
-    that the agents read before and after each; and how many ended in it."""
+    """Return how long timers ran within the window, and how many ended in it.
+
+    The time is in seconds over all devices, by the conditions that the agents read before and after
+    each visit.
+    """
     query = select(visits.c.conditions_before, visits.c.conditions_after)
     with database.reading() as connection:
         ran = connection.execute(query.where(visits.c.wall_ns.is_not(None))).all()
@@ -189,7 +193,7 @@ def busy(database: Database, since_ns: int, until_ns: int) -> tuple[float, int]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of the process so far."""
+    """Return the user and system time of the process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

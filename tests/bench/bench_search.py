@@ -1,4 +1,4 @@
-"""search.*: what strategies buy on Accel-NASBench's table, and what the search itself costs.
+"""search.*: the gain by strategies on Accel-NASBench's table, and the costs of the search.
 
 python -m tests.bench.bench_search
 """
@@ -19,11 +19,19 @@ import numpy as np
 import torch
 from scipy.stats import t as student_t
 
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.journal import read_rounds
-from search.study.reward import HARD, SOFT
-from search.study.settings import StrategyName, StudySettings
+from search.study.settings import (
+    HardReward,
+    LoopSettings,
+    OtherSource,
+    Reward,
+    SearchTarget,
+    SoftReward,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import JOURNAL, Study, open_study, read_study
 from search.study.trial import Trial
 from tests.bench.figures import at_least, at_most, exactly, report
@@ -33,12 +41,12 @@ from tests.bench.table_lab import SPACE, TableLab
 SAMPLES = 1_000
 LONG_SAMPLES = 8_000
 ROUND_SIZE = 20
-SEEDS = range(10)  # the strategies were tried out on seeds from 100
+SEEDS = range(10)  # the strategies were tuned on seeds from 100
 STRATEGIES = (StrategyName.PPO, StrategyName.NSGA2, StrategyName.EVOLUTION, StrategyName.RANDOM)
-NEAR = 0.1  # of the target latency
+NEAR = 0.1  # as a share of the target latency
 KILLS = 5
 KILLED_ROUNDS = 100
-DEADLINE_S = 120.0  # of each search that is killed
+DEADLINE_S = 120.0  # for each search that is killed
 FIGURE_6 = Path("build/figure6.png")
 
 Call = TypeVar("Call", bound=Callable[..., object])
@@ -46,7 +54,7 @@ Call = TypeVar("Call", bound=Callable[..., object])
 
 @dataclass
 class Clock:
-    """How long the calls that it watches took, together."""
+    """The total time of the calls that it watches."""
 
     calls: dict[str, float] = field(default_factory=dict)
 
@@ -64,7 +72,7 @@ class Clock:
 
 @dataclass
 class Watched:
-    """A strategy, an accuracy and a lab, timed."""
+    """A strategy, an accuracy and a lab whose calls are timed."""
 
     strategy: Strategy
     lab: TableLab
@@ -135,12 +143,13 @@ def compare_strategies(lab: TableLab, target_ns: int) -> None:
 
 
 def near_target(lab: TableLab, target_ns: int) -> None:
-    """The paper's Figure 6: where the soft and the hard reward look."""
+    """Measure how many samples are near the target by reward, as in the paper's Figure 6."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots()
-    for name, exponents in (("soft", SOFT), ("hard", HARD)):
-        trials = sample(lab, settings(target_ns, exponents=exponents), SAMPLES)
+    for reward in (SoftReward(), HardReward()):
+        name = reward.name
+        trials = sample(lab, settings(target_ns, reward=reward), SAMPLES)
         ratios = np.array([latency_ns(trial) for trial in trials]) / target_ns
         near = float(np.mean(np.abs(ratios - 1) <= NEAR))
         report(f"search.{name}_near_t", round(near, 3), "share", None, samples=SAMPLES, seed=0)
@@ -155,7 +164,7 @@ def near_target(lab: TableLab, target_ns: int) -> None:
 
 
 def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
-    """A search in a process of its own, killed at times spread over its length."""
+    """Kill a search in a process of its own at times spread over its length, and compare."""
     chosen, samples = settings(target_ns, seed=1), KILLED_ROUNDS * ROUND_SIZE
     with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
         expected = search(Path(whole), lab, chosen, samples).rounds
@@ -176,7 +185,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
         interrupted = len(read_study(Path(killed)).rounds)
         subprocess.run(command, check=True, timeout=DEADLINE_S)
         rounds = read_study(Path(killed)).rounds
-    equal = sum(ours == theirs for ours, theirs in zip(rounds, expected, strict=False))
+    equal = sum(resumed == whole for resumed, whole in zip(rounds, expected, strict=False))
     report(
         "search.resume_equal",
         round(equal / max(len(rounds), len(expected)), 4),
@@ -189,7 +198,7 @@ def resume_equal(path: Path, lab: TableLab, target_ns: int) -> None:
 
 
 def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]) -> None:
-    """Until the child has finished so many rounds in all."""
+    """Wait until the child has finished so many rounds in all."""
     deadline_s = time.monotonic() + DEADLINE_S
     while len(read_rounds(directory / JOURNAL)[0]) < count:
         if child.poll() is not None or time.monotonic() > deadline_s:
@@ -200,8 +209,8 @@ def _wait_for_rounds(directory: Path, count: int, child: subprocess.Popen[bytes]
 def search(
     directory: Path, lab: TableLab, chosen: StudySettings, samples: int, by: Watched | None = None
 ) -> Study:
-    """By the product's own loop, its journal written, nothing measured."""
-    strategy = make_strategy(StrategyName(chosen.strategy), SPACE, chosen.seed)
+    """Search with the product's own loop, with its journal and without measurements."""
+    strategy = make_strategy(chosen.strategy, SPACE, chosen.seed)
     watched = by or Watched(strategy, lab)
     with open_study(directory, chosen) as study:
         run_search(
@@ -226,17 +235,14 @@ def settings(
     target_ns: int,
     strategy: StrategyName = StrategyName.PPO,
     seed: int = 0,
-    exponents: tuple[float, float] = SOFT,
+    reward: Reward | None = None,
 ) -> StudySettings:
-    alpha, beta = exponents
     return StudySettings(
         space=SPACE.name,
-        strategy=strategy.value,
-        target_id="zcu102",
-        target_ns=target_ns,
-        accuracy={"table": "anb_dev.csv"},
-        alpha=alpha,
-        beta=beta,
+        strategy=strategy,
+        targets=(SearchTarget("zcu102", target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
+        reward=reward or SoftReward(),
         round_size=ROUND_SIZE,
         seed=seed,
     )
@@ -252,8 +258,8 @@ def latency_ns(trial: Trial) -> int:
     return trial.latency.latency_ns
 
 
-def wins(ours: Sequence[float], theirs: Sequence[float]) -> int:
-    return sum(one > other for one, other in zip(ours, theirs, strict=True))
+def wins(values: Sequence[float], baseline: Sequence[float]) -> int:
+    return sum(one > other for one, other in zip(values, baseline, strict=True))
 
 
 def killed_search(path: str, directory: str, target_ns: str) -> None:

@@ -1,5 +1,4 @@
-"""service.predict_networks_per_s: estimates a second through the lab's API, asked for and
-answered, 10,000 networks a message.
+"""service.predict_networks_per_s: predictions through the lab's API, 10,000 in a message.
 
 python -m tests.bench.bench_service
 """
@@ -27,7 +26,7 @@ def main() -> None:
     networks = [kernels(space.resolve(space.sample(rng))) for _ in range(NETWORKS)]
     calls_s = []
     with calibrated(16) as (client, target):
-        client.predict(target.id, networks[:1])  # the fit is not what is timed
+        client.predict(target.id, networks[:1])  # fits the predictor, which is not timed
         for _ in range(CALLS):
             start_s = time.perf_counter()
             client.predict(target.id, networks)

@@ -21,7 +21,12 @@ from latlab.client.client import LatencyClient
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.accuracy.checkpoint import load_checkpoint
 from search.space.space import mnasnet_space
-from search.study.settings import StudySettings
+from search.study.settings import (
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+    TrainingSource,
+)
 from search.study.study import open_study
 from search.study.trial import Trial
 from tests.bench.figures import exactly, report
@@ -71,7 +76,7 @@ def main() -> None:
 
 
 def is_sound(result: dict[str, Any]) -> bool:
-    """Everything came about."""
+    """Return whether every result exists."""
     return result["failure"] is None and None not in (
         result["accuracy"],
         result["program"],
@@ -81,9 +86,14 @@ def is_sound(result: dict[str, Any]) -> bool:
 
 
 def write_study(directory: Path, target_id: str) -> None:
-    """Three random networks of the space, of which two are the best."""
+    """Write a study of three random networks, two of which are the best."""
     space, rng = mnasnet_space(), random.Random(0)
-    settings = StudySettings("mnasnet", "random", target_id, 10**7, {"dataset": "digits"})
+    settings = StudySettings(
+        "mnasnet",
+        StrategyName.RANDOM,
+        (SearchTarget(target_id, 10**7),),
+        TrainingSource("digits"),
+    )
     latency = LatencyEstimate(10**7, 10**7, 10**7, Source.LOOKUP, 1.0, 1, 0.0)
     with open_study(directory, settings) as study:
         study.append(
@@ -101,7 +111,7 @@ def train(folder: Path, home: LabHome) -> subprocess.Popen[bytes]:
 
 
 def train_until_killed(folder: Path, home: LabHome) -> int:
-    """Once a first epoch is finished; returns the step that is gone on from."""
+    """Kill the training after its first epoch; return the step that it resumes from."""
     process = train(folder, home)
     try:
         deadline = time.monotonic() + DEADLINE_S

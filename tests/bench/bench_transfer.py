@@ -1,5 +1,6 @@
-"""transfer.*: how well ten measurements on a phone predict the order of all other networks,
-from what is known of 22 other devices (NAS-Bench-201).
+"""transfer.*: the order of networks on a phone, predicted from ten measurements on it.
+
+The other latencies are those of 22 other devices (NAS-Bench-201).
 
 python -m tests.bench.bench_transfer
 """
@@ -48,12 +49,12 @@ def main() -> None:
         column = devices.index(phone)
         sources_ns, target_ns = np.delete(latencies_ns, column, axis=1), latencies_ns[:, column]
         draws = np.array([one_draw(sources_ns, target_ns, seed) for seed in SEEDS])
-        ours, baseline, default, covered, width = draws.mean(axis=0).tolist()
+        transferred, baseline, default, covered, width = draws.mean(axis=0).tolist()
         gains = draws[:, 0] - draws[:, 1]
         resampled = np.random.default_rng(0).choice(gains, (10_000, len(gains))).mean(axis=1)
         report(
             f"transfer.{phone}_spearman",
-            ours,
+            transferred,
             "rho",
             at_least(round(baseline, 4)),
             **conditions,
@@ -77,9 +78,12 @@ def main() -> None:
 def one_draw(
     sources_ns: FloatArray, target_ns: FloatArray, seed: int
 ) -> tuple[float, float, float, float, float]:
-    """Spearman's rho of ours, of the baseline and of the same with scikit-learn's default
-    alphas, then of our intervals the share that holds the truth and the median of width /
-    latency."""
+    """Return the figures of one draw of networks.
+
+    They are Spearman's rho of the transfer, of the baseline and of the baseline with
+    scikit-learn's default alphas, then the share of latencies inside the transfer's intervals and
+    the median of width / latency.
+    """
     order = np.random.default_rng(seed).permutation(len(target_ns))
     sampled, rest = order[:SAMPLES], order[SAMPLES:]
     result = transfer(sources_ns, sampled, target_ns[sampled])
@@ -91,11 +95,11 @@ def one_draw(
     ]
     inside = (result.lower_ns <= target_ns) & (target_ns <= result.upper_ns)
     width = (result.upper_ns - result.lower_ns) / result.latency_ns
-    ours, baseline, default = (
+    transferred, baseline, default = (
         float(spearmanr(latency_ns[rest], target_ns[rest]).statistic)
         for latency_ns in (result.latency_ns, *ridges_ns)
     )
-    return ours, baseline, default, float(inside[rest].mean()), float(np.median(width[rest]))
+    return transferred, baseline, default, float(inside[rest].mean()), float(np.median(width[rest]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""programs.wrong and programs.check_share: whether programs compute what their modules
-compute, and what it costs to check that.
+"""programs.wrong and programs.check_share: whether programs compute what their modules compute.
 
-python -m tests.bench.bench_wrong [MODULES [WORKERS]]: 2,000 modules in 2 worker processes,
-about 30 minutes on two quiet cores: four in ten take ExecuTorch's own lowering, of 1 to 3 s.
-QUICK=1 draws a tenth of the modules.
+The second figure is the cost of the check.
+
+python -m tests.bench.bench_wrong [MODULES [WORKERS]]: by default 2,000 modules in 2 worker
+processes, which take about 30 minutes on two quiet cores: four in ten need ExecuTorch's own
+lowering, of 1 to 3 s. QUICK=1 draws a tenth of the modules.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def wrong(modules: int, workers: int) -> None:
 
 
 def drawn(count: int) -> list[Case]:
-    """Distinct cases, always the same ones."""
+    """Draw distinct cases, always the same ones."""
     found: dict[Case, None] = {}
 
     @seed(SEED)
@@ -90,7 +91,7 @@ def drawn(count: int) -> list[Case]:
 
 
 def _examine_all(waiting: SimpleQueue[Case], findings: list[Finding]) -> None:
-    """In a process of its own, which a program could end, and which is replaced then."""
+    """Examine the cases in a process that is replaced if a program ends it."""
     while not waiting.empty():
         with ProcessPoolExecutor(
             1,
@@ -127,8 +128,10 @@ def _taken(waiting: SimpleQueue[Case]) -> Iterator[Case]:
 
 
 def check_share() -> None:
-    """Of direct exports of MnasNet-A1 on one thread: running the module and the program, and
-    comparing their outputs."""
+    """Report the cost of checking direct exports of MnasNet-A1 on one thread.
+
+    The check runs the module and the program and compares their outputs.
+    """
     from latlab.export import export_program
     from latlab.export.execution import checking
     from search.space.deployment import DEFAULT_DEPLOYMENT
@@ -137,7 +140,7 @@ def check_share() -> None:
 
     one_core()
     network = build_network(ZOO["mnasnet-a1"], seed=0)
-    export_program(network, DEFAULT_DEPLOYMENT.input_shape)  # imports
+    export_program(network, DEFAULT_DEPLOYMENT.input_shape)  # imports the modules
     shares, wholes_s, checks_s = [], [], []
     for _ in range(SHARE_EXPORTS):
         with (
@@ -163,7 +166,7 @@ def check_share() -> None:
 
 @contextlib.contextmanager
 def _timed(owner: object, name: str) -> Iterator[list[float]]:
-    """The seconds of each call of the owner's function or class of this name."""
+    """Yield the seconds of each call of the owner's function or class with this name."""
     seconds: list[float] = []
     original: Callable[..., Any] = getattr(owner, name)
 

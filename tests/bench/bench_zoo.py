@@ -9,7 +9,7 @@ from search.space.counts import counts
 from search.space.zoo import ZOO
 from tests.bench.figures import exactly, report, within
 
-# Parameters, and millions of multiply-adds.
+# Parameters and millions of multiply-adds.
 GOALS = {
     "a1": ("mnasnet-a1", 3_887_038, 311.6),
     "b1": ("mnasnet-b1", 4_383_312, 314.4),

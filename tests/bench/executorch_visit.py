@@ -1,9 +1,10 @@
-"""One visit by ExecuTorch's own Python runtime, on one thread of one cpu:
-`python -m tests.bench.executorch_visit PROGRAM INPUT SHAPE WARMUP_NS TIMED_NS`.
+"""One visit by ExecuTorch's own Python runtime on one thread of one cpu.
 
-INPUT is a file of floats. Prints {"execute_ns": […], "call_ns": […]}: the runs alone, as the
-runner times them, and the public call around them, which also sets the inputs and copies the
-outputs.
+python -m tests.bench.executorch_visit PROGRAM INPUT SHAPE WARMUP_NS TIMED_NS
+
+INPUT is a file of floats. It prints {"execute_ns": […], "call_ns": […]}. The first are the runs
+alone, as the runner times them. The second are the public calls around them, which also set the
+inputs and copy the outputs.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
 def run(
     method: Method, inputs: list[torch.Tensor], duration_ns: int
 ) -> tuple[list[int], list[int]]:
-    """Both in turn, until their time is over."""
+    """Run both ways in turn until the time is over."""
     execute_ns: list[int] = []
     call_ns: list[int] = []
     end_ns = time.monotonic_ns() + duration_ns

@@ -1,4 +1,4 @@
-"""What the benchmarks found, each figure beside its goal."""
+"""The figures of benchmarks and their goals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ _printed: list[Line] = []
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure is to be. operator: "<=", ">=", "==", or "+-" for `value` give or take
-    `tolerance`."""
+    """A condition for a figure.
+
+    Attributes:
+        operator: "<=", ">=", "==", or "+-" for `value` ± `tolerance`.
+    """
 
     operator: str
     value: float
     tolerance: float = 0.0
 
     def is_met(self, figure: float) -> bool:
-        """False for a figure that is not a number."""
+        """Return whether the figure meets the goal; False if it is not a number."""
         match self.operator:
             case "<=":
                 return figure <= self.value
@@ -58,13 +61,12 @@ def within(value: float, tolerance: float) -> Goal:
 
 
 def quick(count: int, least: int = 1) -> int:
-    """Return `count`, or a tenth of it, and at least `least`, where QUICK=1 asks for a tenth
-    of the work."""
+    """Return `count`, or a tenth of it and at least `least` if QUICK=1 is set."""
     return max(least, count // 10) if IS_QUICK else count
 
 
 def report(name: str, value: float, unit: str, goal: Goal | None, **conditions: object) -> None:
-    """Print one JSON line, and keep it for the group's verdict."""
+    """Print one JSON line and keep it for the group's verdict."""
     conditions |= {"cpus": os.cpu_count(), "load_1min": round(os.getloadavg()[0], 2)}
     if IS_QUICK:
         conditions["quick"] = True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 
-# (from, to) of each edge of a cell, in the order of the benchmark's architecture strings.
+# The (from, to) of each edge of a cell, in the order of the architecture strings.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 OUTPUT_NODE = 3
 CELLS_A_STAGE = 5
@@ -16,10 +16,13 @@ CLASSES = 10
 
 
 def kernels(operations: Sequence[str]) -> tuple[Kernel, ...]:
-    """operations: of the edges of the cell, by the benchmark's names.
+    """Return the kernels of a network.
 
-    What does not reach the output of a cell is left out, as exporters leave it out. Within
-    a cell the kernels are in no particular order.
+    Operations that do not reach the output of a cell are left out, as exporters leave them out.
+    Within a cell the kernels have no particular order.
+
+    Args:
+        operations: The operations on the cell's edges, by the benchmark's names.
     """
     first, *_, last = STAGES
     listed = [_convolution((*first[:-1], 3), first, 3)]
@@ -35,7 +38,7 @@ def kernels(operations: Sequence[str]) -> tuple[Kernel, ...]:
 
 def _cell(operations: Sequence[str], shape: Shape) -> list[Kernel]:
     needed = {OUTPUT_NODE}
-    nodes: list[int] = []  # where each operation that is kept ends
+    nodes: list[int] = []  # the end of each operation that is kept
     listed: list[Kernel] = []
     for (source, node), operation in zip(reversed(EDGES), reversed(operations), strict=True):
         if operation != "none" and node in needed:
@@ -56,7 +59,7 @@ def _operation(operation: str, shape: Shape) -> list[Kernel]:
 
 
 def _reduction(before: Shape, after: Shape) -> list[Kernel]:
-    """A residual block of stride 2, its shortcut an average pool and a convolution."""
+    """Return a residual block of stride 2, with an average pool and a convolution as shortcut."""
     pooled = (*after[:-1], before[-1])
     return [
         Kernel(k.CLAMP, (before,), before),

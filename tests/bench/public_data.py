@@ -1,4 +1,4 @@
-"""Where data sets that others have published lie: not part of this repository."""
+"""Published data sets, which are not part of this repository."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ _BESIDE_THE_REPOSITORY = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def public_data(name: str) -> Path | None:
-    """The file `name` in the folder $LATLAB_PUBLIC_DATA, by default ../shared/data beside the
-    repository. None, said on stderr, where it is absent: whoever needs it skips.
+    """Return the path of a data set.
+
+    It is the file `name` in the folder $LATLAB_PUBLIC_DATA, which is by default ../shared/data
+    beside the repository. If it is absent, a line on stderr says so and the result is None.
     """
     path = Path(os.environ.get("LATLAB_PUBLIC_DATA", _BESIDE_THE_REPOSITORY)) / name
     if path.exists():

@@ -1,4 +1,4 @@
-"""The lab of this machine, with enough measured on it for a predictor."""
+"""This machine's lab, with enough measurements for a predictor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RealLab:
     pool: ExportPool
 
     def measured(self, specs: Sequence[ExportSpec]) -> list[MeasuredNetwork | None]:
-        """Each as it was measured last, None where it failed. What is missing is measured."""
+        """Return the newest measurement of each; None if it failed. Missing ones are measured."""
         print(f"measuring {len(specs)} networks on {self.target.name}", file=sys.stderr)
         outcomes = TargetLab(self.client, self.target, self.pool).measure_specs(
             specs, lambda done: print(f"\r{done}/{len(specs)}", end="", file=sys.stderr)
@@ -48,7 +48,7 @@ class RealLab:
 
 @contextmanager
 def real_lab() -> Iterator[RealLab]:
-    """Its default target."""
+    """Open the lab with its default target."""
     home = LabHome.from_environment()
     lab_process.up(home)
     with (
@@ -60,7 +60,7 @@ def real_lab() -> Iterator[RealLab]:
 
 @contextmanager
 def calibrated(networks: int) -> Iterator[tuple[LatencyClient, Target]]:
-    """Measures what is missing of the first `networks` random ones."""
+    """Measure those of the first `networks` random networks that were not measured yet."""
     with real_lab() as opened:
         opened.measured(list(map(export_spec, random_networks(mnasnet_space(), networks))))
         yield opened.client, opened.target

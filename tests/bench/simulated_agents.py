@@ -1,7 +1,8 @@
-"""Many agents in one process: real gRPC servers, a timer in the place of each runner.
+"""Many agents in one process: real gRPC servers with a timer in place of each runner.
 
-python -m tests.bench.simulated_agents FIRST COUNT     prints their addresses as JSON; ends
-on SIGTERM
+python -m tests.bench.simulated_agents FIRST COUNT
+
+It prints their addresses as JSON and ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from latlab.v1.device_agent_pb2_grpc import DeviceAgentServicer, add_DeviceAgent
 VISIT_S = 10.0
 RUNS = 20
 RUN_NS = 10_000_000
-MODELS = 50  # the devices of one model serve one target
+MODELS = 50  # all devices of a model serve the same target
 
 
 class SimulatedAgent(DeviceAgentServicer):
-    """One core, on which every program takes as long as every other."""
+    """An agent with one core, on which every program takes equally long."""
 
     def __init__(self, number: int) -> None:
         self._description = DeviceDescription(

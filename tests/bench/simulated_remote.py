@@ -1,7 +1,11 @@
-"""A lab whose one device is remote in all but place: a real agent, reached over real gRPC,
-whose runner is a timer, so that the lab's machine is free while it "measures".
+"""A lab with one device that behaves like a remote one.
 
-python -m tests.bench.simulated_remote      with LATLAB_HOME set; ends on SIGTERM
+It is a real agent, reached over real gRPC, whose runner is a timer. So the lab's machine is free
+while the device "measures".
+
+python -m tests.bench.simulated_remote
+
+LATLAB_HOME must be set. It ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from latlab.domain.errors import LabError, Unavailable
 
 START_TIMEOUT_S = 60.0
 
-# As long as a visit to a device takes: 10 ms a run, until the floors are met. One visit is
-# slower than another by 3 %, as on a real device: who never differs is done too soon.
+# It takes as long as a visit to a device: 10 ms a run until the floors are met. Visits differ by
+# 3 %, as on a real device. If they never differed, a measurement would end too soon.
 TIMER = """\
 #!{python} -IS
 import json, random, sys, time

@@ -15,26 +15,30 @@ from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
-from search.accuracy.table import Fitted, read_architecture, read_table
+from search.accuracy.table import FittedTable, read_architecture, read_table
 from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import accel_nas_bench_space
-from search.study.pareto import hypervolume
+from search.study.pareto import hypervolume, reference_point
 
 SPACE = accel_nas_bench_space()
 SEED = 0
-LEARNED_FROM = 300  # networks of the table, drawn by SEED, whose latencies are known
+LEARNED_FROM = 300  # the predictor knows the latencies of so many networks
 
 _kernels = cache(kernels)
 
 
 @dataclass(frozen=True)
 class TableLab:
-    """A search's `Lab` that predicts and measures nothing, and what the table's networks
-    have by the same models: `accuracies`, `latencies_ns`."""
+    """A search's `Lab` that predicts and never measures.
 
-    accuracy: Fitted
+    Attributes:
+        accuracies: The accuracies of the table's networks, by the same models.
+        latencies_ns: Their latencies.
+    """
+
+    accuracy: FittedTable
     predictor: WholeNetworkPredictor
     accuracies: list[float]
     latencies_ns: list[int]
@@ -48,7 +52,7 @@ class TableLab:
         predictor = WholeNetworkPredictor.fit(
             [_measured(networks[i], float(rows[i]["latency_zcu102_mean"])) for i in drawn]
         )
-        accuracy = Fitted.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
+        accuracy = FittedTable.fit(read_table(path, SPACE, "val_top1"), seed=SEED)
         accuracies = accuracy.evaluate(networks, lambda done: None)
         return cls(
             accuracy,
@@ -66,16 +70,10 @@ class TableLab:
         raise AssertionError("a table has no device")
 
     def hypervolume(self, accuracies: Sequence[float], latencies_ns: Sequence[int]) -> float:
-        """Accuracy up and latency down, both scaled to the table's range; the reference is
-        the table's 10th percentile of accuracy and 90th of latency."""
-        accuracy, latency = np.array(self.accuracies), np.array(self.latencies_ns)
-        span_accuracy, span_latency = np.ptp(accuracy), np.ptp(latency)
-        return hypervolume(
-            (np.array(accuracies) / span_accuracy).tolist(),
-            (np.array(latencies_ns) / span_latency).tolist(),
-            float(np.percentile(accuracy, 10) / span_accuracy),
-            float(np.percentile(latency, 90) / span_latency),
-        )
+        """Return the hypervolume above the table's reference point, in units of its ranges."""
+        reference = reference_point(self.accuracies, self.latencies_ns)
+        unit = np.ptp(self.accuracies) * np.ptp(self.latencies_ns)
+        return hypervolume(accuracies, latencies_ns, *reference) / float(unit)
 
 
 def _predict(
@@ -85,6 +83,6 @@ def _predict(
 
 
 def _measured(network: Architecture, latency_ms: float) -> MeasuredNetwork:
-    """The table says nothing of the error of a latency."""
+    """Return a measured network; the table has no errors of latencies."""
     latency_ns = 1e6 * latency_ms
     return MeasuredNetwork(_kernels(network), None, latency_ns, latency_ns, latency_ns, unix_ns=0)

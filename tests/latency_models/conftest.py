@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from latency_models.predictor import Predictor
+from latency_models.kernel_predictor import KernelPredictor
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine, random_networks
@@ -24,6 +24,6 @@ def measured(machine: Machine, networks: list[tuple[Kernel, ...]]) -> list[Measu
 
 
 @pytest.fixture(scope="session")
-def predictor(measured: list[MeasuredNetwork]) -> Predictor:
-    """Fitted on the first 40."""
-    return Predictor.fit(measured[:40])
+def predictor(measured: list[MeasuredNetwork]) -> KernelPredictor:
+    """A predictor that was fitted on the first 40 networks."""
+    return KernelPredictor.fit(measured[:40])

@@ -1,5 +1,4 @@
-"""Measurements at every edge, for hypothesis to draw: what a device may truly say of a network,
-and what damaged rows have said."""
+"""Strategies for extreme measurements: what a device may report, and what damaged rows held."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ def _kernels(draw: st.DrawFn) -> Kernel:
     return Kernel(kind, (shape,), shape)
 
 
-# A few, so that networks share them.
+# There are only a few kernels, so that networks share them.
 kernels = st.lists(_kernels(), min_size=1, max_size=12, unique=True)
 whole_us = st.integers(0, 3).map(lambda us: 1e3 * us)
 times_ns = st.just(0.0) | whole_us | st.floats(0, HOUR_NS)
@@ -36,22 +35,25 @@ probes_ns = st.sampled_from([None, 0.0, 3e6, 3e6, 1e-3, 1e18]) | st.floats(0, 1e
 
 @st.composite
 def measured_networks(draw: st.DrawFn, least: int = 0, most: int = 12) -> list[MeasuredNetwork]:
-    """Networks of shared kernels: with none, with one, all alike, one a thousand times slower
-    than it was, one kind of kernels in a single network."""
+    """Draw measured networks that share kernels.
+
+    There may be none, one, identical ones, one that is a thousand times slower than before, or a
+    kind of kernel that a single network has.
+    """
     pool = draw(kernels)
     lists = st.lists(st.sampled_from(pool), max_size=5).map(tuple)
     alike = draw(st.none() | lists)
-    probe_ns = draw(st.just(probes_ns) | probes_ns.map(st.just))  # equal for all, or each its own
+    probe_ns = draw(st.just(probes_ns) | probes_ns.map(st.just))  # equal for all, or different
     networks = []
     for number in range(draw(st.integers(least, most))):
-        of = alike if alike is not None else draw(lists)
-        of_times = draw(st.just(times_ns) | st.just(st.just(0.0)) | st.just(whole_us))
-        traced = st.lists(of_times, min_size=len(of), max_size=len(of)).map(tuple)
+        network = alike if alike is not None else draw(lists)
+        reading = draw(st.just(times_ns) | st.just(st.just(0.0)) | st.just(whole_us))
+        traced = st.lists(reading, min_size=len(network), max_size=len(network)).map(tuple)
         latency_ns = draw(latencies_ns)
         narrow = draw(st.floats(0, 1))
         networks.append(
             MeasuredNetwork(
-                kernels=of,
+                kernels=network,
                 kernel_ns=draw(st.none() | traced | traced),
                 latency_ns=latency_ns,
                 lower_ns=max(1e-3, latency_ns * (1 - narrow / 2)),

@@ -1,8 +1,8 @@
-"""A made-up machine with the habits of real ones, to learn from where no device is at hand.
+"""A simulated machine with the habits of real ones, for tests without a device.
 
-Times follow a true roofline (the slower of computing and moving data) with tiles, caches
-and a quirk of each kernel's own; a visit has its mood; the tracer counts in µs; some runs
-are interrupted. None of it is written in the terms that the regressors use.
+Times follow a true roofline (the slower of computing and moving data) with tiles, caches and a
+quirk for each kernel. Each visit has its own speed, the tracer counts in µs, and some runs are
+interrupted. None of this is expressed in the terms that the regressors use.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ def random_networks(count: int, seed: int) -> list[tuple[Kernel, ...]]:
 
 
 class Machine:
-    """mood: standard deviation of the logarithm of a visit's speed."""
+    """A simulated machine.
+
+    Attributes:
+        mood: Standard deviation of the logarithm of a visit's speed.
+    """
 
     def __init__(self, seed: int = 0, *, mood: float = 0.03, quirk: float = 0.03) -> None:
         self._rng = np.random.default_rng(seed)
@@ -65,7 +69,7 @@ class Machine:
         )
 
     def latency_ns(self, network: Sequence[Kernel]) -> float:
-        """The truth about the whole: a bit less than its traced kernels, and a fixed part."""
+        """Return the true latency: a bit less than the traced kernels, plus a fixed part."""
         return 30_000 + 0.97 * sum(map(self.kernel_ns, network))
 
     def trace(self, network: Sequence[Kernel]) -> list[tuple[str, list[int]]]:
@@ -80,7 +84,7 @@ class Machine:
         return traces
 
     def kernel_ns(self, kernel: Kernel) -> float:
-        """The truth about one kernel."""
+        """Return the true time of a kernel."""
         taps, channels = prod(kernel.kernel_size), kernel.output[-1]
         moved_bytes = 4.0 * (sum(map(prod, kernel.inputs)) + prod(kernel.output))
         compute_ns = 0.0
@@ -111,5 +115,5 @@ class Machine:
 
 
 def _above(size_bytes: float, cache_bytes: float) -> float:
-    """0 well inside a cache, 1 well outside."""
+    """Return 0 well inside a cache and 1 well outside."""
     return 1 / (1 + exp(-3 * log(size_bytes / cache_bytes)))

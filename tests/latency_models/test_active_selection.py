@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import metrics
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 from tests.latency_models.synthetic import Machine, random_networks
@@ -75,7 +75,7 @@ def test_chosen_networks_teach_more_than_random_ones() -> None:
     measured = machine.measure_all(candidates)
 
     def error(rows: list[int]) -> float:
-        estimates = Predictor.fit([measured[row] for row in rows]).predict(*pack(held_out), 0)
+        estimates = KernelPredictor.fit([measured[row] for row in rows]).predict(*pack(held_out), 0)
         return metrics(truth_ns, np.array([e.latency_ns for e in estimates])).mean_error
 
     rng = np.random.default_rng(3)
@@ -84,7 +84,7 @@ def test_chosen_networks_teach_more_than_random_ones() -> None:
 
 
 def test_more_networks_than_there_are_cannot_be_chosen() -> None:
-    with pytest.raises(ValueError, match="2 networks are wanted, there are 1 candidates"):
+    with pytest.raises(ValueError, match="2 networks cannot be chosen from 1 candidates"):
         most_informative([(add(8),)], [], 2)
 
 

@@ -20,7 +20,7 @@ NETWORK = (
     Kernel("portable:aten.mean.out", ((1, 8, 1, 1),), (1, 8)),
     Kernel(k.FULLY_CONNECTED, ((1, 8),), (1, 10)),
 )
-# As a runner reported them; XNNPACK runs a 1×1 convolution as a fully connected kernel.
+# A runner reported these. XNNPACK runs a 1×1 convolution as a fully connected kernel.
 NAMES = (
     "Transpose (ND, X32) #1",
     "Convolution (NHWC, F32) IGEMM #1",
@@ -43,7 +43,7 @@ def test_a_trace_gives_each_kernel_its_own_time() -> None:
 
 
 def test_kernels_that_pack_their_input_keep_their_names() -> None:
-    """So XNNPACK calls those for Arm's SME, as in "Fully Connected (NC, PF32) GEMM"."""
+    """XNNPACK calls the kernels for Arm's SME "Fully Connected (NC, PF32) GEMM", for example."""
     packed = [(name.replace(" F32)", " PF32)"), durations_ns) for name, durations_ns in trace()]
     assert packed != trace()
     assert align(NETWORK, packed) == align(NETWORK, trace())
@@ -144,7 +144,7 @@ def test_portable_operators_align_by_the_operator(kind: str, name: str) -> None:
 def test_interrupted_runs_do_not_move_the_mean(
     true_us: float, interrupted: int, excess_ns: int, seed: int
 ) -> None:
-    """Nor does the resolution of 1 µs bias it: 0.05 µs reads 0 mostly, and 1 sometimes."""
+    """The resolution of 1 µs adds no bias: 0.05 µs reads mostly 0 and sometimes 1."""
     runs = 40
     dither = np.random.default_rng(seed).permutation(runs) / runs
     read_ns = ((true_us + dither).astype(int) * 1_000).tolist()

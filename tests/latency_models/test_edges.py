@@ -1,4 +1,4 @@
-"""What predictors make of measurements at every edge: an estimate, or that they are too few."""
+"""Predictors return an estimate for extreme measurements, or say that they are too few."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from latency_models.active_selection import most_informative
 from latency_models.evaluate import evaluate
 from latency_models.interference import Steadying
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
 from latency_models.transfer import leave_one_out_errors, transfer
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain import kernel as k
@@ -27,8 +27,8 @@ from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.edges import HOUR_NS, latencies_ns, measured_networks, slower
 from tests.latency_models.synthetic import Machine, random_networks
 
-FITS = (Predictor.fit, WholeNetworkPredictor.fit)
-Fit = Callable[[Sequence[MeasuredNetwork]], Predictor | WholeNetworkPredictor]
+FITS = (KernelPredictor.fit, WholeNetworkPredictor.fit)
+Fit = Callable[[Sequence[MeasuredNetwork]], KernelPredictor | WholeNetworkPredictor]
 
 edges = settings(
     max_examples=25,  # each fits a predictor
@@ -52,9 +52,11 @@ def assert_sane(estimates: Sequence[LatencyEstimate]) -> None:
 
 def check(
     fit: Fit, networks: Sequence[MeasuredNetwork]
-) -> Predictor | WholeNetworkPredictor | None:
-    """Check that the fit predicts what it has seen and all else of kinds that it knows, or says
-    why not. Return the predictor."""
+) -> KernelPredictor | WholeNetworkPredictor | None:
+    """Check that a predictor predicts all networks of known kinds, or raises a known error.
+
+    Returns the predictor, or None where there is not enough data for one.
+    """
     try:
         predictor = fit(networks)
     except NotEnoughData:
@@ -62,16 +64,16 @@ def check(
     for steady in map(predictor.steadying, networks):
         assert 0 < steady.lower_ns <= steady.latency_ns <= steady.upper_ns < math.inf
     known = [network.kernels for network in networks if network.kernels]
-    if isinstance(predictor, Predictor):  # it learns from traces alone
+    if isinstance(predictor, KernelPredictor):  # it learns only from traces
         kinds = set(predictor.kernel_times.kinds)
-        known = [of for of in known if {kernel.kind for kernel in of} <= kinds]
+        known = [n for n in known if {kernel.kind for kernel in n} <= kinds]
     table, lengths, indices = pack([*known, *map(grown, known)])
     assert_sane(predictor.predict(table, lengths, indices, now_unix_ns=100))
     return predictor
 
 
 def grown(kernels: tuple[Kernel, ...]) -> tuple[Kernel, ...]:
-    """Others of the same kinds, sixteen times as large."""
+    """Return a network of the same kinds that is sixteen times as large."""
     return tuple(
         replace(kernel, output=(*kernel.output[:-1], 16 * kernel.output[-1])) for kernel in kernels
     )
@@ -113,7 +115,7 @@ def test_one_outlier_costs_the_others_little(fit: Fit, factor: float) -> None:
     spoiled = [*measured[:-1], slower(measured[-1], factor)]
     predictor = check(fit, spoiled)
     assert predictor is not None
-    if fit == Predictor.fit:  # the whole network's model has no kernels' times to hold on to
+    if fit == KernelPredictor.fit:  # without kernel times an outlier costs more
         estimates = predictor.predict(*pack(network.kernels for network in measured), 0)
         errors = [
             abs(estimate.latency_ns / network.latency_ns - 1)

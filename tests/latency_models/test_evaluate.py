@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,20 @@ def test_splits_repeat_with_their_seed(measured: list[MeasuredNetwork]) -> None:
 def test_too_few_networks_for_the_split(measured: list[MeasuredNetwork]) -> None:
     with pytest.raises(NotEnoughData, match="12 measured networks are needed, there are 10"):
         evaluate(measured[:10], train_size=8, test_size=4)
+
+
+def test_a_target_without_kernel_times_is_evaluated_on_whole_networks(
+    measured: list[MeasuredNetwork],
+) -> None:
+    untraced = [replace(network, kernel_ns=None) for network in measured]
+    result = evaluate(untraced, train_size=40, test_size=20, splits=1)
+    assert result.predictor.mean_error < result.multiply_adds.mean_error
+    assert result.parity.measured_ns.shape == (20,)
+
+
+def test_networks_without_kernel_times_are_left_out_where_others_have_them(
+    measured: list[MeasuredNetwork],
+) -> None:
+    untraced = [replace(network, kernel_ns=None) for network in measured[30:]]
+    with pytest.raises(NotEnoughData, match="40 measured networks are needed, there are 30"):
+        evaluate([*measured[:30], *untraced], train_size=30, test_size=10)

@@ -75,7 +75,7 @@ def test_small_images_pay_for_a_whole_tile_of_pixels() -> None:
 
 def test_groups_pay_for_a_tile_each() -> None:
     whole = convolution(14, 80, 80, 3)
-    grouped = replace(whole, groups=4)  # of 20 channels, in tiles of 32
+    grouped = replace(whole, groups=4)  # each of 20 channels, in tiles of 32
     assert cost_terms(whole)[6] / multiply_adds(whole) == 96 / 80
     assert cost_terms(grouped)[6] / multiply_adds(grouped) == 32 / 20
 

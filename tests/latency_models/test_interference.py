@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from latency_models.features import moved_bytes
 from latency_models.interference import Steadying
-from latency_models.predictor import Predictor
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -23,8 +23,11 @@ DELAY_NS_PER_BYTE = 0.02
 def beside_neighbours(
     networks: Sequence[tuple[Kernel, ...]], seed: int
 ) -> tuple[list[MeasuredNetwork], list[float]]:
-    """Measured on a machine whose neighbours slow its memory, by up to 1.4 times; and the
-    true latencies beside the usual ones."""
+    """Measure on a machine whose neighbours slow its memory by up to 1.4 times.
+
+    Returns:
+        The measured networks, and their true latencies beside the usual neighbours.
+    """
     rng, machine = np.random.default_rng(seed), Machine(seed, mood=0.01)
     measured = []
     for network in map(machine.measure, networks):
@@ -53,9 +56,9 @@ def error(measured: Sequence[MeasuredNetwork], truth_ns: Sequence[float]) -> flo
     return float(np.std(np.log(latencies_ns / truth_ns)))
 
 
-@pytest.mark.parametrize("fit", [Predictor.fit, WholeNetworkPredictor.fit])
+@pytest.mark.parametrize("fit", [KernelPredictor.fit, WholeNetworkPredictor.fit])
 def test_a_predictor_learns_what_neighbours_add(
-    networks: list[tuple[Kernel, ...]], fit: type[Predictor]
+    networks: list[tuple[Kernel, ...]], fit: type[KernelPredictor]
 ) -> None:
     measured, truth_ns = beside_neighbours(networks, seed=3)
     learned = fit(measured[:40]).steadying  # type: ignore[call-arg, arg-type]
@@ -76,7 +79,7 @@ def test_networks_measured_again_tell_it_without_a_good_prediction(
 def test_steady_latencies_are_left_nearly_alone(measured: list[MeasuredNetwork]) -> None:
     rng = np.random.default_rng(1)
     probed = [replace(n, memory_probe_ns=3e6 * rng.lognormal(0, 0.1)) for n in measured[:30]]
-    steadying = Predictor.fit(probed).steadying
+    steadying = KernelPredictor.fit(probed).steadying
     changes = [steadying(n).latency_ns / n.latency_ns - 1 for n in probed]
     assert np.abs(changes).mean() < 0.01
 

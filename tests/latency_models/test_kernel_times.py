@@ -1,4 +1,4 @@
-"""Single kernels: the lookup table, the regressors, and how they meet."""
+"""The lookup table, the regressors, and their combination."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.kernel_times import KernelTimes
-from latency_models.lookup import lookup_table
+from latency_models.kernel_times import KernelTimes, lookup_table
 from latency_models.packing import pack
 from latency_models.regressor import KernelRegressor
 from latlab.domain import kernel as k

@@ -1,145 +1,53 @@
+"""The contract of both predictors."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from latency_models.fitting import choose_predictor, fit_predictor
+from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS, Predictor
-from latlab.domain import kernel as k
-from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
-from latlab.domain.estimate import Source
-from latlab.domain.kernel import Kernel
+from latency_models.whole_network_predictor import WholeNetworkPredictor
+from latlab.domain.errors import NotEnoughData
 from latlab.domain.measured_network import MeasuredNetwork
 
-NOW_UNIX_NS = 10_000_000_000
+NOW_UNIX_NS = 10**18
 
 
-def lookup(predictor: Predictor, *networks: tuple[Kernel, ...]) -> list[int]:
-    return [e.latency_ns for e in predictor.predict(*pack(networks), NOW_UNIX_NS)]
+@pytest.fixture(params=[KernelPredictor, WholeNetworkPredictor])
+def predictor_class(request: pytest.FixtureRequest) -> type[Predictor]:
+    chosen: type[Predictor] = request.param
+    return chosen
 
 
-def test_a_network_of_kernels_seen_is_a_lookup(
-    predictor: Predictor, measured: list[MeasuredNetwork]
+def test_it_says_what_it_was_fitted_on(
+    predictor_class: type[Predictor], measured: list[MeasuredNetwork]
 ) -> None:
-    [estimate] = predictor.predict(*pack([measured[0].kernels]), NOW_UNIX_NS)
-    assert estimate.source is Source.LOOKUP
-    assert estimate.coverage == 1.0
-    assert estimate.samples == 40
-    assert estimate.age_s == pytest.approx(10)
-    assert estimate.lower_ns < estimate.latency_ns < estimate.upper_ns
-    assert estimate.latency_ns == pytest.approx(measured[0].latency_ns, rel=0.1)
+    without_kernels = replace(measured[20], kernels=(), kernel_ns=None)
+    assert not predictor_class.learns_from(without_kernels)
+    predictor = predictor_class.fit([*measured[:20], without_kernels])
+    assert predictor.samples == 20
+    assert predictor.newest_unix_ns == max(network.unix_ns for network in measured[:20])
+    estimates = predictor.predict(*pack([n.kernels for n in measured[20:30]]), NOW_UNIX_NS)
+    assert all(0 < e.lower_ns <= e.latency_ns <= e.upper_ns for e in estimates)
+    assert [e.samples for e in estimates] == [20] * 10
 
 
-def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
-    predictor: Predictor, measured: list[MeasuredNetwork]
+def test_it_needs_a_few_networks(
+    predictor_class: type[Predictor], measured: list[MeasuredNetwork]
 ) -> None:
-    seen = measured[0].kernels
-    far = Kernel(k.CONV2D, ((1, 33, 33, 77),), (1, 33, 33, 99), (11, 11))
-    mixed, alone, without = predictor.predict(*pack([(*seen, far), (far,), seen]), NOW_UNIX_NS)
-    assert mixed.source is alone.source is Source.REGRESSION
-    assert alone.coverage == 0.0
-    sums_ns = predictor.kernel_times.sum(*pack([seen, (*seen, far)])).sums_ns.sum(axis=1)
-    share = sums_ns[0] / sums_ns[1]
-    assert without.coverage == 1.0
-    assert mixed.coverage == pytest.approx(share, rel=1e-6)
+    with pytest.raises(NotEnoughData, match=f"{MIN_NETWORKS} measured networks"):
+        predictor_class.fit(measured[: MIN_NETWORKS - 1])
 
 
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_packing_does_not_change_what_is_predicted(
-    data: st.DataObject, predictor: Predictor, networks: list[tuple[Kernel, ...]]
+def test_kernel_times_are_used_where_enough_networks_have_them(
+    measured: list[MeasuredNetwork],
 ) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(networks), min_size=1, max_size=5))
-    shuffled = [tuple(data.draw(st.permutations(network))) for network in chosen]
-    together = lookup(predictor, *shuffled)
-    assert together == pytest.approx([lookup(predictor, n)[0] for n in chosen], abs=1)
-
-
-def test_a_network_within_a_network_is_faster(
-    predictor: Predictor, networks: list[tuple[Kernel, ...]]
-) -> None:
-    for network in networks[40:]:
-        shorter, whole = lookup(predictor, network[:-5], network)
-        assert 0 < shorter < whole
-
-
-def test_ten_thousand_networks_in_one_call(
-    predictor: Predictor, networks: list[tuple[Kernel, ...]]
-) -> None:
-    table, lengths, indices = pack(networks)
-    repeats = 10_000 // len(networks) + 1
-    estimates = predictor.predict(
-        table, np.tile(lengths, repeats), np.tile(indices, repeats), NOW_UNIX_NS
-    )
-    assert len(estimates) == repeats * len(networks)
-    assert estimates[: len(networks)] == estimates[-len(networks) :]
-
-
-def test_no_network_at_all(predictor: Predictor) -> None:
-    assert predictor.predict(*pack([]), NOW_UNIX_NS) == []
-
-
-def test_every_unknown_kind_is_listed(
-    predictor: Predictor, networks: list[tuple[Kernel, ...]]
-) -> None:
-    strangers = tuple(Kernel(kind, ((1, 8),), (1, 8)) for kind in ("max_pool2d", "hardswish"))
-    with pytest.raises(UnknownKernelKinds, match="hardswish, max_pool2d"):
-        predictor.predict(*pack([networks[0], (*networks[1], *strangers)]), NOW_UNIX_NS)
-
-
-@pytest.mark.parametrize(
-    ("lengths", "indices", "message"),
-    [
-        ([1, 0], [0], "at least one kernel"),
-        ([2], [0], "add up to 2"),
-        ([1], [2], "outside the table"),
-        ([1], [-1], "outside the table"),
-    ],
-)
-def test_a_packing_that_does_not_fit(
-    predictor: Predictor, lengths: list[int], indices: list[int], message: str
-) -> None:
-    table = [Kernel(k.ADD, ((1, 8),), (1, 8))]
-    with pytest.raises(ValueError, match=message):
-        predictor.predict(table, np.array(lengths), np.array(indices), NOW_UNIX_NS)
-
-
-def test_a_tensor_that_no_device_holds(predictor: Predictor) -> None:
-    absurd = Kernel(k.ADD, ((2**32,) * 9,), (2**32,) * 9)
-    with pytest.raises(ValueError, match="no device holds"):
-        predictor.predict(*pack([(absurd,)]), NOW_UNIX_NS)
-
-
-def test_too_few_networks_says_how_many_are_needed(measured: list[MeasuredNetwork]) -> None:
-    untraced = [replace(network, kernel_ns=None) for network in measured[MIN_NETWORKS - 1 :]]
-    with pytest.raises(NotEnoughData, match=f"{MIN_NETWORKS} .* there are {MIN_NETWORKS - 1}"):
-        Predictor.fit([*measured[: MIN_NETWORKS - 1], *untraced])
-
-
-def test_the_fewest_networks_that_suffice(measured: list[MeasuredNetwork]) -> None:
-    predictor = Predictor.fit(measured[:MIN_NETWORKS])
-    for network in measured[20:30]:
-        [estimate] = predictor.predict(*pack([network.kernels]), NOW_UNIX_NS)
-        assert estimate.latency_ns == pytest.approx(network.latency_ns, rel=0.25)
-
-
-def test_networks_with_nothing_in_common_are_not_enough() -> None:
-    kernels = [Kernel(kind, ((1, 8),), (1, 8)) for kind in (k.ADD, k.CLAMP, k.SIGMOID, k.RESHAPE)]
-    with pytest.raises(NotEnoughData, match="too few kinds"):
-        Predictor.fit([MeasuredNetwork((kernel,), (5e3,), 5e3, 4e3, 6e3, 0) for kernel in kernels])
-
-
-@pytest.mark.parametrize(
-    ("kernel_ns", "bounds_ns"),
-    [((1.0, 2.0), (4.0, 6.0)), ((1.0,), (5.5, 6.0)), ((1.0,), (4.0, 4.5)), (None, (0.0, 6.0))],
-)
-def test_an_observation_that_contradicts_itself(
-    kernel_ns: tuple[float, ...] | None, bounds_ns: tuple[float, float]
-) -> None:
-    kernel = Kernel(k.ADD, ((1, 8),), (1, 8))
-    with pytest.raises(ValueError, match=r"times for|outside"):
-        MeasuredNetwork((kernel,), kernel_ns, 5.0, *bounds_ns, 0)
+    untraced = [replace(network, kernel_ns=None) for network in measured[:10]]
+    traced = measured[10 : 10 + MIN_NETWORKS]
+    assert choose_predictor([*untraced, *traced]) is KernelPredictor
+    assert choose_predictor([*untraced, *traced[1:]]) is WholeNetworkPredictor
+    assert isinstance(fit_predictor(untraced), WholeNetworkPredictor)

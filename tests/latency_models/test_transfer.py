@@ -1,5 +1,7 @@
-"""A made-up family of devices: each network is a sum of three kinds of work, and a device is
-its price of each."""
+"""Transfer within a simulated family of devices.
+
+Each network is a sum of three kinds of work, and a device is its price of each kind.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ sample_counts = st.integers(5, 50)
 def lab(
     seed: int, samples: int, noise: float = 0.02
 ) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
-    """Sources, the new target's truth, the rows measured on it and what was measured."""
+    """Return the sources, the truth on the new target, the measured rows and their latencies."""
     rng = np.random.default_rng(seed)
     work = rng.lognormal(0, 0.5, (NETWORKS, 3))
     devices_ns = 1e6 * work @ rng.lognormal(0, 0.5, (3, SOURCES + 1))
@@ -66,7 +68,7 @@ def test_a_device_like_the_others_is_learned_from_few_samples(samples: int, erro
 def test_intervals_hold_their_share_of_new_measurements(
     samples: int, most: float, noise: float
 ) -> None:
-    """Or more, where samples are too few to tell how well the sources do."""
+    """They hold more if there are too few samples to judge the sources."""
     held = []
     for seed in range(60):
         sources_ns, truth_ns, measured, measured_ns = lab(seed, samples, noise)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +81,10 @@ def test_it_lists_targets_and_predicts_and_needs_nothing_else(python: Path, tmp_
     assert target_id == TARGET.id
     assert 0.5 < latency_ns / stored[0].network.latency_ns < 2
     assert heavy == []
+
+
+def test_the_application_carries_the_templates_of_its_reports(python: Path) -> None:
+    [wheel] = (REPOSITORY / "build/wheels").glob("latency_lab-*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    templates = (REPOSITORY / "search/report/templates").iterdir()
+    assert {f"search/report/templates/{template.name}" for template in templates} <= packed

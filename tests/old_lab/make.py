@@ -30,10 +30,16 @@ from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from search.latency.target_lab import TargetLab, export_spec
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
-from search.study.settings import StrategyName, StudySettings
+from search.study.settings import (
+    LoopSettings,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+)
 from search.study.study import open_study
 from tests.device_agent.agent_process import AgentProcess
 from tests.host.board_lab import connected, latlab, running_lab
@@ -62,10 +68,9 @@ def calibration() -> list[ExportSpec]:
 def settings(target: Target) -> StudySettings:
     return StudySettings(
         space="narrow",
-        strategy="ppo",
-        target_id=target.id,
-        target_ns=500_000,
-        accuracy={"made up": True},
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget(target.id, 500_000),),
+        accuracy=OtherSource({"made up": True}),
         round_size=ROUND_SIZE,
     )
 

@@ -19,9 +19,9 @@ from latlab.domain.estimate import Source
 from latlab.export import ExportPool, ProgramCache
 from search.latency.lab import Measured
 from search.latency.target_lab import TargetLab
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.strategies.strategy import make_strategy
-from search.study.settings import StrategyName
+from search.study.settings import LoopSettings, StrategyName
 from search.study.study import open_study, read_study
 from search.study.trial import is_measured
 from tests.device_agent.agent_process import AgentProcess

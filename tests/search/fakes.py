@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.failure import Failure, FailureKind
+from search.accuracy.accuracy import AccuracyFailure
 from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.space import Reference, Space
-from search.study.settings import StudySettings
+from search.study.settings import (
+    ProxyBudget,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+    TrainingSource,
+)
 from search.study.trial import Trial
 
+TARGET_ID = "0123456789abcdef"
 TARGET_NS = 1_000_000
 DEVICE_S = 3.0  # of each measurement
 
@@ -37,10 +45,9 @@ def small_space() -> Space:
 def settings(**changes: object) -> StudySettings:
     values: dict[str, object] = {
         "space": "small",
-        "strategy": "random",
-        "target_id": "0123456789abcdef",
-        "target_ns": TARGET_NS,
-        "accuracy": {"dataset": "digits", "epochs": 2},
+        "strategy": StrategyName.RANDOM,
+        "targets": (SearchTarget(TARGET_ID, TARGET_NS),),
+        "accuracy": TrainingSource("digits", ProxyBudget(epochs=2)),
         "round_size": 6,
     }
     return StudySettings(**(values | changes))  # type: ignore[arg-type]
@@ -79,11 +86,11 @@ class FakeAccuracy:
 
     def evaluate(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
-    ) -> list[float | Failure]:
+    ) -> list[float | AccuracyFailure]:
         self.asked += architectures
         on_done(len(architectures))
         return [
-            Failure(FailureKind.TIMED_OUT, "no accuracy") if self.fails(a) else true_accuracy(a)
+            AccuracyFailure("no accuracy") if self.fails(a) else true_accuracy(a)
             for a in architectures
         ]
 

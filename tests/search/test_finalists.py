@@ -5,19 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from latlab.domain.failure import Failure, FailureKind
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
-from search.accuracy.full_training import Recipe
-from search.accuracy.proxy_training import AccuracyFailure
-from search.finalists import best, export_both, train_one, with_outcomes, write_results
+from search.accuracy.data.readers import DatasetError
+from search.accuracy.training import network_for
+from search.finalists import export_both, train_one, with_outcomes, write_results
 from search.space.architecture import Architecture, Block
-from search.study.trial import Trial
+from search.study.settings import FullTraining
+from search.study.trial import Trial, best_by_reward
 
 NETWORK = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
 OTHER = replace(NETWORK, head_channels=32)
-RECIPE = Recipe(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1)
+RECIPE = FullTraining(epochs=10, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def digits() -> OpenDataset:
 def test_the_best_by_reward() -> None:
     failed = Trial(NETWORK, 0, None, None, None, failure="diverged")
     trials = [Trial(NETWORK, 0, reward, None, reward) for reward in (0.2, 0.5, 0.4)]
-    assert best([*trials, failed], 2) == [trials[1], trials[2]]
+    assert best_by_reward([*trials, failed], 2) == [trials[1], trials[2]]
 
 
 def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: Path) -> None:
@@ -57,6 +60,13 @@ def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: 
     written = json.loads((tmp_path / "results.json").read_text())
     assert [row["failure"] for row in written["results"]] == ["unplugged"] * 2
     assert Architecture.from_dict(written["results"][0]["architecture"]) == NETWORK
+
+
+def test_a_network_has_an_output_for_each_class(digits: OpenDataset) -> None:
+    wide = network_for(NETWORK, digits, seed=0, classes=12)
+    assert wide(torch.zeros(1, 1, 16, 16)).shape == (1, 12)
+    with pytest.raises(DatasetError, match="10 classes, and the network only 9 outputs"):
+        network_for(NETWORK, digits, seed=0, classes=9)
 
 
 def test_divergence_is_a_failure(digits: OpenDataset, tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from latlab.domain.estimate import Source
-from search.loop import LoopSettings, Progress, measured_front, run_search
+from search.loop import Progress, measured_front, run_search
 from search.space.architecture import Architecture, Block
 from search.space.limits import excess, quantities
 from search.strategies.strategy import Strategy, make_strategy
-from search.study.reward import reward
-from search.study.settings import StrategyName, StudyError
+from search.study.settings import Limits, LoopSettings, SoftReward, StrategyName, StudyError
 from search.study.study import open_study, read_study
 from search.study.trial import Trial
 from tests.search.fakes import (
@@ -78,7 +77,7 @@ class Run:
     progress: list[Progress] = field(default_factory=list)
 
     def search(self) -> list[Trial]:
-        made_with = settings(round_size=self.round_size, limits=self.limits)
+        made_with = settings(round_size=self.round_size, limits=Limits(**self.limits))
         with open_study(self.directory, made_with) as study:
             return run_search(
                 study,
@@ -112,7 +111,9 @@ def test_every_trial_says_what_was_learned_of_it(tmp_path: Path) -> None:
             assert trial.round == round.index
             assert trial.accuracy == true_accuracy(trial.architecture)
             assert trial.latency is not None
-            assert trial.reward == reward(trial.accuracy, trial.latency.latency_ns, TARGET_NS)
+            assert trial.reward == SoftReward().value(
+                trial.accuracy, trial.latency.latency_ns, TARGET_NS
+            )
             if trial.measurement_id:
                 assert trial.measurement_id == f"measurement of {trial.architecture.id}"
                 assert trial.latency.source is Source.MEASURED
@@ -198,7 +199,7 @@ def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
     assert front
     assert all(trial.measurement_id for trial in front)
     # The allowance sufficed, so no unmeasured one would be on it at its true latency either.
-    assert not any("stay unmeasured" in note for note in run.notes)
+    assert not any("are not measured, because" in note for note in run.notes)
     for trial in latest:
         assert trial.measurement_id or any(
             true_accuracy(other.architecture) >= true_accuracy(trial.architecture)
@@ -227,7 +228,7 @@ def test_where_the_allowance_is_spent_it_says_what_stays_unmeasured(tmp_path: Pa
     front = run.search()
     assert len(tried(tmp_path)) == 1
     assert all(trial.measurement_id for trial in front)
-    assert "stay unmeasured: 1 of 23 have been" in run.notes[-1]
+    assert "allow no more: 1 of 23 candidates were measured" in run.notes[-1]
 
 
 def test_a_failed_measurement_leaves_the_estimate_and_is_recorded(tmp_path: Path) -> None:
@@ -419,11 +420,11 @@ def test_while_the_target_is_away_predictions_go_on_and_later_more_is_measured(
     measured = [sum(t.measurement_id is not None for t in r.trials) for r in rounds if r.asked]
     assert measured == [2, 0, 0, 6, 2]  # of 12, 24 … candidates half of a third
     assert all(t.failure is None and t.reward is not None for r in rounds for t in r.trials)
-    assert len(spoken_of(run, "the target is away")) == 1
-    assert "unplugged" in spoken_of(run, "the target is away")[0]
+    assert len(spoken_of(run, "the target is away, so")) == 1
+    assert "unplugged" in spoken_of(run, "the target is away, so")[0]
     assert len(spoken_of(run, "the target is back")) == 1
     assert front
-    assert not spoken_of(run, "stay unmeasured while")
+    assert not spoken_of(run, "are not measured, because")
 
 
 def test_where_the_target_stays_away_the_search_ends_and_goes_on_when_it_is_back(
@@ -435,7 +436,7 @@ def test_where_the_target_stays_away_the_search_ends_and_goes_on_when_it_is_back
     assert len(rounds) == 4
     assert set(front) <= {t for t in rounds[0].trials if t.measurement_id}
     assert run.lab.calls == 5  # one for the front
-    assert "stay unmeasured while the target is away" in run.notes[-1]
+    assert "are not measured, because the target is away" in run.notes[-1]
 
     back = Run(tmp_path, Scripted(10**6))
     assert len(back.search()) > len(front)
@@ -460,7 +461,7 @@ def test_however_the_target_comes_and_goes_nothing_is_measured_twice(
     assert len(lab.asked) == len(set(lab.asked))
     assert {t.architecture for t in tried(directory)} == set(lab.asked)
     back = len(spoken_of(run, "the target is back"))
-    assert back <= len(spoken_of(run, "the target is away, ")) <= back + 1
+    assert back <= len(spoken_of(run, "the target is away, so")) <= back + 1
 
 
 def test_what_was_disturbed_in_the_rounds_is_measured_at_the_end(tmp_path: Path) -> None:
@@ -478,7 +479,7 @@ def test_what_was_disturbed_in_the_rounds_is_measured_at_the_end(tmp_path: Path)
         assert trial.latency is not None
         assert trial.latency.source is Source.LOOKUP
         assert trial.reward is not None
-    assert not any("stay unmeasured" in note for note in run.notes)
+    assert not any("are not measured, because" in note for note in run.notes)
     assert all(trial.measurement_id for trial in front)
     again = {t.architecture for t in front} & {t.architecture for t in disturbed}
     assert again
@@ -495,7 +496,7 @@ def test_a_search_on_a_disturbed_target_ends_and_is_tried_thrice_in_all(tmp_path
         run.lab.disturbs = lambda architecture, call: True
         assert run.search() == []
         assert run.lab.calls == 1
-        assert "while the target is disturbed: the same command" in run.notes[-1]
+        assert "the target is disturbed by other work: run the same" in run.notes[-1]
         asked.append(run.lab.asked)
     first, second = asked
     assert second == first[: len(second)]  # half of what is left is tried each time

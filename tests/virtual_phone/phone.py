@@ -210,8 +210,8 @@ def _furnish(root: Path, image: Path, folders: Sequence[str]) -> None:
     (root / "bin").symlink_to("system/bin")
     for folder in ("lib", "lib64"):
         (root / folder).symlink_to(f"usr/{folder}")
-    for command in _run(str(image / "usr/bin/toybox")).split():
-        (root / "system/bin" / command).symlink_to("/apex/usr/bin/toybox")
+    for name in _run(str(image / "usr/bin/toybox")).split():
+        (root / "system/bin" / name).symlink_to("/apex/usr/bin/toybox")
     (root / "system/bin/sh").symlink_to("/apex/usr/lib/x86_64-linux-musl/bin/mksh")
     for command in Path(__file__).with_name("system").iterdir():
         shutil.copy(command, root / "system/bin" / command.name)

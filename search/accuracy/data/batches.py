@@ -1,4 +1,4 @@
-"""Images as batches of tensors, read while the training goes on."""
+"""Batches of images as tensors, which are read while the training goes on."""
 
 from __future__ import annotations
 
@@ -22,21 +22,35 @@ MAX_READERS = 16  # processes
 def squares(
     images: Images, batches: Sequence[Int64Array], unreadable: set[str], share: float = 1.0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each batch of positions the centres of the images, of `share`, as uint8 (n, resolution,
-    resolution, channels), and their labels, int64 (n,). What cannot be read is left out, and
-    named in `unreadable`. Raises DatasetError for a batch of nothing else."""
+    """Yield the central squares of each batch of images, and the labels.
+
+    Args:
+        images: The images.
+        batches: Positions of the images in each batch.
+        unreadable: Receives the names of images that cannot be read, which are left out.
+        share: Side of the square, as a share of the image's shorter side.
+
+    Yields:
+        Pixels, uint8 (n, resolution, resolution, channels), and labels, int64 (n,).
+
+    Raises:
+        DatasetError: No image of a batch can be read.
+    """
     yield from _read(images, batches, partial(images.square, share=share), unreadable)
 
 
 def random_crops(
     images: Images, batches: Sequence[Int64Array], unreadable: set[str], seed: Sequence[int]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """As `squares` does, but a random crop of each, which `seed` and its position decide."""
+    """Yield a random crop of each image in each batch, and the labels, as `squares` does.
+
+    The crop depends on the image's position and on `seed` alone.
+    """
     yield from _read(images, batches, partial(_random_crop, images, tuple(seed)), unreadable)
 
 
 def consecutive(count: int, batch_size: int) -> list[Int64Array]:
-    """Positions from 0, in their order."""
+    """Return batches of the positions from 0 to `count`, in their order."""
     return np.split(np.arange(count), range(batch_size, count, batch_size))
 
 
@@ -50,25 +64,31 @@ def _read(
     read: Callable[[int], UInt8Array | None],
     unreadable: set[str],
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Where a GPU trains the processors are free to read; else they have enough to do."""
+    """Yield what `read` makes of each image, batch by batch.
+
+    Reading runs in processes of its own where a GPU trains. Otherwise the training itself keeps
+    all processors busy.
+    """
     readers = min(MAX_READERS, cpu_count()) if torch.cuda.is_available() else 0
     loader = DataLoader(
         _Batches(images, batches, read),
         batch_size=None,
         num_workers=readers,
         pin_memory=readers > 0,
-        generator=torch.Generator(),  # else it would draw from the one that all share
+        generator=torch.Generator(),  # the default would draw from PyTorch's global generator
     )
     for pixels, labels, skipped in loader:
         unreadable.update(skipped)
         if not len(labels):
-            raise DatasetError(f"none of {len(skipped)} images can be read, the first {skipped[0]}")
+            raise DatasetError(
+                f"none of {len(skipped)} images can be read; the first one is {skipped[0]}"
+            )
         yield pixels, labels
 
 
 @dataclass(frozen=True, eq=False)
 class _Batches(Readable[tuple[UInt8Array, Int64Array, list[str]]]):
-    """The pixels and labels of each batch, and what cannot be read of it."""
+    """The pixels and labels of each batch, and the names of its unreadable images."""
 
     images: Images
     batches: Sequence[Int64Array]

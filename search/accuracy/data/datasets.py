@@ -1,4 +1,4 @@
-"""Real images to train on, cut to a fixed size."""
+"""Datasets of real images to train on, cut to a fixed size."""
 
 from __future__ import annotations
 
@@ -20,15 +20,24 @@ from search.accuracy.data.readers import (
     read_npz,
 )
 
-VALIDATION_SHARE = 0.25  # of a source that brings no validation split
-MEMORY_SHARE = 0.5  # of the machine's, which images may fill
+VALIDATION_SHARE = 0.25  # of a source without a validation split
+MEMORY_SHARE = 0.5  # of the machine's memory, which images may fill
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images are uint8 (n, resolution, resolution, channels), labels int64 (n,) into
-    `classes`. `note` says in a line where the images are from and what was left out;
-    `skipped` names the files that could not be read."""
+    """A dataset in memory.
+
+    Attributes:
+        name: Name of the source.
+        classes: Names of the classes, which labels index.
+        train_images: Images to train on, uint8 (n, resolution, resolution, channels).
+        train_labels: Their labels, int64 (n,).
+        val_images: Images to validate on, like `train_images`.
+        val_labels: Their labels.
+        note: Where the images come from and what was left out, in one line.
+        skipped: Names of the files that could not be read.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -41,13 +50,22 @@ class Dataset:
 
     @property
     def channels(self) -> int:
+        """Number of color channels, 1 or 3."""
         return int(self.train_images.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
 class OpenDataset:
-    """One of any size, whose images are read when they are needed. reason: where they are from;
-    unreadable: the files that were found so far not to be images."""
+    """A dataset of any size, whose images are read when they are needed.
+
+    Attributes:
+        name: Name of the source.
+        classes: Names of the classes, which labels index.
+        train: Images to train on.
+        validation: Images to validate on.
+        reason: Where the images come from.
+        unreadable: Names of the files that were found to be unreadable so far.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -58,15 +76,17 @@ class OpenDataset:
 
     @property
     def note(self) -> str:
-        """In a line, where the images are from."""
+        """The source and the number of the images, in one line."""
         return _counted(self.reason, len(self.train), len(self.validation))
 
     @property
     def channels(self) -> int:
+        """Number of color channels, 1 or 3."""
         return self.train.split.channels
 
     @property
     def is_of_files(self) -> bool:
+        """True if each image is a file of its own."""
         return isinstance(self.train.split, FileSplit)
 
 
@@ -78,15 +98,27 @@ def open_dataset(
     val_images: int = 1024,
     seed: int = 0,
 ) -> OpenDataset:
-    """At most so many images for training and validation, drawn by `seed` with every class
-    in the share it has in the whole.
+    """Open a dataset, whose images are drawn so that every class keeps its share.
 
-    spec: "auto" (Fashion-MNIST where it is installed, else digits), "digits",
-    "fashion-mnist", "fashion-mnist:DIR", the path of an .npz file, or that of a folder
-    with one folder for each class. Raises DatasetError, which says what to do.
+    Args:
+        spec: "auto" (Fashion-MNIST where it is installed, else digits), "digits",
+            "fashion-mnist", "fashion-mnist:DIR", the path of an .npz file, or the path of a
+            folder with one folder of images for each class.
+        resolution: Height and width to which images are cut, in pixels.
+        train_images: Number of images to train on, at most.
+        val_images: Number of images to validate on, at most.
+        seed: Seed of the draw.
+
+    Raises:
+        DatasetError: The images cannot be used. The message says what to do.
     """
-    if resolution < 1 or train_images < 1 or val_images < 1:
-        raise DatasetError("resolution, training and validation images must be positive")
+    for name, value in (
+        ("resolution", resolution),
+        ("number of training images", train_images),
+        ("number of validation images", val_images),
+    ):
+        if value < 1:
+            raise DatasetError(f"the {name} must be above zero, not {value}")
     source, reason = _open(spec)
     rng = np.random.default_rng(seed)
     train_indices = np.arange(len(source.train.labels))
@@ -118,7 +150,11 @@ def load_dataset(
     val_images: int = 1024,
     seed: int = 0,
 ) -> Dataset:
-    """What `open_dataset` opens, in memory. Raises DatasetError, for more than it holds, too."""
+    """Read a dataset into memory. The arguments are those of `open_dataset`.
+
+    Raises:
+        DatasetError: The images cannot be used, or need too much memory.
+    """
     opened = open_dataset(
         spec, resolution=resolution, train_images=train_images, val_images=val_images, seed=seed
     )
@@ -137,14 +173,17 @@ def load_dataset(
 
 
 def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
-    """Indices of `count` labels (all of them if there are fewer) in random order, so that
-    any part of them is a fair sample; every class in its share of the whole to within one."""
+    """Return the indices of `count` labels, or of all if there are fewer, in random order.
+
+    Every class has its share of the whole, to within one label. The order is random, so that
+    any part of the indices is a fair sample.
+    """
     total = len(labels)
     shuffled = rng.permutation(total)
     if count >= total:
         return shuffled
     classes, sizes = np.unique(labels[shuffled], return_counts=True)
-    # Largest remainders: each share rounded down, then up where most was cut off.
+    # Largest remainders: each share is rounded down, then up where most was cut off.
     quotas, remainders = np.divmod(sizes * count, total)
     quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
     chosen = [
@@ -192,11 +231,14 @@ def _check_memory(images_bytes: int) -> None:
 
 def _check_enough(spec: str, train_labels: Int64Array, val_labels: Int64Array) -> None:
     if len(np.unique(train_labels)) < 2 or not len(val_labels):
-        raise DatasetError(f"{spec}: too few readable images to train and validate on")
+        raise DatasetError(
+            f"{spec} has too few readable images: it needs two classes to train on and an image to "
+            "validate on"
+        )
 
 
 def _read(images: Images) -> tuple[UInt8Array, Int64Array, list[str]]:
-    """All that can be read, their labels, and what the others are."""
+    """Return the readable images, their labels, and the names of the unreadable ones."""
     positions = np.arange(len(images))
     with ThreadPoolExecutor() as pool:
         return images.readable(positions, list(pool.map(images.square, positions)))

@@ -1,4 +1,4 @@
-"""Labelled images that are read one by one, from memory or from files."""
+"""Labelled images, which are read one by one from memory or from files."""
 
 from __future__ import annotations
 
@@ -17,54 +17,65 @@ Int64Array = NDArray[np.int64]
 
 MAX_IMAGE_PIXELS = 100_000_000
 
-CROP_AREA = 0.08, 1.0  # of the whole
-MAX_CROP_RATIO = 4 / 3  # of a crop's sides
+CROP_AREA = 0.08, 1.0  # least and largest share of the image
+MAX_CROP_RATIO = 4 / 3  # between the sides of a crop
 CROP_TRIES = 10
 
 
 class Split(Protocol):
-    """labels: (n,), of the n images; channels: 1 or 3, of all."""
+    """Labelled images of any size."""
 
     @property
-    def labels(self) -> Int64Array: ...
+    def labels(self) -> Int64Array:
+        """The labels of all images, (n,)."""
+        ...
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """The number of color channels of all images, 1 or 3."""
+        ...
 
     def picture(self, index: int, side: int) -> Image.Image | None:
-        """None where it cannot be read. It may have been made smaller, to no less than `side`."""
+        """Return an image, or None if it cannot be read.
+
+        It may have been made smaller, but its sides are not below `side`.
+        """
 
     def describe(self, index: int) -> str:
-        """For people: which image it is."""
+        """Return what people call the image: its path, or its index."""
 
 
 @dataclass(frozen=True, eq=False)
 class ArraySplit:
-    """images: uint8 (n, height, width) or (n, height, width, 1 or 3)."""
+    """Images in memory, uint8 (n, height, width) or (n, height, width, 1 or 3)."""
 
     images: UInt8Array
     labels: Int64Array
 
     @property
     def channels(self) -> int:
+        """The number of color channels, 1 or 3."""
         return self.images.shape[3] if self.images.ndim == 4 else 1
 
     def picture(self, index: int, side: int) -> Image.Image:
+        """Return an image."""
         return Image.fromarray(np.squeeze(self.images[index]))
 
     def describe(self, index: int) -> str:
+        """Return the image's index as text."""
         return str(index)
 
 
 @dataclass(frozen=True, eq=False)
 class FileSplit:
-    """An image file each, of whatever size, taken as RGB."""
+    """Image files of any size, which are read as RGB."""
 
     paths: Sequence[str]
     labels: Int64Array
     channels: int = 3
 
     def picture(self, index: int, side: int) -> Image.Image | None:
+        """Return an image with sides not below `side`, or None if it cannot be read."""
         try:
             with Image.open(self.paths[index]) as image:
                 if image.width * image.height > MAX_IMAGE_PIXELS:
@@ -75,12 +86,19 @@ class FileSplit:
             return None
 
     def describe(self, index: int) -> str:
+        """Return the image's path."""
         return self.paths[index]
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Some of a split's, by their position among them, as uint8 (resolution, resolution, c)."""
+    """Some images of a split, cut to uint8 (resolution, resolution, channels).
+
+    Attributes:
+        split: The images.
+        indices: Index in the split of each position, (n,).
+        resolution: Height and width to which images are cut, in pixels.
+    """
 
     split: Split
     indices: Int64Array
@@ -91,28 +109,34 @@ class Images:
 
     @cached_property
     def labels(self) -> Int64Array:
+        """The label at each position, (n,)."""
         return self.split.labels[self.indices]
 
     def square(self, position: int, share: float = 1.0) -> UInt8Array | None:
-        """As the function does; None where the image cannot be read."""
+        """Return the central square of an image, or None if it cannot be read."""
         side = math.ceil(self.resolution / share)
         picture = self.split.picture(int(self.indices[position]), side)
         return None if picture is None else square(picture, self.resolution, share)
 
     def random_crop(self, position: int, rng: np.random.Generator) -> UInt8Array | None:
-        """As the function does; None where the image cannot be read."""
+        """Return a random crop of an image, or None if it cannot be read."""
         side = math.ceil(self.resolution / math.sqrt(CROP_AREA[0]))
         picture = self.split.picture(int(self.indices[position]), side)
         return None if picture is None else random_crop(picture, self.resolution, rng)
 
     def describe(self, position: int) -> str:
+        """Return what people call the image at a position."""
         return self.split.describe(int(self.indices[position]))
 
     def readable(
         self, positions: Int64Array, pixels: Sequence[UInt8Array | None]
     ) -> tuple[UInt8Array, Int64Array, list[str]]:
-        """Of what was read at these positions: the images and labels of those that could be,
-        and what the others are."""
+        """Split what was read into images, labels and the names of unreadable images.
+
+        Args:
+            positions: The positions that were read.
+            pixels: The pixels at each position, None for an unreadable image.
+        """
         read = np.array([each is not None for each in pixels], bool)
         kept = np.array([each for each in pixels if each is not None], np.uint8)
         skipped = [self.describe(position) for position in positions[~read]]
@@ -120,16 +144,19 @@ class Images:
 
 
 def square(image: Image.Image, resolution: int, share: float = 1.0) -> UInt8Array:
-    """The square at the image's centre that takes `share` of its shorter side."""
+    """Return the square at the image's centre whose side is `share` of the shorter side."""
     side = min(image.size) * share
     left, top = (image.width - side) / 2, (image.height - side) / 2
     return _resized(image, resolution, (left, top, left + side, top + side))
 
 
 def random_crop(image: Image.Image, resolution: int, rng: np.random.Generator) -> UInt8Array:
-    """A part of 8 to 100 % of the image's area, 3:4 to 4:3, every other one mirrored (Szegedy
-    et al. 2015, "Going deeper with convolutions", section 6); the square at its centre where
-    a long image has no such part."""
+    """Return a random part of an image, half of the time mirrored.
+
+    It has 8 to 100 % of the image's area and sides from 3:4 to 4:3 (Szegedy et al. 2015, "Going
+    deeper with convolutions", section 6). An image that is too long for such a part gives the
+    square at its centre.
+    """
     mirrored = rng.random() < 0.5
     if mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -1,4 +1,4 @@
-"""Where images come from: digits, idx, npz and class folders, whatever their size."""
+"""Readers of image sources: digits, idx files, npz files and folders of classes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,19 @@ MAX_FOLDER_IMAGES = 5_000_000
 
 
 class DatasetError(ValueError):
-    """The images asked for cannot be had; the message says what to do."""
+    """Images cannot be read or used. The message says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A dataset before it is cut to size; without a validation split of its own,
-    `validation` is None."""
+    """A dataset before it is cut to size.
+
+    Attributes:
+        name: Name of the dataset.
+        classes: Names of the classes, which labels index.
+        train: Images to train on.
+        validation: Images to validate on; None if the dataset has none of its own.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -48,7 +54,7 @@ class Source:
 
 
 def read_digits() -> Source:
-    """1,797 grey 8×8 images of handwritten digits, which scikit-learn carries."""
+    """Return 1,797 grey 8×8 images of handwritten digits, which scikit-learn includes."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -58,7 +64,11 @@ def read_digits() -> Source:
 
 
 def read_fashion_mnist(directory: Path) -> Source:
-    """70,000 grey 28×28 images of clothes in idx files, gzipped or not."""
+    """Read 70,000 grey 28×28 images of clothes from idx files, gzipped or not.
+
+    Raises:
+        DatasetError: The files are missing or damaged.
+    """
 
     def split(prefix: str) -> Split:
         images = _read_idx(directory, f"{prefix}-images-idx3-ubyte", 3)
@@ -70,14 +80,23 @@ def read_fashion_mnist(directory: Path) -> Source:
 
 
 def read_npz(path: Path) -> Source:
-    """Keys: `x_train` and `y_train`; `x_val` and `y_val` (or `x_validation`, or `x_test`)
-    where there are any; `classes`, the names, if wanted. Images are uint8 of shape
-    (n, height, width) or (n, height, width, 1 or 3), labels integers from 0."""
+    """Read images from the arrays of an .npz file.
+
+    The arrays are `x_train` and `y_train`, optionally `x_val` and `y_val` (or `x_validation`, or
+    `x_test`), and optionally the names of the `classes`. Images are uint8 (n, height, width) or
+    (n, height, width, 1 or 3), and labels are integers from 0.
+
+    Raises:
+        DatasetError: The file cannot be read, or an array is missing or of another form.
+    """
     try:
         with zipfile.ZipFile(path) as members:
             size_bytes = sum(member.file_size for member in members.infolist())
         if size_bytes > MAX_ARRAY_BYTES:
-            raise DatasetError(f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB")
+            raise DatasetError(
+                f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB: give fewer "
+                "or smaller images"
+            )
         with np.load(path, allow_pickle=False) as arrays:
             return _npz_source(path, arrays)
     except DatasetError:
@@ -87,8 +106,14 @@ def read_npz(path: Path) -> Source:
 
 
 def read_folder(path: Path) -> Source:
-    """ImageNet's layout: a folder for each class, either at the top or under `train` and
-    `val` (or `validation`). Fewer than two classes with images is an error."""
+    """Find image files in ImageNet's layout.
+
+    There is a folder for each class, either at the top or under `train` and `val` (or
+    `validation`).
+
+    Raises:
+        DatasetError: There are fewer than two classes with images, or too many images.
+    """
     validation = next((path / n for n in ("val", "validation") if (path / n).is_dir()), None)
     train = path / "train" if (path / "train").is_dir() else path
     if train == path:
@@ -113,12 +138,12 @@ def _npz_source(path: Path, arrays: np.lib.npyio.NpzFile) -> Source:
             break
     missing = [key for pair in pairs.values() for key in pair if key not in arrays]
     if missing:
-        raise DatasetError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(arrays.files)}")
+        raise DatasetError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays.files)}")
 
     labels = {name: arrays[y] for name, (_, y) in pairs.items()}
     for name, values in labels.items():
         if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
-            raise DatasetError(f"{path}: {pairs[name][1]} must be one integer for each image")
+            raise DatasetError(f"{path}: {pairs[name][1]} must hold one integer for each image")
     highest = max((int(values.max(initial=0)) for values in labels.values()), default=0)
     names = (
         arrays["classes"].astype(str).tolist()
@@ -159,7 +184,7 @@ def _check_labels(
 
 
 def _read_idx(directory: Path, name: str, dimensions: int) -> UInt8Array:
-    """An idx file of bytes: magic 0x0000 08 nd, nd big-endian lengths, the values."""
+    """Read an idx file of bytes: magic 0x0000 08 nd, nd big-endian lengths, the values."""
     path = directory / f"{name}.gz"
     if not path.exists():
         path = directory / name
@@ -170,7 +195,10 @@ def _read_idx(directory: Path, name: str, dimensions: int) -> UInt8Array:
                 raise DatasetError(f"{path} is not an idx file of {dimensions}-dimensional bytes")
             size_bytes = int(np.prod(shape, dtype=object))
             if size_bytes > MAX_ARRAY_BYTES:
-                raise DatasetError(f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB")
+                raise DatasetError(
+                    f"{path} unpacks to more than {MAX_ARRAY_BYTES >> 30} GiB: give fewer "
+                    "or smaller images"
+                )
             values = np.frombuffer(file.read(size_bytes), np.uint8)
     except FileNotFoundError as error:
         raise DatasetError(
@@ -195,7 +223,7 @@ def _class_files(folder: Path, classes: tuple[str, ...]) -> dict[str, list[Path]
         )
         count += len(files[name])
         if count > MAX_FOLDER_IMAGES:
-            raise DatasetError(f"{folder} holds more than {MAX_FOLDER_IMAGES:,} images")
+            raise DatasetError(f"{folder} holds more than {MAX_FOLDER_IMAGES:,} images: give fewer")
     return files
 
 

@@ -1,4 +1,4 @@
-"""Several studies beside each other, as the comparison's page is written from."""
+"""Several studies beside each other: the data of a comparison's page."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from search.report.comparison.curves import Box, Curve, curve, points_of
 from search.report.comparison.groups import Group
 from search.report.comparison.significance import Against, against_random
 from search.report.drawing.arrays import FloatArray
-from search.report.study.data import Result, ZooRow, reward_of
+from search.report.study.data import Result, ZooRow
 from search.space.architecture import Architecture
+from search.space.deployment import Deployment
 from search.study.front import front
 from search.study.pareto import pareto_front
 from search.study.study import Study
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, best_by_reward, is_measured
 
-NEAR = 0.1  # of the target latency
+NEAR = 0.1  # as a share of the target latency
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """groups: as `group_studies` makes them. zoo: the published networks, on their target.
-    accuracy: what the accuracies are of, for people. trained: networks trained in full."""
+    """The data of a comparison of studies.
+
+    Attributes:
+        groups: The studies, as `group_studies` groups them.
+        target: The name of the target, or a description of several.
+        zoo: The published networks with their latencies on the target.
+        accuracy: The source of the accuracies, as in "the proxy task on digits".
+        trained: Networks of the studies that were trained in full.
+    """
 
     groups: Sequence[Group]
     target: str
@@ -35,28 +43,47 @@ class Comparison:
 
     @property
     def studies(self) -> list[Study]:
+        """All studies, group by group."""
         return [study for group in self.groups for study in group.studies]
+
+    @property
+    def target_ns(self) -> int | None:
+        """The target latency; None if the studies have different ones."""
+        targets_ns = {study.settings.target_ns for study in self.studies}
+        return targets_ns.pop() if len(targets_ns) == 1 else None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The shape in which networks are deployed, which all studies share."""
+        return self.studies[0].settings.deployment
 
     @cached_property
     def box(self) -> Box | None:
+        """The box that hypervolumes are a share of; None without any finished trial."""
         return Box.around(self.studies)
 
     @cached_property
     def curves(self) -> list[list[Curve]]:
-        """Of each group those of its studies."""
+        """The curves of each group's studies; none without a box."""
         if self.box is None:
             return []
         return [[curve(study, self.box) for study in group.studies] for group in self.groups]
 
     def front(self, study: Study) -> list[Trial]:
-        """Fastest first; from measurements alone where every study has some."""
+        """Return the study's front, fastest first.
+
+        It consists of measured networks only if every study has measured some.
+        """
         measured = self.box is not None and self.box.measured
         latest = study.latest().values()
         return front(trial for trial in latest if is_measured(trial) or not measured)
 
     @cached_property
     def joint_front(self) -> list[tuple[Group, Study, Trial]]:
-        """Of all studies together, fastest first; a network that several found, once each."""
+        """The front of all studies together, fastest first.
+
+        A network that several studies found is on it once for each of them.
+        """
         fronts = [
             (group, study, trial)
             for group in self.groups
@@ -68,29 +95,28 @@ class Comparison:
         return [fronts[index] for index in on_front]
 
     def best(self, group: Group) -> Trial | None:
-        """By reward, of the fronts of its studies."""
+        """Return the trial with the best reward on the fronts of the group's studies."""
         trials = [trial for study in group.studies for trial in self.front(study)]
-        return max(trials, key=reward_of, default=None)
+        return next(iter(best_by_reward(trials, 1)), None)
 
     def front_networks(self, group: Group) -> list[Architecture]:
-        """Of the fronts of all its studies."""
+        """Return the networks on the fronts of the group's studies."""
         return [trial.architecture for study in group.studies for trial in self.front(study)]
 
     @property
     def common_samples(self) -> int:
-        """So many every study has."""
+        """The number of samples that every study has drawn."""
         return min(sum(len(r.trials) for r in s.rounds if r.asked) for s in self.studies)
 
     @cached_property
     def against_random(self) -> list[Against]:
-        """By the hypervolumes at `common_samples`."""
+        """The groups against random search, by their hypervolumes at `common_samples`."""
         hypervolumes = [at(curves, self.common_samples) for curves in self.curves]
         return against_random(self.groups, hypervolumes) if hypervolumes else []
 
 
 def samples(group: Group) -> list[tuple[Study, Trial]]:
-    """What the strategies asked for, as they were told of it, where latency and accuracy are
-    known."""
+    """Return the trials that the strategies asked for and that have a latency and an accuracy."""
     return [
         (study, trial)
         for study in group.studies
@@ -102,7 +128,7 @@ def samples(group: Group) -> list[tuple[Study, Trial]]:
 
 
 def relative_latencies(group: Group) -> FloatArray:
-    """Of its `samples`, in multiples of their target latency."""
+    """Return the latencies of the group's samples, in multiples of their target latency."""
     return np.array(
         [
             trial.latency.latency_ns / study.settings.target_ns
@@ -114,11 +140,11 @@ def relative_latencies(group: Group) -> FloatArray:
 
 
 def near_target(group: Group) -> float:
-    """The share of its samples within 10 % of their target latency; NaN without any."""
+    """Return the share of samples within 10 % of their target latency; NaN without samples."""
     ratios = relative_latencies(group)
     return float(np.mean(np.abs(ratios - 1) <= NEAR)) if len(ratios) else float("nan")
 
 
 def at(curves: Sequence[Curve], sample: int) -> FloatArray:
-    """The hypervolume of each when so many samples were drawn."""
+    """Return the hypervolume of each curve after so many samples."""
     return np.array([c.hypervolume[int(np.sum(c.samples <= sample)) - 1] for c in curves])

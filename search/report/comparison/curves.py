@@ -1,4 +1,4 @@
-"""What studies knew after each of their rounds, and how it spreads over seeds."""
+"""Curves of what a study knows after each round, and their spread over seeds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import numpy as np
 
 from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
-from search.study.pareto import hypervolume
+from search.study.pareto import hypervolume, reference_point
 from search.study.study import Study
 from search.study.trial import Trial, is_measured
 
-WINDOW = 100  # samples that the recent reward is the mean of
-QUANTILE = 0.1  # of accuracy, and of latency from above, at which hypervolume begins
+WINDOW = 100  # the recent reward is the mean over so many samples
 
 
 class Point(NamedTuple):
+    """A network's accuracy and latency."""
+
     accuracy: float
     latency_ns: float
 
 
 @dataclass(frozen=True)
 class Box:
-    """The rectangle that hypervolumes are a share of: from `reference` to what no study
-    exceeds, the best accuracy and the best latency, in `ideal`.
+    """The rectangle that hypervolumes are a share of.
 
-    measured: whether measurements alone count. They do where every study has some.
+    Attributes:
+        reference: The corner from which hypervolumes are counted; see `reference_point`.
+        ideal: The best accuracy and the best latency of any study.
+        measured: Whether only measured networks count. They do if every study has some.
     """
 
     reference: Point
@@ -37,21 +40,18 @@ class Box:
 
     @classmethod
     def around(cls, studies: Iterable[Study]) -> Box | None:
-        """The reference is the 10th percentile of accuracy and the 90th of latency over all
-        their trials; what is worse in either adds nothing. None where no trial has both."""
+        """Return the box of these studies; None if no trial has an accuracy and a latency."""
         trials = [[t for finished in study.rounds for t in finished.trials] for study in studies]
         measured = all(points_of(each, measured=True) for each in trials)
         points = [point for each in trials for point in points_of(each, measured=measured)]
         if not points:
             return None
         accuracy, latency_ns = np.array(points, np.float64).T
-        reference = Point(
-            float(np.quantile(accuracy, QUANTILE)), float(np.quantile(latency_ns, 1 - QUANTILE))
-        )
+        reference = Point(*reference_point(accuracy, latency_ns))
         return cls(reference, Point(float(accuracy.max()), float(latency_ns.min())), measured)
 
     def share(self, trials: Iterable[Trial]) -> float:
-        """The hypervolume of their front, 0 to 1."""
+        """Return the hypervolume of the trials' front as a share of the box, 0 to 1."""
         points = points_of(trials, measured=self.measured)
         area = hypervolume([self.ideal.accuracy], [self.ideal.latency_ns], *self.reference)
         volume = hypervolume(
@@ -62,12 +62,15 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """At the start of a study and after each of its rounds, parallel arrays.
+    """Parallel arrays with one entry for a study's start and one for each of its rounds.
 
-    samples: what the strategy was asked for, repeats included; measurements: of distinct
-    networks; time_s: of searching, pauses between resumptions not counted. hypervolume: as
-    `Box.share`. best_reward: of all samples; recent_reward: the mean over the last `WINDOW`.
-    Both NaN before there is one.
+    Attributes:
+        samples: Number of networks that the strategy was asked for, repeats included.
+        measurements: Number of distinct networks that were measured.
+        time_s: Time spent searching, without the pauses before resumptions.
+        hypervolume: The front's hypervolume, as `Box.share` returns it.
+        best_reward: The best reward of all samples; NaN before the first.
+        recent_reward: The mean reward of the last `WINDOW` samples; NaN before the first.
     """
 
     samples: FloatArray
@@ -79,6 +82,7 @@ class Curve:
 
 
 def curve(study: Study, box: Box) -> Curve:
+    """Return a study's curve, with hypervolumes as shares of the box."""
     latest: dict[Architecture, Trial] = {}
     rewards: list[float] = []
     rows: list[tuple[float, ...]] = [(0, 0, 0, 0, np.nan, np.nan)]
@@ -104,8 +108,11 @@ def curve(study: Study, box: Box) -> Curve:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Over seeds, at each `x` that one of them has a value at and all reach: the median, the
-    least and the greatest."""
+    """The median, the lowest and the highest value over seeds.
+
+    Attributes:
+        x: Each value of x that a seed has, within the range that all seeds cover.
+    """
 
     x: FloatArray
     median: FloatArray
@@ -114,8 +121,10 @@ class Band:
 
 
 def band(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Band | None:
-    """Each seed's y stays what it is until its next x. NaN counts as no value. None where the
-    seeds share no range."""
+    """Return the band over seeds; None if the seeds share no range.
+
+    A seed's y holds until its next x. NaN counts as no value.
+    """
     started = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in zip(xs, ys, strict=True)]
     if not all(len(x) for x, _ in started):
         return None
@@ -129,7 +138,11 @@ def band(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Band | None:
 
 
 def points_of(trials: Iterable[Trial], *, measured: bool) -> list[Point]:
-    """Of those that have both accuracy and latency; `measured`: a measured one."""
+    """Return the points of the trials that have an accuracy and a latency.
+
+    Args:
+        measured: Whether the latency must be measured.
+    """
     return [
         Point(trial.accuracy, trial.latency.latency_ns)
         for trial in trials

@@ -1,4 +1,4 @@
-"""A comparison's data, as CSV and JSON."""
+"""The data of a comparison as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from search.study.study import Study
 def write_comparison_data(
     data: Comparison, results: Sequence[Result], directory: Path
 ) -> list[str]:
-    """`curves.csv`, `samples.csv`, `results.csv` and `comparison.json`; returns their names."""
+    """Write the data into a folder and return the names of the files."""
     write_csv(directory / "curves.csv", _curve_records(data))
     write_csv(directory / "samples.csv", _sample_records(data))
     write_csv(directory / "results.csv", map(result_record, results))
@@ -55,7 +55,7 @@ def _sample_records(data: Comparison) -> Iterator[dict[str, Any]]:
                 "group": group.label,
                 "study": study.directory.name,
                 "target_latency_ns": study.settings.target_ns,
-                **trial_record(trial),
+                **trial_record(trial, deployment=data.deployment),
             }
 
 
@@ -93,7 +93,11 @@ def _record(data: Comparison, results: Sequence[Result]) -> dict[str, Any]:
             for against in data.against_random
         ],
         "joint_front": [
-            {"group": group.label, "study": study.directory.name, **trial_record(trial)}
+            {
+                "group": group.label,
+                "study": study.directory.name,
+                **trial_record(trial, deployment=data.deployment),
+            }
             for group, study, trial in data.joint_front
         ],
         "results": list(map(result_record, results)),

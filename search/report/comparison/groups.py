@@ -1,26 +1,29 @@
-"""Studies that differ by nothing but their seed are one group, drawn as one."""
+"""Groups of studies that differ only in their seed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
+from search.study.document import flat_settings
 from search.study.settings import StudyError, StudySettings
 from search.study.study import Study
 
-UNNAMED = ("strategy", "reward")  # whose values speak for themselves
-SEEDS = ("seed", "accuracy: seed")
-# Studies up to version 0.1.0 recorded how well a supernet agreed with the proxy: a finding, and
-# no setting.
-FOUND = "agreement_"
+UNNAMED = ("strategy", "reward")  # labels show the values of these without their names
+SEED = "seed"  # the last part of the names of all seeds
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """label: what sets it apart from the other groups. settings: label to text, without seeds."""
+    """Studies that differ only in their seed, which are drawn as one.
+
+    Attributes:
+        label: The settings in which the group differs from the others.
+        settings: All settings but the seeds, label to text.
+        studies: The studies.
+    """
 
     label: str
     settings: dict[str, str]
@@ -28,92 +31,96 @@ class Group:
 
 
 def described(settings: StudySettings) -> dict[str, str]:
-    """Everything that a study was started with, label to text."""
-    values: dict[str, Any] = asdict(settings)
-    for name in ("target_id", "target_ns", "more_target_ids", "more_targets_ns"):
-        del values[name]
-    accuracy, beta, weights = values.pop("accuracy"), values.pop("beta"), values.pop("weights")
-    reward = reward_name(values.pop("alpha"), beta, absolute=values.pop("absolute"))
-    targets_ns = settings.combination().targets_ns
+    """Return all settings of a study, label to text."""
+    weights = [target.weight for target in settings.targets if target.weight is not None]
+    deployment = settings.deployment
     return {
-        "strategy": values.pop("strategy"),
-        "reward": reward,
-        "target": _text(settings.target_ids()),
-        "target latency": ", ".join(f"{target_ns / 1e6:.6g} ms" for target_ns in targets_ns),
+        "strategy": settings.strategy.value,
+        "reward": settings.reward.name,
+        "target": _text(settings.target_ids),
+        "target latency": ", ".join(f"{t.latency_ns / 1e6:.6g} ms" for t in settings.targets),
         **({"weights": _text(weights)} if weights else {}),
-        **{_label(name): _text(value) for name, value in values.items()},
-        **{f"accuracy: {_label(name)}": _text(value) for name, value in accuracy.items()},
+        "deployment": f"{deployment.resolution} px, {deployment.classes} classes",
+        "space": settings.space,
+        "round size": str(settings.round_size),
+        "seed": str(settings.seed),
+        "limits": _text(settings.limits.by_quantity()),
+        "warm start": _text(settings.warm_start),
+        "ppo": _text(settings.ppo.changed()),
+        **{
+            f"accuracy: {_label(name.rpartition('.')[2])}": _text(value)
+            for name, value in flat_settings(settings).items()
+            if name.startswith("accuracy.")
+        },
     }
 
 
-def reward_name(alpha: float, beta: float, *, absolute: bool) -> str:
-    """ "soft", "hard", "absolute", or its exponents."""
-    if absolute:
-        return "absolute" if beta == ABSOLUTE_BETA else f"absolute β = {beta:g}"
-    names = {SOFT: "soft", HARD: "hard"}
-    return names.get((alpha, beta), f"α = {alpha:g}, β = {beta:g}")
-
-
 def group_studies(studies: Sequence[Study]) -> list[Group]:
-    """In the order of their first studies. Raises StudyError where the latencies or the
-    accuracies of two studies do not compare."""
+    """Group studies, in the order of the first study of each group.
+
+    Raises:
+        StudyError: The latencies or the accuracies of two studies cannot be compared.
+    """
     members: dict[str, list[Study]] = {}
     for study in studies:
         _check_comparable(studies[0], study)
         members.setdefault(json.dumps(_key(study.settings), sort_keys=True), []).append(study)
-    settings = [_without_seeds(described(each[0].settings)) for each in members.values()]
+    described_groups = [_without_seeds(described(each[0].settings)) for each in members.values()]
     differing = [
         label
-        for label in dict.fromkeys(label for of in settings for label in of)
-        if len({of.get(label) for of in settings}) > 1
+        for label in dict.fromkeys(label for settings in described_groups for label in settings)
+        if len({settings.get(label) for settings in described_groups}) > 1
     ]
     return [
-        Group(_group_label(of, differing), of, tuple(each))
-        for of, each in zip(settings, members.values(), strict=True)
+        Group(_group_label(settings, differing), settings, tuple(each))
+        for settings, each in zip(described_groups, members.values(), strict=True)
     ]
 
 
 def _key(settings: StudySettings) -> dict[str, Any]:
-    return asdict(replace(settings, seed=0, accuracy=_accuracy(settings)))
+    """Return all settings but the seeds."""
+    return {
+        name: value
+        for name, value in flat_settings(settings).items()
+        if name.rpartition(".")[2] != SEED
+    }
 
 
 def _without_seeds(settings: dict[str, str]) -> dict[str, str]:
-    found = f"accuracy: {_label(FOUND)}"
-    return {
-        label: text
-        for label, text in settings.items()
-        if label not in SEEDS and not label.startswith(found)
-    }
+    return {label: text for label, text in settings.items() if label.split()[-1] != SEED}
 
 
 def _check_comparable(one: Study, other: Study) -> None:
-    for what, of in (("latencies", _target), ("accuracies", _accuracy)):
-        ours, theirs = of(one.settings), of(other.settings)
-        if ours != theirs:
+    for values, source in (("latencies", _target), ("accuracies", _accuracy)):
+        first, second = source(one.settings), source(other.settings)
+        if first != second:
             raise StudyError(
-                f"{one.directory.name} and {other.directory.name} do not compare: their {what} "
-                f"are by {_text(ours)} and by {_text(theirs)}. Name studies of one target and "
-                "of one way to get accuracies"
+                f"{one.directory.name} and {other.directory.name} cannot be compared, because "
+                f"their {values} have different sources: {_text(first)}, and {_text(second)}. "
+                "Name studies with the same target and the same source of accuracies"
             )
 
 
-def _target(settings: StudySettings) -> object:
-    """Latencies on several are made of what each is held against, too."""
-    if not settings.more_target_ids:
-        return settings.target_id
-    return settings.target_ids(), settings.combination().targets_ns, settings.weights
+def _target(settings: StudySettings) -> dict[str, Any]:
+    """Return the settings that latencies depend on.
 
-
-def _accuracy(settings: StudySettings) -> dict[str, Any]:
+    Latencies on several targets depend on the target latencies too.
+    """
+    several = len(settings.targets) > 1
     return {
         name: value
-        for name, value in settings.accuracy.items()
-        if name != "seed" and not name.startswith(FOUND)
+        for name, value in flat_settings(settings).items()
+        if name.startswith(("targets", "deployment"))
+        and (several or not name.endswith("latency_ns"))
     }
 
 
+def _accuracy(settings: StudySettings) -> dict[str, Any]:
+    return {name: v for name, v in _key(settings).items() if name.startswith("accuracy")}
+
+
 def _group_label(settings: dict[str, str], differing: Sequence[str]) -> str:
-    """By what differs; where nothing does, by what always tells."""
+    """Return a label of the differing settings; of strategy and reward if none differ."""
     parts = [
         settings[label] if label in UNNAMED else f"{label} {settings.get(label, 'none')}"
         for label in differing or UNNAMED

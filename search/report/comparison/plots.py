@@ -1,4 +1,4 @@
-"""The plots of studies beside each other, a colour for each group."""
+"""The plots of a comparison, with a colour for each group."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from search.report.drawing.diversity import ASPECTS, blocks_at_each_place, effec
 from search.report.drawing.palette import LIGHT, SERIES
 from search.report.drawing.words import interval, short
 
-DASHES = ("-", "--", ":")  # of every colour, where there are more groups than colours
-MAX_DRAWN = 1500  # samples a panel, evenly among all
-TIME_UNITS = ((7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))  # from, seconds, name
+DASHES = ("-", "--", ":")  # the second and third are used once all colours are taken
+MAX_DRAWN = 1500  # samples drawn in a panel, evenly spread over all
+TIME_UNITS = ((7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))  # least s, s a unit, name
 
-Of = Callable[[Curve], FloatArray]
+CurveValues = Callable[[Curve], FloatArray]
 
 
 def color(number: int) -> str:
-    """Of the group with this number, as its palette's name."""
+    """Return the palette's name of the colour of the group with this number."""
     return SERIES[number % len(SERIES)]
 
 
 def hypervolumes(data: Comparison) -> Plot | None:
-    """Over samples, over measurements where there are any, and over time where it is known."""
+    """Plot hypervolumes over samples, and over measurements and search time if known."""
     if data.box is None:
         return None
     every = [each for curves in data.curves for each in curves]
     longest_s = max(each.time_s[-1] for each in every)
     unit_s, unit = next((s, name) for least_s, s, name in TIME_UNITS if longest_s >= least_s)
-    panels: list[tuple[str, Of]] = [("samples", lambda c: c.samples)]
+    panels: list[tuple[str, CurveValues]] = [("samples", lambda c: c.samples)]
     if data.box.measured:
         panels.append(("measurements", lambda c: c.measurements))
     if all(each.time_s[-1] > 0 for each in every):
@@ -63,8 +63,13 @@ def hypervolumes(data: Comparison) -> Plot | None:
 
 
 def rewards(data: Comparison) -> Plot | None:
-    """The best and the recent reward over samples, for each reward by which several groups
-    were searched: RL against random, in particular. None where there is none."""
+    """Plot the recent and the best reward over samples, with a row for each kind of reward.
+
+    Only rewards that several groups share are drawn, such as those of PPO and random search.
+
+    Returns:
+        The plot, or None if no groups share a reward.
+    """
     by_reward: dict[tuple[str, str], list[int]] = {}
     for number, group in enumerate(data.groups):
         key = group.settings["reward"], group.settings["target latency"]
@@ -88,7 +93,7 @@ def rewards(data: Comparison) -> Plot | None:
 
 
 def fronts(data: Comparison) -> Plot | None:
-    """Of every study, fastest first, as a staircase; with the target where all have the same."""
+    """Plot the front of every study, and the target latency if all studies have the same."""
     if data.box is None:
         return None
     tooltips = {}
@@ -96,7 +101,7 @@ def fronts(data: Comparison) -> Plot | None:
         figure, axes = new_figure((9.4, 4.8))
         drawn_ms: list[float] = []
         for number, group in enumerate(data.groups):
-            of = LIGHT[color(number)]
+            line_color = LIGHT[color(number)]
             for index, study in enumerate(group.studies):
                 front = data.front(study)
                 x = [t.latency.latency_ns * MS for t in front if t.latency is not None]
@@ -108,23 +113,21 @@ def fronts(data: Comparison) -> Plot | None:
                     where="post",
                     linewidth=1.3,
                     alpha=0.75,
-                    color=of,
+                    color=line_color,
                     linestyle=_dashes(number),
                 )
                 gid = f"points-{number}-{index}"
-                axes.scatter(x, y, s=20, color=of, linewidth=0, zorder=3, gid=gid)
+                axes.scatter(x, y, s=20, color=line_color, linewidth=0, zorder=3, gid=gid)
                 tooltips[gid] = [
                     f"{study.directory.name}: {t.architecture.id}\naccuracy {t.accuracy:.1%}, "
                     f"{t.latency.source.value} {interval(t.latency)} ms\n{short(t.architecture)}"
                     for t in front
                     if t.latency is not None
                 ]
-            axes.plot([], [], color=of, linestyle=_dashes(number), label=_with_seeds(group))
-        targets_ns = {study.settings.target_ns for study in data.studies}
-        if len(targets_ns) == 1:
-            [target_ns] = targets_ns
-            draw_target(axes, target_ns)
-            drawn_ms.append(target_ns * MS)
+            axes.plot([], [], color=line_color, linestyle=_dashes(number), label=_with_seeds(group))
+        if data.target_ns is not None:
+            draw_target(axes, data.target_ns)
+            drawn_ms.append(data.target_ns * MS)
         scale_latencies(axes, "x", drawn_ms)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
@@ -134,8 +137,11 @@ def fronts(data: Comparison) -> Plot | None:
 
 
 def by_reward(data: Comparison) -> Plot | None:
-    """Where each reward looks, a panel for each group: the paper's Figure 6. None unless the
-    groups differ in it."""
+    """Plot the samples of each group in a panel of its own, as in the paper's Figure 6.
+
+    Returns:
+        The plot, or None if all groups have the same reward.
+    """
     if data.box is None or len({group.settings["reward"] for group in data.groups}) < 2:
         return None
     groups = [(n, group) for n, group in enumerate(data.groups) if len(relative_latencies(group))]
@@ -170,7 +176,7 @@ def by_reward(data: Comparison) -> Plot | None:
 
 
 def diversity(data: Comparison) -> Plot | None:
-    """How many kinds of blocks, in effect, the fronts of each group have at each place."""
+    """Plot the effective number of kinds of blocks on each group's fronts at each place."""
     networks = [data.front_networks(group) for group in data.groups]
     if not any(networks):
         return None
@@ -202,26 +208,30 @@ def diversity(data: Comparison) -> Plot | None:
 
 
 def _draw_bands(
-    axes: Axes, data: Comparison, x: Of, y: Of, numbers: Sequence[int] | None = None
+    axes: Axes,
+    data: Comparison,
+    x: CurveValues,
+    y: CurveValues,
+    numbers: Sequence[int] | None = None,
 ) -> None:
-    """Median and range over seeds, of these groups or of all."""
+    """Draw the median and the range over seeds for the groups with these numbers, or for all."""
     for number in range(len(data.groups)) if numbers is None else numbers:
         curves = data.curves[number]
         drawn = band(list(map(x, curves)), list(map(y, curves)))
         if drawn is None:
             continue
-        of = LIGHT[color(number)]
+        line_color = LIGHT[color(number)]
         axes.plot(
             drawn.x,
             drawn.median,
             drawstyle="steps-post",
-            color=of,
+            color=line_color,
             linestyle=_dashes(number),
             linewidth=1.8,
             label=_with_seeds(data.groups[number]),
         )
         axes.fill_between(
-            drawn.x, drawn.low, drawn.high, step="post", color=of, alpha=0.16, linewidth=0
+            drawn.x, drawn.low, drawn.high, step="post", color=line_color, alpha=0.16, linewidth=0
         )
 
 

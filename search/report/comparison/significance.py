@@ -1,4 +1,4 @@
-"""Whether strategies do better than random search by more than chance explains."""
+"""A test of strategies against random search over seeds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from search.study.settings import StrategyName
 
 LEVEL = 0.05
 RANDOM = StrategyName.RANDOM.value
-OF_THE_STRATEGY = ("strategy", "ppo")  # settings in which a strategy may differ from random
-RESAMPLES = 9_999  # where there are no more ways than these to deal out the seeds, all of them
+STRATEGY_SETTINGS = ("strategy", "ppo")  # a strategy may differ from random search in these
+RESAMPLES = 9_999  # the test is exact if the seeds can be dealt out in no more ways
 
 
 @dataclass(frozen=True, eq=False)
 class Against:
-    """A group's hypervolumes against those of random search, all else being equal.
+    """A group's hypervolumes compared with those of random search under the same settings.
 
-    share_above: of all pairs of a seed of the one and a seed of the other, in which the group
-    is above; ties count half. p: two-sided, times the number of groups that are tested at once
-    (Bonferroni); None where the seeds are too few for any p below LEVEL.
+    Attributes:
+        group: The group that is compared.
+        random: The group of random searches.
+        share_above: The share of pairs of seeds in which the group's hypervolume is higher;
+            ties count half.
+        p: Two-sided p-value, multiplied by the number of comparisons (Bonferroni). None if
+            the seeds are too few for any p-value below LEVEL.
     """
 
     group: Group
@@ -35,38 +39,44 @@ class Against:
 
 
 def against_random(groups: Sequence[Group], hypervolumes: Sequence[FloatArray]) -> list[Against]:
-    """By the Mann-Whitney U test, as a permutation test; hypervolumes: of each group those of
-    its studies. Seeds are taken as unpaired: one seed leads two strategies to different
-    networks. Where it is that of their trainings too, what both have in common makes the test
-    err on the side of doubt."""
+    """Compare groups with random search by the Mann-Whitney U test, as a permutation test.
+
+    Seeds count as unpaired, because one seed leads two strategies to different networks. If
+    it is the seed of their trainings too, the test is conservative.
+
+    Args:
+        groups: All groups.
+        hypervolumes: For each group the hypervolumes of its studies.
+    """
     pairs = list(_pairs(groups, hypervolumes))
     return [
         Against(
             group,
             random,
-            float(mannwhitneyu(ours, theirs).statistic) / (len(ours) * len(theirs)),
-            _p(ours, theirs, len(pairs)),
+            float(mannwhitneyu(values, random_values).statistic)
+            / (len(values) * len(random_values)),
+            _p(values, random_values, len(pairs)),
         )
-        for group, random, ours, theirs in pairs
+        for group, random, values, random_values in pairs
     ]
 
 
-def _p(ours: FloatArray, theirs: FloatArray, comparisons: int) -> float | None:
-    least = 2 / comb(len(ours) + len(theirs), len(ours))
+def _p(values: FloatArray, random_values: FloatArray, comparisons: int) -> float | None:
+    least = 2 / comb(len(values) + len(random_values), len(values))
     if comparisons * least >= LEVEL:
         return None
     method = PermutationMethod(RESAMPLES, rng=np.random.default_rng(0))
-    return min(1.0, comparisons * float(mannwhitneyu(ours, theirs, method=method).pvalue))
+    return min(1.0, comparisons * float(mannwhitneyu(values, random_values, method=method).pvalue))
 
 
 def in_words(tested: Sequence[Against], samples: int) -> str:
-    """In one sentence; "" where nothing was tested."""
+    """Return the findings in one sentence; "" if there are none."""
     if not tested:
         return ""
-    times = f", p times the {len(tested)} comparisons" if len(tested) > 1 else ""
+    times = f", p multiplied by the {len(tested)} comparisons" if len(tested) > 1 else ""
     return (
-        f"Hypervolume at {samples} samples against random search (Mann-Whitney U over seeds, "
-        f"two-sided{times}): {'; '.join(map(_finding, tested))}."
+        f"Hypervolume at {samples} samples compared with random search (Mann-Whitney U test over "
+        f"seeds, two-sided{times}): {'; '.join(map(_finding, tested))}."
     )
 
 
@@ -74,13 +84,13 @@ def _finding(against: Against) -> str:
     label = against.group.label
     seeds = f"its {len(against.group.studies)} and random's {len(against.random.studies)} seeds"
     if against.p is None:
-        return f"{label}: {seeds} are too few to tell"
+        return f"{label}: {seeds} are too few for a test"
     if against.p >= LEVEL:
-        verdict = "is not told apart from it"
+        verdict = "does not differ significantly"
     else:
-        verdict = "is above it" if against.share_above > 0.5 else "is below it"
+        verdict = "is higher" if against.share_above > 0.5 else "is lower"
     return (
-        f"{label} {verdict} (above in {against.share_above:.0%} of the pairs of {seeds}, "
+        f"{label} {verdict} (higher in {against.share_above:.0%} of the pairs of {seeds}, "
         f"p = {against.p:.2g})"
     )
 
@@ -88,16 +98,15 @@ def _finding(against: Against) -> str:
 def _pairs(
     groups: Sequence[Group], hypervolumes: Sequence[FloatArray]
 ) -> Iterator[tuple[Group, Group, FloatArray, FloatArray]]:
-    """Each group and that of random search that is like it in all else, and the
-    hypervolumes of both."""
+    """Yield each group, the random searches with the same settings, and both's hypervolumes."""
     known = list(zip(groups, hypervolumes, strict=True))
-    for random, theirs in known:
+    for random, random_values in known:
         if random.settings["strategy"] != RANDOM:
             continue
-        for group, ours in known:
-            if group is not random and _rest(group) == _rest(random):
-                yield group, random, ours, theirs
+        for group, values in known:
+            if group is not random and _other_settings(group) == _other_settings(random):
+                yield group, random, values, random_values
 
 
-def _rest(group: Group) -> dict[str, str]:
-    return {k: v for k, v in group.settings.items() if k not in OF_THE_STRATEGY}
+def _other_settings(group: Group) -> dict[str, str]:
+    return {k: v for k, v in group.settings.items() if k not in STRATEGY_SETTINGS}

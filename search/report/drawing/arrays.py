@@ -1,4 +1,4 @@
-"""The arrays that are drawn."""
+"""The type of the arrays that plots draw."""
 
 from __future__ import annotations
 

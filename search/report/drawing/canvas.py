@@ -1,4 +1,4 @@
-"""What every plot is drawn on: matplotlib figures in the light palette."""
+"""Figures, axes and styles that all plots share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from search.report.drawing.palette import LIGHT
 from search.report.drawing.words import milliseconds
 
 MS = 1e-6  # per nanosecond
-WIDE_RANGE = 5  # largest over smallest latency from which an axis is logarithmic
+WIDE_RANGE = 5  # an axis is logarithmic if its largest latency is so many times its smallest
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -49,24 +49,30 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """`tooltips`: for the points of each scatter, by its gid, one text each in their order."""
+    """A figure and the tooltips of its points.
+
+    Attributes:
+        tooltips: For the gid of each scatter the texts of its points, in their order.
+    """
 
     figure: Figure
     tooltips: dict[str, list[str]] = field(default_factory=dict)
 
 
 def save(plot: Plot, path: Path) -> None:
+    """Write the plot to a file, in the format that its suffix names."""
     with rc_context(STYLE):
         plot.figure.savefig(path, dpi=160)
 
 
 def new_figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Return a figure with one pair of axes."""
     figure = Figure(figsize=size_inches, layout="constrained")
     return figure, figure.subplots()
 
 
 def draw_target(axes: Axes, target_ns: float) -> None:
-    """Where the latency on the x axis, in ms, meets its target."""
+    """Draw the target latency as a vertical line; the x axis is in ms."""
     axes.axvline(target_ns * MS, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
     axes.annotate(
         f"target {milliseconds(target_ns)} ms",
@@ -81,12 +87,12 @@ def draw_target(axes: Axes, target_ns: float) -> None:
 
 
 def from_one(axes: Axes) -> None:
-    """Let the y axis begin at 1 and end above all that is drawn."""
+    """Let the y axis begin at 1 and end above everything that is drawn."""
     axes.set_ylim(1, max(2.0, 1.04 * axes.dataLim.y1))
 
 
 def scale_latencies(axes: Axes, names: str, values_ms: Sequence[float] | FloatArray) -> None:
-    """Make the axes of these names ("x", "xy") logarithmic where the latencies differ much."""
+    """Make the axes with these names ("x", "xy") logarithmic if the latencies differ much."""
     if max(values_ms) < WIDE_RANGE * min(values_ms):
         return
     for name in names:

@@ -1,4 +1,4 @@
-"""How alike networks are, block by block."""
+"""The diversity of networks, block by block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from search.report.drawing.words import operation
 from search.space.architecture import Architecture, Block
 
-# What a block may differ in, in words.
+# The aspects in which blocks differ, and the text of a block's choice.
 ASPECTS: dict[str, Callable[[Block], str]] = {
     "operation": operation,
     "kernel": lambda block: f"{block.kernel_size}×{block.kernel_size}",
@@ -20,17 +20,20 @@ ASPECTS: dict[str, Callable[[Block], str]] = {
 
 
 def blocks_at_each_place(architectures: Sequence[Architecture]) -> list[list[Block]]:
-    """Of networks with equally many blocks."""
+    """Return the blocks at each place of networks that have equally many blocks."""
     return [list(place) for place in zip(*(a.blocks for a in architectures), strict=True)]
 
 
 def shares(blocks: Sequence[Block], aspect: Callable[[Block], str]) -> dict[str, float]:
-    """How often each choice was made, as shares of 1."""
+    """Return the share of the blocks that make each choice."""
     return {choice: count / len(blocks) for choice, count in Counter(map(aspect, blocks)).items()}
 
 
 def effective_number(things: Iterable[Hashable]) -> float:
-    """exp of Shannon's entropy: n where n kinds are equally frequent, 1 where all are alike."""
+    """Return the exponential of Shannon's entropy.
+
+    It is n for n kinds that are equally frequent, and 1 if all things are alike.
+    """
     counted = Counter(things)
     total = counted.total()
     return math.exp(-sum(n / total * math.log(n / total) for n in counted.values()))

@@ -1,4 +1,4 @@
-"""How diverse the front is, drawn block by block."""
+"""The plot of a front's diversity, block by block."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ OPERATIONS = {"mb3": "mbconv3", "mb4": "mbconv4", "mb6": "mbconv6"}  # the palet
 
 
 def diversity(trials: Sequence[Trial]) -> Plot | None:
-    """For each place in the network the shares of what these networks have there, and how
-    many kinds of blocks there are in effect. None without networks."""
+    """Plot the shares of each choice, and the effective number of kinds, at each place.
+
+    Returns:
+        The plot, or None if there are no trials.
+    """
     places = blocks_at_each_place([trial.architecture for trial in trials])
     if not places:
         return None
@@ -45,13 +48,13 @@ def diversity(trials: Sequence[Trial]) -> Plot | None:
 
 
 def _draw_shares(axes: Axes, places: Sequence[Sequence[Block]], aspect: str) -> None:
-    """Stacked, the choices in order from below."""
-    of = ASPECTS[aspect]
-    choices = sorted({of(block) for blocks in places for block in blocks}, key=_rank)
+    """Draw the shares of an aspect's choices as stacked bars."""
+    choice_of = ASPECTS[aspect]
+    choices = sorted({choice_of(block) for blocks in places for block in blocks}, key=_rank)
     numbers = range(1, len(places) + 1)
     below = [0.0] * len(places)
     for index, choice in enumerate(choices):
-        heights = [shares(blocks, of).get(choice, 0.0) for blocks in places]
+        heights = [shares(blocks, choice_of).get(choice, 0.0) for blocks in places]
         color = _color(aspect, choice, index, len(choices))
         axes.bar(numbers, heights, 0.72, bottom=below, color=LIGHT[color], label=choice)
         below = [low + height for low, height in zip(below, heights, strict=True)]
@@ -75,9 +78,9 @@ def _rank(choice: str) -> tuple[bool, str]:
     return choice != "none", choice
 
 
-def _color(aspect: str, choice: str, index: int, of: int) -> str:
+def _color(aspect: str, choice: str, index: int, count: int) -> str:
     if aspect == "operation":
         return OPERATIONS.get(choice, choice)
-    if of == 1:
+    if count == 1:
         return SHADES[-3]
-    return SHADES[round(index * (len(SHADES) - 1) / (of - 1))]
+    return SHADES[round(index * (len(SHADES) - 1) / (count - 1))]

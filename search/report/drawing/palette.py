@@ -1,9 +1,9 @@
-"""The report's colours, each in a light and a dark version."""
+"""The colours of reports, each in a light and a dark version."""
 
 from __future__ import annotations
 
-# Plots are drawn in the light colours. In the page every one of them becomes the CSS
-# variable of its name, so that the reader's preference decides.
+# Plots are drawn in the light colours. In a page each colour becomes the CSS variable of its
+# name, so that the reader's preference decides between light and dark.
 LIGHT = {
     "ink": "#1b2330",
     "muted": "#667085",
@@ -55,13 +55,13 @@ DARK = {
     "shade6": "#b5d4fa",
 }
 
-# What sets groups of studies apart, and steps from little to much.
+# The colours of groups of studies, and a scale from little to much.
 SERIES = ("measured", "front", "conv", "dconv", "rose", "olive", "brown")
 SHADES = ("shade1", "shade2", "shade3", "shade4", "shade5", "shade6")
 
 
 def css_variables() -> str:
-    """Both palettes, the dark one where the reader prefers it."""
+    """Return a stylesheet that declares both palettes, the dark one for those who prefer it."""
 
     def declare(palette: dict[str, str]) -> str:
         return " ".join(f"--{name}: {color};" for name, color in palette.items())
@@ -73,7 +73,7 @@ def css_variables() -> str:
 
 
 def as_variables(svg: str) -> str:
-    """The drawing with every light colour replaced by the variable of its name."""
+    """Replace every light colour of a drawing by the CSS variable of its name."""
     for name, color in LIGHT.items():
         svg = svg.replace(color, f"var(--{name})")
     return svg

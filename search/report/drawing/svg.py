@@ -1,4 +1,4 @@
-"""Figures as SVG that lives inside a page."""
+"""Plots as SVG inside a page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
+from markupsafe import Markup
 from matplotlib import rc_context
 
 from search.report.drawing.canvas import STYLE, Plot
@@ -20,9 +21,12 @@ ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 
 
-def inline_svg(plot: Plot, name: str, label: str) -> str:
-    """The plot as an <svg> element: its colours are CSS variables, its points have tooltips,
-    and its ids begin with `name`, so that several live in one page."""
+def inline_svg(plot: Plot, name: str) -> Markup:
+    """Return the plot as an <svg> element for a page.
+
+    Its colours are CSS variables and its points have tooltips. Its ids begin with `name`, so
+    that a page can hold several plots.
+    """
     buffer = io.StringIO()
     with rc_context(STYLE):
         plot.figure.savefig(buffer, format="svg", transparent=True)
@@ -37,12 +41,12 @@ def inline_svg(plot: Plot, name: str, label: str) -> str:
     for size in ("width", "height"):
         del root.attrib[size]
     root.set("role", "img")
-    root.set("aria-label", label)
-    return as_variables(ElementTree.tostring(root, encoding="unicode"))
+    root.set("aria-label", name.replace("-", " "))
+    return Markup(as_variables(ElementTree.tostring(root, encoding="unicode")))
 
 
 def _add_titles(group: ElementTree.Element, texts: Sequence[str]) -> None:
-    """matplotlib draws the points of a scatter in order, as <use> or as <path>."""
+    """Give each point its text; matplotlib draws points in order, as <use> or as <path>."""
     definitions = {e for defs in group.iter(f"{{{SVG}}}defs") for e in defs.iter()}
     points = [e for e in group.iter() if e.tag in POINTS and e not in definitions]
     for point, text in zip(points, texts, strict=True):

@@ -1,4 +1,4 @@
-"""Blocks and latencies in words."""
+"""Blocks, latencies and numbers as texts for people."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ SKIPS = {"identity": "identity skip", "pool": "pool skip", "none": "no skip"}
 
 
 def operation(block: Block) -> str:
-    """ "conv", "dconv", "mb3" or "mb6"."""
+    """Return the block's operation: "conv", "dconv", "mb3" or "mb6"."""
     return f"mb{block.expansion}" if block.op == "mbconv" else block.op
 
 
 def short_block(block: Block) -> str:
-    """Like "mb6 k3 c24x2 se id": operation, kernel, channels x layers, SE, skip."""
+    """Return operation, kernel size, channels x layers, SE and skip, as in "mb6 k3 c24x2 se id"."""
     parts = [operation(block), f"k{block.kernel_size}", f"c{block.out_channels}x{block.layers}"]
     if block.se_ratio:
         parts.append("se")
@@ -24,12 +24,12 @@ def short_block(block: Block) -> str:
 
 
 def short(architecture: Architecture) -> str:
-    """Its blocks, from the image to the head."""
+    """Return the architecture's blocks in short, from the image to the classifier."""
     return ", ".join(map(short_block, architecture.blocks))
 
 
 def describe(block: Block) -> str:
-    """The block in full, for a tooltip."""
+    """Return a full description of the block for a tooltip."""
     plural = "" if block.layers == 1 else "s"
     se = f"squeeze-and-excitation {block.se_ratio:g}" if block.se_ratio else "no SE"
     expansion = f", expansion {block.expansion}" if block.op == "mbconv" else ""
@@ -41,19 +41,43 @@ def describe(block: Block) -> str:
 
 
 def milliseconds(latency_ns: float) -> str:
-    """With three significant digits, without the unit."""
+    """Return the latency in milliseconds with three significant digits, without the unit."""
     value = latency_ns / 1e6
     return f"{value:.{max(0, 2 - len(str(int(value))) + 1)}f}"
 
 
+def bounds(estimate: LatencyEstimate) -> str:
+    """Return the estimate's 90 % interval in milliseconds, as in "7.41–7.66"."""
+    return f"{milliseconds(estimate.lower_ns)}–{milliseconds(estimate.upper_ns)}"
+
+
 def interval(estimate: LatencyEstimate) -> str:
-    """Like "7.52 [7.41, 7.66]", in milliseconds."""
-    bounds = f"[{milliseconds(estimate.lower_ns)}, {milliseconds(estimate.upper_ns)}]"
-    return f"{milliseconds(estimate.latency_ns)} {bounds}"
+    """Return the latency and its 90 % interval in milliseconds, as in "7.52 [7.41–7.66]"."""
+    return f"{milliseconds(estimate.latency_ns)} [{bounds(estimate)}]"
 
 
 def seconds(value_s: float) -> str:
-    """Like "45 s", "12.5 min" or "3.2 h"."""
+    """Return a duration as in "45 s", "12.5 min" or "3.2 h"."""
     if value_s < 120:
         return f"{value_s:.0f} s"
     return f"{value_s / 60:.1f} min" if value_s < 7200 else f"{value_s / 3600:.1f} h"
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction of 1 in percent, as in "92.3%"."""
+    return f"{fraction:.1%}"
+
+
+def share(part: int, whole: int) -> str:
+    """Return the part as a share of the whole, as in "28%"; "" if there is no whole."""
+    return f"{part / whole:.0%}" if whole else ""
+
+
+def millions(count: int, digits: int) -> str:
+    """Return the count in millions, without the unit."""
+    return f"{count / 1e6:.{digits}f}"
+
+
+def number(value: float | None) -> str:
+    """Return the value with three decimals, and a dash for None."""
+    return "–" if value is None else f"{value:.3f}"

@@ -1,27 +1,30 @@
-"""What a report is written from: plain values, no storage and no lab."""
+"""The data of a report, as plain values that need neither a study's folder nor a lab."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.measurement import Measurement
+from latlab.domain.target import Target
 from search.report.drawing.arrays import FloatArray
+from search.report.study.measured import LatencyQuantiles
 from search.space.architecture import Architecture
 from search.space.counts import Counts
+from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
-from search.study.combined_latency import CombinedEstimate
 from search.study.front import front
-from search.study.trial import Trial
+from search.study.trial import Trial, best_by_reward, is_measured
 
 
 @dataclass(frozen=True, eq=False)
 class PredictorEvaluation:
-    """Networks held out of the predictor, as measured and as predicted: parallel arrays.
+    """Measured and predicted latencies of held-out networks, as parallel arrays.
 
-    scores: by name, as they shall be read.
-    repeat_noise: the relative standard error of a measurement, which no predictor can beat.
+    Attributes:
+        scores: Scores of the predictor, label to text.
+        repeat_noise: Relative standard error of a measurement, which no predictor can beat.
     """
 
     measured_ns: FloatArray
@@ -34,7 +37,7 @@ class PredictorEvaluation:
 
 @dataclass(frozen=True)
 class ZooRow:
-    """A published network for comparison; `latency` on this study's target, if asked for."""
+    """A published network with its latency on the study's target, if that is known."""
 
     name: str
     architecture: Architecture
@@ -43,10 +46,15 @@ class ZooRow:
 
 @dataclass(frozen=True)
 class Result:
-    """A row of the table of results: a network as it is here, where it can be built (its
-    size, accuracy, latency on the target), and as published, where it was.
+    """A row of the table of results: a network as found here and as published.
 
-    searched: by a machine, which the paper calls "auto"; else "manual".
+    Attributes:
+        model: The network's name, and after a comma what distinguishes it.
+        searched: Whether a search found the network, which the paper calls "auto".
+        size: The network's size, if it can be built here.
+        accuracy: Its accuracy here.
+        latency: Its latency on the target.
+        published: What was published about it.
     """
 
     model: str
@@ -56,14 +64,37 @@ class Result:
     latency: LatencyEstimate | None = None
     published: PublishedResult | None = None
 
+    @property
+    def name(self) -> str:
+        return self.model.partition(", ")[0]
+
+    @property
+    def detail(self) -> str:
+        return self.model.partition(", ")[2]
+
+    @property
+    def kind(self) -> str:
+        return "auto" if self.searched else "manual"
+
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """settings: what the study was started with, label to text.
-    trials: of all rounds, in order; of an architecture's trials the last one counts.
-    measurements: how many networks the search had measured; calibration: how many before it.
-    accuracy: what it is of, for people. trained: those of its networks trained in full.
-    targets: the names of several, in the order of their latencies' parts; else none.
+    """The data of one study's report.
+
+    Attributes:
+        study: The study's name.
+        settings: The settings of the search, label to text.
+        trials: The trials of all rounds, in order; an architecture's last trial counts.
+        target: The name of the target, or a description of several.
+        measurements: Number of networks that the search measured.
+        calibration: Number of networks that were measured before the search.
+        accuracy: The source of the accuracies, as in "the proxy task on digits".
+        trained: Networks of the study that were trained in full.
+        targets: The names of the targets, in the order of the parts of each latency, if there
+            are several.
+        devices: The targets themselves, in the same order; none without a lab.
+        front_measurements: Measurements of networks on the front, by their ids.
+        deployment: The shape in which networks are deployed, which their sizes depend on.
     """
 
     study: str
@@ -78,32 +109,50 @@ class ReportData:
     accuracy: str = "the proxy task"
     trained: Sequence[Result] = ()
     targets: Sequence[str] = ()
+    devices: Sequence[Target] = ()
+    front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    deployment: Deployment = field(default_factory=Deployment)
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
-            raise ValueError(f"a target latency of {self.target_latency_ns} ns: it must be above 0")
+            raise ValueError(f"the target latency must be above 0 ns, not {self.target_latency_ns}")
 
     def latest(self) -> list[Trial]:
-        """One trial for each architecture, the newest, in the order they first appeared."""
+        """Return the newest trial of each architecture, in order of first appearance."""
         return list({trial.architecture: trial for trial in self.trials}.values())
 
     def measured_front(self) -> list[Trial]:
-        """The front drawn from measurements alone, fastest first."""
+        """Return the front of the measured networks, fastest first."""
         return front(trial for trial in self.latest() if is_measured(trial))
 
     def best(self) -> Trial | None:
-        """Of the measured front, by reward."""
-        return max(self.measured_front(), key=reward_of, default=None)
+        """Return the trial on the measured front with the best reward."""
+        return next(iter(best_by_reward(self.measured_front(), 1)), None)
+
+    def within_target(self) -> Trial | None:
+        """Return the most accurate trial on the measured front within the target latency."""
+        trials = [t for t in self.measured_front() if exceeds(t, self.target_latency_ns) <= 0]
+        return trials[-1] if trials else None
+
+    def measurements_of(self, trial: Trial) -> list[Measurement | None]:
+        """Return the trial's measurement on each target; None where it is not known."""
+        ids = (trial.measurement_id or "").split("+")
+        return [self.front_measurements.get(measurement_id) for measurement_id in ids]
+
+    def quantiles_of(self, trial: Trial) -> list[LatencyQuantiles | None]:
+        """Return the latency quantiles of the trial's measurement on each target."""
+        return [
+            None if measurement is None else LatencyQuantiles.of(measurement)
+            for measurement in self.measurements_of(trial)
+        ]
 
 
-def reward_of(trial: Trial) -> float:
-    return -math.inf if trial.reward is None else trial.reward
+def exceeds(trial: Trial, target_ns: int) -> float:
+    """Return by which share the trial's latency exceeds the target; below 0 within it."""
+    assert trial.latency is not None
+    return trial.latency.latency_ns / target_ns - 1
 
 
 def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
-    """What a latency on several targets was combined of; of one target's, nothing."""
-    return latency.parts if isinstance(latency, CombinedEstimate) else ()
-
-
-def is_measured(trial: Trial) -> bool:
-    return trial.latency is not None and trial.latency.source is Source.MEASURED
+    """Return the parts of a latency on several targets; none if there is one target."""
+    return latency.parts

@@ -1,10 +1,11 @@
-"""A report's data, as CSV and JSON."""
+"""The data of a report as CSV and JSON."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ from search.report.drawing.words import short
 from search.report.study.data import ReportData, on_each_target
 from search.report.study.results import result_record, study_results
 from search.space.counts import counts
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.study.trial import Trial
 
-_counts = cache(counts)  # searches come back to their networks again and again
+_counts = cache(counts)  # a search evaluates many networks again
 
 
 def write_report_data(data: ReportData, directory: Path) -> list[str]:
-    """`trials.csv`, `results.csv` and `report.json`; returns their names."""
+    """Write the data into a folder and return the names of the files."""
     results = list(map(result_record, study_results(data)))
-    trials = (trial_record(trial, data.targets) for trial in data.trials)
+    trials = (trial_record(trial, data.targets, data.deployment) for trial in data.trials)
     write_csv(directory / "trials.csv", trials)
     write_csv(directory / "results.csv", results)
     whole = {
@@ -33,7 +35,11 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
         "measurements": data.measurements,
         "calibration": data.calibration,
         "front": [
-            {**trial_record(trial, data.targets), "layers": trial.architecture.to_dict()}
+            {
+                **trial_record(trial, data.targets, data.deployment),
+                "quantiles_ns": _quantiles(data, trial),
+                "layers": trial.architecture.to_dict(),
+            }
             for trial in data.measured_front()
         ],
         "results": results,
@@ -43,10 +49,23 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
     return ["trials.csv", "results.csv", "report.json"]
 
 
-def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
-    """Flat. The latency is that of the reward, measured where there is a measurement; of
-    several `targets`, as their names are, also on each."""
-    size, latency, predicted = _counts(trial.architecture), trial.latency, trial.predicted
+def _quantiles(data: ReportData, trial: Trial) -> list[dict[str, float] | None]:
+    """Return the latency quantiles on each target."""
+    return [None if each is None else asdict(each) for each in data.quantiles_of(trial)]
+
+
+def trial_record(
+    trial: Trial, targets: Sequence[str] = (), deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> dict[str, Any]:
+    """Return a trial as a flat record.
+
+    The latency is the one that the reward was computed from: the measured one, if there is one.
+
+    Args:
+        targets: The names of several targets; the record has the latency on each of them too.
+    """
+    size = _counts(trial.architecture, deployment=deployment)
+    latency, predicted = trial.latency, trial.predicted
     parts = dict(zip(targets, on_each_target(latency) if latency else (), strict=False))
     return {
         "round": trial.round + 1,
@@ -72,7 +91,7 @@ def trial_record(trial: Trial, targets: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Records of the same fields; an empty file where there is none."""
+    """Write records of the same fields; without records the file is empty."""
     rows: Sequence[Mapping[str, Any]] = list(records)
     with path.open("w", newline="", encoding="utf-8") as file:
         if rows:
@@ -82,4 +101,5 @@ def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write a value as indented JSON."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,37 +1,62 @@
-"""The report: one HTML file that needs nothing else, its plots as PNG, its data as CSV and
-JSON."""
+"""The report of one study: one HTML file, its plots as PNG and its data as CSV and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from latlab.domain.estimate import LatencyEstimate
-from search.report.drawing import html
 from search.report.drawing.blocks import draw
 from search.report.drawing.canvas import Plot, save
 from search.report.drawing.diversity_plot import diversity
-from search.report.drawing.words import interval, milliseconds, short
+from search.report.drawing.html import render
+from search.report.drawing.svg import inline_svg
+from search.report.drawing.words import interval, short
 from search.report.study import plots
 from search.report.study.data import (
     PredictorEvaluation,
     ReportData,
-    is_measured,
+    exceeds,
     on_each_target,
-    reward_of,
 )
 from search.report.study.files import write_report_data
-from search.report.study.results import results_table, study_results
-from search.study.trial import Trial
+from search.report.study.measured import LatencyQuantiles, described_conditions
+from search.report.study.results import study_results
+from search.space.counts import Counts, counts
+from search.study.trial import Trial, best_by_reward, is_measured
+
+
+@dataclass(frozen=True)
+class OnTarget:
+    """A network's latency on one target."""
+
+    target: str
+    latency: LatencyEstimate
+    quantiles: LatencyQuantiles | None
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """A network on the front, as the page shows it."""
+
+    trial: Trial
+    size: Counts
+    drawing: Markup
+    on_targets: Sequence[OnTarget]
 
 
 def write_report(data: ReportData, directory: Path) -> Path:
-    """Writes `report.html`, the plots as PNG and the data as CSV and JSON into `directory`,
-    which is made if need be, and returns the page's path. What a study does not have yet
-    (trials, measurements), the page says."""
+    """Write a study's report into a folder, which is made if need be.
+
+    The page says what the study does not have yet, such as measurements.
+
+    Returns:
+        The path of `report.html`.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     figures = {
         "accuracy-latency": plots.accuracy_latency(data),
@@ -50,91 +75,62 @@ def write_report(data: ReportData, directory: Path) -> Path:
 
 
 def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -> str:
-    figures = {name: html.figure(plot, name) for name, plot in drawn.items()}
-    parity = figures.get("held-out", "") + figures.get("search-parity", "")
-    beside = ", ".join([*(f"{name}.png" for name in drawn), *written])
-    return html.page(
-        data.study,
-        f"{data.target}, target latency {milliseconds(data.target_latency_ns)} ms",
-        (
-            _tiles(data),
-            html.section(
-                "Accuracy and latency",
-                figures.get("accuracy-latency", html.nothing("No candidate has a latency yet.")),
-            ),
-            html.section("The front, from measurements alone", _front(data)),
-            html.section(
-                "Results, beside published ones",
-                results_table(study_results(data), data.target, data.accuracy),
-            ),
-            html.section("Diversity of the front, block by block", figures.get("diversity", "")),
-            html.section(
-                "Predicted against measured",
-                f'<div class="pair">{parity}</div>{_scores(data.evaluation)}' if parity else "",
-            ),
-            html.section("Progress", figures.get("progress", "")),
-            html.section("Failures", _failures(data.latest())),
-            html.section("Settings", html.pairs(data.settings)),
-            html.note(f"Beside this page: {beside}."),
-        ),
+    figures = {name: inline_svg(plot, name) for name, plot in drawn.items()}
+    if (narrow := plots.accuracy_latency(data, plots.NARROW_INCHES)) is not None:
+        figures["accuracy-latency-narrow"] = inline_svg(narrow, "accuracy-latency-narrow")
+    latest, best = data.latest(), data.best()
+    front = [_row(data, trial) for trial in data.measured_front()]
+    return render(
+        "study.html",
+        title=data.study,
+        data=data,
+        figures=figures,
+        front=front,
+        winner=next((row for row in front if row.trial is best), None),
+        **_summary(data, best),
+        has_quantiles=any(each.quantiles for row in front for each in row.on_targets),
+        conditions=_conditions(data),
+        parity=[figures[name] for name in ("held-out", "search-parity") if name in figures],
+        scores=_scores(data.evaluation),
+        candidates=len(latest),
+        predicted=sum(t.latency is not None and not is_measured(t) for t in latest),
+        best_reward=next((trial.reward for trial in best_by_reward(latest, 1)), None),
+        results=study_results(data),
+        failures=[trial for trial in latest if trial.failure is not None],
+        files=[*(f"{name}.png" for name in drawn), *written],
     )
 
 
-def _tiles(data: ReportData) -> str:
-    latest = data.latest()
-    rewards = [trial.reward for trial in latest if trial.reward is not None]
-    predicted = sum(t.latency is not None and not is_measured(t) for t in latest)
-    return html.tiles(
-        (
-            (str(len(latest)), "candidates"),
-            (str(data.measurements), _share("measured", data.measurements, len(latest))),
-            (str(predicted), _share("only predicted", predicted, len(latest))),
-            (str(data.calibration), "measured before, to calibrate"),
-            (str(len(data.measured_front())), "on the front"),
-            (f"{max(rewards):.3f}" if rewards else "–", "best reward"),
-        )
-    )
+def _summary(data: ReportData, best: Trial | None) -> dict[str, object]:
+    """Return how the best network's latency relates to the target, and who keeps to it."""
+    if best is None:
+        return {"against_target": "", "alternative": None}
+    excess = exceeds(best, data.target_latency_ns)
+    return {
+        "against_target": f"{excess:.0%} above" if excess > 0 else "within",
+        "alternative": data.within_target() if excess > 0 else None,
+    }
 
 
-def _front(data: ReportData) -> str:
-    front = data.measured_front()
-    if not front:
-        return html.nothing("No candidate has been measured yet, so there is no front.")
-    best = data.best()
-    rows = []
-    for number, trial in enumerate(front, 1):
-        architecture, latency = trial.architecture, trial.latency
-        assert latency is not None
-        assert trial.accuracy is not None
-        star = ' <span class="best">best reward</span>' if trial is best else ""
-        rows.append(
-            f'<tbody><tr><td class="rank">{number}</td><td>{trial.accuracy:.1%}</td>'
-            f"{''.join(map(_latency, (latency, *on_each_target(latency))))}"
-            f"<td>{reward_of(trial):.3f}{star}</td>"
-            f"{html.count_cells(architecture)}"
-            f"<td><code>{architecture.id}</code></td></tr>"
-            f'<tr class="drawing"><td colspan="{7 + len(data.targets)}">{draw(architecture)}'
-            "</td></tr></tbody>"
-        )
-    return html.table(
-        (
-            *("", "accuracy", "latency (ms)"),
-            *(f"on {escape(name)} (ms)" for name in data.targets),
-            *("reward", "params (M)", "MAdds (M)", "architecture"),
-        ),
-        rows,
-        "front",
-    ) + html.note(
-        "A box is a layer, wider with more channels; its colour is the operation. An arc is an "
-        "identity skip, a dashed arc a pool skip, a dot squeeze-and-excitation."
-    )
+def _row(data: ReportData, trial: Trial) -> FrontRow:
+    assert trial.latency is not None
+    latencies = on_each_target(trial.latency) or (trial.latency,)
+    names = data.targets or (data.target,)
+    rows = zip(names, latencies, data.quantiles_of(trial), strict=True)
+    on_targets = [OnTarget(*row) for row in rows]
+    size = counts(trial.architecture, deployment=data.deployment)
+    return FrontRow(trial, size, draw(trial.architecture), on_targets)
 
 
-def _latency(latency: LatencyEstimate) -> str:
-    return (
-        f"<td>{milliseconds(latency.latency_ns)} <small>{milliseconds(latency.lower_ns)}–"
-        f"{milliseconds(latency.upper_ns)}</small></td>"
-    )
+def _conditions(data: ReportData) -> list[tuple[str, dict[str, str]]]:
+    """Return the conditions on each target, as far as measurements on it are known."""
+    columns = zip(*map(data.measurements_of, data.measured_front()), strict=True)
+    known = [[each for each in column if each is not None] for column in columns]
+    return [
+        (target.name, described_conditions(target, measurements))
+        for target, measurements in zip(data.devices, known, strict=False)
+        if measurements
+    ]
 
 
 def _held_out(evaluation: PredictorEvaluation | None) -> Plot | None:
@@ -150,7 +146,7 @@ def _held_out(evaluation: PredictorEvaluation | None) -> Plot | None:
 
 
 def _search_parity(data: ReportData) -> Plot | None:
-    """What was believed of each candidate before it was measured."""
+    """Plot what was predicted for each candidate before it was measured."""
     pairs = [
         (trial, trial.latency, trial.predicted)
         for trial in data.latest()
@@ -166,7 +162,7 @@ def _search_parity(data: ReportData) -> Plot | None:
         predicted,
         lower,
         upper,
-        "Candidates, as predicted before",
+        "Candidates, as predicted before their measurement",
         [
             f"{trial.architecture.id}\nmeasured {interval(m)} ms\npredicted {interval(p)} ms\n"
             f"{short(trial.architecture)}"
@@ -175,25 +171,10 @@ def _search_parity(data: ReportData) -> Plot | None:
     )
 
 
-def _scores(evaluation: PredictorEvaluation | None) -> str:
+def _scores(evaluation: PredictorEvaluation | None) -> dict[str, str]:
     if evaluation is None:
-        return ""
+        return {}
     scores = dict(evaluation.scores)
     if evaluation.repeat_noise is not None:
         scores["repeat noise"] = f"{evaluation.repeat_noise:.1%}"
-    return html.pairs(scores)
-
-
-def _failures(trials: Sequence[Trial]) -> str:
-    rows = [
-        f"<tr><td>{trial.round + 1}</td><td><code>{trial.architecture.id}</code></td>"
-        f"<td>{'accuracy' if trial.accuracy is None else 'latency'}</td>"
-        f"<td>{escape(trial.failure)}</td></tr>"
-        for trial in trials
-        if trial.failure is not None
-    ]
-    return html.table(("round", "architecture", "of its", "why"), rows, "failures") if rows else ""
-
-
-def _share(label: str, part: int, whole: int) -> str:
-    return f"{label} ({part / whole:.0%})" if whole else label
+    return scores

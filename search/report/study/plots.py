@@ -24,18 +24,27 @@ from search.report.drawing.canvas import (
 )
 from search.report.drawing.palette import LIGHT
 from search.report.drawing.words import interval, short
-from search.report.study.data import ReportData, is_measured
-from search.study.trial import Trial
+from search.report.study.data import ReportData
+from search.study.trial import Trial, is_measured
+
+WIDE_INCHES, NARROW_INCHES = (8.6, 4.8), (4.4, 4.6)  # the latter for phones
 
 
-def accuracy_latency(data: ReportData) -> Plot | None:
-    """Accuracy over latency: hollow where the latency is predicted, solid where measured,
-    with the target and the front of measurements. None where there is no such trial."""
+def accuracy_latency(
+    data: ReportData, size_inches: tuple[float, float] = WIDE_INCHES
+) -> Plot | None:
+    """Plot the accuracy of each trial over its latency, the target and the measured front.
+
+    Points are solid for measured latencies and hollow for predicted ones.
+
+    Returns:
+        The plot, or None if no trial has both an accuracy and a latency.
+    """
     trials = [t for t in data.latest() if t.accuracy is not None and t.latency is not None]
     if not trials:
         return None
     with rc_context(STYLE):
-        figure, axes = new_figure((8.6, 4.8))
+        figure, axes = new_figure(size_inches)
         tooltips = {}
         for name, part, face in (
             ("predicted", [t for t in trials if not is_measured(t)], LIGHT["paper"]),
@@ -54,7 +63,7 @@ def accuracy_latency(data: ReportData) -> Plot | None:
                 linewidth=1.3,
                 zorder=3,
                 gid=f"points-{name}",
-                label=f"latency {name} ({len(part)})",
+                label=f"{name} ({len(part)})",
             )
             tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
         _draw_front(axes, data.measured_front())
@@ -63,7 +72,7 @@ def accuracy_latency(data: ReportData) -> Plot | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel("latency (ms)")
         axes.set_ylabel(f"accuracy of {data.accuracy}")
-        axes.legend(loc="lower right", fontsize=9)
+        figure.legend(loc="outside upper right", ncols=3, fontsize=9)
     return Plot(figure, tooltips)
 
 
@@ -75,7 +84,7 @@ def parity(
     title: str,
     tooltips: Sequence[str] = (),
 ) -> Plot:
-    """Predicted against measured latency with intervals; the band is ±10 %."""
+    """Plot predicted over measured latencies with their intervals and a band of ±10 %."""
     with rc_context(STYLE):
         figure, axes = new_figure((5.2, 4.8))
         measured, predicted, lower, upper = (
@@ -105,13 +114,19 @@ def plot_parity(
     title: str,
     path: Path,
 ) -> None:
-    """Writes predicted against measured latency with intervals as a PNG (or what else `path`'s
-    suffix says). The arrays are parallel, in ns, and not empty."""
+    """Write the plot of `parity` to a file, in the format that the suffix of `path` names.
+
+    The arrays are parallel, in ns, and not empty.
+    """
     save(parity(measured_ns, predicted_ns, lower_ns, upper_ns, title), path)
 
 
 def progress(data: ReportData) -> Plot | None:
-    """Rewards by round with the best so far, and what each round evaluated and measured anew."""
+    """Plot the rewards by round, and how many networks each round added and measured.
+
+    Returns:
+        The plot, or None if no round has finished.
+    """
     rounds = sorted({trial.round for trial in data.trials})
     if not rounds:
         return None
@@ -156,10 +171,10 @@ def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, Floa
 
 
 def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
-    """A staircase: at each latency the best accuracy that was measured within it."""
+    """Draw the front as a staircase, with a number at each network."""
     x, _, _ = _latencies_ms(front)
     y = np.array([trial.accuracy for trial in front], np.float64)
-    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front, measured")
+    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
     for number, point in enumerate(zip(x, y, strict=True), 1):
         axes.annotate(
@@ -175,7 +190,7 @@ def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
 
 
 def _first_rounds(seen_in: Iterable[tuple[str, int]]) -> Counter[int]:
-    """How many things each round was the first to see."""
+    """Return how many things each round was the first to see."""
     first: dict[str, int] = {}
     for thing, index in seen_in:
         first.setdefault(thing, index)

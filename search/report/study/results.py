@@ -1,58 +1,63 @@
-"""The table of results in the paper's form: what was found beside what is published."""
+"""The table of results in the form of the MnasNet paper, beside published results."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from latlab.common.files import read_regular
-from latlab.domain.estimate import LatencyEstimate
-from search.report.drawing.words import milliseconds
+from search.report.drawing.html import render
 from search.report.study.data import ReportData, Result, ZooRow
 from search.space.architecture import Architecture, ArchitectureError
 from search.space.counts import counts
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.zoo import PUBLISHED
-from search.study.journal import to_estimate
+from search.study.document import estimate_from_document
 from search.study.settings import StudyError
 from search.study.trial import Trial
 
 MAX_BYTES = 64 << 20
-HERE = ("params<br/>M", "MAdds<br/>M", "accuracy<br/>", "latency<br/>ms")
-AS_PUBLISHED = ("params<br/>M", "MAdds<br/>M", "top-1<br/>", "top-5<br/>", "Pixel 1<br/>ms")
 
 
 def study_results(data: ReportData) -> list[Result]:
-    """The study's best, what was trained in full of it, and the published networks."""
+    """Return the study's best network, those trained in full, and the published ones."""
     best = data.best()
-    mine = [found(f"{best.architecture.id}, best reward", best)] if best else []
-    return [*mine, *data.trained, *published(data.zoo)]
+    shape = data.deployment
+    best_results = [found(f"{best.architecture.id}, best reward", best, shape)] if best else []
+    return [*best_results, *data.trained, *published(data.zoo, shape)]
 
 
-def found(model: str, trial: Trial) -> Result:
-    size = counts(trial.architecture)
+def found(model: str, trial: Trial, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Result:
+    """Return the result of a network that was found by a search."""
+    size = counts(trial.architecture, deployment=deployment)
     return Result(model, True, size, trial.accuracy, trial.latency)
 
 
 def trained(directory: Path) -> list[Result]:
-    """What `latlab train` made of a study's best, where it did. Raises StudyError."""
+    """Return the results that `latlab train` wrote into a study's folder, if it did.
+
+    Raises:
+        StudyError: The file with the results cannot be read.
+    """
     path = directory / "trained" / "results.json"
     try:
         finalists: list[dict[str, Any]] = json.loads(read_regular(path, MAX_BYTES))["results"]
-        for of in finalists:
-            if not isinstance(of["accuracy"], float | int | None):
-                raise TypeError(f"the accuracy is {of['accuracy']!r}")
+        for finalist in finalists:
+            if not isinstance(finalist["accuracy"], float | int | None):
+                raise TypeError(f"the accuracy is {finalist['accuracy']!r}")
         return [
             Result(
-                f"{of['architecture_id']}, trained, {of['precision']}",
+                f"{finalist['architecture_id']}, trained, {finalist['precision']}",
                 True,
-                counts(Architecture.from_dict(of["architecture"])),
-                of["accuracy"],
-                to_estimate(of["latency"]),
+                counts(Architecture.from_dict(finalist["architecture"])),
+                finalist["accuracy"],
+                estimate_from_document(finalist["latency"]),
             )
-            for of in finalists
+            for finalist in finalists
         ]
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -62,15 +67,15 @@ def trained(directory: Path) -> list[Result]:
         raise StudyError(f"{path} is damaged ({error!r}): run `latlab train` again") from error
 
 
-def published(zoo: Iterable[ZooRow]) -> list[Result]:
-    """Every published network; those of the zoo also as they are here."""
+def published(zoo: Iterable[ZooRow], deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[Result]:
+    """Return every published network; those of the zoo with their size and latency here."""
     rows = {row.name: row for row in zoo}
     results = {result.name: result for result in PUBLISHED}
     return [
         Result(
             name,
             name not in results or results[name].searched,  # the others of the zoo are MnasNet's
-            counts(rows[name].architecture) if name in rows else None,
+            counts(rows[name].architecture, deployment=deployment) if name in rows else None,
             latency=rows[name].latency if name in rows else None,
             published=results.get(name),
         )
@@ -78,32 +83,21 @@ def published(zoo: Iterable[ZooRow]) -> list[Result]:
     ]
 
 
-def results_table(results: Iterable[Result], target: str, accuracy: str) -> str:
-    """accuracy: what the accuracies here are of."""
-    head = (
-        '<thead><tr><th colspan="2"></th>'
-        f'<th colspan="{len(HERE)}" class="part">here</th>'
-        f'<th colspan="{len(AS_PUBLISHED)}" class="part">as published</th></tr>'
-        "<tr><th>model</th><th>type</th>"
-        + "".join(f"<th>{label}</th>" for label in (*HERE, *AS_PUBLISHED))
-        + "</tr></thead>"
-    )
-    rows = "".join(map(_row, results))
-    return (
-        f'<div class="scroll"><table class="results">{head}<tbody>{rows}</tbody></table></div>'
-        f'<p class="note">Here: latency on {escape(target)}, accuracy of {escape(accuracy)} (of '
-        "networks marked trained after training in full), sizes as counted. As published (Tan et "
-        "al. 2019): accuracy on ImageNet, latency on one big core of a Pixel 1. Another task and "
-        "another device: the two halves do not compare.</p>"
-    )
+def results_table(results: Iterable[Result], target: str, accuracy: str) -> Markup:
+    """Return the table as HTML.
+
+    Args:
+        accuracy: The source of the accuracies, as in "the proxy task on digits".
+    """
+    return render("results.html", results=list(results), target=target, accuracy=accuracy)
 
 
 def result_record(result: Result) -> dict[str, Any]:
-    """Flat, for CSV and JSON."""
+    """Return the result as a flat record for CSV and JSON."""
     size, latency, known = result.size, result.latency, result.published
     return {
         "model": result.model,
-        "type": _kind(result),
+        "type": result.kind,
         "parameters": size and size.parameters,
         "multiply_adds": size and size.multiply_adds,
         "accuracy": result.accuracy,
@@ -117,31 +111,3 @@ def result_record(result: Result) -> dict[str, Any]:
         "published_top5": known and known.top5,
         "published_pixel1_ms": known and known.pixel1_ms,
     }
-
-
-def _row(result: Result) -> str:
-    size, latency, known = result.size, result.latency, result.published
-    model, *details = result.model.split(", ", 1)
-    cells = (
-        "<br/>".join([escape(model), *(f"<small>{escape(detail)}</small>" for detail in details)]),
-        _kind(result),
-        f"{size.parameters / 1e6:.2f}" if size else "",
-        f"{size.multiply_adds / 1e6:.0f}" if size else "",
-        "" if result.accuracy is None else f"{result.accuracy:.1%}",
-        _latency(latency) if latency else "",
-        f"{known.parameters_m:.1f}" if known else "",
-        f"{known.multiply_adds_m:.0f}" if known and known.multiply_adds_m else "",
-        f"{known.top1:.1%}" if known else "",
-        f"{known.top5:.1%}" if known and known.top5 else "",
-        f"{known.pixel1_ms}" if known else "",
-    )
-    return "<tr>" + "".join(f"<td>{cell or '–'}</td>" for cell in cells) + "</tr>"
-
-
-def _latency(of: LatencyEstimate) -> str:
-    bounds = f"{milliseconds(of.lower_ns)}–{milliseconds(of.upper_ns)}"
-    return f"{milliseconds(of.latency_ns)}<br/><small>{bounds}, {of.source.value}</small>"
-
-
-def _kind(result: Result) -> str:
-    return "auto" if result.searched else "manual"

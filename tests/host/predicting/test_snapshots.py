@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from host.predicting.refitting import fit_predictor, is_due
-from latency_models.predictor import MIN_NETWORKS, Predictor
+from host.predicting.refitting import is_due
+from latency_models.fitting import fit_predictor
+from latency_models.kernel_predictor import KernelPredictor
+from latency_models.predictor import MIN_NETWORKS
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.errors import NotEnoughData
 from latlab.domain.measured_network import MeasuredNetwork
@@ -27,7 +29,7 @@ def test_a_target_without_traces_is_predicted_from_whole_networks(
         network if number < traced else replace(network, kernel_ns=None)
         for number, network in enumerate(measured)
     ]
-    expected = Predictor if traced >= MIN_NETWORKS else WholeNetworkPredictor
+    expected = KernelPredictor if traced >= MIN_NETWORKS else WholeNetworkPredictor
     assert type(fit_predictor(networks)) is expected
 
 

@@ -12,10 +12,9 @@ from host.database.engine import Database
 from host.database.measurements import warn_once
 from host.doctor.finding import Level
 from host.doctor.measurements import measurement_findings
-from host.predicting.refitting import fit_predictor
 from host.predicting.snapshots import Predictors
+from latency_models.fitting import fit_predictor
 from latency_models.predictor import Predictor
-from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import Source
@@ -194,12 +193,12 @@ def test_what_no_predictor_can_be_fitted_on_is_set_aside_and_named(
     client, _ = lab
     culprit, others = stored[2], [one.id for one in stored if one is not stored[2]]
 
-    def failing(networks: Sequence[MeasuredNetwork]) -> Predictor | WholeNetworkPredictor:
+    def failing(networks: Sequence[MeasuredNetwork]) -> Predictor:
         if culprit.network.kernels in [network.kernels for network in networks]:
             raise ZeroDivisionError("float division by zero")
         return fit_predictor(networks)
 
-    monkeypatch.setattr("host.predicting.refitting.fit_predictor", failing)
+    monkeypatch.setattr("latency_models.fitting.fit_predictor", failing)
     warn_once.cache_clear()
     for _ in range(2):
         assert client.refit(TARGET.id)[0] == len(others)

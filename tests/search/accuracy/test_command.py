@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.command import CommandAccuracy
-from search.accuracy.proxy_training import AccuracyFailure
 from search.space.architecture import Architecture
 from search.space.zoo import ZOO
 
@@ -50,12 +50,12 @@ def test_it_is_given_each_architecture_and_its_last_line_counts(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("print('done')", "no number: done"),
-        ("print(71.3)", "71.3, which is not from 0 to 1"),
-        ("print('nan')", "nan, which is not"),
-        ("", "it said nothing"),
-        ("print(0.5)\nsys.exit('out of memory')", "ended with 1: out of memory"),
-        ("os.kill(os.getpid(), 9)", "ended with -9"),
+        ("print('done')", "must be a number, not: done"),
+        ("print(71.3)", "printed 71.3: it must be from 0 to 1"),
+        ("print('nan')", "printed nan: it must be"),
+        ("", "it printed nothing"),
+        ("print(0.5)\nsys.exit('out of memory')", "ended with exit code 1: out of memory"),
+        ("os.kill(os.getpid(), 9)", "ended with exit code -9"),
     ],
 )
 def test_anything_but_an_accuracy_is_a_failure(tmp_path: Path, body: str, message: str) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from search.accuracy import full_training
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
-from search.accuracy.full_training import Recipe, reference_images, train_fully, validation_batches
-from search.accuracy.proxy_training import score, statistics
+from search.accuracy.full_training import reference_images, train_fully, validation_batches
+from search.accuracy.training import score, statistics
 from search.space.architecture import Architecture, Block
+from search.study.settings import FullTraining
 from tests.search.photos import write_photos
 
 NETWORK = Architecture(
@@ -24,7 +25,7 @@ NETWORK = Architecture(
     ),
     64,
 )
-SHORT = Recipe(
+SHORT = FullTraining(
     epochs=3, resolution=16, batch_size=32, learning_rate=2.0, warm_up_epochs=1, ema_decay=0.99
 )
 
@@ -58,11 +59,11 @@ def killed_at(step: int) -> Callable[[full_training._Training, Tensor, Tensor], 
 
 
 def test_the_papers_schedule() -> None:
-    recipe = Recipe(batch_size=4096)
+    recipe = FullTraining(batch_size=4096)
     assert recipe.rate(2.5) == pytest.approx(0.128)
     assert recipe.rate(5) == recipe.rate(7.39) == pytest.approx(0.256)
     assert recipe.rate(7.41) == pytest.approx(0.256 * 0.97)
-    assert Recipe(batch_size=256).rate(5) == pytest.approx(0.016)
+    assert FullTraining(batch_size=256).rate(5) == pytest.approx(0.016)
 
 
 def test_it_learns(digits: OpenDataset, tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from search.accuracy import proxy_training
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.data.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
-from search.accuracy.proxy_training import AccuracyFailure, ProxyBudget, train_and_score
+from search.accuracy.proxy_training import train_and_score
 from search.space.architecture import Architecture, Block
+from search.study.settings import ProxyBudget
 from tests.search.accuracy.stand_ins import LESS, dies_on_less
 
 SMALL = Architecture(

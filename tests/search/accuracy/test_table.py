@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.accuracy.proxy_training import AccuracyFailure
-from search.accuracy.table import Fitted, LookedUp, TableError, read_table
+from search.accuracy.accuracy import AccuracyFailure
+from search.accuracy.table import FittedTable, LookedUpTable, TableError, read_table
 from search.space.space import SPACES, Space
 from tests.search.fakes import small_space
 
@@ -38,7 +38,7 @@ def test_what_is_in_the_table_is_looked_up_and_nothing_else(tmp_path: Path, spac
     *samples, other = draw(space, 6)
     path = write(tmp_path / "t.csv", space, samples, ["0.1", "0.2", "0.3", "", "0.5"])
     networks = [space.resolve(choices) for choices in [*samples, other]]
-    first, *_, empty, last, unknown = LookedUp(read_table(path, space, "top1")).evaluate(
+    first, *_, empty, last, unknown = LookedUpTable(read_table(path, space, "top1")).evaluate(
         networks, done
     )
     assert (first, last) == (0.1, 0.5)
@@ -60,7 +60,7 @@ def test_trees_learn_what_is_additive_and_say_how_well(tmp_path: Path) -> None:
     samples = draw(SPACE, 700)
     true = [0.4 + 0.01 * sum(choices) for choices in samples]
     path = write(tmp_path / "t.csv", SPACE, samples[:600], [f"{a:.4f}" for a in true[:600]])
-    fitted = Fitted.fit(read_table(path, SPACE, "top1"))
+    fitted = FittedTable.fit(read_table(path, SPACE, "top1"))
     assert fitted.kendall > 0.7
     assert fitted.r2 > 0.75
     unseen = fitted.evaluate([SPACE.resolve(choices) for choices in samples[600:]], done)
@@ -70,7 +70,7 @@ def test_trees_learn_what_is_additive_and_say_how_well(tmp_path: Path) -> None:
 def test_a_table_of_noise_scores_so(tmp_path: Path) -> None:
     noise = [f"{a:.4f}" for a in np.random.default_rng(0).uniform(size=300)]
     path = write(tmp_path / "t.csv", SPACE, draw(SPACE, 300), noise)
-    assert abs(Fitted.fit(read_table(path, SPACE, "top1")).kendall) < 0.3
+    assert abs(FittedTable.fit(read_table(path, SPACE, "top1")).kendall) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_a_table_of_noise_scores_so(tmp_path: Path) -> None:
     [
         ("top1", "top5", "has no column top1; it has: block0_e"),
         ("block3_k", "kernel", "has no column block3_k"),
-        ("0.25", "nan", "line 3, top1 is 'nan', not an accuracy"),
-        ("0.25", "many", "line 3, top1 is 'many', not an accuracy"),
+        ("0.25", "nan", "line 3, top1 is 'nan': an accuracy must be"),
+        ("0.25", "many", "line 3, top1 is 'many': an accuracy must be"),
         ("6,", "7,", r"line \d+: block\d_e is '7', not one of 1, 4, 6"),
     ],
 )
@@ -99,8 +99,8 @@ def test_what_is_no_table_is_named(tmp_path: Path) -> None:
         with pytest.raises(TableError, match=name):
             read_table(tmp_path / f"{name}.csv", SPACE, "top1")
     few = write(tmp_path / "few.csv", SPACE, draw(SPACE, 2), ["0.5", "0.25"])
-    with pytest.raises(TableError, match="50 networks are needed to fit a table, it has 2"):
-        Fitted.fit(read_table(few, SPACE, "top1"))
+    with pytest.raises(TableError, match="the table has 2 networks, and 50 are needed"):
+        FittedTable.fit(read_table(few, SPACE, "top1"))
     empty = write(tmp_path / "empty.csv", SPACE, draw(SPACE, 2), ["", ""])
     with pytest.raises(TableError, match="holds no accuracies in top1"):
         read_table(empty, SPACE, "top1")

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.data.datasets import Dataset, load_dataset
 from search.accuracy.proxy import ProxyAccuracy
-from search.accuracy.proxy_training import AccuracyFailure, train_and_score
+from search.accuracy.proxy_training import train_and_score
 from tests.search.accuracy.stand_ins import LESS, dies_on_less, hangs
 from tests.search.accuracy.test_proxy import IMPOSSIBLE, SMALL, TINY
 

@@ -7,17 +7,17 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from search.space.zoo import ZOO
-from search.study.settings import StudySettings
+from search.study.document import settings_to_document
+from search.study.settings import SearchTarget, StrategyName, StudySettings, TrainingSource
 from search.study.study import open_study
 from search.study.trial import Trial
 from tests.search.fakes import estimate
 
-NETWORK: dict[str, Any] = asdict(ZOO["mnasnet-small"])
+NETWORK: dict[str, Any] = ZOO["mnasnet-small"].to_dict()
 # Nothing can be made in these, not even by root.
 UNWRITABLE = ("/dev/null/x", "/proc/x", "/sys/x", "/etc/passwd/x")
 
@@ -177,7 +177,13 @@ class Scratch:
 
 def _studies(runs: Path) -> Path:
     shutil.rmtree(runs, ignore_errors=True)
-    settings = StudySettings("mnasnet", "random", "0123456789abcdef", 5_000_000, {"dataset": "x"})
+    settings = StudySettings(
+        "mnasnet",
+        StrategyName.RANDOM,
+        (SearchTarget("0123456789abcdef", 5_000_000),),
+        TrainingSource("x"),
+    )
+    document = settings_to_document(settings)
     with open_study(runs / "first", settings) as study:
         for number in range(2):
             study.append(
@@ -188,8 +194,8 @@ def _studies(runs: Path) -> Path:
             )
     for name, made in {
         "junk": ("{", "\xff"),
-        "typed": (json.dumps({**asdict(settings), "target_ns": "5", "weights": {}}), ""),
-        "torn": (json.dumps(asdict(settings)), '{"user_attrs": {"round_size": "x"}}\n[]\n'),
+        "typed": (json.dumps({**document, "targets": "5", "round_size": {}}), ""),
+        "torn": (json.dumps(document), '{"user_attrs": {"round_size": "x"}}\n[]\n'),
     }.items():
         (runs / name).mkdir()
         (runs / name / "study.json").write_text(made[0])

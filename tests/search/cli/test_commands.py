@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +19,14 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.target import Target
-from search.cli import app, networks, search
+from search.cli import app, networks, search_run
 from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
+from search.space.counts import counts
+from search.space.deployment import Deployment
+from search.space.zoo import ZOO
 from search.study.settings import StudyError
 from tests.search.fakes import estimate
 
@@ -81,6 +85,24 @@ def test_the_zoo_needs_no_lab() -> None:
     assert "3,887,038" in result.stdout
 
 
+def test_the_zoo_is_counted_in_its_deployed_shape() -> None:
+    in_shape = CliRunner().invoke(app, ["zoo", "--resolution", "112", "--classes", "10"])
+    assert in_shape.exit_code == 0
+    parameters = counts(ZOO["mnasnet-a1"], deployment=Deployment(112, 10)).parameters
+    assert f"{parameters:,}" in in_shape.stdout
+    assert "3,887,038" not in in_shape.stdout
+
+
+def test_commands_and_options_stand_in_panels() -> None:
+    listed = CliRunner().invoke(app, ["--help"]).stdout
+    for panel in ("Lab and devices:", "Networks:", "Studies:", "Predictors:"):
+        assert panel in listed
+    helped = CliRunner().invoke(app, ["search", "--help"]).stdout
+    assert helped.split("\nOptions:\n")[1].split()[0] == "--help"
+    parts = [line for line in helped.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
+    assert len(parts) > 8
+
+
 def test_going_down_without_a_lab_is_harmless() -> None:
     result = CliRunner().invoke(app, ["lab", "down"])
     assert result.exit_code == 0
@@ -106,9 +128,9 @@ def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
     """A lab that does nothing but predict."""
 
     @contextmanager
-    def session(target: str | None) -> Iterator[Session]:
+    def session(target: str | None, *, deployment: Deployment) -> Iterator[Session]:
         lab = cast(TargetLab, Predicting(predict))
-        yield Session(cast(LatencyClient, None), TARGET, lab)
+        yield Session(cast(LatencyClient, None), TARGET, lab, deployment)
 
     monkeypatch.setattr(networks, "session", session)
 
@@ -129,7 +151,10 @@ def test_a_prediction_from_kernels_unlike_those_seen_says_so(
     [
         ("--max-params-m 1", "1 M parameters are allowed, and the smallest has 1.67"),
         ("--warm-start nothing", "there is no study in runs/nothing"),
-        ("--warm-start zoo --space accel-nas-bench", "no network of the zoo lies in accel-nas"),
+        (
+            "--warm-start zoo --space accel-nas-bench",
+            "lies in the space accel-nas",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_ends_before_anything_is_measured(
@@ -137,12 +162,12 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
 ) -> None:
     @contextmanager
     def sessions(
-        targets: Sequence[str], priority: int, patience_s: float
+        targets: Sequence[str], priority: int, patience_s: float, deployment: Deployment
     ) -> Iterator[list[Session]]:
         with reported(StudyError, ValueError):
             yield []
 
-    monkeypatch.setattr(search, "sessions", sessions)
+    monkeypatch.setattr(search_run, "sessions", sessions)
     result = CliRunner().invoke(app, ["search", *options.split()])
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
@@ -153,11 +178,14 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
         raise NotReady("none yet")
 
     def from_others(
-        client: LatencyClient, target: Target, asked: Sequence[object]
-    ) -> transfer.FromOtherTargets:
+        client: LatencyClient,
+        target: Target,
+        asked: Sequence[object],
+        deployment: Deployment,
+    ) -> transfer.TransferPrediction:
         ns = np.full(len(asked), 7e6)
         predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
-        return transfer.FromOtherTargets((TARGET,), np.zeros(4), predicted)
+        return transfer.TransferPrediction((TARGET,), np.zeros(4), predicted)
 
     opens(monkeypatch, predict)
     monkeypatch.setattr(transfer, "predict_from_other_targets", from_others)
@@ -179,8 +207,8 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
             "--max-size-mb",
             "--max-device-minutes",
             "--measured-share",
-            "--width",
-            "--training-limit-s",
+            "--proxy-width",
+            "--proxy-limit-s",
             "--accuracy-limit-s",
         )
         for value in ("nan", "inf", "-inf", "1e300")
@@ -191,10 +219,13 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
         for command in (
             "search --rounds",
             "search --round-size",
-            "search --train-images",
-            "search --val-images",
+            "search --proxy-train-images",
+            "search --proxy-val-images",
+            "search --proxy-resolution",
+            "search --proxy-epochs",
             "search --resolution",
-            "search --epochs",
+            "search --classes",
+            "predict mnasnet-a1 --resolution",
             "search --calibration",
             "search --seed",
             "train --top",
@@ -212,6 +243,6 @@ def test_a_number_that_is_none_is_named_with_its_option(command: str, value: str
     result = CliRunner().invoke(app, [*command.split(), value])
     assert result.exit_code == 2
     [line] = result.stderr.splitlines()
-    assert f"Invalid value for '{command.split()[1]}'" in line
+    assert f"Invalid value for '{command.split()[-1]}'" in line
     assert value in line
     assert "Input should be" in line or "is not a finite number" in line

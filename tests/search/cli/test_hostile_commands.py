@@ -73,5 +73,5 @@ def test_a_traceback_and_a_hang_are_seen(scratch: Scratch, monkeypatch: pytest.M
             raise ZeroDivisionError
 
         with refusing_lab(scratch), monkeypatch.context() as patch:
-            patch.setattr("search.cli.search.study_folder", fail)
+            patch.setattr("search.cli.search_run.study_folder", fail)
             assert wrong(*search(scratch, "mine"), scratch) is not None

@@ -17,9 +17,11 @@ from latlab.domain.measured_network import MeasuredNetwork
 from search.cli import app
 from search.cli import report as report_command
 from search.finalists import Finalist, write_results
+from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
-from tests.search.fakes import estimate
+from search.study.settings import SearchTarget
+from tests.search.fakes import TARGET_NS, estimate
 from tests.search.report.studies import searched
 
 
@@ -58,10 +60,10 @@ def test_several_are_compared_in_a_folder_named_after_them(tmp_path: Path) -> No
 
 def test_what_does_not_compare_ends_in_one_line(tmp_path: Path) -> None:
     searched(tmp_path / "runs" / "a", rounds=1)
-    searched(tmp_path / "runs" / "b", rounds=1, target_id="another")
+    searched(tmp_path / "runs" / "b", rounds=1, targets=(SearchTarget("another", TARGET_NS),))
     result = CliRunner().invoke(app, ["report", "a", "b"])
     assert result.exit_code == 2
-    assert "do not compare" in result.stderr
+    assert "cannot be compared" in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
 
 
@@ -92,7 +94,10 @@ def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
 
 def test_published_networks_are_as_measured_where_they_were_else_as_predicted() -> None:
     client = cast(LatencyClient, FakeClient(lambda networks: [estimate(10**6) for _ in networks]))
-    rows = {row.name: row.latency for row in report_command._zoo(client, "target", MEASURED)}
+    rows = {
+        row.name: row.latency
+        for row in report_command._zoo(client, "target", MEASURED, Deployment())
+    }
     assert list(rows) == list(ZOO)
     for name, latency in rows.items():
         assert latency is not None
@@ -103,5 +108,5 @@ def test_published_networks_are_as_measured_where_they_were_else_as_predicted() 
 
 def test_without_a_predictor_only_measured_ones_have_a_latency() -> None:
     client = cast(LatencyClient, FakeClient(not_ready))
-    rows = report_command._zoo(client, "target", MEASURED)
+    rows = report_command._zoo(client, "target", MEASURED, Deployment())
     assert {row.name for row in rows if row.latency is not None} == {"mnasnet-a1"}

@@ -33,7 +33,7 @@ BAD += ["\x1b[31m", "a b", "ä", "[/]", "-" * 101, "first/", "//", "~"]
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StudyError, match="no study can be named"):
+    with pytest.raises(StudyError, match="a study cannot be named"):
         study_folder(tmp_path / "runs", name)
 
 
@@ -59,7 +59,7 @@ def test_a_study_outside_is_not_found(tmp_path: Path) -> None:
     with open_study(tmp_path / "esc", settings()):
         pass
     for name in ("../esc", str(tmp_path / "esc"), "first/../../esc"):
-        with pytest.raises(StudyError, match="no study can be named"):
+        with pytest.raises(StudyError, match="a study cannot be named"):
             study_folder(tmp_path / "runs", name)
 
 
@@ -90,5 +90,5 @@ def test_each_command_refuses_it_in_one_line(
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     # An empty study is named first where several are compared.
-    assert "no study can be named" in result.stderr or "empty" in result.stderr
+    assert "a study cannot be named" in result.stderr or "empty" in result.stderr
     assert sorted(tmp_path.rglob("*")) == before

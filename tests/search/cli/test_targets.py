@@ -16,13 +16,13 @@ from host.cli.console import reported
 from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.domain.target import Target
-from search.cli import app
-from search.cli import search as search_command
+from search.cli import app, search_run
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
-from search.study.settings import StudyError
-from search.study.study import read_study
+from search.space.deployment import Deployment
+from search.study.settings import SearchTarget, StudyError
+from search.study.study import read_settings, read_study
 from tests.search.latency.test_multi_target_lab import Device
 
 NAMES = ("phone", "board")
@@ -40,7 +40,7 @@ def phone_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def sessions(
-        targets: Sequence[str], *, priority: int, patience_s: float
+        targets: Sequence[str], *, priority: int, patience_s: float, deployment: Deployment
     ) -> Iterator[list[Session]]:
         with reported(ValueError, StudyError):
             yield [
@@ -48,12 +48,13 @@ def phone_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                     cast(LatencyClient, None),
                     Target(name, "os", "rt", "build", "xnnpack", 1, "all"),
                     cast(TargetLab, Exporting(slowness=1 + NAMES.index(name))),
+                    deployment,
                 )
                 for name in targets
             ]
 
-    monkeypatch.setattr(search_command, "sessions", sessions)
-    monkeypatch.setattr(search_command, "run_calibration", lambda *_: None)  # they predict without
+    monkeypatch.setattr(search_run, "sessions", sessions)
+    monkeypatch.setattr(search_run, "run_calibration", lambda *_: None)  # they predict without
     monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
@@ -66,9 +67,8 @@ def search(*options: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-def settings(study: str = "first") -> dict[str, object]:
-    found: dict[str, object] = json.loads(Path(f"runs/{study}/study.json").read_text())
-    return found
+def targets_of(study: str = "first") -> tuple[SearchTarget, ...]:
+    return read_settings(Path("runs") / study).targets
 
 
 def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
@@ -78,18 +78,17 @@ def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
     assert (
         "Target latency on phone/all/1t: 1.00 ms. Target latency on board/all/1t: 0.50 ms" in said
     )
-    made_with = settings()
-    assert (made_with["target_ns"], made_with["more_targets_ns"]) == (1_000_000, [500_000])
     study = read_study(Path("runs/first"))
-    assert study.settings.target_ids() == [made_with["target_id"], *made_with["more_target_ids"]]  # type: ignore[misc]
-    assert all(f"on {target_id} (ms)" in said for target_id in study.settings.target_ids())
+    latencies_ns = [target.latency_ns for target in study.settings.targets]
+    assert latencies_ns == [1_000_000, 500_000]
+    assert all(f"on {target_id} (ms)" in said for target_id in study.settings.target_ids)
     assert "the worst of" in (study.directory / "report.html").read_text()
-    on_phone, on_board = (f"latency_ns on {target_id}" for target_id in study.settings.target_ids())
+    on_phone, on_board = (f"latency_ns on {target_id}" for target_id in study.settings.target_ids)
     front = json.loads((study.directory / "report.json").read_text())["front"]
     assert front
-    for of in front:
-        assert 2 * of[on_phone] == of[on_board]
-        assert of["latency_ns"] == pytest.approx(of[on_board] / 0.5, abs=1)
+    for row in front:
+        assert 2 * row[on_phone] == row[on_board]
+        assert row["latency_ns"] == pytest.approx(row[on_board] / 0.5, abs=1)
     header = (study.directory / "trials.csv").read_text().partition("\n")[0]
     assert {on_phone, on_board} <= set(header.strip().split(","))
 
@@ -97,24 +96,34 @@ def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
 def test_a_resumed_study_keeps_its_target_latencies() -> None:
     targets = ("--target", "phone", "--target", "board")
     assert search(*targets)[0] == 0
-    before = settings()
-    assert before["more_targets_ns"] == [2 * before["target_ns"]]  # type: ignore[operator]
+    on_phone, on_board = targets_of()
+    assert on_board.latency_ns == 2 * on_phone.latency_ns
     assert search(*targets)[0] == 0
     code, said = search("--target", "phone")
     assert code == 2
-    assert "was made with other settings: more_target_ids was" in said
+    assert "was made with other settings: targets[1].id was" in said
 
 
 def test_weights_are_of_the_study() -> None:
     targets = ("--target", "phone", "--target", "board")
     weights = ("--weight", "2", "--weight", "1")
     assert search(*targets, *weights)[0] == 0
-    assert settings()["weights"] == [2.0, 1.0]
+    assert [target.weight for target in targets_of()] == [2.0, 1.0]
     page = Path("runs/first/report.html").read_text()
     assert "by 2" in page
     code, said = search(*targets)
     assert code == 2
-    assert "weights was [2.0, 1.0] and is now []" in said
+    assert "targets[0].weight was 2.0 and is now None" in said
+
+
+def test_the_deployed_shape_is_of_the_study() -> None:
+    shape = ("--target", "phone", "--resolution", "96", "--classes", "10")
+    assert search(*shape)[0] == 0
+    assert read_settings(Path("runs/first")).deployment == Deployment(96, 10)
+    code, said = search("--target", "phone", "--resolution", "128", "--classes", "10")
+    assert code == 2
+    assert "deployment.resolution was 96 and is now 128" in said
+    assert "deployment.classes" not in said
 
 
 def test_the_worst_and_a_mean_do_not_compare() -> None:
@@ -126,7 +135,7 @@ def test_the_worst_and_a_mean_do_not_compare() -> None:
     assert compared.exit_code == 0
     refused = CliRunner().invoke(app, ["report", "first", "mean"])
     assert refused.exit_code == 2
-    assert "do not compare: their latencies" in " ".join(refused.output.split())
+    assert "cannot be compared, because their latencies" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(
@@ -134,8 +143,8 @@ def test_the_worst_and_a_mean_do_not_compare() -> None:
     [
         ("--target phone --target phone", "name each target once"),
         ("--target phone --target board --target-latency 1", "for each of the 2 targets"),
-        ("--target phone --target board --weight 1", "each of the 2 targets a weight"),
-        ("--target phone --target board --weight 1 --weight 0", "a weight is above zero"),
+        ("--target phone --target board --weight 1", "give a weight for each of the 2 targets"),
+        ("--target phone --target board --weight 1 --weight 0", "a weight must be above zero"),
         ("--target phone --target-latency 0", "target latency must be above zero"),
     ],
 )

@@ -10,13 +10,16 @@ from typer.testing import CliRunner
 
 from search.cli import app
 from search.space.architecture import Architecture, Block
-from search.study.settings import StudySettings
+from search.study.settings import OtherSource, SearchTarget, StrategyName, StudySettings
 from search.study.study import open_study
 from search.study.trial import Trial
 from tests.search.fakes import estimate
 from tests.search.photos import write_photos
 
 BEST = Architecture(16, (Block("mbconv", 3, 3, 2, 0.25, "none", 16, 1),), 64)
+SETTINGS = StudySettings(
+    "mnasnet", StrategyName.RANDOM, (SearchTarget("cpu", 10**7),), OtherSource()
+)
 OTHER = Architecture(16, (Block("conv", 1, 3, 2, 0.0, "none", 16, 1),), 64)
 
 
@@ -26,7 +29,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     directory = tmp_path / "runs" / "first"
-    with open_study(directory, StudySettings("mnasnet", "random", "cpu", 10**7, {})) as opened:
+    with open_study(directory, SETTINGS) as opened:
         opened.append(
             [
                 Trial(architecture, 0, reward, estimate(10**7), reward)

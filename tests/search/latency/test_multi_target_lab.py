@@ -17,14 +17,15 @@ from latlab.domain.failure import Failure, FailureKind
 from search.latency.lab import Measured
 from search.latency.multi_target_lab import MultiTargetLab, NamedLab
 from search.latency.target_lab import TURN_SIZE
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
-from search.study.combined_latency import Combination, CombinedEstimate
-from search.study.settings import StrategyName
+from search.study.combined_latency import Combination
+from search.study.settings import LoopSettings, SearchTarget, StrategyName
 from search.study.study import open_study, read_study
 from tests.search.fakes import (
     DEVICE_S,
+    TARGET_ID,
     TARGET_NS,
     FakeAccuracy,
     FakeLab,
@@ -89,7 +90,13 @@ def several(
 ) -> MultiTargetLab:
     """The devices' targets are named "phone 1" and so on."""
     labs = [NamedLab(f"phone {number}", device) for number, device in enumerate(devices, 1)]
-    return MultiTargetLab(labs, Combination(TARGETS_NS[: len(labs)], weights), export)
+    targets = tuple(
+        SearchTarget(lab.name, latency_ns, weight)
+        for lab, latency_ns, weight in zip(
+            labs, TARGETS_NS, weights or [None] * len(labs), strict=False
+        )
+    )
+    return MultiTargetLab(labs, Combination(targets), export)
 
 
 def test_the_worst_counts_and_each_is_told() -> None:
@@ -97,7 +104,6 @@ def test_the_worst_counts_and_each_is_told() -> None:
     for architecture, outcome in zip(NETWORKS, lab.measure(NETWORKS), strict=True):
         true_ns = true_latency_ns(architecture)
         assert isinstance(outcome, Measured)
-        assert isinstance(outcome.latency, CombinedEstimate)
         assert outcome.latency.latency_ns == 2 * true_ns
         assert outcome.latency.source is Source.MEASURED
         assert [p.latency_ns for p in outcome.latency.parts] == [true_ns, 2 * true_ns, 4 * true_ns]
@@ -205,7 +211,9 @@ def test_everything_is_exported_before_anything_is_measured_and_once() -> None:
 def test_a_search_for_several_keeps_the_latency_on_each(tmp_path: Path) -> None:
     def search() -> list[LatencyEstimate | None]:
         lab = several(Device(), Device(slowness=2))
-        made_with = settings(more_target_ids=["other"], more_targets_ns=[TARGET_NS])
+        made_with = settings(
+            targets=(SearchTarget(TARGET_ID, TARGET_NS), SearchTarget("other", TARGET_NS))
+        )
         with open_study(tmp_path, made_with) as study:
             front = run_search(
                 study,
@@ -222,8 +230,9 @@ def test_a_search_for_several_keeps_the_latency_on_each(tmp_path: Path) -> None:
     assert front
     measured = [t for t in read_study(tmp_path).latest().values() if t.measurement_id is not None]
     for trial in measured:
-        assert isinstance(trial.latency, CombinedEstimate)
-        assert isinstance(trial.predicted, CombinedEstimate)
+        assert trial.latency is not None
+        assert trial.predicted is not None
+        assert len(trial.predicted.parts) == 2
         first, second = trial.latency.parts
         assert 2 * first.latency_ns == second.latency_ns == trial.latency.latency_ns
     assert search() == front  # resumed from what was read

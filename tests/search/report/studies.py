@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.loop import LoopSettings, run_search
+from search.loop import run_search
 from search.strategies.strategy import make_strategy
-from search.study.settings import StrategyName
+from search.study.settings import LoopSettings
 from search.study.study import Study, open_study, read_study
 from tests.search.fakes import FakeAccuracy, FakeLab, settings, small_space
 
@@ -18,7 +18,7 @@ def searched(
     with open_study(directory, chosen) as study:
         run_search(
             study,
-            make_strategy(StrategyName(chosen.strategy), small_space(), chosen.seed),
+            make_strategy(chosen.strategy, small_space(), chosen.seed),
             FakeAccuracy(),
             FakeLab(),
             LoopSettings(rounds=rounds, max_measured_share=measured_share),

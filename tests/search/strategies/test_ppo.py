@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from search.strategies.ppo import PPO
-from search.study.ppo_settings import PPOSettings
+from search.study.settings import PPOSettings
 from search.study.trial import Trial
 from tests.search.fakes import small_space
 

@@ -18,7 +18,7 @@ def test_of_the_zoo_come_those_that_the_space_has(tmp_path: Path) -> None:
     networks, outside = networks_to_start_with("zoo", mnasnet_space(), tmp_path, 16)
     assert networks == [ZOO["mobilenet-v2"]]
     assert outside == ["mnasnet-a1", "mnasnet-b1", "mnasnet-small"]
-    with pytest.raises(StudyError, match="no network of the zoo lies in accel-nas-bench"):
+    with pytest.raises(StudyError, match="no network of the zoo lies in the space accel-nas-bench"):
         networks_to_start_with("zoo", accel_nas_bench_space(), tmp_path, 16)
 
 
@@ -40,5 +40,5 @@ def test_a_study_that_cannot_be_started_from_is_refused(tmp_path: Path) -> None:
         study.append([trial(SPACE.resolve((0,) * len(SPACE.decisions)), reward=None)])
     with pytest.raises(StudyError, match="no network of the study other has a reward"):
         networks_to_start_with("other", SPACE, tmp_path, 3)
-    with pytest.raises(StudyError, match="is of the space small, not of mnasnet"):
+    with pytest.raises(StudyError, match="searched the space small, not mnasnet"):
         networks_to_start_with("other", mnasnet_space(), tmp_path, 3)

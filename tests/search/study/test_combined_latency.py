@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.study.combined_latency import Combination, CombinedEstimate
+from search.study.combined_latency import Combination
+from search.study.settings import SearchTarget
 from tests.search.fakes import estimate
 
 NS = st.integers(10**4, 10**12)
@@ -28,6 +30,12 @@ def estimates(draw: st.DrawFn) -> LatencyEstimate:
     )
 
 
+def combination_of(targets_ns: Sequence[int], weights: Sequence[float] = ()) -> Combination:
+    given: Sequence[float | None] = weights or [None] * len(targets_ns)
+    pairs = zip(targets_ns, given, strict=True)
+    return Combination(tuple(SearchTarget(str(i), *pair) for i, pair in enumerate(pairs)))
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Combination, list[LatencyEstimate]]:
     count = draw(st.integers(1, 4))
@@ -38,7 +46,7 @@ def cases(draw: st.DrawFn) -> tuple[Combination, list[LatencyEstimate]]:
     weights = each(st.floats(0.1, 10)) if draw(st.booleans()) else ()
     targets_ns = tuple(draw(st.lists(NS, min_size=count, max_size=count)))
     parts = draw(st.lists(estimates(), min_size=count, max_size=count))
-    return Combination(targets_ns, weights), parts
+    return combination_of(targets_ns, weights), parts
 
 
 @given(cases())
@@ -53,7 +61,6 @@ def test_the_bounds_hold_the_latency_and_nothing_is_surer_than_its_parts(
     assert all(combined.samples <= part.samples for part in parts)
     assert all(combined.age_s >= part.age_s for part in parts)
     if len(parts) > 1:
-        assert isinstance(combined, CombinedEstimate)
         assert combined.parts == tuple(parts)
 
 
@@ -72,15 +79,15 @@ def test_it_lies_between_the_best_and_the_worst_and_the_worst_is_the_worst(
     case: tuple[Combination, list[LatencyEstimate]],
 ) -> None:
     combination, parts = case
-    first_ns = combination.targets_ns[0]
+    first_ns = combination.targets[0].latency_ns
     scaled_ns = [
-        part.latency_ns / target_ns * first_ns
-        for part, target_ns in zip(parts, combination.targets_ns, strict=True)
+        part.latency_ns / target.latency_ns * first_ns
+        for part, target in zip(parts, combination.targets, strict=True)
     ]
     latency_ns = combination.combine(parts).latency_ns
     slack_ns = 0.5 + 1e-9 * max(scaled_ns)  # it is a whole number
     assert min(scaled_ns) - slack_ns <= latency_ns <= max(scaled_ns) + slack_ns
-    if not combination.weights:
+    if combination.targets[0].weight is None:
         assert latency_ns == pytest.approx(max(scaled_ns), abs=slack_ns)
 
 
@@ -88,7 +95,7 @@ def test_it_lies_between_the_best_and_the_worst_and_the_worst_is_the_worst(
 def test_of_one_target_it_is_the_latency_itself(
     target_ns: int, alone: LatencyEstimate, weights: tuple[float, ...]
 ) -> None:
-    combination = Combination((target_ns,), weights)
+    combination = combination_of((target_ns,), weights)
     assert combination.combine([alone]) == alone
     assert combination.latency_ns([alone.latency_ns]) == alone.latency_ns
 
@@ -96,33 +103,32 @@ def test_of_one_target_it_is_the_latency_itself(
 def test_each_is_held_against_its_own_target() -> None:
     parts = [estimate(60_000_000), estimate(60_000_000)]
     targets_ns = (80_000_000, 40_000_000)
-    assert Combination(targets_ns).combine(parts).latency_ns == 120_000_000
+    assert combination_of(targets_ns).combine(parts).latency_ns == 120_000_000
     # 0.75 and 1.5 of their targets: by 2 to 1 that is 1.
-    assert Combination(targets_ns, (2, 1)).combine(parts).latency_ns == 80_000_000
-    assert Combination(targets_ns, (4, 2)).combine(parts).latency_ns == 80_000_000
+    assert combination_of(targets_ns, (2, 1)).combine(parts).latency_ns == 80_000_000
+    assert combination_of(targets_ns, (4, 2)).combine(parts).latency_ns == 80_000_000
 
 
 def test_a_regression_is_less_sure_than_a_lookup() -> None:
     looked_up = estimate(10**6, Source.LOOKUP)
     for other in Source:
         sources = {looked_up.source, other}
-        combined = Combination((1, 1)).combine([looked_up, replace(looked_up, source=other)])
+        combined = combination_of((1, 1)).combine([looked_up, replace(looked_up, source=other)])
         wanted = Source.REGRESSION if Source.REGRESSION in sources else Source.LOOKUP
         assert combined.source is wanted
 
 
 @pytest.mark.parametrize(
-    ("targets_ns", "weights", "message"),
+    ("latency_ns", "weight", "message"),
     [
-        ((10, 0), (), "target latency must be above zero"),
-        ((10, 20), (1,), "each of the 2 targets a weight"),
-        ((10,), (1, 2), "there are 2"),
-        ((10, 20), (1, 0), "a weight is above zero"),
-        ((10, 20), (1, float("nan")), "a weight is above zero"),
+        (0, None, "target latency must be above zero"),
+        (-1, 1.0, "target latency must be above zero"),
+        (10, 0.0, "a weight must be above zero"),
+        (10, float("nan"), "a weight must be above zero"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    targets_ns: tuple[int, ...], weights: tuple[float, ...], message: str
+    latency_ns: int, weight: float | None, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Combination(targets_ns, weights)
+        SearchTarget("phone", latency_ns, weight)

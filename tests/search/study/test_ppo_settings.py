@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.study.ppo_settings import PPOSettings
+from search.study.settings import PPOSettings
 
 
 @given(

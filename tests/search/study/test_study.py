@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture, Block
 from search.study.combined_latency import Combination
-from search.study.settings import StudyError
+from search.study.settings import SearchTarget, StudyError
 from search.study.study import open_study, read_settings, read_study
 from search.study.trial import Trial
 from tests.search.drawn import architectures
-from tests.search.fakes import estimate, settings
+from tests.search.fakes import TARGET_ID, TARGET_NS, estimate, settings
 
 names = st.text(max_size=8)
 shares = st.floats(0, 1)
@@ -38,7 +38,9 @@ estimates = st.builds(
     st.floats(0, 1e9),
 )
 combined = st.lists(estimates, min_size=2, max_size=3).map(
-    lambda parts: Combination((10**6,) * len(parts)).combine(parts)
+    lambda parts: Combination(
+        tuple(SearchTarget(str(number), 10**6) for number in range(len(parts)))
+    ).combine(parts)
 )
 latencies = st.none() | estimates | combined
 trials = st.builds(
@@ -223,13 +225,18 @@ def test_a_study_of_another_space_is_refused(tmp_path: Path) -> None:
 def test_a_study_from_before_limits_and_several_targets_is_resumed(
     tmp_path: Path,
 ) -> None:
-    with open_study(tmp_path, settings()):
-        pass
-    path = tmp_path / "study.json"
-    older = json.loads(path.read_text())
-    for name in ("limits", "warm_start", "more_target_ids", "more_targets_ns", "weights"):
-        del older[name]
-    path.write_text(json.dumps(older))
+    older = {
+        "space": "small",
+        "strategy": "random",
+        "target_id": TARGET_ID,
+        "target_ns": TARGET_NS,
+        "accuracy": {"dataset": "digits", "epochs": 2},
+        "alpha": -0.07,
+        "beta": -0.07,
+        "round_size": 6,
+        "seed": 0,
+    }
+    (tmp_path / "study.json").write_text(json.dumps(older))
     with open_study(tmp_path, settings()) as study:
         assert study.settings == settings()
 
@@ -295,15 +302,12 @@ def test_a_damaged_round_is_named_not_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target_ns": 0}, "target latency must be above zero"),
-        ({"target_ns": -5}, "target latency must be above zero"),
+        ({"targets": ()}, "at least one target"),
         ({"round_size": 0}, "at least one architecture"),
-        ({"seed": -1}, "a seed is from 0"),
-        ({"more_target_ids": ["b"]}, "each of the 2 targets, in their order: there are 1"),
-        ({"more_targets_ns": [7]}, "each of the 1 targets, in their order: there are 2"),
-        ({"more_target_ids": ["0123456789abcdef"], "more_targets_ns": [7]}, "each target once"),
-        ({"more_target_ids": ["b"], "more_targets_ns": [0]}, "target latency must be above zero"),
-        ({"weights": [1.0]}, "leave it out for one"),
+        ({"seed": -1}, "a seed must be from 0"),
+        ({"targets": (SearchTarget("a", 5), SearchTarget("a", 7))}, "each target once"),
+        ({"targets": (SearchTarget("a", 5, 1.0),)}, "for several targets only: leave it out"),
+        ({"targets": (SearchTarget("a", 5, 1.0), SearchTarget("b", 5))}, "each of the 2 targets"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:

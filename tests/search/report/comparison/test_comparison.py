@@ -13,7 +13,7 @@ from search.report.comparison.groups import group_studies
 from search.report.comparison.page import write_comparison
 from search.space.architecture import Architecture
 from search.study.journal import Round
-from search.study.reward import HARD
+from search.study.settings import HardReward, StrategyName
 from search.study.study import Study
 from search.study.trial import Trial
 from tests.search.fakes import settings
@@ -27,13 +27,12 @@ DATA = ("curves.csv", "samples.csv", "results.csv")
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     runs = tmp_path_factory.mktemp("runs")
-    alpha, beta = HARD
     studies = [
-        searched(runs / f"ppo-{seed}", strategy="ppo", seed=seed, rounds=3 + seed)
+        searched(runs / f"ppo-{seed}", strategy=StrategyName.PPO, seed=seed, rounds=3 + seed)
         for seed in range(2)
     ]
-    studies.append(searched(runs / "random", strategy="random"))
-    studies.append(searched(runs / "hard", strategy="ppo", alpha=alpha, beta=beta))
+    studies.append(searched(runs / "random", strategy=StrategyName.RANDOM))
+    studies.append(searched(runs / "hard", strategy=StrategyName.PPO, reward=HardReward()))
     return Comparison(group_studies(studies), "a board")
 
 
@@ -67,7 +66,7 @@ def test_the_page_needs_nothing_else(page: Path) -> None:
 
 def test_the_page_says_what_it_shows(page: Path) -> None:
     text = text_of(page)
-    for part in ("ppo, soft", "random, soft", "ppo, hard", "measurements alone", "mnasnet-a1"):
+    for part in ("ppo, soft", "random, soft", "ppo, hard", "measured networks only", "mnasnet-a1"):
         assert part in text
     assert "within ±10 % of T" in text
 

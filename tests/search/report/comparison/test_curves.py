@@ -38,23 +38,23 @@ unhurried = hypothesis_settings(deadline=None)
 rounds = st.lists(st.lists(trials, min_size=1, max_size=5), min_size=1, max_size=5)
 
 
-def study(of: list[list[Trial]]) -> Study:
-    numbered = [Round(i, True, tuple(each), duration_s=2.0) for i, each in enumerate(of)]
+def study(rounds_trials: list[list[Trial]]) -> Study:
+    numbered = [Round(i, True, tuple(each), duration_s=2.0) for i, each in enumerate(rounds_trials)]
     return Study(Path("made"), settings(), numbered)
 
 
 @unhurried
 @given(rounds)
-def test_a_curve_ends_where_the_study_stands(of: list[list[Trial]]) -> None:
-    made = study(of)
+def test_a_curve_ends_where_the_study_stands(drawn_rounds: list[list[Trial]]) -> None:
+    made = study(drawn_rounds)
     box = Box.around([made])
-    everything = [trial for each in of for trial in each]
+    everything = [trial for each in drawn_rounds for trial in each]
     if box is None:
         assert all(trial.accuracy is None for trial in everything)
         return
     drawn = curve(made, box)
     assert drawn.samples[-1] == len(everything)
-    assert drawn.time_s[-1] == 2.0 * len(of)
+    assert drawn.time_s[-1] == 2.0 * len(drawn_rounds)
     assert drawn.hypervolume[-1] == box.share(made.latest().values())
     assert ((drawn.hypervolume >= 0) & (drawn.hypervolume <= 1 + 1e-9)).all()
     best = max((t.reward for t in everything if t.reward is not None), default=np.nan)
@@ -63,8 +63,8 @@ def test_a_curve_ends_where_the_study_stands(of: list[list[Trial]]) -> None:
 
 @unhurried
 @given(rounds)
-def test_nothing_lies_beyond_the_ideal(of: list[list[Trial]]) -> None:
-    made = study(of)
+def test_nothing_lies_beyond_the_ideal(drawn_rounds: list[list[Trial]]) -> None:
+    made = study(drawn_rounds)
     box = Box.around([made])
     if box is None:
         return
@@ -117,14 +117,14 @@ seeds = st.lists(
 
 @unhurried
 @given(seeds)
-def test_a_band_holds_every_seed(of: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    drawn = band([x for x, _ in of], [y for _, y in of])
+def test_a_band_holds_every_seed(values: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    drawn = band([x for x, _ in values], [y for _, y in values])
     if drawn is None:
-        assert max(x[0] for x, _ in of) > min(x[-1] for x, _ in of)
+        assert max(x[0] for x, _ in values) > min(x[-1] for x, _ in values)
         return
     assert (drawn.low <= drawn.median).all()
     assert (drawn.median <= drawn.high).all()
-    for x, y in of:
+    for x, y in values:
         for at, low, high in zip(drawn.x, drawn.low, drawn.high, strict=True):
             assert low <= y[x <= at][-1] <= high
 

@@ -7,28 +7,39 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from search.report.comparison.groups import described, group_studies, reward_name
-from search.study.reward import ABSOLUTE_BETA, HARD, SOFT
-from search.study.settings import StudyError, StudySettings
+from search.report.comparison.groups import described, group_studies
+from search.study.document import settings_from_document
+from search.study.settings import (
+    HardReward,
+    ProxyBudget,
+    SearchTarget,
+    SoftReward,
+    StrategyName,
+    StudyError,
+    StudySettings,
+    TrainingSource,
+)
 from search.study.study import Study
-from tests.search.fakes import settings
+from tests.search.fakes import TARGET_ID, TARGET_NS, settings
 
 
 def study(name: str, **changes: object) -> Study:
     return Study(Path(name), settings(**changes), [])
 
 
-ACCURACY = {"dataset": "digits", "epochs": 2}
-
 several = st.lists(
     st.builds(
         settings,
-        strategy=st.sampled_from(["ppo", "random"]),
-        beta=st.sampled_from([-0.07, -1.0]),
+        strategy=st.sampled_from([StrategyName.PPO, StrategyName.RANDOM]),
+        reward=st.sampled_from([SoftReward(), HardReward()]),
         round_size=st.integers(1, 2),
         seed=st.integers(0, 3),
-        target_ns=st.sampled_from([1_000_000, 1_000_001]),
-        accuracy=st.integers(0, 3).map(lambda seed: {**ACCURACY, "seed": seed}),
+        targets=st.sampled_from(
+            [(SearchTarget(TARGET_ID, TARGET_NS + more),) for more in range(2)]
+        ),
+        accuracy=st.integers(0, 3).map(
+            lambda seed: TrainingSource("digits", ProxyBudget(seed=seed))
+        ),
     ),
     min_size=1,
     max_size=8,
@@ -46,8 +57,8 @@ def test_a_group_shares_all_but_its_seeds(chosen: list[StudySettings]) -> None:
         s.directory for s in studies
     )
 
-    def but_seeds(of: StudySettings) -> tuple[object, ...]:
-        return of.strategy, of.beta, of.round_size, of.target_ns
+    def but_seeds(settings: StudySettings) -> tuple[object, ...]:
+        return settings.strategy, settings.reward, settings.round_size, settings.target_ns
 
     kinds = [{but_seeds(s.settings) for s in group.studies} for group in groups]
     assert all(len(kind) == 1 for kind in kinds)
@@ -57,10 +68,10 @@ def test_a_group_shares_all_but_its_seeds(chosen: list[StudySettings]) -> None:
 def test_labels_tell_what_differs() -> None:
     groups = group_studies(
         [
-            study("a", strategy="ppo"),
-            study("b", strategy="random", seed=1),
-            study("c", strategy="ppo", seed=1),
-            study("d", strategy="ppo", round_size=7),
+            study("a", strategy=StrategyName.PPO),
+            study("b", strategy=StrategyName.RANDOM, seed=1),
+            study("c", strategy=StrategyName.PPO, seed=1),
+            study("d", strategy=StrategyName.PPO, round_size=7),
         ]
     )
     assert [g.label for g in groups] == [
@@ -79,8 +90,11 @@ def test_one_group_is_labelled_too() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target_id": "another"}, "a and b do not compare: their latencies"),
-        ({"accuracy": {"dataset": "moons"}}, "accuracies .* moons"),
+        (
+            {"targets": (SearchTarget("another", TARGET_NS),)},
+            "cannot be compared, because their latencies",
+        ),
+        ({"accuracy": TrainingSource("moons")}, "accuracies .* moons"),
     ],
 )
 def test_what_does_not_compare_is_refused(change: dict[str, object], message: str) -> None:
@@ -89,7 +103,7 @@ def test_what_does_not_compare_is_refused(change: dict[str, object], message: st
 
 
 def test_every_setting_is_described() -> None:
-    text = described(settings(alpha=0.0, beta=-1.0))
+    text = described(settings(reward=HardReward()))
     assert text["reward"] == "hard"
     assert text["target latency"] == "1 ms"
     assert text["accuracy: dataset"] == "digits"
@@ -97,25 +111,18 @@ def test_every_setting_is_described() -> None:
     assert text["limits"] == text["warm start"] == "none"
 
 
-@pytest.mark.parametrize(
-    ("exponents", "absolute", "name"),
-    [
-        (SOFT, False, "soft"),
-        (HARD, False, "hard"),
-        ((0.0, ABSOLUTE_BETA), True, "absolute"),
-        ((0.0, -0.5), True, "absolute β = -0.5"),
-        ((0.1, -0.5), False, "α = 0.1, β = -0.5"),
-    ],
-)
-def test_rewards_have_names(exponents: tuple[float, float], absolute: bool, name: str) -> None:
-    assert reward_name(*exponents, absolute=absolute) == name
-
-
 def test_old_studies_compare_whatever_agreement_their_supernets_had() -> None:
-    studies = [
-        study(str(seed), seed=seed, accuracy={**ACCURACY, "seed": seed, "agreement_kendall": tau})
-        for seed, tau in enumerate((0.2, 0.3))
-    ]
+    studies = []
+    for seed, tau in enumerate((0.2, 0.3)):
+        document = {
+            "space": "small",
+            "strategy": "random",
+            "target_id": TARGET_ID,
+            "target_ns": TARGET_NS,
+            "accuracy": {"dataset": "digits", "seed": seed, "agreement_kendall": tau},
+            "seed": seed,
+        }
+        studies.append(Study(Path(str(seed)), settings_from_document(document), []))
     [group] = group_studies(studies)
     assert len(group.studies) == 2
     assert not any("agreement" in label for label in group.settings)

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from search.report.comparison.groups import Group, group_studies
 from search.report.comparison.significance import against_random, in_words
 from search.report.drawing.arrays import FloatArray
-from search.study.reward import HARD
+from search.study.settings import HardReward, PPOSettings, StrategyName
 from search.study.study import Study
 from tests.search.fakes import settings
-
-ALPHA, BETA = HARD
 
 
 def groups(*strategies: str, seeds: int = 5) -> list[Group]:
     return group_studies(
         [
-            Study(Path(f"{strategy}-{seed}"), settings(strategy=strategy, seed=seed), [])
+            Study(
+                Path(f"{strategy}-{seed}"), settings(strategy=StrategyName(strategy), seed=seed), []
+            )
             for strategy in strategies
             for seed in range(seeds)
         ]
@@ -41,12 +41,12 @@ def test_what_is_above_in_every_seed_is_above_random() -> None:
     assert against.p == pytest.approx(2 / 252)
     said = in_words([against], 96)
     assert "at 96 samples" in said
-    assert "ppo is above it (above in 100% of the pairs of its 5 and random's 5 seeds" in said
+    assert "ppo is higher (higher in 100% of the pairs of its 5 and random's 5 seeds" in said
 
 
 def test_what_is_below_is_said_to_be() -> None:
     tested = against_random(groups("evolution", "random"), [spread(0.1), spread(0.5)])
-    assert "evolution is below it" in in_words(tested, 96)
+    assert "evolution is lower" in in_words(tested, 96)
 
 
 @hypothesis_settings(deadline=None)
@@ -54,7 +54,7 @@ def test_what_is_below_is_said_to_be() -> None:
 def test_few_seeds_tell_nothing_whatever_they_say(seeds: int, ours: float, theirs: float) -> None:
     compared = groups("random", "ppo", seeds=seeds)
     tested = against_random(compared, [spread(theirs, seeds), spread(ours, seeds)])
-    assert f"its {seeds} and random's {seeds} seeds are too few to tell" in in_words(tested, 96)
+    assert f"its {seeds} and random's {seeds} seeds are too few for a test" in in_words(tested, 96)
 
 
 def test_the_more_is_compared_the_more_is_asked_of_each() -> None:
@@ -63,7 +63,7 @@ def test_the_more_is_compared_the_more_is_asked_of_each() -> None:
     tested = against_random(compared, [spread(0.1), *[spread(0.5)] * 3])
     assert alone.p is not None
     assert [against.p for against in tested] == pytest.approx([3 * alone.p] * 3)
-    assert "p times the 3 comparisons" in in_words(tested, 96)
+    assert "p multiplied by the 3 comparisons" in in_words(tested, 96)
     four = groups("random", "ppo", "tpe", seeds=4)
     assert against_random(four[:2], [spread(0.1, 4), spread(0.5, 4)])[0].p is not None
     both = against_random(four, [spread(0.1, 4), *[spread(0.5, 4)] * 2])
@@ -74,14 +74,14 @@ def test_equal_hypervolumes_are_not_told_apart() -> None:
     tested = against_random(groups("random", "ppo"), [np.ones(5), np.ones(5)])
     assert tested[0].share_above == 0.5
     assert tested[0].p == 1
-    assert "ppo is not told apart from it" in in_words(tested, 96)
+    assert "ppo does not differ significantly" in in_words(tested, 96)
 
 
 def test_only_what_differs_in_nothing_but_the_strategy_is_held_against_random() -> None:
     studies = [
-        Study(Path("random"), settings(strategy="random"), []),
-        Study(Path("set"), settings(strategy="ppo", ppo={"epochs": 3}), []),
-        Study(Path("hard"), settings(strategy="ppo", alpha=ALPHA, beta=BETA), []),
+        Study(Path("random"), settings(strategy=StrategyName.RANDOM), []),
+        Study(Path("set"), settings(strategy=StrategyName.PPO, ppo=PPOSettings(epochs=4)), []),
+        Study(Path("hard"), settings(strategy=StrategyName.PPO, reward=HardReward()), []),
     ]
     compared = group_studies(studies)
     tested = against_random(compared, [spread(0.1, 1)] * 3)

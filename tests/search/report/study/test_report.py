@@ -15,7 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.measurement import Conditions, Measurement, Visit
+from latlab.domain.target import Target
 from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
 from search.report.drawing.words import milliseconds
@@ -25,11 +28,13 @@ from search.report.study.plots import plot_parity
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from search.study.combined_latency import Combination
+from search.study.settings import SearchTarget
 from search.study.trial import Trial
 
 unhurried = hypothesis_settings(deadline=None)
 
 SPACE = mnasnet_space()
+TARGET = Target("Some Board", "linux-6.1", "executorch-1.5.1", "r1", "xnnpack", 1, "big")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -91,12 +96,16 @@ class References(HTMLParser):
 
 
 def read(path: Path) -> ElementTree.Element:
-    """The page is well-formed XML too, which an HTML parser would not insist on."""
+    """Parse the page as XML, which is stricter than an HTML parser."""
     return ElementTree.fromstring(path.read_text(encoding="utf-8").split("\n", 1)[1])
 
 
 def text_of(path: Path) -> str:
     return " ".join(read(path).itertext())
+
+
+def sentences_of(path: Path) -> str:
+    return "".join(read(path).itertext())
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +161,77 @@ def test_the_data_lies_beside_the_page(full: Path) -> None:
     assert [row["architecture"] for row in made["front"]] == front
     assert made["target_latency_ns"] == 7_000_000
     assert "mnasnet-a1" in (full.parent / "results.csv").read_text()
+
+
+def test_the_first_sentence_names_the_best_network(tmp_path: Path) -> None:
+    made = trials(8, measured_every=1)
+    data = report_data(made, accuracy="the <table>")
+    best = data.best()
+    assert best is not None
+    assert best.latency is not None
+    text = sentences_of(write_report(data, tmp_path))
+    assert f"The best network, {best.architecture.id}, reaches {best.accuracy:.1%}" in text
+    assert "(the <table>)" in text
+    assert f"takes {milliseconds(best.latency.latency_ns)} ms on board/big/1t" in text
+
+
+@pytest.mark.parametrize(("target_ns", "says"), [(4_000_000, "50% above"), (8_000_000, "within")])
+def test_the_first_sentence_says_whether_the_target_is_met(
+    target_ns: int, says: str, tmp_path: Path
+) -> None:
+    fast, slow = trials(2, measured_every=1)
+    fast = replace(fast, accuracy=0.5, reward=0.5, latency=estimate(3_000_000, Source.MEASURED))
+    slow = replace(slow, accuracy=0.9, reward=0.8, latency=estimate(6_000_000, Source.MEASURED))
+    text = sentences_of(
+        write_report(report_data([fast, slow], target_latency_ns=target_ns), tmp_path)
+    )
+    assert f"{says} the target latency of {milliseconds(target_ns)} ms" in text
+    assert ("Within the target" in text) == (says != "within")
+    assert (f"{fast.architecture.id} is the most accurate" in text) == (says != "within")
+
+
+def measurement(trial: Trial) -> Measurement:
+    assert trial.latency is not None
+    ns = trial.latency.latency_ns
+    before = Conditions(0, temperature_c=41.0, clock_khz=2_400_000, governor="performance")
+    visits = [
+        Visit(
+            run_id=f"v{number}",
+            traced=number == 2,
+            wall_ns=tuple(range(ns, ns + 101_000_000, 1_000_000)),
+            cpu_ns=(ns,) * 101,
+            involuntary_switches=(0,) * 101,
+            warmup_runs=1,
+            load_ns=1,
+            peak_rss_bytes=None,
+            before=before,
+            after=replace(before, temperature_c=47.0),
+        )
+        for number in range(3)
+    ]
+    return Measurement(
+        trial.measurement_id or "", TARGET.id, "a" * 64, BenchmarkSpec(), 10**18, tuple(visits)
+    )
+
+
+def test_the_lab_adds_quantiles_and_conditions(tmp_path: Path) -> None:
+    made = trials(6, measured_every=1)
+    known = {made[0].measurement_id: measurement(made[0])} | {
+        trial.measurement_id: measurement(trial) for trial in report_data(made).measured_front()
+    }
+    with_lab = report_data(made, devices=[TARGET], front_measurements=known)
+    text = text_of(write_report(with_lab, tmp_path / "with"))
+    for trial in with_lab.measured_front():
+        assert trial.latency is not None
+        for quantile_ns in (50_000_000, 90_000_000, 99_000_000):
+            assert milliseconds(trial.latency.latency_ns + quantile_ns) in text
+    for condition in (TARGET.device_model, "41 to 47 °C", "2.40 GHz", "performance", "202 timed"):
+        assert condition in text
+    [record, *_] = json.loads((tmp_path / "with" / "report.json").read_text())["front"]
+    assert record["quantiles_ns"][0]["p99_ns"] == record["latency_ns"] + 99_000_000
+    text = text_of(write_report(report_data(made), tmp_path / "without"))
+    assert "How the front was measured" not in text
+    assert "if the lab that measured the networks runs" in text
 
 
 def test_points_have_tooltips(full: Path) -> None:
@@ -277,12 +357,14 @@ def test_table_for_the_terminal() -> None:
 
 
 def test_of_several_targets_the_front_has_the_latency_on_each(tmp_path: Path) -> None:
-    combination = Combination((7_000_000, 3_000_000))
+    combination = Combination((SearchTarget("a", 7_000_000), SearchTarget("b", 3_000_000)))
     made = []
     for trial in trials(6, measured_every=1):
         assert trial.latency is not None
         slower = estimate(5 * trial.latency.latency_ns, Source.MEASURED)
-        made.append(replace(trial, latency=combination.combine([trial.latency, slower])))
+        ids = f"{trial.measurement_id}+{trial.measurement_id}"
+        combined = combination.combine([trial.latency, slower])
+        made.append(replace(trial, latency=combined, measurement_id=ids))
     data = report_data(made, targets=["phone/big/1t", "<board>/all/1t"])
     console = Console(width=240)
     with console.capture() as capture:

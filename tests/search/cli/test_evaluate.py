@@ -8,7 +8,7 @@ from latlab.domain import kernel as k
 from latlab.domain.errors import NotReady
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
-from search.cli.calibrate import evaluation_of
+from search.cli.evaluate import evaluation_of
 from tests.latency_models.synthetic import Machine, random_networks
 
 
@@ -37,3 +37,9 @@ def test_networks_measured_again_count_once() -> None:
 def test_too_little_to_judge_by_says_what_to_do() -> None:
     with pytest.raises(NotReady, match="latlab calibrate"):
         evaluated_sizes(Machine().measure_all(random_networks(3, seed=3)))
+
+
+def test_a_target_without_kernel_times_is_evaluated_too() -> None:
+    networks = Machine().measure_all(random_networks(12, seed=3))
+    untraced = [replace(network, kernel_ns=None) for network in networks]
+    assert evaluated_sizes(untraced) == evaluated_sizes(networks)

@@ -1,0 +1,148 @@
+"""`latlab evaluate`: judging a predictor by networks that were held out of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from host.cli.console import console, show
+from latency_models.measured_networks import newest_of_each
+from latlab.common.files import storing
+from latlab.domain.errors import NotReady
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import Target
+from search.cli.session import TargetOption, finite, session
+from search.report.study.data import PredictorEvaluation
+
+if TYPE_CHECKING:
+    from latency_models.evaluate import Evaluation, Metrics
+
+
+def evaluate(
+    target: TargetOption = None,
+    splits: Annotated[
+        int,
+        typer.Option(min=1, max=100, help="Number of random splits into fitted and held-out."),
+    ] = 5,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            min=0.05,
+            max=0.9,
+            callback=finite,
+            help="Share of the measured networks to hold out in each split.",
+        ),
+    ] = 0.33,
+    plot: Annotated[
+        Path, typer.Option(help="File to draw predicted against measured latencies to.")
+    ] = Path("parity.png"),
+) -> None:
+    """Hold measured networks out of the predictor, and report how well it predicts them."""
+    with session(target) as opened:
+        networks = opened.client.measured_networks(opened.target.id)
+        evaluation = evaluation_of(networks, splits, held_out)
+        show(_table(evaluation, opened.target))
+        _plot_parity(for_report(evaluation), opened.target, plot)
+        console.print(f"Parity plot: {plot}")
+
+
+def _plot_parity(data: PredictorEvaluation, target: Target, plot: Path) -> None:
+    from search.report.study.plots import plot_parity
+
+    with storing(plot):
+        plot_parity(
+            data.measured_ns,
+            data.predicted_ns,
+            data.lower_ns,
+            data.upper_ns,
+            f"Held-out networks on {target.name}",
+            plot,
+        )
+
+
+def evaluation_of(
+    measured: Iterable[MeasuredNetwork], splits: int = 5, held_out: float = 0.33
+) -> Evaluation:
+    """Evaluate the predictor of a target on the networks that were measured there.
+
+    Args:
+        measured: Everything measured on the target.
+        splits: Number of random splits into fitted and held-out networks.
+        held_out: Share of the networks to hold out.
+
+    Raises:
+        NotReady: Too few networks were measured.
+    """
+    from latency_models.evaluate import evaluate as evaluate_predictor
+    from latency_models.fitting import choose_predictor
+    from latlab.domain.errors import NotEnoughData
+
+    newest = list(newest_of_each(measured).values())
+    learnable = list(filter(choose_predictor(newest).learns_from, newest))
+    networks = _of_common_kinds(learnable, held_out)
+    test_size = max(1, round(len(networks) * held_out))
+    try:
+        return evaluate_predictor(
+            networks, train_size=len(networks) - test_size, test_size=test_size, splits=splits
+        )
+    except NotEnoughData as error:
+        raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
+
+
+def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> list[MeasuredNetwork]:
+    """Return the networks whose kernel kinds are all in more networks than are held out.
+
+    Whatever the split, a fitted network then has each kind. Probes are left out, and so are
+    networks unlike all others.
+    """
+    kinds_of_each = [{kernel.kind for kernel in network.kernels} for network in networks]
+    holders = Counter(kind for kinds in kinds_of_each for kind in kinds)
+    most_held_out = max(1, round(len(networks) * held_out))
+    common = {kind for kind, count in holders.items() if count > most_held_out}
+    return [n for n, kinds in zip(networks, kinds_of_each, strict=True) if kinds <= common]
+
+
+def for_report(evaluation: Evaluation) -> PredictorEvaluation:
+    """Return an evaluation as reports take it."""
+    return PredictorEvaluation(
+        measured_ns=evaluation.parity.measured_ns,
+        predicted_ns=evaluation.parity.predicted_ns,
+        lower_ns=evaluation.parity.lower_ns,
+        upper_ns=evaluation.parity.upper_ns,
+        scores={
+            "mean error": f"{evaluation.predictor.mean_error:.1%}",
+            "within ±5 %": f"{evaluation.predictor.within_5pct:.0%}",
+            "within ±10 %": f"{evaluation.predictor.within_10pct:.0%}",
+            "Kendall's τ": f"{evaluation.predictor.kendall:.3f}",
+            "Kendall's τ of multiply-adds alone": f"{evaluation.multiply_adds.kendall:.3f}",
+            "inside their 90 % intervals": f"{evaluation.interval_coverage:.0%}",
+        },
+        repeat_noise=evaluation.repeat_cv,
+    )
+
+
+def _table(evaluation: Evaluation, target: Target) -> Table:
+    table = Table("", "predictor", "multiply-adds", title=f"Held-out networks on {target.name}")
+
+    def row(label: str, field: str, form: str) -> None:
+        def shown(metrics: Metrics) -> str:
+            return format(getattr(metrics, field), form)
+
+        table.add_row(label, shown(evaluation.predictor), shown(evaluation.multiply_adds))
+
+    row("mean relative error", "mean_error", ".1%")
+    row("median relative error", "median_error", ".1%")
+    row("within ±5 %", "within_5pct", ".0%")
+    row("within ±10 %", "within_10pct", ".0%")
+    row("Kendall", "kendall", ".3f")
+    row("Spearman", "spearman", ".3f")
+    table.add_section()
+    table.add_row("inside their 90 % intervals", f"{evaluation.interval_coverage:.0%}", "")
+    table.add_row("median width of the intervals", f"{evaluation.interval_width:.1%}", "")
+    table.add_row("noise within measurements", f"{evaluation.repeat_cv:.1%}", "")
+    return table

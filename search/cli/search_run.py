@@ -1,0 +1,278 @@
+"""A search as `latlab search` runs it: calibrate, search, measure, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+
+from host.cli.console import console, milliseconds, progress_bar
+from latlab.domain.errors import LabError
+from latlab.domain.failure import Failure
+from search.accuracy.sources import OpenedSource, open_source
+from search.cli.calibrate import run_calibration
+from search.cli.report import show_report
+from search.cli.session import Session, sessions
+from search.latency.calibration import REFERENCE
+from search.latency.lab import Lab
+from search.latency.multi_target_lab import MultiTargetLab, NamedLab
+from search.space.architecture import Architecture
+from search.space.deployment import Deployment
+from search.space.limits import excess, share_within
+from search.space.space import SPACES, Space
+from search.strategies.warm_start import ZOO_NAME, networks_to_start_with
+from search.study.combined_latency import Combination
+from search.study.settings import (
+    AccuracySource,
+    CalibrationSettings,
+    Limits,
+    LoopSettings,
+    PPOSettings,
+    Reward,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+)
+from search.study.study import SETTINGS, OpenStudy, open_study, read_settings, study_folder
+
+if TYPE_CHECKING:
+    from search.loop import Progress
+
+# The search takes a target for away after so long without a visit. Other jobs on the device,
+# sentinels and cooling take less time.
+PATIENCE_S = 600.0
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """A search that the user asks for.
+
+    Attributes:
+        study: Name of the study.
+        runs: The folder of studies.
+        seed: Seed of everything that is drawn.
+        warm_start: "zoo", the name of another study, or None.
+        targets: Ids or names of targets; None stands for the default target.
+        target_latencies_ms: Wanted latency on each target; None for the default.
+        weights: Weight of each target; None if the worst target counts.
+        deployment: The shape of deployed networks.
+        space: Name of the search space.
+        strategy: What proposes candidates.
+        ppo: Settings of PPO.
+        reward: How accuracy and latency become one number.
+        loop: How far to search and how much to measure.
+        round_size: Number of candidates in a round.
+        calibration: What to measure before the search.
+        priority: Priority of the measurements.
+        limits: What a candidate may have at most.
+        accuracy: Where accuracies come from.
+    """
+
+    study: str
+    runs: Path
+    seed: int
+    warm_start: str | None
+    targets: Sequence[str] | None
+    target_latencies_ms: Sequence[float] | None
+    weights: Sequence[float] | None
+    deployment: Deployment
+    space: Enum
+    strategy: StrategyName
+    ppo: PPOSettings
+    reward: Reward
+    loop: LoopSettings
+    round_size: int
+    calibration: CalibrationSettings
+    priority: int
+    limits: Limits
+    accuracy: AccuracySource
+
+
+def run(request: SearchRequest) -> None:
+    """Search as asked, or resume the study of that name, and show its report."""
+    folder = study_folder(request.runs, request.study)
+    space = SPACES[request.space.value]
+    if request.warm_start is not None and request.warm_start != ZOO_NAME:
+        study_folder(request.runs, request.warm_start)
+    with sessions(
+        request.targets or (),
+        priority=request.priority,
+        patience_s=PATIENCE_S,
+        deployment=request.deployment,
+    ) as opened:
+        _show_share_within(space, request)
+        warm_start = _networks_to_start_with(space, request)
+        source = open_source(request.accuracy, space, folder / "training")
+        console.print(f"Accuracy: {source.note}.")
+        settings = _settings(request, folder, opened, source)
+        with open_study(folder, settings) as study:
+            _search(study, opened, source, request, warm_start)
+            show_report(study)
+
+
+def _settings(
+    request: SearchRequest, folder: Path, opened: Sequence[Session], source: OpenedSource
+) -> StudySettings:
+    targets = search_targets(
+        folder, request.target_latencies_ms or (), request.weights or (), opened
+    )
+    settings = StudySettings(
+        space=request.space.value,
+        strategy=request.strategy,
+        targets=targets,
+        accuracy=source.settings,
+        reward=request.reward,
+        deployment=request.deployment,
+        round_size=request.round_size,
+        seed=request.seed,
+        limits=request.limits,
+        warm_start=request.warm_start,
+        ppo=request.ppo,
+    )
+    for on_target, target in zip(opened, targets, strict=True):
+        wanted = milliseconds(target.latency_ns)
+        console.print(f"Target latency on {on_target.target.name}: {wanted}.")
+    return settings
+
+
+def _search(
+    study: OpenStudy,
+    opened: Sequence[Session],
+    source: OpenedSource,
+    request: SearchRequest,
+    warm_start: Sequence[Architecture],
+) -> None:
+    # PyTorch and its dependencies take seconds to import, which other errors need not wait for.
+    from search.loop import run_search
+    from search.strategies.strategy import make_strategy
+
+    settings = study.settings
+    space, limits = SPACES[settings.space], settings.limits.by_quantity()
+    if study.rounds:
+        console.print(f"Resuming: {len(study.rounds)} rounds are finished.")
+    for on_target in opened:
+        run_calibration(on_target, space, request.calibration.networks)
+    strategy = make_strategy(
+        settings.strategy,
+        space,
+        settings.seed,
+        allows=lambda a: not excess(a, limits, deployment=settings.deployment),
+        ppo=settings.ppo,
+    )
+    with progress_bar() as bar:
+        run_search(
+            study,
+            strategy,
+            source.accuracy,
+            lab_on(opened, settings.targets),
+            request.loop,
+            warm_start=warm_start,
+            on_progress=_drawn_on(bar),
+            on_note=bar.console.print,
+        )
+
+
+def _show_share_within(space: Space, request: SearchRequest) -> None:
+    if limits := request.limits.by_quantity():
+        share = share_within(space, limits, deployment=request.deployment)
+        console.print(
+            f"Limits: {share:.1%} of random networks are within them. Larger candidates are made "
+            "smaller."
+        )
+
+
+def _networks_to_start_with(space: Space, request: SearchRequest) -> list[Architecture]:
+    """Return the networks of the warm start, and report them."""
+    name = request.warm_start
+    if name is None:
+        return []
+    networks, outside = networks_to_start_with(name, space, request.runs, request.round_size)
+    console.print(f"Warm start: {len(networks)} networks of {name}.")
+    if outside:
+        console.print(f"Not in the space {space.name}: {', '.join(outside)}.")
+    return networks
+
+
+def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
+    """Return a function that draws each activity of each round as a line of a progress bar."""
+    tasks: dict[str, TaskID] = {}
+
+    def draw(progress: Progress) -> None:
+        where = {None: "the front", 0: "warm start"}.get(progress.round, f"round {progress.round}")
+        label = f"{where}: {progress.activity}"
+        if label not in tasks:
+            tasks[label] = bar.add_task(label, total=progress.total)
+        bar.update(tasks[label], completed=progress.done, total=progress.total)
+
+    return draw
+
+
+def lab_on(opened: Sequence[Session], targets: tuple[SearchTarget, ...]) -> Lab:
+    """Return the lab on one target, or on several targets together."""
+    if len(opened) == 1:
+        return opened[0].lab
+    labs = [NamedLab(on_target.target.name, on_target.lab) for on_target in opened]
+    return MultiTargetLab(labs, Combination(targets), opened[0].lab.export)
+
+
+def search_targets(
+    folder: Path,
+    latencies_ms: Sequence[float],
+    weights: Sequence[float],
+    opened: Sequence[Session],
+) -> tuple[SearchTarget, ...]:
+    """Return the targets of a search.
+
+    Args:
+        folder: The study's folder, which need not exist yet.
+        latencies_ms: Wanted latency on each target. Without them a resumed study keeps its own,
+            and a new one takes the reference network's.
+        weights: Weight of each target, or none.
+        opened: A session for each target.
+
+    Raises:
+        StudyError: The study's settings cannot be read.
+        LabError: The reference network cannot be measured.
+        ValueError: A latency or a weight is missing or out of its range.
+    """
+    _check_count("target latency", latencies_ms, opened)
+    _check_count("weight", weights, opened)
+    ids = [on_target.target.id for on_target in opened]
+    latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
+    given_weights: Sequence[float | None] = weights or [None] * len(ids)
+    if not latencies_ns and (folder / SETTINGS).is_file():
+        made_with = read_settings(folder)
+        if made_with.target_ids == ids:
+            latencies_ns = [target.latency_ns for target in made_with.targets]
+    return tuple(
+        SearchTarget(*values)
+        for values in zip(
+            ids,
+            latencies_ns or map(_reference_ns, opened),
+            given_weights,
+            strict=True,
+        )
+    )
+
+
+def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) -> None:
+    if values and len(values) != len(opened):
+        raise ValueError(
+            f"give a {name} for each of the {len(opened)} targets, in their order: there are "
+            f"{len(values)}"
+        )
+
+
+def _reference_ns(opened: Session) -> int:
+    [outcome] = opened.lab.measure([REFERENCE])
+    if isinstance(outcome, Failure):
+        raise LabError(
+            f"MobileNetV2 could not be measured on {opened.target.name} ({outcome.message}): "
+            "give a --target-latency"
+        )
+    return outcome.latency.latency_ns

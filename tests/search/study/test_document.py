@@ -1,0 +1,311 @@
+"""A study is one typed document; documents of version 0.1.0 describe the same studies."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.space.architecture import Architecture
+from search.space.deployment import Deployment
+from search.space.zoo import ZOO
+from search.study.document import (
+    DocumentError,
+    estimate_from_document,
+    flat_settings,
+    settings_from_document,
+    settings_to_document,
+    trial_from_document,
+    trial_to_document,
+)
+from search.study.settings import (
+    AbsoluteReward,
+    AccuracySource,
+    CommandSource,
+    HardReward,
+    Limits,
+    OtherSource,
+    PowerReward,
+    PPOSettings,
+    ProxyBudget,
+    Reward,
+    SearchTarget,
+    SoftReward,
+    StrategyName,
+    StudySettings,
+    TableSource,
+    TrainingSource,
+)
+from search.study.study import open_study
+from search.study.trial import is_measured
+from tests.search.fakes import estimate, settings, trial
+
+ARCHIVE = Path(__file__).parents[2] / "old_lab/lab-0.1.0.tar.xz"
+
+texts = st.text(max_size=8)
+counts = st.integers(1, 10**9)
+shares = st.floats(0, 1)
+rewards = st.one_of(
+    st.builds(SoftReward),
+    st.builds(HardReward),
+    st.builds(AbsoluteReward, st.floats(-9, -0.01)),
+    st.builds(PowerReward, st.floats(-9, 9), st.floats(-9, 9)),
+)
+sources = st.one_of(
+    st.builds(
+        TrainingSource,
+        texts,
+        st.builds(ProxyBudget, train_images=counts, seed=st.integers(0, 9), limit_s=shares),
+    ),
+    st.builds(TableSource, texts, texts, st.booleans(), texts),
+    st.builds(CommandSource, texts, shares),
+    st.builds(OtherSource, st.dictionaries(texts, st.none() | texts | st.booleans() | counts)),
+)
+weighted = st.lists(st.builds(SearchTarget, texts, counts, st.floats(0.1, 9)), min_size=2)
+unweighted = st.lists(st.builds(SearchTarget, texts, counts), min_size=1)
+
+
+def distinct(targets: list[SearchTarget]) -> tuple[SearchTarget, ...]:
+    return tuple({target.id: target for target in targets}.values())
+
+
+studies = st.builds(
+    StudySettings,
+    space=texts,
+    strategy=st.sampled_from(StrategyName),
+    targets=st.one_of(
+        unweighted.map(distinct), weighted.map(distinct).filter(lambda each: len(each) > 1)
+    ),
+    accuracy=sources,
+    reward=rewards,
+    deployment=st.builds(Deployment, counts, counts),
+    round_size=counts,
+    seed=st.integers(0, 2**32 - 1),
+    limits=st.builds(Limits, *[st.none() | counts] * 3),
+    warm_start=st.none() | texts,
+    ppo=st.builds(PPOSettings, epochs=st.integers(1, 99)),
+)
+
+
+@given(studies)
+def test_what_is_written_is_read(made: StudySettings) -> None:
+    document = json.loads(json.dumps(settings_to_document(made)))
+    read = settings_from_document(document)
+    assert read == made
+    assert flat_settings(read) == flat_settings(made)
+
+
+@given(studies, studies)
+def test_flat_settings_tell_studies_apart(one: StudySettings, other: StudySettings) -> None:
+    assert (one == other) == (flat_settings(one) == flat_settings(other))
+
+
+def test_the_time_limit_of_a_command_may_change() -> None:
+    shorter, longer = (settings(accuracy=CommandSource("true", s)) for s in (5.0, 9.0))
+    assert shorter == longer
+    assert flat_settings(shorter) == flat_settings(longer)
+
+
+OLD: dict[str, Any] = {
+    "space": "mnasnet",
+    "strategy": "ppo",
+    "target_id": "a",
+    "target_ns": 5,
+    "accuracy": {"command": "true"},
+    "alpha": -0.07,
+    "beta": -0.07,
+    "round_size": 16,
+    "seed": 3,
+    "absolute": False,
+    "limits": {},
+    "warm_start": None,
+    "more_target_ids": [],
+    "more_targets_ns": [],
+    "weights": [],
+    "ppo": {},
+}
+NOW = StudySettings(
+    space="mnasnet",
+    strategy=StrategyName.PPO,
+    targets=(SearchTarget("a", 5),),
+    accuracy=CommandSource("true"),
+    round_size=16,
+    seed=3,
+)
+
+
+def upgraded(**changes: object) -> StudySettings:
+    return settings_from_document({**OLD, **changes})
+
+
+def test_an_old_document_is_read() -> None:
+    assert upgraded() == NOW
+    assert upgraded().deployment == Deployment(224, 1000)
+    several = upgraded(
+        more_target_ids=["b"],
+        more_targets_ns=[7],
+        weights=[2.0, 1.0],
+        limits={"parameters": 10**6},
+        warm_start="zoo",
+        ppo={"epochs": 4},
+    )
+    assert several.targets == (SearchTarget("a", 5, 2.0), SearchTarget("b", 7, 1.0))
+    assert several.limits == Limits(parameters=10**6)
+    assert several.warm_start == "zoo"
+    assert several.ppo == PPOSettings(epochs=4)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "beta", "absolute", "reward"),
+    [
+        (-0.07, -0.07, False, SoftReward()),
+        (0.0, -1.0, False, HardReward()),
+        (0.1, -0.5, False, PowerReward(0.1, -0.5)),
+        (0.0, -0.07, True, AbsoluteReward()),
+        (0.0, -0.5, True, AbsoluteReward(-0.5)),
+    ],
+)
+def test_an_old_reward_is_read(alpha: float, beta: float, absolute: bool, reward: Reward) -> None:
+    assert upgraded(alpha=alpha, beta=beta, absolute=absolute).reward == reward
+
+
+BUDGET = {
+    "train_images": 64,
+    "val_images": 32,
+    "resolution": 16,
+    "epochs": 3,
+    "width_multiplier": 0.5,
+    "stem_stride": 2,
+    "batch_size": 8,
+    "learning_rate": 0.1,
+    "weight_decay": 0.0,
+    "seed": 1,
+    "limit_s": 60.0,
+}
+TABLE = {"table": "anb.csv", "column": "top1", "fingerprint": "0123456789ab"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "source"),
+    [
+        ({"dataset": "digits", **BUDGET}, TrainingSource("digits", ProxyBudget(**BUDGET))),  # type: ignore[arg-type]
+        ({"dataset": "digits", "agreement_kendall": 0.3}, TrainingSource("digits")),
+        (TABLE, TableSource("anb.csv", "top1", False, "0123456789ab")),
+        (
+            {**TABLE, "held_out_kendall": 0.9, "held_out_r2": 0.8},
+            TableSource("anb.csv", "top1", True, "0123456789ab"),
+        ),
+        ({"command": "true"}, CommandSource("true")),
+        (
+            {"dataset": "digits", "supernet": "x"},
+            OtherSource({"dataset": "digits", "supernet": "x"}),
+        ),
+        ({}, OtherSource()),
+    ],
+)
+def test_an_old_accuracy_source_is_read(facts: dict[str, Any], source: AccuracySource) -> None:
+    assert upgraded(accuracy=facts).accuracy == source
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target_ns": "5"}, "'5' is not of type int"),
+        ({"target_ns": True}, "True is not of type int"),
+        ({"target_ns": 0}, "must be above zero"),
+        ({"more_target_ids": ["b"]}, "zip"),
+        ({"colour": 1}, "unknown fields: colour"),
+        ({"limits": {"weight": 1}}, "unknown fields: 'weight'"),
+        ({"accuracy": 5}, "AttributeError"),
+        ({"strategy": "guess"}, "guess"),
+        ({"version": 3}, "version 3 is unknown"),
+    ],
+)
+def test_a_wrong_document_names_what_is_wrong(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        settings_from_document({**OLD, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reward": {"kind": "fair"}}, r"'fair' is missing or unknown @ \$\.reward"),
+        ({"reward": {}}, r"'kind' is missing or unknown @ \$\.reward"),
+        ({"reward": 1}, "an object is missing here"),
+        ({"accuracy": {"kind": "table", "table": 1}}, "1 is not of type str"),
+        ({"targets": [{"id": "a", "latency_ns": float("nan")}]}, "not of type int"),
+        ({"ppo": {"epochs": 0}}, "PPO's epochs must be from 1"),
+        ({"deployment": {"resolution": 2**63}}, r"not a finite number below 2\*\*63"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        settings_from_document({**settings_to_document(NOW), **change})
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 5, [[]]])
+def test_what_is_no_object_is_refused(document: object) -> None:
+    with pytest.raises(DocumentError):
+        settings_from_document(document)
+    with pytest.raises(DocumentError):
+        trial_from_document(document)
+    if document is not None:
+        with pytest.raises(DocumentError):
+            estimate_from_document(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accuracy": 1.5}, "from 0 to 1"),
+        ({"accuracy": float("inf")}, "finite"),
+        ({"accuracy": "0.5"}, "not of type float"),
+        ({"round": 1.0}, "not of type int"),
+        ({"architecture": {}}, "blocks is missing"),
+        ({"failure": 5}, "not of type str"),
+    ],
+)
+def test_a_wrong_trial_is_refused(change: dict[str, Any], message: str) -> None:
+    document = trial_to_document(trial(ZOO["mnasnet-a1"]))
+    assert trial_from_document(document) == trial(ZOO["mnasnet-a1"])
+    with pytest.raises(DocumentError, match=message):
+        trial_from_document({**document, **change})
+
+
+def test_an_estimate_without_a_latency_is_refused() -> None:
+    document = trial_to_document(trial(ZOO["mnasnet-a1"], latency=estimate(10**6)))["latency"]
+    assert estimate_from_document(document) == estimate(10**6)
+    with pytest.raises(DocumentError, match="the latency must be above zero"):
+        estimate_from_document({**document, "latency_ns": 0})
+
+
+def test_the_study_that_version_0_1_0_left_is_resumed_as_it_is(tmp_path: Path) -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        runs = [member for member in archive if member.name.startswith("runs/")]
+        archive.extractall(tmp_path, runs, filter="data")
+    folder = tmp_path / "runs" / "old"
+    document = (folder / "study.json").read_bytes()
+    asked_for = StudySettings(
+        space="narrow",
+        strategy=StrategyName.PPO,
+        targets=(SearchTarget("40280224757e5a3e", 500_000),),
+        accuracy=OtherSource({"made up": True}),
+        round_size=6,
+    )
+    with open_study(folder, asked_for) as study:
+        latest = study.latest()
+        assert len(study.rounds) == 4
+    assert len(latest) == 18
+    assert sum(map(is_measured, latest.values())) == 6
+    for architecture, found in latest.items():
+        assert found.accuracy is not None
+        assert found.latency is not None
+        wanted = asked_for.reward.value(found.accuracy, found.latency.latency_ns, 500_000)
+        assert found.reward == wanted
+        assert Architecture.from_dict(architecture.to_dict()).id == architecture.id
+    assert (folder / "study.json").read_bytes() == document
