@@ -12,6 +12,8 @@ import grpc
 
 from device_agent.machine.conditions import read_text
 from latlab.common.files import replacing
+from latlab.convert.errors import abort
+from latlab.domain.errors import Unauthenticated
 
 # Health tells that the agent serves and nothing more, and what supervises a process need not
 # hold its secrets. Enrolment is how a host comes by the token.
@@ -57,4 +59,4 @@ class TokenInterceptor(grpc.ServerInterceptor):
 
 
 def _refuse(request: object, context: grpc.ServicerContext) -> object:
-    context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong")
+    abort(context, Unauthenticated("the token is missing or wrong"))

@@ -10,6 +10,8 @@ _PATTERNS = (
     "device_agent/machine/*.py",
     "latlab/__init__.py",
     "latlab/common/*.py",
+    "latlab/convert/__init__.py",
+    "latlab/convert/error*.py",
     "latlab/domain/*.py",
     "latlab/v1/__init__.py",
     "latlab/v1/common_pb2*.py",

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from latlab.domain.errors import StorageError
+from latlab.domain.errors import DiskFull, StorageError
 
 PART_SUFFIX = ".part"  # of a file that is not yet whole
 
@@ -78,7 +78,7 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     named = path or (Path(os.fsdecode(error.filename)) if error.filename else None)
     if error.errno in FULL:
         folder = "a folder that is written to" if named is None else named.parent
-        return StorageError(f"the disk that holds {folder} is full: free some space on it")
+        return DiskFull(f"the disk that holds {folder} is full: free some space on it")
     reason = error.strerror or str(error)
     advice = ADVICE.get(error.errno or 0)
     place = "" if named is None else f"{named}: "

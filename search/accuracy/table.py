@@ -17,6 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from latlab.common.files import read_regular
+from latlab.domain.errors import LabError
 from search.accuracy.proxy_training import AccuracyFailure
 from search.space.architecture import Architecture
 from search.space.space import Space
@@ -29,7 +30,7 @@ NAMED = 3  # missing columns; many are those of another space
 MIN_FITTED = 50  # networks; fewer tell nothing of a space
 
 
-class TableError(ValueError):
+class TableError(LabError):
     """A table that cannot be used; says where and why."""
 
 

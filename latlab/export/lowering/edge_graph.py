@@ -15,6 +15,7 @@ from executorch.exir.dialects._ops import ops
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from latlab.domain.errors import LabError
 from latlab.domain.kernel import Shape
 from latlab.export.lowering.plain_layers import is_compact, is_plain
 
@@ -23,7 +24,7 @@ aten = ops.edge.aten
 Value = fx.Node  # in the edge graph
 
 
-class Unsupported(Exception):
+class Unsupported(LabError):
     """The network holds something that only stock lowering knows; the message names it."""
 
 

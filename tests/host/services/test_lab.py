@@ -34,7 +34,7 @@ from latlab.domain.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
-    UnknownKernels,
+    UnknownKernelKinds,
 )
 from latlab.domain.estimate import Source
 from latlab.domain.failure import Failure, FailureKind
@@ -207,7 +207,7 @@ def test_predictions_come_from_what_was_measured(
     [estimate] = client.predict(target, [small_programs[0].program.kernels])
     assert estimate.source is Source.LOOKUP
     assert 0 < estimate.lower_ns <= estimate.latency_ns <= estimate.upper_ns
-    with pytest.raises(UnknownKernels, match="warp"):
+    with pytest.raises(UnknownKernelKinds, match="warp"):
         client.predict(target, [(Kernel("warp", ((1, 8),), (1, 8)),)])
     many = client.predict(target, [small_programs[0].program.kernels] * 10_000)
     assert many == [replace(estimate, age_s=many[0].age_s)] * 10_000
