@@ -9,7 +9,7 @@ from host.agent.client import AgentClient
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.devices.readiness.health_watch import Standing
+from host.devices.readiness.health_watch import HealthWatch
 from host.devices.transports.transport import Transport
 from host.home.config import NO_GROUP, LabConfig
 from latlab.domain.device import Device
@@ -27,7 +27,7 @@ class Connection:
     """
 
     def __init__(
-        self, transport: Transport, database: Database, standing: Standing, config: LabConfig
+        self, transport: Transport, database: Database, health: HealthWatch, config: LabConfig
     ) -> None:
         self.agent: AgentClient | None = None
         self.device: Device | None = None
@@ -35,7 +35,7 @@ class Connection:
         self.group = NO_GROUP
         self._transport = transport
         self._database = database
-        self._standing = standing
+        self._health = health
         self._config = config
         self._anew = threading.Event()
         self._lost_s = time.monotonic()
@@ -47,7 +47,7 @@ class Connection:
 
     @property
     def known_device(self) -> Device:
-        """Raises Unavailable where it has never answered."""
+        """The device's description. Raises Unavailable if it has never answered."""
         if self.device is None:
             raise Unavailable(f"the device behind {self._transport.name} is not connected yet")
         return self.device
@@ -94,7 +94,7 @@ class Connection:
             device_rows.register(connection, device, self._transport.name, time.time_ns())
             for target in targets:
                 device_rows.register_target(connection, target)
-            self._standing.connected(connection, device.serial)
+            self._health.connected(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
         self.device, self.group, self.agent = device, group, agent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latlab.convert.fields import fields_of
+from latlab.convert.fields import enum_member, enum_number, fields_of
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
@@ -77,11 +77,10 @@ def visit_from_message(message: common_pb2.Visit) -> Visit:
 
 
 def failure_to_message(failure: Failure) -> common_pb2.Failure:
-    number = common_pb2.FailureKind.Value(f"FAILURE_KIND_{failure.kind.name}")
-    return common_pb2.Failure(kind=number, message=failure.message)
+    kind = enum_number(common_pb2.FailureKind, failure.kind)
+    return common_pb2.Failure(kind=kind, message=failure.message)
 
 
 def failure_from_message(message: common_pb2.Failure) -> Failure:
-    name = common_pb2.FailureKind.Name(message.kind).removeprefix("FAILURE_KIND_")
-    kind = FailureKind[name] if name in FailureKind.__members__ else FailureKind.AGENT_ERROR
-    return Failure(kind, message.message)
+    kind = enum_member(common_pb2.FailureKind, message.kind, FailureKind)
+    return Failure(kind or FailureKind.AGENT_ERROR, message.message)

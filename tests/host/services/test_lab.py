@@ -26,6 +26,7 @@ from host.home.processes import LockedProcess
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import (
     InvalidRequest,
     LabError,
@@ -414,7 +415,7 @@ def test_a_drained_device_is_shown_and_its_jobs_say_so(
         time.sleep(0.05)
     assert [job.priority for job in jobs] == [2]
     [status] = client.devices()
-    assert (status.state, status.note) == ("drained", "a note")
+    assert (status.state.phase, status.note) == (DevicePhase.DRAINED, "a note")
     [impatient] = client.measure(target, small_programs[:1], SPEC, fresh=True, patience_s=0.5)
     assert isinstance(impatient, Failure)
     assert impatient.kind is FailureKind.DEVICE_LOST

@@ -69,14 +69,10 @@ def call_that(raises: Callable[[], None], *, streams: bool = False) -> Iterator[
     server.add_generic_rpc_handlers((generic,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    with (
-        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
-        pytest.raises(grpc.RpcError) as told,
-    ):
-        if streams:
-            list(channel.unary_stream("/test/Fail")(b"", timeout=10))
-        else:
-            channel.unary_unary("/test/Fail")(b"", timeout=10)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        method: Any = channel.unary_stream if streams else channel.unary_unary
+        with pytest.raises(grpc.RpcError) as told:
+            list(method("/test/Fail")(b"", timeout=10))
     try:
         yield told.value
     finally:
