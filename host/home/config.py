@@ -185,8 +185,12 @@ def _words(document: Mapping[str, Any], path: Sequence[Key]) -> list[str]:
     found: Any = document
     words = []
     for key in path:
-        found = found[key] if isinstance(found, list) else found.get(key)
-        words.append(str(found) if isinstance(key, int) else key)
+        if isinstance(key, int):
+            found = found[key]
+            words.append(str(found))
+        else:
+            found = found.get(key)
+            words.append(key)
     return words
 
 

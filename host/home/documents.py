@@ -84,7 +84,7 @@ def _list_of(converter: Converter, kind: Any) -> Callable[[object, Any], Any]:  
     def structure_list(value: object, _: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise ValueError(f"must be a list, not {value!r}")
-        return tuple(converter.structure(value, list[element]))
+        return tuple(converter.structure(value, list[element]))  # type: ignore[valid-type]
 
     return structure_list
 

@@ -28,6 +28,7 @@ def target_status_from_message(message: latency_pb2.TargetStatus) -> TargetStatu
 def device_status_to_message(status: DeviceStatus) -> lab_pb2.DeviceStatus:
     """Return the message of a noun."""
     kind = status.transport_kind
+    unknown = lab_pb2.TRANSPORT_KIND_UNSPECIFIED
     return lab_pb2.DeviceStatus(
         description=None if status.device is None else device_to_message(status.device),
         transport=status.transport,
@@ -36,7 +37,7 @@ def device_status_to_message(status: DeviceStatus) -> lab_pb2.DeviceStatus:
         queued_jobs=status.queued_jobs,
         note=status.note,
         state=device_state_to_message(status.state),
-        transport_kind=None if kind is None else enum_number(lab_pb2.TransportKind, kind),
+        transport_kind=unknown if kind is None else enum_number(lab_pb2.TransportKind, kind),
         address=status.address,
     )
 
