@@ -1,4 +1,4 @@
-"""List the modules of this repository that an agent needs. Its bundle carries them."""
+"""List the modules of this repository that an agent needs. Its bundle holds them."""
 
 from __future__ import annotations
 

@@ -36,13 +36,19 @@ class InvalidRequest(LabError):
 
 
 class UnknownKernelKinds(InvalidRequest):
-    """Some kernels are of kinds that no measured network holds; `kinds` lists the kinds."""
+    """Some kernels are of kinds that no measured network holds.
+
+    Attributes:
+        kinds: All these kinds.
+    """
 
     def __init__(self, kinds: Sequence[str]) -> None:
+        """Make the error of these kinds."""
         self.kinds = tuple(kinds)
         super().__init__(self.kinds)
 
     def __str__(self) -> str:
+        """Name the kinds."""
         return f"never measured on this target: {', '.join(self.kinds)}"
 
 

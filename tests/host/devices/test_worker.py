@@ -133,7 +133,7 @@ def test_what_can_be_no_visit_is_never_stored_and_the_job_ends_once(
         while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
             assert not isinstance(outcome, Measurement)
         assert outcome.kind is FailureKind.AGENT_ERROR
-        assert "can be" in outcome.message
+        assert "impossible visit" in outcome.message
     assert lab.measured() == 0
     lab.measure(1)  # and the device goes on
     with lab.database.reading() as connection:
