@@ -1,4 +1,4 @@
-"""What a Run request may ask for. Whatever it asks is bounded here."""
+"""The limits of everything that a Run request may ask for."""
 
 from __future__ import annotations
 

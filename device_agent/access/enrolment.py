@@ -1,5 +1,6 @@
-"""How a host comes by the token of an agent beyond loopback: by a code that a person carries
-from one to the other, and that works once.
+"""Give a host the token of an agent beyond loopback, in exchange for an enrolment code.
+
+A person carries the code from the agent to the host, and it works once.
 
 A code is the certificate's fingerprint, by which the host knows the agent, and a secret, by
 which the agent knows the host. Of the secret only a hash is kept here.

@@ -37,13 +37,13 @@ class Connection:
         self._database = database
         self._health = health
         self._config = config
-        self._anew = threading.Event()
+        self._must_renew = threading.Event()
         self._lost_s = time.monotonic()
 
     @property
     def must_be_renewed(self) -> bool:
-        """Whether the device may have come or gone since it was connected."""
-        return self._anew.is_set()
+        """True if the device may have come or gone since it was connected."""
+        return self._must_renew.is_set()
 
     @property
     def known_device(self) -> Device:
@@ -54,16 +54,16 @@ class Connection:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the device has been away for longer than its jobs wait."""
+        """True if the device has been away for longer than its jobs wait."""
         return time.monotonic() > self._lost_s + self._transport.patience_s
 
     def renew(self) -> None:
-        """Ask for a new connection, since the device may have come or gone. From any thread."""
-        self._anew.set()
+        """Ask for a new connection, since the device may have come or gone. Any thread may call it."""
+        self._must_renew.set()
 
     def wait(self, timeout_s: float) -> None:
         """Wait until `renew` is called, at most `timeout_s`."""
-        self._anew.wait(timeout_s)
+        self._must_renew.wait(timeout_s)
 
     def open(self, stopping: threading.Event) -> bool:
         """Connect to the device and register it, in a bounded number of tries.
@@ -74,13 +74,13 @@ class Connection:
             self.agent, self._lost_s = None, time.monotonic()
         lost = Unavailable("it was never tried")
         for pause_s in CONNECT_PAUSES_S:
-            self._anew.clear()
+            self._must_renew.clear()
             try:
                 agent = self._transport.connect()
                 self._register(agent, agent.describe())
             except Unavailable as error:
                 lost = error
-                self._anew.wait(pause_s)
+                self._must_renew.wait(pause_s)
                 if stopping.is_set():
                     return False
             else:

@@ -88,12 +88,12 @@ class DeviceWorker(threading.Thread):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the device's agent answers."""
+        """True if the device's agent answers."""
         return self._connection.agent is not None
 
     @property
     def obstacle(self) -> str:
-        """Why the device takes no job now, for people; empty if it takes jobs."""
+        """The reason why the device takes no job now, for people; empty if it takes jobs."""
         state, barred = self.state, self.health.barred
         if barred is not None:
             return str(state.then(*barred, time.time_ns()))
@@ -147,7 +147,7 @@ class DeviceWorker(threading.Thread):
 
     @property
     def is_removed(self) -> bool:
-        """Whether `remove` was called."""
+        """True if `remove` was called."""
         return self._removed
 
     def _show(self, phase: DevicePhase, detail: str = "") -> None:

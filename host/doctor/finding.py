@@ -12,7 +12,7 @@ CALL_TIMEOUT_S = 5.0  # for each call that a check makes
 
 
 class Level(str, Enum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,7 +21,7 @@ class Level(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found.
+    """One result of a check.
 
     Attributes:
         check: The name of what was checked.

@@ -68,7 +68,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
 
 
 def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
-    """Return the message for a history."""
+    """Return the message for a device history."""
     return lab_pb2.DeviceHistory(
         serial=history.serial,
         note=history.note,
@@ -85,7 +85,7 @@ def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
 
 
 def history_from_message(message: lab_pb2.DeviceHistory) -> DeviceHistory:
-    """Return the history of a message."""
+    """Return the device history of a message."""
     return DeviceHistory(
         serial=message.serial,
         note=message.note,

@@ -55,7 +55,7 @@ def program_from_message(message: latency_pb2.Program) -> Program:
 
 
 def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
-    """Return the message for a spec."""
+    """Return the message for a benchmark spec."""
     return latency_pb2.BenchmarkSpec(
         visit=visit_spec_to_message(spec.visit),
         min_visits=spec.min_visits,
@@ -67,7 +67,7 @@ def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
 
 
 def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
-    """Return the spec of a message."""
+    """Return the benchmark spec of a message."""
     return BenchmarkSpec(
         visit=visit_spec_from_message(message.visit),
         min_visits=message.min_visits,
@@ -147,7 +147,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
 def network_to_message(
     program_sha256: str, measurement_id: str, network: MeasuredNetwork
 ) -> latency_pb2.MeasuredNetwork:
-    """Return the message for a network."""
+    """Return the message for a measured network."""
     return latency_pb2.MeasuredNetwork(
         program_sha256=program_sha256,
         measurement_id=measurement_id,
@@ -163,7 +163,7 @@ def network_to_message(
 
 
 def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwork:
-    """Return the network of a message."""
+    """Return the measured network of a message."""
     traced = message.HasField("traced_memory_probe_ns")
     return MeasuredNetwork(
         kernels=tuple(map(kernel_from_message, message.kernels)),

@@ -22,7 +22,7 @@ def visit_spec_from_message(message: common_pb2.VisitSpec) -> VisitSpec:
 
 
 def conditions_to_message(conditions: Conditions) -> common_pb2.Conditions:
-    """Return the message for a conditions."""
+    """Return the message for conditions."""
     present = {name: value for name, value in asdict(conditions).items() if value is not None}
     return common_pb2.Conditions(**present)
 

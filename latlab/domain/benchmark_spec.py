@@ -1,4 +1,4 @@
-"""How a program is measured: what each visit does, and how many visits there are."""
+"""Specifications of how a program is measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_RUNS = 1_000_000  # no agent runs more; at half a millisecond a run this is 
 
 @dataclass(frozen=True, slots=True)
 class VisitSpec:
-    """What one visit does.
+    """The settings of one visit.
 
     Warm-up and timing each end when both their number of runs and their duration are reached.
 
@@ -44,13 +44,13 @@ class VisitSpec:
 
     @property
     def is_sustained(self) -> bool:
-        """Whether the warm-up heats the device: never pooled with ordinary measurements."""
+        """True if the warm-up heats the device: never pooled with ordinary measurements."""
         return self.warmup_ns >= SUSTAINED_NS
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSpec:
-    """How many visits a measurement makes, and what each does.
+    """The settings of a measurement: of its visits, and of how many there are.
 
     Attributes:
         visit: What each visit does.

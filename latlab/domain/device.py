@@ -59,7 +59,7 @@ class Device:
 
 
 class EventKind(str, Enum):
-    """What may happen to a device."""
+    """The kinds of events in a device's history."""
 
     CONNECTED = "connected"
     LOST = "lost"
@@ -105,7 +105,7 @@ class SentinelReading:
 
 @dataclass(frozen=True, slots=True)
 class DeviceHistory:
-    """What has happened to a device since it was first seen.
+    """The history of a device since it was first seen.
 
     Attributes:
         serial: The device's serial.
@@ -130,7 +130,7 @@ class DeviceHistory:
 
 
 class TransportKind(str, Enum):
-    """How the lab reaches a device's agent."""
+    """The kinds of ways to a device's agent."""
 
     LOCAL = "local"  # the agent runs on the lab's own machine
     ADB = "adb"  # a phone, through adb

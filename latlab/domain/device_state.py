@@ -1,4 +1,4 @@
-"""What a device is doing now. Only drained outlives the daemon: the database keeps it."""
+"""States of devices. Only `drained` outlives the daemon: the database keeps it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class DevicePhase(str, Enum):
-    """What a device is doing, one of a few kinds. Code branches on these and on no text."""
+    """The kind of a device's state. Code branches on it, and never on a text."""
 
     CONNECTING = "connecting"  # the lab looks for it
     IDLE = "idle"  # it waits for a job
@@ -22,17 +22,17 @@ class DevicePhase(str, Enum):
 
     @property
     def is_away(self) -> bool:
-        """Whether the lab has no connection to the device."""
+        """True if the lab has no connection to the device."""
         return self in (DevicePhase.CONNECTING, DevicePhase.LOST)
 
     @property
     def is_at_work(self) -> bool:
-        """Whether the device makes visits, or would make one at once."""
+        """True if the device makes visits, or would make one at once."""
         return self in (DevicePhase.IDLE, DevicePhase.MEASURING, DevicePhase.CHECKING)
 
     @property
     def is_trouble(self) -> bool:
-        """Whether the device serves no job although nobody wants that."""
+        """True if the device serves no job although nobody wants that."""
         return self.is_away or self in (
             DevicePhase.QUARANTINED,
             DevicePhase.HELD,
@@ -42,10 +42,10 @@ class DevicePhase(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What a device is doing, and since when.
+    """The present activity of a device.
 
     Attributes:
-        phase: The kind of what it is doing.
+        phase: The kind of activity.
         detail: More about it, for people; empty if there is no more to say.
         since_unix_ns: When the phase began, in ns since 1970.
     """

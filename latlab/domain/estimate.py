@@ -10,7 +10,7 @@ MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
-    """How an estimate was obtained."""
+    """The origin of an estimate."""
 
     MEASURED = "measured"
     LOOKUP = "lookup"  # every kernel was timed inside some measured network
@@ -19,7 +19,7 @@ class Source(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class LatencyEstimate:
-    """How long a network takes on a target, and how that is known.
+    """The estimated latency of a network on a target.
 
     Attributes:
         latency_ns: The latency of one run.
@@ -44,7 +44,7 @@ class LatencyEstimate:
 
     @property
     def extrapolates(self) -> bool:
-        """Whether most of it rests on unfamiliar kernels: its interval may be too narrow."""
+        """True if most of it rests on unfamiliar kernels: its interval may be too narrow."""
         return self.coverage < MIN_COVERAGE
 
 

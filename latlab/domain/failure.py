@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FailureKind(str, Enum):
-    """What may prevent a measurement."""
+    """The kinds of failure."""
 
     NOT_A_PROGRAM = "not_a_program"
     BAD_INPUT = "bad_input"

@@ -14,7 +14,9 @@ from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
 
 @dataclass(frozen=True)
 class Target:
-    """What a latency is valid for. Measurements of different targets are never pooled.
+    """The device, software and settings that a latency is valid for.
+
+    Measurements of different targets are never pooled.
 
     Attributes:
         device_model: The device's manufacturer and model.

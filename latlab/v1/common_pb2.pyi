@@ -46,7 +46,7 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     """The agent itself failed: it has a defect, or its disk is full."""
 
 class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper):
-    """Why a visit or a measurement brought no samples."""
+    """The kinds of failure."""
 
 FAILURE_KIND_UNSPECIFIED: FailureKind.ValueType  # 0
 FAILURE_KIND_NOT_A_PROGRAM: FailureKind.ValueType  # 1
@@ -193,7 +193,7 @@ Global___Kernel: _TypeAlias = Kernel  # noqa: Y015
 
 @_typing.final
 class VisitSpec(_message.Message):
-    """What one visit does. max_timed_runs and deadline_ns are upper limits; the other counts and
+    """The settings of one visit. max_timed_runs and deadline_ns are upper limits; the other counts and
     durations are lower limits.
     """
 
@@ -219,7 +219,7 @@ class VisitSpec(_message.Message):
     core_class: _builtins.str
     """The name of the cores that the runner is pinned to."""
     traced: _builtins.bool
-    """Whether the runner records how long each kernel takes."""
+    """The runner records how long each kernel takes."""
     seed: _builtins.int
     """The seed of the input values."""
     def __init__(
@@ -272,9 +272,9 @@ class Conditions(_message.Message):
     steal_ns: _builtins.int
     """The time that a hypervisor has taken from the pinned cores since boot."""
     arithmetic_probe_ns: _builtins.int
-    """How long a fixed piece of arithmetic took."""
+    """The duration of a fixed piece of arithmetic."""
     memory_probe_ns: _builtins.int
-    """How long a fixed sweep over memory took."""
+    """The duration of a fixed sweep over memory."""
     throttled: _builtins.bool
     def __init__(
         self,
@@ -388,11 +388,11 @@ class Visit(_message.Message):
     traced: _builtins.bool
     warmup_runs: _builtins.int
     load_ns: _builtins.int
-    """How long it took to read the program and make it ready to run."""
+    """The time to read the program and make it ready to run."""
     peak_rss_bytes: _builtins.int
     """The most memory that the runner held while it loaded and ran the program."""
     first_run_ns: _builtins.int
-    """How long the first run after loading took, which is no sample."""
+    """The duration of the first run after loading, which is no sample."""
     planned_bytes: _builtins.int
     """The memory that the program's own plan asks for."""
     @_builtins.property

@@ -50,7 +50,7 @@ class _DevicePhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DevicePha
     """The lab has a defect in serving it; the lab tries again."""
 
 class DevicePhase(_DevicePhase, metaclass=_DevicePhaseEnumTypeWrapper):
-    """What a device is doing."""
+    """The kind of a device's state."""
 
 DEVICE_PHASE_UNSPECIFIED: DevicePhase.ValueType  # 0
 DEVICE_PHASE_CONNECTING: DevicePhase.ValueType  # 1
@@ -90,7 +90,7 @@ class _TransportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Transpo
     """An enrolled board, over TLS."""
 
 class TransportKind(_TransportKind, metaclass=_TransportKindEnumTypeWrapper):
-    """How the lab reaches a device's agent."""
+    """The kinds of ways to a device's agent."""
 
 TRANSPORT_KIND_UNSPECIFIED: TransportKind.ValueType  # 0
 TRANSPORT_KIND_LOCAL: TransportKind.ValueType  # 1
@@ -451,7 +451,7 @@ class OpenJob(_message.Message):
     priority: _builtins.int
     visits_done: _builtins.int
     waits_for: _builtins.str
-    """What the job waits for, for people: "behind 12 others", "no device is connected"."""
+    """The reason why the job waits, for people: "behind 12 others", "no device is connected"."""
     def __init__(
         self,
         *,
@@ -477,7 +477,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     open: _builtins.int
-    """How many jobs are open, those beyond the limit included."""
+    """The number of all open jobs, those beyond the limit included."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenJob]: ...
     def __init__(
@@ -683,12 +683,12 @@ class DeviceHistory(_message.Message):
     note: _builtins.str
     first_seen_unix_ns: _builtins.int
     connected_ns: _builtins.int
-    """How long it was connected, over the stretches whose beginning and end are known."""
+    """The time that it was connected, over the stretches whose beginning and end are known."""
     visits: _builtins.int
-    """How many visits brought samples."""
+    """The number of visits that brought samples."""
     @_builtins.property
     def failures(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many visits failed, by kind."""
+        """The number of visits that failed, by kind."""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceEvent]:
@@ -729,11 +729,11 @@ class ListMeasurementsRequest(_message.Message):
     target: _builtins.str
     """The target's id or name; absent for all targets."""
     id: _builtins.str
-    """What the measurement's id begins with, at least 6 characters; absent for all measurements."""
+    """The first characters of the measurement's id, at least 6; absent for all measurements."""
     only_unusable: _builtins.bool
     """Lists only those that are unusable and that nobody has excluded."""
     limit: _builtins.int
-    """How many to list; absent or 0 for all."""
+    """The most measurements to list; absent or 0 for all."""
     def __init__(
         self,
         *,
@@ -814,13 +814,13 @@ class StoredMeasurement(_message.Message):
     lower_ns: _builtins.int
     upper_ns: _builtins.int
     clean_visits: _builtins.int
-    """How many untraced visits count for the latency."""
+    """The number of untraced visits that count for the latency."""
     visits: _builtins.int
-    """How many untraced visits there are."""
+    """The number of untraced visits."""
     suspect: _builtins.bool
     is_sentinel: _builtins.bool
     unusable: _builtins.str
-    """Why it is unusable; "" if it can be used."""
+    """The reason why it is unusable; "" if it can be used."""
     @_builtins.property
     def exclusion(self) -> Global___Exclusion:
         """Absent if it is not excluded."""

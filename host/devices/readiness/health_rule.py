@@ -44,12 +44,12 @@ class Health:
 
     @property
     def is_quarantined(self) -> bool:
-        """Whether the device has failed too often."""
+        """True if the device has failed too often."""
         return self.failures >= MAX_FAILURES
 
     @property
     def pause_s(self) -> float:
-        """How long to wait before the next probe."""
+        """The time to wait before the next probe."""
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.failed_probes, 10))
 
 

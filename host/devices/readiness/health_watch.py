@@ -33,7 +33,7 @@ class HealthWatch:
 
     @property
     def barred(self) -> tuple[DevicePhase, str] | None:
-        """Why the device gets no job, as a phase and its detail; None if it gets jobs."""
+        """The phase and detail that keep the device from jobs; None if it gets jobs."""
         if self.drained:
             return DevicePhase.DRAINED, ""
         if self._health.is_quarantined:
@@ -44,7 +44,7 @@ class HealthWatch:
 
     @property
     def probe_is_due(self) -> bool:
-        """Whether a quarantined device is to be probed now."""
+        """True if the device is quarantined and must be probed now."""
         return (
             self._health.is_quarantined and not self.drained and time.monotonic() >= self._probe_s
         )

@@ -26,7 +26,7 @@ MAX_PAUSE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the sentinel has shown about one target on one device.
+    """The sentinel's verdict about one target on one device.
 
     Attributes:
         drift: How far its last latency is from the baseline, as a share of the baseline.
@@ -38,12 +38,12 @@ class Watch:
 
     @property
     def drifted(self) -> bool:
-        """Whether the target has drifted beyond doubt."""
+        """True if the target has drifted beyond doubt."""
         return self.misses > 1
 
     @property
     def pause_s(self) -> float:
-        """How long the target's jobs wait before the sentinel is measured again."""
+        """The time that the target's jobs wait before the sentinel is measured again."""
         if not self.drifted:
             return CONFIRM_S * self.misses
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.misses - 2, 10))

@@ -40,7 +40,7 @@ ABSENT = "absent"  # adb lists no phone that is unplugged
 
 @dataclass(frozen=True, slots=True)
 class PhoneTrouble:
-    """Why adb cannot use a phone.
+    """A reason why adb cannot use a phone.
 
     Attributes:
         found: What is wrong.
