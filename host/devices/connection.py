@@ -58,7 +58,7 @@ class Connection:
         return time.monotonic() > self._lost_s + self._transport.patience_s
 
     def renew(self) -> None:
-        """Ask for a new connection, since the device may have come or gone. Any thread may call it."""
+        """Connect again soon, since the device may have come or gone. From any thread."""
         self._must_renew.set()
 
     def wait(self, timeout_s: float) -> None:

@@ -152,8 +152,8 @@ class DeviceDescription(_message.Message):
     def core_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoreClass]: ...
     @_builtins.property
     def confinement(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The means that confine the runner while it reads a program: "seccomp", "landlock". Empty where the
-        kernel has neither.
+        """The means that confine the runner while it reads a program: "seccomp", "landlock". Empty
+        where the kernel has neither.
         """
 
     def __init__(
