@@ -30,12 +30,13 @@ import grpc
 
 from device_agent.access.auth import Token, TokenInterceptor
 from device_agent.access.enrolment import Enrolment, new_code
-from device_agent.access.refusal import StatusInterceptor
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from latlab.common.files import replacing
 from latlab.common.program_store import ProgramStore
 from latlab.common.server import add_health_and_reflection
+from latlab.convert.error_interceptor import ErrorInterceptor
+from latlab.domain.errors import LabError
 from latlab.v1 import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
@@ -50,8 +51,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _log = logging.getLogger(__name__)
 
 
-class CannotStart(Exception):
-    pass
+class CannotStart(LabError):
+    """The agent cannot start."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -188,7 +189,7 @@ def serve(options: argparse.Namespace) -> None:
     token = Token(token_file)
     server = grpc.server(
         ThreadPoolExecutor(_CALLS_AT_ONCE),
-        interceptors=[TokenInterceptor(token), StatusInterceptor()],
+        interceptors=[TokenInterceptor(token), ErrorInterceptor()],
         options=[("grpc.so_reuseport", 0), *PING_OPTIONS],
     )
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)

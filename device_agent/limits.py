@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import grpc
-
-from device_agent.access.refusal import Refused
+from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import TensorSpec
 from latlab.v1 import common_pb2
 from latlab.v1.common_pb2 import VisitSpec
@@ -33,7 +31,7 @@ _BOUNDS = {
 def inputs_of(request: RunRequest) -> list[TensorSpec]:
     """Return the inputs that the request asks for; shapes without dtypes mean float32.
 
-    Refused with INVALID_ARGUMENT if one contradicts itself.
+    Raises InvalidRequest if one contradicts itself.
     """
     if not request.inputs:
         return [TensorSpec(tuple(shape.dims)) for shape in request.input_shapes]
@@ -46,24 +44,24 @@ def _input(name: str, message: common_pb2.TensorSpec) -> TensorSpec:
     try:
         return TensorSpec(tuple(message.shape.dims), message.dtype, low, high)
     except ValueError as error:
-        raise _invalid(f"{name}: {error}") from error
+        raise InvalidRequest(f"{name}: {error}") from error
 
 
 def check_inputs(request: RunRequest) -> None:
     """Check the inputs that the request asks for.
 
-    Refused with INVALID_ARGUMENT if they are missing, absurdly large, or contradict themselves or
-    the shapes beside them.
+    Raises InvalidRequest if they are missing, absurdly large, or contradict themselves or the
+    shapes beside them.
     """
     inputs = inputs_of(request)
     shapes = [tuple(shape.dims) for shape in request.input_shapes]
     if shapes and shapes != [spec.shape for spec in inputs]:
-        raise _invalid("inputs and input_shapes: the shapes of one differ from the other's")
+        raise InvalidRequest("inputs and input_shapes: the shapes of one differ from the other's")
     if not 1 <= len(inputs) <= MAX_INPUTS:
-        raise _invalid(f"inputs: 1 to {MAX_INPUTS}, not {len(inputs)}")
+        raise InvalidRequest(f"inputs: 1 to {MAX_INPUTS}, not {len(inputs)}")
     for index, spec in enumerate(inputs):
         if len(spec.shape) > MAX_RANK or not 1 <= math.prod(spec.shape) <= MAX_INPUT_ELEMENTS:
-            raise _invalid(
+            raise InvalidRequest(
                 f"input {index}: up to {MAX_RANK} dimensions and {MAX_INPUT_ELEMENTS} elements, "
                 f"none zero, not {spec.shape}"
             )
@@ -72,23 +70,21 @@ def check_inputs(request: RunRequest) -> None:
 def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
     """Return the cpus to pin a visit to: as many as it has threads, the last ones of its class.
 
-    A machine's first cpus handle most of its interrupts. Refused with INVALID_ARGUMENT, saying what
-    is possible.
+    A machine's first cpus handle most of its interrupts. Raises InvalidRequest, saying what is
+    possible.
     """
     for name, (lowest, highest) in _BOUNDS.items():
         value = getattr(spec, name)
         if not lowest <= value <= highest:
-            raise _invalid(f"{name}: {lowest} to {highest}, not {value}")
+            raise InvalidRequest(f"{name}: {lowest} to {highest}, not {value}")
     if spec.timed_runs > spec.max_timed_runs:
-        raise _invalid(f"timed_runs: at most max_timed_runs, {spec.max_timed_runs}")
+        raise InvalidRequest(f"timed_runs: at most max_timed_runs, {spec.max_timed_runs}")
     by_name = {core_class.name: core_class for core_class in core_classes}
     if spec.core_class not in by_name:
-        raise _invalid(f"core_class: one of {sorted(by_name)}, not {spec.core_class!r}")
+        raise InvalidRequest(f"core_class: one of {sorted(by_name)}, not {spec.core_class!r}")
     cpus = list(by_name[spec.core_class].cpus)
     if not 1 <= spec.threads <= len(cpus):
-        raise _invalid(f"threads: 1 to {len(cpus)} on {spec.core_class!r}, not {spec.threads}")
+        raise InvalidRequest(
+            f"threads: 1 to {len(cpus)} on {spec.core_class!r}, not {spec.threads}"
+        )
     return cpus[-spec.threads :]
-
-
-def _invalid(message: str) -> Refused:
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import grpc
-
-from device_agent.access.refusal import Refused
-from latlab.common.files import PART_SUFFIX, replacing
+from latlab.common.files import PART_SUFFIX, replacing, storing
+from latlab.domain.errors import InvalidRequest
 from latlab.v1.device_agent_pb2 import RunResponse
 
 MAX_RESULTS = 10_000
@@ -31,28 +30,30 @@ class ResultStore:
         self._directory = directory
 
     def get(self, run_id: str) -> RunResponse | None:
-        try:
-            return RunResponse.FromString(self._path(run_id).read_bytes())
-        except FileNotFoundError:
-            return None
+        path = self._path(run_id)
+        with storing(path), contextlib.suppress(FileNotFoundError):
+            return RunResponse.FromString(path.read_bytes())
+        return None
 
     def put(self, run_id: str, response: RunResponse) -> None:
         """Store a result, which is on disk when this returns. Raises StorageError."""
         with replacing(self._path(run_id), mode=0o600) as draft:
             draft.write_bytes(response.SerializeToString())
-        results = [path for path in self._directory.iterdir() if path.suffix != PART_SUFFIX]
-        results.sort(key=lambda path: path.stat().st_mtime_ns)
-        for path in results[:-MAX_RESULTS]:
-            path.unlink(missing_ok=True)
+        with storing(self._directory):
+            results = [path for path in self._directory.iterdir() if path.suffix != PART_SUFFIX]
+            results.sort(key=lambda path: path.stat().st_mtime_ns)
+            for path in results[:-MAX_RESULTS]:
+                path.unlink(missing_ok=True)
 
     def forget(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
-            self._path(run_id).unlink(missing_ok=True)
+            path = self._path(run_id)
+            with storing(path):
+                path.unlink(missing_ok=True)
 
     def _path(self, run_id: str) -> Path:
         if not _RUN_ID.fullmatch(run_id):
-            raise Refused(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"a run_id is up to 128 letters, digits, '.', '_' and '-', not {run_id[:80]!r}",
+            raise InvalidRequest(
+                f"a run_id is up to 128 letters, digits, '.', '_' and '-', not {run_id[:80]!r}"
             )
         return self._directory / run_id

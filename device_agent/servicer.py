@@ -10,7 +10,6 @@ from pathlib import Path
 
 import grpc
 
-from device_agent.access.refusal import Refused
 from device_agent.limits import check_inputs, check_spec
 from device_agent.machine import clocks, cores, identity
 from device_agent.machine.conditions import read_conditions
@@ -18,6 +17,7 @@ from device_agent.results import ResultStore
 from device_agent.runner_process import Runner
 from device_agent.visits import PendingVisit, VisitQueue
 from latlab.common.program_store import ProgramStore
+from latlab.domain.errors import InvalidRequest
 from latlab.v1.common_pb2 import Conditions
 from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
@@ -86,7 +86,7 @@ class Agent(DeviceAgentServicer):
         try:
             first = next(request_iterator, UploadProgramRequest())
             if first.WhichOneof("part") != "header":
-                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the header comes first")
+                raise InvalidRequest("an upload must begin with the program's header")
             sha256, size_bytes = first.header.sha256, first.header.size_bytes
             present = self._programs.path(sha256).exists()
             if not present:
@@ -127,5 +127,5 @@ class Agent(DeviceAgentServicer):
 def _chunks(requests: Iterator[UploadProgramRequest]) -> Iterator[bytes]:
     for request in requests:
         if request.WhichOneof("part") != "chunk":
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "after the header come chunks only")
+            raise InvalidRequest("an upload must hold nothing but chunks after its header")
         yield request.chunk

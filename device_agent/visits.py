@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
-
-from device_agent.access.refusal import PROGRAM_ERRORS, Refused
 from device_agent.machine.conditions import read_int
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
 from latlab.common.files import replacing
+from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, TooLarge
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
@@ -25,6 +23,9 @@ _GRACE_S = 10.0  # after a running visit's deadline, to kill its runner and stor
 _TOO_LATE = failed(
     common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come, or did not end, in time"
 )
+
+# The request's fault, and no result of a visit.
+_REFUSALS = (InvalidRequest, LabError, LeaseLost, NotFound, TooLarge)
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class PendingVisit:
 class VisitQueue:
     """Performs visits one after another.
 
-    `measure` performs a visit. Its errors other than Refused are answered as AGENT_ERROR. The file
+    `measure` performs a visit. An error that is no refusal is answered as AGENT_ERROR. The file
     `lease_file` keeps the highest lease token seen, so that it outlives the agent.
     """
 
@@ -61,8 +62,8 @@ class VisitQueue:
     def run(self, request: RunRequest) -> RunResponse:
         """Perform a run when its turn comes, join it if it is running, or return its stored result.
 
-        The visit goes on if its caller leaves. Refused with FAILED_PRECONDITION if a higher lease
-        token was seen, and with RESOURCE_EXHAUSTED if too many runs are waiting.
+        The visit goes on if its caller leaves. Raises LeaseLost if a higher lease token was seen,
+        and TooLarge if too many runs are waiting.
         """
         with self._lock:
             self._take_lease(request)
@@ -94,10 +95,7 @@ class VisitQueue:
     def _take_lease(self, request: RunRequest) -> None:
         token = request.lease_token
         if token < self._lease_token:
-            raise Refused(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"lease token {token} is lower than {self._lease_token}, seen before",
-            )
+            raise LeaseLost(f"lease token {token} is lower than {self._lease_token}, seen before")
         if token > self._lease_token:
             with replacing(self._lease_file, mode=0o600) as draft:
                 draft.write_bytes(str(token).encode())
@@ -111,9 +109,7 @@ class VisitQueue:
 
     def _let_in(self, request: RunRequest) -> PendingVisit:
         if len(self._visits) > MAX_WAITING:
-            raise Refused(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WAITING} runs are waiting already"
-            )
+            raise TooLarge(f"{MAX_WAITING} runs are waiting already: try again later")
         visit = PendingVisit(request)
         visit.response = self._worker.submit(self._perform, visit)
         self._visits[request.run_id] = visit
@@ -127,11 +123,13 @@ class VisitQueue:
             if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
                 self._results.put(run_id, response)
             return response
-        except (Refused, *PROGRAM_ERRORS):
+        except _REFUSALS:
             raise
         except Exception as error:  # the agent goes on serving
             _log.exception("run %s", run_id)
-            return failed(common_pb2.FAILURE_KIND_AGENT_ERROR, f"{type(error).__name__}: {error}")
+            is_defect = not isinstance(error, LabError)
+            message = f"the agent's log explains run {run_id}" if is_defect else str(error)
+            return failed(common_pb2.FAILURE_KIND_AGENT_ERROR, message)
         finally:
             with self._lock:
                 self._visits.pop(run_id, None)

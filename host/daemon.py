@@ -19,7 +19,7 @@ from pathlib import Path
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
-from host.devices.phone_watcher import Phones
+from host.devices.phone_watcher import PhoneWatcher
 from host.devices.transports.local import LocalTransport
 from host.devices.transports.tcp import TcpTransport
 from host.devices.transports.transport import Transport
@@ -77,7 +77,7 @@ def serve(
     for transport in transports:
         fleet.add(transport)
     if takes_phone is not None:
-        Phones(fleet, home.bundles, takes_phone).start()
+        PhoneWatcher(fleet, home.bundles, takes_phone).start()
     info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))

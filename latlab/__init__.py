@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TooLarge,
         Unauthenticated,
         Unavailable,
-        UnknownKernels,
+        UnknownKernelKinds,
     )
     from latlab.domain.estimate import LatencyEstimate, Source
     from latlab.domain.failure import Failure, FailureKind
@@ -62,7 +62,7 @@ __all__ = [
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
-    "UnknownKernels",
+    "UnknownKernelKinds",
     "Visit",
     "VisitSpec",
     "connect",

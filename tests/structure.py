@@ -25,7 +25,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export",
         "latlab.export": "latlab.domain latlab.common",
         "latency_models": "latlab.domain",
-        "device_agent": "latlab.v1 latlab.common latlab.domain",
+        "device_agent": "latlab.v1 latlab.common latlab.convert latlab.domain",
         "host.home": "latlab.client latlab.common latlab.domain",
         "host.measuring": "latlab.domain latency_models",
         "host.database": "latlab.domain latency_models",

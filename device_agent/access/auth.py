@@ -12,6 +12,8 @@ import grpc
 
 from device_agent.machine.conditions import read_text
 from latlab.common.files import replacing
+from latlab.convert.errors import abort
+from latlab.domain.errors import Unauthenticated
 
 # Health only says that the agent serves, and a supervisor of processes need not hold their secrets.
 # Enrolment gives a host the token.
@@ -59,4 +61,4 @@ class TokenInterceptor(grpc.ServerInterceptor):
 
 
 def _refuse(request: object, context: grpc.ServicerContext) -> object:
-    context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or wrong")
+    abort(context, Unauthenticated("the token is missing or wrong"))

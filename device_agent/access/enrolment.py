@@ -17,9 +17,9 @@ from pathlib import Path
 import grpc
 
 from device_agent.access.auth import Token
-from device_agent.access.refusal import Refused
 from device_agent.machine.conditions import read_text
 from latlab.common.files import replacing
+from latlab.domain.errors import LabError, NotReady, Unauthenticated
 from latlab.v1.device_agent_pb2 import EnrolRequest, EnrolResponse
 from latlab.v1.device_agent_pb2_grpc import EnrolmentServicer
 
@@ -55,7 +55,7 @@ class Enrolment(EnrolmentServicer):
     ) -> EnrolResponse:
         try:
             token = self._redeem(request.secret)
-        except Refused as refused:
+        except LabError as refused:
             _log.warning("enrolment refused to %s: %s", context.peer(), refused)
             raise
         _log.info("enrolled %s", context.peer())
@@ -65,10 +65,9 @@ class Enrolment(EnrolmentServicer):
         with self._lock:
             expected = read_text(self._path)
             if expected is None:
-                raise Refused(
-                    grpc.StatusCode.FAILED_PRECONDITION,
+                raise NotReady(
                     "the code was used, or closed after too many wrong ones: make another"
-                    " with `latlab-agent --new-code`",
+                    " with `latlab-agent --new-code`"
                 )
             if hmac.compare_digest(_hash(secret), expected):
                 self._close()
@@ -76,7 +75,7 @@ class Enrolment(EnrolmentServicer):
             self._wrong_secrets += 1
             if self._wrong_secrets == MAX_WRONG_SECRETS:
                 self._close()
-            raise Refused(grpc.StatusCode.UNAUTHENTICATED, "the code is wrong")
+            raise Unauthenticated("the code is wrong")
 
     def _close(self) -> None:
         self._path.unlink(missing_ok=True)

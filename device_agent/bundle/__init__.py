@@ -12,6 +12,8 @@ bin/, lib/      Python, the runner, and their libraries
 site/           the agent and what it imports
 """
 
+from latlab.domain.errors import LabError
 
-class BundleError(Exception):
+
+class BundleError(LabError):
     """A bundle cannot be built; the message says what to do."""

@@ -1,5 +1,7 @@
-"""What an agent needs to run on a device with nothing installed: a directory for each ABI,
-built by `make agent-bundle`."""
+"""The agent's bundles: all that an agent needs on a device with nothing installed.
+
+`make agent-bundle` builds a folder for each ABI.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +14,48 @@ from typing import IO
 
 from latlab.domain.errors import Unavailable
 
-ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}  # as Android names them, and the bundles
+ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}  # Android's names, and the bundles' folders
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """`latlab-agent`, a POSIX shell script, starts the agent; `latlab-runner` is its runner."""
+    """A folder in which `latlab-agent`, a POSIX shell script, starts the agent.
+
+    Attributes:
+        folder: The folder.
+        sha256: The hash of the folder's content, as its bundle.json says.
+    """
 
     folder: Path
-    sha256: str  # of its content, as bundle.json says
+    sha256: str
 
     @classmethod
     def for_abi(cls, bundles: Path, android_abi: str) -> Bundle:
-        """Raises Unavailable, saying what there are or how to build it."""
+        """Return the bundle for a phone. Raises Unavailable, saying how to get one."""
         if android_abi not in ABIS:
             able = " and ".join(ABIS)
             raise Unavailable(
-                f"its ABI is {android_abi or 'not told'}: the lab has agents for {able}"
+                f"its ABI is {android_abi or 'unknown'}: the lab has agents for {able}"
             )
         folder = bundles / ABIS[android_abi]
         try:
             content = json.loads((folder / "bundle.json").read_text())
         except FileNotFoundError:
-            raise Unavailable(f"no agent at {folder}: build it with `make agent-bundle`") from None
+            raise Unavailable(
+                f"there is no agent at {folder}: build it with `make agent-bundle`"
+            ) from None
         return cls(folder, str(content["sha256"]))
 
     def write_archive(self, file: IO[bytes]) -> None:
+        """Write the folder to a tar archive."""
         with tarfile.open(fileobj=file, mode="w") as archive:
             archive.add(self.folder, ".")
 
     def digest(self) -> str:
-        """Of `find . -type f -exec sha256sum {} + | LC_ALL=C sort` in it."""
+        """Return the SHA-256 of the folder's file list.
+
+        The list is that of `find . -type f -exec sha256sum {} + | LC_ALL=C sort`.
+        """
         lines = sorted(
             f"{hashlib.sha256(path.read_bytes()).hexdigest()}  "
             f"./{path.relative_to(self.folder).as_posix()}\n"

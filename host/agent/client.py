@@ -1,4 +1,4 @@
-"""The typed client of one device agent."""
+"""The typed client of one device's agent."""
 
 from __future__ import annotations
 
@@ -32,21 +32,30 @@ from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 10.0
 UPLOAD_TIMEOUT_S = 300.0
-# Beyond the visit's own deadline: for waiting behind a visit that is being ended.
+# After the visit's own deadline: a visit that is being ended may come first.
 RUN_GRACE_S = 30.0
 
 T = TypeVar("T")
 
 
 class AgentClient:
-    """Every call has a deadline; raises Unavailable when the agent does not answer."""
+    """Calls one device's agent.
+
+    Every call has a deadline, and raises Unavailable if the agent does not answer.
+    """
 
     def __init__(self, address: str, token: str, certificate: str | None = None) -> None:
-        """certificate: the agent's own, as PEM, which it must prove to hold; None on
-        loopback."""
+        """Prepare to call an agent; the first call connects.
+
+        Args:
+            address: "host:port" of the agent.
+            token: The token that the agent asks for.
+            certificate: The agent's certificate as PEM, whose key it must hold; None on
+                loopback, where there is no TLS.
+        """
         self.address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
-        # A traced visit brings every kernel's every duration.
+        # A traced visit brings each duration of each kernel.
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
         self._channel = (
             grpc.insecure_channel(address, options)
@@ -56,12 +65,14 @@ class AgentClient:
         self._stub = DeviceAgentStub(self._channel)
 
     def describe(self) -> Device:
+        """Return the device's description."""
         request = messages.DescribeRequest()
         return device_from_message(
             self._call(self._stub.Describe, request, timeout_s=CALL_TIMEOUT_S)
         )
 
     def read_conditions(self) -> Conditions:
+        """Return the device's present conditions."""
         request = messages.ReadConditionsRequest()
         return conditions_from_message(
             self._call(self._stub.ReadConditions, request, timeout_s=CALL_TIMEOUT_S)
@@ -70,10 +81,20 @@ class AgentClient:
     def run(
         self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec
     ) -> Visit | Failure:
-        """One visit, uploading the program where the agent lacks it. Calling again with the
-        same run_id joins the run or fetches its result.
+        """Run one visit, and upload the program if the agent lacks it.
 
-        Raises LeaseLost, Unavailable.
+        Calling again with the same run_id joins the run or fetches its result.
+
+        Args:
+            run_id: The run's name, unique on the device.
+            lease: The lab's lease of the device.
+            program: The program to run.
+            path: The program's file.
+            spec: What the visit does.
+
+        Raises:
+            LeaseLost: Another holder has the device.
+            Unavailable: The agent does not answer.
         """
         request = messages.RunRequest(
             run_id=run_id,
@@ -99,13 +120,17 @@ class AgentClient:
         return failure_from_message(response.failure)
 
     def acknowledge(self, run_id: str) -> None:
+        """Say that the result is stored, so that the agent may forget it."""
         request = messages.AcknowledgeRequest(run_ids=[run_id])
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:
+        """Close the connection."""
         self._channel.close()
 
     def upload(self, program: Program, path: Path) -> None:
+        """Upload a program unless the agent has it. Raises LabError."""
+
         def parts() -> Iterator[messages.UploadProgramRequest]:
             header = messages.ProgramHeader(sha256=program.sha256, size_bytes=program.size_bytes)
             yield messages.UploadProgramRequest(header=header)

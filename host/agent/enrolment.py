@@ -1,4 +1,4 @@
-"""Enrolling a board: its agent's code is traded for its token."""
+"""Enrol a board: trade its agent's code for the agent's token."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from host.agent.tls import pinned_channel, presented_certificate
 from host.home.boards import Board, checked_address
 from latlab.common.certificates import fingerprint
 from latlab.convert.errors import from_enrolment
-from latlab.domain.errors import (
-    InvalidRequest,
-    Unauthenticated,
-)
+from latlab.domain.errors import InvalidRequest, Unauthenticated
 from latlab.v1.device_agent_pb2 import EnrolRequest
 from latlab.v1.device_agent_pb2_grpc import EnrolmentStub
 
@@ -23,21 +20,27 @@ _CODE = re.compile(r"([0-9a-f]{64})-([0-9a-f]{32})")
 
 
 def enrol(address: str, code: str) -> Board:
-    """Trades the code that the agent printed for its token, with the agent that the code
-    names and with nobody else.
+    """Trade the code that an agent has printed for its token, with that agent only.
 
-    Raises InvalidRequest where address or code is none, Unauthenticated where the code is
-    another agent's or wrong, NotReady where it was used, Unavailable.
+    Args:
+        address: "host:port" of the agent.
+        code: The enrolment code: the fingerprint of the agent's certificate, and a secret.
+
+    Raises:
+        InvalidRequest: The address or the code is malformed.
+        Unauthenticated: The code is wrong, or another agent's.
+        NotReady: The code was used.
+        Unavailable: The agent does not answer.
     """
     match = _CODE.fullmatch(code)
     if match is None:
-        raise InvalidRequest("this is no enrolment code: it is one line of 97 characters")
+        raise InvalidRequest("this is no enrolment code: a code is one line of 97 characters")
     named_fingerprint, secret = match.groups()
     certificate = presented_certificate(checked_address(address))
     if not hmac.compare_digest(fingerprint(certificate), named_fingerprint):
         raise Unauthenticated(
-            f"{address} does not show the certificate that the code names: the code is of"
-            " another agent, or another answers in its place. Nothing was told to it"
+            f"{address} does not show the certificate that the code names: the code is from"
+            " another agent, or another machine answers. Nothing was sent to it"
         )
     with pinned_channel(address, certificate) as channel:
         try:

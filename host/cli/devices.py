@@ -1,4 +1,4 @@
-"""`latlab devices`: enrolled, drained, noted, and what befell them."""
+"""`latlab devices`: enrol boards, drain devices, and show their history."""
 
 from __future__ import annotations
 
@@ -19,35 +19,41 @@ from latlab.common.certificates import fingerprint
 from latlab.domain.device import DeviceHistory
 from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
 
-app = typer.Typer(help="The devices of the lab: enrolled, drained, noted.", no_args_is_help=True)
+app = typer.Typer(
+    help="Enrol boards, drain devices, leave notes, and show history.", no_args_is_help=True
+)
 
 DeviceArgument = Annotated[
-    str, typer.Argument(help="Its serial, or how it is reached, as `latlab lab status` shows.")
+    str, typer.Argument(help="The device's serial or transport, as `latlab lab status` shows it.")
 ]
 
 
 @app.command()
 def add(
-    address: str = typer.Argument(help="HOST:PORT of the board's agent."),
-    code: str = typer.Argument(help="As the agent printed it; it works once."),
+    address: str = typer.Argument(help="The address of the board's agent, as HOST:PORT."),
+    code: str = typer.Argument(
+        help="The enrolment code that the agent has printed; it works once."
+    ),
 ) -> None:
-    """Enrol a board: pin its agent's certificate. A running lab measures on it from now on."""
+    """Enrol a board and pin its agent's certificate. A running lab uses the board at once."""
     home = LabHome.from_environment()
     home.create()
     if address not in load_config(home.config_file).chosen_boards([address]):
-        raise InvalidRequest(f"{home.config_file} names its boards: add {address} there first")
+        raise InvalidRequest(
+            f"{home.config_file} names the boards to use: add {address} there first"
+        )
     Boards(home.boards).add(enrol(address, code))
     console.print(f"{address} is enrolled.")
     try:
         with LatencyClient.connect(home.root) as client:
             client.add_board(address)
     except Unavailable:
-        console.print("The lab is not running: the board joins when it is brought up.")
+        console.print("The lab is not running: it will use the board when it is brought up.")
 
 
 @app.command("list")
 def list_boards() -> None:
-    """List the boards that were enrolled."""
+    """List the enrolled boards."""
     boards = Boards(LabHome.from_environment().boards)
     table = Table("board", "certificate's SHA-256")
     for address in boards.addresses():
@@ -60,18 +66,20 @@ def list_boards() -> None:
 
 
 @app.command()
-def remove(address: str = typer.Argument(help="As `latlab devices list` shows it.")) -> None:
-    """Forget a board's certificate and token. A lab that is up lets it go after its visit."""
+def remove(
+    address: str = typer.Argument(help="The board's address, as `latlab devices list` shows it."),
+) -> None:
+    """Forget a board. A running lab ends the board's visit first."""
     home = LabHome.from_environment()
     Boards(home.boards).remove(address)
     with suppress(Unavailable), LatencyClient.connect(home.root) as client:
         client.remove_board(address)
-    console.print(f"{address} is forgotten.")
+    console.print(f"The lab has forgotten {address}.")
 
 
 @app.command()
 def drain(device: DeviceArgument) -> None:
-    """Give a device no more jobs, from the end of its visit under way, until it is undrained."""
+    """Give a device no more jobs until it is undrained. A visit under way ends first."""
     with LatencyClient.connect() as client:
         client.set_drained(device, drained=True)
     console.print(f"{device} gets no more jobs.")
@@ -88,16 +96,18 @@ def undrain(device: DeviceArgument) -> None:
 @app.command()
 def note(
     device: DeviceArgument,
-    text: Annotated[str, typer.Argument(help='What people should know; "" for nothing.')],
+    text: Annotated[
+        str, typer.Argument(help='What people should know about it; "" removes the note.')
+    ],
 ) -> None:
-    """Leave a note on a device, in place of the one before."""
+    """Leave a note on a device. It replaces the note before."""
     with LatencyClient.connect() as client:
         client.set_note(device, text)
 
 
 @app.command()
 def history(device: DeviceArgument) -> None:
-    """Show what befell a device: uptime, failures, sentinels."""
+    """Show a device's history: its uptime, failures, events and sentinels."""
     with LatencyClient.connect() as client:
         _show_history(client.history(device))
 
@@ -111,7 +121,7 @@ def _show_history(past: DeviceHistory) -> None:
         console.print(past.note)
     failures = ", ".join(f"{count} {kind.value}" for kind, count in past.failures.items())
     console.print(f"Visits: {past.visits}; failed: {failures or 'none'}.")
-    table = Table("when", "what", "", title="Events")
+    table = Table("when", "event", "detail", title="Events")
     for event in past.events:
         table.add_row(_time(event.unix_ns), event.kind.value, event.detail)
     show(table)

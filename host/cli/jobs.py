@@ -1,4 +1,4 @@
-"""`latlab jobs`: what holds up which job."""
+"""`latlab jobs`: list the open jobs and what each waits for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from host.cli.console import show
 from latlab.client.client import LatencyClient
 
 
-def jobs(limit: Annotated[int, typer.Option(min=1, max=10_000, help="Shown.")] = 50) -> None:
-    """List the open jobs, and what each waits for."""
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most jobs to list.")] = 50,
+) -> None:
+    """List the open jobs and what each waits for."""
     with LatencyClient.connect() as client:
         shown, total = client.jobs(limit)
     table = Table("job", "target", "priority", "visits", "waits for", title=f"{total} open jobs")

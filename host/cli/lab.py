@@ -1,4 +1,4 @@
-"""`latlab lab`: bring the lab up and down, and see how it stands."""
+"""`latlab lab`: bring the lab up and down, and show its devices and targets."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.target import TargetStatus
 
-app = typer.Typer(help="The lab: bring it up and down, see its devices.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring the lab up and down, and show its devices and targets.", no_args_is_help=True
+)
 
 
 @app.command()
 def up() -> None:
-    """Bring the lab up in the background and list its devices. Harmless when it is up."""
+    """Bring the lab up in the background, and list its devices. Harmless if it is up."""
     home = LabHome.from_environment()
     home.create()
-    from latlab.export.reference import export_sentinel  # and its kin, for this command alone
+    from latlab.export.reference import export_sentinel  # PyTorch, for this command alone
 
     with console.status("preparing the sentinel"):
-        sentinel = export_sentinel(home.exports)  # before devices measure: it would disturb
+        sentinel = export_sentinel(home.exports)  # before devices measure: an export disturbs them
     with console.status("bringing the lab up"):
         started = lab_process.up(home)
     with LatencyClient.connect(home.root) as client:
@@ -34,31 +36,38 @@ def up() -> None:
 
 @app.command()
 def status() -> None:
-    """List devices and targets."""
+    """List the lab's devices and targets."""
     _show(LabHome.from_environment())
 
 
 @app.command()
 def down() -> None:
-    """Stop the lab and what it started. A measurement under way goes on at the next start."""
+    """Stop the lab and its agent. A measurement under way goes on at the next start."""
     stopped = lab_process.down(LabHome.from_environment())
     console.print("The lab is down." if stopped else "The lab was not running.")
 
 
 @app.command()
-def refit(target: str = typer.Argument(help="Its id or name.")) -> None:
-    """Fit a target's predictor now, on everything measured."""
+def refit(
+    target: str = typer.Argument(help="The target's id or name, as `latlab lab status` shows it."),
+) -> None:
+    """Fit a target's predictor now, on everything measured on it."""
     with LatencyClient.connect() as client:
         measurements, fit_s = client.refit(target)
-    console.print(f"Fitted on {measurements} measurements in {fit_s:.1f} s.")
+    console.print(f"The predictor is fitted on {measurements} measurements; it took {fit_s:.1f} s.")
 
 
 @app.command()
-def renew_baseline(target: str = typer.Argument(help="Its id or name.")) -> None:
-    """Hold a target's sentinel against what it measures next: its drift is here to stay."""
+def renew_baseline(
+    target: str = typer.Argument(help="The target's id or name, as `latlab lab status` shows it."),
+) -> None:
+    """Make the next measurement of a target's sentinel its baseline.
+
+    Use it when a drift is there to stay, after a repair of the device for example.
+    """
     with LatencyClient.connect() as client:
         client.renew_baseline(target)
-    console.print("The next measurement of the sentinel is the baseline.")
+    console.print("The next measurement of the sentinel will be the baseline.")
 
 
 def _show(home: LabHome) -> None:
@@ -71,13 +80,13 @@ def _show(home: LabHome) -> None:
     for status in statuses:
         device = status.device
         if device is None:
-            table.add_row("?", status.transport, status.state, "", "", "", "")
+            table.add_row("?", status.transport, str(status.state), "", "", "", "")
             continue
         cores = ", ".join(f"{core.name}: {len(core.cpus)}" for core in device.core_classes)
         table.add_row(
             words(device.model, "\n", (device.serial, "dim")),
             status.transport,
-            words(status.state, (f"\n{status.note}" if status.note else "", "dim")),
+            words(str(status.state), (f"\n{status.note}" if status.note else "", "dim")),
             str(status.queued_jobs),
             cores,
             f"{device.memory_bytes / 2**30:.0f} GiB",
@@ -85,15 +94,15 @@ def _show(home: LabHome) -> None:
         )
     show(table)
     table = Table(Column("target", no_wrap=True), title="Targets")
-    for name in ("device", "measured", "predictor", "sentinel"):
+    for name in ("device", "measurements", "predictor", "sentinel"):
         table.add_column(name, overflow="fold")
     for entry in targets:
         fitted = entry.fitted_measurements
         table.add_row(
             words(entry.target.name, "\n", (entry.target.id, "dim")),
-            "connected" if entry.devices else "absent",
+            "connected" if entry.devices else "away",
             str(entry.measurements),
-            f"on {fitted} networks" if fitted else "none yet",
+            f"fitted on {fitted}" if fitted else "none yet",
             _sentinel(entry),
         )
     show(table)

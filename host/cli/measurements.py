@@ -1,4 +1,4 @@
-"""`latlab measurements`: what is stored, and what is not to be used."""
+"""`latlab measurements`: list, show, exclude and include stored measurements."""
 
 from __future__ import annotations
 
@@ -19,25 +19,32 @@ from latlab.domain.errors import StorageError
 from latlab.domain.measurement import Conditions, Measurement, StoredMeasurement
 
 app = typer.Typer(
-    help="What was measured: listed, shown, excluded from use and included again.",
+    help="List, show, exclude and include stored measurements.",
     no_args_is_help=True,
 )
 
 IdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="Its id, or at least 6 characters it begins with.")
+    str,
+    typer.Argument(metavar="ID", help="The measurement's id, or at least its first 6 characters."),
 ]
 
 
 @app.command("list")
 def list_measurements(
     target: Annotated[
-        str, typer.Option("--target", help="Id or name; by default of all targets.")
+        str, typer.Option("--target", help="List measurements of this target only: its id or name.")
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at most.")] = 50,
-    every: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
-    unusable: Annotated[bool, typer.Option("--unusable", help="Only those of no use.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="The most measurements to list.")
+    ] = 50,
+    every: Annotated[
+        bool, typer.Option("--all", help="List all measurements, whatever --limit says.")
+    ] = False,
+    unusable: Annotated[
+        bool, typer.Option("--unusable", help="List only measurements that cannot be used.")
+    ] = False,
 ) -> None:
-    """List measurements, the newest first: also those that are suspect, excluded or of no use."""
+    """List measurements, the newest first; suspect, excluded and unusable ones too."""
     with LatencyClient.connect() as client:
         asked_for = 0 if every else limit + 1
         found = client.stored.list(target, limit=asked_for, only_unusable=unusable)
@@ -45,17 +52,17 @@ def list_measurements(
         more = next(found, None) is not None
     show_table(_list_table(shown))
     if more:
-        console.print(f"There are more than these {limit}: --all, or a higher --limit.")
+        console.print(f"There are more than {limit}: use --all or a higher --limit.")
 
 
 @app.command()
 def show(measurement: IdArgument) -> None:
-    """Show one measurement: its latency, its visits and what the machine was like."""
+    """Show one measurement: its latency, its visits and the machine's conditions."""
     with LatencyClient.connect() as client:
         stored = client.stored.find(measurement)
         try:
             whole = client.measurement(stored.id)
-        except StorageError:  # the list has said why
+        except StorageError:  # `stored` says why
             whole = None
     facts = _facts(stored)
     if whole is not None:
@@ -69,9 +76,11 @@ def show(measurement: IdArgument) -> None:
 @app.command()
 def exclude(
     measurement: IdArgument,
-    why: Annotated[str, typer.Option("--why", help="The reason, kept with it.")],
+    why: Annotated[
+        str, typer.Option("--why", help="The reason, which is kept with the measurement.")
+    ],
 ) -> None:
-    """Keep a measurement, and neither answer it again nor learn from it.
+    """Keep a measurement, but neither answer with it nor learn from it.
 
     Measuring its network makes a new one. A study that holds it keeps its latency.
     """
@@ -82,14 +91,14 @@ def exclude(
 
 @app.command()
 def include(measurement: IdArgument) -> None:
-    """Use a measurement again that was excluded."""
+    """Use an excluded measurement again."""
     with LatencyClient.connect() as client:
         whole_id = client.stored.include(measurement)
     console.print(f"{whole_id} is used again.")
 
 
 def _list_table(shown: Sequence[StoredMeasurement]) -> Table:
-    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "")
+    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "remarks")
     for stored in shown:
         table.add_row(
             stored.id[:12],
@@ -140,23 +149,23 @@ def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
 
 
 def _quantiles_in_words(measurement: Measurement) -> str:
-    """Of the untraced visits, whose latency it is."""
+    """Return quantiles of all samples of the untraced visits."""
     samples_ns = [ns for visit in measurement.visits if not visit.traced for ns in visit.wall_ns]
     if not samples_ns:
-        return "none untraced"
+        return "there is no untraced visit"
     p50, p90, p99 = _quantiles(samples_ns)
     return f"median {p50}, p90 {p90}, p99 {p99}, of {len(samples_ns)}"
 
 
 def _visits_table(measurement: Measurement) -> Table:
-    """Quantiles are of all samples of a visit, the disturbed ones too."""
+    """Return a table of visits. The quantiles include disturbed samples."""
     columns = ("visit", "latency", "p50", "p90", "p99", "clean", "before", "after")
     table = Table(*columns, title="Visits")
     for visit in measurement.visits:
         latency_ns = visit_latency_ns(visit)
         table.add_row(
             "traced" if visit.traced else "untraced",
-            "spoiled" if latency_ns is None else milliseconds(latency_ns),
+            "disturbed" if latency_ns is None else milliseconds(latency_ns),
             *_quantiles(visit.wall_ns),
             f"{clean_samples(visit).mean():.0%}",
             _conditions(visit.before),
@@ -170,18 +179,18 @@ def _quantiles(samples_ns: Sequence[int]) -> list[str]:
 
 
 def _conditions(conditions: Conditions) -> str:
-    said = []
+    parts = []
     if conditions.temperature_c is not None:
-        said.append(f"{conditions.temperature_c:.0f} °C")
+        parts.append(f"{conditions.temperature_c:.0f} °C")
     if conditions.clock_khz is not None:
-        said.append(f"{conditions.clock_khz / 1e3:.0f} MHz")
+        parts.append(f"{conditions.clock_khz / 1e3:.0f} MHz")
     if conditions.load_1min is not None:
-        said.append(f"load {conditions.load_1min:.2f}")
+        parts.append(f"load {conditions.load_1min:.2f}")
     if conditions.memory_probe_ns is not None:
-        said.append(f"memory probe {milliseconds(conditions.memory_probe_ns)}")
+        parts.append(f"memory probe {milliseconds(conditions.memory_probe_ns)}")
     if conditions.throttled:
-        said.append("throttled")
-    return ", ".join(said)
+        parts.append("throttled")
+    return ", ".join(parts)
 
 
 def _interval(stored: StoredMeasurement) -> str:

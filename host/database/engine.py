@@ -17,10 +17,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from latlab.domain.errors import StorageError
+from latlab.domain.errors import DatabaseBusy, StorageError
 
 BUSY_TIMEOUT_S = 30
 MAX_BATCH = 64
+# SQLite's names, and PostgreSQL's for a lock that was waited for in vain, a deadlock, and too
+# many connections.
+BUSY_CODES = ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED", "55P03", "40P01", "53300")
+BUSY_MESSAGES = ("database is locked", "database table is locked")
 
 
 def open_engine(url: str) -> Engine:
@@ -84,6 +88,15 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _refusal(error: OperationalError) -> StorageError:
+    """Return the error of a database that refused a statement."""
+    code = getattr(error.orig, "sqlite_errorname", "") or getattr(error.orig, "sqlstate", "")
+    # Python 3.10 knows no name of SQLite's errors, and one message for those that are meant.
+    if code in BUSY_CODES or str(error.orig) in BUSY_MESSAGES:
+        return DatabaseBusy(f"the database is busy ({error.orig}): try again")
+    return StorageError(f"the database refused a statement: {error.orig}")
+
+
 class _Batch:
     """The writes of several threads in one transaction, each in a savepoint of its own.
     `committed` comes when all are durable, and brings the error where none is."""
@@ -119,8 +132,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(writes=False) as connection:
-            yield connection
+        """Hand out a connection to read with. Raises StorageError."""
+        try:
+            with self.engine.connect().execution_options(writes=False) as connection:
+                yield connection
+        except OperationalError as error:
+            raise _refusal(error) from error
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -130,7 +147,8 @@ class Database:
         hundreds of writes a second. So a writer leaves the commit to the next one that
         waits already, and the last commits for all.
 
-        Raises StorageError when the database cannot take it (a full disk, say).
+        Raises StorageError when the database cannot take it (a full disk, say), and
+        DatabaseBusy when other work keeps it locked.
         """
         try:
             with self._turn():
@@ -148,7 +166,7 @@ class Database:
                         batch.end(error)
             batch.committed.result()
         except OperationalError as error:
-            raise StorageError(f"the database refused a write: {error.orig}") from error
+            raise _refusal(error) from error
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

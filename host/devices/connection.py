@@ -9,7 +9,7 @@ from host.agent.client import AgentClient
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
-from host.devices.readiness.health_watch import Standing
+from host.devices.readiness.health_watch import HealthWatch
 from host.devices.transports.transport import Transport
 from host.home.config import NO_GROUP, LabConfig
 from latlab.domain.device import Device
@@ -27,7 +27,7 @@ class Connection:
     """
 
     def __init__(
-        self, transport: Transport, database: Database, standing: Standing, config: LabConfig
+        self, transport: Transport, database: Database, health: HealthWatch, config: LabConfig
     ) -> None:
         self.agent: AgentClient | None = None
         self.device: Device | None = None
@@ -35,35 +35,35 @@ class Connection:
         self.group = NO_GROUP
         self._transport = transport
         self._database = database
-        self._standing = standing
+        self._health = health
         self._config = config
-        self._anew = threading.Event()
+        self._must_renew = threading.Event()
         self._lost_s = time.monotonic()
 
     @property
     def must_be_renewed(self) -> bool:
-        """Whether the device may have come or gone since it was connected."""
-        return self._anew.is_set()
+        """True if the device may have come or gone since it was connected."""
+        return self._must_renew.is_set()
 
     @property
     def known_device(self) -> Device:
-        """Raises Unavailable where it has never answered."""
+        """The device's description. Raises Unavailable if it has never answered."""
         if self.device is None:
             raise Unavailable(f"the device behind {self._transport.name} is not connected yet")
         return self.device
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the device has been away for longer than its jobs wait."""
+        """True if the device has been away for longer than its jobs wait."""
         return time.monotonic() > self._lost_s + self._transport.patience_s
 
     def renew(self) -> None:
-        """Ask for a new connection, since the device may have come or gone. From any thread."""
-        self._anew.set()
+        """Connect again soon, since the device may have come or gone. From any thread."""
+        self._must_renew.set()
 
     def wait(self, timeout_s: float) -> None:
         """Wait until `renew` is called, at most `timeout_s`."""
-        self._anew.wait(timeout_s)
+        self._must_renew.wait(timeout_s)
 
     def open(self, stopping: threading.Event) -> bool:
         """Connect to the device and register it, in a bounded number of tries.
@@ -74,13 +74,13 @@ class Connection:
             self.agent, self._lost_s = None, time.monotonic()
         lost = Unavailable("it was never tried")
         for pause_s in CONNECT_PAUSES_S:
-            self._anew.clear()
+            self._must_renew.clear()
             try:
                 agent = self._transport.connect()
                 self._register(agent, agent.describe())
             except Unavailable as error:
                 lost = error
-                self._anew.wait(pause_s)
+                self._must_renew.wait(pause_s)
                 if stopping.is_set():
                     return False
             else:
@@ -94,7 +94,7 @@ class Connection:
             device_rows.register(connection, device, self._transport.name, time.time_ns())
             for target in targets:
                 device_rows.register_target(connection, target)
-            self._standing.connected(connection, device.serial)
+            self._health.connected(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
         self.device, self.group, self.agent = device, group, agent

@@ -1,4 +1,4 @@
-"""The lab's devices, which come and go while it runs."""
+"""The workers of the lab's devices, which come and go while the lab runs."""
 
 from __future__ import annotations
 
@@ -12,45 +12,51 @@ from latlab.domain.errors import NotReady
 
 
 class Fleet:
-    """A worker for each way to a device, until it is removed: a device that is away is one
-    whose worker waits for it. Every method may be called from any thread."""
+    """Holds one worker for each way to a device, until the way is removed.
 
-    def __init__(self, hire: Callable[[Transport], DeviceWorker]) -> None:
-        self._hire = hire
+    The worker of a device that is away waits for it. Any thread may call every method.
+    """
+
+    def __init__(self, make_worker: Callable[[Transport], DeviceWorker]) -> None:
+        self._make_worker = make_worker
         self._lock = threading.Lock()
         self._workers: dict[str, DeviceWorker] = {}
         self._stopped = False
 
     @property
     def workers(self) -> list[DeviceWorker]:
-        """As they are now, the first added first."""
+        """The present workers, in the order in which they were added."""
         with self._lock:
             self._forget_removed()
             return list(self._workers.values())
 
     def add(self, transport: Transport) -> None:
-        """Starts its worker; where one of that name works already, has it connect anew.
-        Raises NotReady where one of that name was removed and ends its last visit."""
+        """Start a worker; if one of that name works already, make it connect again.
+
+        Raises NotReady while a removed worker of that name ends its last visit.
+        """
         with self._lock:
             if self._stopped:
                 return
             self._forget_removed()
             if (known := self._workers.get(transport.name)) is not None:
                 if known.is_removed:
-                    raise NotReady(f"{transport.name} ends its last visit: add it again after it")
+                    raise NotReady(
+                        f"{transport.name} was removed and ends its last visit: add it again later"
+                    )
                 known.reconnect()
                 return
-            worker = self._workers[transport.name] = self._hire(transport)
+            worker = self._workers[transport.name] = self._make_worker(transport)
             worker.start()
 
     def remove(self, name: str) -> None:
-        """Has its worker leave, as soon as its visit is over. Harmless where there is none."""
+        """End a worker as soon as its visit is over; harmless if there is none."""
         with self._lock:
             if (worker := self._workers.get(name)) is not None:
                 worker.remove()
 
     def stop(self) -> None:
-        """Ends all of them, and takes no more."""
+        """End all workers, and start no more."""
         with self._lock:
             self._stopped = True
             workers = list(self._workers.values())

@@ -1,4 +1,4 @@
-"""A worker's hold on its device, against other labs on the same database."""
+"""A worker's lease of its device, which excludes other labs on the same database."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from host.database.engine import Database
 from latlab.domain.errors import LeaseLost
 from latlab.domain.job import Lease
 
-# A lease is renewed when less is left than any visit may take.
+# A lease is renewed when less time is left than any visit may take.
 LEASE_NS = 900 * 10**9
 LEASE_LEFT_NS = 700 * 10**9
 
 
-class Hold:
-    """Of one device. holder: names the lab."""
+class DeviceLease:
+    """The lease of one device. `holder` names the lab that holds it."""
 
     def __init__(self, database: Database, holder: str) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Hold:
         self._lease: Lease | None = None
 
     def renew(self, serial: str) -> Lease:
-        """One that lasts for a visit. Raises LeaseLost where another lab has the device."""
+        """Return a lease that lasts for a visit. Raises LeaseLost if another lab has the device."""
         now_unix_ns = time.time_ns()
         held = self._lease
         if held is not None and LEASE_LEFT_NS < held.expires_unix_ns - now_unix_ns <= LEASE_NS:
@@ -38,11 +38,11 @@ class Hold:
         return lease
 
     def lose(self) -> None:
-        """Another lab took it."""
+        """Forget the lease, since another lab has taken the device."""
         self._lease = None
 
     def release(self) -> None:
-        """Harmless where there is none."""
+        """Give the device back; harmless if there is no lease."""
         if self._lease is not None:
             with self._database.writing() as connection:
                 device_rows.release_lease(connection, self._lease)

@@ -1,4 +1,4 @@
-"""Phones as they are plugged in: adb tells of each that comes and goes."""
+"""Add phones to the fleet when they are plugged in; adb reports each that comes and goes."""
 
 from __future__ import annotations
 
@@ -16,30 +16,41 @@ from host.devices.transports.adb import CALL_TIMEOUT_S, AdbTransport
 
 log = logging.getLogger(__name__)
 
-LISTEN_S = 60.0  # for an event; then adb is asked anew, which shows that it lives
-PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after each failure, the last one for ever
+LISTEN_S = 60.0  # without an event; then adb is asked again, which shows that it lives
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after each failure in a row; the last one repeats
 FIRST_LIST_S = 10.0
 
 
-class Phones(threading.Thread):
-    """Adds a transport to the fleet for every phone that adb knows and whose serial `takes`
-    takes, in whatever state: one that cannot be used is then shown with the reason. Starts
-    adb's server where none runs. Where there is no adb there are no phones."""
+class PhoneWatcher(threading.Thread):
+    """Adds a transport to the fleet for each phone that adb knows.
+
+    A phone that cannot be used is added too, so that it is shown with the reason. adb's server
+    is started if none runs. Without adb there are no phones.
+
+    Args:
+        fleet: The lab's devices.
+        bundles: A folder with the agent's bundle for each ABI.
+        takes: Says whether the lab uses the phone of a serial.
+    """
 
     def __init__(self, fleet: Fleet, bundles: Path, takes: Callable[[str], bool]) -> None:
         super().__init__(name="phones", daemon=True)
         self._fleet = fleet
         self._bundles = bundles
         self._takes = takes
-        self._states: dict[str, str] = {}  # by adb's serial, as it told last
+        self._states: dict[str, str] = {}  # the last one that adb reported, by adb's serial
         self._listed = threading.Event()
 
     def start(self) -> None:
-        """Returns when the phones that are plugged in are in the fleet, or adb is slow."""
+        """Start, and return when the phones that are plugged in are in the fleet.
+
+        If adb is slow, return after FIRST_LIST_S.
+        """
         super().start()
         self._listed.wait(FIRST_LIST_S)
 
     def run(self) -> None:
+        """Watch adb until there is none."""
         failures = 0
         while self._has_adb():
             try:
@@ -51,9 +62,9 @@ class Phones(threading.Thread):
                     self._note(event.serial, event.status)
             except AdbTimeout:
                 continue
-            except Exception as error:  # adbutils tells of a lost server in many ways
+            except Exception as error:  # adbutils raises many kinds for a lost server
                 if failures == 0:
-                    log.warning("adb does not answer, and is asked again: %s", error)
+                    log.warning("adb does not answer, the lab asks again: %s", error)
                 self._states.clear()
                 time.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
                 failures += 1
@@ -62,13 +73,13 @@ class Phones(threading.Thread):
         try:
             adbutils.adb_path()
         except AdbError:
-            log.info("no adb on this machine, so no phones: apt install adb")
+            log.info("adb is not installed, so there are no phones: apt install adb")
             self._listed.set()
             return False
         return True
 
     def _note(self, serial: str, state: str) -> None:
-        """Its worker connects anew whenever the state changes, also to "absent"."""
+        """Make the phone's worker connect again if adb's word for the phone has changed."""
         if self._takes(serial) and self._states.get(serial) != state:
             self._states[serial] = state
             log.info("phone %s: %s", serial, state)

@@ -1,4 +1,4 @@
-"""Programs on their way to a remote device, while it measures others."""
+"""Send programs to a remote device while it measures others."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from latlab.domain.program import Program
 log = logging.getLogger(__name__)
 
 
-class Uploads:
-    """One at a time. What an upload takes from the device is little, and a visit that it
-    does disturb is told by its samples; a device that waited for each would idle for as long
-    as it measures where the way to it is slow."""
+class ProgramUploads:
+    """Uploads one program at a time, beside the visits.
+
+    An upload disturbs a visit little, and the samples show it if it does. Without this, a device
+    behind a slow network would idle during each upload.
+    """
 
     def __init__(self, programs: ProgramStore) -> None:
         self._programs = programs
         self._thread = ThreadPoolExecutor(1, "uploads")
         self._sent: set[str] = set()
-        self._under_way: tuple[str, Future[None]] | None = None
+        self._current: tuple[str, Future[None]] | None = None
 
-    def go_on(self, agent: AgentClient, upcoming: Sequence[Program]) -> None:
-        """Begins with the first that was not sent, unless an upload is under way."""
-        if self._under_way is not None and not self._under_way[1].done():
+    def start_next(self, agent: AgentClient, upcoming: Sequence[Program]) -> None:
+        """Start to send the first upcoming program that was not sent, unless one is being sent."""
+        if self._current is not None and not self._current[1].done():
             return
         self._sent.intersection_update(program.sha256 for program in upcoming)
         for program in upcoming:
@@ -36,20 +38,20 @@ class Uploads:
             ):
                 self._sent.add(program.sha256)
                 sending = self._thread.submit(self._send, agent, program)
-                self._under_way = program.sha256, sending
+                self._current = program.sha256, sending
                 return
 
     def wait_for(self, program: Program) -> None:
-        """Until it is not under way. Whether the device has it, the device tells: it may
-        have dropped it since."""
-        if self._under_way is not None and self._under_way[0] == program.sha256:
-            self._under_way[1].result()
+        """Wait until the program is not being sent. The device may have dropped it since."""
+        if self._current is not None and self._current[0] == program.sha256:
+            self._current[1].result()
 
     def close(self) -> None:
+        """Wait for the current upload, and end the thread."""
         self._thread.shutdown()
 
     def _send(self, agent: AgentClient, program: Program) -> None:
         try:
             agent.upload(program, self._programs.path(program.sha256))
-        except LabError as error:  # its visit will upload it, or say why not
-            log.info("sending ahead failed: %s", error)
+        except LabError as error:  # its visit will upload it, or say why that fails
+            log.info("an upload ahead of its visit failed: %s", error)

@@ -1,8 +1,7 @@
-"""Writing down what a device answered."""
+"""Store what a device answered."""
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
@@ -12,45 +11,45 @@ from latlab.domain.failure import Failure
 from latlab.domain.measurement import Visit
 
 
-class Filing:
-    """First in the database, then acknowledged, so that nothing is lost in between."""
+class ResultWriter:
+    """Stores outcomes of visits, and then acknowledges them, so that none is lost in between."""
 
     def __init__(self, board: JobBoard) -> None:
         self._board = board
-        self._thread = ThreadPoolExecutor(1, "filing")
-        self._under_way: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "results")
+        self._pending: Future[None] | None = None
 
-    def file(
+    def store(
         self, agent: AgentClient, state: JobState, run_id: str, outcome: Visit | Failure
     ) -> None:
-        """Raises StorageError, Unavailable."""
+        """Store an outcome, and acknowledge it. Raises StorageError and Unavailable."""
         self._board.answer(state, run_id, outcome)
         agent.acknowledge(run_id)
 
-    def file_beside(
-        self,
-        agent: AgentClient,
-        state: JobState,
-        run_id: str,
-        outcome: Visit | Failure,
-        held: contextlib.ExitStack,
+    def store_later(
+        self, agent: AgentClient, state: JobState, run_id: str, outcome: Visit | Failure
     ) -> None:
-        """While the device makes its next visit; what `held` holds is let go when it is done.
-        Raises what the filing before this one has raised; then `held` holds it still."""
+        """Store an outcome while the device makes its next visit, then put the job back.
+
+        Raises what storing the outcome before this one has raised. Then this outcome is not
+        stored, and the job stays with the caller.
+        """
         self.settle()
-        taken_over = held.pop_all()
 
-        def file() -> None:
-            with taken_over:
-                self.file(agent, state, run_id, outcome)
+        def store() -> None:
+            try:
+                self.store(agent, state, run_id, outcome)
+            finally:
+                self._board.put_back(state)
 
-        self._under_way = self._thread.submit(file)
+        self._pending = self._thread.submit(store)
 
     def settle(self) -> None:
-        """Waits until nothing is being filed, and raises what filing it raised."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
+        """Wait until nothing is being stored, and raise what storing it raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
 
     def close(self) -> None:
+        """Wait until nothing is being stored, and end the thread."""
         self._thread.shutdown()

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from host.agent.client import AgentClient
 from host.devices.connection import Connection
-from host.devices.lease import Hold
-from host.devices.readiness.health_watch import Standing
-from host.devices.readiness.heat_watch import Cooling
+from host.devices.lease import DeviceLease
+from host.devices.readiness.health_watch import HealthWatch
+from host.devices.readiness.heat_watch import HeatWatch
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
@@ -31,47 +32,50 @@ class VisitRunner:
     Args:
         quiet: A lock that is held while the host's own processor measures.
         send_ahead: Waits until no upload of the program is under way.
-        stopping: Is set when the lab lets go of the device.
-        show: Is called with what the device is doing, for people.
+        stopping: Is set when the lab stops using the device.
+        show: Is called with the device's phase and its detail.
     """
 
     def __init__(
         self,
         connection: Connection,
         programs: ProgramStore,
-        hold: Hold,
-        standing: Standing,
+        lease: DeviceLease,
+        health: HealthWatch,
         quiet: AbstractContextManager[object],
         send_ahead: Callable[[AgentClient, Program], None],
         stopping: threading.Event,
-        show: Callable[[str], None],
+        show: Callable[[DevicePhase, str], None],
     ) -> None:
-        self.cooling = Cooling()
+        self.heat = HeatWatch()
         self._connection = connection
         self._programs = programs
-        self._hold = hold
-        self._standing = standing
+        self._lease = lease
+        self._health = health
         self._quiet = quiet
         self._send_ahead = send_ahead
         self._stopping = stopping
         self._show = show
 
     def run(
-        self, agent: AgentClient, state: JobState, run_id: str, traced: bool, activity: str
+        self, agent: AgentClient, state: JobState, run_id: str, traced: bool, phase: DevicePhase
     ) -> Visit | Failure:
         """Run one visit of the job, and return its checked outcome.
 
         Args:
-            activity: What to show once the device is cool.
+            phase: The device's phase once it is cool.
 
         Raises:
-            Unavailable: The device does not answer, or the lab lets go of it.
+            Unavailable: The device does not answer, or the lab stops using it.
             LeaseLost: Another lab has the device.
         """
         program = state.program
         if not self._programs.has(program.sha256, program.size_bytes):
-            return Failure(FailureKind.NOT_A_PROGRAM, "the program's bytes are gone: resend")
-        self._cool_down(agent, activity)
+            return Failure(
+                FailureKind.NOT_A_PROGRAM,
+                "the lab no longer has the program's bytes: upload it again",
+            )
+        self._cool_down(agent, phase)
         target = self._connection.targets[state.job.target_id]
         spec = replace(
             state.job.spec.visit,
@@ -85,11 +89,11 @@ class VisitRunner:
         except Unavailable as error:
             if not self._stopping.is_set():
                 lost = Failure(FailureKind.DEVICE_LOST, str(error))
-                self._standing.visited(program.sha256, lost)
+                self._health.visited(program.sha256, lost)
             raise
-        self._standing.visited(program.sha256, outcome)
+        self._health.visited(program.sha256, outcome)
         if isinstance(outcome, Visit):
-            self.cooling.visited(outcome)
+            self.heat.visited(outcome)
         return outcome
 
     def run_alone(self, agent: AgentClient, program: Program, target_id: str) -> Visit | Failure:
@@ -101,18 +105,18 @@ class VisitRunner:
         agent.acknowledge(run_id)
         return outcome
 
-    def _cool_down(self, agent: AgentClient, activity: str) -> None:
-        self.cooling.wait(agent, self._stopping, lambda: self._show("cooling down"))
-        if self.cooling.answer_s > SLOW_ANSWER_S:
-            activity += f", and answers slowly: in {self.cooling.answer_s:.1f} s"
-        self._show(activity)
+    def _cool_down(self, agent: AgentClient, phase: DevicePhase) -> None:
+        self.heat.wait(agent, self._stopping, lambda: self._show(DevicePhase.COOLING, ""))
+        answer_s = self.heat.answer_s
+        slow = f"answers slowly: in {answer_s:.1f} s" if answer_s > SLOW_ANSWER_S else ""
+        self._show(phase, slow)
         if self._stopping.is_set():
-            raise Unavailable("the lab lets go of the device")
+            raise Unavailable("the lab stops using the device")
 
     def _run(
         self, agent: AgentClient, run_id: str, program: Program, spec: VisitSpec
     ) -> Visit | Failure:
-        lease = self._hold.renew(self._connection.known_device.serial)
+        lease = self._lease.renew(self._connection.known_device.serial)
         with self._quiet:
             path = self._programs.path(program.sha256)
             return checked(agent.run(run_id, lease, program, path, spec), run_id, spec)

@@ -1,4 +1,4 @@
-"""One thread for each device: it takes the next visit, has it run, and stores what came."""
+"""One thread for each device: it takes the next visit, runs it, and stores the outcome."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functools import partial
 from host.agent.client import AgentClient
 from host.database.engine import Database
 from host.devices.connection import Connection
-from host.devices.lease import Hold
-from host.devices.program_uploads import Uploads
+from host.devices.lease import DeviceLease
+from host.devices.program_uploads import ProgramUploads
 from host.devices.readiness import sentinel_rule
-from host.devices.readiness.health_watch import Standing
+from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
-from host.devices.result_writer import Filing
+from host.devices.result_writer import ResultWriter
 from host.devices.transports.transport import Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
@@ -26,7 +26,8 @@ from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.stopping import NextVisit
 from latlab.common.program_store import ProgramStore
 from latlab.domain.device import Device, EventKind
-from latlab.domain.errors import LeaseLost, TraceMismatch, Unavailable
+from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.errors import LabError, LeaseLost, TraceMismatch, Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 from latlab.domain.program import Program
@@ -53,47 +54,53 @@ class DeviceWorker(threading.Thread):
     ) -> None:
         super().__init__(name=f"device-{transport.name}", daemon=True)
         self.transport = transport
-        self.state = "connecting"
+        self.state = DeviceState(DevicePhase.CONNECTING, "", time.time_ns())
         self.sentinels = SentinelWatch(database)
-        self.standing = Standing(database)
+        self.health = HealthWatch(database)
         self._board = board
         self._programs = programs
-        self._hold = Hold(database, holder)
-        self._uploads = Uploads(programs)
-        self._filing = Filing(board)
+        self._lease = DeviceLease(database, holder)
+        self._uploads = ProgramUploads(programs)
+        self._results = ResultWriter(board)
         self._stopping = threading.Event()
         self._removed = False
-        self._connection = Connection(transport, database, self.standing, config)
+        self._connection = Connection(transport, database, self.health, config)
         self._visits = VisitRunner(
             self._connection,
             programs,
-            self._hold,
-            self.standing,
+            self._lease,
+            self.health,
             quiet if transport.shares_host else contextlib.nullcontext(),
             self._send_ahead,
             self._stopping,
-            partial(setattr, self, "state"),
+            self._show,
         )
 
     @property
     def device(self) -> Device | None:
+        """The device's description; None until it has answered."""
         return self._connection.device
 
     @property
     def targets(self) -> dict[str, Target]:
+        """The targets that the device serves, by id."""
         return self._connection.targets
 
     @property
     def is_connected(self) -> bool:
+        """True if the device's agent answers."""
         return self._connection.agent is not None
 
     @property
     def obstacle(self) -> str:
-        """Why it takes no job now; "" where it does."""
-        is_at_work = self.state == "idle" or self.state.startswith("measuring")
-        return self.standing.obstacle or ("" if is_at_work else self.state)
+        """The reason why the device takes no job now, for people; empty if it takes jobs."""
+        state, barred = self.state, self.health.barred
+        if barred is not None:
+            return str(state.then(*barred, time.time_ns()))
+        return "" if state.phase.is_at_work else str(state)
 
     def run(self) -> None:
+        """Serve the device until `stop` or `remove` is called."""
         while not self._stopping.is_set():
             try:
                 self._step()
@@ -101,108 +108,122 @@ class DeviceWorker(threading.Thread):
                 self._connection.renew()
                 log.warning("%s", error)
             except LeaseLost as error:
-                self._hold.lose()
-                self.state = f"held by another lab: {error}"
+                self._lease.lose()
+                self._show(DevicePhase.HELD, str(error))
                 self._stopping.wait(LOST_PAUSE_S)
             except Exception as error:
                 # A defect must not silence the device for good.
-                self.state = f"error: {error}"
+                is_defect = not isinstance(error, LabError)
+                self._show(DevicePhase.FAILED, "see the lab's log" if is_defect else str(error))
                 log.exception("the worker of %s failed", self.transport.name)
                 self._stopping.wait(LOST_PAUSE_S)
         self._close()
 
     def reconnect(self) -> None:
-        """Its device may have come or gone: to be looked for before anything else is asked."""
+        """Look for the device before anything else, since it may have come or gone."""
         self._connection.renew()
 
     def read_conditions(self) -> Conditions:
-        """From any thread. Raises Unavailable."""
+        """Return the device's present conditions. From any thread. Raises Unavailable."""
         if (agent := self._connection.agent) is None:
             raise Unavailable(f"the device behind {self.transport.name} is not connected")
         return agent.read_conditions()
 
     def stop(self) -> None:
-        """Ends the agent, and with it a visit under way; its job goes on at the next start."""
+        """End the agent and with it the visit under way. Its job goes on at the next start."""
         self._stopping.set()
         self._connection.renew()
         self.transport.stop()
         self.join(timeout=10.0)
 
     def remove(self) -> None:
-        """Returns at once. A visit under way is the device's last; then it leaves its jobs to
-        others, and those that no other device serves end."""
+        """Ask the worker to end after the visit under way, and return at once.
+
+        The device's jobs are left to other devices. Jobs that no other device serves end.
+        """
         self._removed = True
         self._stopping.set()
         self._connection.renew()
 
     @property
     def is_removed(self) -> bool:
+        """True if `remove` was called."""
         return self._removed
 
+    def _show(self, phase: DevicePhase, detail: str = "") -> None:
+        self.state = self.state.then(phase, detail, time.time_ns())
+
     def _close(self) -> None:
-        self._filing.close()
+        self._results.close()
         self._uploads.close()
-        self.standing.gone(EventKind.STOPPED)
+        self.health.gone(EventKind.STOPPED)
         if self._removed:
             self.transport.stop()
             if self.device is not None:
                 why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
                 self._board.leave(self.device.serial, self.targets, why)
-        self._hold.release()
+        self._lease.release()
 
     def _step(self) -> None:
         agent = self._connection.agent
         if agent is None or self._connection.must_be_renewed:
             self._connect()
             return
-        if self.standing.obstacle:
-            self._stand_aside(agent)
+        if (barred := self.health.barred) is not None:
+            self._stand_aside(agent, *barred)
             return
-        self.state = "idle"
+        self._show(DevicePhase.IDLE)
         awake = self.sentinels.awake(self.targets)
         state = self._board.take(self._connection.known_device.serial, awake, IDLE_S)
         if state is None:
-            self._filing.settle()
+            self._results.settle()
             return
-        with contextlib.ExitStack() as held:
-            held.callback(self._board.put_back, state)
+        is_handed_over = False
+        try:
             if not self._stopping.is_set():
-                self.state = "measuring"
-                self._serve(agent, state, held)
+                self._show(DevicePhase.MEASURING)
+                is_handed_over = self._serve(agent, state)
+        finally:
+            if not is_handed_over:
+                self._board.put_back(state)
 
     def _connect(self) -> None:
-        """Then it is tried again later, and the open jobs of this device fail where they have
-        waited for long enough."""
-        self.state = "connecting"
+        """Connect to the device. If that fails, wait before the next attempt.
+
+        The device's open jobs fail once they have waited for long enough.
+        """
+        self._show(DevicePhase.CONNECTING)
         try:
             if not self._connection.open(self._stopping):
                 return
         except Unavailable as error:
-            self.state = f"lost: {error}"
-            self.standing.gone(EventKind.LOST, str(error))
+            self._show(DevicePhase.LOST, str(error))
+            self.health.gone(EventKind.LOST, str(error))
             if self.device is not None and self._connection.is_given_up:
                 why = Failure(FailureKind.DEVICE_LOST, str(error))
                 self._board.leave(self.device.serial, self.targets, why)
             self._connection.wait(LOST_PAUSE_S)
         else:
-            self._visits.cooling.max_c = self._connection.group.max_c
+            self._visits.heat.max_c = self._connection.group.max_c
             self.sentinels.reconnected()
             self._board.join(self._connection.known_device.serial, self.targets)
 
-    def _stand_aside(self, agent: AgentClient) -> None:
-        """Drained or quarantined: it takes no job, and what it was asked others may do."""
-        self.state = self.standing.obstacle
-        self._filing.settle()
-        why = Failure(FailureKind.DEVICE_LOST, self.state)
+    def _stand_aside(self, agent: AgentClient, phase: DevicePhase, detail: str) -> None:
+        """Take no job, and leave to other devices what this one was asked."""
+        self._show(phase, detail)
+        self._results.settle()
+        why = Failure(FailureKind.DEVICE_LOST, str(self.state))
         self._board.give_up(self._connection.known_device.serial, why)
-        if self.standing.probe_is_due:
-            self.standing.probe(partial(self._run_sentinel, agent))
+        if self.health.probe_is_due:
+            self.health.probe(partial(self._run_sentinel, agent))
         else:
             self._connection.wait(IDLE_S)
 
     def _run_sentinel(self, agent: AgentClient) -> Visit | Failure | None:
-        """One visit, which belongs to no job; where no sentinel is pinned, that the device
-        answers is enough. Raises Unavailable."""
+        """Run a sentinel in one visit that belongs to no job.
+
+        Returns None if the device answers and has no sentinel. Raises Unavailable.
+        """
         for target_id in self.targets:
             program = self.sentinels.program(target_id)
             if program is not None and self._programs.has(program.sha256, program.size_bytes):
@@ -210,29 +231,33 @@ class DeviceWorker(threading.Thread):
         agent.read_conditions()
         return None
 
-    def _serve(self, agent: AgentClient, state: JobState, held: contextlib.ExitStack) -> None:
-        """`held` puts the job back; it goes along with an outcome that is still to be filed."""
+    def _serve(self, agent: AgentClient, state: JobState) -> bool:
+        """Do what the job needs next.
+
+        Returns whether the job was handed over to the result writer, which puts it back.
+        """
         needed = state.next()
         if state.asked is not None:
-            self._visit(agent, state, *state.asked, held)
-        elif (sentinel := self.sentinels.due(state.job.target_id)) is not None:
-            self._filing.settle()
+            return self._visit(agent, state, *state.asked)
+        if (sentinel := self.sentinels.due(state.job.target_id)) is not None:
+            self._results.settle()
             self._check(agent, state.job.target_id, sentinel)
         elif isinstance(needed, NextVisit):
             rested_ns = state.last_asked_ns + round(needed.rest_s * 1e9)
             if rested_ns > time.monotonic_ns():
                 self._board.rest(state, rested_ns)
-                return
+                return False
             run_id = self._board.ask(state, needed, self._connection.known_device.serial)
-            self._visit(agent, state, run_id, needed, held)
+            return self._visit(agent, state, run_id, needed)
         elif isinstance(needed, Failure):
             self._end(state, needed)
         else:
             self._complete(state)
+        return False
 
     def _check(self, agent: AgentClient, target_id: str, sentinel: Program) -> None:
-        """Measures the target's sentinel, to its end and before any job goes on."""
-        activity = self.state = "measuring the sentinel"
+        """Measure the target's sentinel to its end, before any job goes on."""
+        self._show(DevicePhase.CHECKING)
         serial = self._connection.known_device.serial
         state = self._board.open_sentinel(target_id, sentinel, sentinel_rule.SPEC)
         measurement = None
@@ -241,8 +266,9 @@ class DeviceWorker(threading.Thread):
                 if self._stopping.wait(needed.rest_s):
                     raise Unavailable("the lab is stopping")
                 run_id = self._board.ask(state, needed, serial)
-                outcome = self._visits.run(agent, state, run_id, needed.traced, activity)
-                self._filing.file(agent, state, run_id, outcome)
+                traced, phase = needed.traced, DevicePhase.CHECKING
+                outcome = self._visits.run(agent, state, run_id, traced, phase)
+                self._results.store(agent, state, run_id, outcome)
         except (Unavailable, LeaseLost) as error:
             self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(error)))
             raise
@@ -253,31 +279,28 @@ class DeviceWorker(threading.Thread):
         if self.sentinels.take(target_id, serial, measurement).drifted:
             self._board.suspect(target_id)
 
-    def _visit(
-        self,
-        agent: AgentClient,
-        state: JobState,
-        run_id: str,
-        needed: NextVisit,
-        held: contextlib.ExitStack,
-    ) -> None:
+    def _visit(self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit) -> bool:
+        """Make a visit. Returns whether the job was handed over with its outcome."""
         try:
-            outcome = self._visits.run(agent, state, run_id, needed.traced, self.state)
+            outcome = self._visits.run(agent, state, run_id, needed.traced, DevicePhase.MEASURING)
         except Unavailable as error:
             state.times_lost += 1
             if self._stopping.is_set() or state.times_lost < MAX_TIMES_LOST:
                 raise
-            outcome = Failure(FailureKind.DEVICE_LOST, f"{MAX_TIMES_LOST} times: {error}")
+            outcome = Failure(
+                FailureKind.DEVICE_LOST, f"the device was lost {MAX_TIMES_LOST} times: {error}"
+            )
         if self.transport.shares_host:
-            self._filing.file(agent, state, run_id, outcome)
-        else:
-            self._filing.file_beside(agent, state, run_id, outcome, held)
+            self._results.store(agent, state, run_id, outcome)
+            return False
+        self._results.store_later(agent, state, run_id, outcome)
+        return True
 
     def _send_ahead(self, agent: AgentClient, program: Program) -> None:
-        """Of a remote device: once the program's own upload is over, the next one's begins."""
+        """Wait for the upload of the program, then start that of the next; remote devices only."""
         if not self.transport.shares_host:
             self._uploads.wait_for(program)
-            self._uploads.go_on(agent, self._board.upcoming(self.targets))
+            self._uploads.start_next(agent, self._board.upcoming(self.targets))
 
     def _complete(self, state: JobState) -> None:
         try:

@@ -1,7 +1,7 @@
-"""`latlab doctor`: what stands in the way of measuring, and its mend. It changes nothing.
+"""`latlab doctor`: find what prevents measuring, and say how to fix it. It changes nothing.
 
-Each check is a function from the lab's home to findings. It asks with deadlines of its own,
-and is given up after CHECK_TIMEOUT_S whatever it waits for.
+Each check is a function from the lab's home to findings. Its calls have deadlines of their own,
+and the doctor gives the whole check up after CHECK_TIMEOUT_S.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(home: LabHome) -> list[Finding]:
-    """Of every check, in their order."""
+    """Return the findings of all checks, in the order of CHECKS."""
     return [finding for check in CHECKS for finding in limited(check, home)]
 
 
 def limited(check: Check, home: LabHome, timeout_s: float = CHECK_TIMEOUT_S) -> list[Finding]:
-    """What the check finds; what it raises, or that it takes too long, is a finding too."""
+    """Return a check's findings. An error, or taking over `timeout_s`, is a finding too."""
     found: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
     name = check.__name__.removeprefix("check_")
 
@@ -47,7 +47,7 @@ def limited(check: Check, home: LabHome, timeout_s: float = CHECK_TIMEOUT_S) -> 
         findings = []
         try:
             for finding in check(home):
-                findings.append(finding)  # those before an error count
+                findings.append(finding)  # those before an error count too
         except LabError as error:
             findings.append(Finding(name, Level.WRONG, str(error)))
         except Exception as error:
@@ -58,4 +58,4 @@ def limited(check: Check, home: LabHome, timeout_s: float = CHECK_TIMEOUT_S) -> 
     try:
         return found.get(timeout=timeout_s)
     except queue.Empty:
-        return [Finding(name, Level.WRONG, f"no answer in {timeout_s:g} s", "try again")]
+        return [Finding(name, Level.WRONG, f"it did not end in {timeout_s:g} s", "try again")]

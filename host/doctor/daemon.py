@@ -1,4 +1,4 @@
-"""The daemon, and each of its devices."""
+"""Check the daemon and each of its devices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_BATTERY = 0.2
 
 
 def check_daemon(home: LabHome) -> Iterator[Finding]:
-    """And, where it runs, each of its devices."""
+    """Check that the daemon runs and that its devices serve."""
     try:
         with LatencyClient.connect(home.root) as client:
             statuses = client.devices()
@@ -29,32 +29,32 @@ def check_daemon(home: LabHome) -> Iterator[Finding]:
 
 
 def device_finding(client: LatencyClient, status: DeviceStatus) -> Finding:
+    """Return what is wrong with a device: its state, clock, heat, battery or confinement."""
     name = status.transport
-    if status.device is None or status.state.startswith(
-        ("lost", "connecting", "held", "error", "quarantine")
-    ):
-        return Finding(name, Level.WRONG, status.state, "as it says; the lab tries again by itself")
+    if status.device is None or status.state.phase.is_trouble:
+        fix = "do as it says; the lab tries again by itself"
+        return Finding(name, Level.WRONG, str(status.state), fix)
     try:
         now = client.conditions(name)
     except LabError as error:
         return Finding(name, Level.WRONG, str(error), "plug it in again, or restart its agent")
     skew_s = abs(now.unix_ns - time.time_ns()) / 1e9
-    told = [status.state, f"clock {skew_s:.0f} s off"]
-    mends = []
+    found = [str(status.state), f"clock {skew_s:.0f} s off"]
+    fixes = []
     if not status.device.confinement:
-        told.append("programs run unconfined: no seccomp and no Landlock")
-        mends.append("measure only programs that you trust on it")
+        found.append("programs run unconfined: no seccomp and no Landlock")
+        fixes.append("measure only programs that you trust on it")
     if skew_s > MAX_SKEW_S:
-        mends.append("set its clock")
+        fixes.append("set its clock")
     if now.temperature_c is not None:
-        told.append(f"{now.temperature_c:.0f} °C")
+        found.append(f"{now.temperature_c:.0f} °C")
         if now.temperature_c > MAX_TEMPERATURE_C or now.throttled:
-            mends.append("let it cool")
+            fixes.append("let it cool")
     if now.battery_level is not None:
-        told.append(f"battery {now.battery_level:.0%}")
+        found.append(f"battery {now.battery_level:.0%}")
         if now.battery_level < MIN_BATTERY:
-            mends.append("charge it")
+            fixes.append("charge it")
     if now.governor is not None:
-        told.append(now.governor)
-    level = Level.WARNING if mends else Level.OK
-    return Finding(name, level, ", ".join(told), " and ".join(mends))
+        found.append(now.governor)
+    level = Level.WARNING if fixes else Level.OK
+    return Finding(name, level, ", ".join(found), " and ".join(fixes))

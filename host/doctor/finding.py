@@ -1,4 +1,4 @@
-"""What a check of the doctor's says."""
+"""The result of a doctor's check."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from enum import Enum
 
 from host.home.paths import LabHome
 
-CALL_TIMEOUT_S = 5.0  # of what a check asks
+CALL_TIMEOUT_S = 5.0  # for each call that a check makes
 
 
 class Level(str, Enum):
+    """The severity of a finding."""
+
     OK = "ok"
     WARNING = "warning"
     WRONG = "wrong"
@@ -19,12 +21,19 @@ class Level(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """mend: what to do, "" where nothing is."""
+    """One result of a check.
+
+    Attributes:
+        check: The name of what was checked.
+        level: How bad it is.
+        found: What was found.
+        fix: What to do about it; empty if there is nothing to do.
+    """
 
     check: str
     level: Level
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 Check = Callable[[LabHome], Iterator[Finding]]

@@ -1,6 +1,6 @@
-"""`latlab doctor --first-phone`: a first real phone, taken through all that a phone must do.
+"""`latlab doctor --first-phone`: try everything that a phone must do, on a first real phone.
 
-Its log is for sending: it holds no token, and neither the phone's serial nor the user's home.
+The log is meant to be sent to others: it holds no token, no phone's serial and no user's name.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.device import DeviceStatus
-from latlab.domain.errors import TraceMismatch
+from latlab.domain.device import DeviceStatus, TransportKind
+from latlab.domain.device_state import DeviceState
+from latlab.domain.errors import LabError, TraceMismatch
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 
 PLUG_TIMEOUT_S = 600.0
 POLL_S = 0.2
-AWAY = ("connecting", "lost")
 
 
-class NotAccepted(Exception):
-    """What the phone did not do."""
+class NotAccepted(LabError):
+    """The phone has not done something that a phone must do."""
 
 
 class Log:
-    """Every line goes to a person and, without what names phone or user, into a file."""
+    """Shows each line to a person, and writes it to a file without names of phone and user."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self._path = path
@@ -40,9 +40,11 @@ class Log:
         path.write_text("")
 
     def hide(self, text: str, instead: str) -> None:
+        """Write `instead` in place of `text` to the file from now on."""
         self._hidden[text] = instead
 
     def __call__(self, line: str) -> None:
+        """Show a line, and write it to the file."""
         self._show(line)
         for text, instead in self._hidden.items():
             line = line.replace(text, instead)
@@ -53,13 +55,26 @@ class Log:
 def accept(
     client: LatencyClient, program: ProgramFile, log: Log, spec: BenchmarkSpec | None = None
 ) -> None:
-    """The lab is up; the phone is plugged in when asked, and pulled out and plugged in again
-    while it measures. Raises NotAccepted, and LabError where the lab does not answer."""
+    """Take a phone through its acceptance.
+
+    The lab must be up. A person plugs the phone in when the log asks for it, and pulls it out
+    and plugs it in again while it measures.
+
+    Args:
+        client: The lab.
+        program: The program to measure.
+        log: Shows what to do and what has happened.
+        spec: How to measure; by default as usual.
+
+    Raises:
+        NotAccepted: The phone has not done something that a phone must do.
+        LabError: The lab does not answer.
+    """
     log("Plug in one phone, with USB debugging allowed.")
     status = _wait(client, log, _is_there)
     device = status.device
     if device is None:
-        raise NotAccepted("it is connected and not described")
+        raise NotAccepted("the phone is connected, but its agent has not described it")
     log.hide(device.serial, "PHONE")
     log(f"identified: {device.model}, {device.soc}, {device.os_build}, {device.abi}")
     for core_class in device.core_classes:
@@ -68,31 +83,37 @@ def accept(
     now = client.conditions(status.transport)
     log(f"  {now.temperature_c} °C, governor {now.governor}, battery {now.battery_level}")
 
-    target = next(name for name in reversed(status.targets) if name.endswith("/1t"))
+    target = _single_threaded(client, status)
     spec = spec or BenchmarkSpec()
     first_ns = _measured(client.measure(target, [program], spec, fresh=True), program, log)
 
     with ThreadPoolExecutor(1) as pool:
         again = pool.submit(client.measure, target, [program], spec, fresh=True)
         log("Measuring again. Pull the cable out now.")
-        _wait(client, log, lambda now: now.state.startswith(AWAY), status.transport)
+        _wait(client, log, lambda now: now.state.phase.is_away, status.transport)
         log("Plug it in again, within two minutes.")
         back = _wait(client, log, _is_there, status.transport)
         if back.device != device:
-            raise NotAccepted("it came back as another device")
+            raise NotAccepted("the phone came back as another device")
         second_ns = _measured(again.result(), program, log)
     log(f"came back as itself; the second latency is {second_ns / first_ns:.3f} of the first")
     log("accepted")
 
 
+def _single_threaded(client: LatencyClient, status: DeviceStatus) -> str:
+    """Return the name of the device's target of one thread on its last core class."""
+    single = {entry.target.name for entry in client.targets() if entry.target.threads == 1}
+    return next(name for name in reversed(status.targets) if name in single)
+
+
 def _measured(outcomes: list[Measurement | Failure], program: ProgramFile, log: Log) -> float:
-    """Its latency. Raises NotAccepted."""
+    """Log the measurement and its trace, and return its latency in ns. Raises NotAccepted."""
     [outcome] = outcomes
     if isinstance(outcome, Failure):
-        raise NotAccepted(f"not measured: {outcome.kind.value}: {outcome.message}")
+        raise NotAccepted(f"the program was not measured: {outcome.kind.value}: {outcome.message}")
     summary = summarize(outcome.visits)
     if summary is None:
-        raise NotAccepted("no visit was clean")
+        raise NotAccepted("no visit of the measurement was clean")
     low_ms, latency_ms, high_ms = (
         ns / 1e6 for ns in (summary.lower_ns, summary.latency_ns, summary.upper_ns)
     )
@@ -100,15 +121,15 @@ def _measured(outcomes: list[Measurement | Failure], program: ProgramFile, log: 
     try:
         kernel_ns = kernel_times_ns(program.program, list(outcome.visits))
     except TraceMismatch as error:
-        raise NotAccepted(f"its trace does not fit the program: {error}") from error
+        raise NotAccepted(f"the trace does not fit the program: {error}") from error
     if kernel_ns is None:
-        raise NotAccepted("it was not traced")
+        raise NotAccepted("no visit of the measurement was traced")
     log(f"traced: {len(kernel_ns)} kernels, {sum(kernel_ns) / 1e6:.3f} ms together")
     return summary.latency_ns
 
 
 def _is_there(status: DeviceStatus) -> bool:
-    return status.device is not None and not status.state.startswith(AWAY)
+    return status.device is not None and not status.state.phase.is_away
 
 
 def _wait(
@@ -117,21 +138,30 @@ def _wait(
     condition: Callable[[DeviceStatus], bool],
     transport: str | None = None,
 ) -> DeviceStatus:
-    """For the phone of that transport, else any. What becomes of phones meanwhile is logged."""
+    """Wait for a phone that meets the condition, and log what happens to phones meanwhile.
+
+    Args:
+        client: The lab.
+        log: The log.
+        condition: What the phone must be like.
+        transport: The phone's transport; None for any phone.
+
+    Raises:
+        NotAccepted: No phone met the condition in PLUG_TIMEOUT_S.
+    """
     deadline_s = time.monotonic() + PLUG_TIMEOUT_S
-    states: dict[str, str] = {}
+    states: dict[str, DeviceState] = {}
     while time.monotonic() < deadline_s:
         for status in client.devices():
             name = status.transport
-            if not name.startswith("adb:") or transport not in (None, name):
+            if status.transport_kind is not TransportKind.ADB or transport not in (None, name):
                 continue
             if states.get(name) != status.state:
                 states[name] = status.state
-                log.hide(name.removeprefix("adb:"), "PHONE")
+                log.hide(status.address, "PHONE")
                 log(f"  {name}: {status.state}")
             if condition(status):
                 return status
         time.sleep(POLL_S)
-    raise NotAccepted(
-        f"waited {PLUG_TIMEOUT_S:g} s in vain: {states or 'no phone is known to adb'}"
-    )
+    seen = ", ".join(map(str, states.values())) or "adb knows no phone"
+    raise NotAccepted(f"nothing happened for {PLUG_TIMEOUT_S:g} s: {seen}")

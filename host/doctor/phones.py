@@ -1,4 +1,4 @@
-"""Phones: from adb to the bundle that is put on them."""
+"""Check what phones need, from adb to the bundle that is copied to them."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import adbutils
 from adbutils import AdbClient, AdbError
 
 from host.agent.bundle import ABIS, Bundle
-from host.devices.transports.adb import ADVICE, AdbTransport
+from host.devices.transports.adb import TROUBLES, AdbTransport, PhoneTrouble
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
 from host.doctor.machine import is_listened_on, read
 from host.home.paths import REPOSITORY, LabHome
 from latlab.common.agent_sources import agent_sources
 from latlab.domain.errors import Unavailable
 
-MIN_PHONE_FREE_BYTES = 200_000_000  # a bundle beside the one that it replaces
+READY = "device"  # adb's word for a phone that it can use
+MIN_PHONE_FREE_BYTES = 200_000_000  # for a bundle beside the one that it replaces
 ADB_INTERFACE = ("ff", "42", "01")  # class, subclass and protocol of USB debugging
 
 
 def check_adb(home: LabHome) -> Iterator[Finding]:
+    """Check that adb is installed, and that its server has the same version."""
     try:
         adb = adbutils.adb_path()
     except AdbError:
-        yield Finding("adb", Level.WARNING, "not installed, so no phones", "apt install adb")
+        yield Finding("adb", Level.WARNING, "not installed: no phones", "apt install adb")
         return
-    told = subprocess.run(
+    output = subprocess.run(
         [adb, "version"], capture_output=True, text=True, timeout=CALL_TIMEOUT_S, check=False
     ).stdout
-    version = told.partition("\n")[0].removeprefix("Android Debug Bridge version ")
+    version = output.partition("\n")[0].removeprefix("Android Debug Bridge version ")
     yield Finding("adb", Level.OK, f"{adb}, version {version or 'unknown'}")
     port = _adb_port()
     if not is_listened_on(port):
-        yield Finding("adb", Level.OK, f"no server on port {port} yet: the lab starts one")
+        yield Finding("adb", Level.OK, f"no server runs on port {port} yet: the lab starts one")
         return
     try:
         server = AdbClient(socket_timeout=CALL_TIMEOUT_S).server_version()
@@ -44,7 +46,7 @@ def check_adb(home: LabHome) -> Iterator[Finding]:
             "adb",
             Level.WRONG,
             f"what listens on port {port} does not answer as adb: {error}",
-            "adb kill-server, or end what has taken the port",
+            "run `adb kill-server`, or end the program on that port",
         )
         return
     if version.endswith(f".{server}"):
@@ -53,18 +55,18 @@ def check_adb(home: LabHome) -> Iterator[Finding]:
         yield Finding(
             "adb",
             Level.WRONG,
-            f"the server on port {port} is of another version, {server}: they end each other",
-            "leave one adb on this machine, then adb kill-server",
+            f"the server on port {port} has another version, {server}: it and adb end each other",
+            "leave only one adb on this machine, then run `adb kill-server`",
         )
 
 
 def check_usb(home: LabHome) -> Iterator[Finding]:
+    """Check that this user may open the phones on this machine's USB."""
     yield from usb_findings(Path("/"))
 
 
 def usb_findings(root: Path) -> Iterator[Finding]:
-    """Of phones with USB debugging on: whether this user may open them. `root` is where /sys
-    and /dev are."""
+    """Yield a finding for each phone with USB debugging on. `root` holds /sys and /dev."""
     for interface in sorted((root / "sys/bus/usb/devices").glob("*:*")):
         names = ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")
         if tuple(read(interface / name) for name in names) != ADB_INTERFACE:
@@ -84,14 +86,14 @@ def usb_findings(root: Path) -> Iterator[Finding]:
 
 
 def check_phones(home: LabHome) -> Iterator[Finding]:
+    """Check that adb can use each phone, and that its storage has space."""
     if not is_listened_on(_adb_port()):
         return
     for phone in AdbClient(socket_timeout=CALL_TIMEOUT_S).list():
-        state = "no permissions" if phone.state == "no" else phone.state
-        if state != "device":
-            advice = ADVICE.get(state, state)
-            found, _, mend = advice.partition(": ")
-            yield Finding("phone", Level.WRONG, f"{phone.serial}: {found}", mend)
+        if phone.state != READY:
+            trouble = TROUBLES.get(phone.state, PhoneTrouble(phone.state, "plug it in again"))
+            found = f"{phone.serial}: {trouble.found}"
+            yield Finding("phone", Level.WRONG, found, trouble.fix)
             continue
         try:
             free_bytes = AdbTransport(phone.serial, home.bundles).free_bytes()
@@ -108,28 +110,29 @@ def check_phones(home: LabHome) -> Iterator[Finding]:
 
 
 def check_bundle(home: LabHome) -> Iterator[Finding]:
+    """Check that the agent's bundle is built for each kind of phone."""
     for abi, machine in ABIS.items():
-        mend = f"make agent-bundle MACHINE={machine}"
+        fix = f"make agent-bundle MACHINE={machine}"
         try:
             bundle = Bundle.for_abi(home.bundles, abi)
         except (Unavailable, ValueError, LookupError):
-            # A phone of either kind tells what it lacks; hardly any is x86_64.
+            # Hardly any phone is x86_64. A phone without a bundle says so itself.
             level = Level.WARNING if machine == "aarch64" else Level.OK
-            yield Finding("bundle", level, f"none for {machine}, so no such phones", mend)
+            yield Finding("bundle", level, f"{machine} phones need one, none is built", fix)
         else:
             level, found = Level.OK, f"{machine}: {bundle.sha256[:16]}"
             if not _has_this_agent(bundle):
-                level, found = Level.WARNING, f"{found}, whose agent is another than this one"
-            yield Finding("bundle", level, found, mend if level is Level.WARNING else "")
+                level, found = Level.WARNING, f"{found}, which holds another version of the agent"
+            yield Finding("bundle", level, found, fix if level is Level.WARNING else "")
 
 
 def _has_this_agent(bundle: Bundle) -> bool:
-    """Whether it would bring the agent of this version; of its runner that cannot be told."""
-    brought, here = (
+    """Return whether the bundle holds this version's agent. Its runner cannot be compared."""
+    bundled, own = (
         {name: path.read_bytes() for name, path in agent_sources(folder).items()}
         for folder in (bundle.folder / "site", REPOSITORY)
     )
-    return brought == here
+    return bundled == own
 
 
 def _adb_port() -> int:

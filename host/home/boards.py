@@ -1,4 +1,4 @@
-"""The boards that were enrolled: how they are, and what the lab keeps of each."""
+"""Store what the lab keeps of each enrolled board."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from host.home.documents import InvalidField, make_converter, structure
 from latlab.common.certificates import fingerprint
 from latlab.common.files import read_regular, replacing, storing
-from latlab.domain.errors import (
-    InvalidRequest,
-    StorageError,
-)
+from latlab.domain.errors import InvalidRequest, StorageError
 
 MAX_ADDRESS = 200  # characters: a file is named after it
 MAX_BOARD_BYTES = 1 << 16
@@ -24,7 +22,13 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """address: "host:port"; certificate: PEM, pinned; token: what its agent asks for."""
+    """An enrolled board.
+
+    Attributes:
+        address: "host:port" of its agent.
+        certificate: The agent's certificate as PEM, which is pinned.
+        token: The token that the agent asks for.
+    """
 
     address: str
     certificate: str
@@ -32,44 +36,47 @@ class Board:
 
 
 class Boards:
-    """A file of mode 0600 for each enrolled board."""
+    """Keeps each enrolled board in a file of mode 0600."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def get(self, address: str) -> Board | None:
-        """As it was enrolled last, None where it was not. Raises InvalidRequest where that is
-        no address, StorageError where the board's file is damaged."""
+        """Return the board as it was last enrolled; None if it was not.
+
+        Raises:
+            InvalidRequest: `address` is not an address.
+            StorageError: The board's file is damaged.
+        """
         file = self._file(address)
         try:
             with storing(file), contextlib.suppress(FileNotFoundError):
-                values = json.loads(read_regular(file, MAX_BOARD_BYTES))
-                if any(not isinstance(value, str) for value in values.values()):
-                    raise TypeError("its values are no strings")
-                board = Board(**values)
+                document = json.loads(read_regular(file, MAX_BOARD_BYTES))
+                board = structure(make_converter(), document, Board)
                 fingerprint(board.certificate)
                 return board
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise StorageError(
-                f"{file} is damaged ({error}): `latlab devices remove {address}`, then enrol the "
-                "board again"
-            ) from error
+        except InvalidField as error:
+            field_name = ".".join(map(str, error.path)) or "its content"
+            raise _damaged(file, address, f"{field_name} {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise _damaged(file, address, str(error)) from error
         return None
 
     def addresses(self) -> list[str]:
-        """Of the boards whose files are there; other files in the folder are passed over."""
+        """Return the addresses of the enrolled boards; other files in the folder do not count."""
         with storing(self._directory):
             stems = sorted(file.stem for file in self._directory.glob("*.json"))
         return [stem for stem in stems if _is_address(stem)]
 
     def add(self, board: Board) -> None:
+        """Keep a board, in place of what was kept of it before. Raises StorageError."""
         with storing(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(self._file(board.address), mode=0o600) as draft:
             draft.write_text(json.dumps(asdict(board)))
 
     def remove(self, address: str) -> None:
-        """Harmless where it was not enrolled."""
+        """Forget a board; harmless if it was not enrolled. Raises StorageError."""
         file = self._file(address)
         with storing(file):
             file.unlink(missing_ok=True)
@@ -78,10 +85,16 @@ class Boards:
         return self._directory / f"{checked_address(address)}.json"
 
 
+def _damaged(file: Path, address: str, why: str) -> StorageError:
+    return StorageError(
+        f"{file} is damaged ({why}): `latlab devices remove {address}`, then enrol the board again"
+    )
+
+
 def checked_address(address: str) -> str:
-    """The same. Raises InvalidRequest where it is none."""
+    """Return `address`. Raises InvalidRequest if it is not the address of a board."""
     if not _is_address(address):
-        raise InvalidRequest(f"a board's address is HOST:PORT, not {address[:80]!r}")
+        raise InvalidRequest(f"a board's address must be HOST:PORT, not {address[:80]!r}")
     return address
 
 

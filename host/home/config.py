@@ -1,15 +1,15 @@
-"""`lab.toml` in the lab's home: what its owner says of the devices. All of it is optional.
+"""`lab.toml` in the lab's home: what the owner says about the devices. All of it is optional.
 
-boards = ["pi.local:7070"]    # none but these; without it every board that was enrolled
+boards = ["pi.local:7070"]    # only these boards; by default every board that was enrolled
 
-[phones]                      # serials, by shell patterns
-take = ["R5C*"]               # none but these; without it every phone that is plugged in
-leave = ["emulator-*"]        # and of them not these
+[phones]                      # serials, as shell patterns
+take = ["R5C*"]               # only these phones; by default every phone that is plugged in
+leave = ["emulator-*"]        # not these phones, even if `take` names them
 
 [groups.pixels]               # devices that are treated alike; the first group that fits counts
 devices = ["Google Pixel*"]   # shell patterns of serials, models and boards' addresses
-core_classes = ["big"]        # measured on these cores; without it on all
-max_c = 38                    # °C: hotter than this it cools first, besides the lab's own rule
+core_classes = ["big"]        # measure on these cores; by default on all
+max_c = 38                    # °C: above it a device cools first, besides the lab's own rule
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import math
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from host.home.boards import checked_address
+from host.home.documents import InvalidField, Key, make_converter, structure
 from latlab.common.files import read_regular
 from latlab.domain.errors import InvalidRequest
 
@@ -38,8 +39,14 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """devices: patterns; core_classes: names, None for all that a device has; max_c: of the
-    hottest zone, for a visit to begin."""
+    """Devices that are treated alike.
+
+    Attributes:
+        name: The group's name.
+        devices: Shell patterns of serials, models and boards' addresses.
+        core_classes: Names of the core classes to measure on; None for all of a device.
+        max_c: A visit begins only if the hottest zone is at most this hot, in °C.
+    """
 
     name: str = ""
     devices: tuple[str, ...] = ()
@@ -52,7 +59,14 @@ NO_GROUP = Group()
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """boards: addresses, None where the file names none."""
+    """The owner's choices.
+
+    Attributes:
+        boards: Addresses of the boards to use; None for every enrolled board.
+        take: Shell patterns of the serials of the phones to use.
+        leave: Shell patterns of the serials of phones that are not used all the same.
+        groups: The groups, in the order in which they are tried.
+    """
 
     boards: tuple[str, ...] | None = None
     take: tuple[str, ...] = EVERY
@@ -60,14 +74,15 @@ class LabConfig:
     groups: tuple[Group, ...] = ()
 
     def chosen_boards(self, enrolled: Sequence[str]) -> Sequence[str]:
+        """Return the addresses of the boards that the lab uses."""
         return enrolled if self.boards is None else self.boards
 
     def takes(self, serial: str) -> bool:
-        """Whether the lab uses the phone of this serial."""
+        """Return whether the lab uses the phone of this serial."""
         return _matches(serial, self.take) and not _matches(serial, self.leave)
 
     def group_of(self, *names: str) -> Group:
-        """Of the device that goes by all these names."""
+        """Return the first group that fits one of a device's names."""
         fitting = (
             group for group in self.groups if any(_matches(name, group.devices) for name in names)
         )
@@ -78,99 +93,116 @@ NO_CONFIG = LabConfig()
 
 
 def load_config(path: Path) -> LabConfig:
-    """Everything's default where there is no file. Raises InvalidRequest with the line."""
+    """Return what the file says; without a file, the defaults.
+
+    Raises InvalidRequest for a mistake, with its line and field.
+    """
     try:
         text = read_regular(path, MAX_BYTES).decode()
         document = tomllib.loads(text)
-        return _parse(document)
     except FileNotFoundError:
         return NO_CONFIG
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # says where
         raise InvalidRequest(f"{path}: {error}") from error
-    except _Mistake as mistake:
-        line = _line(text, mistake.path)
-        raise InvalidRequest(f"{path}, line {line}: {mistake}") from mistake
+    try:
+        return _config(structure(_CONVERTER, document, _Document))
+    except InvalidField as error:
+        line = _line(text, _words(document, error.path))
+        field_name = ".".join(map(str, error.path))
+        raise InvalidRequest(f"{path}, line {line}: {field_name} {error}") from error
 
 
-class _Mistake(Exception):
-    """path: the keys that lead to it, and the value where it is one of several."""
-
-    def __init__(self, message: str, *path: str) -> None:
-        super().__init__(message)
-        self.path = path
+_Address = NewType("_Address", str)
+_Celsius = NewType("_Celsius", float)
+_Names = NewType("_Names", tuple)  # type: ignore[type-arg]  # of strings, at least one
 
 
-def _parse(document: Mapping[str, Any]) -> LabConfig:
-    _check_keys(document, {"boards", "phones", "groups"})
-    boards = _strings(document, "boards")
-    for address in boards or ():
-        try:
-            checked_address(address)
-        except InvalidRequest as error:
-            raise _Mistake(str(error), "boards", address) from error
-    phones = _table(document, "phones")
-    _check_keys(phones, {"take", "leave"}, "phones")
-    take, leave = (_strings(phones, key, "phones") for key in ("take", "leave"))
-    named = _table(document, "groups")
-    groups = tuple(_parse_group(_table(named, name, "groups"), name) for name in named)
-    return LabConfig(boards, EVERY if take is None else take, leave or (), groups)
+@dataclass(frozen=True)
+class _Phones:
+    take: tuple[str, ...] = EVERY
+    leave: tuple[str, ...] = ()
 
 
-def _parse_group(table: Mapping[str, Any], name: str) -> Group:
-    path = ("groups", name)
-    _check_keys(table, {"devices", "core_classes", "max_c"}, *path)
-    devices, core_classes = (_strings(table, key, *path) for key in ("devices", "core_classes"))
-    if not devices:
-        raise _Mistake(f"group {name} says which devices are in it: devices = [...]", *path)
-    if core_classes == ():
-        raise _Mistake("core_classes names at least one", *path, "core_classes")
-    max_c = table.get("max_c", math.inf)
-    if isinstance(max_c, bool) or not isinstance(max_c, int | float) or not max_c > 0:
-        raise _Mistake("max_c is a temperature in °C, above 0", *path, "max_c")
-    return Group(name, devices, core_classes, float(max_c))
+@dataclass(frozen=True)
+class _Group:
+    devices: _Names
+    core_classes: _Names | None = None
+    max_c: _Celsius = _Celsius(math.inf)
 
 
-def _table(parent: Mapping[str, Any], key: str, *path: str) -> Mapping[str, Any]:
-    """Empty where the key is absent."""
-    table = parent.get(key, {})
-    if not isinstance(table, dict):
-        header = ".".join((*path, key))
-        raise _Mistake(f"{key} is a table: [{header}]", *path, key)
-    return table
+@dataclass(frozen=True)
+class _Document:
+    """The file as it is written."""
+
+    boards: tuple[_Address, ...] | None = None
+    phones: _Phones = field(default_factory=_Phones)
+    groups: dict[str, _Group] = field(default_factory=dict)
 
 
-def _check_keys(table: Mapping[str, Any], known: Collection[str], *path: str) -> None:
-    for key in table:
-        if key not in known:
-            names = ", ".join(sorted(known))
-            raise _Mistake(f"unknown key {key!r}; there are: {names}", *path, key)
+def _config(document: _Document) -> LabConfig:
+    return LabConfig(
+        boards=document.boards,
+        take=document.phones.take,
+        leave=document.phones.leave,
+        groups=tuple(
+            Group(name, group.devices, group.core_classes, group.max_c)
+            for name, group in document.groups.items()
+        ),
+    )
 
 
-def _strings(table: Mapping[str, Any], key: str, *path: str) -> tuple[str, ...] | None:
-    """None where the key is absent."""
-    values = table.get(key)
-    if values is None:
-        return None
-    if not isinstance(values, list):
-        raise _Mistake(f"{key} is a list of strings", *path, key)
-    for value in values:
-        if not isinstance(value, str):
-            raise _Mistake(f"{key} is a list of strings: {value!r} is none", *path, key, str(value))
-    return tuple(values)
+def _structure_address(value: object, _: object) -> str:
+    return checked_address(_CONVERTER.structure(value, str))
+
+
+def _structure_celsius(value: object, _: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"must be a temperature above 0 °C, not {value!r}")
+    return float(value)
+
+
+def _structure_names(value: object, _: object) -> tuple[str, ...]:
+    names = _CONVERTER.structure(value, tuple[str, ...])
+    if not names:
+        raise ValueError("must name at least one")
+    return names
+
+
+_CONVERTER = make_converter()
+_CONVERTER.register_structure_hook(_Address, _structure_address)
+_CONVERTER.register_structure_hook(_Celsius, _structure_celsius)
+_CONVERTER.register_structure_hook(_Names, _structure_names)
 
 
 def _matches(serial: str, patterns: Collection[str]) -> bool:
     return any(fnmatchcase(serial, pattern) for pattern in patterns)
 
 
-def _line(text: str, path: Sequence[str]) -> int:
-    """Where the words of `path` follow one another. What cannot be found as it is spelled (a
-    value with an escape, say) counts as standing where the word before it does."""
+def _words(document: Mapping[str, Any], path: Sequence[Key]) -> list[str]:
+    """Return the words that lead to a field in the file's text: keys, and a list's values."""
+    found: Any = document
+    words = []
+    for key in path:
+        if isinstance(key, int):
+            found = found[key]
+            words.append(str(found))
+        else:
+            found = found.get(key)
+            words.append(key)
+    return words
+
+
+def _line(text: str, words: Sequence[str]) -> int:
+    """Return the line where the words follow one another.
+
+    A word that is spelled differently in the text, with an escape for example, counts as being
+    where the word before it is.
+    """
     text = re.sub(r"#.*", "", text)
     at = 0
-    for word in path:
+    for word in words:
         if found := re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(text, at):
             at = found.start()
     return text.count("\n", 0, at) + 1

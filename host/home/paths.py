@@ -1,4 +1,4 @@
-"""Where the lab keeps its state on this machine: LATLAB_HOME, else ~/.latlab."""
+"""The folder in which the lab keeps its state: LATLAB_HOME, by default ~/.latlab."""
 
 from __future__ import annotations
 
@@ -16,35 +16,40 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class LabHome:
-    """
-    lab.db         the measurements        daemon.json  pid and address of the daemon
-    token          of the daemon, 0600     daemon.log
-    programs/      being measured          daemon.lock  held while the daemon lives
-    exports/       of clients: a cache     agent/       state of this machine's own agent
-    lab.toml       written by its owner    boards/      what is kept of each enrolled board
+    """The lab's folder and the files in it.
+
+    lab.db         the measurements          daemon.json  process id and address of the daemon
+    token          the daemon's token        daemon.log   the daemon's log
+    programs/      programs to measure       daemon.lock  locked while the daemon lives
+    exports/       a cache of exports        agent/       the state of this machine's own agent
+    lab.toml       the owner's choices       boards/      a file for each enrolled board
     """
 
     root: Path
 
     @classmethod
     def from_environment(cls) -> LabHome:
-        """Raises StorageError where LATLAB_HOME cannot be a folder's name, or no home is known."""
+        """Return the home that LATLAB_HOME names. Raises StorageError if it cannot be a folder."""
         return cls(home_folder())
 
     @property
     def database_url(self) -> str:
-        """LATLAB_DATABASE_URL (PostgreSQL, say), else the file lab.db. An environment
-        variable because it may hold a password, which must not stand among arguments."""
+        """LATLAB_DATABASE_URL, by default the file lab.db.
+
+        It is an environment variable because it may hold a password, which must not be seen among
+        a process's arguments.
+        """
         return os.environ.get("LATLAB_DATABASE_URL") or sqlite_url(self.root / "lab.db")
 
     @property
     def runner(self) -> Path:
+        """The runner of this machine's agent: LATLAB_RUNNER, by default the built one."""
         built = REPOSITORY / "build" / "runner" / "latlab-runner"
         return Path(os.environ.get("LATLAB_RUNNER") or built)
 
     @property
     def bundles(self) -> Path:
-        """A folder with the agent's bundle for each ABI."""
+        """The folder with the agent's bundles: LATLAB_BUNDLES, by default the built ones."""
         return Path(os.environ.get("LATLAB_BUNDLES") or REPOSITORY / "build" / "bundle")
 
     @property
@@ -84,14 +89,14 @@ class LabHome:
         return self.root / "lab.toml"
 
     def create(self) -> None:
-        """Make the folder unless it is there. Raises StorageError."""
+        """Make the folder unless it exists. Raises StorageError."""
         with storing(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def token(self) -> str:
-        """Return the daemon's token, made on first use in a file of mode 0600.
+        """Return the daemon's token. The first call makes it, in a file of mode 0600.
 
-        Raises StorageError, also where the file holds none.
+        Raises StorageError, also if the file holds no token.
         """
         with storing(self.token_file), contextlib.suppress(FileExistsError):
             descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -101,4 +106,5 @@ class LabHome:
 
 
 def sqlite_url(path: Path) -> str:
+    """Return the address of a SQLite database in a file."""
     return f"sqlite:///{path}"

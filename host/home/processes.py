@@ -1,4 +1,4 @@
-"""Background processes that say who they are in a file and prove that they live by a lock."""
+"""Background processes that write who they are to a file, and hold a lock while they live."""
 
 from __future__ import annotations
 
@@ -11,24 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from latlab.client.discovery import is_locked, process_info
-from latlab.common.waiting import POLL_S
+from latlab.common.background_process import POLL_S
 
 
 @dataclass(frozen=True)
 class LockedProcess:
-    """One that `latlab.client.discovery.process_info` finds."""
+    """A process that `latlab.client.discovery.process_info` finds.
+
+    Attributes:
+        info_file: The process writes its id and address to this file when it starts to serve.
+        lock_file: The process holds a lock on this file while it lives.
+    """
 
     info_file: Path
     lock_file: Path
 
     def info(self) -> dict[str, Any] | None:
-        """None when no such process lives, or it does not serve yet. Raises StorageError where
-        the files cannot be read, or the info is damaged."""
+        """Return what the process wrote; None if it does not live, or does not serve yet.
+
+        Raises StorageError if the files cannot be read, or are damaged.
+        """
         return process_info(self.info_file, self.lock_file)
 
+    def serves_as(self, pid: int) -> bool:
+        """Return whether the process serves and has this id. Raises StorageError."""
+        info = self.info()
+        return info is not None and info["pid"] == pid
+
     def stop(self, timeout_s: float) -> bool:
-        """SIGTERM, and SIGKILL after `timeout_s`. False when there was nothing to stop. Raises
-        StorageError as `info` does."""
+        """End the process: send SIGTERM, and SIGKILL after `timeout_s`.
+
+        Returns False if there was nothing to stop. Raises StorageError as `info` does.
+        """
         info = self.info()
         if info is None:
             return False

@@ -16,9 +16,10 @@ from host.devices.worker import DeviceWorker
 from host.jobs.wait_reasons import waits_for
 from host.services.lab import Lab
 from host.services.stored_measurements import StoredMeasurementsServicer
-from latlab.convert.devices import device_to_message, history_to_message
+from latlab.convert.devices import history_to_message
+from latlab.convert.status import device_status_to_message
 from latlab.convert.visits import conditions_to_message
-from latlab.domain.device import DeviceEvent, EventKind
+from latlab.domain.device import DeviceEvent, DeviceStatus, EventKind
 from latlab.domain.errors import NotFound
 from latlab.v1 import common_pb2, lab_pb2
 
@@ -113,7 +114,7 @@ class LabServicer(StoredMeasurementsServicer):
             history_rows.set_drained(connection, serial, request.drained)
             history_rows.add_event(connection, serial, DeviceEvent(time.time_ns(), kind))
         for worker in self._lab.workers_of(serial):
-            worker.standing.drained = request.drained
+            worker.health.drained = request.drained
         return lab_pb2.SetDrainedResponse()
 
     def SetNote(  # noqa: N802
@@ -138,13 +139,15 @@ class LabServicer(StoredMeasurementsServicer):
         return history_to_message(history)
 
     def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:
-        status = lab_pb2.DeviceStatus(
-            transport=worker.transport.name,
+        device, transport = worker.device, worker.transport
+        status = DeviceStatus(
+            device=device,
+            transport=transport.name,
             state=worker.state,
-            targets=[target.name for target in worker.targets.values()],
+            targets=tuple(target.name for target in worker.targets.values()),
             queued_jobs=self._lab.board.count_open(worker.targets),
+            note="" if device is None else notes.get(device.serial, ""),
+            transport_kind=transport.kind,
+            address=transport.address,
         )
-        if worker.device is not None:
-            status.description.CopyFrom(device_to_message(worker.device))
-            status.note = notes.get(worker.device.serial, "")
-        return status
+        return device_status_to_message(status)

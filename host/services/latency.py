@@ -27,7 +27,7 @@ from latlab.convert.latency import (
     target_to_message,
 )
 from latlab.convert.visits import failure_to_message
-from latlab.domain.errors import InvalidRequest, NotFound, UnknownKernelKinds, UnknownKernels
+from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
 from latlab.v1 import latency_pb2
@@ -96,8 +96,6 @@ class LatencyServicer(LatencyServiceServicer):
         indices = np.array(request.indices, dtype=np.int64)
         try:
             estimates = fit.predictor.predict(table, lengths, indices, time.time_ns())
-        except UnknownKernelKinds as error:
-            raise UnknownKernels(str(error)) from error
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
         return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from host.services.devices import LabServicer
-from host.services.interceptors import ErrorInterceptor, TokenInterceptor
+from host.services.interceptors import TokenInterceptor
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
 from latlab.common.server import add_health_and_reflection
+from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.v1 import lab_pb2, latency_pb2
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server

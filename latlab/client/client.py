@@ -100,7 +100,7 @@ class LatencyClient:
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         """One estimate for each network, given as its kernels in order.
 
-        Raises NotReady when too little was measured, UnknownKernels listing the kinds.
+        Raises NotReady when too little was measured, UnknownKernelKinds listing the kinds.
         """
         table, lengths, indices = pack(networks)
         request = latency_pb2.PredictRequest(

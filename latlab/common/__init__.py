@@ -1,0 +1,1 @@
+"""Code that agents and the host share. It travels in the agent's bundle."""

@@ -1,4 +1,4 @@
-"""List the modules of this repository that an agent needs. Its bundle carries them."""
+"""List the modules of this repository that an agent needs. Its bundle holds them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ _PATTERNS = (
     "device_agent/machine/*.py",
     "latlab/__init__.py",
     "latlab/common/*.py",
+    "latlab/convert/__init__.py",
+    "latlab/convert/error*.py",
     "latlab/domain/*.py",
     "latlab/v1/__init__.py",
     "latlab/v1/common_pb2*.py",

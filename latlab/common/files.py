@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, bounded reads, and storage errors in words."""
+"""Write files whole or not at all, read them with a limit, and explain storage errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from latlab.domain.errors import StorageError
+from latlab.domain.errors import DiskFull, StorageError
 
-PART_SUFFIX = ".part"  # of a file that is not yet whole
+PART_SUFFIX = ".part"  # a file that is being written has it
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# Of a path that cannot be used: what to do about it.
+# What to do about a path that cannot be used, by the error.
 ADVICE = {
     errno.EACCES: "give this user the right to it, or name another place",
     errno.EPERM: "give this user the right to it, or name another place",
@@ -31,11 +31,17 @@ ADVICE = {
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
-    """A draft to write beside `path`. When the block ends it is in its place, synced to disk;
-    when it raises, `path` is as it was and nothing is left behind.
+    """Yield a draft to write, which replaces `path` when the block ends.
 
-    mode: of the file, less the umask. Raises StorageError in place of any OSError, such as that
-    of a full disk.
+    The file is synced to disk then. If the block raises, `path` stays as it was and the draft is
+    removed.
+
+    Args:
+        path: The file to write.
+        mode: The file's mode, less the umask.
+
+    Raises:
+        StorageError: The file cannot be written, because the disk is full for example.
     """
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
     with storing(path):
@@ -69,16 +75,16 @@ def storing(path: Path) -> Iterator[None]:
 
 
 def storage_error(error: OSError, path: Path | None = None) -> StorageError:
-    """Return `error` as a StorageError that says which place it is of, and what to do.
+    """Return `error` as a StorageError that names the file, and says what to do.
 
     Args:
-        error: What the operating system said.
+        error: The operating system's error.
         path: The file or folder that was read or written; by default the one in `error`.
     """
     named = path or (Path(os.fsdecode(error.filename)) if error.filename else None)
     if error.errno in FULL:
-        folder = "a folder that is written to" if named is None else named.parent
-        return StorageError(f"the disk that holds {folder} is full: free some space on it")
+        folder = "the lab's files" if named is None else named.parent
+        return DiskFull(f"the disk that holds {folder} is full: free some space on it")
     reason = error.strerror or str(error)
     advice = ADVICE.get(error.errno or 0)
     place = "" if named is None else f"{named}: "
@@ -86,10 +92,10 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the bytes of a regular file. Never waits for a pipe, nor reads a device.
+    """Return the bytes of a regular file. Pipes and devices are refused at once.
 
     Raises:
-        OSError: It cannot be read, is no regular file, or is larger than `max_bytes`.
+        OSError: The file cannot be read, is not regular, or is larger than `max_bytes`.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from latlab.common.files import PART_SUFFIX, replacing, storing
-from latlab.domain.errors import InvalidRequest, NotFound, TooLarge
+from latlab.common.lru_files import least_recently_used
+from latlab.domain.errors import InvalidRequest, NotFound, StorageError, TooLarge
 
 MAX_PROGRAM_BYTES = 1 << 30
 MAX_STORE_BYTES = 4 << 30
@@ -30,17 +31,26 @@ class ProgramStore:
         max_program_bytes: int = MAX_PROGRAM_BYTES,
         max_total_bytes: int = MAX_STORE_BYTES,
     ) -> None:
-        """Raises StorageError."""
+        """Open the store in a folder, which is made if it is missing.
+
+        Args:
+            directory: The store's own folder.
+            max_program_bytes: The largest program's size.
+            max_total_bytes: The size of all programs together.
+
+        Raises:
+            StorageError: The folder cannot be used.
+        """
         with storing(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for part in directory.glob(f"*{PART_SUFFIX}"):  # of a process that was killed
+            for part in directory.glob(f"*{PART_SUFFIX}"):  # a killed process left it
                 part.unlink(missing_ok=True)
         self.max_program_bytes = max_program_bytes
         self._directory = directory
         self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
-        """Return the path of a program, stored or not. Raises InvalidRequest for another name."""
+        """Return the path of a program, stored or not. Raises InvalidRequest for a bad name."""
         if not _SHA256.fullmatch(sha256):
             raise InvalidRequest(
                 f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
@@ -50,21 +60,30 @@ class ProgramStore:
     def get(self, sha256: str) -> Path:
         """Return the path of a stored program, and mark it as used.
 
-        Raises NotFound if it is missing, and InvalidRequest.
+        Raises:
+            NotFound: The program is not stored.
+            InvalidRequest: `sha256` is not a program's name.
         """
         path = self.path(sha256)
         try:
-            os.utime(path)
-        except FileNotFoundError:
-            raise NotFound(f"program {sha256} is not here: upload it") from None
+            with storing(path):
+                os.utime(path)
+        except StorageError:
+            if path.exists():
+                raise
+            raise NotFound(f"program {sha256} is not stored: upload it") from None
         return path
 
     def has(self, sha256: str, size_bytes: int) -> bool:
-        """Return whether it is stored in that size, and mark it as used. Raises InvalidRequest."""
+        """Return whether a program of that size is stored, and mark it as used.
+
+        Raises InvalidRequest if `sha256` is not a program's name.
+        """
         path = self.path(sha256)
-        if not path.is_file() or path.stat().st_size != size_bytes:
-            return False
-        os.utime(path)
+        with storing(path):
+            if not path.is_file() or path.stat().st_size != size_bytes:
+                return False
+            os.utime(path)
         return True
 
     def add(
@@ -74,10 +93,18 @@ class ProgramStore:
         chunks: Iterable[bytes],
         in_use: Collection[str] = (),
     ) -> None:
-        """Store a program; `in_use` are the SHA-256 of those that must stay.
+        """Store a program, whole or not at all.
 
-        Raises TooLarge, InvalidRequest where the bytes are not those announced, and
-        StorageError. Then nothing is stored.
+        Args:
+            sha256: The SHA-256 of its bytes.
+            size_bytes: The number of its bytes.
+            chunks: Its bytes, in order.
+            in_use: SHA-256 of the stored programs that must stay.
+
+        Raises:
+            TooLarge: The program exceeds the store's limit.
+            InvalidRequest: The bytes are not those announced.
+            StorageError: The program cannot be written.
         """
         path = self.path(sha256)
         if size_bytes > self.max_program_bytes:
@@ -89,16 +116,11 @@ class ProgramStore:
             _write_verified(draft, sha256, size_bytes, chunks)
 
     def _make_room(self, size_bytes: int, in_use: Collection[str]) -> None:
+        keep = [self._directory / f"{sha256}.pte" for sha256 in in_use]
         with storing(self._directory):
-            found = [(path, path.stat()) for path in self._directory.iterdir()]
-            files = [(path, stat) for path, stat in found if path.suffix != PART_SUFFIX]
-            total_bytes = size_bytes + sum(stat.st_size for _, stat in files)
-            for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
-                if total_bytes <= self._max_total_bytes:
-                    return
-                if path.stem not in in_use:
-                    path.unlink(missing_ok=True)
-                    total_bytes -= stat.st_size
+            programs = self._directory.glob("*.pte")
+            for path in least_recently_used(programs, self._max_total_bytes - size_bytes, keep):
+                path.unlink(missing_ok=True)
 
 
 def _write_verified(path: Path, sha256: str, size_bytes: int, chunks: Iterable[bytes]) -> None:

@@ -12,7 +12,12 @@ from grpc_reflection.v1alpha import reflection
 def add_health_and_reflection(
     server: grpc.Server, services: Sequence[str]
 ) -> health.HealthServicer:
-    """Add both services to `server`. services: the full names of the server's own services."""
+    """Add both services to a server, and return the health service.
+
+    Args:
+        server: The server.
+        services: The full names of the server's own services.
+    """
     servicer = health.HealthServicer()
     for name in ("", *services):
         servicer.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -1,4 +1,4 @@
-"""Read files in chunks, to send them."""
+"""Read files in chunks, in order to send them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Conversions between messages and nouns, and between gRPC statuses and errors."""

@@ -1,4 +1,4 @@
-"""Devices and what befell them: messages of device_agent.proto and lab.proto."""
+"""Devices and their histories: messages of device_agent.proto and lab.proto."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from latlab.v1 import device_agent_pb2, lab_pb2
 
 
 def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
+    """Return the message for a device."""
     return device_agent_pb2.DeviceDescription(
         serial=device.serial,
         model=device.model,
@@ -42,6 +43,7 @@ def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
 
 
 def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
+    """Return the device of a message."""
     return Device(
         serial=message.serial,
         model=message.model,
@@ -66,6 +68,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
 
 
 def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
+    """Return the message for a device history."""
     return lab_pb2.DeviceHistory(
         serial=history.serial,
         note=history.note,
@@ -82,6 +85,7 @@ def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
 
 
 def history_from_message(message: lab_pb2.DeviceHistory) -> DeviceHistory:
+    """Return the device history of a message."""
     return DeviceHistory(
         serial=message.serial,
         note=message.note,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import json
+import logging
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import grpc
 
 from latlab.domain.errors import (
+    DatabaseBusy,
+    DiskFull,
     ExportError,
     InvalidRequest,
     LabError,
@@ -16,15 +21,21 @@ from latlab.domain.errors import (
     NotReady,
     StorageError,
     TooLarge,
+    TraceMismatch,
     Unauthenticated,
     Unavailable,
+    UnknownKernelKinds,
 )
 
-ERROR_KEY = "latlab-error"  # trailing metadata: the class, which is finer than a status
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
+MAX_MESSAGE_CHARS = 2_000  # gRPC sends messages as headers, whose size is limited
 
-# A class that is not here travels as the nearest of its bases does.
-_STATUSES: dict[type[LabError], grpc.StatusCode] = {
+# Trailing metadata: the error's class, which is finer than a status, and its kernel kinds.
+_CLASS_KEY = "latlab-error"
+_KINDS_KEY = "latlab-kernel-kinds-bin"
+
+# A class that is missing here has the status of its nearest base.
+_STATUSES: Mapping[type[LabError], grpc.StatusCode] = {
     LabError: grpc.StatusCode.INTERNAL,
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
@@ -34,62 +45,107 @@ _STATUSES: dict[type[LabError], grpc.StatusCode] = {
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     StorageError: grpc.StatusCode.DATA_LOSS,
+    DatabaseBusy: grpc.StatusCode.UNAVAILABLE,
+    DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ExportError: grpc.StatusCode.INVALID_ARGUMENT,
+    TraceMismatch: grpc.StatusCode.INVALID_ARGUMENT,
 }
-_NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# The class of a status that comes without a class's name: from gRPC itself, or an agent of
+# version 0.1. CANCELLED is the answer to calls that are open while a channel closes.
+_KINDS: Mapping[grpc.StatusCode, type[LabError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: TooLarge,
+    grpc.StatusCode.FAILED_PRECONDITION: NotReady,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
+    grpc.StatusCode.CANCELLED: Unavailable,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.DATA_LOSS: StorageError,
+}
+
+_log = logging.getLogger(__name__)
 
 
 def status_of(error: LabError) -> grpc.StatusCode:
-    """Return the status that the daemon answers with."""
+    """Return the gRPC status that a server answers with when it raises `error`."""
     return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
 
 
+def abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+    """End a call with an error.
+
+    A LabError travels as its status, its class and its message. Any other exception is a
+    defect: the caller gets INTERNAL and a request id, under which the log holds the traceback.
+    """
+    if not isinstance(error, LabError):
+        request_id = uuid.uuid4().hex
+        _log.error("request %s failed", request_id, exc_info=error)
+        message = f"internal error: the server's log explains it under request {request_id}"
+        context.abort(grpc.StatusCode.INTERNAL, message)
+    if isinstance(error, StorageError):
+        _log.error("%s", error)
+    kind = next(base for base in type(error).__mro__ if base in _tree())
+    metadata: list[tuple[str, str | bytes]] = [(_CLASS_KEY, kind.__name__)]
+    if isinstance(error, UnknownKernelKinds):
+        metadata.append((_KINDS_KEY, json.dumps(error.kinds).encode()))
+    context.set_trailing_metadata(tuple(metadata))
+    message = str(error)[:MAX_MESSAGE_CHARS].encode("utf-8", "backslashreplace").decode()
+    context.abort(status_of(error), message)
+
+
 def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which has no type for it
-    """Return the error that the daemon raised: its class's name travels beside the status."""
-    name = dict(error.trailing_metadata() or ()).get(ERROR_KEY)
-    for kind in _kinds(LabError):
-        if kind.__name__ == name:
-            return kind(error.details())
-    if error.code() in _NO_ANSWER:
+    """Return the error that the daemon raised, or Unavailable if it does not answer."""
+    raised = _raised(error)
+    if raised is not None:
+        return raised
+    kind = _KINDS.get(error.code(), LabError)
+    if kind is Unavailable:
         return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
-    return LabError(error.details())
+    return kind(error.details())
 
 
-def from_agent(error: grpc.RpcError, address: str) -> LabError:
-    """Return the error of a call to the agent at `address`."""
-    details = f"the agent at {address}: {error.details()}"
-    match error.code():
-        case grpc.StatusCode.NOT_FOUND:
-            return NotFound(details)
-        case grpc.StatusCode.FAILED_PRECONDITION:
-            return LeaseLost(details)
-        case (
-            grpc.StatusCode.UNAVAILABLE
-            | grpc.StatusCode.DEADLINE_EXCEEDED
-            | grpc.StatusCode.CANCELLED  # by close(), while the lab goes down
-        ):
-            return Unavailable(details)
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return Unavailable(f"{details} (its token has changed)")
-        case _:
-            return LabError(details)
+def from_agent(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above
+    """Return the error of a call to the agent at `address`.
+
+    A refused token is Unavailable: the device stays out of reach until it is enrolled again.
+    """
+    found = _at(error, address, {**_KINDS, grpc.StatusCode.FAILED_PRECONDITION: LeaseLost})
+    if isinstance(found, Unauthenticated):
+        return Unavailable(f"{found} (its token has changed)")
+    return found
 
 
-def from_enrolment(error: grpc.RpcError, address: str) -> LabError:
+def from_enrolment(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above
     """Return the error of an enrolment with the agent at `address`."""
-    details = f"the agent at {address}: {error.details()}"
-    match error.code():
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return Unauthenticated(details)
-        case grpc.StatusCode.FAILED_PRECONDITION:
-            return NotReady(details)
-        case _:
-            return Unavailable(details)
+    return _at(error, address, _KINDS)
 
 
-def _kinds(kind: type[LabError]) -> Iterator[type[LabError]]:
-    """Yield the errors of `latlab.domain.errors`. Other subclasses never leave their process."""
+def _at(
+    error: Any,  # noqa: ANN401 -- as above
+    address: str,
+    kinds: Mapping[grpc.StatusCode, type[LabError]],
+) -> LabError:
+    raised = _raised(error)
+    kind = kinds.get(error.code(), LabError) if raised is None else type(raised)
+    if kind is UnknownKernelKinds:  # no agent knows of predictors
+        kind = InvalidRequest
+    return kind(f"the agent at {address}: {error.details()}")
+
+
+def _raised(error: Any) -> LabError | None:  # noqa: ANN401 -- as above
+    """Return the error that a server of ours raised; None if the call failed otherwise."""
+    metadata = dict(error.trailing_metadata() or ())
+    name = metadata.get(_CLASS_KEY)
+    kind = next((each for each in _tree() if each.__name__ == name), None)
+    if kind is UnknownKernelKinds:
+        return UnknownKernelKinds(json.loads(metadata.get(_KINDS_KEY, b"[]")))
+    return None if kind is None else kind(error.details())
+
+
+def _tree(kind: type[LabError] = LabError) -> Iterator[type[LabError]]:
+    """Yield the classes of `latlab.domain.errors`."""
     if kind.__module__ == LabError.__module__:
         yield kind
         for narrower in kind.__subclasses__():
-            yield from _kinds(narrower)
+            yield from _tree(narrower)

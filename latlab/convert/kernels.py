@@ -1,4 +1,4 @@
-"""Shapes, inputs and kernels: messages and nouns."""
+"""Shapes, inputs and kernels: messages of common.proto."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from latlab.v1 import common_pb2
 
 
 def shape_to_message(shape: Shape) -> common_pb2.Shape:
+    """Return the message for a shape."""
     return common_pb2.Shape(dims=shape)
 
 
 def shapes_from_messages(messages: Iterable[common_pb2.Shape]) -> tuple[Shape, ...]:
+    """Return the shapes of messages."""
     return tuple(tuple(message.dims) for message in messages)
 
 
 def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
+    """Return the message for a tensor spec."""
     return common_pb2.TensorSpec(
         shape=shape_to_message(spec.shape), dtype=spec.dtype, low=spec.low, high=spec.high
     )
@@ -26,8 +29,15 @@ def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
 def tensor_specs_from_messages(
     specs: Iterable[common_pb2.TensorSpec], shapes: Iterable[common_pb2.Shape]
 ) -> tuple[TensorSpec, ...]:
-    """Read `specs`; where there are none, `shapes` of float32, as older versions send.
-    Raises ValueError."""
+    """Return the inputs of messages.
+
+    Args:
+        specs: The inputs' messages.
+        shapes: The inputs' shapes. Without `specs`, as version 0.1 sends them, all are float32.
+
+    Raises:
+        ValueError: An input contradicts itself.
+    """
     return tuple(
         TensorSpec(
             shape=tuple(spec.shape.dims),
@@ -40,6 +50,7 @@ def tensor_specs_from_messages(
 
 
 def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
+    """Return the message for a kernel."""
     return common_pb2.Kernel(
         kind=kernel.kind,
         inputs=map(shape_to_message, kernel.inputs),
@@ -56,6 +67,7 @@ def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
 
 
 def kernel_from_message(message: common_pb2.Kernel) -> Kernel:
+    """Return the kernel of a message."""
     return Kernel(
         kind=message.kind,
         inputs=shapes_from_messages(message.inputs),

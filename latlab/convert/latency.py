@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latlab.convert.fields import fields_of
+from latlab.convert.fields import enum_number, fields_of
 from latlab.convert.kernels import (
     kernel_from_message,
     kernel_to_message,
@@ -28,6 +28,7 @@ from latlab.v1 import latency_pb2
 
 
 def program_to_message(program: Program) -> latency_pb2.Program:
+    """Return the message for a program."""
     return latency_pb2.Program(
         sha256=program.sha256,
         size_bytes=program.size_bytes,
@@ -41,7 +42,7 @@ def program_to_message(program: Program) -> latency_pb2.Program:
 
 
 def program_from_message(message: latency_pb2.Program) -> Program:
-    """Raises ValueError where an input makes no sense."""
+    """Return the program of a message. Raises ValueError if an input contradicts itself."""
     return Program(
         sha256=message.sha256,
         size_bytes=message.size_bytes,
@@ -54,6 +55,7 @@ def program_from_message(message: latency_pb2.Program) -> Program:
 
 
 def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
+    """Return the message for a benchmark spec."""
     return latency_pb2.BenchmarkSpec(
         visit=visit_spec_to_message(spec.visit),
         min_visits=spec.min_visits,
@@ -65,6 +67,7 @@ def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
 
 
 def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
+    """Return the benchmark spec of a message."""
     return BenchmarkSpec(
         visit=visit_spec_from_message(message.visit),
         min_visits=message.min_visits,
@@ -76,15 +79,18 @@ def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
 
 
 def target_to_message(target: Target) -> latency_pb2.Target:
+    """Return the message for a target."""
     return latency_pb2.Target(id=target.id, name=target.name, **asdict(target))
 
 
 def target_from_message(message: latency_pb2.Target) -> Target:
+    """Return the target of a message."""
     fields = fields_of(message)
     return Target(**{name: fields[name] for name in fields if name not in ("id", "name")})
 
 
 def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
+    """Return the message for a measurement."""
     return latency_pb2.Measurement(
         id=measurement.id,
         target_id=measurement.target_id,
@@ -97,6 +103,7 @@ def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
 
 
 def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
+    """Return the measurement of a message."""
     return Measurement(
         id=message.id,
         target_id=message.target_id,
@@ -109,12 +116,12 @@ def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
 
 
 def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimate:
-    number = latency_pb2.EstimateSource.Value(f"ESTIMATE_SOURCE_{estimate.source.name}")
+    """Return the message for an estimate."""
     return latency_pb2.LatencyEstimate(
         latency_ns=estimate.latency_ns,
         lower_ns=estimate.lower_ns,
         upper_ns=estimate.upper_ns,
-        source=number,
+        source=enum_number(latency_pb2.EstimateSource, estimate.source),
         coverage=estimate.coverage,
         samples=estimate.samples,
         age_s=estimate.age_s,
@@ -123,6 +130,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
 
 
 def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstimate:
+    """Return the estimate of a message."""
     name = latency_pb2.EstimateSource.Name(message.source).removeprefix("ESTIMATE_SOURCE_")
     return LatencyEstimate(
         latency_ns=message.latency_ns,
@@ -139,6 +147,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
 def network_to_message(
     program_sha256: str, measurement_id: str, network: MeasuredNetwork
 ) -> latency_pb2.MeasuredNetwork:
+    """Return the message for a measured network."""
     return latency_pb2.MeasuredNetwork(
         program_sha256=program_sha256,
         measurement_id=measurement_id,
@@ -154,6 +163,7 @@ def network_to_message(
 
 
 def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwork:
+    """Return the measured network of a message."""
     traced = message.HasField("traced_memory_probe_ns")
     return MeasuredNetwork(
         kernels=tuple(map(kernel_from_message, message.kernels)),

@@ -8,6 +8,7 @@ from latlab.v1 import lab_pb2
 
 
 def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
+    """Return the message for a stored measurement."""
     message = lab_pb2.StoredMeasurement(
         id=stored.id,
         unix_ns=stored.unix_ns,
@@ -31,6 +32,7 @@ def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
 
 
 def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement:
+    """Return the stored measurement of a message."""
     exclusion = None
     if message.HasField("exclusion"):
         exclusion = Exclusion(message.exclusion.unix_ns, message.exclusion.why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from latlab.convert.fields import fields_of
+from latlab.convert.fields import enum_member, enum_number, fields_of
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
@@ -12,23 +12,28 @@ from latlab.v1 import common_pb2
 
 
 def visit_spec_to_message(spec: VisitSpec) -> common_pb2.VisitSpec:
+    """Return the message for a visit spec."""
     return common_pb2.VisitSpec(**asdict(spec))
 
 
 def visit_spec_from_message(message: common_pb2.VisitSpec) -> VisitSpec:
+    """Return the visit spec of a message."""
     return VisitSpec(**fields_of(message))
 
 
 def conditions_to_message(conditions: Conditions) -> common_pb2.Conditions:
+    """Return the message for conditions."""
     present = {name: value for name, value in asdict(conditions).items() if value is not None}
     return common_pb2.Conditions(**present)
 
 
 def conditions_from_message(message: common_pb2.Conditions) -> Conditions:
+    """Return the conditions of a message."""
     return Conditions(**fields_of(message))
 
 
 def visit_to_message(visit: Visit) -> common_pb2.Visit:
+    """Return the message for a visit."""
     return common_pb2.Visit(
         run_id=visit.run_id,
         traced=visit.traced,
@@ -52,6 +57,7 @@ def visit_to_message(visit: Visit) -> common_pb2.Visit:
 
 
 def visit_from_message(message: common_pb2.Visit) -> Visit:
+    """Return the visit of a message."""
     return Visit(
         run_id=message.run_id,
         traced=message.traced,
@@ -77,11 +83,12 @@ def visit_from_message(message: common_pb2.Visit) -> Visit:
 
 
 def failure_to_message(failure: Failure) -> common_pb2.Failure:
-    number = common_pb2.FailureKind.Value(f"FAILURE_KIND_{failure.kind.name}")
-    return common_pb2.Failure(kind=number, message=failure.message)
+    """Return the message for a failure."""
+    kind = enum_number(common_pb2.FailureKind, failure.kind)
+    return common_pb2.Failure(kind=kind, message=failure.message)
 
 
 def failure_from_message(message: common_pb2.Failure) -> Failure:
-    name = common_pb2.FailureKind.Name(message.kind).removeprefix("FAILURE_KIND_")
-    kind = FailureKind[name] if name in FailureKind.__members__ else FailureKind.AGENT_ERROR
-    return Failure(kind, message.message)
+    """Return the failure of a message."""
+    kind = enum_member(common_pb2.FailureKind, message.kind, FailureKind)
+    return Failure(kind or FailureKind.AGENT_ERROR, message.message)

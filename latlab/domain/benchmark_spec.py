@@ -1,4 +1,4 @@
-"""How a program is measured: what a visit asks for, and how many visits."""
+"""Specifications of how a program is measured."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ from dataclasses import dataclass, field
 
 MAX_VISITS = 100
 MAX_SPACING_NS = 600 * 10**9
-# Loading code, weights and caches takes tens of runs; from a second on, load is for heat.
+# Tens of runs load code, weights and caches. A warm-up of a second or more is meant to heat.
 SUSTAINED_NS = 1_000_000_000
-MAX_SUSTAINED_S = 500  # a visit with its load must end within an agent's longest deadline
-MAX_RUNS = 1_000_000  # of any agent; with it half a millisecond a run is 500 s of load
+MAX_SUSTAINED_S = 500  # so that a visit with its load ends within an agent's longest deadline
+MAX_RUNS = 1_000_000  # no agent runs more; at half a millisecond a run this is 500 s of load
 
 
 @dataclass(frozen=True, slots=True)
 class VisitSpec:
-    """What one visit does. Runs and durations are floors, whichever is later; the last
-    two fields before `threads` are caps, `max_timed_runs` of the warm-up as well."""
+    """The settings of one visit.
+
+    Warm-up and timing each end when both their number of runs and their duration are reached.
+
+    Attributes:
+        warmup_runs: The least number of runs before timing.
+        warmup_ns: The least duration of the warm-up.
+        timed_runs: The least number of timed runs.
+        timed_ns: The least duration of the timed runs together.
+        max_timed_runs: The most timed runs, and also the most runs of the warm-up.
+        deadline_ns: The visit fails if it takes longer, from when the agent lets it in.
+        threads: The number of the runner's threads.
+        core_class: The name of the cores that the runner is pinned to.
+        traced: Whether the runner records how long each kernel takes.
+        seed: The seed of the input values.
+    """
 
     warmup_runs: int = 10
     warmup_ns: int = 100_000_000
@@ -30,18 +44,25 @@ class VisitSpec:
 
     @property
     def is_sustained(self) -> bool:
-        """Whether it warms the device as well as the program: a mode of its own, never
-        pooled with ordinary measurements."""
+        """True if the warm-up heats the device: never pooled with ordinary measurements."""
         return self.warmup_ns >= SUSTAINED_NS
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSpec:
-    """A measurement ends when its visits agree: at least `min_visits` of them, and the
-    interval of their latency within ± `tolerance`; or at `max_visits`. Then come
-    `traced_visits` more, which feed the kernel timings and never the latency. From one visit
-    to the next it is at least `spacing_ns`: a machine has moods of seconds, in which visits
-    agree and are wrong together."""
+    """The settings of a measurement: of its visits, and of how many there are.
+
+    Attributes:
+        visit: What each visit does.
+        min_visits: The least number of untraced visits.
+        max_visits: The most untraced visits.
+        tolerance: The visits agree, and no more are made, when the interval of their latency is
+            within this share of it.
+        traced_visits: How many traced visits follow. They yield the kernel timings and never
+            the latency.
+        spacing_ns: The least time from one visit to the next. A machine has moods of seconds,
+            in which visits agree and are wrong together.
+    """
 
     visit: VisitSpec = field(default_factory=VisitSpec)
     min_visits: int = 6
@@ -52,8 +73,16 @@ class BenchmarkSpec:
 
     @classmethod
     def sustained(cls, load_s: float) -> BenchmarkSpec:
-        """Each visit after so many seconds of running the program without a pause, as on a
-        device that it has warmed. Untraced: no predictor learns from it. Raises ValueError."""
+        """Return a spec for a device that the program itself has heated.
+
+        Its visits are untraced, so no predictor learns from them.
+
+        Args:
+            load_s: How long each visit runs the program without a pause before timing.
+
+        Raises:
+            ValueError: The load is too short or too long.
+        """
         if not SUSTAINED_NS <= load_s * 1e9 <= MAX_SUSTAINED_S * 1e9:
             raise ValueError(f"load must be sustained for 1 to {MAX_SUSTAINED_S} s: got {load_s}")
         load_ns = round(load_s * 1e9)
@@ -65,7 +94,7 @@ class BenchmarkSpec:
         return cls(visit, traced_visits=0, spacing_ns=0)
 
     def __post_init__(self) -> None:
-        """Raises ValueError, in a sentence for a person."""
+        """Check the numbers. Raises ValueError, in a sentence for a person."""
         if not 1 <= self.min_visits <= self.max_visits <= MAX_VISITS:
             raise ValueError(
                 f"visits must be at least 1 and at most {MAX_VISITS}, the minimum not above the"

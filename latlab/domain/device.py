@@ -1,15 +1,24 @@
-"""Devices, and what befell them."""
+"""Devices, and their event histories."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
+from latlab.domain.device_state import DeviceState
 from latlab.domain.failure import FailureKind
 
 
 @dataclass(frozen=True, slots=True)
 class CoreClass:
+    """Cores of one kind.
+
+    Attributes:
+        name: "big" or "little", say; "all" where there is one kind only.
+        cpus: Numbers of the kernel's for these cores.
+        max_clock_khz: The highest clock in kHz; None where it cannot be read.
+    """
+
     name: str
     cpus: tuple[int, ...]
     max_clock_khz: int | None = None
@@ -19,8 +28,20 @@ class CoreClass:
 class Device:
     """One physical unit, as its agent describes it.
 
-    confinement: what its kernel holds the runner back with while it reads a program,
-    "seccomp" and "landlock"; empty where it has neither, or the agent does not say.
+    Attributes:
+        serial: The unit's own name, which no other unit has.
+        model: Manufacturer and model.
+        soc: The processor.
+        os_build: The build of the operating system.
+        abi: The machine's instruction set, as `uname -m` names it.
+        runtime_version: Name and version of the runtime that runs programs.
+        runner_build: Hash of the runner's binary.
+        backends: Names of the backends that the runner can use.
+        core_classes: The cores, by kind.
+        memory_bytes: Size of the main memory.
+        max_program_bytes: Size of the largest program that its agent takes.
+        confinement: What the kernel confines the runner with while it reads a program,
+            "seccomp" and "landlock"; empty where it has neither, or the agent does not say.
     """
 
     serial: str
@@ -38,9 +59,11 @@ class Device:
 
 
 class EventKind(str, Enum):
+    """The kinds of events in a device's history."""
+
     CONNECTED = "connected"
     LOST = "lost"
-    STOPPED = "stopped"  # with the lab
+    STOPPED = "stopped"  # the lab was stopped
     QUARANTINED = "quarantined"
     RECOVERED = "recovered"
     DRAINED = "drained"
@@ -50,6 +73,14 @@ class EventKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceEvent:
+    """Something that happened to a device.
+
+    Attributes:
+        unix_ns: When it happened, in ns since 1970.
+        kind: What happened.
+        detail: More about it, for people; may be empty.
+    """
+
     unix_ns: int
     kind: EventKind
     detail: str = ""
@@ -57,6 +88,15 @@ class DeviceEvent:
 
 @dataclass(frozen=True, slots=True)
 class SentinelReading:
+    """A measurement of a target's sentinel.
+
+    Attributes:
+        unix_ns: When it was taken, in ns since 1970.
+        target_id: The target that it was taken on.
+        latency_ns: The sentinel's latency.
+        suspect: Whether the target had drifted by then.
+    """
+
     unix_ns: int
     target_id: str
     latency_ns: int
@@ -65,8 +105,19 @@ class SentinelReading:
 
 @dataclass(frozen=True, slots=True)
 class DeviceHistory:
-    """visits: that brought samples; failures: visits that brought none, by kind. Events and
-    sentinels are the newest, and these first."""
+    """The history of a device since it was first seen.
+
+    Attributes:
+        serial: The device's serial.
+        note: People's note on the device; empty if there is none.
+        first_seen_unix_ns: When it first connected, in ns since 1970.
+        connected_ns: How long it was connected, over the stretches whose beginning and end
+            are known.
+        visits: How many visits brought samples.
+        failures: How many visits brought none, by kind of failure.
+        events: The newest events, the last one first.
+        sentinels: The newest readings of sentinels, the last one first.
+    """
 
     serial: str
     note: str
@@ -78,13 +129,35 @@ class DeviceHistory:
     sentinels: tuple[SentinelReading, ...]
 
 
+class TransportKind(str, Enum):
+    """The kinds of ways to a device's agent."""
+
+    LOCAL = "local"  # the agent runs on the lab's own machine
+    ADB = "adb"  # a phone, through adb
+    TCP = "tcp"  # an enrolled board, over TLS
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
-    """device is None while its agent has not answered yet."""
+    """A device as the running lab knows it.
+
+    Attributes:
+        device: The device's description; None until its agent has answered.
+        transport: The name of the way to the device, unique in the lab.
+        state: What the device is doing now.
+        targets: Names of the targets that it serves.
+        queued_jobs: How many open jobs it can serve.
+        note: People's note on the device; empty if there is none.
+        transport_kind: How the lab reaches it; None where the lab is of a version that does
+            not say.
+        address: adb's serial of a phone, "host:port" of a board, empty for the local device.
+    """
 
     device: Device | None
     transport: str
-    state: str
+    state: DeviceState
     targets: tuple[str, ...]
     queued_jobs: int
     note: str = ""
+    transport_kind: TransportKind | None = None
+    address: str = ""

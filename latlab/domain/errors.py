@@ -1,17 +1,25 @@
-"""The lab's errors, one tree. `latlab.convert.errors` says which gRPC status each kind travels as.
+"""The lab's errors, one tree. `latlab.convert.errors` maps it to gRPC statuses and back.
 
 LabError
-├── InvalidRequest        what was asked makes no sense              INVALID_ARGUMENT
-│   └── UnknownKernels    kernel kinds the predictor has never seen
-├── NotFound              no such target, program or measurement     NOT_FOUND
-├── TooLarge              over a stated limit                        RESOURCE_EXHAUSTED
-├── NotReady              e.g. too little measured to predict        FAILED_PRECONDITION
-├── LeaseLost             another holder has the device              FAILED_PRECONDITION
-├── Unavailable           the lab or a device does not answer        UNAVAILABLE
-├── Unauthenticated       the token is missing or wrong              UNAUTHENTICATED
-├── StorageError          files or database: no right, damaged, full DATA_LOSS
-│   └── UnreadableRow     damaged, or written by a newer version
-└── ExportError           a network cannot be made a program         INVALID_ARGUMENT
+├── InvalidRequest           the request makes no sense                INVALID_ARGUMENT
+│   └── UnknownKernelKinds   kernels that were never measured          INVALID_ARGUMENT
+├── NotFound                 no such target, program or measurement    NOT_FOUND
+├── TooLarge                 something exceeds a stated limit          RESOURCE_EXHAUSTED
+├── NotReady                 something else must happen first          FAILED_PRECONDITION
+│   └── NotEnoughData        too few networks were measured            FAILED_PRECONDITION
+├── LeaseLost                another holder has the device             FAILED_PRECONDITION
+├── Unavailable              the lab or a device does not answer       UNAVAILABLE
+├── Unauthenticated          the token is missing or wrong             UNAUTHENTICATED
+├── StorageError             a file or the database is of no use       DATA_LOSS
+│   ├── DatabaseBusy         other work keeps the database locked      UNAVAILABLE
+│   ├── DiskFull             the disk has no space left                RESOURCE_EXHAUSTED
+│   └── UnreadableRow        damaged, or written by a newer version    DATA_LOSS
+├── ExportError              a network cannot be made a program        INVALID_ARGUMENT
+└── TraceMismatch            a trace is of another network             INVALID_ARGUMENT
+
+Other packages derive errors of their own from these: search (StudyError, DatasetError,
+TableError, CheckpointError), device_agent and host.doctor. Such an error reaches a client as
+the nearest of its bases that is in this module.
 """
 
 from __future__ import annotations
@@ -20,15 +28,28 @@ from collections.abc import Sequence
 
 
 class LabError(Exception):
-    """Base of all; the message says what to do."""
+    """Base of all the lab's errors; the message says what is wrong and what to do."""
 
 
 class InvalidRequest(LabError):
     """The request makes no sense."""
 
 
-class UnknownKernels(InvalidRequest):
-    """The predictor has never seen some kinds of kernels."""
+class UnknownKernelKinds(InvalidRequest):
+    """Some kernels are of kinds that no measured network holds.
+
+    Attributes:
+        kinds: All these kinds.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        """Make the error of these kinds."""
+        self.kinds = tuple(kinds)
+        super().__init__(self.kinds)
+
+    def __str__(self) -> str:
+        """Name the kinds."""
+        return f"never measured on this target: {', '.join(self.kinds)}"
 
 
 class NotFound(LabError):
@@ -40,11 +61,15 @@ class TooLarge(LabError):
 
 
 class NotReady(LabError):
-    """Something must happen first, such as more measurements."""
+    """Something else must happen first."""
+
+
+class NotEnoughData(NotReady):
+    """Too few networks were measured, or they have too little in common."""
 
 
 class LeaseLost(LabError):
-    """A device's agent has seen a higher token: another holder has the device."""
+    """Another holder has the device: its agent has seen a higher lease token."""
 
 
 class Unavailable(LabError):
@@ -56,28 +81,24 @@ class Unauthenticated(LabError):
 
 
 class StorageError(LabError):
-    """A file or the database is damaged, full or not permitted."""
+    """A file or the database is damaged, or may not be used."""
+
+
+class DatabaseBusy(StorageError):
+    """Other work keeps the database locked; the same request may succeed later."""
+
+
+class DiskFull(StorageError):
+    """A disk has no space left."""
 
 
 class UnreadableRow(StorageError):
-    """A row is damaged, or was written by a newer version."""
+    """A row of the database is damaged, or was written by a newer version."""
 
 
 class ExportError(LabError):
     """A network cannot be exported to a program."""
 
 
-class TraceMismatch(Exception):
+class TraceMismatch(LabError):
     """A kernel list and a trace are not of the same network."""
-
-
-class UnknownKernelKinds(Exception):
-    """Kernels of kinds that no measured network holds; `kinds` lists them all."""
-
-    def __init__(self, kinds: Sequence[str]) -> None:
-        super().__init__(f"never measured on this target: {', '.join(kinds)}")
-        self.kinds = tuple(kinds)
-
-
-class NotEnoughData(Exception):
-    """Too few networks were measured, or have too little in common; says what is needed."""

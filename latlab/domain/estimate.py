@@ -1,4 +1,4 @@
-"""What the lab answers: a latency with its interval, and what it rests on."""
+"""Latency estimates: a latency with its interval, and what it rests on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
+    """The origin of an estimate."""
+
     MEASURED = "measured"
     LOOKUP = "lookup"  # every kernel was timed inside some measured network
     REGRESSION = "regression"  # at least one kernel's time is predicted from its shape
@@ -17,11 +19,19 @@ class Source(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class LatencyEstimate:
-    """`coverage` is the share (0 to 1) of the latency that rests on kernels near such as
-    were measured; `samples` the number of measured networks behind it; `age_s` that of the
-    newest one. `steadied` says that what neighbours on the machine's memory add was taken
-    out (see `Steadying`). `parts` are the estimates on each target where this one combines
-    those on several.
+    """The estimated latency of a network on a target.
+
+    Attributes:
+        latency_ns: The latency of one run.
+        lower_ns: The lower bound of the 90 % interval.
+        upper_ns: The upper bound of the 90 % interval.
+        source: How the estimate was obtained.
+        coverage: The share of the latency, from 0 to 1, that rests on kernels similar to
+            measured ones.
+        samples: The number of measured networks that it rests on.
+        age_s: The age of the newest of these measurements, in s.
+        steadied: Whether the time that other users of the machine's memory add was removed.
+        parts: The estimates on each target where this one combines those on several.
     """
 
     latency_ns: int
@@ -36,11 +46,13 @@ class LatencyEstimate:
 
     @property
     def extrapolates(self) -> bool:
-        """Whether most of it rests on kernels unlike any seen: its interval may be too narrow."""
+        """True if most of it rests on unfamiliar kernels: its interval may be too narrow."""
         return self.coverage < MIN_COVERAGE
 
 
 def whole_ns(latency_ns: float) -> int:
-    """Round to whole ns, at least 1 and at most MAX_LATENCY_NS: no network takes no time, and
-    no estimate outgrows the messages that carry it."""
+    """Round a latency to whole ns, at least 1 and at most MAX_LATENCY_NS.
+
+    Every network takes some time, and every estimate must fit into its message.
+    """
     return round(min(max(latency_ns, 1.0), float(MAX_LATENCY_NS)))

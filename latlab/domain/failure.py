@@ -1,4 +1,4 @@
-"""Why there is no measurement: a kind and a message, never a number."""
+"""Failures: why a visit or a measurement brought no samples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from enum import Enum
 
 
 class FailureKind(str, Enum):
+    """The kinds of failure."""
+
     NOT_A_PROGRAM = "not_a_program"
     BAD_INPUT = "bad_input"
     UNSUPPORTED = "unsupported"
@@ -23,7 +25,12 @@ class FailureKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A measurement that did not come about: a type, never a number."""
+    """A visit or a measurement that brought no samples.
+
+    Attributes:
+        kind: What prevented it.
+        message: What happened, for people.
+    """
 
     kind: FailureKind
     message: str

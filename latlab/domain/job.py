@@ -1,4 +1,4 @@
-"""What a client asked for, and who holds a device."""
+"""Jobs, and leases of devices."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request to measure one Program on one Target; ends as a Measurement or a Failure.
-    A sentinel's is the lab's own: nobody asked for it, and no predictor learns from it.
-    A higher `priority` comes first."""
+    """A request to measure one program on one target. It ends as a Measurement or a Failure.
+
+    Attributes:
+        id: The job's id.
+        target_id: The target to measure on.
+        program_sha256: The program to measure.
+        spec: How to measure.
+        created_unix_ns: When it was asked for, in ns since 1970.
+        is_sentinel: Whether the lab itself measures its sentinel. No predictor learns from it.
+        priority: Jobs of a higher priority come first.
+    """
 
     id: str
     target_id: str
@@ -24,6 +32,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
+    """The right to use a device, for a time.
+
+    Attributes:
+        device_serial: The device.
+        holder: The lab that has the lease.
+        token: A number that only grows; an agent refuses tokens lower than one it has seen.
+        expires_unix_ns: When the lease ends unless it is renewed, in ns since 1970.
+    """
+
     device_serial: str
     holder: str
     token: int
@@ -32,7 +49,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """target: its name; waits_for: in words for a person."""
+    """An open job, as it is shown to people.
+
+    Attributes:
+        id: The job's id.
+        target: The name of the target to measure on.
+        program_sha256: The program to measure.
+        priority: Jobs of a higher priority come first.
+        visits_done: How many visits were made.
+        waits_for: What it waits for.
+    """
 
     id: str
     target: str

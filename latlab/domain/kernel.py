@@ -1,4 +1,4 @@
-"""The Kernel: one operator as the backend runs it. What is timed, looked up and regressed."""
+"""Kernels: operators as the backend runs them. They are timed, looked up and regressed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kernel:
-    """A convolution carries its bias and fused activation; border transposes and
-    reshapes are kernels too. Shapes are as the backend sees them: NHWC inside it,
+    """One operator as the backend runs it.
+
+    A convolution includes its bias and fused activation. The transposes and reshapes at the
+    backend's borders are kernels too. Shapes are those that the backend sees: NHWC inside it, and
     NCHW on the outer side of a border transpose.
 
-    Weights are no inputs. `kernel_size`, `stride`, `dilation` and `groups` are those of
-    convolutions and pools and stay at 1 for the others.
+    Attributes:
+        kind: The kind of operator, such as CONV2D.
+        inputs: The inputs' shapes, without weights.
+        output: The output's shape.
+        kernel_size: Height and width of the window of a convolution or pool; else 1.
+        stride: Vertical and horizontal stride of a convolution or pool; else 1.
+        dilation: The dilation of a convolution or pool; else 1.
+        groups: The number of groups of a convolution; else 1.
+        activation: The fused activation, such as "relu"; empty if there is none.
+        dtype: The data type.
     """
 
     kind: str
@@ -29,7 +39,7 @@ class Kernel:
     dtype: str = "float32"
 
     def __str__(self) -> str:
-        """The kernel in one line, equal for equal kernels only."""
+        """Return the kernel in one line. Lines are equal for equal kernels only."""
         inputs = "+".join("x".join(map(str, shape)) or "scalar" for shape in self.inputs)
         parts = [
             f"{self.kind} {inputs}->{'x'.join(map(str, self.output))}",
@@ -43,7 +53,7 @@ class Kernel:
         return " ".join(parts)
 
 
-# Kinds as the exporter names them, after the XNNPACK node that each one is.
+# The exporter's names of the kinds, each after its XNNPACK node.
 CONV2D = "conv2d"
 DEPTHWISE_CONV2D = "depthwise_conv2d"
 FULLY_CONNECTED = "fully_connected"
@@ -82,10 +92,11 @@ DELEGATED_KINDS = frozenset(
 
 
 def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int], list[int]]:
-    """Many networks as one table of distinct kernels, and indices into it.
+    """Pack networks into one table of distinct kernels, and indices into it.
 
-    Returns `(table, lengths, indices)`: the distinct kernels in order of first appearance, how
-    many kernels each network has, and all their rows in the table, network after network.
+    Returns:
+        The distinct kernels in order of first appearance, the number of kernels of each network,
+        and the table's rows of all kernels, network after network.
     """
     rows: dict[Kernel, int] = {}
     lengths: list[int] = []

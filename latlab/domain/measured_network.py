@@ -1,4 +1,4 @@
-"""What a measurement says of its network, for predictors to learn from."""
+"""Measured networks, from which predictors learn."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ _MAX_NS = float(2**63)  # beyond any clock: what is larger is damaged
 
 @dataclass(frozen=True, slots=True)
 class MeasuredNetwork:
-    """`latency_ns` and its 90 % interval come from untraced visits. `kernel_ns`, parallel to
-    `kernels`, holds means over traced runs; None where no trace was taken.
+    """A network with its measured latency and kernel times.
 
-    The probes are what a sweep over memory took beside the untraced and the traced visits,
-    None where none was made. They tell how busy the machine's neighbours were: see `Steadying`.
-    One that is not above 0 counts as none.
+    Attributes:
+        kernels: The network's kernels, in the order in which they run.
+        kernel_ns: The mean time of each kernel over the traced runs; None without a trace. A
+            kernel may take 0 ns, since the runtime's profiler counts whole microseconds.
+        latency_ns: The latency of the untraced visits.
+        lower_ns: The lower bound of its 90 % interval.
+        upper_ns: The upper bound of its 90 % interval.
+        unix_ns: When it was measured, in ns since 1970.
+        memory_probe_ns: How long a sweep over memory took beside the untraced visits, which
+            shows how busy the machine's memory was; None without a probe, and a probe that is
+            not above 0 counts as none.
+        traced_memory_probe_ns: The same beside the traced visits.
 
-    A kernel may have taken 0 ns, and so may all of them: the runtime's profiler counts whole
-    microseconds.
-
-    Raises ValueError where kernels and times differ in number, a kernel's time is below 0, a
-    latency is not positive or outside its interval, or a time is no finite number.
+    Raises:
+        ValueError: There are not as many times as kernels, a kernel's time is negative, the
+            latency is not positive or outside its interval, or a time is not finite.
     """
 
     kernels: tuple[Kernel, ...]
@@ -35,12 +41,15 @@ class MeasuredNetwork:
     traced_memory_probe_ns: float | None = None
 
     def __post_init__(self) -> None:
+        """Check the numbers. Raises ValueError."""
         if self.kernel_ns is not None and len(self.kernel_ns) != len(self.kernels):
-            raise ValueError(f"{len(self.kernel_ns)} times for {len(self.kernels)} kernels")
+            raise ValueError(
+                f"there are {len(self.kernel_ns)} times for {len(self.kernels)} kernels"
+            )
         if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns < _MAX_NS:
             raise ValueError(
                 f"latency {self.latency_ns} ns outside [{self.lower_ns}, {self.upper_ns}] ns"
             )
         for kernel_ns in self.kernel_ns or ():
             if not 0 <= kernel_ns < _MAX_NS:
-                raise ValueError(f"a kernel's time of {kernel_ns} ns is none")
+                raise ValueError(f"a kernel's time must be 0 ns or more, not {kernel_ns} ns")

@@ -1,4 +1,4 @@
-"""What was measured: visits with their samples, their kernels' traces and the conditions."""
+"""Measurements: visits with their samples, kernel traces and conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from latlab.domain.failure import Failure
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The state of the machine at one instant; None where it cannot be read."""
+    """The state of a machine at one instant. What it cannot report is None.
+
+    Attributes:
+        unix_ns: The machine's clock, in ns since 1970.
+        temperature_c: The temperature of the hottest zone, in °C.
+        clock_khz: The mean clock of the pinned cores.
+        governor: The name of the governor of the cores' clocks.
+        battery_level: The battery's charge, from 0 to 1.
+        load_1min: The mean number of runnable processes over a minute.
+        steal_ns: The time that a hypervisor has taken from the pinned cores since boot.
+        arithmetic_probe_ns: How long a fixed piece of arithmetic took.
+        memory_probe_ns: How long a fixed sweep over memory took.
+        throttled: Whether the machine lowers its clocks because of heat.
+    """
 
     unix_ns: int
     temperature_c: float | None = None
@@ -26,8 +39,14 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class KernelTrace:
-    """instruction: which instruction of the program ran it, from 0; the kernels of one
-    delegate call share theirs. None where an older runner did not say."""
+    """One kernel over the traced runs of a visit.
+
+    Attributes:
+        name: The backend's name for the kernel.
+        durations_ns: How long it took in each run.
+        instruction: The number of the program's instruction that ran it, from 0. The kernels of
+            one delegate call have the same. None where an older runner did not say.
+    """
 
     name: str
     durations_ns: tuple[int, ...]
@@ -36,12 +55,27 @@ class KernelTrace:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The three sample series are parallel, one entry for each timed run.
+    """One fresh runner's short timed stretch.
 
-    load_ns: to read the program and make it ready to run. first_run_ns: of the first run
-    after that, which is no sample. planned_bytes: what the program's memory plan asks for.
-    peak_rss_bytes: the most memory that the process held while it loaded and ran, its own
-    code and the program's bytes included. None: not known.
+    The three series of samples are parallel, with one entry for each timed run.
+
+    Attributes:
+        run_id: The run's id, unique on its device.
+        traced: Whether kernels were traced. Traced visits do not count for the latency.
+        wall_ns: How long each run took.
+        cpu_ns: The processor time of each run.
+        involuntary_switches: How often the runner was interrupted in each run.
+        warmup_runs: How many runs came before the timed ones.
+        load_ns: How long it took to read the program and make it ready to run.
+        peak_rss_bytes: The most memory that the runner held while it loaded and ran the program,
+            its own code and the program's bytes included; None where it is not known.
+        before: The conditions before the visit.
+        after: The conditions after the visit.
+        kernel_traces: The kernels' traces, in the order in which the kernels run.
+        first_run_ns: How long the first run after loading took, which is no sample; None where
+            it is not known.
+        planned_bytes: The memory that the program's own plan asks for; None where it is not
+            known.
     """
 
     run_id: str
@@ -61,9 +95,20 @@ class Visit:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Immutable: its visits. `host.measuring.statistics` says what latency they amount to.
-    `suspect` when the sentinel had drifted by the time it was taken: kept, and learned from by
-    none."""
+    """The visits of one program to one target. It never changes.
+
+    `host.measuring.statistics` computes the latency from the visits.
+
+    Attributes:
+        id: The measurement's id.
+        target_id: The target.
+        program_sha256: The program.
+        spec: How it was measured.
+        unix_ns: When it was finished, in ns since 1970.
+        visits: Its visits.
+        suspect: Whether the sentinel had drifted when it was taken. It is kept, but no predictor
+            learns from it.
+    """
 
     id: str
     target_id: str
@@ -76,13 +121,19 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a measurement's visits amount to: see `host.measuring.statistics`.
+    """The latency of a measurement, as `host.measuring.statistics` computes it.
 
-    `latency_ns` is the lower quartile of the clean visits' lower deciles; the bounds are
-    those order statistics of them that enclose it with 90 % confidence (with fewer than 11
-    visits the lower bound is the fastest visit and holds somewhat less). The probes are what a
-    sweep over memory took beside the untraced and the traced visits, None without one.
-    `clean_visits` of the `visits`, which are the untraced ones.
+    Attributes:
+        latency_ns: The lower quartile of the clean visits' lower deciles.
+        lower_ns: The lower bound of the latency's 90 % interval, an order statistic of the
+            visits. With fewer than 11 visits it is the fastest visit, and the confidence is
+            somewhat lower.
+        upper_ns: The upper bound, likewise.
+        clean_visits: How many untraced visits count for the latency.
+        visits: How many untraced visits there are.
+        memory_probe_ns: How long a sweep over memory took beside the untraced visits; None
+            without a probe.
+        traced_memory_probe_ns: The same beside the traced visits.
     """
 
     latency_ns: float
@@ -95,14 +146,21 @@ class Summary:
 
     @property
     def half_width(self) -> float:
-        """Of the interval, as a share of the latency."""
+        """Half the width of the interval, as a share of the latency."""
         return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A stored measurement that is set aside: damaged, written by a newer version, or of
-    numbers that no network can have taken. `why` is for people."""
+    """A stored measurement that cannot be used.
+
+    It is damaged, was written by a newer version, or holds impossible numbers.
+
+    Attributes:
+        measurement_id: The measurement's id.
+        target_id: Its target.
+        why: Why it cannot be used, for people.
+    """
 
     measurement_id: str
     target_id: str
@@ -111,17 +169,37 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
+    """A person's decision not to use a measurement.
+
+    Attributes:
+        unix_ns: When it was excluded, in ns since 1970.
+        why: The reason.
+    """
+
     unix_ns: int
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMeasurement:
-    """What is shown of one in a list.
+    """A stored measurement, as a list shows it.
 
-    target: its name. latency_ns with its 90 % interval, as measured, None where that cannot be
-    said. clean_visits, visits: the untraced ones that brought samples; failed_visits brought
-    none. unusable: why it is of no use, "" where it can be used.
+    Attributes:
+        id: The measurement's id.
+        unix_ns: When it was finished, in ns since 1970.
+        target: The target's name.
+        target_id: The target's id.
+        program_sha256: The program.
+        latency_ns: The latency as measured; None if it cannot be computed.
+        lower_ns: The lower bound of the latency's 90 % interval.
+        upper_ns: The upper bound of the latency's 90 % interval.
+        clean_visits: How many untraced visits count for the latency.
+        visits: How many untraced visits brought samples.
+        suspect: Whether the sentinel had drifted when it was taken.
+        is_sentinel: Whether the lab measured its own sentinel.
+        exclusion: Why and when a person excluded it; None if nobody has.
+        unusable: Why it cannot be used; empty if it can.
+        failed_visits: The failures of the visits that brought no samples.
     """
 
     id: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from latlab.domain.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
-# What a runner can fill an input with.
+# The ranges of the integers that a runner can fill an input with.
 INTEGER_RANGES = {
     "int64": (-(2**63), 2**63 - 1),
     "int32": (-(2**31), 2**31 - 1),
@@ -22,9 +22,15 @@ DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
 class TensorSpec:
     """One input of a program, and what it is filled with.
 
-    Floats are standard normal, a bool is either value. low, high: the inclusive range of an
-    integer's values (token ids, say); without one the runner takes a range that is safe for
-    an index: 0 and 1 for int64 and int32, and the whole dtype for int8 and uint8.
+    Floats are drawn from the standard normal distribution, and bools from both values.
+
+    Attributes:
+        shape: The input's shape.
+        dtype: The input's data type, one of DTYPES.
+        low: The lowest of an integer's values, such as token ids. Without a range the runner
+            takes one that is safe for an index: 0 and 1 for int64 and int32, and the whole
+            dtype for int8 and uint8.
+        high: The highest of an integer's values.
     """
 
     shape: Shape
@@ -33,7 +39,7 @@ class TensorSpec:
     high: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError, in a sentence for a person."""
+        """Check the dtype and the range. Raises ValueError, in a sentence for a person."""
         if self.dtype not in DTYPES:
             raise ValueError(f"an input's dtype must be one of {', '.join(DTYPES)}: {self.dtype}")
         if self.low is None and self.high is None:
@@ -50,14 +56,24 @@ class TensorSpec:
             )
 
     def __str__(self) -> str:
-        """As the command line takes it: 1x128:int64:0..30521."""
+        """Return the input as the command line takes it: 1x128:int64:0..30521."""
         text = f"{'x'.join(map(str, self.shape))}:{self.dtype}"
         return text if self.low is None else f"{text}:{self.low}..{self.high}"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An exported `.pte` without its bytes. `kernels` in the order the backend runs them."""
+    """An exported `.pte` file, without its bytes.
+
+    Attributes:
+        sha256: The SHA-256 of the bytes, which names the program.
+        size_bytes: The number of the bytes.
+        backend: The name of the backend that runs most of it.
+        inputs: Its inputs.
+        kernels: Its kernels, in the order in which the backend runs them.
+        undelegated: The operators outside the backend.
+        exporter: Name and version of the exporter.
+    """
 
     sha256: str
     size_bytes: int
@@ -69,12 +85,18 @@ class Program:
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:
+        """The inputs' shapes."""
         return tuple(spec.shape for spec in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramFile:
-    """A Program and where its bytes lie."""
+    """A program with its bytes.
+
+    Attributes:
+        program: The program.
+        path: The file that holds its bytes.
+    """
 
     program: Program
     path: Path

@@ -1,4 +1,4 @@
-"""What a latency is valid for: targets, and how they are found."""
+"""Targets, which say what a latency is valid for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
 
 @dataclass(frozen=True)
 class Target:
-    """What a latency is valid for. Never pool across targets."""
+    """The device, software and settings that a latency is valid for.
+
+    Measurements of different targets are never pooled.
+
+    Attributes:
+        device_model: The device's manufacturer and model.
+        os_build: The build of the device's operating system.
+        runtime_version: Name and version of the runtime.
+        runner_build: Hash of the runner's binary.
+        backend: The name of the backend.
+        threads: The number of threads.
+        core_class: The name of the cores.
+    """
 
     device_model: str
     os_build: str
@@ -26,12 +38,13 @@ class Target:
 
     @cached_property
     def id(self) -> str:
+        """A hash of all fields, by which databases and studies know the target."""
         canonical = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
-        """For people; two builds of one device share it, the id tells them apart."""
+        """The target's name for people. Builds of one device share it; their ids differ."""
         model = "".join(c if c.isalnum() else "-" for c in self.device_model.lower())
         model = "-".join(part for part in model.split("-") if part)
         return f"{model}/{self.core_class}/{self.threads}t"
@@ -39,9 +52,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """devices: how many can serve it now; fitted_measurements: 0 without a predictor;
-    shares_host: whether other work on the lab's machine disturbs it; sentinel_drift: of the
-    last sentinel from its baseline, as a share, None before one; drifted: its jobs wait."""
+    """A target as the running lab knows it.
+
+    Attributes:
+        target: The target.
+        devices: How many devices can serve it now.
+        measurements: How many usable measurements there are.
+        fitted_measurements: How many measurements its predictor is fitted on; 0 without one.
+        shares_host: Whether other work on the lab's machine disturbs it.
+        sentinel_drift: How far the last sentinel was from its baseline, as a share of it; None
+            before the first.
+        drifted: Whether it has drifted beyond doubt, so that its jobs wait.
+    """
 
     target: Target
     devices: int
@@ -53,20 +75,29 @@ class TargetStatus:
 
 
 def targets_of(device: Device, core_classes: Collection[str] | None = None) -> list[Target]:
-    """For every backend and core class: one thread, the field's usual case, and one thread
-    for every core of the class. `core_classes`: the names of those that count, None for all;
-    raises Unavailable where the device has none of them."""
+    """Return the targets of a device.
+
+    For each backend and core class there is one with one thread, the usual case in the
+    literature, and one with a thread for each core of the class.
+
+    Args:
+        device: The device.
+        core_classes: Names of the core classes that count; None for all.
+
+    Raises:
+        Unavailable: The device has none of the core classes.
+    """
     chosen = [
         core_class
         for core_class in device.core_classes
         if core_classes is None or core_class.name in core_classes
     ]
     if not chosen:
-        wanted, there = (
-            ", ".join(core_classes or ()),
-            ", ".join(c.name for c in device.core_classes),
+        wanted = ", ".join(core_classes or ())
+        present = ", ".join(core_class.name for core_class in device.core_classes)
+        raise Unavailable(
+            f"lab.toml asks to measure {device.model} on its cores {wanted}; it has: {present}"
         )
-        raise Unavailable(f"lab.toml has it measured on its cores {wanted}; it has: {there}")
     return [
         Target(
             device_model=device.model,
@@ -84,10 +115,17 @@ def targets_of(device: Device, core_classes: Collection[str] | None = None) -> l
 
 
 def find_target(wanted: str, served: Collection[Target], known: Collection[Target]) -> Target:
-    """The target of this id or name. Where builds of one device share the name, those that
-    a device serves now come before those that the lab only remembers.
+    """Return the target of an id or name.
 
-    Raises NotFound, listing what there is, and InvalidRequest for an ambiguous name.
+    Args:
+        wanted: The id or name.
+        served: The targets that a device serves now. Where builds of one device share a name,
+            these come first.
+        known: All targets.
+
+    Raises:
+        NotFound: There is none; the message lists the names.
+        InvalidRequest: Several targets have this name; the message lists the ids.
     """
     for targets in (served, known):
         found = {target.id: target for target in targets if wanted in (target.id, target.name)}
@@ -96,8 +134,10 @@ def find_target(wanted: str, served: Collection[Target], known: Collection[Targe
                 f"{target.id} ({target.os_build}, {target.runtime_version})"
                 for target in found.values()
             )
-            raise InvalidRequest(f"several targets are named {wanted}, give an id: {builds}")
+            raise InvalidRequest(
+                f"several targets are named {wanted}: give one of these ids: {builds}"
+            )
         if found:
             return found.popitem()[1]
     names = ", ".join(sorted({target.name for target in known})) or "none yet"
-    raise NotFound(f"no target {wanted!r}; there are: {names}")
+    raise NotFound(f"there is no target {wanted!r}; there are: {names}")

@@ -1,7 +1,7 @@
-"""Whether what a device answers can be a visit. Pure rules, applied before anything is stored.
+"""Pure rules that check a device's answer before it is stored.
 
-An agent runs on a machine that may be damaged, hacked or of another version, and whatever it
-answers is kept for ever. What no visit can be ends as a Failure that says what was wrong.
+An agent runs on a machine that may be damaged, hacked or of another version, and the lab keeps
+its answers for ever. An impossible visit becomes a Failure that says what is wrong.
 """
 
 from __future__ import annotations
@@ -19,25 +19,34 @@ MAX_WARMUP_RUNS = 2**31 - 1
 MAX_KERNELS = 10_000
 MAX_NAME_LENGTH = 1_000
 MAX_MESSAGE_LENGTH = 2_000
-ABSOLUTE_ZERO_C = -274.0  # what a broken sensor says may be odd, and must be a temperature
+ABSOLUTE_ZERO_C = -274.0  # a broken sensor may report odd temperatures, but none below this
 
 _SERIES = ("wall_ns", "cpu_ns", "involuntary_switches")
 
 
 def checked(outcome: Visit | Failure, run_id: str, spec: VisitSpec) -> Visit | Failure:
-    """The outcome of the run `run_id` that `spec` asked for, as it may be stored: a visit that
-    can be none is a Failure AGENT_ERROR, and a failure's message is one that fits."""
+    """Return the outcome of a run in a form that may be stored.
+
+    Args:
+        outcome: The agent's answer.
+        run_id: The run that was asked for.
+        spec: What the visit should have done.
+
+    Returns:
+        The visit if it is possible, else a Failure AGENT_ERROR. A failure's message is
+        shortened if necessary.
+    """
     if isinstance(outcome, Failure):
         return replace(outcome, message=_storable(outcome.message))
     fault = visit_fault(outcome) or _unasked(outcome, run_id, spec)
     if not fault:
         return outcome
-    message = f"the device's agent answered what no visit can be: {fault}; update or restart it"
+    message = f"the device's agent answered with an impossible visit: {fault}; update or restart it"
     return Failure(FailureKind.AGENT_ERROR, _storable(message))
 
 
 def visit_fault(visit: Visit) -> str:
-    """What no visit can be, whatever was asked for; "" where nothing is wrong."""
+    """Return why a visit is impossible, whatever was asked for; empty if it is possible."""
     lengths = [len(getattr(visit, name)) for name in _SERIES]
     if not visit.wall_ns or len(set(lengths)) > 1:
         counts = ", ".join(f"{n} of {name}" for n, name in zip(lengths, _SERIES, strict=True))
@@ -63,7 +72,7 @@ def visit_fault(visit: Visit) -> str:
 
 
 def _unasked(visit: Visit, run_id: str, spec: VisitSpec) -> str:
-    """What is not as it was asked for."""
+    """Return how a visit differs from what was asked for; empty if it does not."""
     if visit.run_id != run_id:
         return f"it is of another run, {visit.run_id[:MAX_NAME_LENGTH]!r}"
     if visit.traced != spec.traced:
@@ -121,5 +130,5 @@ def _lowest(name: str) -> float:
 
 
 def _storable(message: str) -> str:
-    """PostgreSQL takes no NUL, and nobody reads pages."""
+    """Return a message without NUL, which PostgreSQL refuses, and of a readable length."""
     return message.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_MESSAGE_LENGTH]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from latlab.common.files import replacing, storing
+from latlab.common.lru_files import least_recently_used
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export.exporter import EXPORTER
@@ -70,19 +70,9 @@ class ProgramCache:
         return self.directory / f"{name}.json", self.directory / f"{name}.pte"
 
     def _prune(self, keep: Path) -> None:
-        files: list[tuple[float, int, Path]] = []
-        for path in self.directory.glob("*.pte"):
-            with contextlib.suppress(FileNotFoundError):  # another process prunes too
-                status = path.stat()
-                files.append((status.st_mtime, status.st_size, path))
-        excess = sum(size for _, size, _ in files) - self.max_bytes
-        for _, size, path in sorted(files):
-            if excess <= 0:
-                return
-            if path != keep:
-                path.with_suffix(".json").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
-                excess -= size
+        for path in least_recently_used(self.directory.glob("*.pte"), self.max_bytes, [keep]):
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _writable(directory: Path) -> Path:

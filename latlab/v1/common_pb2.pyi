@@ -28,50 +28,53 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     FAILURE_KIND_UNSPECIFIED: _FailureKind.ValueType  # 0
     FAILURE_KIND_NOT_A_PROGRAM: _FailureKind.ValueType  # 1
     FAILURE_KIND_BAD_INPUT: _FailureKind.ValueType  # 2
-    """shapes or dtypes the program does not take"""
+    """The program does not take these shapes or dtypes."""
     FAILURE_KIND_UNSUPPORTED: _FailureKind.ValueType  # 3
-    """an operator or backend the runtime lacks"""
+    """The runtime lacks an operator or a backend."""
     FAILURE_KIND_CRASHED: _FailureKind.ValueType  # 4
     FAILURE_KIND_TIMED_OUT: _FailureKind.ValueType  # 5
     FAILURE_KIND_OUT_OF_MEMORY: _FailureKind.ValueType  # 6
     FAILURE_KIND_EXECUTION_ERROR: _FailureKind.ValueType  # 7
-    """the runtime reported an error while running"""
+    """The runtime reported an error while it ran the program."""
     FAILURE_KIND_TRACE_MISMATCH: _FailureKind.ValueType  # 8
-    """kernel list and trace do not align"""
+    """The kernel list and the trace do not align."""
     FAILURE_KIND_DISTURBED: _FailureKind.ValueType  # 9
-    """too few clean samples within the caps"""
+    """There were too few clean samples within the limits."""
     FAILURE_KIND_DEVICE_LOST: _FailureKind.ValueType  # 10
     FAILURE_KIND_CANCELLED: _FailureKind.ValueType  # 11
     FAILURE_KIND_AGENT_ERROR: _FailureKind.ValueType  # 12
-    """the agent itself failed: a defect, or a full disk"""
+    """The agent itself failed: it has a defect, or its disk is full."""
 
-class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper): ...
+class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper):
+    """The kinds of failure."""
 
 FAILURE_KIND_UNSPECIFIED: FailureKind.ValueType  # 0
 FAILURE_KIND_NOT_A_PROGRAM: FailureKind.ValueType  # 1
 FAILURE_KIND_BAD_INPUT: FailureKind.ValueType  # 2
-"""shapes or dtypes the program does not take"""
+"""The program does not take these shapes or dtypes."""
 FAILURE_KIND_UNSUPPORTED: FailureKind.ValueType  # 3
-"""an operator or backend the runtime lacks"""
+"""The runtime lacks an operator or a backend."""
 FAILURE_KIND_CRASHED: FailureKind.ValueType  # 4
 FAILURE_KIND_TIMED_OUT: FailureKind.ValueType  # 5
 FAILURE_KIND_OUT_OF_MEMORY: FailureKind.ValueType  # 6
 FAILURE_KIND_EXECUTION_ERROR: FailureKind.ValueType  # 7
-"""the runtime reported an error while running"""
+"""The runtime reported an error while it ran the program."""
 FAILURE_KIND_TRACE_MISMATCH: FailureKind.ValueType  # 8
-"""kernel list and trace do not align"""
+"""The kernel list and the trace do not align."""
 FAILURE_KIND_DISTURBED: FailureKind.ValueType  # 9
-"""too few clean samples within the caps"""
+"""There were too few clean samples within the limits."""
 FAILURE_KIND_DEVICE_LOST: FailureKind.ValueType  # 10
 FAILURE_KIND_CANCELLED: FailureKind.ValueType  # 11
 FAILURE_KIND_AGENT_ERROR: FailureKind.ValueType  # 12
-"""the agent itself failed: a defect, or a full disk"""
+"""The agent itself failed: it has a defect, or its disk is full."""
 Global___FailureKind: _TypeAlias = FailureKind  # noqa: Y015
 
 @_typing.final
 class Shape(_message.Message):
-    """The words that both the device agent and the lab's services speak.
-    Physical names carry their unit; nanoseconds are integers.
+    """The messages that both the device agent and the lab's services use.
+    Names of physical quantities end in their unit. Durations in ns are integers.
+
+    The dimensions of a tensor, outermost first. A scalar has none.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -103,9 +106,9 @@ class TensorSpec(_message.Message):
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
-    """float32, float16, int64, int32, int8, uint8 or bool"""
+    """float32, float16, int64, int32, int8, uint8 or bool."""
     low: _builtins.int
-    """The inclusive range that an integer's values are drawn from: both or neither."""
+    """The inclusive range that an integer's values are drawn from: both bounds or neither."""
     high: _builtins.int
     @_builtins.property
     def shape(self) -> Global___Shape: ...
@@ -158,9 +161,9 @@ class Kernel(_message.Message):
     dilation: _builtins.int
     groups: _builtins.int
     activation: _builtins.str
-    """fused: "", "relu", "relu6" """
+    """The activation that is fused into the operator: "", "relu" or "relu6"."""
     dtype: _builtins.str
-    """"float32" """
+    """"float32", for example."""
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shape]: ...
     @_builtins.property
@@ -190,7 +193,9 @@ Global___Kernel: _TypeAlias = Kernel  # noqa: Y015
 
 @_typing.final
 class VisitSpec(_message.Message):
-    """What one visit does. Everything is a floor but max_timed_runs and deadline_ns."""
+    """The settings of one visit. max_timed_runs and deadline_ns are upper limits; the other counts and
+    durations are lower limits.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -212,9 +217,11 @@ class VisitSpec(_message.Message):
     deadline_ns: _builtins.int
     threads: _builtins.int
     core_class: _builtins.str
+    """The name of the cores that the runner is pinned to."""
     traced: _builtins.bool
+    """The runner records how long each kernel takes."""
     seed: _builtins.int
-    """of the input values"""
+    """The seed of the input values."""
     def __init__(
         self,
         *,
@@ -239,7 +246,7 @@ Global___VisitSpec: _TypeAlias = VisitSpec  # noqa: Y015
 
 @_typing.final
 class Conditions(_message.Message):
-    """The state of the machine at one instant. What a machine cannot tell is absent."""
+    """The state of a machine at one instant. What the machine cannot report is absent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,17 +262,19 @@ class Conditions(_message.Message):
     THROTTLED_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
     temperature_c: _builtins.float
-    """the hottest zone"""
+    """The temperature of the hottest zone."""
     clock_khz: _builtins.int
-    """mean over the pinned cores"""
+    """The mean clock of the pinned cores."""
     governor: _builtins.str
     battery_level: _builtins.float
-    """0 to 1"""
+    """The battery's charge, from 0 to 1."""
     load_1min: _builtins.float
     steal_ns: _builtins.int
-    """since boot, over the pinned cores"""
+    """The time that a hypervisor has taken from the pinned cores since boot."""
     arithmetic_probe_ns: _builtins.int
+    """The duration of a fixed piece of arithmetic."""
     memory_probe_ns: _builtins.int
+    """The duration of a fixed sweep over memory."""
     throttled: _builtins.bool
     def __init__(
         self,
@@ -326,7 +335,7 @@ Global___Conditions: _TypeAlias = Conditions  # noqa: Y015
 
 @_typing.final
 class KernelTrace(_message.Message):
-    """One kernel over the traced runs of a visit, in the order the backend ran it."""
+    """One kernel over the traced runs of a visit, in the order in which the backend ran them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -334,9 +343,9 @@ class KernelTrace(_message.Message):
     DURATIONS_NS_FIELD_NUMBER: _builtins.int
     INSTRUCTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """as the backend names it"""
+    """The kernel's name, as the backend gives it."""
     instruction: _builtins.int
-    """of the program, from 0: a delegate call is one"""
+    """The program's instruction that ran the kernel, from 0. A delegate call is one instruction."""
     @_builtins.property
     def durations_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -358,7 +367,7 @@ Global___KernelTrace: _TypeAlias = KernelTrace  # noqa: Y015
 
 @_typing.final
 class Visit(_message.Message):
-    """One fresh runner's short timed stretch. The three sample series are parallel."""
+    """One fresh runner's short timed stretch. The three series of samples are parallel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -379,12 +388,13 @@ class Visit(_message.Message):
     traced: _builtins.bool
     warmup_runs: _builtins.int
     load_ns: _builtins.int
-    """to read the program and make it ready to run"""
+    """The time to read the program and make it ready to run."""
     peak_rss_bytes: _builtins.int
-    """while it loaded and ran"""
+    """The most memory that the runner held while it loaded and ran the program."""
     first_run_ns: _builtins.int
-    """the first run after loading, which is no sample"""
+    """The duration of the first run after loading, which is no sample."""
     planned_bytes: _builtins.int
+    """The memory that the program's own plan asks for."""
     @_builtins.property
     def wall_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -435,6 +445,8 @@ Global___Visit: _TypeAlias = Visit  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):
+    """A visit or a measurement that brought no samples."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int

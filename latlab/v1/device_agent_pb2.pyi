@@ -89,13 +89,15 @@ Global___ReadConditionsRequest: _TypeAlias = ReadConditionsRequest  # noqa: Y015
 
 @_typing.final
 class CoreClass(_message.Message):
+    """Cores of one kind."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     CPUS_FIELD_NUMBER: _builtins.int
     MAX_CLOCK_KHZ_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """"big", "little"; "all" where there is one kind only"""
+    """"big" or "little", for example; "all" where there is one kind only."""
     max_clock_khz: _builtins.int
     @_builtins.property
     def cpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
@@ -118,6 +120,8 @@ Global___CoreClass: _TypeAlias = CoreClass  # noqa: Y015
 
 @_typing.final
 class DeviceDescription(_message.Message):
+    """One physical unit, as its agent describes it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SERIAL_FIELD_NUMBER: _builtins.int
@@ -139,7 +143,7 @@ class DeviceDescription(_message.Message):
     abi: _builtins.str
     runtime_version: _builtins.str
     runner_build: _builtins.str
-    """hash of the runner's binary"""
+    """The hash of the runner's binary."""
     memory_bytes: _builtins.int
     max_program_bytes: _builtins.int
     @_builtins.property
@@ -148,7 +152,7 @@ class DeviceDescription(_message.Message):
     def core_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoreClass]: ...
     @_builtins.property
     def confinement(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What holds the runner back while it reads a program: "seccomp", "landlock". Empty
+        """The means that confine the runner while it reads a program: "seccomp", "landlock". Empty
         where the kernel has neither.
         """
 
@@ -183,7 +187,7 @@ class ProgramHeader(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     sha256: _builtins.str
-    """lower-case hexadecimal"""
+    """Lower-case hexadecimal."""
     size_bytes: _builtins.int
     def __init__(
         self,
@@ -208,7 +212,7 @@ class UploadProgramRequest(_message.Message):
     chunk: _builtins.bytes
     @_builtins.property
     def header(self) -> Global___ProgramHeader:
-        """first, once"""
+        """The first part, and only the first."""
 
     def __init__(
         self,
@@ -260,13 +264,13 @@ class RunRequest(_message.Message):
     program_sha256: _builtins.str
     @_builtins.property
     def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]:
-        """alone: all of float32"""
+        """The inputs' shapes. Without `inputs`, as hosts of version 0.1 send them, all are float32."""
 
     @_builtins.property
     def spec(self) -> _common_pb2.VisitSpec: ...
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TensorSpec]:
-        """where given, of the shapes in input_shapes"""
+        """The inputs, whose shapes are those in input_shapes."""
 
     def __init__(
         self,

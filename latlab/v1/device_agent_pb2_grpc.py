@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class DeviceAgentStub:
-    """Served by the agent on each device, to the one host that holds its token.
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     def __init__(self, channel):
@@ -64,7 +65,8 @@ class DeviceAgentStub:
 
 
 class DeviceAgentServicer:
-    """Served by the agent on each device, to the one host that holds its token.
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     def Describe(self, request, context):
@@ -74,34 +76,34 @@ class DeviceAgentServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadConditions(self, request, context):
-        """As they are now, over all of the device's cores. Answered at any time.
+        """Returns the present conditions, over all of the device's cores. It is answered at any time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadProgram(self, request_iterator, context):
-        """A program is addressed by the SHA-256 of its bytes; an upload of one that is
-        there already is answered at once.
-        INVALID_ARGUMENT: the bytes do not hash to the name, or are fewer or more
-        than announced. RESOURCE_EXHAUSTED: larger than the agent's limit.
+        """Stores a program. A program is named by the SHA-256 of its bytes; an upload of one that
+        the agent has already is answered at once.
+        INVALID_ARGUMENT: the bytes do not hash to the name, or their number is not the announced
+        one. RESOURCE_EXHAUSTED: the program is larger than the agent's limit, or the disk is full.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Run(self, request, context):
-        """One visit. A run_id that is running is joined, one that is finished and not
-        yet acknowledged is answered from the store: calling again is always safe.
-        NOT_FOUND: the program is not here, upload it. FAILED_PRECONDITION: the lease
-        token is lower than one already seen. A higher one ends a running visit.
+        """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
+        that is finished and not yet acknowledged is answered from the store.
+        NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
+        lower than one that the agent has seen. A higher one ends a running visit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Acknowledge(self, request, context):
-        """The host has stored these results; the agent may forget them.
+        """Says that the host has stored these results; the agent may forget them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +146,8 @@ def add_DeviceAgentServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DeviceAgent:
-    """Served by the agent on each device, to the one host that holds its token.
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     @staticmethod
@@ -284,7 +287,8 @@ class DeviceAgent:
 
 
 class EnrolmentStub:
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     def __init__(self, channel):
@@ -301,13 +305,14 @@ class EnrolmentStub:
 
 
 class EnrolmentServicer:
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     def Enrol(self, request, context):
-        """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
-        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
-        code to trade, it was used or closed after too many wrong ones.
+        """Trades the secret of an enrolment code, once, for a new token of the DeviceAgent; the token
+        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no code
+        to trade; it was used, or closed after too many wrong ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -330,7 +335,8 @@ def add_EnrolmentServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Enrolment:
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback.
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
 
     @staticmethod

@@ -28,7 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DeviceAgentStub:
-    """Served by the agent on each device, to the one host that holds its token."""
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,47 +38,51 @@ class DeviceAgentStub:
     def __new__(cls, channel: _aio.Channel) -> DeviceAgentAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]
     ReadConditions: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]
-    """As they are now, over all of the device's cores. Answered at any time."""
+    """Returns the present conditions, over all of the device's cores. It is answered at any time."""
     UploadProgram: _grpc.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]
-    """A program is addressed by the SHA-256 of its bytes; an upload of one that is
-    there already is answered at once.
-    INVALID_ARGUMENT: the bytes do not hash to the name, or are fewer or more
-    than announced. RESOURCE_EXHAUSTED: larger than the agent's limit.
+    """Stores a program. A program is named by the SHA-256 of its bytes; an upload of one that
+    the agent has already is answered at once.
+    INVALID_ARGUMENT: the bytes do not hash to the name, or their number is not the announced
+    one. RESOURCE_EXHAUSTED: the program is larger than the agent's limit, or the disk is full.
     """
     Run: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.RunRequest, _device_agent_pb2.RunResponse]
-    """One visit. A run_id that is running is joined, one that is finished and not
-    yet acknowledged is answered from the store: calling again is always safe.
-    NOT_FOUND: the program is not here, upload it. FAILED_PRECONDITION: the lease
-    token is lower than one already seen. A higher one ends a running visit.
+    """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
+    that is finished and not yet acknowledged is answered from the store.
+    NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
+    lower than one that the agent has seen. A higher one ends a running visit.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.AcknowledgeRequest, _device_agent_pb2.AcknowledgeResponse]
-    """The host has stored these results; the agent may forget them."""
+    """Says that the host has stored these results; the agent may forget them."""
 
 @_typing.type_check_only
 class DeviceAgentAsyncStub(DeviceAgentStub):
-    """Served by the agent on each device, to the one host that holds its token."""
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]  # type: ignore[assignment]
     ReadConditions: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
-    """As they are now, over all of the device's cores. Answered at any time."""
+    """Returns the present conditions, over all of the device's cores. It is answered at any time."""
     UploadProgram: _aio.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]  # type: ignore[assignment]
-    """A program is addressed by the SHA-256 of its bytes; an upload of one that is
-    there already is answered at once.
-    INVALID_ARGUMENT: the bytes do not hash to the name, or are fewer or more
-    than announced. RESOURCE_EXHAUSTED: larger than the agent's limit.
+    """Stores a program. A program is named by the SHA-256 of its bytes; an upload of one that
+    the agent has already is answered at once.
+    INVALID_ARGUMENT: the bytes do not hash to the name, or their number is not the announced
+    one. RESOURCE_EXHAUSTED: the program is larger than the agent's limit, or the disk is full.
     """
     Run: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.RunRequest, _device_agent_pb2.RunResponse]  # type: ignore[assignment]
-    """One visit. A run_id that is running is joined, one that is finished and not
-    yet acknowledged is answered from the store: calling again is always safe.
-    NOT_FOUND: the program is not here, upload it. FAILED_PRECONDITION: the lease
-    token is lower than one already seen. A higher one ends a running visit.
+    """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
+    that is finished and not yet acknowledged is answered from the store.
+    NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
+    lower than one that the agent has seen. A higher one ends a running visit.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.AcknowledgeRequest, _device_agent_pb2.AcknowledgeResponse]  # type: ignore[assignment]
-    """The host has stored these results; the agent may forget them."""
+    """Says that the host has stored these results; the agent may forget them."""
 
 class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
-    """Served by the agent on each device, to the one host that holds its token."""
+    """The agent on each device serves this to the one host that holds its token.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     @_abc_1.abstractmethod
     def Describe(
@@ -91,7 +97,7 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         request: _device_agent_pb2.ReadConditionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_common_pb2.Conditions, _abc.Awaitable[_common_pb2.Conditions]]:
-        """As they are now, over all of the device's cores. Answered at any time."""
+        """Returns the present conditions, over all of the device's cores. It is answered at any time."""
 
     @_abc_1.abstractmethod
     def UploadProgram(
@@ -99,10 +105,10 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_device_agent_pb2.UploadProgramRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_device_agent_pb2.UploadProgramResponse, _abc.Awaitable[_device_agent_pb2.UploadProgramResponse]]:
-        """A program is addressed by the SHA-256 of its bytes; an upload of one that is
-        there already is answered at once.
-        INVALID_ARGUMENT: the bytes do not hash to the name, or are fewer or more
-        than announced. RESOURCE_EXHAUSTED: larger than the agent's limit.
+        """Stores a program. A program is named by the SHA-256 of its bytes; an upload of one that
+        the agent has already is answered at once.
+        INVALID_ARGUMENT: the bytes do not hash to the name, or their number is not the announced
+        one. RESOURCE_EXHAUSTED: the program is larger than the agent's limit, or the disk is full.
         """
 
     @_abc_1.abstractmethod
@@ -111,10 +117,10 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         request: _device_agent_pb2.RunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_agent_pb2.RunResponse, _abc.Awaitable[_device_agent_pb2.RunResponse]]:
-        """One visit. A run_id that is running is joined, one that is finished and not
-        yet acknowledged is answered from the store: calling again is always safe.
-        NOT_FOUND: the program is not here, upload it. FAILED_PRECONDITION: the lease
-        token is lower than one already seen. A higher one ends a running visit.
+        """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
+        that is finished and not yet acknowledged is answered from the store.
+        NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
+        lower than one that the agent has seen. A higher one ends a running visit.
         """
 
     @_abc_1.abstractmethod
@@ -123,36 +129,42 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         request: _device_agent_pb2.AcknowledgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_agent_pb2.AcknowledgeResponse, _abc.Awaitable[_device_agent_pb2.AcknowledgeResponse]]:
-        """The host has stored these results; the agent may forget them."""
+        """Says that the host has stored these results; the agent may forget them."""
 
 def add_DeviceAgentServicer_to_server(servicer: DeviceAgentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class EnrolmentStub:
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EnrolmentAsyncStub: ...
     Enrol: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.EnrolRequest, _device_agent_pb2.EnrolResponse]
-    """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
-    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
-    code to trade, it was used or closed after too many wrong ones.
+    """Trades the secret of an enrolment code, once, for a new token of the DeviceAgent; the token
+    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no code
+    to trade; it was used, or closed after too many wrong ones.
     """
 
 @_typing.type_check_only
 class EnrolmentAsyncStub(EnrolmentStub):
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enrol: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.EnrolRequest, _device_agent_pb2.EnrolResponse]  # type: ignore[assignment]
-    """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
-    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
-    code to trade, it was used or closed after too many wrong ones.
+    """Trades the secret of an enrolment code, once, for a new token of the DeviceAgent; the token
+    before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no code
+    to trade; it was used, or closed after too many wrong ones.
     """
 
 class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
-    """Served beside it, over TLS and to whoever asks, where the agent listens beyond loopback."""
+    """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
+    buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
+    """
 
     @_abc_1.abstractmethod
     def Enrol(
@@ -160,9 +172,9 @@ class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
         request: _device_agent_pb2.EnrolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_agent_pb2.EnrolResponse, _abc.Awaitable[_device_agent_pb2.EnrolResponse]]:
-        """Trades an enrolment code's secret, once, for a token of the DeviceAgent; the token
-        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no
-        code to trade, it was used or closed after too many wrong ones.
+        """Trades the secret of an enrolment code, once, for a new token of the DeviceAgent; the token
+        before it ends. UNAUTHENTICATED: the secret is wrong. FAILED_PRECONDITION: there is no code
+        to trade; it was used, or closed after too many wrong ones.
         """
 
 def add_EnrolmentServicer_to_server(servicer: EnrolmentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

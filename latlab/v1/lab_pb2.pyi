@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from latlab.v1 import common_pb2 as _common_pb2
 from latlab.v1 import device_agent_pb2 as _device_agent_pb2
 import builtins as _builtins
@@ -19,6 +20,86 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DevicePhase:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DevicePhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DevicePhase.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEVICE_PHASE_UNSPECIFIED: _DevicePhase.ValueType  # 0
+    DEVICE_PHASE_CONNECTING: _DevicePhase.ValueType  # 1
+    """The lab looks for it."""
+    DEVICE_PHASE_IDLE: _DevicePhase.ValueType  # 2
+    """It waits for a job."""
+    DEVICE_PHASE_MEASURING: _DevicePhase.ValueType  # 3
+    """A job's visit is under way."""
+    DEVICE_PHASE_CHECKING: _DevicePhase.ValueType  # 4
+    """Its sentinel is measured."""
+    DEVICE_PHASE_COOLING: _DevicePhase.ValueType  # 5
+    """It is too hot for a visit."""
+    DEVICE_PHASE_QUARANTINED: _DevicePhase.ValueType  # 6
+    """It has failed too often, and is probed now and then."""
+    DEVICE_PHASE_DRAINED: _DevicePhase.ValueType  # 7
+    """A person has stopped its jobs."""
+    DEVICE_PHASE_HELD: _DevicePhase.ValueType  # 8
+    """Another lab on the same database has it."""
+    DEVICE_PHASE_LOST: _DevicePhase.ValueType  # 9
+    """It does not answer; the lab tries again."""
+    DEVICE_PHASE_FAILED: _DevicePhase.ValueType  # 10
+    """The lab has a defect in serving it; the lab tries again."""
+
+class DevicePhase(_DevicePhase, metaclass=_DevicePhaseEnumTypeWrapper):
+    """The kind of a device's state."""
+
+DEVICE_PHASE_UNSPECIFIED: DevicePhase.ValueType  # 0
+DEVICE_PHASE_CONNECTING: DevicePhase.ValueType  # 1
+"""The lab looks for it."""
+DEVICE_PHASE_IDLE: DevicePhase.ValueType  # 2
+"""It waits for a job."""
+DEVICE_PHASE_MEASURING: DevicePhase.ValueType  # 3
+"""A job's visit is under way."""
+DEVICE_PHASE_CHECKING: DevicePhase.ValueType  # 4
+"""Its sentinel is measured."""
+DEVICE_PHASE_COOLING: DevicePhase.ValueType  # 5
+"""It is too hot for a visit."""
+DEVICE_PHASE_QUARANTINED: DevicePhase.ValueType  # 6
+"""It has failed too often, and is probed now and then."""
+DEVICE_PHASE_DRAINED: DevicePhase.ValueType  # 7
+"""A person has stopped its jobs."""
+DEVICE_PHASE_HELD: DevicePhase.ValueType  # 8
+"""Another lab on the same database has it."""
+DEVICE_PHASE_LOST: DevicePhase.ValueType  # 9
+"""It does not answer; the lab tries again."""
+DEVICE_PHASE_FAILED: DevicePhase.ValueType  # 10
+"""The lab has a defect in serving it; the lab tries again."""
+Global___DevicePhase: _TypeAlias = DevicePhase  # noqa: Y015
+
+class _TransportKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransportKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSPORT_KIND_UNSPECIFIED: _TransportKind.ValueType  # 0
+    TRANSPORT_KIND_LOCAL: _TransportKind.ValueType  # 1
+    """The agent runs on the lab's own machine."""
+    TRANSPORT_KIND_ADB: _TransportKind.ValueType  # 2
+    """A phone, through adb."""
+    TRANSPORT_KIND_TCP: _TransportKind.ValueType  # 3
+    """An enrolled board, over TLS."""
+
+class TransportKind(_TransportKind, metaclass=_TransportKindEnumTypeWrapper):
+    """The kinds of ways to a device's agent."""
+
+TRANSPORT_KIND_UNSPECIFIED: TransportKind.ValueType  # 0
+TRANSPORT_KIND_LOCAL: TransportKind.ValueType  # 1
+"""The agent runs on the lab's own machine."""
+TRANSPORT_KIND_ADB: TransportKind.ValueType  # 2
+"""A phone, through adb."""
+TRANSPORT_KIND_TCP: TransportKind.ValueType  # 3
+"""An enrolled board, over TLS."""
+Global___TransportKind: _TypeAlias = TransportKind  # noqa: Y015
 
 @_typing.final
 class ListDevicesRequest(_message.Message):
@@ -36,38 +117,78 @@ class ListDevicesRequest(_message.Message):
 Global___ListDevicesRequest: _TypeAlias = ListDevicesRequest  # noqa: Y015
 
 @_typing.final
+class DeviceState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHASE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    SINCE_UNIX_NS_FIELD_NUMBER: _builtins.int
+    phase: Global___DevicePhase.ValueType
+    detail: _builtins.str
+    """More about the phase, for people; may be empty."""
+    since_unix_ns: _builtins.int
+    """When the phase began."""
+    def __init__(
+        self,
+        *,
+        phase: Global___DevicePhase.ValueType = ...,
+        detail: _builtins.str = ...,
+        since_unix_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "phase", b"phase", "since_unix_ns", b"since_unix_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceState: _TypeAlias = DeviceState  # noqa: Y015
+
+@_typing.final
 class DeviceStatus(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     TRANSPORT_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
+    STATE_TEXT_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     QUEUED_JOBS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TRANSPORT_KIND_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     transport: _builtins.str
-    """"local", or a board's "host:port" """
-    state: _builtins.str
-    """"idle", "measuring", "drained", "lost: …" """
+    """The name of the way to the device: "local", "adb:SERIAL", or a board's "host:port"."""
+    state_text: _builtins.str
+    """The state in words, for clients of version 0.1."""
     queued_jobs: _builtins.int
     note: _builtins.str
+    transport_kind: Global___TransportKind.ValueType
+    address: _builtins.str
+    """adb's serial of a phone, "host:port" of a board, "" for the local device."""
     @_builtins.property
-    def description(self) -> _device_agent_pb2.DeviceDescription: ...
+    def description(self) -> _device_agent_pb2.DeviceDescription:
+        """Absent until the device's agent has answered."""
+
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def state(self) -> Global___DeviceState: ...
     def __init__(
         self,
         *,
         description: _device_agent_pb2.DeviceDescription | None = ...,
         transport: _builtins.str = ...,
-        state: _builtins.str = ...,
+        state_text: _builtins.str = ...,
         targets: _abc.Iterable[_builtins.str] | None = ...,
         queued_jobs: _builtins.int = ...,
         note: _builtins.str = ...,
+        state: Global___DeviceState | None = ...,
+        transport_kind: Global___TransportKind.ValueType = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "note", b"note", "queued_jobs", b"queued_jobs", "state", b"state", "targets", b"targets", "transport", b"transport"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "description", b"description", "note", b"note", "queued_jobs", b"queued_jobs", "state", b"state", "state_text", b"state_text", "targets", b"targets", "transport", b"transport", "transport_kind", b"transport_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,7 +220,7 @@ class ReadDeviceConditionsRequest(_message.Message):
 
     TRANSPORT_FIELD_NUMBER: _builtins.int
     transport: _builtins.str
-    """as ListDevices names it"""
+    """The way to the device, as ListDevices names it."""
     def __init__(
         self,
         *,
@@ -189,7 +310,7 @@ class RefitRequest(_message.Message):
 
     TARGET_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """id or name"""
+    """The target's id or name."""
     def __init__(
         self,
         *,
@@ -265,7 +386,7 @@ class RenewBaselineRequest(_message.Message):
 
     TARGET_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """id or name"""
+    """The target's id or name."""
     def __init__(
         self,
         *,
@@ -325,12 +446,12 @@ class OpenJob(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     target: _builtins.str
-    """name"""
+    """The target's name."""
     program_sha256: _builtins.str
     priority: _builtins.int
     visits_done: _builtins.int
     waits_for: _builtins.str
-    """"behind 12 others", "no device is connected" """
+    """The reason why the job waits, for people: "behind 12 others", "no device is connected"."""
     def __init__(
         self,
         *,
@@ -356,7 +477,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     open: _builtins.int
-    """of all, also beyond the limit"""
+    """The number of all open jobs, those beyond the limit included."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenJob]: ...
     def __init__(
@@ -380,7 +501,7 @@ class SetDrainedRequest(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     DRAINED_FIELD_NUMBER: _builtins.int
     device: _builtins.str
-    """its serial, or the transport it came by last"""
+    """The device's serial, or the transport that it last came by."""
     drained: _builtins.bool
     def __init__(
         self,
@@ -418,8 +539,9 @@ class SetNoteRequest(_message.Message):
     DEVICE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     device: _builtins.str
+    """The device's serial, or the transport that it last came by."""
     note: _builtins.str
-    """"" for none"""
+    """"" removes the note."""
     def __init__(
         self,
         *,
@@ -455,6 +577,7 @@ class GetDeviceHistoryRequest(_message.Message):
 
     DEVICE_FIELD_NUMBER: _builtins.int
     device: _builtins.str
+    """The device's serial, or the transport that it last came by."""
     def __init__(
         self,
         *,
@@ -477,7 +600,9 @@ class DeviceEvent(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
     kind: _builtins.str
-    """"connected", "lost", "stopped", "quarantined", …"""
+    """"connected", "lost", "stopped", "quarantined", "recovered", "drained", "undrained" or
+    "noted".
+    """
     detail: _builtins.str
     def __init__(
         self,
@@ -558,20 +683,20 @@ class DeviceHistory(_message.Message):
     note: _builtins.str
     first_seen_unix_ns: _builtins.int
     connected_ns: _builtins.int
-    """over the stretches whose beginning and end are known"""
+    """The time that it was connected, over the stretches whose beginning and end are known."""
     visits: _builtins.int
-    """that brought samples"""
+    """The number of visits that brought samples."""
     @_builtins.property
     def failures(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """visits that failed, by kind"""
+        """The number of visits that failed, by kind."""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceEvent]:
-        """the newest first"""
+        """The newest first."""
 
     @_builtins.property
     def sentinels(self) -> _containers.RepeatedCompositeFieldContainer[Global___SentinelReading]:
-        """the newest first"""
+        """The newest first."""
 
     def __init__(
         self,
@@ -602,26 +727,37 @@ class ListMeasurementsRequest(_message.Message):
     ONLY_UNUSABLE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """id or name; "" for all"""
+    """The target's id or name; absent for all targets."""
     id: _builtins.str
-    """what it begins with, at least 6 characters; "" for all"""
+    """The first characters of the measurement's id, at least 6; absent for all measurements."""
     only_unusable: _builtins.bool
-    """those of no use that nobody has excluded"""
+    """Lists only those that are unusable and that nobody has excluded."""
     limit: _builtins.int
-    """0 for all"""
+    """The most measurements to list; absent or 0 for all."""
     def __init__(
         self,
         *,
-        target: _builtins.str = ...,
-        id: _builtins.str = ...,
+        target: _builtins.str | None = ...,
+        id: _builtins.str | None = ...,
         only_unusable: _builtins.bool = ...,
-        limit: _builtins.int = ...,
+        limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_id", b"_id", "_limit", b"_limit", "_target", b"_target", "id", b"id", "limit", b"limit", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "limit", b"limit", "only_unusable", b"only_unusable", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id", b"_id", "_limit", b"_limit", "_target", b"_target", "id", b"id", "limit", b"limit", "only_unusable", b"only_unusable", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
 Global___ListMeasurementsRequest: _TypeAlias = ListMeasurementsRequest  # noqa: Y015
 
@@ -633,6 +769,7 @@ class Exclusion(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
     why: _builtins.str
+    """The reason, as a person gave it."""
     def __init__(
         self,
         *,
@@ -669,23 +806,24 @@ class StoredMeasurement(_message.Message):
     id: _builtins.str
     unix_ns: _builtins.int
     target: _builtins.str
-    """name"""
+    """The target's name."""
     target_id: _builtins.str
     program_sha256: _builtins.str
     latency_ns: _builtins.int
-    """as measured, with its 90 % interval"""
+    """The latency as measured, with its 90 % interval."""
     lower_ns: _builtins.int
     upper_ns: _builtins.int
     clean_visits: _builtins.int
+    """The number of untraced visits that count for the latency."""
     visits: _builtins.int
-    """untraced"""
+    """The number of untraced visits."""
     suspect: _builtins.bool
     is_sentinel: _builtins.bool
     unusable: _builtins.str
-    """why it is of no use; "" where it can be used"""
+    """The reason why it is unusable; "" if it can be used."""
     @_builtins.property
     def exclusion(self) -> Global___Exclusion:
-        """absent where it is not excluded"""
+        """Absent if it is not excluded."""
 
     @_builtins.property
     def failed_visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Failure]: ...
@@ -734,7 +872,7 @@ class ExcludeMeasurementRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """or what it begins with, at least 6 characters"""
+    """The measurement's id, or at least 6 characters that it begins with."""
     why: _builtins.str
     def __init__(
         self,
@@ -756,7 +894,7 @@ class ExcludeMeasurementResponse(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """whole"""
+    """The whole id."""
     def __init__(
         self,
         *,
@@ -776,6 +914,7 @@ class IncludeMeasurementRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The measurement's id, or at least 6 characters that it begins with."""
     def __init__(
         self,
         *,
@@ -795,6 +934,7 @@ class IncludeMeasurementResponse(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The whole id."""
     def __init__(
         self,
         *,

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class LabServiceStub:
-    """The lab itself: its devices and its predictors.
+    """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 
     def __init__(self, channel):
@@ -109,7 +109,7 @@ class LabServiceStub:
 
 
 class LabServiceServicer:
-    """The lab itself: its devices and its predictors.
+    """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 
     def ListDevices(self, request, context):
@@ -119,21 +119,21 @@ class LabServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadConditions(self, request, context):
-        """Of one device, as they are now. UNAVAILABLE where it is not connected.
+        """Returns the present conditions of one device. UNAVAILABLE: it is not connected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddBoard(self, request, context):
-        """Begins to serve a board that was enrolled; harmless where it is served already.
+        """Begins to serve a board that was enrolled; harmless if it is served already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveBoard(self, request, context):
-        """Lets go of a board, once its visit is over; harmless where it is not served.
+        """Stops serving a board once its visit is over; harmless if it is not served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,36 +147,36 @@ class LabServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PinSentinel(self, request, context):
-        """Makes an uploaded program the sentinel of every target: measured now and then, and
-        held against its first measurement, the baseline. NOT_FOUND: upload it first.
+        """Makes an uploaded program the sentinel of every target: it is measured now and then and
+        compared with its first measurement, the baseline. NOT_FOUND: upload it first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenewBaseline(self, request, context):
-        """Of one target: the next measurement of its sentinel is the new baseline.
+        """Makes the next measurement of a target's sentinel the new baseline.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """The open jobs and what each waits for, the first in turn first.
+        """Lists the open jobs and what each waits for, the next one in turn first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetDrained(self, request, context):
-        """A drained device ends the visit under way and gets no other, until it is undrained.
+        """Drains a device or ends that. A drained device ends the visit under way and gets no other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetNote(self, request, context):
-        """What people should know of a device; replaces the note before.
+        """Replaces what people should know about a device.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,23 +189,25 @@ class LabServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMeasurements(self, request, context):
-        """What is stored, the newest first: also what is suspect, excluded or of no use.
+        """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
+        too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExcludeMeasurement(self, request, context):
-        """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
-        network makes a new one; who holds its id still gets its latency.
-        NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+        """Keeps a measurement, but neither answers with it again nor learns from it. Measuring its
+        network makes a new one; whoever holds its id still gets its latency.
+        NOT_FOUND: there is none. INVALID_ARGUMENT: there is no reason, or several measurements
+        have ids that begin like this.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IncludeMeasurement(self, request, context):
-        """Uses one again that was excluded; harmless where it was not.
+        """Uses an excluded measurement again; harmless if it was not excluded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,7 +295,7 @@ def add_LabServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LabService:
-    """The lab itself: its devices and its predictors.
+    """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LabServiceStub:
-    """The lab itself: its devices and its predictors."""
+    """The lab itself: its devices, its jobs, its predictors and what it has stored."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,75 +36,81 @@ class LabServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LabServiceAsyncStub: ...
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
     ReadConditions: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]
-    """Of one device, as they are now. UNAVAILABLE where it is not connected."""
+    """Returns the present conditions of one device. UNAVAILABLE: it is not connected."""
     AddBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]
-    """Begins to serve a board that was enrolled; harmless where it is served already."""
+    """Begins to serve a board that was enrolled; harmless if it is served already."""
     RemoveBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]
-    """Lets go of a board, once its visit is over; harmless where it is not served."""
+    """Stops serving a board once its visit is over; harmless if it is not served."""
     Refit: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _grpc.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]
-    """Makes an uploaded program the sentinel of every target: measured now and then, and
-    held against its first measurement, the baseline. NOT_FOUND: upload it first.
+    """Makes an uploaded program the sentinel of every target: it is measured now and then and
+    compared with its first measurement, the baseline. NOT_FOUND: upload it first.
     """
     RenewBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]
-    """Of one target: the next measurement of its sentinel is the new baseline."""
+    """Makes the next measurement of a target's sentinel the new baseline."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]
-    """The open jobs and what each waits for, the first in turn first."""
+    """Lists the open jobs and what each waits for, the next one in turn first."""
     SetDrained: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]
-    """A drained device ends the visit under way and gets no other, until it is undrained."""
+    """Drains a device or ends that. A drained device ends the visit under way and gets no other."""
     SetNote: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]
-    """What people should know of a device; replaces the note before."""
+    """Replaces what people should know about a device."""
     GetDeviceHistory: _grpc.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]
     ListMeasurements: _grpc.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]
-    """What is stored, the newest first: also what is suspect, excluded or of no use."""
+    """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
+    too.
+    """
     ExcludeMeasurement: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ExcludeMeasurementRequest, _lab_pb2.ExcludeMeasurementResponse]
-    """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
-    network makes a new one; who holds its id still gets its latency.
-    NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+    """Keeps a measurement, but neither answers with it again nor learns from it. Measuring its
+    network makes a new one; whoever holds its id still gets its latency.
+    NOT_FOUND: there is none. INVALID_ARGUMENT: there is no reason, or several measurements
+    have ids that begin like this.
     """
     IncludeMeasurement: _grpc.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]
-    """Uses one again that was excluded; harmless where it was not."""
+    """Uses an excluded measurement again; harmless if it was not excluded."""
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
-    """The lab itself: its devices and its predictors."""
+    """The lab itself: its devices, its jobs, its predictors and what it has stored."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
     ReadConditions: _aio.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
-    """Of one device, as they are now. UNAVAILABLE where it is not connected."""
+    """Returns the present conditions of one device. UNAVAILABLE: it is not connected."""
     AddBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]  # type: ignore[assignment]
-    """Begins to serve a board that was enrolled; harmless where it is served already."""
+    """Begins to serve a board that was enrolled; harmless if it is served already."""
     RemoveBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]  # type: ignore[assignment]
-    """Lets go of a board, once its visit is over; harmless where it is not served."""
+    """Stops serving a board once its visit is over; harmless if it is not served."""
     Refit: _aio.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]  # type: ignore[assignment]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _aio.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]  # type: ignore[assignment]
-    """Makes an uploaded program the sentinel of every target: measured now and then, and
-    held against its first measurement, the baseline. NOT_FOUND: upload it first.
+    """Makes an uploaded program the sentinel of every target: it is measured now and then and
+    compared with its first measurement, the baseline. NOT_FOUND: upload it first.
     """
     RenewBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.RenewBaselineRequest, _lab_pb2.RenewBaselineResponse]  # type: ignore[assignment]
-    """Of one target: the next measurement of its sentinel is the new baseline."""
+    """Makes the next measurement of a target's sentinel the new baseline."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """The open jobs and what each waits for, the first in turn first."""
+    """Lists the open jobs and what each waits for, the next one in turn first."""
     SetDrained: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]  # type: ignore[assignment]
-    """A drained device ends the visit under way and gets no other, until it is undrained."""
+    """Drains a device or ends that. A drained device ends the visit under way and gets no other."""
     SetNote: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]  # type: ignore[assignment]
-    """What people should know of a device; replaces the note before."""
+    """Replaces what people should know about a device."""
     GetDeviceHistory: _aio.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]  # type: ignore[assignment]
     ListMeasurements: _aio.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]  # type: ignore[assignment]
-    """What is stored, the newest first: also what is suspect, excluded or of no use."""
+    """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
+    too.
+    """
     ExcludeMeasurement: _aio.UnaryUnaryMultiCallable[_lab_pb2.ExcludeMeasurementRequest, _lab_pb2.ExcludeMeasurementResponse]  # type: ignore[assignment]
-    """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
-    network makes a new one; who holds its id still gets its latency.
-    NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+    """Keeps a measurement, but neither answers with it again nor learns from it. Measuring its
+    network makes a new one; whoever holds its id still gets its latency.
+    NOT_FOUND: there is none. INVALID_ARGUMENT: there is no reason, or several measurements
+    have ids that begin like this.
     """
     IncludeMeasurement: _aio.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]  # type: ignore[assignment]
-    """Uses one again that was excluded; harmless where it was not."""
+    """Uses an excluded measurement again; harmless if it was not excluded."""
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The lab itself: its devices and its predictors."""
+    """The lab itself: its devices, its jobs, its predictors and what it has stored."""
 
     @_abc_1.abstractmethod
     def ListDevices(
@@ -119,7 +125,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ReadDeviceConditionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_common_pb2.Conditions, _abc.Awaitable[_common_pb2.Conditions]]:
-        """Of one device, as they are now. UNAVAILABLE where it is not connected."""
+        """Returns the present conditions of one device. UNAVAILABLE: it is not connected."""
 
     @_abc_1.abstractmethod
     def AddBoard(
@@ -127,7 +133,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.AddBoardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.AddBoardResponse, _abc.Awaitable[_lab_pb2.AddBoardResponse]]:
-        """Begins to serve a board that was enrolled; harmless where it is served already."""
+        """Begins to serve a board that was enrolled; harmless if it is served already."""
 
     @_abc_1.abstractmethod
     def RemoveBoard(
@@ -135,7 +141,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.RemoveBoardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RemoveBoardResponse, _abc.Awaitable[_lab_pb2.RemoveBoardResponse]]:
-        """Lets go of a board, once its visit is over; harmless where it is not served."""
+        """Stops serving a board once its visit is over; harmless if it is not served."""
 
     @_abc_1.abstractmethod
     def Refit(
@@ -151,8 +157,8 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.PinSentinelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.PinSentinelResponse, _abc.Awaitable[_lab_pb2.PinSentinelResponse]]:
-        """Makes an uploaded program the sentinel of every target: measured now and then, and
-        held against its first measurement, the baseline. NOT_FOUND: upload it first.
+        """Makes an uploaded program the sentinel of every target: it is measured now and then and
+        compared with its first measurement, the baseline. NOT_FOUND: upload it first.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +167,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.RenewBaselineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RenewBaselineResponse, _abc.Awaitable[_lab_pb2.RenewBaselineResponse]]:
-        """Of one target: the next measurement of its sentinel is the new baseline."""
+        """Makes the next measurement of a target's sentinel the new baseline."""
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -169,7 +175,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.ListJobsResponse, _abc.Awaitable[_lab_pb2.ListJobsResponse]]:
-        """The open jobs and what each waits for, the first in turn first."""
+        """Lists the open jobs and what each waits for, the next one in turn first."""
 
     @_abc_1.abstractmethod
     def SetDrained(
@@ -177,7 +183,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.SetDrainedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.SetDrainedResponse, _abc.Awaitable[_lab_pb2.SetDrainedResponse]]:
-        """A drained device ends the visit under way and gets no other, until it is undrained."""
+        """Drains a device or ends that. A drained device ends the visit under way and gets no other."""
 
     @_abc_1.abstractmethod
     def SetNote(
@@ -185,7 +191,7 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.SetNoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.SetNoteResponse, _abc.Awaitable[_lab_pb2.SetNoteResponse]]:
-        """What people should know of a device; replaces the note before."""
+        """Replaces what people should know about a device."""
 
     @_abc_1.abstractmethod
     def GetDeviceHistory(
@@ -200,7 +206,9 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ListMeasurementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_lab_pb2.StoredMeasurement], _abc.AsyncIterator[_lab_pb2.StoredMeasurement]]:
-        """What is stored, the newest first: also what is suspect, excluded or of no use."""
+        """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
+        too.
+        """
 
     @_abc_1.abstractmethod
     def ExcludeMeasurement(
@@ -208,9 +216,10 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.ExcludeMeasurementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.ExcludeMeasurementResponse, _abc.Awaitable[_lab_pb2.ExcludeMeasurementResponse]]:
-        """Keeps a measurement, and neither answers it again nor learns from it. Measuring its
-        network makes a new one; who holds its id still gets its latency.
-        NOT_FOUND. INVALID_ARGUMENT: no reason, or several measurements whose ids begin so.
+        """Keeps a measurement, but neither answers with it again nor learns from it. Measuring its
+        network makes a new one; whoever holds its id still gets its latency.
+        NOT_FOUND: there is none. INVALID_ARGUMENT: there is no reason, or several measurements
+        have ids that begin like this.
         """
 
     @_abc_1.abstractmethod
@@ -219,6 +228,6 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lab_pb2.IncludeMeasurementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.IncludeMeasurementResponse, _abc.Awaitable[_lab_pb2.IncludeMeasurementResponse]]:
-        """Uses one again that was excluded; harmless where it was not."""
+        """Uses an excluded measurement again; harmless if it was not excluded."""
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

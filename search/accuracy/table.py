@@ -16,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 
 from latlab.common.files import read_regular
+from latlab.domain.errors import LabError
 from search.accuracy.accuracy import AccuracyFailure
 from search.space.architecture import Architecture
 from search.space.space import Space
@@ -28,7 +29,7 @@ NAMED = 3  # missing columns in a message; a table of another space lacks many
 MIN_FITTED = 50  # networks; fewer say nothing about a space
 
 
-class TableError(ValueError):
+class TableError(LabError):
     """A table cannot be used. The message says where and why."""
 
 

@@ -55,14 +55,14 @@ def _show(findings: list[Finding]) -> None:
     table = Table("check", "", "found", "what to do")
     for finding in findings:
         level = words((finding.level.value, COLORS[finding.level]))
-        table.add_row(finding.check, level, finding.found, finding.mend)
+        table.add_row(finding.check, level, finding.found, finding.fix)
     show(table)
 
 
 def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
     log = Log(LOG, console.print)
     for finding in findings:
-        log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.mend}".strip())
+        log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.fix}".strip())
     with ExportPool(ProgramCache(home.exports)) as pool:
         [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
     if isinstance(program, ExportError):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latency_models.measured_networks import newest_of_each
 from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
 from latlab.client.client import LatencyClient
-from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernels
+from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernelKinds
 from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
 from search.latency.calibration import CANDIDATES, random_networks
@@ -85,7 +85,7 @@ def _sources_ns(
             continue
         try:
             estimates = client.predict(status.target.id, networks)
-        except (NotReady, UnknownKernels):
+        except (NotReady, UnknownKernelKinds):
             continue
         sources_ns[status.target] = np.array([float(e.latency_ns) for e in estimates])
     return sources_ns

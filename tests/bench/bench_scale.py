@@ -26,7 +26,7 @@ from host.database.engine import Database
 from host.database.schema import visits
 from host.home.paths import LabHome
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.device import CoreClass, Device
+from latlab.domain.device import CoreClass, Device, TransportKind
 from latlab.domain.job import Job
 from latlab.domain.program import Program, TensorSpec
 from latlab.domain.target import targets_of
@@ -41,11 +41,12 @@ SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0)
 
 
 class SimulatedTransport:
+    kind = TransportKind.TCP
     shares_host = False
     patience_s = 0.0
 
     def __init__(self, address: str) -> None:
-        self.name = address
+        self.name = self.address = address
         self._client = AgentClient(address, "none")
 
     def connect(self) -> AgentClient:

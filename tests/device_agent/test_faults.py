@@ -154,7 +154,7 @@ def test_a_disk_that_takes_no_program(start_agent: StartAgent) -> None:
     (agent.state / "programs").touch()
     with pytest.raises(grpc.RpcError) as refused:
         agent.upload(ANSWER)
-    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.code() is grpc.StatusCode.DATA_LOSS
     assert "programs" in str(refused.value.details())
     (agent.state / "programs").unlink()
     (agent.state / "programs").mkdir()

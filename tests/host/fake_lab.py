@@ -22,7 +22,7 @@ from host.jobs.dispatcher import JobBoard
 from host.jobs.events import JobEvent
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
-from latlab.domain.device import CoreClass, Device
+from latlab.domain.device import CoreClass, Device, TransportKind
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure
 from latlab.domain.job import Lease
@@ -54,7 +54,9 @@ class FakeDevice(AgentClient):
     uploads: list[tuple[str, int]] = field(default_factory=list)
     unacknowledged: int = 0
     is_lost: bool = False
+    kind: TransportKind = TransportKind.TCP
     name: str = "fake"
+    address: str = "fake:1"
     shares_host: bool = False
     patience_s: float = 0.0
 

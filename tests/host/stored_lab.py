@@ -25,11 +25,12 @@ from host.jobs.dispatcher import JobBoard
 from host.predicting.snapshots import Predictors
 from host.predicting.summaries import Summaries
 from host.services.devices import LabServicer
-from host.services.interceptors import ErrorInterceptor, TokenInterceptor
+from host.services.interceptors import TokenInterceptor
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
+from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel

@@ -15,6 +15,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.device import DeviceStatus
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
@@ -67,7 +68,7 @@ class PhoneLab:
             if any(map(condition, statuses)):
                 return statuses[0]
             assert time.monotonic() < deadline_s, (
-                f"waited in vain: {[status.state for status in statuses]}"
+                f"waited in vain: {[str(status.state) for status in statuses]}"
             )
             time.sleep(POLL_S)
 
@@ -106,4 +107,4 @@ def lab_with_phone(folder: Path, bundles: Path, data_bytes: int) -> Iterator[Pho
 
 
 def is_idle(status: DeviceStatus) -> bool:
-    return status.state == "idle"
+    return status.state.phase is DevicePhase.IDLE

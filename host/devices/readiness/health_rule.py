@@ -1,7 +1,7 @@
-"""When a device has failed too often to be trusted with jobs. Pure functions.
+"""Pure rules for when a device has failed too often to get jobs.
 
-A program may crash on any device, so a program that fails again and again tells of itself:
-it counts once in a row. A run that was lost with the device counts each time.
+A program may crash on any device, so a program that fails again and again counts once in a row.
+A run that was lost together with the device counts each time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_FAILURES = 3
 FIRST_PAUSE_S = 30.0
 MAX_PAUSE_S = 1800.0
 
-# The device's, as far as a single one can tell; of the other kinds the program is the cause.
+# Failures that the device may have caused. The program causes those of the other kinds.
 DEVICE_KINDS = frozenset(
     {
         FailureKind.CRASHED,
@@ -28,8 +28,14 @@ DEVICE_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Of one device. failures: in a row; reason: the last of them, in words; program_sha256:
-    what failed last; failed_probes: since it was quarantined."""
+    """The health of one device.
+
+    Attributes:
+        failures: How many failures in a row there were.
+        reason: The last failure, for people.
+        program_sha256: The program that failed last.
+        failed_probes: How many probes have failed since the device was quarantined.
+    """
 
     failures: int = 0
     reason: str = ""
@@ -38,15 +44,17 @@ class Health:
 
     @property
     def is_quarantined(self) -> bool:
+        """True if the device has failed too often."""
         return self.failures >= MAX_FAILURES
 
     @property
     def pause_s(self) -> float:
-        """Before the next probe."""
+        """The time to wait before the next probe."""
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.failed_probes, 10))
 
 
 def after_visit(health: Health, program_sha256: str, outcome: Visit | Failure) -> Health:
+    """Return the health of a device after a visit to it."""
     if isinstance(outcome, Visit):
         return Health()
     if outcome.kind not in DEVICE_KINDS:
@@ -57,6 +65,7 @@ def after_visit(health: Health, program_sha256: str, outcome: Visit | Failure) -
 
 
 def after_probe(health: Health, failure: Failure | None) -> Health:
+    """Return the health of a quarantined device after a probe; None: the probe succeeded."""
     if failure is None:
         return Health()
     reason = f"{failure.kind.value}: {failure.message}"

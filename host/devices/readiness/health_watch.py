@@ -1,4 +1,4 @@
-"""Whether a device gets jobs: it may be drained or quarantined. And what befell it."""
+"""Keep a device's health, decide whether it gets jobs, and record its events."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from host.database.engine import Database
 from host.devices.readiness import health_rule
 from host.devices.readiness.health_rule import Health
 from latlab.domain.device import DeviceEvent, EventKind
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
@@ -20,34 +21,36 @@ from latlab.domain.measurement import Visit
 log = logging.getLogger(__name__)
 
 
-class Standing:
-    """Of one device, kept by its worker; `drained` may be set from any thread."""
+class HealthWatch:
+    """Watches one device for its worker. Any thread may set `drained`."""
 
     def __init__(self, database: Database) -> None:
         self.drained = False
         self._database = database
         self._health = Health()
-        self._probe_s = 0.0  # of time.monotonic, when the next is due
-        self._serial = ""  # while it is connected
+        self._probe_s = 0.0  # when the next probe is due, in time.monotonic's time
+        self._serial = ""  # empty while the device is not connected
 
     @property
-    def obstacle(self) -> str:
-        """Why it gets no job; "" where it does."""
+    def barred(self) -> tuple[DevicePhase, str] | None:
+        """The phase and detail that keep the device from jobs; None if it gets jobs."""
         if self.drained:
-            return "drained"
+            return DevicePhase.DRAINED, ""
         if self._health.is_quarantined:
             wait_s = max(0.0, self._probe_s - time.monotonic())
-            return f"quarantined, to be probed in {wait_s:.0f} s: {self._health.reason}"
-        return ""
+            detail = f"to be probed in {wait_s:.0f} s: {self._health.reason}"
+            return DevicePhase.QUARANTINED, detail
+        return None
 
     @property
     def probe_is_due(self) -> bool:
+        """True if the device is quarantined and must be probed now."""
         return (
             self._health.is_quarantined and not self.drained and time.monotonic() >= self._probe_s
         )
 
     def connected(self, connection: Connection, serial: str) -> None:
-        """Registered, and again after however short an absence."""
+        """Note that the device was registered, also after a short absence."""
         self.drained = history_rows.is_drained(connection, serial)
         if not self._serial:
             history_rows.add_event(
@@ -56,12 +59,13 @@ class Standing:
         self._serial = serial
 
     def gone(self, kind: EventKind, why: str = "") -> None:
-        """Harmless where it was not connected."""
+        """Note that the device is away; harmless if it was not connected."""
         if self._serial:
             self._record(kind, why)
             self._serial = ""
 
     def visited(self, program_sha256: str, outcome: Visit | Failure) -> None:
+        """Note the outcome of a visit, which may quarantine the device."""
         before, self._health = (
             self._health,
             health_rule.after_visit(self._health, program_sha256, outcome),
@@ -71,8 +75,15 @@ class Standing:
             self._record(EventKind.QUARANTINED, self._health.reason)
 
     def probe(self, visit: Callable[[], Visit | Failure | None]) -> None:
-        """By a `visit` that needs no job; None where there is nothing to visit with, and the
-        device answers. Raises Unavailable as it does."""
+        """Probe a quarantined device; it gets jobs again if the probe succeeds.
+
+        Args:
+            visit: Makes a visit that belongs to no job, or returns None if there is no program
+                to visit with and the device answers.
+
+        Raises:
+            Unavailable: The device does not answer.
+        """
         try:
             outcome = visit()
         except Unavailable as error:

@@ -1,7 +1,7 @@
-"""Whether a device is cool enough to be visited. Pure functions.
+"""Pure rules for when a device is cool enough to be visited.
 
-The lab asks the device and waits, not the agent: there a wait would eat into the visit's
-deadline, and the lab could neither say that it waits nor stop.
+The lab asks the device and waits, and not the agent: a wait of the agent's would count against
+the visit's deadline, and the lab could neither report it nor stop it.
 """
 
 from __future__ import annotations
@@ -11,38 +11,53 @@ from dataclasses import dataclass
 
 from latlab.domain.measurement import Conditions
 
-# Conditions tell the hottest zone, mostly a processor's die. Left alone it stands at 25 to
-# 50 °C, by device and room, and clocks fall from about 70 (phones) to 95 °C (servers) on; a
-# load of seconds adds 5 to 10 °C, which are gone as quickly. So not any one temperature
-# tells heat that has built up, but 15 °C above the device's own do.
+# Conditions hold the temperature of the hottest zone, mostly a processor's die. At rest it is 25
+# to 50 °C, by device and room. Clocks fall from about 70 °C (phones) to 95 °C (servers) on. A
+# load of seconds adds 5 to 10 °C, which are gone as quickly. So no absolute temperature shows
+# heat that has built up, but a rise by 15 °C above the device's own temperature at rest does.
 MAX_RISE_C = 15.0
 MAX_WAIT_S = 120.0
 POLL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
-    """What a device shows when it is left alone, as far as was seen."""
+class RestHeat:
+    """The heat of a device at rest, as far as it was seen.
+
+    Attributes:
+        temperature_c: The lowest temperature of its hottest zone, in °C.
+        throttled: Whether it reports at rest that it is throttled.
+    """
 
     temperature_c: float = math.inf
     throttled: bool = False
 
 
-def is_hot(now: Conditions, idle: Idle, max_c: float = math.inf) -> bool:
-    """`max_c`: the owner's own limit, whatever the device is like at rest. False where the
-    device has no sensors: then nothing can be waited for."""
-    throttled = now.throttled is True and not idle.throttled
-    limit_c = min(idle.temperature_c + MAX_RISE_C, max_c)
+def is_hot(now: Conditions, rest: RestHeat, max_c: float = math.inf) -> bool:
+    """Return whether the device should cool before a visit.
+
+    Args:
+        now: The device's present conditions. Without a temperature it is never hot.
+        rest: Its heat at rest.
+        max_c: The owner's limit in °C, whatever the device's temperature at rest is.
+    """
+    throttled = now.throttled is True and not rest.throttled
+    limit_c = min(rest.temperature_c + MAX_RISE_C, max_c)
     return throttled or (now.temperature_c is not None and now.temperature_c > limit_c)
 
 
-def learn(idle: Idle, now: Conditions) -> Idle:
-    """From conditions at whatever time: what is cooler is nearer to idle."""
+def learn(rest: RestHeat, now: Conditions) -> RestHeat:
+    """Return the heat at rest, given conditions at any time: the coolest ones are nearest to it."""
     temperature_c = math.inf if now.temperature_c is None else now.temperature_c
-    return Idle(min(idle.temperature_c, temperature_c), idle.throttled and now.throttled is True)
+    return RestHeat(
+        min(rest.temperature_c, temperature_c), rest.throttled and now.throttled is True
+    )
 
 
-def at_rest(now: Conditions) -> Idle:
-    """From conditions after MAX_WAIT_S without a visit: the device gets no cooler than this,
-    on a warmer day, say, and waiting as long before every visit would change nothing."""
-    return learn(Idle(throttled=True), now)
+def at_rest(now: Conditions) -> RestHeat:
+    """Return the heat at rest, given conditions after MAX_WAIT_S without a visit.
+
+    The device gets no cooler than this, on a warmer day for example. Waiting as long before
+    every visit would change nothing.
+    """
+    return learn(RestHeat(throttled=True), now)

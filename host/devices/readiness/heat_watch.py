@@ -1,4 +1,4 @@
-"""Waiting until a device is cool enough to be visited."""
+"""Wait until a device is cool enough to be visited."""
 
 from __future__ import annotations
 
@@ -11,44 +11,54 @@ from host.agent.client import AgentClient
 from host.devices.readiness import heat_rule
 from latlab.domain.measurement import Conditions, Visit
 
-# Conditions this young need not be asked for again: those of the visit before.
+# The conditions after a visit that ended so recently need not be asked for again.
 FRESH_S = 1.0
 
 
-class Cooling:
-    """Of one device, kept by its worker. max_c: the owner's own limit. answer_s: how long the
-    device took to tell its conditions, last."""
+class HeatWatch:
+    """Watches the heat of one device for its worker.
+
+    Attributes:
+        max_c: The owner's limit in °C.
+        answer_s: How long the device last took to answer with its conditions.
+    """
 
     def __init__(self) -> None:
         self.max_c = math.inf
         self.answer_s = 0.0
-        self._idle = heat_rule.Idle()
-        self._shown: tuple[float, Conditions] | None = None
+        self._rest = heat_rule.RestHeat()
+        self._latest: tuple[float, Conditions] | None = None
 
     def visited(self, visit: Visit) -> None:
-        self._shown = time.monotonic(), visit.after
+        """Note the conditions after a visit that has just ended."""
+        self._latest = time.monotonic(), visit.after
 
     def wait(
         self, agent: AgentClient, stopping: threading.Event, on_hot: Callable[[], None]
     ) -> None:
-        """Until the device is cool or has rested long enough; its conditions tell which.
-        `on_hot` is told once it waits. Raises Unavailable."""
+        """Wait until the device is cool or has rested for long enough. Raises Unavailable.
+
+        Args:
+            agent: The device's agent, which is asked for its conditions.
+            stopping: Ends the wait when it is set.
+            on_hot: Is called while the device is too hot.
+        """
         now_s = time.monotonic()
         rested_s = now_s + heat_rule.MAX_WAIT_S
-        if self._shown is not None and now_s - self._shown[0] < FRESH_S:
-            now = self._shown[1]
+        if self._latest is not None and now_s - self._latest[0] < FRESH_S:
+            now = self._latest[1]
         else:
             now = self._ask(agent)
-        self._idle = heat_rule.learn(self._idle, now)
-        while heat_rule.is_hot(now, self._idle, self.max_c):
+        self._rest = heat_rule.learn(self._rest, now)
+        while heat_rule.is_hot(now, self._rest, self.max_c):
             on_hot()
             if stopping.wait(heat_rule.POLL_S):
                 return
             now = self._ask(agent)
             if time.monotonic() >= rested_s:
-                self._idle = heat_rule.at_rest(now)
+                self._rest = heat_rule.at_rest(now)
                 return
-            self._idle = heat_rule.learn(self._idle, now)
+            self._rest = heat_rule.learn(self._rest, now)
 
     def _ask(self, agent: AgentClient) -> Conditions:
         asked_s = time.monotonic()

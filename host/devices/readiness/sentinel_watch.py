@@ -1,4 +1,4 @@
-"""When a device's targets are due for their sentinel, and what follows from it."""
+"""Measure the sentinels of a device's targets when they are due, and judge them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Duty:
-    """jobs_left: that may end before the next sentinel; until_s: of time.monotonic, up to
-    which the target's jobs wait."""
+class _WatchedTarget:
+    """A target whose sentinel was measured since the lab came up.
+
+    Attributes:
+        watch: What the sentinel has shown.
+        jobs_left: How many jobs may end before the next sentinel.
+        until_s: Until when the target's jobs wait, in time.monotonic's time.
+    """
 
     watch: Watch
     jobs_left: int
@@ -28,36 +33,36 @@ class _Duty:
 
 
 class SentinelWatch:
-    """Over the targets of one device, by its worker."""
+    """Watches the sentinels of one device's targets for its worker."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._duties: dict[str, _Duty] = {}
+        self._watched: dict[str, _WatchedTarget] = {}
         self._unpinned: set[str] = set()  # targets without a sentinel, not to be asked for again
 
     def watch(self, target_id: str) -> Watch | None:
-        """None before the sentinel's first measurement since the lab came up."""
-        duty = self._duties.get(target_id)
-        return None if duty is None else duty.watch
+        """Return what the target's sentinel has shown; None if the lab has not measured it yet."""
+        target = self._watched.get(target_id)
+        return None if target is None else target.watch
 
     def awake(self, target_ids: Iterable[str]) -> list[str]:
-        """Those whose jobs need not wait for now."""
+        """Return the targets whose jobs need not wait now."""
         now_s = time.monotonic()
-        duties = self._duties.copy()
-        return [id for id in target_ids if id not in duties or duties[id].until_s <= now_s]
+        watched = self._watched.copy()
+        return [id for id in target_ids if id not in watched or watched[id].until_s <= now_s]
 
     def due(self, target_id: str) -> Program | None:
-        """The sentinel, where it is to be measured before the target's next visit."""
-        duty = self._duties.get(target_id)
-        if duty is not None and duty.jobs_left > 0:
+        """Return the sentinel if it must be measured before the target's next visit."""
+        target = self._watched.get(target_id)
+        if target is not None and target.jobs_left > 0:
             return None
         return self.program(target_id)
 
     def program(self, target_id: str) -> Program | None:
-        """The sentinel; None where none is pinned."""
+        """Return the target's sentinel; None if none is pinned."""
         if target_id in self._unpinned:
             return None
-        # Before it is read: one that is pinned meanwhile is not missed.
+        # Added before the database is read, so that a sentinel pinned meanwhile is not missed.
         self._unpinned.add(target_id)
         with self._database.reading() as connection:
             sentinel = sentinel_rows.get_sentinel(connection, target_id)
@@ -67,35 +72,48 @@ class SentinelWatch:
         return sentinel[0]
 
     def pinned(self) -> None:
-        """From any thread, once a sentinel is: targets that had none have one now."""
+        """Note that a sentinel was pinned: targets without one have one now. From any thread."""
         self._unpinned.clear()
 
     def reconnected(self) -> None:
-        self.pinned()  # by another lab on this database, it may be
-        for duty in self._duties.copy().values():
-            duty.jobs_left = 0
+        """Note that the device was away: its sentinels are due, and may be other ones."""
+        self.pinned()
+        for target in self._watched.copy().values():
+            target.jobs_left = 0
 
     def job_ended(self, target_id: str) -> None:
-        if (duty := self._duties.get(target_id)) is not None:
-            duty.jobs_left -= 1
+        """Note that a job of the target has ended."""
+        if (target := self._watched.get(target_id)) is not None:
+            target.jobs_left -= 1
 
     def renew(self, target_id: str) -> None:
-        """Its baseline was renewed: what was held against the old one is forgotten."""
-        self._duties.pop(target_id, None)
+        """Forget what was compared with the target's old baseline."""
+        self._watched.pop(target_id, None)
 
     def take(self, target_id: str, device_serial: str, measurement: Measurement | None) -> Watch:
-        """Judges a measurement of the sentinel, and marks what it makes suspect. None where
-        none came about: a disturbed machine, say, which tells nothing of a drift."""
+        """Judge a measurement of the target's sentinel, and mark what it makes suspect.
+
+        Args:
+            target_id: The target.
+            device_serial: The device that made the measurement.
+            measurement: The measurement; None if it failed, on a disturbed machine for example,
+                which says nothing about a drift.
+
+        Returns:
+            What the sentinel has shown so far.
+        """
         watch = self.watch(target_id) or Watch()
         if measurement is not None:
             watch = self._judge(watch, measurement)
             self._mark(watch, measurement, device_serial)
         jobs_left = 0 if watch.misses else JOBS_BETWEEN
-        self._duties[target_id] = _Duty(watch, jobs_left, time.monotonic() + watch.pause_s)
+        self._watched[target_id] = _WatchedTarget(
+            watch, jobs_left, time.monotonic() + watch.pause_s
+        )
         return watch
 
     def _judge(self, before: Watch, measurement: Measurement) -> Watch:
-        """Against the baseline; where there is none of use, it is the baseline itself."""
+        """Compare a measurement with the baseline; without a usable one, it is the baseline."""
         target_id = measurement.target_id
         now = summarize(measurement.visits)
         if now is None:

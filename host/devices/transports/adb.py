@@ -1,10 +1,10 @@
-"""A phone over adb: the agent is brought to it and reached through a port that adb forwards.
+"""A phone through adb: the lab copies the agent to it and reaches it by a forwarded port.
 
-On the phone everything lies in /data/local/tmp/latlab, where an adb shell may run programs:
+On the phone everything is in /data/local/tmp/latlab, where an adb shell may run programs:
 
-bundle-HASH/    the agent's bundle, whole: it gets this name last
-incoming/       one that is on its way
-state/          the agent's own: its token, of mode 0600, programs, results, its log
+bundle-HASH/    the agent's bundle; it gets this name when it is complete
+incoming/       a bundle that is being copied
+state/          the agent's state: its token (mode 0600), programs, results and log
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +22,7 @@ from adbutils import AdbClient, AdbConnection, AdbError
 
 from host.agent.bundle import Bundle
 from host.agent.client import AgentClient
+from latlab.domain.device import TransportKind
 from latlab.domain.errors import Unavailable
 
 STORAGE = "/data/local/tmp"
@@ -33,30 +35,60 @@ POLL_S = 0.1
 CHUNK_BYTES = 1 << 16
 MAX_OUTPUT_BYTES = 1 << 20
 
-# What adb says of a phone that it cannot use, and what to do about it.
-ADVICE = {
-    "unauthorized": "unauthorized: unlock it and allow USB debugging from this computer",
-    "offline": "offline, it does not answer adb: unplug it and plug it in again",
-    "no permissions": "this user may not open it: apt install android-sdk-platform-tools-common,"
-    " then plug it in again",
-    "not found": "unplugged: plug it in, with USB debugging allowed",
+ABSENT = "absent"  # adb lists no phone that is unplugged
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneTrouble:
+    """A reason why adb cannot use a phone.
+
+    Attributes:
+        found: What is wrong.
+        fix: What to do about it.
+    """
+
+    found: str
+    fix: str
+
+
+# By adb's word for the phone's state.
+TROUBLES = {
+    "unauthorized": PhoneTrouble(
+        "unauthorized", "unlock it and allow USB debugging from this computer"
+    ),
+    "offline": PhoneTrouble("offline, it does not answer adb", "unplug it and plug it in again"),
+    "no": PhoneTrouble(
+        "this user may not open it",
+        "apt install android-sdk-platform-tools-common, then plug it in again",
+    ),
+    ABSENT: PhoneTrouble("unplugged", "plug it in, with USB debugging allowed"),
 }
 
 
 class AdbTransport:
-    """`serial` is adb's name for the phone; `bundles` is where a bundle lies for each ABI."""
+    """A phone that is known to adb.
 
+    Args:
+        serial: adb's name for the phone.
+        bundles: A folder with the agent's bundle for each ABI.
+    """
+
+    kind = TransportKind.ADB
     shares_host = False
-    patience_s = 120.0  # a cable that was pulled is soon plugged in again
+    patience_s = 120.0  # a cable that was pulled is often plugged in again soon
 
     def __init__(self, serial: str, bundles: Path) -> None:
         self.name = f"adb:{serial}"
+        self.address = serial
         self._bundles = bundles
         self._device = AdbClient(socket_timeout=CALL_TIMEOUT_S).device(serial)
 
     def connect(self) -> AgentClient:
-        """Brings the bundle where it is missing and starts the agent where none of it runs.
-        Raises Unavailable, saying what to do."""
+        """Return a client of the phone's agent.
+
+        Copies the bundle if it is missing, and starts its agent if it does not run. Raises
+        Unavailable, saying what to do.
+        """
         with self._explained():
             bundle = Bundle.for_abi(self._bundles, self._shell("getprop ro.product.cpu.abi"))
             home = f"{HOME}/bundle-{bundle.sha256[:16]}"
@@ -70,12 +102,15 @@ class AdbTransport:
             return self._client(*self._start_agent(home))
 
     def stop(self) -> None:
-        """Ends the agent, and with it its runner, where the phone can be reached."""
+        """End the agent, and with it its runner, if the phone can be reached."""
         with contextlib.suppress(Unavailable), self._explained():
             self._end_agent()
 
     def _bring(self, bundle: Bundle, home: str) -> None:
-        """`home` is there, and the only one, when every byte has arrived; else as before."""
+        """Copy a bundle to the phone, in place of any other.
+
+        `home` appears when every byte has arrived; otherwise the phone stays as it was.
+        """
         incoming = f"{HOME}/incoming"
         self._shell(f"rm -rf {incoming} && mkdir {incoming}")
         with tempfile.TemporaryFile() as archive:
@@ -88,12 +123,12 @@ class AdbTransport:
         list_files = "find . -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum"
         listed = self._shell(f"cd {incoming} && sync && {list_files}", PUSH_TIMEOUT_S)
         if listed.split()[0] != bundle.digest():
-            raise AdbError("the agent's files did not arrive as they were sent")
+            raise AdbError("the agent's files were damaged on their way to the phone")
         self._end_agent()
         self._shell(f"rm -rf {HOME}/bundle-* && mv {incoming} {home} && sync")
 
     def free_bytes(self) -> int:
-        """Where agents and programs go. Raises Unavailable."""
+        """Return the free space for agents and programs. Raises Unavailable."""
         with self._explained():
             return int(self._shell(f"df -kP {STORAGE} | tail -n 1").split()[-3]) * 1024
 
@@ -107,19 +142,22 @@ class AdbTransport:
             )
 
     def _announced(self, home: str) -> tuple[int, str] | None:
-        """Port and token of the agent, if one of this bundle serves."""
-        told = self._shell(
+        """Return port and token of the agent if one of this bundle serves."""
+        output = self._shell(
             f"cd {STATE} && grep -q {home}/ /proc/$(cat lock)/cmdline && cat agent.json"
             " && echo && cat token || true"
         )
         try:
-            announcement, token = told.splitlines()[-2:]
+            announcement, token = output.splitlines()[-2:]
             return int(json.loads(announcement)["port"]), token.strip()
         except (ValueError, LookupError):
             return None
 
     def _start_agent(self, home: str) -> tuple[int, str]:
-        """In a session of its own from its birth: adbd ends all that is in adb's."""
+        """Start the agent in a session of its own, since adbd ends everything in adb's session.
+
+        Returns its port and token.
+        """
         agent = f"sh {home}/latlab-agent --state-dir {STATE} --runner {home}/latlab-runner"
         pid = self._shell(f"setsid sh -c '{agent} </dev/null >{STATE}/agent.log 2>&1 & echo $!'")
         deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -127,12 +165,16 @@ class AdbTransport:
             log = f"{{ echo it ended; tail -n 3 {STATE}/agent.log; }}"
             ended = self._shell(f"[ -d /proc/{pid} ] || {log}")
             if ended or time.monotonic() > deadline_s:
-                raise AdbError(f"the agent did not start: {ended or 'it is too slow'}")
+                reason = ended or f"it took over {START_TIMEOUT_S:g} s"
+                raise AdbError(f"the agent did not start: {reason}")
             time.sleep(POLL_S)
         return announced
 
     def _end_agent(self) -> None:
-        """SIGTERM, and SIGKILL where that is not enough. A dead one's pid may be another's."""
+        """End the agent: send SIGTERM, and SIGKILL if that is not enough.
+
+        The pid of a dead agent may be another process's by now, so its command line is checked.
+        """
         self._shell(
             f"pid=$(cat {STATE}/lock 2>/dev/null) || exit 0;"
             f" alive() {{ grep -q {HOME}/bundle- /proc/$pid/cmdline 2>/dev/null; }};"
@@ -152,8 +194,11 @@ class AdbTransport:
     def _shell(
         self, command: str, timeout_s: float = CALL_TIMEOUT_S, stdin: IO[bytes] | None = None
     ) -> str:
-        """What it prints, as adb's shell user. Raises AdbError where it fails or has not
-        ended in time, OSError where the connection breaks."""
+        """Return the output of a shell command on the phone.
+
+        Raises AdbError if the command fails, and OSError if the connection breaks or the command
+        does not end in time.
+        """
         deadline_s = time.monotonic() + timeout_s
         with self._device.open_transport(timeout=CALL_TIMEOUT_S) as connection:
             connection.send_command(f"exec:({command}) 2>&1; echo; echo $?")
@@ -174,16 +219,25 @@ class AdbTransport:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
+        """Raise Unavailable in place of adb's errors, with the phone's trouble if adb knows it."""
         try:
             yield
         except (AdbError, OSError) as error:
-            said = str(error)
-            advice = next((ADVICE[word] for word in ADVICE if word in said), said)
-            raise Unavailable(f"{self.name}: {advice}") from error
+            trouble = TROUBLES.get(self._adb_state())
+            message = str(error) if trouble is None else f"{trouble.found}: {trouble.fix}"
+            raise Unavailable(f"{self.name}: {message}") from error
+
+    def _adb_state(self) -> str:
+        """Return adb's word for the phone's state; empty if adb itself does not answer."""
+        try:
+            phones = AdbClient(socket_timeout=CALL_TIMEOUT_S).list()
+        except (AdbError, OSError):
+            return ""
+        return next((phone.state for phone in phones if phone.serial == self.address), ABSENT)
 
 
 def _limit(connection: AdbConnection, deadline_s: float) -> None:
-    """The connection's next call, to what is left. Raises TimeoutError."""
+    """Limit the connection's next call to the time that is left. Raises TimeoutError."""
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
         raise TimeoutError("the phone does not answer in time")

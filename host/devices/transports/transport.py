@@ -1,22 +1,33 @@
-"""What every way to a device's agent offers."""
+"""The interface of every way to a device's agent."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from host.agent.client import AgentClient
+from latlab.domain.device import TransportKind
 
 
 class Transport(Protocol):
-    """A way to one device's agent. The daemon and a device that `shares_host` disturb
-    each other, so they take turns; on any other, what the daemon does goes on beside.
-    `patience_s` is for how long the open jobs of a device that is away wait for it."""
+    """A way to one device's agent.
 
+    Attributes:
+        kind: How the agent is reached.
+        name: The name of this way, unique in the lab.
+        address: adb's serial of a phone, "host:port" of a board, empty for the local device.
+        shares_host: Whether the device is the daemon's own machine. Then measuring and the
+            daemon's work would disturb each other, so they take turns.
+        patience_s: How long the open jobs of the device wait for it while it is away.
+    """
+
+    kind: TransportKind
     name: str
+    address: str
     shares_host: bool
     patience_s: float
 
     def connect(self) -> AgentClient:
-        """Raises Unavailable."""
+        """Return a client of the agent. Raises Unavailable."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Let go of the agent, and end it where the lab has started it."""

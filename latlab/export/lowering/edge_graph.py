@@ -15,6 +15,7 @@ from executorch.exir.dialects._ops import ops
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
 
+from latlab.domain.errors import LabError
 from latlab.domain.kernel import Shape
 from latlab.export.lowering.plain_layers import is_compact, is_plain
 
@@ -23,8 +24,8 @@ aten = ops.edge.aten
 Value = fx.Node  # a node of the edge graph
 
 
-class Unsupported(Exception):
-    """The network has something that only stock lowering knows; the message names it."""
+class Unsupported(LabError):
+    """The network holds something that only stock lowering knows; the message names it."""
 
 
 class EdgeModule(nn.Module):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from latlab.domain.errors import LabError
 from search.accuracy.data.images import ArraySplit, FileSplit, Split, UInt8Array
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -32,7 +33,7 @@ MAX_ARRAY_BYTES = 4 << 30
 MAX_FOLDER_IMAGES = 5_000_000
 
 
-class DatasetError(ValueError):
+class DatasetError(LabError):
     """Images cannot be read or used. The message says what to do."""
 
 

@@ -22,7 +22,7 @@ from host.home.paths import sqlite_url
 from host.predicting.summaries import Summaries
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DeviceEvent, EventKind
-from latlab.domain.errors import InvalidRequest, StorageError
+from latlab.domain.errors import DatabaseBusy, InvalidRequest, StorageError
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
@@ -345,3 +345,17 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
         assert found(connection) == (True, 1, {TARGET.id: 1})
         assert exclusions.current(connection, ["m" * 32]) == {}
         assert exclusions.decisions(connection, TARGET.id) == 2
+
+
+def test_a_database_that_is_locked_is_busy_and_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.database.engine.BUSY_TIMEOUT_S", 0)
+    url = sqlite_url(tmp_path / "busy.db")
+    first, second = Database(url), Database(url)
+    with first.writing(), pytest.raises(DatabaseBusy, match="busy"), second.writing():
+        pass
+    with second.writing() as connection:
+        devices.register_target(connection, TARGET)
+    first.close()
+    second.close()

@@ -20,6 +20,7 @@ from host.home.boards import Boards
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
@@ -172,10 +173,10 @@ def test_a_link_that_went_dead_is_noticed_long_before_the_deadline(
             measuring(client, target, file, patient) as outcomes,
         ):
             wait_until(ran.exists)
-            assert client.devices()[0].state == "measuring"
+            assert client.devices()[0].state.phase is DevicePhase.MEASURING
             link = ("ip", "-n", name, "link", "set", far_end(name))
             subprocess.run([*link, "down"], check=True)
-            wait_until(lambda: client.devices()[0].state != "measuring")
+            wait_until(lambda: client.devices()[0].state.phase is not DevicePhase.MEASURING)
             subprocess.run([*link, "up"], check=True)
             release.touch()
     assert [type(outcome) for outcome in outcomes] == [Measurement]
@@ -199,7 +200,7 @@ def test_a_board_that_is_removed_leaves_when_its_visit_is_over(
         with measuring(client, target, file, SPEC) as outcomes:
             wait_until(ran.exists)
             latlab(home, "devices", "remove", address_of(board))
-            assert [status.state for status in client.devices()] == ["measuring"]
+            assert [status.state.phase for status in client.devices()] == [DevicePhase.MEASURING]
             release.touch()
         [lost] = outcomes
         assert isinstance(lost, Failure)

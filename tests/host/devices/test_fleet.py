@@ -13,11 +13,12 @@ import pytest
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
-from host.devices.phone_watcher import Phones
+from host.devices.phone_watcher import PhoneWatcher
 from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
 from host.jobs.dispatcher import JobBoard
 from latlab.common.program_store import ProgramStore
+from latlab.domain.device_state import DevicePhase
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import FakeDevice
 
@@ -44,7 +45,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 def test_a_device_that_comes_is_served_at_once(fleet: Fleet) -> None:
     fleet.add(CountingDevice(name="a"))
     fleet.add(CountingDevice(name="b"))
-    wait_until(lambda: [worker.state for worker in fleet.workers] == ["idle"] * 2)
+    wait_until(lambda: [worker.state.phase for worker in fleet.workers] == [DevicePhase.IDLE] * 2)
     assert [worker.transport.name for worker in fleet.workers] == ["a", "b"]
 
 
@@ -81,7 +82,7 @@ def test_without_adb_there_are_no_phones(
         raise adbutils.AdbError("no adb")
 
     monkeypatch.setattr(adbutils, "adb_path", no_adb)
-    phones = Phones(fleet, tmp_path, lambda serial: True)
+    phones = PhoneWatcher(fleet, tmp_path, lambda serial: True)
     with caplog.at_level(logging.INFO, "host.devices.phone_watcher"):
         phones.start()
         phones.join(10)

@@ -375,8 +375,8 @@ def test_the_doctor_sees_phones_and_says_their_mends(
         [locked] = [f for f in limited(check_phones, phone_lab.home) if serial in f.found]
         phone_lab.adb.disconnect(serial)
     assert locked.level is Level.WRONG
-    assert "allow USB debugging" in locked.mend
+    assert "allow USB debugging" in locked.fix
 
 
 def says(words: str) -> Callable[[DeviceStatus], bool]:
-    return lambda status: words in status.state
+    return lambda status: words in status.state.detail

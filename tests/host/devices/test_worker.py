@@ -17,6 +17,7 @@ from host.database.schema import failures, visits
 from host.home.paths import sqlite_url
 from host.jobs.job_state import MAX_FAILED_VISITS, MAX_TIMES_LOST
 from host.jobs.queue import WINDOW
+from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Measurement, Visit
@@ -88,7 +89,7 @@ def test_a_device_that_connects_and_never_answers_holds_no_job_for_ever(
 
 def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("host.devices.visit_runner.SLOW_ANSWER_S", 0.0)
-    states: list[str] = []
+    states: list[DeviceState] = []
     run = lab.device.run
 
     def noted(*arguments: Any) -> Visit | Failure:  # noqa: ANN401
@@ -98,7 +99,8 @@ def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.M
     monkeypatch.setattr(lab.device, "run", noted)
     lab.start(1.0, pinned=False)
     lab.measure(1)
-    assert states == ["measuring, and answers slowly: in 0.0 s"]
+    assert [state.phase for state in states] == [DevicePhase.MEASURING]
+    assert states[0].detail == "answers slowly: in 0.0 s"
 
 
 @pytest.mark.parametrize("shares_host", [False, True])
@@ -131,7 +133,7 @@ def test_what_can_be_no_visit_is_never_stored_and_the_job_ends_once(
         while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
             assert not isinstance(outcome, Measurement)
         assert outcome.kind is FailureKind.AGENT_ERROR
-        assert "can be" in outcome.message
+        assert "impossible visit" in outcome.message
     assert lab.measured() == 0
     lab.measure(1)  # and the device goes on
     with lab.database.reading() as connection:

@@ -12,6 +12,7 @@ from host.doctor.daemon import device_finding
 from host.doctor.finding import Level
 from latlab.client.client import LatencyClient
 from latlab.domain.device import DeviceStatus
+from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.measurement import Conditions
 from tests.host.fake_lab import DEVICE
 from tests.host.measuring.test_statistics import NOW
@@ -30,7 +31,7 @@ def test_a_device_that_runs_programs_unconfined_is_a_warning(
     confinement: tuple[str, ...], level: Level
 ) -> None:
     device = replace(DEVICE, confinement=confinement)
-    status = DeviceStatus(device, "local", "idle", (), 0, "")
+    status = DeviceStatus(device, "local", DeviceState(DevicePhase.IDLE), (), 0)
     finding = device_finding(cast(LatencyClient, Client()), status)
     assert finding.level is level
-    assert ("unconfined" in finding.found) == ("trust" in finding.mend) == (not confinement)
+    assert ("unconfined" in finding.found) == ("trust" in finding.fix) == (not confinement)

@@ -53,11 +53,11 @@ def test_what_is_not_built_is_said_with_its_command(
     monkeypatch.setenv("LATLAB_RUNNER", str(tmp_path / "none"))
     monkeypatch.setenv("LATLAB_BUNDLES", str(tmp_path))
     [runner] = check_runner(home)
-    assert (runner.level, runner.mend) == (Level.WRONG, "make runner")
-    assert next(f.mend for f in check_bundle(home)) == "make agent-bundle MACHINE=aarch64"
+    assert (runner.level, runner.fix) == (Level.WRONG, "make runner")
+    assert next(f.fix for f in check_bundle(home)) == "make agent-bundle MACHINE=aarch64"
     [daemon] = check_daemon(home)
     assert daemon.level is Level.WARNING
-    assert "make lab-up" in daemon.mend
+    assert "make lab-up" in daemon.fix
 
 
 def test_a_bundle_with_another_agent_is_to_be_built_again(
@@ -72,7 +72,7 @@ def test_a_bundle_with_another_agent_is_to_be_built_again(
     assert next(check_bundle(home)).level is Level.OK
     (site / "latlab/common/files.py").write_text("")
     finding = next(check_bundle(home))
-    assert (finding.level, finding.mend) == (
+    assert (finding.level, finding.fix) == (
         Level.WARNING,
         "make agent-bundle MACHINE=aarch64",
     )
@@ -89,7 +89,7 @@ def test_readable_secrets_and_a_mistaken_lab_toml_are_wrong(home: LabHome) -> No
     home.token_file.chmod(0o644)
     home.config_file.write_text("boards = []\ngruops = 1\n")
     [secret, config] = [f for f in check_state(home) if f.check != "disk"]
-    assert secret.mend == f"chmod 600 {home.token_file}"
+    assert secret.fix == f"chmod 600 {home.token_file}"
     assert "line 2" in config.found
 
 
@@ -122,7 +122,7 @@ def test_a_phone_that_this_user_may_not_open_needs_udev_rules(tmp_path: Path) ->
     (listed / "1-2:1.1").symlink_to(interface)
     [refused] = usb_findings(tmp_path)
     assert refused.level is Level.WRONG
-    assert "android-sdk-platform-tools-common" in refused.mend
+    assert "android-sdk-platform-tools-common" in refused.fix
     node = tmp_path / "dev/bus/usb/001/007"
     node.parent.mkdir(parents=True)
     node.touch()

@@ -26,6 +26,7 @@ from host.home.processes import LockedProcess
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import (
     InvalidRequest,
     LabError,
@@ -34,7 +35,7 @@ from latlab.domain.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
-    UnknownKernels,
+    UnknownKernelKinds,
 )
 from latlab.domain.estimate import Source
 from latlab.domain.failure import Failure, FailureKind
@@ -207,7 +208,7 @@ def test_predictions_come_from_what_was_measured(
     [estimate] = client.predict(target, [small_programs[0].program.kernels])
     assert estimate.source is Source.LOOKUP
     assert 0 < estimate.lower_ns <= estimate.latency_ns <= estimate.upper_ns
-    with pytest.raises(UnknownKernels, match="warp"):
+    with pytest.raises(UnknownKernelKinds, match="warp"):
         client.predict(target, [(Kernel("warp", ((1, 8),), (1, 8)),)])
     many = client.predict(target, [small_programs[0].program.kernels] * 10_000)
     assert many == [replace(estimate, age_s=many[0].age_s)] * 10_000
@@ -414,7 +415,7 @@ def test_a_drained_device_is_shown_and_its_jobs_say_so(
         time.sleep(0.05)
     assert [job.priority for job in jobs] == [2]
     [status] = client.devices()
-    assert (status.state, status.note) == ("drained", "a note")
+    assert (status.state.phase, status.note) == (DevicePhase.DRAINED, "a note")
     [impatient] = client.measure(target, small_programs[:1], SPEC, fresh=True, patience_s=0.5)
     assert isinstance(impatient, Failure)
     assert impatient.kind is FailureKind.DEVICE_LOST

@@ -10,9 +10,12 @@ from latlab.domain.device import (
     Device,
     DeviceEvent,
     DeviceHistory,
+    DeviceStatus,
     EventKind,
     SentinelReading,
+    TransportKind,
 )
+from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
@@ -198,12 +201,12 @@ _times_ns = st.floats(1, 1e12)
 
 @st.composite
 def _networks(draw: st.DrawFn) -> MeasuredNetwork:
-    of = draw(st.lists(kernels, max_size=3).map(tuple))
-    times_ns = st.lists(_times_ns, min_size=len(of), max_size=len(of)).map(tuple)
+    drawn = draw(st.lists(kernels, max_size=3).map(tuple))
+    times_ns = st.lists(_times_ns, min_size=len(drawn), max_size=len(drawn)).map(tuple)
     lower_ns, latency_ns, upper_ns = sorted(draw(st.tuples(_times_ns, _times_ns, _times_ns)))
     return MeasuredNetwork(
-        kernels=of,
-        kernel_ns=draw(st.none() | times_ns) if of else None,
+        kernels=drawn,
+        kernel_ns=draw(st.none() | times_ns) if drawn else None,
         latency_ns=latency_ns,
         lower_ns=lower_ns,
         upper_ns=upper_ns,
@@ -246,4 +249,21 @@ histories = st.builds(
     sentinels=st.lists(
         st.builds(SentinelReading, nanoseconds, texts, nanoseconds, st.booleans()), max_size=3
     ).map(tuple),
+)
+states = st.builds(
+    DeviceState,
+    phase=st.sampled_from(DevicePhase),
+    detail=texts,
+    since_unix_ns=nanoseconds,
+)
+statuses = st.builds(
+    DeviceStatus,
+    device=st.none() | devices,
+    transport=texts,
+    state=states,
+    targets=st.lists(texts, max_size=3).map(tuple),
+    queued_jobs=counts,
+    note=texts,
+    transport_kind=st.none() | st.sampled_from(TransportKind),
+    address=texts,
 )

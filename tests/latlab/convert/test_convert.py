@@ -32,6 +32,7 @@ from latlab.convert.latency import (
     target_to_message,
 )
 from latlab.convert.measurements import stored_from_message, stored_to_message
+from latlab.convert.status import device_status_from_message, device_status_to_message
 from latlab.convert.visits import (
     conditions_from_message,
     conditions_to_message,
@@ -42,8 +43,10 @@ from latlab.convert.visits import (
     visit_spec_to_message,
     visit_to_message,
 )
+from latlab.domain.device import DeviceStatus
+from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.failure import Failure, FailureKind
-from latlab.v1 import common_pb2
+from latlab.v1 import common_pb2, lab_pb2
 from tests.latlab.convert import strategies
 
 ROUND_TRIPS = [
@@ -60,6 +63,7 @@ ROUND_TRIPS = [
     (strategies.histories, history_to_message, history_from_message),
     (strategies.estimates, estimate_to_message, estimate_from_message),
     (strategies.stored_measurements, stored_to_message, stored_from_message),
+    (strategies.statuses, device_status_to_message, device_status_from_message),
     (strategies.networks, partial(network_to_message, "", ""), network_from_message),
 ]
 
@@ -86,3 +90,27 @@ def test_an_unknown_kind_of_failure_is_still_a_failure() -> None:
     message = failure_to_message(Failure(FailureKind.CRASHED, "told"))
     message.kind = common_pb2.FAILURE_KIND_UNSPECIFIED
     assert failure_from_message(message).message == "told"
+
+
+@pytest.mark.parametrize("phase", DevicePhase)
+def test_a_client_of_before_reads_the_state_as_a_text(phase: DevicePhase) -> None:
+    status = DeviceStatus(None, "local", DeviceState(phase, "why", 1), (), 0)
+    assert device_status_to_message(status).state_text == f"{phase.value}: why"
+    plain = DeviceStatus(None, "local", DeviceState(phase), (), 0)
+    assert device_status_to_message(plain).state_text == phase.value
+
+
+def test_a_lab_of_before_sends_a_text_and_no_phase() -> None:
+    looked_for = device_status_from_message(lab_pb2.DeviceStatus(state_text="connecting"))
+    assert looked_for.state == DeviceState(DevicePhase.CONNECTING)
+    assert looked_for.transport_kind is None
+    message = lab_pb2.DeviceStatus(state_text="measuring the sentinel")
+    message.description.serial = "serial"
+    answered = device_status_from_message(message)
+    assert answered.state == DeviceState(DevicePhase.IDLE, "measuring the sentinel")
+
+
+def test_a_phase_of_a_newer_lab_is_shown_by_its_text() -> None:
+    message = lab_pb2.DeviceStatus(state_text="updating: 1 of 2")
+    message.state.phase = 99  # type: ignore[assignment]
+    assert device_status_from_message(message).state.detail == "updating: 1 of 2"

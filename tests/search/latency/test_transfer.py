@@ -13,7 +13,7 @@ import pytest
 
 from latlab.client.client import LatencyClient
 from latlab.domain import kernel as k
-from latlab.domain.errors import LabError, NotReady, UnknownKernels
+from latlab.domain.errors import LabError, NotReady, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -105,7 +105,7 @@ def test_a_prediction_does_not_depend_on_what_else_is_asked(networks: list[Netwo
 
 
 def test_targets_that_cannot_tell_are_left_out(networks: list[Network]) -> None:
-    lab = client(networks[:6], fast=NotReady("none"), wide=UnknownKernels("gelu"))
+    lab = client(networks[:6], fast=NotReady("none"), wide=UnknownKernelKinds(["gelu"]))
     assert predict_from_other_targets(lab, NEW, []).sources == (SLOW,)
     fake = replace(cast(FakeClient, lab), unmeasured=(SLOW,))
     with pytest.raises(NotReady, match="no other target"):

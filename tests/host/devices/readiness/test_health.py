@@ -23,6 +23,7 @@ from host.devices.readiness.health_rule import (
 )
 from host.home.paths import sqlite_url
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
@@ -104,12 +105,12 @@ def test_a_device_that_loses_every_run_is_quarantined_until_a_probe_is_good(
 def test_a_drained_device_takes_no_job_until_it_is_undrained(lab: Lab) -> None:
     lab.start(1.0, pinned=False)
     lab.measure(1)
-    lab.worker.standing.drained = True
-    wait_until(lambda: lab.worker.state == "drained")
+    lab.worker.health.drained = True
+    wait_until(lambda: lab.worker.state.phase is DevicePhase.DRAINED)
     events, ran = lab.submit(), len(lab.device.ran)
     wait_until(lambda: lab.worker.obstacle == "drained")
     assert len(lab.device.ran) == ran
-    lab.worker.standing.drained = False
+    lab.worker.health.drained = False
     ended(events)
     with lab.database.reading() as connection:
         past = device_history.history(connection, DEVICE.serial, None)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.database.engine import Database
-from host.devices.readiness.heat_rule import MAX_RISE_C, Idle, at_rest, is_hot, learn
+from host.devices.readiness.heat_rule import MAX_RISE_C, RestHeat, at_rest, is_hot, learn
 from host.home.config import Group, LabConfig
 from host.home.paths import sqlite_url
 from latlab.domain.measurement import Conditions
@@ -19,23 +19,23 @@ from tests.host.fake_lab import DEVICE, Lab, fake_lab
 from tests.host.measuring.test_statistics import NOW
 from tests.latlab.convert.strategies import conditions
 
-idles = st.builds(Idle, temperature_c=st.floats(-40, 150), throttled=st.booleans())
+idles = st.builds(RestHeat, temperature_c=st.floats(-40, 150), throttled=st.booleans())
 COOL = replace(NOW, temperature_c=40.0, throttled=False)
 HOT = replace(COOL, temperature_c=41.0 + MAX_RISE_C)
 THROTTLED = replace(COOL, throttled=True)
 
 
 @given(conditions, idles)
-def test_what_a_device_shows_at_rest_is_never_hot(now: Conditions, idle: Idle) -> None:
+def test_what_a_device_shows_at_rest_is_never_hot(now: Conditions, idle: RestHeat) -> None:
     assert not is_hot(now, at_rest(now))
     told = now.temperature_c is not None or now.throttled is not None
     assert told or not is_hot(now, idle)
-    assert not is_hot(replace(now, throttled=False), learn(Idle(), now))
+    assert not is_hot(replace(now, throttled=False), learn(RestHeat(), now))
 
 
 @given(st.lists(conditions, min_size=1), conditions)
 def test_idle_is_the_coolest_that_was_seen(seen: list[Conditions], now: Conditions) -> None:
-    idle = Idle()
+    idle = RestHeat()
     for reading in seen:
         idle = learn(idle, reading)
     known = [c.temperature_c for c in seen if c.temperature_c is not None]
@@ -46,13 +46,13 @@ def test_idle_is_the_coolest_that_was_seen(seen: list[Conditions], now: Conditio
 
 
 @given(conditions, idles, st.floats(1, 100))
-def test_the_owner_s_limit_is_one_more(now: Conditions, idle: Idle, max_c: float) -> None:
+def test_the_owner_s_limit_is_one_more(now: Conditions, idle: RestHeat, max_c: float) -> None:
     above = now.temperature_c is not None and now.temperature_c > max_c
     assert is_hot(now, idle, max_c) == (is_hot(now, idle) or above)
 
 
 def test_a_throttled_device_is_hot_unless_it_always_is() -> None:
-    assert is_hot(THROTTLED, learn(Idle(), COOL))
+    assert is_hot(THROTTLED, learn(RestHeat(), COOL))
     always = at_rest(THROTTLED)
     assert not is_hot(THROTTLED, learn(always, THROTTLED))
     assert is_hot(THROTTLED, learn(always, COOL))

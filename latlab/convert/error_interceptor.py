@@ -1,0 +1,70 @@
+"""A gRPC server interceptor that answers errors with their statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from latlab.convert.errors import abort
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
+Behavior: TypeAlias = "Callable[..., Any]"
+
+
+class ErrorInterceptor(grpc.ServerInterceptor):
+    """Ends each call that raises an exception as `latlab.convert.errors.abort` describes.
+
+    The daemon and the agents use it. Interceptors behind it must not call `context.abort`.
+    """
+
+    def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Return the handler of the call, its behavior guarded."""
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        return with_behavior(handler, _guard_stream if handler.response_streaming else _guard)
+
+
+def with_behavior(handler: Handler, wrap: Callable[[Behavior], Behavior]) -> Handler:
+    """Return a handler of the same kind whose behavior is `wrap(behavior)`."""
+    coders = (handler.request_deserializer, handler.response_serializer)
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(wrap(handler.unary_unary), *coders)
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(wrap(handler.unary_stream), *coders)
+    if handler.stream_unary:
+        return grpc.stream_unary_rpc_method_handler(wrap(handler.stream_unary), *coders)
+    assert handler.stream_stream is not None
+    return grpc.stream_stream_rpc_method_handler(wrap(handler.stream_stream), *coders)
+
+
+def _guard(behavior: Behavior) -> Behavior:
+    def guarded(request: object, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        try:
+            return behavior(request, context)
+        except Exception as error:
+            _end(context, error)
+
+    return guarded
+
+
+def _guard_stream(behavior: Behavior) -> Behavior:
+    def guarded(request: object, context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            yield from behavior(request, context)
+        except Exception as error:
+            _end(context, error)
+
+    return guarded
+
+
+def _end(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+    """Abort the call; if its caller has left, nobody waits for the status."""
+    if context.is_active():
+        abort(context, error)
+    raise error
