@@ -6,7 +6,7 @@ import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
-from host.jobs.dispatcher import JobBoard
+from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Visit
@@ -15,7 +15,7 @@ from latlab.domain.measurement import Visit
 class Filing:
     """First in the database, then acknowledged, so that nothing is lost in between."""
 
-    def __init__(self, board: JobBoard) -> None:
+    def __init__(self, board: Dispatcher) -> None:
         self._board = board
         self._thread = ThreadPoolExecutor(1, "filing")
         self._under_way: Future[None] | None = None

@@ -1,4 +1,4 @@
-"""What every call to the daemon passes: the token, and errors turned into statuses."""
+"""Check the token of every call to the daemon, and turn errors into statuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
 
 
 class TokenInterceptor(grpc.ServerInterceptor):
-    """Every method needs `authorization: Bearer <token>`; nothing is served without."""
+    """Refuses calls without `authorization: Bearer <token>`."""
 
     def __init__(self, token: str) -> None:
         self._expected = f"Bearer {token}".encode()
@@ -33,13 +33,16 @@ class TokenInterceptor(grpc.ServerInterceptor):
             return handler
 
         def refuse(_request: object, context: grpc.ServicerContext) -> NoReturn:
-            _abort(context, Unauthenticated("the lab's token is missing or wrong"))
+            _abort(
+                context,
+                Unauthenticated("the lab's token is missing or wrong"),
+            )
 
         return _with_behavior(handler, lambda _behavior: refuse)
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):
-    """LabErrors become their status; anything else is a defect: INTERNAL, and logged."""
+    """Turns LabErrors into their status. Any other error is a defect: gRPC logs it."""
 
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -85,7 +88,7 @@ def _to_bytes(value: str | bytes) -> bytes:
 def _with_behavior(
     handler: Handler, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Handler:
-    """The handler again, its one behavior wrapped."""
+    """Return the handler with its one behavior wrapped."""
     coders = (handler.request_deserializer, handler.response_serializer)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(wrap(handler.unary_unary), *coders)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from host.measuring.comparison import Comparison, compare, paired_spec
-from latlab.client.client import MEASURE_TIMEOUT_S, LatencyClient
+from latlab.client.client import LatencyClient
+from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.measurement import Visit
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
@@ -61,10 +63,15 @@ class TargetLab:
         self._priority = priority
         self._patience_s = patience_s
         self._is_away = False
+        self._min_measurements = 0
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Raises NotReady before enough was measured."""
-        return self._client.predict(self._target.id, [_kernels(a) for a in architectures])
+        return self._client.predict(
+            self._target.id,
+            [_kernels(a) for a in architectures],
+            min_measurements=self._min_measurements,
+        )
 
     def measure(
         self,
@@ -88,7 +95,7 @@ class TargetLab:
         distinct = list({spec.key: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN if take_turns else max(1, len(distinct))
-        outcomes: dict[str, Measurement | Failure] = {}  # by the spec's key
+        outcomes: dict[str, MeasuredLatency | Failure] = {}  # by the spec's key
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
@@ -97,7 +104,9 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        return latencies(self._client, [outcomes.get(spec.key, UNASKED) for spec in specs])
+        # The next predictions are to know what was measured now.
+        self._min_measurements = self._client.target_status(self._target).measurements
+        return [_measured(outcomes.get(spec.key, UNASKED)) for spec in specs]
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """So that measuring them exports nothing. Returns those that cannot be."""
@@ -135,7 +144,7 @@ class TargetLab:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 return outcome
-            visits.append(outcome.visits)
+            visits.append(self._client.measurement(outcome.measurement_id).visits)
         return compare(*visits)
 
     def _measure(
@@ -146,9 +155,9 @@ class TargetLab:
         done: int,
         export_first: bool,
         fresh: bool,
-    ) -> dict[str, Measurement | Failure]:
+    ) -> dict[str, MeasuredLatency | Failure]:
         keys: list[str] = []  # of the programs, in their order
-        unexported: dict[str, Measurement | Failure] = {}
+        unexported: dict[str, MeasuredLatency | Failure] = {}
 
         def programs() -> Iterator[ProgramFile]:
             for spec, export in self._pool.export_each(specs):
@@ -174,25 +183,26 @@ class TargetLab:
 
 
 def latencies(
-    client: LatencyClient, outcomes: Sequence[Measurement | Failure]
+    client: LatencyClient, outcomes: Sequence[MeasuredLatency | Failure]
 ) -> list[Measured | Failure]:
-    """Of each measurement, in their order, what it says."""
-    ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+    """Return each outcome with a latency that is corrected by the newest predictor.
+
+    Outcomes of several campaigns can then be compared with each other.
+    """
+    ids = [outcome.measurement_id for outcome in outcomes if isinstance(outcome, MeasuredLatency)]
     estimates = dict(zip(ids, client.look_up(ids), strict=True))
     return [
         outcome
         if isinstance(outcome, Failure)
-        else Measured(estimates[outcome.id], outcome.id, _device_s(outcome))
+        else _measured(replace(outcome, estimate=estimates[outcome.measurement_id]))
         for outcome in outcomes
     ]
 
 
-def _device_s(measurement: Measurement) -> float:
-    """By the device's clock, from the conditions before a visit to those after it. Visits that
-    brought nothing are not among them."""
-    longest_ns = measurement.spec.visit.deadline_ns  # the clock may have been set meanwhile
-    elapsed_ns = (visit.after.unix_ns - visit.before.unix_ns for visit in measurement.visits)
-    return sum(min(max(ns, 0), longest_ns) for ns in elapsed_ns) / 1e9
+def _measured(outcome: MeasuredLatency | Failure) -> Measured | Failure:
+    if isinstance(outcome, Failure):
+        return outcome
+    return Measured(outcome.estimate, outcome.measurement_id, outcome.device_s)
 
 
 def _unexported(error: ExportError) -> Failure:

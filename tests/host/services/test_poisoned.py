@@ -15,7 +15,7 @@ from host.database.measurements import warn_once
 from host.doctor.finding import Level
 from host.doctor.measurements import measurement_findings
 from host.home.paths import sqlite_url
-from host.predicting.refitting import fit_predictor
+from host.predicting.fitting import fit_predictor
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import StorageError
 from latlab.domain.failure import Failure

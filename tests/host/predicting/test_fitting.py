@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from host.predicting.refitting import fit_predictor, is_due
+from host.predicting.fitting import fit_predictor, is_due
 from latency_models.predictor import MIN_NETWORKS, Predictor
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.errors import NotEnoughData
