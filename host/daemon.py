@@ -1,4 +1,4 @@
-"""The daemon: owns the devices, the jobs and the database, and serves the lab's API.
+"""The daemon owns the devices, the jobs and the database, and serves the lab's API.
 
 python -m host.daemon        started in the background by `latlab lab up`
 """
@@ -27,9 +27,10 @@ from host.devices.worker import DeviceWorker
 from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
 from host.home.paths import LabHome
-from host.jobs.dispatcher import JobBoard
-from host.predicting.snapshots import Predictors
-from host.predicting.summaries import Summaries
+from host.jobs.dispatcher import Dispatcher
+from host.predicting.predictors import Predictors
+from host.predicting.refit_process import RefitProcess
+from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.server import make_server
 from latlab.common.files import replacing
@@ -39,6 +40,7 @@ from latlab.domain.errors import LabError, Unavailable
 STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
 RETURN_S = 180.0
+SWITCH_INTERVAL_S = 0.5e-3
 
 
 def serve(
@@ -47,58 +49,86 @@ def serve(
     takes_phone: Callable[[str], bool] | None = None,
     config: LabConfig = NO_CONFIG,
 ) -> None:
-    """Serves the devices behind `transports`, and the phones that are plugged in whose serials
-    `takes_phone` takes, as `config` says of their groups, until SIGTERM or SIGINT. Raises
-    LabError when it cannot start."""
+    """Serve devices until SIGTERM or SIGINT.
+
+    Args:
+        home: The lab's folder.
+        transports: The ways to devices that are served from the start.
+        takes_phone: Whether to serve the phone of a serial when it is plugged in. None: no phone
+            is served.
+        config: The groups of devices and their rules.
+
+    Raises:
+        LabError: The daemon cannot start.
+    """
     home.create()
     lock = _lock(home.lock_file)
-    # Every device takes a file or two, and a thousand of them more than the usual 1,024.
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-
+    stopping = _prepare_process()
     database = Database(home.database_url)
-    board = JobBoard(database)
-    programs = ProgramStore(home.programs)
     quiet = threading.Lock()
+    summarizer, refit_process = Summarizer(database), RefitProcess()
+    predictors = Predictors(database, summarizer, quiet, refit_process.fit)
+    dispatcher = Dispatcher(database, predictors.measured)
+    programs = ProgramStore(home.programs)
     holder = f"{platform.node()}:{home.root}"
-    fleet = Fleet(lambda way: DeviceWorker(way, database, board, programs, quiet, holder, config))
+    fleet = Fleet(
+        lambda way: DeviceWorker(way, database, dispatcher, programs, quiet, holder, config)
+    )
 
     def add_board(address: str) -> None:
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
-    summaries = Summaries(database)
-    predictors = Predictors(database, summaries, quiet)
-    lab = Lab(database, board, programs, summaries, predictors, fleet, add_board)
+    lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board)
     server, port = make_server(lab, home.token())
+    predictors.start()
     server.start()
     for transport in transports:
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
-    with replacing(home.daemon_file) as draft:
-        draft.write_text(json.dumps(info))
-    logging.info("serving on 127.0.0.1:%d", port)
+    _publish(home, port)
 
     def summarize() -> None:
-        summaries.complete(lambda: not stopping.is_set())
+        summarizer.complete(lambda: not stopping.is_set())
 
     threading.Thread(target=summarize, name="summaries", daemon=True).start()
     if not stopping.wait(RETURN_S):
-        board.give_up_absent()
+        dispatcher.give_up_absent()
         stopping.wait()
-    server.stop(STOP_GRACE_S).wait()
+    stopped = server.stop(STOP_GRACE_S)
+    refit_process.close()
+    predictors.stop()
+    stopped.wait()
     fleet.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
 
 
+def _prepare_process() -> threading.Event:
+    """Set up the process, and return what a signal to stop sets."""
+    # Each device takes a file or two, and a thousand of them more than the usual 1,024.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    # A thread that reads measurements for a fit, say, would hold up each step of a prediction
+    # for as long as this.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _publish(home: LabHome, port: int) -> None:
+    """Write where the daemon serves, which clients read."""
+    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
+    with replacing(home.daemon_file) as draft:
+        draft.write_text(json.dumps(info))
+    logging.info("serving on 127.0.0.1:%d", port)
+
+
 def _lock(path: Path) -> int:
-    """Held for the life of the process: one daemon for a home."""
+    """Lock the home for the life of the process. Raises Unavailable if a daemon runs on it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Latency Lab, for programs: how long does a network take on a device?
+"""Latency Lab for other programs: find out how long a network takes on a device.
 
     import latlab
 
@@ -7,8 +7,8 @@
         [outcome] = lab.measure(target.id, [program_file])
         [estimate] = lab.predict(target.id, [program_file.program.kernels])
 
-`latlab.export.export_program` makes a program of a PyTorch module, where PyTorch is installed.
-Names are loaded when they are first used: `import latlab` alone costs nothing.
+If PyTorch is installed, `latlab.export.export_program` makes a program of a PyTorch module.
+Each name is loaded when it is first used, so `import latlab` alone is quick.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Unavailable,
         UnknownKernelKinds,
     )
-    from latlab.domain.estimate import LatencyEstimate, Source
+    from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
     from latlab.domain.failure import Failure, FailureKind
     from latlab.domain.kernel import Kernel
     from latlab.domain.measurement import Measurement, Visit
@@ -50,6 +50,7 @@ __all__ = [
     "LabError",
     "LatencyClient",
     "LatencyEstimate",
+    "MeasuredLatency",
     "Measurement",
     "NotFound",
     "NotReady",
@@ -72,7 +73,7 @@ _MODULES = {
     "client.client": ("LatencyClient", "connect"),
     "domain.benchmark_spec": ("BenchmarkSpec", "VisitSpec"),
     "domain.device": ("Device",),
-    "domain.estimate": ("LatencyEstimate", "Source"),
+    "domain.estimate": ("LatencyEstimate", "MeasuredLatency", "Source"),
     "domain.failure": ("Failure", "FailureKind"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),
@@ -81,7 +82,8 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Load a public name from its module."""
     if name not in __all__:
         raise AttributeError(f"module 'latlab' has no attribute {name!r}")
     place = next((module for module, names in _MODULES.items() if name in names), "domain.errors")

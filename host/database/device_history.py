@@ -1,4 +1,4 @@
-"""What befell a device: drained or not, its note, its events, visits and sentinels."""
+"""Store the history of a device: whether it is drained, its note, and its events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, Sentinel
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import FailureKind
 
-MAX_EVENTS = 500  # of a device; the oldest go
+MAX_EVENTS = 500  # stored for each device; the oldest are deleted
 SHOWN = 20
 
 
 def find_device(connection: Connection, wanted: str) -> str | None:
-    """The serial of the device of that serial, or of the newest that came by that transport."""
+    """Return the serial of the device of a serial, or of the newest device of a transport.
+
+    None: there is no such device.
+    """
     query = (
         select(devices.c.serial)
         .where(or_(devices.c.serial == wanted, devices.c.transport == wanted))
@@ -32,40 +35,50 @@ def find_device(connection: Connection, wanted: str) -> str | None:
 
 
 def is_drained(connection: Connection, serial: str) -> bool:
+    """Return whether the device gets no jobs because its owner said so."""
     query = select(devices.c.is_drained).where(devices.c.serial == serial)
     return bool(connection.scalars(query).one())
 
 
 def set_drained(connection: Connection, serial: str, drained: bool) -> None:
-    mine = devices.c.serial == serial
-    connection.execute(devices.update().where(mine).values(is_drained=drained))
+    """Store whether the device is drained."""
+    is_device = devices.c.serial == serial
+    connection.execute(devices.update().where(is_device).values(is_drained=drained))
 
 
 def get_notes(connection: Connection) -> dict[str, str]:
-    """By serial, of the devices that have one."""
+    """Return people's notes by the device's serial, without empty ones."""
     query = select(devices.c.serial, devices.c.note).where(devices.c.note != "")
     return {row.serial: row.note for row in connection.execute(query)}
 
 
 def set_note(connection: Connection, serial: str, note: str) -> None:
+    """Replace the device's note."""
     connection.execute(devices.update().where(devices.c.serial == serial).values(note=note))
 
 
 def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
-    mine = device_events.c.device_serial == serial
+    """Add an event. Only the newest MAX_EVENTS are kept."""
+    is_device = device_events.c.device_serial == serial
     connection.execute(
         device_events.insert().values(
             device_serial=serial, unix_ns=event.unix_ns, kind=event.kind.value, detail=event.detail
         )
     )
-    newest_first = select(device_events.c.id).where(mine).order_by(device_events.c.id.desc())
+    newest_first = select(device_events.c.id).where(is_device).order_by(device_events.c.id.desc())
     too_old = connection.scalars(newest_first.offset(MAX_EVENTS).limit(1)).one_or_none()
     if too_old is not None:
-        connection.execute(device_events.delete().where(mine, device_events.c.id <= too_old))
+        connection.execute(device_events.delete().where(is_device, device_events.c.id <= too_old))
 
 
 def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:
-    """until_unix_ns: now, where the device is connected."""
+    """Return the device's history.
+
+    Args:
+        connection: A connection to the database.
+        serial: The device's serial.
+        until_unix_ns: The time until which the device is connected; None if it is not.
+    """
     device = connection.execute(
         select(devices.c.note, devices.c.first_seen_unix_ns).where(devices.c.serial == serial)
     ).one()
@@ -113,14 +126,14 @@ def _sentinels(connection: Connection, serial: str) -> tuple[SentinelReading, ..
     )
     readings = []
     for row in connection.execute(newest):
-        with suppress(UnreadableRow):  # `latlab doctor` names it
+        with suppress(UnreadableRow):  # `latlab doctor` reports it
             latency_ns = round(summary_rows.summary_from_row(row).latency_ns)
             readings.append(SentinelReading(row.unix_ns, row.target_id, latency_ns, row.suspect))
     return tuple(readings)
 
 
 def _event(row: Row[Any]) -> DeviceEvent:
-    """One of a kind that this version does not know is a note of it."""
+    """Read an event. One of an unknown kind is a note that names the kind."""
     try:
         return DeviceEvent(row.unix_ns, EventKind(row.kind), row.detail)
     except ValueError:
@@ -128,9 +141,15 @@ def _event(row: Row[Any]) -> DeviceEvent:
 
 
 def _connected_ns(events: Sequence[DeviceEvent], until_unix_ns: int | None) -> int:
-    """Over the stretches whose ends are known; the last one, where it has not ended, up to
-    `until_unix_ns`, and not at all where that is None. A stretch that a crash of the lab has
-    cut off has no known end. `events` with the oldest first."""
+    """Return for how long the device was connected, in ns.
+
+    A connection counts if its end is known. A crash of the lab leaves a connection without an
+    end. The last connection lasts until `until_unix_ns`; None: its end is not known.
+
+    Args:
+        events: The device's events, the oldest first.
+        until_unix_ns: The end of the last connection.
+    """
     total_ns, since_unix_ns = 0, None
     for event in events:
         if event.kind is EventKind.CONNECTED:

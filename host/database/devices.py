@@ -1,4 +1,4 @@
-"""Devices, targets and leases."""
+"""Store devices, targets and leases."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ from latlab.domain.target import Target
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
-    """Adds the device, or brings what is known of it up to date."""
+    """Add the device, or update its description."""
     known = {
         "transport": transport,
         "description": asdict(device),
         "last_seen_unix_ns": now_unix_ns,
     }
-    mine = devices.c.serial == device.serial
-    if connection.execute(devices.update().where(mine).values(known)).rowcount == 0:
+    is_device = devices.c.serial == device.serial
+    if connection.execute(devices.update().where(is_device).values(known)).rowcount == 0:
         connection.execute(
             devices.insert().values(serial=device.serial, first_seen_unix_ns=now_unix_ns, **known)
         )
 
 
 def register_target(connection: Connection, target: Target) -> None:
+    """Add the target if it is new."""
     if get_target(connection, target.id) is None:
         connection.execute(targets.insert().values(id=target.id, **asdict(target)))
 
 
 def get_target(connection: Connection, target_id: str) -> Target | None:
+    """Return the target of an id; None if there is none."""
     row = connection.execute(select(targets).where(targets.c.id == target_id)).one_or_none()
     return None if row is None else _target(row)
 
 
 def all_targets(connection: Connection) -> list[Target]:
+    """Return every known target."""
     return [_target(row) for row in connection.execute(select(targets))]
 
 
 def measurement_counts(connection: Connection) -> dict[str, int]:
-    """How many measurements there are to learn from, by target id."""
+    """Count the measurements that a predictor may learn from, by target id."""
     query = (
         select(jobs.c.target_id, jobs.c.spec, func.count().label("measured"))
         .join(measurements, measurements.c.job_id == jobs.c.id)
@@ -65,11 +68,17 @@ def measurement_counts(connection: Connection) -> dict[str, int]:
 def acquire_lease(
     connection: Connection, device_serial: str, holder: str, now_unix_ns: int, duration_ns: int
 ) -> Lease | None:
-    """A lease with a token higher than any before it, or, for its present holder, the same
-    one prolonged. None while another holder's has not expired. One that would outlast
-    `duration_ns` was written before the clock was set back, and is cut to that."""
-    mine = leases.c.device_serial == device_serial
-    row = connection.execute(select(leases).where(mine).with_for_update()).one_or_none()
+    """Lease the device to a holder.
+
+    The present holder's lease is prolonged and keeps its token. A new holder's token is higher
+    than all before it.
+
+    Returns:
+        The lease; None while that of another holder has not expired. If that would last longer
+        than `duration_ns`, the clock was set back since, and it is cut to `duration_ns`.
+    """
+    is_device = leases.c.device_serial == device_serial
+    row = connection.execute(select(leases).where(is_device).with_for_update()).one_or_none()
     expires_unix_ns = now_unix_ns + duration_ns
     if row is None:
         lease = Lease(device_serial, holder, 1, expires_unix_ns)
@@ -78,17 +87,17 @@ def acquire_lease(
     if row.holder != holder and row.expires_unix_ns > now_unix_ns:
         latest = leases.c.expires_unix_ns > expires_unix_ns
         connection.execute(
-            leases.update().where(mine, latest).values(expires_unix_ns=expires_unix_ns)
+            leases.update().where(is_device, latest).values(expires_unix_ns=expires_unix_ns)
         )
         return None
     token = row.token if row.holder == holder else row.token + 1
     lease = Lease(device_serial, holder, token, expires_unix_ns)
-    connection.execute(leases.update().where(mine).values(asdict(lease)))
+    connection.execute(leases.update().where(is_device).values(asdict(lease)))
     return lease
 
 
 def release_lease(connection: Connection, lease: Lease) -> None:
-    """Ends it now. The row stays, so that the token goes on growing."""
+    """End the lease now. Its row stays, so that the token goes on growing."""
     connection.execute(
         leases.update()
         .where(leases.c.device_serial == lease.device_serial, leases.c.token == lease.token)

@@ -1,4 +1,4 @@
-"""Opening the database, SQLite or PostgreSQL, at the schema this version knows."""
+"""Open the database, SQLite or PostgreSQL, at the schema of this version."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ BUSY_MESSAGES = ("database is locked", "database table is locked")
 
 
 def open_engine(url: str) -> Engine:
-    """An engine on `url`, migrated to this version's schema.
+    """Open a database and migrate it to this version's schema.
 
-    Raises StorageError where the database cannot be opened or is of a newer version.
+    Raises StorageError if it cannot be opened or has the schema of a newer version.
     """
     try:
         engine = create_engine(url, pool_pre_ping=True, future=True)
@@ -50,7 +50,7 @@ def open_engine(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the schema up to this version; refuses one that is newer."""
+    """Migrate the schema to this version. Raises StorageError if it is of a newer version."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     scripts = ScriptDirectory.from_config(config)
@@ -68,14 +68,17 @@ def migrate(engine: Engine) -> None:
 
 
 def _tune_sqlite(engine: Engine) -> None:
-    """WAL, so that readers never wait for the writer; BEGIN IMMEDIATE for what writes, so
-    that a lock is waited for at the start and never lost half-way. Python's own implicit
-    transactions are switched off, as SQLAlchemy's documentation of pysqlite advises."""
+    """Set up each connection to SQLite.
+
+    With WAL readers never wait for the writer. With BEGIN IMMEDIATE a writer waits for the lock
+    at its start and never loses it half-way. Python's own implicit transactions are switched
+    off, as SQLAlchemy's documentation of pysqlite advises.
+    """
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
         connection.isolation_level = None
-        # A damaged text is to be read as such, not to cost all rows of its query.
+        # A damaged text must not make all rows of its query unreadable.
         connection.text_factory = lambda text: text.decode(errors="replace")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -99,7 +102,10 @@ def _refusal(error: OperationalError) -> StorageError:
 
 class _Batch:
     """The writes of several threads in one transaction, each in a savepoint of its own.
-    `committed` comes when all are durable, and brings the error where none is."""
+
+    Attributes:
+        committed: Done when all writes are durable. It has the error if none is.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._transaction = engine.begin()
@@ -108,10 +114,10 @@ class _Batch:
         self.committed: Future[None] = Future()
 
     def end(self, error: Exception | None) -> None:
-        """Commits; with an error, which may have cost any of the writes, none of them."""
+        """Commit; or undo all writes because of an error, which may have spoiled any of them."""
         try:
             self._transaction.__exit__(type(error) if error else None, error, None)
-        except Exception as refused:  # whatever it is, nobody may wait for ever
+        except Exception as refused:  # otherwise the others would wait for ever
             error = error or refused
         if error is None:
             self.committed.set_result(None)
@@ -120,8 +126,10 @@ class _Batch:
 
 
 class Database:
-    """One engine and one writer at a time. The functions of this package take the
-    connections that it hands out."""
+    """A database with one writer at a time.
+
+    The functions of this package take the connections that it hands out.
+    """
 
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
@@ -132,7 +140,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Hand out a connection to read with. Raises StorageError."""
+        """Hand out a connection to read from. Raises StorageError."""
         try:
             with self.engine.connect().execution_options(writes=False) as connection:
                 yield connection
@@ -141,14 +149,15 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction, committed on leaving and durable then; undone when the block raises.
+        """Hand out a connection to write to, in a transaction.
 
-        To commit is to wait for the disk, for milliseconds, and a thousand devices need
-        hundreds of writes a second. So a writer leaves the commit to the next one that
-        waits already, and the last commits for all.
+        The transaction is committed and durable when the block ends. It is undone if the block
+        raises. A commit waits for the disk, for milliseconds, and a thousand devices need
+        hundreds of writes a second. So a writer leaves the commit to the next writer that
+        already waits, and the last one commits for all.
 
-        Raises StorageError when the database cannot take it (a full disk, say), and
-        DatabaseBusy when other work keeps it locked.
+        Raises StorageError if the database refuses the write, for example on a full disk, and
+        DatabaseBusy if other work keeps it locked.
         """
         try:
             with self._turn():
@@ -170,7 +179,7 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Holds the writer's lock, and knows how many wait for it."""
+        """Hold the writer's lock, and count how many wait for it."""
         with self._counting:
             self._waiting_writers += 1
         with self._writer:
@@ -179,4 +188,5 @@ class Database:
             yield
 
     def close(self) -> None:
+        """Close all connections."""
         self.engine.dispose()

@@ -1,4 +1,7 @@
-"""Measurements that their owner has excluded: kept, and neither answered nor learned from."""
+"""Store which measurements their owner has excluded.
+
+An excluded measurement is kept. It is not answered again, and no predictor learns from it.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,29 @@ from latlab.domain.measurement import Exclusion
 MIN_PREFIX = 6
 
 
-def find(connection: Connection, prefix: str) -> list[str]:
-    """The ids of at most two measurements whose ids begin so."""
-    begins = measurements.c.id.startswith(prefix, autoescape=True)
-    return list(connection.scalars(select(measurements.c.id).where(begins).limit(2)))
+def find(connection: Connection, prefix: str) -> list[tuple[str, str]]:
+    """Return (id, target id) of at most two measurements whose ids begin with the prefix."""
+    query = (
+        select(measurements.c.id, jobs.c.target_id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(measurements.c.id.startswith(prefix, autoescape=True))
+        .limit(2)
+    )
+    return [(row.id, row.target_id) for row in connection.execute(query)]
 
 
 def exclude(connection: Connection, measurement_id: str, why: str, now_unix_ns: int) -> None:
+    """Exclude a measurement."""
     _decide(connection, measurement_id, True, why, now_unix_ns)
 
 
 def include(connection: Connection, measurement_id: str, now_unix_ns: int) -> None:
+    """Use an excluded measurement again."""
     _decide(connection, measurement_id, False, "", now_unix_ns)
 
 
 def current(connection: Connection, measurement_ids: Iterable[str]) -> dict[str, Exclusion]:
-    """By id, of those that are excluded now."""
+    """Return the exclusions of those measurements that are excluded now, by measurement id."""
     query = (
         select(exclusions)
         .join(measurements, measurements.c.id == exclusions.c.measurement_id)
@@ -40,8 +50,11 @@ def current(connection: Connection, measurement_ids: Iterable[str]) -> dict[str,
 
 
 def decisions(connection: Connection, target_id: str) -> int:
-    """How often a measurement of the target was excluded or included: a predictor that was
-    fitted at another number has learned from others than it may."""
+    """Return how often measurements of the target were excluded or included.
+
+    A predictor that was fitted at another number has learned from other measurements than it
+    should.
+    """
     query = (
         select(func.count())
         .select_from(exclusions)

@@ -1,4 +1,4 @@
-"""Jobs and their visits: from the request to exactly one Measurement or Failure."""
+"""Store jobs and their visits, from the request to exactly one Measurement or Failure."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from latlab.domain.measurement import Conditions, KernelTrace, Visit
 
 
 def add_job(connection: Connection, job: Job) -> None:
+    """Store a new job."""
     connection.execute(
         jobs.insert().values(
             id=job.id,
@@ -36,11 +37,12 @@ def add_job(connection: Connection, job: Job) -> None:
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> None:
+    """Store a new priority."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
 
 
 def open_jobs(connection: Connection) -> list[Job]:
-    """Those that have not ended, the oldest first; none that cannot be read."""
+    """Return the jobs that have not ended and can be read, the oldest first."""
     query = select(jobs).where(jobs.c.ended_unix_ns.is_(None)).order_by(jobs.c.created_unix_ns)
     found = []
     for row in connection.execute(query):
@@ -50,7 +52,7 @@ def open_jobs(connection: Connection) -> list[Job]:
 
 
 def end_unreadable(connection: Connection, now_unix_ns: int) -> list[str]:
-    """Ends each open job that cannot be read with a Failure that says why. Returns these."""
+    """End each open job that cannot be read with a Failure, and return the reasons."""
     reasons = []
     for row in connection.execute(select(jobs).where(jobs.c.ended_unix_ns.is_(None))).all():
         try:
@@ -70,8 +72,10 @@ def ask_visit(
     traced: bool,
     now_unix_ns: int,
 ) -> None:
-    """Written before the device is asked, so that after a crash the host knows which
-    results to fetch."""
+    """Record that a device is about to be asked for a run.
+
+    After a crash the host knows from it which results to fetch.
+    """
     connection.execute(
         visits.insert().values(
             run_id=run_id,
@@ -86,7 +90,7 @@ def ask_visit(
 def answer_visit(
     connection: Connection, run_id: str, outcome: Visit | Failure, now_unix_ns: int
 ) -> None:
-    """Once: an answer that came before, by another lab that held the device, stays."""
+    """Store the outcome of a run, unless another lab that held the device stored one before."""
     connection.execute(
         visits.update()
         .where(visits.c.run_id == run_id, visits.c.answered_unix_ns.is_(None))
@@ -95,6 +99,8 @@ def answer_visit(
 
 
 class AskedVisit(NamedTuple):
+    """A run that a device was asked for."""
+
     run_id: str
     job_id: str
     device_serial: str
@@ -104,8 +110,10 @@ class AskedVisit(NamedTuple):
 def visits_of_open_jobs(
     connection: Connection,
 ) -> Iterator[tuple[AskedVisit, Visit | Failure | None]]:
-    """In the order they were asked for; None for one that was never answered, a Failure for
-    one that cannot be read."""
+    """Yield each visit of the open jobs with its outcome, in the order of the requests.
+
+    The outcome is None if the visit was never answered, and a Failure if it cannot be read.
+    """
     query = (
         select(*VISIT_COLUMNS)
         .join(jobs, jobs.c.id == visits.c.job_id)
@@ -129,8 +137,19 @@ def end_with_measurement(
     now_unix_ns: int,
     suspect: bool = False,
 ) -> bool:
-    """`kernel_ns` runs parallel to the program's kernels; None without a traced visit. False,
-    and nothing written, where the job has ended already. Its summary is to follow."""
+    """End the job with a measurement, whose summary is to be stored next.
+
+    Args:
+        connection: A connection that writes.
+        job: The job.
+        measurement_id: The measurement's id.
+        kernel_ns: (kernels,) the times of the program's kernels; None without a traced visit.
+        now_unix_ns: The time.
+        suspect: Whether the sentinel had drifted.
+
+    Returns:
+        False, and nothing is written, if the job has ended already.
+    """
     if not _end(connection, job.id, now_unix_ns):
         return False
     connection.execute(
@@ -153,38 +172,38 @@ def end_with_measurement(
 
 
 def end_with_failure(connection: Connection, job: Job, failure: Failure, now_unix_ns: int) -> bool:
-    """False, and nothing written, where the job has ended already."""
+    """End the job with a failure. Return False, and write nothing, if it has ended already."""
     return _fail(connection, job.id, failure, now_unix_ns)
 
 
 def spec_to_text(spec: BenchmarkSpec) -> str:
-    """Canonical: equal specs have equal texts."""
+    """Return the canonical text of a spec: equal specs have equal texts."""
     return json.dumps(asdict(spec), sort_keys=True)
 
 
 @functools.lru_cache(maxsize=256)
 def spec_from_text(text: str) -> BenchmarkSpec:
-    """Raises UnreadableRow."""
+    """Read a spec. Raises UnreadableRow."""
     with raw.reading("the benchmark spec"):
-        fields = {"spacing_ns": 0, **raw.parse(text)}  # which specs once lacked
+        fields = {"spacing_ns": 0, **raw.parse(text)}  # a field that old specs lack
         fields["visit"] = raw.noun(VisitSpec, fields["visit"])
         return raw.noun(BenchmarkSpec, fields)
 
 
 def failure_from_row(kind: str, message: str | None) -> Failure:
-    """One of a kind that this version does not know is the agent's, and names it."""
+    """Read a failure. One of an unknown kind becomes an AGENT_ERROR that names the kind."""
     try:
         return Failure(FailureKind(kind), message or "")
     except ValueError:
         return Failure(FailureKind.AGENT_ERROR, f"{kind}: {message or ''}")
 
 
-# What `outcome_from_row` reads.
+# The columns that `outcome_from_row` reads.
 VISIT_COLUMNS = raw.columns(visits)
 
 
 def outcome_from_row(row: Row[Any]) -> Visit | Failure:
-    """Raises UnreadableRow."""
+    """Read the outcome of a run. Raises UnreadableRow."""
     if row.failure_kind is not None:
         return failure_from_row(row.failure_kind, row.failure_message)
     with raw.reading(f"visit {row.run_id}"):
@@ -243,7 +262,7 @@ def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
 
 
 def _job(row: Row[Any]) -> Job:
-    """Raises UnreadableRow."""
+    """Read a job. Raises UnreadableRow."""
     with raw.reading(f"job {row.id}"):
         return Job(
             id=row.id,

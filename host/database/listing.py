@@ -1,4 +1,4 @@
-"""Stored measurements as people are shown them, whatever state they are in."""
+"""List stored measurements for people, also those that cannot be used."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ def stored_measurements(
     prefix: str = "",
     skipped: Container[str] = frozenset(),
 ) -> Iterator[StoredMeasurement]:
-    """Every one of the target whose id begins with the prefix, the newest first; "" for all.
-    skipped: ids of those that are not even read."""
+    """Yield stored measurements, the newest first.
+
+    Args:
+        connection: A connection to the database.
+        target_id: Whose measurements; "" for those of all targets.
+        prefix: What their ids begin with; "" for all.
+        skipped: Ids of measurements that are not read.
+    """
     conditions: list[ColumnElement[bool]] = []
     if target_id:
         conditions.append(jobs.c.target_id == target_id)
@@ -55,7 +61,7 @@ def stored_measurements(
 
 
 def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list[Failure]]:
-    """By job, in the order they were asked for."""
+    """Return the failures of visits by job, in the order of the requests."""
     query = (
         select(visits.c.job_id, visits.c.failure_kind, visits.c.failure_message)
         .where(visits.c.job_id.in_(job_ids), visits.c.failure_kind.is_not(None))

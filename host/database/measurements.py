@@ -1,7 +1,7 @@
-"""Reading what was measured.
+"""Read measurements.
 
-Rows may be damaged, written by a newer version, or hold numbers that no network can have taken:
-such a measurement is Unusable, which is logged once, and the others go on.
+Rows may be damaged, written by a newer version, or hold numbers that no network can have taken.
+Such a measurement is Unusable. It is logged once, and the others are not affected.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from latlab.domain.visit_check import visit_fault
 
 log = logging.getLogger(__name__)
 
-# What may be answered again, and learned from.
+# Measurements that may be answered again and learned from.
 TRUSTED = (
     measurements.c.suspect.is_(False)
     & measurements.c.is_excluded.is_(False)
@@ -55,13 +55,13 @@ _JOINED = select(
     measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.spec, jobs.c.is_sentinel
 ).join(jobs, measurements.c.job_id == jobs.c.id)
 
-# Kernels and their times are read together, for so many measurements at a time.
+# Kernels and their times are read for so many measurements at a time.
 _BATCH = 200
 
 
 @dataclass(frozen=True)
 class UsableMeasurement:
-    """A measurement without its visits: what they amount to, and say of its network."""
+    """A measurement without its visits, but with their summary and the measured network."""
 
     id: str
     target_id: str
@@ -72,13 +72,16 @@ class UsableMeasurement:
 
 
 def get_measurement(connection: Connection, measurement_id: str) -> Measurement | None:
-    """Raises UnreadableRow. One that can be read need not be of use."""
+    """Return a measurement with its visits; None if there is none. It need not be usable.
+
+    Raises UnreadableRow.
+    """
     row = connection.execute(_JOINED.where(measurements.c.id == measurement_id)).one_or_none()
     return None if row is None else _measurement(connection, row)
 
 
 def outcome_of(connection: Connection, job_id: str) -> Measurement | Failure:
-    """Of a job that has ended; where it cannot be read, that it cannot."""
+    """Return how a job ended. A measurement that cannot be read is a Failure that says so."""
     row = connection.execute(_JOINED.where(measurements.c.job_id == job_id)).one_or_none()
     if row is not None:
         try:
@@ -92,8 +95,10 @@ def outcome_of(connection: Connection, job_id: str) -> Measurement | Failure:
 def find_measurement(
     connection: Connection, target_id: str, program_sha256: str, spec: BenchmarkSpec
 ) -> Measurement | None:
-    """The newest one of this very program, target and spec that may be answered again and can
-    be used."""
+    """Return the newest usable measurement of this program, target and spec; None without one.
+
+    It is neither suspect, nor excluded, nor a sentinel's.
+    """
     same = (
         jobs.c.target_id == target_id,
         jobs.c.program_sha256 == program_sha256,
@@ -103,7 +108,7 @@ def find_measurement(
         if isinstance(found, UsableMeasurement):
             try:
                 return get_measurement(connection, found.id)
-            except UnreadableRow as error:  # its visits were damaged since they were summarised
+            except UnreadableRow as error:  # its visits were damaged after they were summarised
                 found = Unusable(found.id, found.target_id, str(error))
         warn_once(found)
     return None
@@ -112,8 +117,11 @@ def find_measurement(
 def measured_networks(
     connection: Connection, target_id: str
 ) -> Iterator[tuple[str, str, MeasuredNetwork]]:
-    """(program SHA-256, measurement id, network) of every measurement to learn from, the
-    oldest first: none that is suspect, excluded, a sentinel's, of sustained load, or unusable."""
+    """Yield (program SHA-256, measurement id, network) of every measurement to learn from.
+
+    The oldest comes first. Left out are measurements that are suspect, excluded, a sentinel's,
+    of sustained load, or unusable.
+    """
     for found in stored(connection, jobs.c.target_id == target_id, TRUSTED):
         if isinstance(found, Unusable):
             warn_once(found)
@@ -124,7 +132,7 @@ def measured_networks(
 def look_up(
     connection: Connection, measurement_ids: Sequence[str]
 ) -> dict[str, UsableMeasurement | Unusable]:
-    """By measurement id, of those that are there."""
+    """Return the measurements of these ids by id, without those that do not exist."""
     found = stored(connection, measurements.c.id.in_(measurement_ids))
     return {each.measurement_id if isinstance(each, Unusable) else each.id: each for each in found}
 
@@ -132,7 +140,7 @@ def look_up(
 def stored(
     connection: Connection, *conditions: ColumnElement[bool], newest_first: bool = False
 ) -> Iterator[UsableMeasurement | Unusable]:
-    """Every measurement that meets the conditions, the oldest first unless `newest_first`."""
+    """Yield the measurements that meet the conditions, the oldest first unless `newest_first`."""
     order = measurements.c.unix_ns
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns, *summary_rows.COLUMNS)
@@ -153,7 +161,7 @@ def stored(
 
 @functools.lru_cache(maxsize=10_000)
 def warn_once(unusable: Unusable) -> None:
-    """Whenever it is met again, it is known."""
+    """Log that a measurement is unusable, once for each measurement and reason."""
     log.warning(
         "measurement %s of target %s is set aside: %s",
         unusable.measurement_id,
@@ -163,17 +171,17 @@ def warn_once(unusable: Unusable) -> None:
 
 
 def _usable(row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
-    """Raises UnreadableRow."""
+    """Read a measurement with its summary and network. Raises UnreadableRow."""
     unix_ns, spec = _unix_ns(row), spec_from_text(row.spec)
     summary = summary_rows.summary_from_row(row)
     with reading("its program"):
-        of = kernels_of(unpack_int64(row.kernel_ids).tolist(), kernels)
-        check_sizes(of)
+        its_kernels = kernels_of(unpack_int64(row.kernel_ids).tolist(), kernels)
+        check_sizes(its_kernels)
     with reading("its kernels' times"):
         kernel_ns = None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist())
-    with reading("what it says of its network"):
+    with reading("its latency"):
         network = MeasuredNetwork(
-            of,
+            its_kernels,
             kernel_ns,
             summary.latency_ns,
             summary.lower_ns,
@@ -186,7 +194,7 @@ def _usable(row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
 
 
 def _kernel_ids(row: Row[Any]) -> list[int]:
-    """None where they cannot be read: `_usable` says so."""
+    """Return the ids of the kernels. If they cannot be read there are none: `_usable` says so."""
     try:
         kernel_ids: list[int] = unpack_int64(row.kernel_ids).tolist()
     except (ValueError, TypeError):
@@ -195,7 +203,7 @@ def _kernel_ids(row: Row[Any]) -> list[int]:
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
-    """Raises UnreadableRow."""
+    """Read a measurement with its visits. Raises UnreadableRow."""
     return Measurement(
         id=row.id,
         target_id=row.target_id,
@@ -208,15 +216,17 @@ def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
 
 
 def _unix_ns(row: Row[Any]) -> int:
-    """Raises UnreadableRow."""
+    """Read when it was measured. Raises UnreadableRow."""
     if not isinstance(row.unix_ns, int):
-        raise UnreadableRow(f"it was taken at {row.unix_ns!r}")
+        raise UnreadableRow(f"its time {row.unix_ns!r} is not a number")
     return row.unix_ns
 
 
 def _visits(connection: Connection, job_id: str) -> list[Visit]:
-    """The job's visits that brought samples; its failed ones stay in the database. Raises
-    UnreadableRow, for a visit that can be none too."""
+    """Return the job's visits that brought samples.
+
+    Raises UnreadableRow, also for a visit that makes no sense.
+    """
     query = (
         select(*VISIT_COLUMNS)
         .where(visits.c.job_id == job_id, visits.c.wall_ns.is_not(None))
@@ -226,6 +236,6 @@ def _visits(connection: Connection, job_id: str) -> list[Visit]:
     for outcome in map(outcome_from_row, connection.execute(query)):
         if isinstance(outcome, Visit):
             if fault := visit_fault(outcome):
-                raise UnreadableRow(f"visit {outcome.run_id} can be none: {fault}")
+                raise UnreadableRow(f"visit {outcome.run_id} makes no sense: {fault}")
             found.append(outcome)
     return found

@@ -1,4 +1,4 @@
-"""Programs and their kernels."""
+"""Store programs and their kernels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ log = logging.getLogger(__name__)
 
 
 def add_program(connection: Connection, program: Program) -> None:
-    """One that is stored and cannot be read is written anew: its bytes are the same. Raises
-    InvalidRequest when the lab knows these bytes with other kernels or inputs: measurements
-    rest on both."""
+    """Store a program. A stored one that cannot be read is replaced.
+
+    Raises InvalidRequest if the lab knows these bytes with other kernels or inputs, on which
+    measurements rest.
+    """
     try:
         known = get_program(connection, program.sha256)
     except UnreadableRow as error:
-        log.warning("%s: it is written anew", error)
+        log.warning("%s: it is replaced", error)
         connection.execute(
             programs.update()
             .where(programs.c.sha256 == program.sha256)
@@ -38,7 +40,10 @@ def add_program(connection: Connection, program: Program) -> None:
     if known is None:
         connection.execute(programs.insert().values(_row(connection, program)))
     elif known.kernels != program.kernels:
-        raise InvalidRequest(f"program {program.sha256[:12]} is known with another list of kernels")
+        raise InvalidRequest(
+            f"program {program.sha256[:12]} is known with another list of kernels, on which its"
+            " measurements rest: export it with the same exporter as before"
+        )
     elif known.inputs != program.inputs:
         raise InvalidRequest(
             f"program {program.sha256[:12]} is known with the inputs"
@@ -48,7 +53,7 @@ def add_program(connection: Connection, program: Program) -> None:
 
 
 def get_program(connection: Connection, sha256: str) -> Program | None:
-    """Raises UnreadableRow."""
+    """Return the program of a SHA-256; None if there is none. Raises UnreadableRow."""
     query = select(*raw.columns(programs)).where(programs.c.sha256 == sha256)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -68,7 +73,7 @@ def get_program(connection: Connection, sha256: str) -> Program | None:
 
 
 def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]:
-    """By id, of those that are there and can be read."""
+    """Return kernels by id, without those that do not exist or cannot be read."""
     query = select(*raw.columns(kernels)).where(kernels.c.id.in_(list(ids)))
     found = {}
     for row in connection.execute(query):
@@ -78,7 +83,7 @@ def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]
 
 
 def kernels_of(kernel_ids: Sequence[int], by_id: Mapping[int, Kernel]) -> tuple[Kernel, ...]:
-    """Raises UnreadableRow where `get_kernels` did not find one."""
+    """Return the kernels of these ids, in order. Raises UnreadableRow if one is missing."""
     missing = sorted(set(kernel_ids) - by_id.keys())
     if missing:
         raise UnreadableRow(f"kernel {missing[0]} is missing or cannot be read")
@@ -99,7 +104,12 @@ def _row(connection: Connection, program: Program) -> dict[str, Any]:
 
 
 def _inputs(shapes: object, values: list[dict[str, Any]] | None) -> tuple[TensorSpec, ...]:
-    """values: parallel to `shapes`; None in an old row, whose inputs are all float32."""
+    """Read inputs.
+
+    Args:
+        shapes: The shapes of the inputs.
+        values: The other fields of each; None in an old row, whose inputs are all float32.
+    """
     parsed = _shapes(shapes)
     return tuple(
         TensorSpec(shape, **value)
@@ -108,8 +118,7 @@ def _inputs(shapes: object, values: list[dict[str, Any]] | None) -> tuple[Tensor
 
 
 def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]:
-    """The row ids of `wanted`, adding the kernels that are new and writing anew those that
-    cannot be read."""
+    """Return the row ids of kernels. New kernels are added, and unreadable ones replaced."""
     by_text = {str(kernel): kernel for kernel in wanted}
     query = select(*raw.columns(kernels)).where(kernels.c.text.in_(list(by_text)))
     ids = {}
@@ -135,8 +144,7 @@ def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]
 
 
 def _kernel(row: Row[Any]) -> Kernel:
-    """JSON has lists where the Kernel has tuples. Raises UnreadableRow, where its fields are
-    another kernel's too."""
+    """Read a kernel. Raises UnreadableRow, also if its fields are those of another kernel."""
     with raw.reading(f"kernel {row.id}"):
         fields = raw.parse(row.fields)
         height, width = _shape(fields["kernel_size"])
@@ -168,13 +176,13 @@ def _shape(values: Any) -> Shape:  # noqa: ANN401
 
 
 def _uint32(value: Any) -> int:  # noqa: ANN401
-    """As the messages of kernels hold it."""
+    """Check that a number fits into the messages of kernels."""
     if not 0 <= (number := operator.index(value)) < 2**32:
-        raise ValueError(f"{number} is no uint32")
+        raise ValueError(f"{number} is not a uint32")
     return number
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value

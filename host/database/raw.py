@@ -1,9 +1,9 @@
-"""How values lie in columns, which may be damaged or written by a newer version.
+"""Convert between values and columns, which may be damaged or written by a newer version.
 
-A sample series is one BLOB of little-endian int64 (or float64), nothing else.
+A sample series is one BLOB of little-endian int64 or float64.
 
-A column of JSON is read as its text and parsed here: parsed by the driver, one row that
-cannot be would cost all rows of its query.
+A column of JSON is read as text and parsed here. If the driver parsed it, one damaged row would
+make all rows of its query unreadable.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from latlab.domain.errors import UnreadableRow
 
 T = TypeVar("T")
 
-# What parsing, unpacking and building a noun of odd values raise.
+# Errors that parsing, unpacking and building a noun raise for odd values.
 _ODD = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
 def columns(table: Table) -> list[ColumnElement[Any]]:
-    """All columns of the table, those of JSON as text."""
+    """Return all columns of the table, those of JSON as text."""
     return [
         cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column
         for column in table.c
@@ -38,7 +38,7 @@ def columns(table: Table) -> list[ColumnElement[Any]]:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Raises UnreadableRow, naming `what`, for whatever odd values raise."""
+    """Turn errors that odd values raise into UnreadableRow, which names what is read."""
     try:
         yield
     except UnreadableRow:
@@ -49,20 +49,31 @@ def reading(what: str) -> Iterator[None]:
 
 
 def parse(text: str | None) -> Any:  # noqa: ANN401
-    """None for no text. Raises ValueError; what is written here is ASCII, so a text with a
-    replaced character was damaged."""
+    """Parse JSON; None for no text. Raises ValueError.
+
+    Only ASCII is ever written, so another text was damaged.
+    """
     if text is None:
         return None
     if not text.isascii():
-        raise ValueError("it is no ASCII text")
+        raise ValueError("it is not an ASCII text")
     return json.loads(text)
 
 
 def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
-    """A noun of plain fields. Raises ValueError and TypeError where `values` are no fields of
-    it by name and type; what a newer version has added is ignored where `ignore_unknown`."""
+    """Build a dataclass of plain fields.
+
+    Args:
+        kind: The dataclass.
+        values: Its fields by name.
+        ignore_unknown: Whether to ignore fields that a newer version has added.
+
+    Raises:
+        ValueError: The values are not fields of it by name and type.
+        TypeError: A field is missing.
+    """
     if not isinstance(values, Mapping):
-        raise ValueError(f"it is no {kind.__name__}: {str(values)[:80]}")
+        raise ValueError(f"it is not a {kind.__name__}: {str(values)[:80]}")
     types_of = _types_of(kind)  # type: ignore[arg-type]  # a class is hashable
     if ignore_unknown:
         values = {name: value for name, value in values.items() if name in types_of}
@@ -70,13 +81,13 @@ def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
         if name not in types_of:
             raise ValueError(f"{kind.__name__} has no field {str(name)[:80]!r}")
         if not _fits(value, types_of[name]):
-            raise ValueError(f"{name} of a {kind.__name__} is no {str(value)[:80]!r}")
+            raise ValueError(f"{name} of a {kind.__name__} cannot be {str(value)[:80]!r}")
     return kind(**values)
 
 
 @functools.cache
 def _types_of(kind: type) -> dict[str, tuple[type, ...]]:
-    """The types of each field, as they are in JSON."""
+    """Return the types that each field has in JSON."""
     hints = typing.get_type_hints(kind)
     return {name: _alternatives(hint) for name, hint in hints.items()}
 
@@ -88,23 +99,27 @@ def _alternatives(hint: Any) -> tuple[type, ...]:  # noqa: ANN401
 
 
 def _fits(value: object, alternatives: tuple[type, ...]) -> bool:
-    """A bool is no number."""
+    """Return whether a value has one of the types. A bool is not a number."""
     if isinstance(value, bool):
         return bool in alternatives
     return isinstance(value, alternatives)
 
 
 def pack_int64(values: Sequence[int] | Sequence[Sequence[int]]) -> bytes:
+    """Return integers as a BLOB."""
     return np.asarray(values, dtype="<i8").tobytes()
 
 
 def unpack_int64(blob: bytes) -> npt.NDArray[np.int64]:
+    """Return the integers of a BLOB."""
     return np.frombuffer(blob, dtype="<i8")
 
 
 def pack_float64(values: Sequence[float]) -> bytes:
+    """Return floats as a BLOB."""
     return np.asarray(values, dtype="<f8").tobytes()
 
 
 def unpack_float64(blob: bytes) -> npt.NDArray[np.float64]:
+    """Return the floats of a BLOB."""
     return np.frombuffer(blob, dtype="<f8")

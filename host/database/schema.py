@@ -1,14 +1,14 @@
-"""The tables. A sample series is one BLOB of little-endian int64.
+"""The tables of the database. A sample series is one BLOB of little-endian int64.
 
     devices   targets   programs ─► kernels
                  ▲         ▲
                  └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
                        ▲                  failures      summaries
                      visits
-    sentinels: of a target, its reference program and the measurement that is its baseline
-    exclusions: of a measurement, when and why its owner excluded it, or included it again
-    leases: a device, its holder, a token that only grows
-    device_events: of a device, when it came and went
+    sentinels: each target's reference program, and the measurement that is its baseline
+    exclusions: when and why the owner of a measurement excluded it, or included it again
+    leases: each device's holder, with a token that only grows
+    device_events: when each device came and went
 
 Change them together with a migration in `migrations/versions/`.
 """
@@ -46,14 +46,14 @@ devices = Table(
     metadata,
     Column("serial", String(128), primary_key=True),
     Column("transport", String(256), nullable=False, server_default=""),
-    Column("description", JSON, nullable=False),  # of the newest agent that served it
+    Column("description", JSON, nullable=False),  # as the newest agent sent it
     Column("first_seen_unix_ns", BigInteger, nullable=False),
     Column("last_seen_unix_ns", BigInteger, nullable=False),
     Column("is_drained", Boolean, nullable=False, server_default=false()),
     Column("note", Text, nullable=False, server_default=""),
 )
 
-# What befell a device: its newest few hundred.
+# Events of devices, a few hundred for each.
 device_events = Table(
     "device_events",
     metadata,
@@ -92,8 +92,8 @@ programs = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("backend", String(32), nullable=False),
     Column("input_shapes", JSON, nullable=False),
-    Column("input_values", JSON),  # dtype and range of each; null: all of float32
-    Column("kernel_ids", LargeBinary, nullable=False),  # int64, in the order they run
+    Column("input_values", JSON),  # dtype and range of each input; null: all are float32
+    Column("kernel_ids", LargeBinary, nullable=False),  # int64, in execution order
     Column("undelegated", JSON, nullable=False),
     Column("exporter", String(64), nullable=False),
 )
@@ -135,9 +135,9 @@ visits = Table(
     Column("peak_rss_bytes", BigInteger),
     Column("conditions_before", JSON),
     Column("conditions_after", JSON),
-    Column("trace_names", JSON),  # of the kernels, in the order they ran
+    Column("trace_names", JSON),  # of the kernels, in execution order
     Column("trace_ns", LargeBinary),  # int64, (kernels, traced runs)
-    Column("trace_instructions", JSON),  # of the kernels; null where the runner did not say
+    Column("trace_instructions", JSON),  # of the kernels; null if the runner did not say
     Column("first_run_ns", BigInteger),
     Column("planned_bytes", BigInteger),
 )
@@ -152,7 +152,7 @@ measurements = Table(
     Column("is_excluded", Boolean, nullable=False, server_default=false()),
 )
 
-# Each time a measurement was excluded or included again: the newest row says which it is.
+# Each time a measurement was excluded or included again. The newest row holds.
 exclusions = Table(
     "exclusions",
     metadata,
@@ -163,8 +163,8 @@ exclusions = Table(
     Column("why", Text, nullable=False),
 )
 
-# What a measurement's visits amount to by one version of the statistic: the summary, or why
-# they can be none. A measurement without one is summarised by the daemon.
+# The summary of a measurement's visits by one version of the statistic, or why there is none.
+# The daemon adds those that are missing.
 summaries = Table(
     "summaries",
     metadata,
@@ -177,7 +177,7 @@ summaries = Table(
     Column("visits", Integer),
     Column("memory_probe_ns", Double),
     Column("traced_memory_probe_ns", Double),
-    Column("unusable", Text, nullable=False),  # empty where there is a summary
+    Column("unusable", Text, nullable=False),  # empty if there is a summary
 )
 
 # Mean time of each kernel over a measurement's traced runs, in the program's order.

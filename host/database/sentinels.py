@@ -1,4 +1,4 @@
-"""Sentinels: what is held against what, and what their drift makes suspect."""
+"""Store sentinels and their baselines, and mark measurements that a drift makes suspect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def pin(connection: Connection, program_sha256: str) -> None:
-    """Makes it the sentinel of every known target. A baseline of another program goes."""
+    """Make a program the sentinel of every known target. Baselines of others are dropped."""
     other = sentinels.c.program_sha256 != program_sha256
     connection.execute(
         sentinels.update().where(other).values(program_sha256=program_sha256, baseline_id=None)
@@ -30,15 +30,18 @@ def pin(connection: Connection, program_sha256: str) -> None:
 
 
 def pinned_program(connection: Connection) -> str | None:
-    """The SHA-256 of the one that all targets share."""
+    """Return the SHA-256 of the sentinel that all targets share; None without one."""
     return connection.scalars(select(sentinels.c.program_sha256).limit(1)).one_or_none()
 
 
 def get_sentinel(
     connection: Connection, target_id: str
 ) -> tuple[Program, Measurement | None] | None:
-    """The target's reference program and its baseline, where it has been measured, and not
-    excluded since; one that is of no use is none. None where the program cannot be read."""
+    """Return the target's sentinel program and its baseline.
+
+    The baseline is None if it was not measured yet, is excluded, or cannot be read. The result
+    is None without a sentinel, or if its program cannot be read.
+    """
     query = select(sentinels).where(sentinels.c.target_id == target_id)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -62,26 +65,26 @@ def get_sentinel(
 
 
 def set_baseline(connection: Connection, target_id: str, measurement_id: str | None) -> None:
-    """None: the next measurement of the sentinel is the baseline."""
-    mine = sentinels.c.target_id == target_id
-    connection.execute(sentinels.update().where(mine).values(baseline_id=measurement_id))
+    """Store the baseline. None: the next measurement of the sentinel becomes the baseline."""
+    is_target = sentinels.c.target_id == target_id
+    connection.execute(sentinels.update().where(is_target).values(baseline_id=measurement_id))
 
 
 def mark_suspect(connection: Connection, measurement_id: str) -> None:
+    """Mark a measurement as suspect."""
     connection.execute(
         measurements.update().where(measurements.c.id == measurement_id).values(suspect=True)
     )
 
 
 def mark_since_last_good(connection: Connection, target_id: str, device_serial: str) -> None:
-    """Whatever was measured of the target on the device after the last sentinel there that
-    is not itself suspect."""
+    """Mark what the device measured for the target since its last sentinel without a drift."""
     here = select(visits.c.job_id).where(visits.c.device_serial == device_serial)
-    mine = select(jobs.c.id).where(jobs.c.target_id == target_id, jobs.c.id.in_(here))
+    job_ids = select(jobs.c.id).where(jobs.c.target_id == target_id, jobs.c.id.in_(here))
     last_good = (
         select(measurements.c.unix_ns)
         .where(
-            measurements.c.job_id.in_(mine.where(jobs.c.is_sentinel)),
+            measurements.c.job_id.in_(job_ids.where(jobs.c.is_sentinel)),
             measurements.c.suspect.is_(False),
             measurements.c.is_excluded.is_(False),
         )
@@ -91,6 +94,6 @@ def mark_since_last_good(connection: Connection, target_id: str, device_serial: 
     since_unix_ns = connection.scalars(last_good).one_or_none() or 0
     connection.execute(
         measurements.update()
-        .where(measurements.c.job_id.in_(mine), measurements.c.unix_ns > since_unix_ns)
+        .where(measurements.c.job_id.in_(job_ids), measurements.c.unix_ns > since_unix_ns)
         .values(suspect=True)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
-from host.jobs.dispatcher import JobBoard
+from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Visit
@@ -14,7 +14,7 @@ from latlab.domain.measurement import Visit
 class ResultWriter:
     """Stores outcomes of visits, and then acknowledges them, so that none is lost in between."""
 
-    def __init__(self, board: JobBoard) -> None:
+    def __init__(self, board: Dispatcher) -> None:
         self._board = board
         self._thread = ThreadPoolExecutor(1, "results")
         self._pending: Future[None] | None = None

@@ -20,7 +20,7 @@ from host.devices.result_writer import ResultWriter
 from host.devices.transports.transport import Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
-from host.jobs.dispatcher import JobBoard
+from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import MAX_TIMES_LOST, JobState
 from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.stopping import NextVisit
@@ -46,7 +46,7 @@ class DeviceWorker(threading.Thread):
         self,
         transport: Transport,
         database: Database,
-        board: JobBoard,
+        board: Dispatcher,
         programs: ProgramStore,
         quiet: threading.Lock,
         holder: str,

@@ -13,12 +13,12 @@ from pathlib import Path
 from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import DeviceStatus, TransportKind
 from latlab.domain.device_state import DeviceState
 from latlab.domain.errors import LabError, TraceMismatch
 from latlab.domain.failure import Failure
-from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 
 PLUG_TIMEOUT_S = 600.0
@@ -85,7 +85,7 @@ def accept(
 
     target = _single_threaded(client, status)
     spec = spec or BenchmarkSpec()
-    first_ns = _measured(client.measure(target, [program], spec, fresh=True), program, log)
+    first_ns = _measured(client, client.measure(target, [program], spec, fresh=True), program, log)
 
     with ThreadPoolExecutor(1) as pool:
         again = pool.submit(client.measure, target, [program], spec, fresh=True)
@@ -95,7 +95,7 @@ def accept(
         back = _wait(client, log, _is_there, status.transport)
         if back.device != device:
             raise NotAccepted("the phone came back as another device")
-        second_ns = _measured(again.result(), program, log)
+        second_ns = _measured(client, again.result(), program, log)
     log(f"came back as itself; the second latency is {second_ns / first_ns:.3f} of the first")
     log("accepted")
 
@@ -106,12 +106,15 @@ def _single_threaded(client: LatencyClient, status: DeviceStatus) -> str:
     return next(name for name in reversed(status.targets) if name in single)
 
 
-def _measured(outcomes: list[Measurement | Failure], program: ProgramFile, log: Log) -> float:
+def _measured(
+    client: LatencyClient, outcomes: list[Outcome], program: ProgramFile, log: Log
+) -> float:
     """Log the measurement and its trace, and return its latency in ns. Raises NotAccepted."""
     [outcome] = outcomes
     if isinstance(outcome, Failure):
         raise NotAccepted(f"the program was not measured: {outcome.kind.value}: {outcome.message}")
-    summary = summarize(outcome.visits)
+    visits = client.measurement(outcome.measurement_id).visits
+    summary = summarize(visits)
     if summary is None:
         raise NotAccepted("no visit of the measurement was clean")
     low_ms, latency_ms, high_ms = (
@@ -119,7 +122,7 @@ def _measured(outcomes: list[Measurement | Failure], program: ProgramFile, log: 
     )
     log(f"measured: {latency_ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}), {summary.visits} visits")
     try:
-        kernel_ns = kernel_times_ns(program.program, list(outcome.visits))
+        kernel_ns = kernel_times_ns(program.program, list(visits))
     except TraceMismatch as error:
         raise NotAccepted(f"the trace does not fit the program: {error}") from error
     if kernel_ns is None:

@@ -1,4 +1,4 @@
-"""One client's stream of programs to measure, and the stream of what becomes of them."""
+"""Measure the programs that one client names, and report what becomes of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
-from host.jobs.dispatcher import JobBoard
-from host.jobs.events import JobEvent, Progress
+from host.jobs.dispatcher import Dispatcher
+from host.jobs.events import EventQueue, JobEvent, Progress
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.target import Target
@@ -20,8 +20,16 @@ EVENT_POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the lab holds already is measured again only if `fresh`."""
+class ProgramRequest:
+    """A program to measure on a target.
+
+    Attributes:
+        target: Where it is measured.
+        program_sha256: SHA-256 of an uploaded program.
+        spec: How it is measured.
+        fresh: Whether to measure again what the lab has measured already.
+        priority: Jobs of a higher priority come first.
+    """
 
     target: Target
     program_sha256: str
@@ -31,31 +39,37 @@ class Wanted:
 
 
 class Campaign:
-    """Programs are named in one thread while events are told in another, so that the first
-    are measured while the client still exports the last."""
+    """The jobs of one client.
 
-    def __init__(self, database: Database, board: JobBoard) -> None:
+    Requests are read in one thread while events are reported in another, so that the first
+    programs are measured while the client still exports the last.
+    """
+
+    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
-        self._board = board
-        self._events: queue.SimpleQueue[JobEvent | Exception | None] = queue.SimpleQueue()
-        self._named: set[str] = set()
+        self._dispatcher = dispatcher
+        self._events: EventQueue = queue.SimpleQueue()
+        self._requested: set[str] = set()  # programs by SHA-256
 
     def run(
-        self,
-        wanted: Iterable[Wanted],
-        is_active: Callable[[], bool],
+        self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool]
     ) -> Iterator[JobEvent]:
-        """Progress, and one Measurement or Failure for each distinct program, until all
-        have ended or the client has gone.
+        """Yield progress, and one Measurement or Failure for each distinct program.
 
-        wanted: read in a thread of its own. Raises
-        what it raises, NotFound for a program that was never uploaded, and InvalidRequest
-        above MAX_PROGRAMS.
+        It ends when all jobs have ended or the client has gone.
+
+        Args:
+            requests: Read in a thread of its own. What it raises is raised here.
+            is_active: Returns False once the client has gone.
+
+        Raises:
+            NotFound: A program was never uploaded.
+            InvalidRequest: There are more than MAX_PROGRAMS programs.
         """
-        threading.Thread(target=self._name_all, args=[wanted], daemon=True).start()
-        all_named, ended = False, 0
+        threading.Thread(target=self._read, args=[requests], daemon=True).start()
+        all_requested, ended = False, 0
         try:
-            while is_active() and not (all_named and ended == len(self._named)):
+            while is_active() and not (all_requested and ended == len(self._requested)):
                 try:
                     event = self._events.get(timeout=EVENT_POLL_S)
                 except queue.Empty:
@@ -63,33 +77,35 @@ class Campaign:
                 if isinstance(event, Exception):
                     raise event
                 if event is None:
-                    all_named = True
+                    all_requested = True
                     continue
                 ended += not isinstance(event.event, Progress)
                 yield event
         finally:
-            self._board.unsubscribe(self._events)
+            self._dispatcher.unsubscribe(self._events)
 
-    def _name_all(self, wanted: Iterable[Wanted]) -> None:
+    def _read(self, requests: Iterable[ProgramRequest]) -> None:
         try:
-            for one in wanted:
-                if one.program_sha256 not in self._named:
-                    self._name(one)
-        except Exception as error:  # unsaid, it would leave the client waiting for ever
+            for request in requests:
+                if request.program_sha256 not in self._requested:
+                    self._submit(request)
+        except Exception as error:  # without it the client would wait for ever
             self._events.put(error)
         else:
             self._events.put(None)
 
-    def _name(self, wanted: Wanted) -> None:
-        target_id, sha256, spec = wanted.target.id, wanted.program_sha256, wanted.spec
-        if len(self._named) == MAX_PROGRAMS:
-            raise InvalidRequest(f"a campaign has at most {MAX_PROGRAMS} programs")
-        self._named.add(sha256)
+    def _submit(self, request: ProgramRequest) -> None:
+        target_id, sha256, spec = request.target.id, request.program_sha256, request.spec
+        if len(self._requested) == MAX_PROGRAMS:
+            raise InvalidRequest(
+                f"a campaign has at most {MAX_PROGRAMS} programs: measure the others in another"
+            )
+        self._requested.add(sha256)
         known = None
-        if not wanted.fresh:
+        if not request.fresh:
             with self._database.reading() as connection:
                 known = measurement_rows.find_measurement(connection, target_id, sha256, spec)
         if known is None:
-            self._board.submit(target_id, sha256, spec, self._events, wanted.priority)
+            self._dispatcher.submit(target_id, sha256, spec, self._events, request.priority)
         else:
             self._events.put(JobEvent(sha256, known))

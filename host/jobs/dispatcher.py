@@ -1,4 +1,4 @@
-"""The open jobs, shared by the services that submit them and the workers that do them."""
+"""Hand the open jobs, which clients submit, to the workers of devices."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from host.database.engine import Database
-from host.jobs.events import JobEvent, Listener, Progress
+from host.jobs.events import EventQueue, JobEvent, Progress
 from host.jobs.job_state import JobState
 from host.jobs.queue import JobQueue, rank
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
-from host.jobs.wait_reasons import Place
+from host.jobs.wait_reasons import QueuePosition
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
@@ -26,21 +26,31 @@ from latlab.domain.program import Program
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    """A worker that waits for a job of one of these targets."""
+    """A worker that waits until it is offered a job of one of these targets."""
 
     offered: threading.Condition
     target_ids: Collection[str]
 
 
-class JobBoard:
-    """Memory follows the database: a change is written before it is seen here."""
+class Dispatcher:
+    """The open jobs, shared by the services and the workers of devices.
 
-    def __init__(self, database: Database) -> None:
+    A change is written to the database before it can be seen here.
+
+    Args:
+        database: Where the jobs are stored.
+        on_measured: Called with the target's id after each new measurement.
+    """
+
+    def __init__(
+        self, database: Database, on_measured: Callable[[str], None] = lambda target_id: None
+    ) -> None:
+        self._on_measured = on_measured
         self._records = JobRecords(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}  # by the device's serial
-        self._listeners: dict[str, list[Listener]] = defaultdict(list)
+        self._listeners: dict[str, list[EventQueue]] = defaultdict(list)
         self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
         self._queue = JobQueue()
@@ -53,13 +63,21 @@ class JobBoard:
         target_id: str,
         program_sha256: str,
         spec: BenchmarkSpec,
-        listener: Listener,
+        listener: EventQueue,
         priority: int = 0,
     ) -> Job:
-        """Joins an open job for the same, whose priority then may rise; else opens one. Its
-        events go to `listener`, which is the client that takes turns with others.
+        """Join an open job for the same measurement, or else open one, and return it.
 
-        Raises NotFound for a program that was never uploaded.
+        Args:
+            target_id: Where the program is measured.
+            program_sha256: SHA-256 of the program.
+            spec: How it is measured.
+            listener: Receives the job's events. It also stands for the client, which takes turns
+                with others.
+            priority: That of a job that is open already may rise.
+
+        Raises:
+            NotFound: The program was never uploaded.
         """
         with self._submitting:
             with self._lock:
@@ -82,7 +100,8 @@ class JobBoard:
                 self._wake_one(target_id)
             return job
 
-    def unsubscribe(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: EventQueue) -> None:
+        """Send the client no more events. Its jobs stay open."""
         with self._lock:
             for listeners in self._listeners.values():
                 if listener in listeners:
@@ -93,14 +112,16 @@ class JobBoard:
             self._queue.forget(listener)
 
     def join(self, device_serial: str, target_ids: Iterable[str]) -> None:
-        """The device is there and serves these targets."""
+        """Note that the device is connected and serves these targets."""
         with self._lock:
             self._served[device_serial] = frozenset(target_ids)
 
     def leave(self, device_serial: str, target_ids: Iterable[str], why: Failure) -> None:
-        """The device is away for longer than its jobs wait. What it was asked has failed, and
-        others may try; jobs of its targets that no other device serves end with `why`. Said
-        again, it ends those that have come since."""
+        """Take a device's jobs away from it, because it has been away for too long.
+
+        The runs that it was asked for have failed, and other devices may try. Jobs of its targets
+        that no other device serves end with `why`. A second call ends jobs opened since.
+        """
         with self._lock:
             self._served.pop(device_serial, None)
             abandoned = frozenset(target_ids).difference(*self._served.values())
@@ -109,7 +130,7 @@ class JobBoard:
             self.end(state, why)
 
     def give_up(self, device_serial: str, why: Failure) -> None:
-        """What the device was asked and has not answered has failed, and others may try."""
+        """End the runs that the device has not answered with a failure. Others may try."""
         with self._lock:
             asked = self._queue.take_asked(device_serial)
         for state, run_id in asked:
@@ -117,8 +138,7 @@ class JobBoard:
             self.put_back(state)
 
     def give_up_absent(self) -> None:
-        """What was asked before a restart of the daemon of devices that have not joined since:
-        no worker would ever say of them that they are away."""
+        """Give up devices that were asked for a run before a restart and did not join since."""
         with self._lock:
             absent = set(self._queue.devices_asked()) - self._served.keys()
         for serial in absent:
@@ -128,8 +148,10 @@ class JobBoard:
     def take(
         self, device_serial: str, target_ids: Collection[str], timeout_s: float
     ) -> JobState | None:
-        """The next job for the device, which serves `target_ids`; None when none came. It is
-        this device's alone until it is put back."""
+        """Wait for the next job for the device; None if there was none in time.
+
+        No other device gets the job until it is put back.
+        """
         with self._lock:
             state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             if state is None:
@@ -142,26 +164,27 @@ class JobBoard:
             return state
 
     def put_back(self, state: JobState) -> None:
+        """Let any device take the job again."""
         with self._lock:
             self._queue.put_back(state)
             self._wake_one(state.job.target_id)
 
     def upcoming(self, target_ids: Collection[str]) -> list[Program]:
-        """Of the jobs whose turn comes soon and that were never visited."""
+        """Return the programs of jobs whose turn comes soon and that were never visited."""
         with self._lock:
             return self._queue.upcoming(target_ids)
 
     def rest(self, state: JobState, until_ns: int) -> None:
-        """In the time of `time.monotonic_ns`."""
+        """Let the job rest until a time of `time.monotonic_ns`."""
         with self._lock:
             state.rests_until_ns = until_ns
 
     def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
-        """A job for its caller alone: no worker is offered it."""
+        """Open a job for the caller alone. No worker is offered it."""
         return self._records.open_sentinel(target_id, program, spec)
 
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
-        """Records that a run is about to be asked for; its run_id."""
+        """Record that a run is about to be asked for, and return its run_id."""
         run_id = self._records.ask(state.job, needed, device_serial)
         with self._lock:
             state.asked = (run_id, needed)
@@ -171,6 +194,7 @@ class JobBoard:
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
+        """Record the outcome of a run."""
         self._records.answer(run_id, outcome)
         with self._lock:
             state.asked = None
@@ -181,58 +205,65 @@ class JobBoard:
             self._tell(state.job, Progress(len(state.visits)))
 
     def end(self, state: JobState, failure: Failure) -> None:
-        """With `failure`, unless another lab on this database has ended the job."""
+        """End the job with `failure`, unless another lab on this database has ended it."""
         self._ended(state.job, self._records.end(state.job, failure))
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
-        """Of its visits, unless another lab on this database has ended the job."""
+        """End the job with the measurement of its visits, unless another lab on this database
+        has ended it. Return the measurement."""
         measurement, outcome = self._records.complete(state, kernel_ns)
         self._ended(state.job, outcome)
+        self._on_measured(state.job.target_id)
         return measurement
 
     def suspect(self, target_id: str) -> None:
-        """The visits made so far for the target's open jobs, and so their measurements."""
+        """Mark the target's open jobs that have visits. Their measurements will be suspect."""
         with self._lock:
             for state in self._states[target_id].values():
                 state.suspect |= bool(state.visits)
 
     def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
+        """Return the open jobs of some targets."""
         with self._lock:
             return [state for id in target_ids for state in self._states[id].values()]
 
     def count_open(self, target_ids: Iterable[str]) -> int:
+        """Count the open jobs of some targets."""
         with self._lock:
             return sum(len(self._states[id]) for id in target_ids)
 
-    def places(self) -> list[tuple[JobState, Place]]:
-        """Every open job and where it stands, the first in rank first."""
+    def positions(self) -> list[tuple[JobState, QueuePosition]]:
+        """Return every open job and its position, the first in rank first."""
         with self._lock:
-            states = sorted((s for of in self._states.values() for s in of.values()), key=rank)
+            states = sorted(
+                (state for by_id in self._states.values() for state in by_id.values()), key=rank
+            )
             ahead: Counter[str] = Counter()
-            placed = []
+            positions = []
             for state in states:
                 target_id = state.job.target_id
-                place = Place(
+                position = QueuePosition(
                     is_taken=self._queue.is_taken(state),
                     awaited_from="" if state.asked is None else state.device_serial,
                     rests=state.rests_until_ns > 0,
                     ahead=ahead[target_id],
                 )
                 ahead[target_id] += 1
-                placed.append((state, place))
-            return placed
+                positions.append((state, position))
+            return positions
 
     def programs_in_use(self) -> set[str]:
+        """Return the SHA-256 of the programs that must be kept."""
         pinned = self._records.pinned_program()
         with self._lock:
             jobs = {state.job.program_sha256 for state in self._open.values()}
         return jobs if pinned is None else jobs | {pinned}
 
-    def _join(self, state: JobState, listener: Listener, priority: int) -> Job:
+    def _join(self, state: JobState, listener: EventQueue, priority: int) -> Job:
         if priority > state.job.priority:
             self._records.set_priority(state.job, priority)
         with self._lock:
-            # It may have ended meanwhile; then the listener has been told.
+            # It may have ended in between; then the listener has its outcome.
             if state.job.id in self._states[state.job.target_id]:
                 self._queue.join(state, listener, priority)
             return state.job
@@ -243,7 +274,7 @@ class JobBoard:
         self._queue.add(state)
 
     def _wake_one(self, target_id: str) -> None:
-        """One is enough for one job; the others look again by themselves."""
+        """Wake one worker, which is enough for one job; the others look again by themselves."""
         for device_serial, idle in self._idle.items():
             if target_id in idle.target_ids:
                 del self._idle[device_serial]
@@ -252,7 +283,7 @@ class JobBoard:
 
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._lock:
-            # A sentinel's is not among them.
+            # A sentinel's job is not among them.
             if (state := self._states[job.target_id].pop(job.id, None)) is not None:
                 self._open.pop(_request(job), None)
                 self._queue.remove(state)

@@ -1,9 +1,10 @@
-"""What the board tells those who submit jobs."""
+"""Tell those who submitted jobs how their jobs get on."""
 
 from __future__ import annotations
 
+import queue
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
@@ -11,18 +12,19 @@ from latlab.domain.measurement import Measurement
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """A visit has ended. `visits_done` counts those that brought samples."""
+
     visits_done: int
 
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
+    """News of the job that measures a program: its progress, or its outcome at its end."""
+
     program_sha256: str
     event: Progress | Measurement | Failure
 
 
-class Listener(Protocol):
-    """A queue without a bound: putting never waits."""
-
-    def put(self, event: JobEvent, /) -> None: ...
-
-    def __hash__(self) -> int: ...
+# It has no bound, so that putting never waits. Besides events it carries the end of a client's
+# requests: None, or what was raised.
+EventQueue: TypeAlias = "queue.SimpleQueue[JobEvent | Exception | None]"

@@ -1,4 +1,4 @@
-"""What is known of one open job."""
+"""The state of one open job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latlab.domain.job import Job
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program
 
-# A second visit would end as the first one did.
+# After such a failure a second visit would fail too.
 FINAL_KINDS = frozenset(
     {
         FailureKind.NOT_A_PROGRAM,
@@ -22,17 +22,28 @@ FINAL_KINDS = frozenset(
     }
 )
 MAX_FAILED_VISITS = 3
-# A device that connects and never answers must not hold a job for ever.
+# A device that connects but never answers must not hold a job for ever.
 MAX_TIMES_LOST = 3
 
 
 @dataclass(eq=False)
 class JobState:
-    """An open job and its visits so far. `asked` is a run that was asked for and not yet
-    answered: after a crash of the host, the first thing to fetch, from the device of
-    `device_serial`, which was lost `times_lost` times while it ran. `suspect`: some of the
-    visits were made while the sentinel drifted. `clients` wait for it; none where they have
-    gone, or the daemon was restarted."""
+    """An open job and its visits so far.
+
+    Attributes:
+        job: The job.
+        program: The program that it measures.
+        visits: The visits that brought samples.
+        failures: The visits that failed.
+        asked: A run that was asked for and not yet answered, with its run_id. After a crash of
+            the host it is fetched before anything else.
+        device_serial: The device that was asked for the last run.
+        times_lost: How often that device was lost while the run was under way.
+        last_asked_ns: When the last run was asked for, in the time of `time.monotonic_ns`.
+        suspect: Whether some visits were made while the sentinel had drifted.
+        rests_until_ns: Until when the job rests, in the same time; 0 if it does not.
+        clients: Who waits for the job. None are left if they have gone or the daemon restarted.
+    """
 
     job: Job
     program: Program
@@ -47,7 +58,8 @@ class JobState:
     clients: set[Hashable] = field(default_factory=set)
 
     def next(self) -> NextVisit | Failure | None:
-        """The visit it needs; a Failure when it cannot go on; None when it is complete."""
+        """Return the visit that the job needs, a Failure if it cannot go on, or None if it is
+        complete."""
         for failure in self.failures:
             if failure.kind in FINAL_KINDS:
                 return failure

@@ -1,12 +1,13 @@
-"""Which visit comes next, and when a job has ended. Nothing here waits, reads or writes.
+"""Decide which job gets the next visit. Nothing here waits, reads or writes.
 
-The highest priority comes first. Within it clients take turns on each device, visit by visit,
-so that one with a thousand jobs holds up one with a single job by one visit at a time.
+Jobs of the highest priority come first. Among them, clients take turns on each device, visit by
+visit. So a client with a thousand jobs delays a client with one job by one visit at a time.
 
-The visits of a client are interleaved over its programs, because a machine has moods that
-last seconds: spread visits see several of them, a contiguous run sees one and looks steady.
+The visits of a client are interleaved over its programs. A machine is slower for some seconds
+and faster for others: visits that are spread out see both, and a contiguous run sees only one.
 
-Turns and rests are in the time of `time.monotonic_ns`: the wall clock may jump."""
+Turns and rests are in the time of `time.monotonic_ns`, because the wall clock may jump.
+"""
 
 from __future__ import annotations
 
@@ -29,24 +30,26 @@ WINDOW = 64
 
 
 class JobQueue:
-    """The open jobs. One that a device has taken is that device's alone until it is put back,
-    so that many devices may serve a target; and what a device was asked is fetched from that
-    device. Taking a job costs the same however many are open: they are kept in the order of
-    their rank, and only the first are looked at.
+    """The open jobs in the order in which devices take them.
+
+    A job that a device has taken belongs to it until it is put back, so several devices may
+    serve a target. A run that was asked for is fetched from the device that was asked. Taking a
+    job costs the same however many are open: they are sorted, and only the first are looked at.
     """
 
     def __init__(self) -> None:
-        # By target and by client, the first in rank first. A job that several clients wait for
-        # is with each of them; those that nobody waits for are together with None's.
+        # By target and by client, in the order of rank. A job that several clients wait for is in
+        # the list of each. Jobs that nobody waits for are in the list of None.
         self._waiting: dict[str, dict[Hashable, list[JobState]]] = defaultdict(dict)
         self._resting: dict[str, list[JobState]] = defaultdict(list)  # by target, soonest first
         self._asked: dict[str, list[JobState]] = defaultdict(list)  # by the device's serial
         self._taken: set[JobState] = set()
-        # Of every client the last turn on each device, by the device's serial.
+        # The last turn of each client on a device, by the device's serial.
         self._turns: dict[str, dict[Hashable, int]] = defaultdict(dict)
         self._next_turn = count(1)
 
     def add(self, state: JobState) -> None:
+        """Add a job that no device has taken."""
         if state.asked is not None:
             self._asked[state.device_serial].append(state)
         elif state.rests_until_ns:
@@ -57,10 +60,17 @@ class JobQueue:
                 insort(waiting, state, key=rank)
 
     def take(self, device_serial: str, target_ids: Collection[str], now_ns: int) -> JobState | None:
-        """The job whose turn it is on the device, which serves `target_ids`: one with an
-        unanswered run first; else, of the highest priority that neither rest nor are taken,
-        and of the client that the device served longest ago, the longest unvisited of the
-        `WINDOW` oldest."""
+        """Take the job whose turn it is on the device; None if there is none.
+
+        A job with an unanswered run of the device comes first. Otherwise it is a job of the
+        highest priority and of the client that the device served longest ago: the one among the
+        `WINDOW` oldest that was visited longest ago. Jobs that rest or are taken do not count.
+
+        Args:
+            device_serial: The device's serial.
+            target_ids: The targets whose jobs it takes.
+            now_ns: The time.
+        """
         self._wake(target_ids, now_ns)
         asked = (s for s in self._asked[device_serial] if s.job.target_id in target_ids)
         chosen = next(asked, None) or self._in_turn(device_serial, target_ids)
@@ -70,7 +80,7 @@ class JobQueue:
         return chosen
 
     def take_asked(self, device_serial: str) -> list[tuple[JobState, str]]:
-        """All with an unanswered run of the device, and its run_id."""
+        """Take all jobs with an unanswered run of the device; return each with its run_id."""
         asked = [
             (state, state.asked[0])
             for state in self._asked.pop(device_serial, [])
@@ -80,51 +90,52 @@ class JobQueue:
         return asked
 
     def put_back(self, state: JobState) -> None:
-        """One that has ended in the meantime stays away."""
+        """Let any device take the job again, unless it has ended."""
         if state in self._taken:
             self._taken.remove(state)
             self.add(state)
 
     def remove(self, state: JobState) -> None:
-        """Wherever it is."""
+        """Remove a job, taken or not."""
         self._taken.discard(state)
         self._unlist(state)
 
     def join(self, state: JobState, client: Hashable, priority: int) -> None:
-        """The client waits for it too: it has its turn among the jobs of each, at the highest
-        priority of all."""
+        """Let one more client wait for the job, which has the highest priority of its clients."""
         self._unlist(state)
         state.clients.add(client)
         state.job = replace(state.job, priority=max(priority, state.job.priority))
         self._list(state)
 
     def leave(self, state: JobState, client: Hashable) -> None:
-        """The client waits for it no longer; others may."""
+        """Let the client wait for the job no longer. Others may still wait for it."""
         self._unlist(state)
         state.clients.discard(client)
         self._list(state)
 
     def forget(self, client: Hashable) -> None:
-        """One that waits for no job."""
+        """Forget the turns of a client that waits for no job."""
         for turns in self._turns.values():
             turns.pop(client, None)
 
     def devices_asked(self) -> list[str]:
-        """The serials of those with an unanswered run."""
+        """Return the serials of devices with an unanswered run."""
         return [serial for serial, states in self._asked.items() if states]
 
     def is_taken(self, state: JobState) -> bool:
+        """Return whether a device has taken the job."""
         return state in self._taken
 
     def next_rested_ns(self, target_ids: Iterable[str]) -> float:
-        """When the first job that rests has rested; infinite if none does."""
+        """Return when the first resting job has rested; infinity if no job rests."""
         soonest = (self._resting[id][0] for id in target_ids if self._resting[id])
         return min((state.rests_until_ns for state in soonest), default=math.inf)
 
     def upcoming(self, target_ids: Iterable[str]) -> list[Program]:
-        """Of the jobs whose turn comes soon and that were never visited, the first first."""
+        """Return the programs of unvisited jobs whose turn comes soon, in their order."""
         by_client = self._by_client(target_ids, 2 * WINDOW).values()
-        in_turn = chain.from_iterable(zip_longest(*(merge(*of, key=rank) for of in by_client)))
+        ranked = (merge(*by_target, key=rank) for by_target in by_client)
+        in_turn = chain.from_iterable(zip_longest(*ranked))
         soon = islice(dict.fromkeys(state for state in in_turn if state), 2 * WINDOW)
         return [state.program for state in soon if not state.last_asked_ns]
 
@@ -132,13 +143,15 @@ class JobQueue:
         by_client = self._by_client(target_ids, WINDOW)
         if not by_client:
             return None
-        highest = max(states[0].job.priority for of in by_client.values() for states in of)
+        highest = max(
+            states[0].job.priority for by_target in by_client.values() for states in by_target
+        )
         turns = self._turns[device_serial]
         client = min(
             (
                 client
-                for client, of in by_client.items()
-                if any(states[0].job.priority == highest for states in of)
+                for client, by_target in by_client.items()
+                if any(states[0].job.priority == highest for states in by_target)
             ),
             key=lambda client: turns.get(client, 0),
         )
@@ -152,7 +165,8 @@ class JobQueue:
     def _by_client(
         self, target_ids: Iterable[str], limit: int
     ) -> dict[Hashable, list[list[JobState]]]:
-        """Of each client that has jobs waiting, the first of every target; no list is empty."""
+        """Return the first waiting jobs of each client, a list for each target. No list is
+        empty."""
         found: dict[Hashable, list[list[JobState]]] = defaultdict(list)
         for target_id in target_ids:
             for client, states in self._waiting[target_id].items():
@@ -168,7 +182,7 @@ class JobQueue:
                 self.add(woken)
 
     def _list(self, state: JobState) -> None:
-        """Unless it is taken: then it is listed when it is put back."""
+        """List the job, unless it is taken. Then it is listed when it is put back."""
         if state not in self._taken:
             self.add(state)
 
@@ -191,7 +205,7 @@ def _delete(states: list[JobState], state: JobState, key: Callable[[JobState], A
 
 
 def rank(state: JobState) -> tuple[int, int, str]:
-    """The lowest comes first."""
+    """Return the key by which waiting jobs are sorted."""
     return -state.job.priority, state.job.created_unix_ns, state.job.id
 
 

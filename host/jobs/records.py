@@ -30,11 +30,11 @@ class JobRecords:
         self._database = database
 
     def open(self, job: Job) -> Program:
-        """Store a new job and return its program. Raises NotFound if that was never uploaded."""
+        """Store a new job and return its program. Raises NotFound if it was never uploaded."""
         with self._database.reading() as connection:
             program = program_rows.get_program(connection, job.program_sha256)
         if program is None:
-            raise NotFound(f"no program {job.program_sha256[:12]} was uploaded")
+            raise NotFound(f"no program {job.program_sha256[:12]} was uploaded: upload it first")
         with self._database.writing() as connection:
             job_rows.add_job(connection, job)
         return program
@@ -48,6 +48,7 @@ class JobRecords:
         return JobState(job, program)
 
     def set_priority(self, job: Job, priority: int) -> None:
+        """Store a new priority."""
         with self._database.writing() as connection:
             job_rows.set_priority(connection, job.id, priority)
 
@@ -61,6 +62,7 @@ class JobRecords:
         return run_id
 
     def answer(self, run_id: str, outcome: Visit | Failure) -> None:
+        """Store the outcome of a run."""
         with self._database.writing() as connection:
             job_rows.answer_visit(connection, run_id, outcome, time.time_ns())
 
@@ -98,6 +100,6 @@ class JobRecords:
         return measurement, measurement
 
     def pinned_program(self) -> str | None:
-        """Return the SHA-256 of the sentinel's program, None where none is pinned."""
+        """Return the SHA-256 of the sentinel's program; None if no sentinel is pinned."""
         with self._database.reading() as connection:
             return sentinel_rows.pinned_program(connection)

@@ -1,4 +1,4 @@
-"""The open jobs as the database has them, when the daemon starts."""
+"""Load the open jobs from the database when the daemon starts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ log = logging.getLogger(__name__)
 
 
 def load_open_jobs(database: Database) -> list[JobState]:
-    """Every open job, as the daemon before left it. One that cannot be read, or whose program
-    cannot, ends with a Failure that says so."""
+    """Return every open job as the last daemon left it.
+
+    A job that cannot be read, or whose program cannot be read, ends with a Failure that says so.
+    """
     with database.writing() as connection:
         for reason in job_rows.end_unreadable(connection, time.time_ns()):
-            log.warning("%s: it has ended", reason)
+            log.warning("%s: the job has ended", reason)
         get_program = functools.cache(functools.partial(program_rows.get_program, connection))
         states: dict[str, JobState] = {}
         for job in job_rows.open_jobs(connection):
@@ -42,7 +44,9 @@ def load_open_jobs(database: Database) -> list[JobState]:
             if (state := states.get(asked.job_id)) is None:
                 continue
             if isinstance(outcome, Visit) and (fault := visit_fault(outcome)):
-                outcome = Failure(FailureKind.AGENT_ERROR, f"a stored visit can be none: {fault}")
+                outcome = Failure(
+                    FailureKind.AGENT_ERROR, f"a stored visit makes no sense: {fault}"
+                )
             if isinstance(outcome, Visit):
                 state.visits.append(outcome)
             elif isinstance(outcome, Failure):

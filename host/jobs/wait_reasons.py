@@ -1,4 +1,4 @@
-"""Why a job waits, in words for a person. Pure functions."""
+"""Explain to people what a job waits for."""
 
 from __future__ import annotations
 
@@ -7,18 +7,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A device of the job's target. obstacle: why it takes no job now, "" where it does."""
+class ServingDevice:
+    """A device that serves the job's target.
+
+    Attributes:
+        name: Its transport.
+        obstacle: Why it takes no job now; "" if it does.
+    """
 
     name: str
     obstacle: str
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job stands. is_taken: a device is at it; awaited_from: the serial of a device
-    whose answer is to be fetched, "" for none; rests: between two visits; ahead: jobs of its
-    target whose rank is higher."""
+class QueuePosition:
+    """The position of an open job.
+
+    Attributes:
+        is_taken: Whether a device works on it.
+        awaited_from: Serial of a device whose answer is to be fetched; "" for none.
+        rests: Whether it rests between two visits.
+        ahead: How many jobs of its target have a higher rank.
+    """
 
     is_taken: bool
     awaited_from: str
@@ -26,16 +36,17 @@ class Place:
     ahead: int
 
 
-def waits_for(place: Place, servers: Sequence[Server]) -> str:
-    obstacles = [f"{server.name}: {server.obstacle}" for server in servers if server.obstacle]
-    if place.is_taken:
+def waits_for(position: QueuePosition, serving: Sequence[ServingDevice]) -> str:
+    """Return what the job waits for, in words."""
+    obstacles = [f"{device.name}: {device.obstacle}" for device in serving if device.obstacle]
+    if position.is_taken:
         return "; ".join(["its visit", *obstacles]) if obstacles else "its visit, under way"
-    if place.awaited_from:
-        return f"the answer of {place.awaited_from}"
-    if not servers:
+    if position.awaited_from:
+        return f"the answer of {position.awaited_from}"
+    if not serving:
         return "no device is connected"
-    if len(obstacles) == len(servers):
+    if len(obstacles) == len(serving):
         return "; ".join(obstacles)
-    if place.rests:
+    if position.rests:
         return "its next visit: it rests between two"
-    return f"behind {place.ahead} others" if place.ahead else "next in turn"
+    return f"behind {position.ahead} others" if position.ahead else "next in turn"

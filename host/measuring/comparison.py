@@ -1,4 +1,4 @@
-"""Telling two programs apart on a noisy machine: visits in turn, compared pair by pair."""
+"""Compare two programs on a noisy machine, by visits in turn that are compared pair by pair."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 
-# Pairs fewer than this have an interval of their extremes that hardly holds 90 %.
+# With fewer pairs, even the interval from the lowest to the highest ratio hardly holds 90 %.
 MIN_PAIRS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`ratio` is the median, over pairs of neighbouring visits, of first / second; between
-    the bounds it lies with at least 90 % confidence (by the sign test)."""
+    """The ratio of two programs' latencies.
+
+    Attributes:
+        ratio: The median, over pairs of neighbouring visits, of first / second.
+        lower: Lower bound of the interval that holds the ratio with at least 90 % confidence, by
+            the sign test.
+        upper: Upper bound of that interval.
+        pairs: How many pairs were clean.
+    """
 
     ratio: float
     lower: float
@@ -28,27 +35,36 @@ class Comparison:
 
 
 def paired_spec(pairs: int) -> BenchmarkSpec:
-    """Of either measurement: so many visits, whether or not they agree. Raises ValueError."""
+    """Return how to measure either program: with so many visits, whether or not they agree.
+
+    Raises ValueError for fewer than MIN_PAIRS pairs.
+    """
     if pairs < MIN_PAIRS:
         raise ValueError(f"a comparison takes at least {MIN_PAIRS} pairs of visits, not {pairs}")
     return BenchmarkSpec(min_visits=pairs, max_visits=pairs, traced_visits=0, spacing_ns=0)
 
 
 def compare(first: Sequence[Visit], second: Sequence[Visit]) -> Comparison | Failure:
-    """The visits of two measurements that were taken in turn, in the order they were taken.
-    A pair counts where both of its visits are clean."""
+    """Compare the visits of two measurements that were taken in turn.
+
+    A pair counts if both of its visits are clean. There is a Failure DISTURBED if fewer than
+    MIN_PAIRS do.
+
+    Args:
+        first: The visits of one measurement, in the order in which they were made.
+        second: Those of the other.
+    """
+    latencies_ns = zip(map(visit_latency_ns, first), map(visit_latency_ns, second), strict=False)
     ratios = sorted(
-        ours / theirs
-        for ours, theirs in zip(
-            map(visit_latency_ns, first), map(visit_latency_ns, second), strict=False
-        )
-        if ours is not None and theirs is not None
+        first_ns / second_ns
+        for first_ns, second_ns in latencies_ns
+        if first_ns is not None and second_ns is not None
     )
     if len(ratios) < MIN_PAIRS:
         return Failure(
             FailureKind.DISTURBED,
             f"only {len(ratios)} of {min(len(first), len(second))} pairs of visits were clean:"
-            " something else ran on the measured cores",
+            " something else ran on the measured cores; free them and compare again",
         )
     low, high = interval_ranks(len(ratios), 0.5)
     return Comparison(float(np.median(ratios)), ratios[low], ratios[high], len(ratios))

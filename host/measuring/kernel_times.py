@@ -1,4 +1,4 @@
-"""Times of single kernels, from traced visits."""
+"""Compute the times of single kernels from traced visits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from latlab.domain.program import Program
 
 
 def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] | None:
-    """Mean time of each kernel over the fastest quarter of all traced runs, in the program's
-    order: as a latency, that of the machine left to itself. None without a traced visit.
-    Raises TraceMismatch when kernels and traces do not align."""
+    """Return the mean time of each kernel over the fastest quarter of all traced runs.
+
+    The fastest runs are used because interference only adds time.
+
+    Returns:
+        A time in ns for each kernel of the program, in its order; None without a traced visit.
+
+    Raises:
+        TraceMismatch: The kernels and the traces do not align.
+    """
     traced = [visit for visit in visits if visit.traced]
     if not traced:
         return None

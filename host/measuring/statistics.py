@@ -1,33 +1,33 @@
-"""What a measurement's visits amount to. Pure functions over raw samples.
+"""Summarise the visits of a measurement. Pure functions over raw samples.
 
-The latency is that of the machine left to itself. Whatever shares the machine (neighbours
-behind a hypervisor, caches, memory) only ever adds time, for seconds on end and mostly
-unseen by clocks and probes: so of a visit the lower decile counts, and of the visits the
-lower quartile. Over 90 networks two halves of a measurement so disagreed by 1.8 %, their
-medians of medians by 3.0 %. Minima, or the mean of the two fastest visits, did
-as well. What neighbours on the memory still add is taken out afterwards, by probes of it
-(see `latency_models.interference`).
+The quiet latency estimates what the program takes when nothing else uses the machine. Whatever
+shares the machine (neighbours behind a hypervisor, caches, memory) only adds time, often for
+seconds, and clocks and probes mostly do not show it. So the estimator uses low quantiles: the
+lower decile of each visit, and the lower quartile of these over the visits. Over 90 networks,
+two halves of a measurement disagreed by 1.8 % in it, and by 3.0 % in the median of medians.
+Minima, or the mean of the two fastest visits, did as well. Memory traffic of neighbours is
+corrected for afterwards, by probes (see `latency_models.interference`).
 
-A sample is spoiled when its thread was switched out against its will, or when its wall
-time exceeds its CPU time by more than the other samples of its visit show. A visit whose
-samples are mostly spoiled is spoiled. Nothing is dropped: spoiled visits are kept and only
-left out of the latency."""
+A sample is spoiled if its thread was switched out involuntarily, or if its wall time exceeds its
+CPU time by more than in other samples of its visit. A visit is spoiled if most of its samples
+are. Spoiled visits are kept and only left out of the latency.
+"""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import bdtr
 
 from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.measurement import Summary, Visit
 
-VERSION = 1  # stored with each summary: to be raised with every change of what one says
+VERSION = 1  # stored with each summary; every change of the statistic raises it
 
-# Why visits have no summary, for people.
+# Why visits have no summary, in words for people.
 NONE_CLEAN = "none of its untraced visits is clean"
 
 MIN_CLEAN_SHARE = 0.25
@@ -35,13 +35,13 @@ MIN_CLEAN_SAMPLES = 5
 VISIT_QUANTILE = 0.1
 QUANTILE = 0.25
 CONFIDENCE = 0.9
-# A sample's wall time may exceed its CPU time by this share of it before it counts as
-# spoiled, however steady its neighbours are: timer interrupts alone cost about as much.
+# A sample's wall time may always exceed its CPU time by this share before it counts as spoiled:
+# timer interrupts alone cost about as much.
 EXCESS_SLACK = 0.01
 
 
 def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:
-    """(runs,) True where a sample is undisturbed."""
+    """Return (runs,) whether each sample is undisturbed."""
     wall_ns = np.asarray(visit.wall_ns, dtype=np.float64)
     excess_ns = wall_ns - np.asarray(visit.cpu_ns, dtype=np.float64)
     unswitched: npt.NDArray[np.bool_] = np.asarray(visit.involuntary_switches) == 0
@@ -54,10 +54,12 @@ def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:
     return clean
 
 
-@functools.lru_cache(maxsize=MAX_VISITS)  # a measurement's, which are asked for again and again
+@functools.lru_cache(maxsize=MAX_VISITS)  # those of a measurement, which are asked for repeatedly
 def visit_latency_ns(visit: Visit) -> float | None:
-    """The lower decile of the visit's clean samples; None when the visit is spoiled, as one
-    is that has no samples, or some that took no time."""
+    """Return the lower decile of the visit's clean samples, in ns.
+
+    None: the visit is spoiled. So is one without samples, or with samples that took no time.
+    """
     clean = clean_samples(visit)
     least = max(1, min(MIN_CLEAN_SAMPLES, len(clean)))
     if clean.sum() < least or clean.mean() < MIN_CLEAN_SHARE:
@@ -67,7 +69,7 @@ def visit_latency_ns(visit: Visit) -> float | None:
 
 
 def summarize(visits: Sequence[Visit]) -> Summary | None:
-    """Over the untraced visits; None when none of them is clean."""
+    """Summarise the untraced visits; None if none of them is clean."""
     untraced = [visit for visit in visits if not visit.traced]
     traced = [visit for visit in visits if visit.traced]
     latencies_ns = sorted(ns for ns in map(visit_latency_ns, untraced) if ns is not None)
@@ -86,8 +88,10 @@ def summarize(visits: Sequence[Visit]) -> Summary | None:
 
 
 def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
-    """The lower quartile of the memory probes before and after those of the visits that were
-    clean, or all where none was; None where no probe was made."""
+    """Return the lower quartile of the memory probes before and after the clean visits, in ns.
+
+    Without a clean visit, the probes of all visits count. None: no probe was made.
+    """
     clean = [visit for visit in visits if visit_latency_ns(visit) is not None]
     probes_ns = [
         conditions.memory_probe_ns
@@ -99,19 +103,16 @@ def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
 
 
 def interval_ranks(n: int, quantile: float) -> tuple[int, int]:
-    """Ranks (from 0) of the order statistics of `n` values that enclose the quantile of
-    their population with at least `CONFIDENCE` where `n` allows it, else as nearly as it
-    does: the distribution-free interval by the binomial distribution of how many lie below
-    the quantile."""
+    """Return the ranks, from 0, of the values that bound a quantile of their population.
+
+    The interval is distribution-free: how many of `n` values lie below the quantile follows a
+    binomial distribution. It holds the quantile with at least `CONFIDENCE`, or with as much as
+    so few values allow.
+    """
     tail = (1 - CONFIDENCE) / 2
     low, high = 0, n - 1
-    while low < n - 1 and _at_most(low + 1, n, quantile) <= tail:
+    while low < n - 1 and bdtr(low + 1, n, quantile) <= tail:
         low += 1
-    while high > 0 and _at_most(n - high, n, 1 - quantile) <= tail:
+    while high > 0 and bdtr(n - high, n, 1 - quantile) <= tail:
         high -= 1
     return low, high
-
-
-def _at_most(k: int, n: int, p: float) -> float:
-    """Of a binomial distribution."""
-    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))

@@ -1,4 +1,4 @@
-"""When a measurement is finished."""
+"""Decide when a measurement is finished."""
 
 from __future__ import annotations
 
@@ -11,23 +11,32 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 
-# A measurement that is disturbed is tried again so often, resting longer each time.
+# A disturbed measurement is tried so often in all, with a longer rest each time.
 MAX_ROUNDS = 3
 FIRST_REST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class NextVisit:
-    """rest_s: at least so long after the visit before was asked for."""
+    """A visit that a measurement needs.
+
+    Attributes:
+        traced: Whether kernels are traced.
+        rest_s: How long it must come after the previous visit was asked for.
+    """
 
     traced: bool
     rest_s: float = 0.0
 
 
 def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failure | None:
-    """What a measurement still needs: another visit, or nothing (None) once its visits
-    agree or are as many as allowed. Where too few of those were clean it rests, for the
-    disturbance to pass, and tries as many again; a Failure after `MAX_ROUNDS` of them."""
+    """Return what a measurement still needs.
+
+    Returns:
+        The next visit; None once the visits agree or are as many as allowed. If too few of them
+        were clean, the measurement rests and then tries as many again. After `MAX_ROUNDS` such
+        rounds it is a Failure.
+    """
     traced = sum(visit.traced for visit in visits)
     untraced = len(visits) - traced
     summary = summarize(visits)

@@ -1,4 +1,4 @@
-"""Fitting on measurements of which a few may be impossible to fit on."""
+"""Fit on measurements when a few of them may be impossible to fit on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ MAX_FITS = 40  # among a hundred networks they find three culprits
 def fit_without_culprits(
     fit: Callable[[Sequence[Network]], Fitted], networks: Mapping[str, Network]
 ) -> tuple[Fitted, dict[str, str]]:
-    """The fit on as many of the networks as can be fitted on together, in their order; and why
-    each of the others, by its id, was left out.
+    """Fit on as many networks as possible, and leave out those that make the fit fail.
 
-    Where all together cannot be, a few neighbours are sought that can. To these the rest is
-    added in halves, and halves of the halves that cannot be added, down to single networks.
-    After MAX_FITS what is left is left out. Raises NotEnoughData as `fit` does on those that
-    remain, and where no neighbours can be fitted on together.
+    If the fit on all networks fails, a few neighbours are sought on which it works. The others
+    are then added in halves. A half that makes the fit fail is halved again, down to single
+    networks. After MAX_FITS fits the networks that were not added are left out.
+
+    Args:
+        fit: Fits on networks. It may raise anything.
+        networks: The networks by id. Their order is kept.
+
+    Returns:
+        The fit, and why networks were left out, by id.
+
+    Raises:
+        NotEnoughData: There are too few networks, or no neighbours can be fitted on together.
     """
     trial = _Trial(fit, networks)
     fitted, why = trial.run(list(networks))
@@ -32,7 +40,7 @@ def fit_without_culprits(
         raise trial.too_few
     good = _neighbours(trial, list(networks))
     if not good:
-        raise NotEnoughData(f"no predictor can be fitted on what was measured ({why})")
+        raise NotEnoughData(f"no predictor can be fitted on the measurements ({why})")
     culprits: dict[str, str] = {}
     groups = _halves([id_ for id_ in networks if id_ not in good])
     while groups and trial.fits < MAX_FITS:
@@ -50,7 +58,12 @@ def fit_without_culprits(
 
 
 class _Trial(Generic[Network, Fitted]):
-    """fits: how many were tried. too_few: what the last of them lacked."""
+    """Fits that may fail.
+
+    Attributes:
+        fits: How many were tried.
+        too_few: What the last fit on too few networks raised.
+    """
 
     def __init__(
         self, fit: Callable[[Sequence[Network]], Fitted], networks: Mapping[str, Network]
@@ -61,21 +74,24 @@ class _Trial(Generic[Network, Fitted]):
         self._networks = networks
 
     def run(self, ids: Sequence[str]) -> tuple[Fitted | None, str | None]:
-        """What was fitted on them, or why that failed; neither where they are too few, which
-        is held against none of them."""
+        """Return the fit on some networks, or why it failed.
+
+        Both are None if the networks are too few, for which none of them is to blame.
+        """
         self.fits += 1
         chosen = set(ids)
         try:
-            return self.fit([of for id_, of in self._networks.items() if id_ in chosen]), None
+            chosen_networks = [each for id_, each in self._networks.items() if id_ in chosen]
+            return self.fit(chosen_networks), None
         except NotEnoughData as error:
             self.too_few = error
             return None, None
-        except Exception as error:  # whatever odd numbers make of it
+        except Exception as error:  # odd numbers may raise anything
             return None, f"{type(error).__name__}: {error}"
 
 
 def _neighbours(trial: _Trial[Network, Fitted], ids: list[str]) -> list[str]:
-    """As few as are enough; none where there are none within MAX_FITS."""
+    """Return as few neighbours as suffice for a fit; none if none are found in MAX_FITS fits."""
     width = 1
     for start in range(len(ids)):
         while trial.fits < MAX_FITS:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
-from host.predicting.snapshots import Fit
+from host.measuring.device_time import device_time_s
+from host.predicting.predictors import Predictors
 from latency_models.interference import Steadying
-from latlab.domain.errors import NotFound, NotReady, UnreadableRow
-from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.errors import NotFound, NotReady, Unavailable, UnreadableRow
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source, whole_ns
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.measurement import Unusable
+from latlab.domain.measurement import Measurement, Unusable
+
+SteadyingOf: TypeAlias = Callable[[str], Steadying]
+
+
+def current_steadying(predictors: Predictors, target_id: str) -> Steadying:
+    """Return the correction that the target's predictor has learned.
+
+    It waits for the first fit. Without a predictor there is no correction, and the estimates
+    say so.
+    """
+    try:
+        return predictors.get(target_id).predictor.steadying
+    except (NotReady, Unavailable):
+        return Steadying.none()
 
 
 def look_up(
-    database: Database, measurement_ids: Sequence[str], fit: Callable[[str], Fit]
+    database: Database, measurement_ids: Sequence[str], steadying_of: SteadyingOf
 ) -> list[LatencyEstimate]:
     """Return the estimate of each measurement, in input order.
 
     Excluded and suspect measurements are looked up too.
 
     Args:
-        fit: Returns the predictor of a target by its id, and raises NotReady if there is none.
+        database: Where the measurements are stored.
+        measurement_ids: The ids of the measurements.
+        steadying_of: Returns the correction of a target by its id.
 
     Raises:
         NotFound: There is no measurement with one of the ids.
@@ -32,19 +50,11 @@ def look_up(
     """
     with database.reading() as connection:
         found = measurement_rows.look_up(connection, measurement_ids)
-
-    @functools.cache
-    def steadying_of(target_id: str) -> Steadying:
-        try:
-            return fit(target_id).predictor.steadying
-        except NotReady:
-            return Steadying.none()
-
     estimates = []
     for measurement_id in measurement_ids:
         match found.get(measurement_id):
             case None:
-                raise NotFound(f"no measurement {measurement_id!r}")
+                raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
             case Unusable() as unusable:
                 measurement_rows.warn_once(unusable)
                 raise UnreadableRow(
@@ -52,11 +62,43 @@ def look_up(
                     " network again"
                 )
             case usable:
-                # No predictor has learned of devices that are warm.
-                sustained = usable.spec.visit.is_sustained
-                steadying = Steadying.none() if sustained else steadying_of(usable.target_id)
-                estimates.append(measured_estimate(usable.network, steadying, time.time_ns()))
+                estimates.append(_estimate(usable, steadying_of))
     return estimates
+
+
+def measured_latency(
+    database: Database, measurement: Measurement, steadying_of: SteadyingOf
+) -> MeasuredLatency | Failure:
+    """Return the outcome of a stored measurement without its visits.
+
+    A measurement that cannot be used is a Failure that says why.
+    """
+    with database.reading() as connection:
+        found = measurement_rows.look_up(connection, [measurement.id])
+    usable = found[measurement.id]
+    if isinstance(usable, Unusable):
+        measurement_rows.warn_once(usable)
+        return Failure(
+            FailureKind.AGENT_ERROR,
+            f"measurement {measurement.id} is of no use: {usable.why}; measure its network again",
+        )
+    return MeasuredLatency(
+        measurement_id=measurement.id,
+        program_sha256=measurement.program_sha256,
+        estimate=_estimate(usable, steadying_of),
+        clean_visits=usable.summary.clean_visits,
+        disturbed_visits=usable.summary.visits - usable.summary.clean_visits,
+        device_s=device_time_s(measurement),
+    )
+
+
+def _estimate(
+    usable: measurement_rows.UsableMeasurement, steadying_of: SteadyingOf
+) -> LatencyEstimate:
+    # No predictor has learned of devices that are warm.
+    sustained = usable.spec.visit.is_sustained
+    steadying = Steadying.none() if sustained else steadying_of(usable.target_id)
+    return measured_estimate(usable.network, steadying, time.time_ns())
 
 
 def measured_estimate(

@@ -20,8 +20,8 @@ BATCH = 50  # written at once: others write in between
 log = logging.getLogger(__name__)
 
 
-class Summaries:
-    """Summarises the measurements of older versions. New ones are stored with their summary."""
+class Summarizer:
+    """Summarise the measurements of older versions. New ones are stored with their summary."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,8 +29,10 @@ class Summaries:
         self._are_complete = False
 
     def complete(self, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Return once every measurement has its summary, or `goes_on` says no more. Several may
-        wait at once: each does a batch in turn. Raises StorageError."""
+        """Return once every measurement has its summary, or `goes_on` returns False.
+
+        Several threads may wait at once: each does a batch in turn. Raises StorageError.
+        """
         while not self._are_complete and goes_on():
             with self._working:
                 self._summarize_some()

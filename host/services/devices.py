@@ -1,48 +1,41 @@
-"""The daemon's services. Thin: convert, call one thing, convert."""
+"""The service about the lab itself: its devices, jobs and stored measurements.
+
+Each method converts the request, calls one function, and converts what it returns.
+"""
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Mapping
 
 import grpc
 
-from host.database import device_history as history_rows
-from host.database import devices as device_rows
-from host.database import programs as program_rows
-from host.database import sentinels as sentinel_rows
 from host.devices.worker import DeviceWorker
-from host.jobs.wait_reasons import waits_for
 from host.services.lab import Lab
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
 from latlab.convert.status import device_status_to_message
 from latlab.convert.visits import conditions_to_message
-from latlab.domain.device import DeviceEvent, DeviceStatus, EventKind
-from latlab.domain.errors import NotFound
+from latlab.domain.device import DeviceStatus
 from latlab.v1 import common_pb2, lab_pb2
 
 
 class LabServicer(StoredMeasurementsServicer):
+    """Serves lab.proto."""
+
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     def ListDevices(  # noqa: N802
         self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ListDevicesResponse:
-        with self._lab.database.reading() as connection:
-            notes = history_rows.get_notes(connection)
-        statuses = (self._status(worker, notes) for worker in self._lab.workers)
+        notes = self._lab.administration.notes()
+        statuses = (self._status(worker, notes) for worker in self._lab.fleet.workers)
         return lab_pb2.ListDevicesResponse(devices=statuses)
 
     def ReadConditions(  # noqa: N802
         self, request: lab_pb2.ReadDeviceConditionsRequest, context: grpc.ServicerContext
     ) -> common_pb2.Conditions:
-        for worker in self._lab.workers:
-            if worker.transport.name == request.transport:
-                return conditions_to_message(worker.read_conditions())
-        raise NotFound(f"no device by {request.transport!r}")
+        return conditions_to_message(self._lab.administration.read_conditions(request.transport))
 
     def AddBoard(  # noqa: N802
         self, request: lab_pb2.AddBoardRequest, context: grpc.ServicerContext
@@ -59,84 +52,56 @@ class LabServicer(StoredMeasurementsServicer):
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RefitResponse:
-        fit = self._lab.predictors.refit(self._lab.find_target(request.target).id)
-        return lab_pb2.RefitResponse(measurements=fit.measurements, fit_s=fit.fit_s)
+        snapshot = self._lab.predictors.refit(self._lab.find_target(request.target).id)
+        return lab_pb2.RefitResponse(measurements=snapshot.measurements, fit_s=snapshot.fit_s)
 
     def PinSentinel(  # noqa: N802
         self, request: lab_pb2.PinSentinelRequest, context: grpc.ServicerContext
     ) -> lab_pb2.PinSentinelResponse:
-        with self._lab.database.writing() as connection:
-            if program_rows.get_program(connection, request.program_sha256) is None:
-                raise NotFound(f"no program {request.program_sha256[:12]} was uploaded")
-            sentinel_rows.pin(connection, request.program_sha256)
-        for worker in self._lab.workers:
-            worker.sentinels.pinned()
+        self._lab.administration.pin_sentinel(request.program_sha256)
         return lab_pb2.PinSentinelResponse()
 
     def RenewBaseline(  # noqa: N802
         self, request: lab_pb2.RenewBaselineRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RenewBaselineResponse:
-        target = self._lab.find_target(request.target)
-        with self._lab.database.writing() as connection:
-            sentinel_rows.set_baseline(connection, target.id, None)
-        for worker in self._lab.workers:
-            worker.sentinels.renew(target.id)
+        self._lab.administration.renew_baseline(self._lab.find_target(request.target).id)
         return lab_pb2.RenewBaselineResponse()
 
     def ListJobs(  # noqa: N802
         self, request: lab_pb2.ListJobsRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ListJobsResponse:
-        places = self._lab.board.places()
-        with self._lab.database.reading() as connection:
-            names = {target.id: target.name for target in device_rows.all_targets(connection)}
-        servers_of = functools.cache(self._lab.servers_of)
+        jobs, count = self._lab.administration.open_jobs(request.limit)
         return lab_pb2.ListJobsResponse(
-            open=len(places),
+            open=count,
             jobs=[
                 lab_pb2.OpenJob(
-                    id=state.job.id,
-                    target=names[state.job.target_id],
-                    program_sha256=state.job.program_sha256,
-                    priority=state.job.priority,
-                    visits_done=len(state.visits),
-                    waits_for=waits_for(place, servers_of(state.job.target_id)),
+                    id=job.id,
+                    target=job.target,
+                    program_sha256=job.program_sha256,
+                    priority=job.priority,
+                    visits_done=job.visits_done,
+                    waits_for=job.waits_for,
                 )
-                for state, place in places[: request.limit]
+                for job in jobs
             ],
         )
 
     def SetDrained(  # noqa: N802
         self, request: lab_pb2.SetDrainedRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetDrainedResponse:
-        serial = self._lab.find_device(request.device)
-        kind = EventKind.DRAINED if request.drained else EventKind.UNDRAINED
-        with self._lab.database.writing() as connection:
-            history_rows.set_drained(connection, serial, request.drained)
-            history_rows.add_event(connection, serial, DeviceEvent(time.time_ns(), kind))
-        for worker in self._lab.workers_of(serial):
-            worker.health.drained = request.drained
+        self._lab.administration.set_drained(request.device, request.drained)
         return lab_pb2.SetDrainedResponse()
 
     def SetNote(  # noqa: N802
         self, request: lab_pb2.SetNoteRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetNoteResponse:
-        serial = self._lab.find_device(request.device)
-        event = DeviceEvent(time.time_ns(), EventKind.NOTED, request.note)
-        with self._lab.database.writing() as connection:
-            history_rows.set_note(connection, serial, request.note)
-            history_rows.add_event(connection, serial, event)
+        self._lab.administration.set_note(request.device, request.note)
         return lab_pb2.SetNoteResponse()
 
     def GetDeviceHistory(  # noqa: N802
         self, request: lab_pb2.GetDeviceHistoryRequest, context: grpc.ServicerContext
     ) -> lab_pb2.DeviceHistory:
-        serial = self._lab.find_device(request.device)
-        is_connected = any(worker.is_connected for worker in self._lab.workers_of(serial))
-        with self._lab.database.reading() as connection:
-            history = history_rows.history(
-                connection, serial, time.time_ns() if is_connected else None
-            )
-        return history_to_message(history)
+        return history_to_message(self._lab.administration.history(request.device))
 
     def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:
         device, transport = worker.device, worker.transport
@@ -145,7 +110,7 @@ class LabServicer(StoredMeasurementsServicer):
             transport=transport.name,
             state=worker.state,
             targets=tuple(target.name for target in worker.targets.values()),
-            queued_jobs=self._lab.board.count_open(worker.targets),
+            queued_jobs=self._lab.dispatcher.count_open(worker.targets),
             note="" if device is None else notes.get(device.serial, ""),
             transport_kind=transport.kind,
             address=transport.address,

@@ -13,7 +13,7 @@ from latlab.domain.errors import Unauthenticated
 
 
 class TokenInterceptor(grpc.ServerInterceptor):
-    """Asks every call for `authorization: Bearer <token>`."""
+    """Refuses calls without `authorization: Bearer <token>`."""
 
     def __init__(self, token: str) -> None:
         self._expected = f"Bearer {token}".encode()

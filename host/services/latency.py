@@ -1,103 +1,78 @@
-"""The service of latencies: programs, measurements, predictions. Thin: convert, call one thing,
-convert."""
+"""The service about latencies: programs, measurements and predictions.
+
+Each method converts the request, calls one function, and converts what it returns.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 import numpy as np
 
-from host.database import devices as device_rows
-from host.database import measurements as measurement_rows
-from host.database import programs as program_rows
-from host.jobs.campaign import Campaign, Wanted
-from host.jobs.events import JobEvent, Progress
+from host.jobs.campaign import ProgramRequest
+from host.jobs.events import Progress
+from host.predicting.predictors import WAIT_S
 from host.services.lab import Lab
 from latlab.convert.kernels import kernel_from_message
 from latlab.convert.latency import (
     estimate_to_message,
+    measured_to_message,
     measurement_to_message,
     network_to_message,
     program_from_message,
     spec_from_message,
-    target_to_message,
+    target_status_to_message,
 )
 from latlab.convert.visits import failure_to_message
-from latlab.domain.errors import InvalidRequest, NotFound
+from latlab.domain.errors import InvalidRequest
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
+from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
-from latlab.v1 import latency_pb2
+from latlab.domain.target import Target
+from latlab.v1 import common_pb2, latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
 
 
 class LatencyServicer(LatencyServiceServicer):
+    """Serves latency.proto."""
+
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     def ListTargets(  # noqa: N802
         self, request: latency_pb2.ListTargetsRequest, context: grpc.ServicerContext
     ) -> latency_pb2.ListTargetsResponse:
-        with self._lab.database.reading() as connection:
-            targets = device_rows.all_targets(connection)
-            counts = device_rows.measurement_counts(connection)
-        watches = {target: self._lab.watch(target) for target in targets}
-        return latency_pb2.ListTargetsResponse(
-            targets=[
-                latency_pb2.TargetStatus(
-                    target=target_to_message(target),
-                    devices=sum(
-                        worker.is_connected and target.id in worker.targets
-                        for worker in self._lab.workers
-                    ),
-                    measurements=counts.get(target.id, 0),
-                    fitted_measurements=self._lab.predictors.fitted_measurements(target.id),
-                    shares_host=any(
-                        worker.transport.shares_host
-                        for worker in self._lab.workers
-                        if target.id in worker.targets
-                    ),
-                    sentinel_drift=None if watch is None else watch.drift,
-                    drifted=watch is not None and watch.drifted,
-                )
-                for target, watch in watches.items()
-            ]
-        )
+        statuses = self._lab.target_statuses()
+        return latency_pb2.ListTargetsResponse(targets=map(target_status_to_message, statuses))
 
     def UploadProgram(  # noqa: N802
         self, request_iterator: Iterator[latency_pb2.UploadRequest], context: grpc.ServicerContext
     ) -> latency_pb2.UploadResponse:
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "program":
-            raise InvalidRequest("an upload begins with the program's description")
+            raise InvalidRequest("an upload must begin with the program's description")
         try:
             program = program_from_message(first.program)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
-        if not self._lab.programs.has(program.sha256, program.size_bytes):
-            chunks = (part.chunk for part in request_iterator)
-            self._lab.programs.add(
-                program.sha256, program.size_bytes, chunks, self._lab.board.programs_in_use()
-            )
-        with self._lab.database.writing() as connection:
-            program_rows.add_program(connection, program)
+        self._lab.add_program(program, (part.chunk for part in request_iterator))
         return latency_pb2.UploadResponse()
 
     def Predict(  # noqa: N802
         self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> latency_pb2.PredictResponse:
-        target = self._lab.find_target(request.target)
-        fit = self._lab.fit(target.id)
-        table = list(map(kernel_from_message, request.kernels))
-        lengths = np.array(request.lengths, dtype=np.int64)
-        indices = np.array(request.indices, dtype=np.int64)
-        try:
-            estimates = fit.predictor.predict(table, lengths, indices, time.time_ns())
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from error
+        estimates = self._lab.predict(
+            request.target,
+            [_kernel(message.SerializeToString()) for message in request.kernels],
+            np.array(request.lengths, dtype=np.int64),
+            np.array(request.indices, dtype=np.int64),
+            min_measurements=request.min_measurements,
+            timeout_s=min(context.time_remaining() or WAIT_S, WAIT_S),
+        )
         return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))
 
     def Measure(  # noqa: N802
@@ -105,53 +80,72 @@ class LatencyServicer(LatencyServiceServicer):
         request_iterator: Iterator[latency_pb2.MeasureRequest],
         context: grpc.ServicerContext,
     ) -> Iterator[latency_pb2.MeasureEvent]:
-        def wanted() -> Iterator[Wanted]:
+        without_visits: set[str] = set()  # programs by SHA-256
+
+        def wanted() -> Iterator[ProgramRequest]:
             find_target = functools.cache(self._lab.find_target)  # a request for each program
-            # The stream raises where the client has gone, which ends the campaign as well.
+            # The stream raises when the client has gone, which ends the campaign as well.
             with contextlib.suppress(grpc.RpcError):
                 for request in request_iterator:
-                    target = find_target(request.target)
-                    try:
-                        spec = spec_from_message(request.spec)
-                    except ValueError as error:
-                        raise InvalidRequest(str(error)) from error
-                    for sha256 in request.program_sha256:
-                        yield Wanted(target, sha256, spec, request.fresh, request.priority)
+                    if request.without_visits:
+                        without_visits.update(request.program_sha256)
+                    yield from _program_requests(request, find_target)
 
-        self._lab.summaries.complete(context.is_active)
-        campaign = Campaign(self._lab.database, self._lab.board)
-        yield from map(_event, campaign.run(wanted(), context.is_active))
+        outcome_of = self._lab.outcomes()
+        for event in self._lab.measure(wanted(), context.is_active):
+            outcome: Progress | Measurement | MeasuredLatency | Failure = event.event
+            if isinstance(outcome, Measurement) and event.program_sha256 in without_visits:
+                outcome = outcome_of(outcome)
+            yield _event_to_message(event.program_sha256, outcome)
 
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Measurement:
-        with self._lab.database.reading() as connection:
-            measurement = measurement_rows.get_measurement(connection, request.id)
-        if measurement is None:
-            raise NotFound(f"no measurement {request.id!r}")
-        return measurement_to_message(measurement)
+        return measurement_to_message(self._lab.measurements.get(request.id))
 
     def LookUp(  # noqa: N802
         self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext
     ) -> latency_pb2.LookUpResponse:
-        estimates = self._lab.look_up(request.measurement_ids)
+        estimates = self._lab.measurements.look_up(request.measurement_ids)
         return latency_pb2.LookUpResponse(estimates=map(estimate_to_message, estimates))
 
     def ListMeasuredNetworks(  # noqa: N802
         self, request: latency_pb2.ListMeasuredNetworksRequest, context: grpc.ServicerContext
     ) -> Iterator[latency_pb2.MeasuredNetwork]:
         target = self._lab.find_target(request.target)
-        for sha256, measurement_id, network in self._lab.measured_networks(target.id):
-            yield network_to_message(sha256, measurement_id, network)
+        for sha256, id_, network in self._lab.measurements.measured_networks(target.id):
+            yield network_to_message(sha256, id_, network)
 
 
-def _event(job_event: JobEvent) -> latency_pb2.MeasureEvent:
-    message = latency_pb2.MeasureEvent(program_sha256=job_event.program_sha256)
-    match job_event.event:
-        case Progress() as progress:
-            message.progress.visits_done = progress.visits_done
-        case Measurement() as measurement:
-            message.measurement.CopyFrom(measurement_to_message(measurement))
-        case Failure() as failure:
-            message.failure.CopyFrom(failure_to_message(failure))
+# Networks share most of their kernels, and converting them would take most of a prediction.
+@functools.lru_cache(maxsize=65_536)
+def _kernel(message: bytes) -> Kernel:
+    return kernel_from_message(common_pb2.Kernel.FromString(message))
+
+
+def _program_requests(
+    request: latency_pb2.MeasureRequest, find_target: Callable[[str], Target]
+) -> Iterator[ProgramRequest]:
+    target = find_target(request.target)
+    try:
+        spec = spec_from_message(request.spec)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    for sha256 in request.program_sha256:
+        yield ProgramRequest(target, sha256, spec, request.fresh, request.priority)
+
+
+def _event_to_message(
+    program_sha256: str, event: Progress | Measurement | MeasuredLatency | Failure
+) -> latency_pb2.MeasureEvent:
+    message = latency_pb2.MeasureEvent(program_sha256=program_sha256)
+    match event:
+        case Progress():
+            message.progress.visits_done = event.visits_done
+        case Measurement():
+            message.measurement.CopyFrom(measurement_to_message(event))
+        case MeasuredLatency():
+            message = measured_to_message(event)
+        case Failure():
+            message.failure.CopyFrom(failure_to_message(event))
     return message

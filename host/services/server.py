@@ -1,4 +1,4 @@
-"""The gRPC server of the daemon: its services, health and reflection, on loopback."""
+"""Set up the gRPC server of the daemon: its services, health and reflection, on loopback."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
 MAX_MESSAGE_BYTES = 64 << 20
-# Each measuring client holds a thread for as long as it listens.
+# A client that measures holds a thread until its campaign ends.
 THREADS = 32
 
 
 def make_server(lab: Lab, token: str) -> tuple[grpc.Server, int]:
-    """Return the server, not yet started, and its port."""
+    """Return the server, which is not started yet, and its port."""
     server = grpc.server(
         ThreadPoolExecutor(THREADS),
         interceptors=[TokenInterceptor(token), ErrorInterceptor()],

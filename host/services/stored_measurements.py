@@ -1,4 +1,4 @@
-"""The lab's service, as far as it is about stored measurements. Thin, as `services` is."""
+"""The part of the lab's service that is about stored measurements."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from latlab.v1.lab_pb2_grpc import LabServiceServicer
 
 
 class StoredMeasurementsServicer(LabServiceServicer):
+    """Lists, excludes and includes stored measurements."""
+
     _lab: Lab
 
     def ListMeasurements(  # noqa: N802
@@ -21,19 +23,19 @@ class StoredMeasurementsServicer(LabServiceServicer):
     ) -> Iterator[lab_pb2.StoredMeasurement]:
         target_id = self._lab.find_target(request.target).id if request.target else ""
         if request.only_unusable:
-            found = self._lab.unusable_measurements(target_id, context.is_active)
+            found = self._lab.measurements.list_unusable(target_id, context.is_active)
         else:
-            found = self._lab.stored_measurements(target_id, request.id)
+            found = self._lab.measurements.list(target_id, request.id)
         for stored in islice(found, request.limit or None):
             yield stored_to_message(stored)
 
     def ExcludeMeasurement(  # noqa: N802
         self, request: lab_pb2.ExcludeMeasurementRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ExcludeMeasurementResponse:
-        measurement_id = self._lab.exclude(request.id, request.why)
+        measurement_id = self._lab.measurements.exclude(request.id, request.why)
         return lab_pb2.ExcludeMeasurementResponse(id=measurement_id)
 
     def IncludeMeasurement(  # noqa: N802
         self, request: lab_pb2.IncludeMeasurementRequest, context: grpc.ServicerContext
     ) -> lab_pb2.IncludeMeasurementResponse:
-        return lab_pb2.IncludeMeasurementResponse(id=self._lab.include(request.id))
+        return lab_pb2.IncludeMeasurementResponse(id=self._lab.measurements.include(request.id))

@@ -1,0 +1,1 @@
+"""The typed client of the lab, and how it finds the lab."""

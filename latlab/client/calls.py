@@ -1,4 +1,4 @@
-"""Calls of the lab: each with a deadline and the token, its errors turned back into ours."""
+"""Call the lab with deadlines and the token, and turn its statuses back into errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import grpc
 
-from latlab.client.stream_timeout import heard
+from latlab.client.stream_timeout import until_silent
 from latlab.convert.errors import from_daemon
 
 MAX_MESSAGE_BYTES = 64 << 20
@@ -18,17 +18,27 @@ Event = TypeVar("Event", covariant=True)
 
 
 class Stream(Protocol[Event]):
-    """What gRPC answers a call with whose events come one by one."""
+    """A gRPC call whose events come one by one."""
 
-    def __iter__(self) -> Iterator[Event]: ...
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events."""
+        ...
 
-    def cancel(self) -> bool: ...
+    def cancel(self) -> bool:
+        """End the call."""
+        ...
 
 
 class Calls:
-    """Over one channel. Raises LabErrors: Unavailable when the lab does not answer."""
+    """Calls over one channel. They raise LabErrors: Unavailable if the lab does not answer."""
 
     def __init__(self, address: str, token: str) -> None:
+        """Open a channel. Nothing is sent before the first call.
+
+        Args:
+            address: The lab's host and port.
+            token: The lab's token.
+        """
         self._metadata = (("authorization", f"Bearer {token}"),)
         self.channel = grpc.insecure_channel(
             address,
@@ -41,6 +51,7 @@ class Calls:
     def one(
         self, method: Callable[..., T], request: object, timeout_s: float = CALL_TIMEOUT_S
     ) -> T:
+        """Return the one answer of a method."""
         try:
             return method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -53,11 +64,18 @@ class Calls:
         timeout_s: float,
         patience_s: float | None = None,
     ) -> Iterator[T]:
-        """Ends where nothing came for `patience_s`."""
+        """Yield the answers of a method.
+
+        Args:
+            method: A method that answers a stream.
+            request: Its request, or an iterator of requests.
+            timeout_s: The deadline of the whole call.
+            patience_s: The stream ends if no answer came for so long. None: it waits.
+        """
         call = method(request, timeout=timeout_s, metadata=self._metadata)
         try:
-            yield from call if patience_s is None else heard(call, patience_s)
+            yield from call if patience_s is None else until_silent(call, patience_s)
         except grpc.RpcError as error:
             raise from_daemon(error) from error
         finally:
-            call.cancel()  # of no effect where it has ended
+            call.cancel()  # has no effect on a call that has ended

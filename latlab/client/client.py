@@ -1,4 +1,4 @@
-"""The typed client of the lab: what the search uses, and other projects.
+"""The typed client of the lab, which the search and other projects use.
 
 with latlab.connect() as lab:
     target = lab.default_target()
@@ -8,106 +8,156 @@ with latlab.connect() as lab:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from latlab.client.calls import Calls
+from latlab.client.devices import DevicesClient
 from latlab.client.discovery import find_lab, home_folder
+from latlab.client.measuring import MEASURE_TIMEOUT_S, Outcome, measure_programs, upload
 from latlab.client.stored import StoredMeasurements
-from latlab.client.upload_window import Ahead
-from latlab.common.upload import read_chunks
-from latlab.convert.devices import history_from_message
 from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
     measurement_from_message,
     network_from_message,
-    program_to_message,
     spec_to_message,
 )
-from latlab.convert.status import (
-    device_status_from_message,
-    open_job_from_message,
-    target_status_from_message,
-)
-from latlab.convert.visits import conditions_from_message, failure_from_message
+from latlab.convert.status import target_status_from_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.device import DeviceHistory, DeviceStatus
-from latlab.domain.errors import LabError, NotFound
+from latlab.domain.errors import NotFound
 from latlab.domain.estimate import LatencyEstimate
-from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.job import OpenJob
 from latlab.domain.kernel import Kernel, pack
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.measurement import Conditions, Measurement
+from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target, TargetStatus, find_target
 from latlab.v1 import lab_pb2, latency_pb2
-from latlab.v1.lab_pb2_grpc import LabServiceStub
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
-UPLOAD_TIMEOUT_S = 300.0
 FIT_TIMEOUT_S = 300.0
-MEASURE_TIMEOUT_S = 24 * 3600.0
 
-Outcome = Measurement | Failure
+# Networks share most of their kernels. Nothing changes the messages.
+_kernel_to_message = functools.lru_cache(maxsize=65_536)(kernel_to_message)
 
 
-class LatencyClient:
-    """Every call has a deadline and raises LabErrors: Unavailable when the lab does not
-    answer, and what each method names. A target is given by its id or name."""
+class LatencyClient(DevicesClient):
+    """A client of a running lab.
+
+    Every call has a deadline and raises LabErrors: Unavailable if the lab does not answer, and
+    those that each method names. A target is given by its id or name, a device by its serial or
+    transport.
+
+    Attributes:
+        stored: The stored measurements: list, exclude and include them.
+    """
 
     def __init__(self, address: str, token: str) -> None:
-        self._calls = Calls(address, token)
+        """Open a channel to a lab. `connect` finds the lab of this machine.
+
+        Args:
+            address: The lab's host and port.
+            token: The lab's token.
+        """
+        super().__init__(Calls(address, token))
         self._latency = LatencyServiceStub(self._calls.channel)
-        self._lab = LabServiceStub(self._calls.channel)
         self.stored = StoredMeasurements(self._calls, self._lab)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:
-        """To the lab that runs on this machine and whose state lies in `home`: LATLAB_HOME by
-        default, else ~/.latlab. Raises Unavailable, saying how to start it, and StorageError."""
+        """Connect to the lab that runs on this machine.
+
+        Args:
+            home: The lab's folder. Default: LATLAB_HOME, else ~/.latlab.
+
+        Raises:
+            Unavailable: The lab does not run. The message says how to start it.
+            StorageError: The lab's files cannot be read.
+        """
         return cls(*find_lab(home_folder() if home is None else home))
 
     def __enter__(self) -> LatencyClient:
+        """Return the client."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the channel."""
         self._calls.channel.close()
 
     def targets(self) -> list[TargetStatus]:
+        """Return every target that the lab knows, with its state."""
         response = self._calls.one(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
         return list(map(target_status_from_message, response.targets))
 
     def default_target(self) -> Target:
-        """One thread on the fastest cores of the first device. Raises NotFound without one."""
+        """Return one thread on the fastest cores of the first device.
+
+        Raises:
+            NotFound: No device is connected.
+        """
         for status in self.targets():
             if status.devices and status.target.threads == 1:
                 return status.target
         raise NotFound("no device is connected: see `latlab lab status`")
 
     def find_target(self, wanted: str) -> Target:
-        """By id or name. Raises NotFound, listing what there is, and InvalidRequest."""
+        """Return the target of an id or a name.
+
+        Raises:
+            NotFound: There is no such target. The message lists those there are.
+            InvalidRequest: Several targets have this name.
+        """
         statuses = self.targets()
         served = [status.target for status in statuses if status.devices]
         return find_target(wanted, served, [status.target for status in statuses])
 
+    def target_status(self, target: Target) -> TargetStatus:
+        """Return the state of one target.
+
+        Raises:
+            NotFound: The lab does not know the target.
+        """
+        for status in self.targets():
+            if status.target == target:
+                return status
+        raise NotFound(f"the lab does not know the target {target.name}")
+
     def shares_host(self, target: Target) -> bool:
-        """Whether a device that serves it is the lab's own machine, which other work
-        disturbs: then that work and measuring take turns."""
+        """Return whether a device of the target is the lab's own machine.
+
+        Other work on it disturbs measurements, so work and measurements take turns.
+        """
         return any(status.shares_host for status in self.targets() if status.target == target)
 
-    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
-        """One estimate for each network, given as its kernels in order.
+    def predict(
+        self,
+        target: str,
+        networks: Sequence[Sequence[Kernel]],
+        *,
+        min_measurements: int = 0,
+    ) -> list[LatencyEstimate]:
+        """Return one predicted latency for each network.
 
-        Raises NotReady when too little was measured, UnknownKernelKinds listing the kinds.
+        The first call for a target waits until its predictor is fitted.
+
+        Args:
+            target: Id or name of the target.
+            networks: Each network as its kernels in execution order.
+            min_measurements: The predictor must have been fitted when at least so many
+                measurements were stored. One that knows fewer is fitted anew first.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+            UnknownKernelKinds: The predictor has never seen some kinds of kernels.
         """
         table, lengths, indices = pack(networks)
         request = latency_pb2.PredictRequest(
             target=target,
-            kernels=map(kernel_to_message, table),
+            kernels=map(_kernel_to_message, table),
             lengths=lengths,
             indices=indices,
+            min_measurements=min_measurements,
         )
         response = self._calls.one(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(estimate_from_message, response.estimates))
@@ -123,153 +173,98 @@ class LatencyClient:
         patience_s: float = MEASURE_TIMEOUT_S,
         on_progress: Callable[[int, int], None] = lambda visits, ended: None,
     ) -> list[Outcome]:
-        """An outcome for each program, in their order. What the lab holds already for the
-        same program, target and spec is not measured again unless `fresh`. Higher priority
-        comes first; calls of one priority take turns, visit by visit.
+        """Measure programs and return the outcome of each, in input order.
 
-        programs: may be made while others are measured; taken in another thread, at most
-        `latlab.client.upload_window.MAX_AHEAD` before their outcomes. What it raises is raised.
-        patience_s: where the lab says nothing for so long, no visit and no outcome, what has
-        not ended is a Failure DEVICE_LOST, though its job stays open, and what was not taken
-        from `programs` yet has no outcome.
-        on_progress: called with visits done and programs ended, over all programs.
+        The visits behind an outcome stay in the lab: `measurement` returns them by its id.
+
+        Args:
+            target: Id or name of the target.
+            programs: May be made while others are measured. They are taken in another thread, at
+                most `latlab.client.upload_window.MAX_AHEAD` before their outcomes. What the
+                iterable raises is raised.
+            spec: How to measure.
+            fresh: Measure again what the lab has measured with the same program, target and spec.
+            priority: Higher priorities come first. Calls of one priority take turns, visit by
+                visit.
+            patience_s: The call ends if no visit and no outcome came for so long. What has not
+                ended is a Failure DEVICE_LOST, though its job stays open. What was not taken from
+                `programs` has no outcome.
+            on_progress: Called with the visits done and the programs ended, over all programs.
+
+        Raises:
+            NotFound: There is no such target.
+            Unavailable: The lab stopped, or it runs an older version.
         """
-        ahead = Ahead(programs)
-        spec_message = spec_to_message(spec or BenchmarkSpec())
-
-        def request(file: ProgramFile) -> latency_pb2.MeasureRequest:
-            self._upload(file)
-            return latency_pb2.MeasureRequest(
-                target=target,
-                program_sha256=[file.program.sha256],
-                spec=spec_message,
-                fresh=fresh,
-                priority=priority,
-            )
-
-        outcomes: dict[str, Outcome] = {}
-        visits_done: dict[str, int] = {}
-        events = self._calls.stream(
-            self._latency.Measure, ahead.map(request), MEASURE_TIMEOUT_S, patience_s
+        request = latency_pb2.MeasureRequest(
+            target=target,
+            spec=spec_to_message(spec or BenchmarkSpec()),
+            fresh=fresh,
+            priority=priority,
+            without_visits=True,
         )
-        try:
-            for event in events:
-                outcome = _outcome(event)
-                if outcome is None:
-                    visits_done[event.program_sha256] = event.progress.visits_done
-                else:
-                    outcomes[event.program_sha256] = outcome
-                    ahead.ended()
-                on_progress(sum(visits_done.values()), len(outcomes))
-        except LabError:
-            if ahead.error is not None:
-                raise ahead.error from None
-            raise
-        finally:
-            ahead.close()
-        silent = Failure(
-            FailureKind.DEVICE_LOST,
-            f"no visit came about for {patience_s:g} s: `latlab jobs` says what jobs wait for",
+        return measure_programs(
+            self._calls, self._latency, request, programs, patience_s, on_progress
         )
-        return [outcomes.get(sha256, silent) for sha256 in ahead.order]
 
     def measurement(self, measurement_id: str) -> Measurement:
-        """Raises NotFound, and StorageError for one that cannot be read."""
+        """Return a measurement with its raw visits.
+
+        Raises:
+            NotFound: There is no such measurement.
+            StorageError: It cannot be read.
+        """
         request = latency_pb2.GetMeasurementRequest(id=measurement_id)
         return measurement_from_message(self._calls.one(self._latency.GetMeasurement, request))
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        """What measurements say of their networks, steadied where the target's predictor has
-        learned to; in the order given. Raises NotFound, and StorageError for one of no use."""
+        """Return the latency estimate of each measurement, in input order.
+
+        All measurements of one target are corrected by the same predictor, if it has learned to.
+
+        Raises:
+            NotFound: There is no such measurement.
+            StorageError: One of them cannot be used.
+        """
         request = latency_pb2.LookUpRequest(measurement_ids=measurement_ids)
         response = self._calls.one(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(estimate_from_message, response.estimates))
 
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
-        """Everything measured on the target, the oldest first."""
+        """Return everything measured on the target, the oldest first."""
         return list(self.measured_networks_by_id(target).values())
 
     def measured_networks_by_id(self, target: str) -> dict[str, MeasuredNetwork]:
-        """As `measured_networks`, by the ids of their measurements."""
+        """Return everything measured on the target by measurement id, the oldest first."""
         request = latency_pb2.ListMeasuredNetworksRequest(target=target)
         stream = self._calls.stream(
             self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S
         )
         return {each.measurement_id: network_from_message(each) for each in stream}
 
-    def devices(self) -> list[DeviceStatus]:
-        response = self._calls.one(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
-        return list(map(device_status_from_message, response.devices))
-
-    def conditions(self, transport: str) -> Conditions:
-        """As they are now, of the device behind it. Raises NotFound, Unavailable."""
-        request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
-        return conditions_from_message(self._calls.one(self._lab.ReadConditions, request))
-
-    def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
-        """The first open jobs in turn, at most `limit`, and how many are open in all."""
-        response = self._calls.one(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
-        return list(map(open_job_from_message, response.jobs)), response.open
-
-    def set_drained(self, device: str, drained: bool) -> None:
-        """Of a device by its serial or transport, here and below. Raises NotFound."""
-        request = lab_pb2.SetDrainedRequest(device=device, drained=drained)
-        self._calls.one(self._lab.SetDrained, request)
-
-    def set_note(self, device: str, note: str) -> None:
-        """Raises NotFound."""
-        self._calls.one(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
-
-    def history(self, device: str) -> DeviceHistory:
-        """Raises NotFound."""
-        request = lab_pb2.GetDeviceHistoryRequest(device=device)
-        return history_from_message(self._calls.one(self._lab.GetDeviceHistory, request))
-
-    def add_board(self, address: str) -> None:
-        """Has the lab serve an enrolled board from now on. Raises InvalidRequest, and NotReady
-        while one that was removed ends its last visit."""
-        self._calls.one(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
-
-    def remove_board(self, address: str) -> None:
-        """Has the lab let go of a board, once its visit is over. Raises InvalidRequest."""
-        self._calls.one(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))
-
     def refit(self, target: str) -> tuple[int, float]:
-        """(measurements, seconds) of a fit on everything measured. Raises NotReady."""
+        """Fit the target's predictor on everything measured.
+
+        Returns:
+            How many measurements it has learned from, and how many seconds it took.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+        """
         request = lab_pb2.RefitRequest(target=target)
         response = self._calls.one(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
         return response.measurements, response.fit_s
 
     def pin_sentinel(self, file: ProgramFile) -> None:
-        """Makes it the program that every target is held against, now and then."""
-        self._upload(file)
+        """Make a program the sentinel, which every target measures again now and then."""
+        upload(self._calls, self._latency, file)
         request = lab_pb2.PinSentinelRequest(program_sha256=file.program.sha256)
         self._calls.one(self._lab.PinSentinel, request)
 
     def renew_baseline(self, target: str) -> None:
-        """What the target's sentinel measures next is what it is held against from then on."""
+        """Make the target's next sentinel measurement its new baseline."""
         self._calls.one(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
-
-    def _upload(self, file: ProgramFile) -> None:
-        def parts() -> Iterator[latency_pb2.UploadRequest]:
-            yield latency_pb2.UploadRequest(program=program_to_message(file.program))
-            for chunk in read_chunks(file.path):
-                yield latency_pb2.UploadRequest(chunk=chunk)
-
-        self._calls.one(self._latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
-
-
-def _outcome(event: latency_pb2.MeasureEvent) -> Outcome | None:
-    """None for one that tells of progress."""
-    match event.WhichOneof("event"):
-        case "measurement":
-            return measurement_from_message(event.measurement)
-        case "failure":
-            return failure_from_message(event.failure)
-        case _:
-            return None
 
 
 def connect(home: Path | None = None) -> LatencyClient:
-    """`LatencyClient.connect`, under the name that programs use: `latlab.connect()`."""
+    """Connect to the lab that runs on this machine, as `LatencyClient.connect` does."""
     return LatencyClient.connect(home)

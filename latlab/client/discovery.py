@@ -22,7 +22,8 @@ MAX_TOKEN_BYTES = 4096
 def home_folder() -> Path:
     """Return LATLAB_HOME, or ~/.latlab by default. The folder need not exist.
 
-    Raises StorageError if LATLAB_HOME cannot be a folder's name, or the user has no home.
+    Raises:
+        StorageError: LATLAB_HOME cannot be a folder's name, or the user has no home folder.
     """
     named = os.environ.get("LATLAB_HOME")
     # A database's address would take what follows a question mark for its options.
@@ -43,8 +44,9 @@ def home_folder() -> Path:
 def find_lab(home: Path) -> tuple[str, str]:
     """Return the address and the token of the lab whose state lies in `home`.
 
-    Raises Unavailable where it does not run, saying how to start it, and StorageError where
-    its files cannot be read or are damaged.
+    Raises:
+        Unavailable: The lab does not run. The message says how to start it.
+        StorageError: Its files cannot be read or are damaged.
     """
     info = process_info(home / DAEMON_FILE, home / LOCK_FILE)
     if info is None:
@@ -56,7 +58,11 @@ def find_lab(home: Path) -> tuple[str, str]:
 
 
 def read_token(path: Path) -> str:
-    """Return the token in a file. Raises StorageError, also if the file holds none."""
+    """Return the token in a file.
+
+    Raises:
+        StorageError: The file cannot be read, or it holds no token.
+    """
     with storing(path):
         token = read_regular(path, MAX_TOKEN_BYTES).decode(errors="replace").strip()
     if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
@@ -74,8 +80,11 @@ def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:
         lock_file: The process holds an flock on it while it lives. A pid alone may belong to
             another process by now.
 
-    Returns None if no such process lives or it does not serve yet. Raises StorageError if a
-    file cannot be read or the object is damaged.
+    Returns:
+        The object; None if no such process lives or it does not serve yet.
+
+    Raises:
+        StorageError: A file cannot be read, or the object is damaged.
     """
     with storing(lock_file):
         if not is_locked(lock_file):
@@ -110,5 +119,5 @@ def is_locked(lock_file: Path) -> bool:
 
 
 def _is_process_id(value: object) -> bool:
-    """Whether signals to it reach one process: 0 and below name groups, 1 the whole system."""
+    """Return whether a signal to this id reaches one ordinary process."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 1

@@ -1,4 +1,4 @@
-"""The part of the typed client that is about stored measurements."""
+"""The part of the client that is about stored measurements."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ LIST_TIMEOUT_S = 300.0
 
 
 class StoredMeasurements:
-    """`LatencyClient.stored`. A measurement is given by its id, or by what that begins with,
-    at least six characters."""
+    """The stored measurements, as `LatencyClient.stored`.
+
+    A measurement is given by its id or by at least the first six characters of it.
+    """
 
     def __init__(self, calls: Calls, lab: LabServiceStub) -> None:
+        """Use the channel of a client."""
         self._calls = calls
         self._lab = lab
 
@@ -30,8 +33,17 @@ class StoredMeasurements:
         only_unusable: bool = False,
         timeout_s: float = LIST_TIMEOUT_S,
     ) -> Iterator[StoredMeasurement]:
-        """The newest first, of one target or of all, at most `limit` where that is not 0;
-        `only_unusable`: those of no use that nobody has excluded. Raises NotFound."""
+        """Yield stored measurements, the newest first.
+
+        Args:
+            target: Id or name of the target; "" for all targets.
+            limit: How many to list at most; 0 for all.
+            only_unusable: List only measurements that cannot be used and are not excluded.
+            timeout_s: The deadline of the whole list.
+
+        Raises:
+            NotFound: There is no such target.
+        """
         request = lab_pb2.ListMeasurementsRequest(
             target=target, limit=limit, only_unusable=only_unusable
         )
@@ -39,23 +51,49 @@ class StoredMeasurements:
         return map(stored_from_message, stream)
 
     def find(self, measurement_id: str) -> StoredMeasurement:
-        """Raises NotFound and InvalidRequest."""
+        """Return one stored measurement.
+
+        Raises:
+            NotFound: There is no such measurement.
+            InvalidRequest: Several measurements have ids that begin so.
+        """
         request = lab_pb2.ListMeasurementsRequest(id=measurement_id, limit=2)
         stream = self._calls.stream(self._lab.ListMeasurements, request, timeout_s=LIST_TIMEOUT_S)
         found = [stored_from_message(message) for message in stream]
         if not found:
-            raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
+            raise NotFound(
+                f"no measurement {measurement_id!r}: `latlab measurements list` shows them"
+            )
         if len(found) > 1:
-            raise InvalidRequest(f"several measurements begin with {measurement_id!r}: give more")
+            raise InvalidRequest(
+                f"several measurements begin with {measurement_id!r}: give more characters of"
+                " the id"
+            )
         return found[0]
 
     def exclude(self, measurement_id: str, why: str) -> str:
-        """Keeps it, and neither answers it again nor learns from it. Returns its whole id.
-        Raises NotFound and InvalidRequest."""
+        """Keep a measurement, but neither answer it again nor learn from it.
+
+        Args:
+            measurement_id: The measurement.
+            why: The reason, for people.
+
+        Returns:
+            The measurement's whole id.
+
+        Raises:
+            NotFound: There is no such measurement.
+            InvalidRequest: Several ids begin so, or the reason is empty or too long.
+        """
         request = lab_pb2.ExcludeMeasurementRequest(id=measurement_id, why=why)
         return self._calls.one(self._lab.ExcludeMeasurement, request).id
 
     def include(self, measurement_id: str) -> str:
-        """Uses it again. Returns its whole id. Raises NotFound and InvalidRequest."""
+        """Use an excluded measurement again, and return its whole id.
+
+        Raises:
+            NotFound: There is no such measurement.
+            InvalidRequest: Several ids begin so.
+        """
         request = lab_pb2.IncludeMeasurementRequest(id=measurement_id)
         return self._calls.one(self._lab.IncludeMeasurement, request).id

@@ -1,4 +1,4 @@
-"""Events that come when they come, and a listener who does not wait for ever."""
+"""Read a stream of events, but do not wait for the next event for ever."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def heard(events: Iterable[T], patience_s: float) -> Iterator[T]:
-    """`events`, until they end or none has come for so long. They are read in a thread of
-    their own, which whoever makes them has to end; what they raise is raised."""
-    said: queue.SimpleQueue[tuple[T] | Exception | None] = queue.SimpleQueue()
+def until_silent(events: Iterable[T], patience_s: float) -> Iterator[T]:
+    """Yield events until they end or none has come for some time.
 
-    def listen() -> None:
+    Args:
+        events: Read in a thread of their own, which the caller has to end by ending the events.
+            What they raise is raised.
+        patience_s: How long to wait for each event.
+    """
+    received: queue.SimpleQueue[tuple[T] | Exception | None] = queue.SimpleQueue()
+
+    def read() -> None:
         try:
             for event in events:
-                said.put((event,))
+                received.put((event,))
         except Exception as error:
-            said.put(error)
+            received.put(error)
         else:
-            said.put(None)
+            received.put(None)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()
     while True:
         try:
-            one = said.get(timeout=patience_s)
+            item = received.get(timeout=patience_s)
         except queue.Empty:
             return
-        if one is None:
+        if item is None:
             return
-        if isinstance(one, Exception):
-            raise one
-        yield one[0]
+        if isinstance(item, Exception):
+            raise item
+        yield item[0]

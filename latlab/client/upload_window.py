@@ -1,4 +1,4 @@
-"""Programs on their way to the lab, while others are measured there."""
+"""Send programs to the lab while others are measured there."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ ROOM_POLL_S = 1.0
 T = TypeVar("T")
 
 
-class Ahead:
-    """Programs taken from an iterable in gRPC's thread, few ahead of their outcomes.
+class UploadWindow:
+    """Takes programs from an iterable in gRPC's thread, a few ahead of their outcomes.
 
-    order: the SHA-256 of each. error: what the iterable, or sending, has raised.
+    Attributes:
+        order: The SHA-256 of each program taken so far.
+        error: What the iterable, or sending, has raised.
     """
 
     def __init__(self, programs: Iterable[ProgramFile]) -> None:
+        """Take nothing yet: `map` does."""
         self.order: list[str] = []
         self.error: Exception | None = None
         self._programs = programs
@@ -29,7 +32,7 @@ class Ahead:
         self._closed = threading.Event()
 
     def map(self, send: Callable[[ProgramFile], T]) -> Iterator[T]:
-        """What `send` makes of each distinct program."""
+        """Yield the result of `send` for each distinct program."""
         sent: set[str] = set()
         try:
             for file in self._programs:
@@ -46,9 +49,11 @@ class Ahead:
             raise
 
     def ended(self) -> None:
+        """Make room for one more program: another has its outcome."""
         self._room.release()
 
     def close(self) -> None:
+        """Take no more programs."""
         self._closed.set()
 
     def _wait_for_room(self) -> None:

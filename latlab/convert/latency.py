@@ -19,11 +19,11 @@ from latlab.convert.visits import (
     visit_to_message,
 )
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program
-from latlab.domain.target import Target
+from latlab.domain.target import Target, TargetStatus
 from latlab.v1 import latency_pb2
 
 
@@ -89,6 +89,18 @@ def target_from_message(message: latency_pb2.Target) -> Target:
     return Target(**{name: fields[name] for name in fields if name not in ("id", "name")})
 
 
+def target_status_to_message(status: TargetStatus) -> latency_pb2.TargetStatus:
+    return latency_pb2.TargetStatus(
+        target=target_to_message(status.target),
+        devices=status.devices,
+        measurements=status.measurements,
+        fitted_measurements=status.fitted_measurements,
+        shares_host=status.shares_host,
+        sentinel_drift=status.sentinel_drift,
+        drifted=status.drifted,
+    )
+
+
 def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
     """Return the message for a measurement."""
     return latency_pb2.Measurement(
@@ -141,6 +153,31 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         samples=message.samples,
         age_s=message.age_s,
         steadied=message.steadied,
+    )
+
+
+def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
+    return latency_pb2.MeasureEvent(
+        program_sha256=measured.program_sha256,
+        measured=latency_pb2.MeasuredLatency(
+            measurement_id=measured.measurement_id,
+            estimate=estimate_to_message(measured.estimate),
+            clean_visits=measured.clean_visits,
+            disturbed_visits=measured.disturbed_visits,
+            device_s=measured.device_s,
+        ),
+    )
+
+
+def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
+    message = event.measured
+    return MeasuredLatency(
+        measurement_id=message.measurement_id,
+        program_sha256=event.program_sha256,
+        estimate=estimate_from_message(message.estimate),
+        clean_visits=message.clean_visits,
+        disturbed_visits=message.disturbed_visits,
+        device_s=message.device_s,
     )
 
 

@@ -50,6 +50,27 @@ class LatencyEstimate:
         return self.coverage < MIN_COVERAGE
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredLatency:
+    """The outcome of a finished measurement, without its raw visits.
+
+    Attributes:
+        measurement_id: The measurement's id, by which it and its visits can be asked for.
+        program_sha256: SHA-256 of the program that was measured.
+        estimate: The latency, whose source is MEASURED.
+        clean_visits: How many untraced visits count for the latency.
+        disturbed_visits: How many untraced visits were disturbed by other work.
+        device_s: How long the visits kept the device, in seconds.
+    """
+
+    measurement_id: str
+    program_sha256: str
+    estimate: LatencyEstimate
+    clean_visits: int
+    disturbed_visits: int
+    device_s: float
+
+
 def whole_ns(latency_ns: float) -> int:
     """Round a latency to whole ns, at least 1 and at most MAX_LATENCY_NS.
 

@@ -41,7 +41,7 @@ Global___EstimateSource: _TypeAlias = EstimateSource  # noqa: Y015
 
 @_typing.final
 class Target(_message.Message):
-    """What a latency is valid for."""
+    """Target is what a latency is valid for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,16 +96,16 @@ class TargetStatus(_message.Message):
     SENTINEL_DRIFT_FIELD_NUMBER: _builtins.int
     DRIFTED_FIELD_NUMBER: _builtins.int
     devices: _builtins.int
-    """that can serve it now"""
+    """Number of devices that can serve the target now."""
     measurements: _builtins.int
     fitted_measurements: _builtins.int
-    """0: no predictor yet"""
+    """Number of measurements that the predictor has learned from. 0: there is no predictor yet."""
     shares_host: _builtins.bool
-    """other work on the lab's machine disturbs it"""
+    """The device is the lab's own machine, so other work on it disturbs measurements."""
     sentinel_drift: _builtins.float
-    """of the last sentinel from its baseline, as a share"""
+    """Deviation of the last sentinel from its baseline, as a share of the baseline."""
     drifted: _builtins.bool
-    """beyond doubt: its jobs wait"""
+    """The sentinel has drifted beyond doubt, and jobs of the target wait."""
     @_builtins.property
     def target(self) -> Global___Target: ...
     def __init__(
@@ -180,22 +180,22 @@ class Program(_message.Message):
     size_bytes: _builtins.int
     backend: _builtins.str
     exporter: _builtins.str
-    """"stock executorch 1.5.1" """
+    """Name and version of the exporter, for example "stock executorch 1.5.1"."""
     @_builtins.property
     def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]:
-        """alone: all of float32"""
+        """Shapes of the inputs. Without `inputs`, all are float32."""
 
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]:
-        """in the order the backend runs them"""
+        """Kernels in the order in which the backend runs them."""
 
     @_builtins.property
     def undelegated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """operators left outside the backend"""
+        """Operators outside the backend."""
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TensorSpec]:
-        """where given, of the shapes in input_shapes"""
+        """Inputs, of the shapes in `input_shapes`."""
 
     def __init__(
         self,
@@ -259,8 +259,9 @@ Global___UploadResponse: _TypeAlias = UploadResponse  # noqa: Y015
 
 @_typing.final
 class PredictRequest(_message.Message):
-    """Networks share one table of distinct kernels. `indices` holds the kernels of
-    all networks, one network after another; `lengths` how many belong to each.
+    """PredictRequest holds networks that share one table of distinct kernels. `indices` holds the
+    kernels of all networks, one network after another. `lengths` says how many of them belong to
+    each network.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -269,8 +270,13 @@ class PredictRequest(_message.Message):
     KERNELS_FIELD_NUMBER: _builtins.int
     LENGTHS_FIELD_NUMBER: _builtins.int
     INDICES_FIELD_NUMBER: _builtins.int
+    MIN_MEASUREMENTS_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """id or name"""
+    """Id or name of the target."""
+    min_measurements: _builtins.int
+    """The predictor must have been fitted when at least so many measurements of the target were
+    stored. One that knows fewer is fitted anew first. 0: any predictor will do.
+    """
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
     @_builtins.property
@@ -284,10 +290,11 @@ class PredictRequest(_message.Message):
         kernels: _abc.Iterable[_common_pb2.Kernel] | None = ...,
         lengths: _abc.Iterable[_builtins.int] | None = ...,
         indices: _abc.Iterable[_builtins.int] | None = ...,
+        min_measurements: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "min_measurements", b"min_measurements", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,16 +314,17 @@ class LatencyEstimate(_message.Message):
     STEADIED_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
+    """Bounds of the 90 % interval."""
     upper_ns: _builtins.int
     source: Global___EstimateSource.ValueType
     coverage: _builtins.float
-    """0 to 1: share of the latency that rests on kernels seen"""
+    """Share of the latency, from 0 to 1, that rests on kernels near measured ones."""
     samples: _builtins.int
-    """measured networks behind it"""
+    """Number of measured networks that the estimate rests on."""
     age_s: _builtins.float
-    """of the newest of them"""
+    """Age of the newest of them."""
     steadied: _builtins.bool
-    """what neighbours on the machine's memory add was taken out"""
+    """The estimate was corrected for what other work on the machine's memory adds."""
     def __init__(
         self,
         *,
@@ -370,10 +378,10 @@ class BenchmarkSpec(_message.Message):
     min_visits: _builtins.int
     max_visits: _builtins.int
     tolerance: _builtins.float
-    """half-width of the interval, as a share, at which visits agree"""
+    """Half-width of the interval, as a share of the latency, at which visits agree."""
     traced_visits: _builtins.int
     spacing_ns: _builtins.int
-    """from one visit to the next, at least"""
+    """Least time from the start of one visit to the start of the next."""
     @_builtins.property
     def visit(self) -> _common_pb2.VisitSpec: ...
     def __init__(
@@ -403,11 +411,17 @@ class MeasureRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     FRESH_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    WITHOUT_VISITS_FIELD_NUMBER: _builtins.int
     target: _builtins.str
-    """id or name"""
+    """Id or name of the target."""
     fresh: _builtins.bool
+    """Measure again what the lab has measured already."""
     priority: _builtins.int
-    """higher comes first; a job that is open already may rise, never fall"""
+    """Jobs of a higher priority come first. That of an open job may rise and never falls."""
+    without_visits: _builtins.bool
+    """Answer finished measurements as `measured`, without their raw visits. Clients of version
+    0.1 do not set this, and are answered with the whole `measurement`.
+    """
     @_builtins.property
     def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -420,10 +434,11 @@ class MeasureRequest(_message.Message):
         spec: Global___BenchmarkSpec | None = ...,
         fresh: _builtins.bool = ...,
         priority: _builtins.int = ...,
+        without_visits: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "priority", b"priority", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "priority", b"priority", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target", "without_visits", b"without_visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,7 +460,7 @@ class Measurement(_message.Message):
     program_sha256: _builtins.str
     unix_ns: _builtins.int
     suspect: _builtins.bool
-    """the sentinel had drifted: kept, not learned from"""
+    """The sentinel had drifted. Such a measurement is kept, and no predictor learns from it."""
     @_builtins.property
     def spec(self) -> Global___BenchmarkSpec: ...
     @_builtins.property
@@ -468,6 +483,44 @@ class Measurement(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Measurement: _TypeAlias = Measurement  # noqa: Y015
+
+@_typing.final
+class MeasuredLatency(_message.Message):
+    """MeasuredLatency is the outcome of a measurement without its raw visits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASUREMENT_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    CLEAN_VISITS_FIELD_NUMBER: _builtins.int
+    DISTURBED_VISITS_FIELD_NUMBER: _builtins.int
+    DEVICE_S_FIELD_NUMBER: _builtins.int
+    measurement_id: _builtins.str
+    clean_visits: _builtins.int
+    """Number of untraced visits that count for the latency, and of those that other work
+    disturbed.
+    """
+    disturbed_visits: _builtins.int
+    device_s: _builtins.float
+    """Time for which the visits kept the device."""
+    @_builtins.property
+    def estimate(self) -> Global___LatencyEstimate: ...
+    def __init__(
+        self,
+        *,
+        measurement_id: _builtins.str = ...,
+        estimate: Global___LatencyEstimate | None = ...,
+        clean_visits: _builtins.int = ...,
+        disturbed_visits: _builtins.int = ...,
+        device_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "device_s", b"device_s", "disturbed_visits", b"disturbed_visits", "estimate", b"estimate", "measurement_id", b"measurement_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuredLatency: _TypeAlias = MeasuredLatency  # noqa: Y015
 
 @_typing.final
 class MeasureEvent(_message.Message):
@@ -494,6 +547,7 @@ class MeasureEvent(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     MEASUREMENT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
     @_builtins.property
     def progress(self) -> Global___MeasureEvent.Progress: ...
@@ -501,6 +555,8 @@ class MeasureEvent(_message.Message):
     def measurement(self) -> Global___Measurement: ...
     @_builtins.property
     def failure(self) -> _common_pb2.Failure: ...
+    @_builtins.property
+    def measured(self) -> Global___MeasuredLatency: ...
     def __init__(
         self,
         *,
@@ -508,12 +564,13 @@ class MeasureEvent(_message.Message):
         progress: Global___MeasureEvent.Progress | None = ...,
         measurement: Global___Measurement | None = ...,
         failure: _common_pb2.Failure | None = ...,
+        measured: Global___MeasuredLatency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "measurement", b"measurement", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "measured", b"measured", "measurement", b"measurement", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "measurement", b"measurement", "program_sha256", b"program_sha256", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "measured", b"measured", "measurement", b"measurement", "program_sha256", b"program_sha256", "progress", b"progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "measurement", "failure"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "measurement", "failure", "measured"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -584,6 +641,7 @@ class ListMeasuredNetworksRequest(_message.Message):
 
     TARGET_FIELD_NUMBER: _builtins.int
     target: _builtins.str
+    """Id or name of the target."""
     def __init__(
         self,
         *,
@@ -599,9 +657,7 @@ Global___ListMeasuredNetworksRequest: _TypeAlias = ListMeasuredNetworksRequest  
 
 @_typing.final
 class MeasuredNetwork(_message.Message):
-    """As measured, nothing steadied. kernel_ns, where present, runs parallel to kernels: means
-    over traced runs. The probes are those beside the untraced and the traced visits.
-    """
+    """MeasuredNetwork is a network as it was measured, without any correction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -622,11 +678,14 @@ class MeasuredNetwork(_message.Message):
     lower_ns: _builtins.float
     upper_ns: _builtins.float
     memory_probe_ns: _builtins.float
+    """Times of the memory probes beside the untraced and the traced visits."""
     traced_memory_probe_ns: _builtins.float
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
     @_builtins.property
-    def kernel_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def kernel_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean times over traced runs, one for each kernel. Empty if nothing was traced."""
+
     def __init__(
         self,
         *,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class LatencyServiceStub:
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     def __init__(self, channel):
@@ -74,59 +74,64 @@ class LatencyServiceStub:
 
 
 class LatencyServiceServicer:
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     def ListTargets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """ListTargets lists every target that the lab knows.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadProgram(self, request_iterator, context):
-        """The program's description first, then its bytes in chunks; answered at once,
-        without reading them, where the lab has the bytes.
+        """UploadProgram takes the program's description first, then its bytes in chunks. It answers
+        at once, without reading the bytes, if the lab has them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Predict(self, request, context):
-        """FAILED_PRECONDITION: too little has been measured on the target.
-        INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
+        """Predict estimates the latencies of networks. The first call for a target waits for its
+        predictor to be fitted.
+        FAILED_PRECONDITION: too little has been measured on the target.
+        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Measure(self, request_iterator, context):
-        """A campaign: one outcome for each distinct program, in the order they end,
-        with progress between. More programs may be named while others are measured.
-        A measurement that the lab already holds for the same program, target and
-        spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-        asking again joins them. Campaigns of one priority take turns, visit by visit.
+        """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
+        which they end, with progress in between. More programs may be named while others are
+        measured. A measurement that the lab holds for the same program, target and spec is
+        answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
+        again joins them. Campaigns of one priority take turns, visit by visit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMeasurement(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """GetMeasurement answers one measurement with its raw visits.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LookUp(self, request, context):
-        """What measurements say of their networks, in the order of the request: latencies
-        steadied by the target's predictor, where it has learned to. NOT_FOUND.
+        """LookUp answers the estimates of measurements, in the order of the request. All of one
+        target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMeasuredNetworks(self, request, context):
-        """Everything measured on a target, in the form predictors are trained on.
+        """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
+        are trained on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,8 +184,8 @@ def add_LatencyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LatencyService:
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LatencyServiceStub:
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     @_typing.overload
@@ -36,63 +36,75 @@ class LatencyServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LatencyServiceAsyncStub: ...
     ListTargets: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListTargetsRequest, _latency_pb2.ListTargetsResponse]
+    """ListTargets lists every target that the lab knows."""
     UploadProgram: _grpc.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]
-    """The program's description first, then its bytes in chunks; answered at once,
-    without reading them, where the lab has the bytes.
+    """UploadProgram takes the program's description first, then its bytes in chunks. It answers
+    at once, without reading the bytes, if the lab has them.
     """
     Predict: _grpc.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]
-    """FAILED_PRECONDITION: too little has been measured on the target.
-    INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
+    """Predict estimates the latencies of networks. The first call for a target waits for its
+    predictor to be fitted.
+    FAILED_PRECONDITION: too little has been measured on the target.
+    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
     """
     Measure: _grpc.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]
-    """A campaign: one outcome for each distinct program, in the order they end,
-    with progress between. More programs may be named while others are measured.
-    A measurement that the lab already holds for the same program, target and
-    spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them. Campaigns of one priority take turns, visit by visit.
+    """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
+    which they end, with progress in between. More programs may be named while others are
+    measured. A measurement that the lab holds for the same program, target and spec is
+    answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
+    again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
+    """GetMeasurement answers one measurement with its raw visits."""
     LookUp: _grpc.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]
-    """What measurements say of their networks, in the order of the request: latencies
-    steadied by the target's predictor, where it has learned to. NOT_FOUND.
+    """LookUp answers the estimates of measurements, in the order of the request. All of one
+    target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
     """
     ListMeasuredNetworks: _grpc.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]
-    """Everything measured on a target, in the form predictors are trained on."""
+    """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
+    are trained on.
+    """
 
 @_typing.type_check_only
 class LatencyServiceAsyncStub(LatencyServiceStub):
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTargets: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListTargetsRequest, _latency_pb2.ListTargetsResponse]  # type: ignore[assignment]
+    """ListTargets lists every target that the lab knows."""
     UploadProgram: _aio.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]  # type: ignore[assignment]
-    """The program's description first, then its bytes in chunks; answered at once,
-    without reading them, where the lab has the bytes.
+    """UploadProgram takes the program's description first, then its bytes in chunks. It answers
+    at once, without reading the bytes, if the lab has them.
     """
     Predict: _aio.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]  # type: ignore[assignment]
-    """FAILED_PRECONDITION: too little has been measured on the target.
-    INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
+    """Predict estimates the latencies of networks. The first call for a target waits for its
+    predictor to be fitted.
+    FAILED_PRECONDITION: too little has been measured on the target.
+    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
     """
     Measure: _aio.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]  # type: ignore[assignment]
-    """A campaign: one outcome for each distinct program, in the order they end,
-    with progress between. More programs may be named while others are measured.
-    A measurement that the lab already holds for the same program, target and
-    spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-    asking again joins them. Campaigns of one priority take turns, visit by visit.
+    """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
+    which they end, with progress in between. More programs may be named while others are
+    measured. A measurement that the lab holds for the same program, target and spec is
+    answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
+    again joins them. Campaigns of one priority take turns, visit by visit.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
+    """GetMeasurement answers one measurement with its raw visits."""
     LookUp: _aio.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]  # type: ignore[assignment]
-    """What measurements say of their networks, in the order of the request: latencies
-    steadied by the target's predictor, where it has learned to. NOT_FOUND.
+    """LookUp answers the estimates of measurements, in the order of the request. All of one
+    target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
     """
     ListMeasuredNetworks: _aio.UnaryStreamMultiCallable[_latency_pb2.ListMeasuredNetworksRequest, _latency_pb2.MeasuredNetwork]  # type: ignore[assignment]
-    """Everything measured on a target, in the form predictors are trained on."""
+    """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
+    are trained on.
+    """
 
 class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How long does this network take on that device? Measured, looked up or
-    predicted, and every answer says which.
+    """LatencyService answers how long a network takes on a device. Each answer says whether the
+    latency was measured, looked up or predicted.
     """
 
     @_abc_1.abstractmethod
@@ -100,7 +112,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _latency_pb2.ListTargetsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_latency_pb2.ListTargetsResponse, _abc.Awaitable[_latency_pb2.ListTargetsResponse]]: ...
+    ) -> _typing.Union[_latency_pb2.ListTargetsResponse, _abc.Awaitable[_latency_pb2.ListTargetsResponse]]:
+        """ListTargets lists every target that the lab knows."""
 
     @_abc_1.abstractmethod
     def UploadProgram(
@@ -108,8 +121,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_latency_pb2.UploadRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.UploadResponse, _abc.Awaitable[_latency_pb2.UploadResponse]]:
-        """The program's description first, then its bytes in chunks; answered at once,
-        without reading them, where the lab has the bytes.
+        """UploadProgram takes the program's description first, then its bytes in chunks. It answers
+        at once, without reading the bytes, if the lab has them.
         """
 
     @_abc_1.abstractmethod
@@ -118,8 +131,10 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.PredictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.PredictResponse, _abc.Awaitable[_latency_pb2.PredictResponse]]:
-        """FAILED_PRECONDITION: too little has been measured on the target.
-        INVALID_ARGUMENT: kernel kinds that the predictor has never seen are listed.
+        """Predict estimates the latencies of networks. The first call for a target waits for its
+        predictor to be fitted.
+        FAILED_PRECONDITION: too little has been measured on the target.
+        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
         """
 
     @_abc_1.abstractmethod
@@ -128,11 +143,11 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_latency_pb2.MeasureRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_latency_pb2.MeasureEvent], _abc.AsyncIterator[_latency_pb2.MeasureEvent]]:
-        """A campaign: one outcome for each distinct program, in the order they end,
-        with progress between. More programs may be named while others are measured.
-        A measurement that the lab already holds for the same program, target and
-        spec is answered at once unless `fresh`. Jobs outlive a broken stream:
-        asking again joins them. Campaigns of one priority take turns, visit by visit.
+        """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
+        which they end, with progress in between. More programs may be named while others are
+        measured. A measurement that the lab holds for the same program, target and spec is
+        answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
+        again joins them. Campaigns of one priority take turns, visit by visit.
         """
 
     @_abc_1.abstractmethod
@@ -140,7 +155,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _latency_pb2.GetMeasurementRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_latency_pb2.Measurement, _abc.Awaitable[_latency_pb2.Measurement]]: ...
+    ) -> _typing.Union[_latency_pb2.Measurement, _abc.Awaitable[_latency_pb2.Measurement]]:
+        """GetMeasurement answers one measurement with its raw visits."""
 
     @_abc_1.abstractmethod
     def LookUp(
@@ -148,8 +164,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.LookUpRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.LookUpResponse, _abc.Awaitable[_latency_pb2.LookUpResponse]]:
-        """What measurements say of their networks, in the order of the request: latencies
-        steadied by the target's predictor, where it has learned to. NOT_FOUND.
+        """LookUp answers the estimates of measurements, in the order of the request. All of one
+        target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
         """
 
     @_abc_1.abstractmethod
@@ -158,6 +174,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.ListMeasuredNetworksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_latency_pb2.MeasuredNetwork], _abc.AsyncIterator[_latency_pb2.MeasuredNetwork]]:
-        """Everything measured on a target, in the form predictors are trained on."""
+        """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
+        are trained on.
+        """
 
 def add_LatencyServiceServicer_to_server(servicer: LatencyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -12,7 +12,8 @@ import typer
 
 from host.cli.console import reported
 from host.home.paths import LabHome
-from latlab.client.client import MEASURE_TIMEOUT_S, LatencyClient
+from latlab.client.client import LatencyClient
+from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from host.measuring.comparison import Comparison, compare, paired_spec
-from latlab.client.client import MEASURE_TIMEOUT_S, LatencyClient
+from latlab.client.client import LatencyClient
+from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.measurement import Visit
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
@@ -76,6 +78,7 @@ class TargetLab:
         self._patience_s = patience_s
         self._deployment = deployment
         self._is_away = False
+        self._min_measurements = 0
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         """Return the predicted latency of each network, in input order.
@@ -83,8 +86,11 @@ class TargetLab:
         Raises:
             NotReady: Too little was measured on the target.
         """
-        networks = [_kernels(architecture, self._deployment) for architecture in architectures]
-        return self._client.predict(self._target.id, networks)
+        return self._client.predict(
+            self._target.id,
+            [_kernels(architecture, self._deployment) for architecture in architectures],
+            min_measurements=self._min_measurements,
+        )
 
     def measure(
         self,
@@ -113,7 +119,7 @@ class TargetLab:
         distinct = list({spec.key: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN_SIZE if take_turns else max(1, len(distinct))
-        outcomes: dict[str, Measurement | Failure] = {}  # by the spec's key
+        outcomes: dict[str, MeasuredLatency | Failure] = {}  # by the spec's key
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
@@ -122,7 +128,9 @@ class TargetLab:
                 export_first=take_turns,
                 fresh=fresh,
             )
-        return latencies(self._client, [outcomes.get(spec.key, NOT_REACHED) for spec in specs])
+        # The next predictions are to know what was measured now.
+        self._min_measurements = self._client.target_status(self._target).measurements
+        return [_measured(outcomes.get(spec.key, NOT_REACHED)) for spec in specs]
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """Export networks, so that measuring them need not; return those that cannot be."""
@@ -169,7 +177,7 @@ class TargetLab:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 return outcome
-            visits.append(outcome.visits)
+            visits.append(self._client.measurement(outcome.measurement_id).visits)
         return compare(*visits)
 
     def _specs(self, architectures: Sequence[Architecture]) -> list[ExportSpec]:
@@ -183,10 +191,10 @@ class TargetLab:
         done: int,
         export_first: bool,
         fresh: bool,
-    ) -> dict[str, Measurement | Failure]:
+    ) -> dict[str, MeasuredLatency | Failure]:
         """Return the outcomes by the specs' keys; `done` specs have ended before."""
         keys: list[str] = []  # the programs' specs, in the order in which they are measured
-        unexported: dict[str, Measurement | Failure] = {}
+        unexported: dict[str, MeasuredLatency | Failure] = {}
 
         def programs() -> Iterator[ProgramFile]:
             for spec, export in self._pool.export_each(specs):
@@ -215,24 +223,26 @@ class TargetLab:
 
 
 def latencies(
-    client: LatencyClient, outcomes: Sequence[Measurement | Failure]
+    client: LatencyClient, outcomes: Sequence[MeasuredLatency | Failure]
 ) -> list[Measured | Failure]:
-    """Return the measured latency of each outcome that is no failure, in input order."""
-    ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+    """Return each outcome with a latency that is corrected by the newest predictor.
+
+    Outcomes of several campaigns can then be compared with each other.
+    """
+    ids = [outcome.measurement_id for outcome in outcomes if isinstance(outcome, MeasuredLatency)]
     estimates = dict(zip(ids, client.look_up(ids), strict=True))
     return [
         outcome
         if isinstance(outcome, Failure)
-        else Measured(estimates[outcome.id], outcome.id, _device_s(outcome))
+        else _measured(replace(outcome, estimate=estimates[outcome.measurement_id]))
         for outcome in outcomes
     ]
 
 
-def _device_s(measurement: Measurement) -> float:
-    """Return for how many seconds the visits kept the device, by the device's clock."""
-    longest_ns = measurement.spec.visit.deadline_ns  # in case the clock was set meanwhile
-    elapsed_ns = (visit.after.unix_ns - visit.before.unix_ns for visit in measurement.visits)
-    return sum(min(max(ns, 0), longest_ns) for ns in elapsed_ns) / 1e9
+def _measured(outcome: MeasuredLatency | Failure) -> Measured | Failure:
+    if isinstance(outcome, Failure):
+        return outcome
+    return Measured(outcome.estimate, outcome.measurement_id, outcome.device_s)
 
 
 def _export_failure(error: ExportError) -> Failure:

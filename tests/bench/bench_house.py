@@ -1,10 +1,11 @@
-"""house.*, client.*: what the sources are like, how long the tests take, and what a client costs.
+"""house.*, client.*: the state of the sources, the time of the tests, the cost of a client, and
+what predicting and measuring take.
 
 python -m tests.bench.bench_house
 
 The tests run in a fresh clone with an environment of its own, and so does the client; installing
 takes what pip has to fetch, and is printed beside. BEFORE=COMMIT runs the tests of an older commit
-too, in a clone of its own. QUICK=1 leaves the tests out.
+too, in a clone of its own. QUICK=1 leaves the tests out. The other figures need a built runner.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import time
 from pathlib import Path
 
 from tests import structure
-from tests.bench import figures
+from tests.bench import figures, words
 from tests.bench.figures import at_most, exactly, report
+from tests.bench.house_journeys import journeys
 
 RUNS = 10
 MANY_MODULES = "latency_models"  # one folder of pure modules
@@ -32,6 +34,7 @@ def main() -> None:
     sources()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        journeys(folder)
         clients(folder)
         if not figures.IS_QUICK:
             suite(folder)
@@ -57,6 +60,10 @@ def sources() -> None:
     report("house.longest_command_body", lines, "lines", at_most(14), function=command.name)
     cycles = [*structure.module_cycles(), *structure.folder_cycles()]
     report("house.cycles", len(cycles), "cycles", exactly(0), found=cycles)
+    riddles = words.riddles()
+    report("house.riddles", len(riddles), "texts", exactly(0), found=riddles[:20])
+    lines = len((structure.REPOSITORY / "README.md").read_text().splitlines())
+    report("house.readme_lines", lines, "lines", at_most(100))
     wrong = structure.wrong_imports()
     report("house.layering_exceptions", len(wrong), "imports", exactly(0), found=wrong)
     command_path = Path(sys.executable).with_name("latlab")

@@ -25,6 +25,7 @@ from latency_models.interference import Steadying
 from latency_models.kernel_predictor import KernelPredictor
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
@@ -138,9 +139,10 @@ class Bench:
                 outcomes = self.client.measure(self.target.id, self.programs, SPEC, fresh=True)
                 asked += len(outcomes)
                 for outcome in outcomes:
-                    if isinstance(outcome, Measurement):
+                    if isinstance(outcome, MeasuredLatency):
                         accepted += 1
-                        latency_ns = self.latency_ns(outcome)
+                        measurement = self.client.measurement(outcome.measurement_id)
+                        latency_ns = self.latency_ns(measurement)
                         errors.append(abs(latency_ns / idle_ns[outcome.program_sha256] - 1))
         name = f"{duty:.0%}".replace("%", "pct")
         conditions = {"measurements": asked, "neighbour_duty": duty}
@@ -161,7 +163,11 @@ class Bench:
         for outcome in outcomes:
             if isinstance(outcome, Failure):
                 print(f"left out: {outcome.message}", file=sys.stderr)
-        return [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
+        return [
+            self.client.measurement(outcome.measurement_id)
+            for outcome in outcomes
+            if isinstance(outcome, MeasuredLatency)
+        ]
 
     def latency_ns(self, measurement: Measurement, steadying: Steadying | None = None) -> float:
         [kernels] = [

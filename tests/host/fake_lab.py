@@ -18,8 +18,8 @@ from host.database.engine import Database
 from host.devices.readiness import sentinel_rule
 from host.devices.worker import DeviceWorker
 from host.home.config import NO_CONFIG, LabConfig
-from host.jobs.dispatcher import JobBoard
-from host.jobs.events import JobEvent
+from host.jobs.dispatcher import Dispatcher
+from host.jobs.events import EventQueue, JobEvent, Progress
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.device import CoreClass, Device, TransportKind
@@ -100,8 +100,15 @@ class FakeDevice(AgentClient):
         return self.ran.count(SENTINEL.sha256) // sentinel_rule.SPEC.min_visits
 
 
-def ended(events: queue.SimpleQueue[JobEvent]) -> Measurement:
-    while not isinstance(outcome := events.get(timeout=WAIT_S).event, Measurement):
+def next_event(events: EventQueue) -> Progress | Measurement | Failure:
+    """Of the one job that the queue listens to."""
+    event = events.get(timeout=WAIT_S)
+    assert isinstance(event, JobEvent)
+    return event.event
+
+
+def ended(events: EventQueue) -> Measurement:
+    while not isinstance(outcome := next_event(events), Measurement):
         assert not isinstance(outcome, Failure), outcome
     return outcome
 
@@ -109,7 +116,7 @@ def ended(events: queue.SimpleQueue[JobEvent]) -> Measurement:
 @dataclass
 class Lab:
     database: Database
-    board: JobBoard
+    board: Dispatcher
     device: FakeDevice
     worker: DeviceWorker
     store: ProgramStore
@@ -123,11 +130,11 @@ class Lab:
                 sentinels.pin(connection, SENTINEL.sha256)
         self.worker.start()
 
-    def submit(self) -> queue.SimpleQueue[JobEvent]:
+    def submit(self) -> EventQueue:
         """A new program to measure."""
         self.programs += 1
         program = self.add(replace(SENTINEL, sha256=f"{self.programs:064}"))
-        events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
+        events: EventQueue = queue.SimpleQueue()
         self.board.submit(TARGET.id, program.sha256, SPEC, events)
         return events
 
@@ -159,7 +166,7 @@ class Lab:
 
 @contextmanager
 def fake_lab(database: Database, folder: Path, config: LabConfig = NO_CONFIG) -> Iterator[Lab]:
-    board, store, device = JobBoard(database), ProgramStore(folder / "programs"), FakeDevice()
+    board, store, device = Dispatcher(database), ProgramStore(folder / "programs"), FakeDevice()
     worker = DeviceWorker(device, database, board, store, threading.Lock(), "test", config)
     lab = Lab(database, board, device, worker, store)
     lab.add(SENTINEL)

@@ -21,9 +21,10 @@ from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
-from host.jobs.dispatcher import JobBoard
-from host.predicting.snapshots import Predictors
-from host.predicting.summaries import Summaries
+from host.jobs.dispatcher import Dispatcher
+from host.predicting.fitting import fit_measured
+from host.predicting.predictors import Predictors
+from host.predicting.summaries import Summarizer
 from host.services.devices import LabServicer
 from host.services.interceptors import TokenInterceptor
 from host.services.lab import Lab
@@ -171,19 +172,13 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     """Serves the database's target on a device that takes 1 ms for every network. Its
     address."""
     device, quiet = FakeDevice(), threading.Lock()
-    board, store = JobBoard(database), ProgramStore(folder / "programs")
-    fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
+    summarizer = Summarizer(database)
+    predictors = Predictors(database, summarizer, quiet, fit_measured)
+    dispatcher, store = Dispatcher(database, predictors.measured), ProgramStore(folder / "programs")
+    fleet = Fleet(lambda way: DeviceWorker(way, database, dispatcher, store, quiet, "test"))
     fleet.add(device)
-    summaries = Summaries(database)
-    lab = Lab(
-        database,
-        board,
-        store,
-        summaries,
-        Predictors(database, summaries, quiet),
-        fleet,
-        lambda address: None,
-    )
+    predictors.start()
+    lab = Lab(database, dispatcher, store, summarizer, predictors, fleet, lambda address: None)
     server = grpc.server(
         ThreadPoolExecutor(8), interceptors=[TokenInterceptor(TOKEN), ErrorInterceptor()]
     )
@@ -195,4 +190,5 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
         yield f"127.0.0.1:{port}", device
     finally:
         server.stop(None).wait()
+        predictors.stop()
         fleet.stop()

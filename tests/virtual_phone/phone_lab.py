@@ -13,12 +13,11 @@ from unittest.mock import patch
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.device import DeviceStatus
 from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
-from latlab.domain.failure import Failure
-from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
@@ -78,9 +77,9 @@ class PhoneLab:
     @contextmanager
     def measuring(
         self, target: str, programs: list[ProgramFile], spec: BenchmarkSpec
-    ) -> Iterator[list[Measurement | Failure]]:
+    ) -> Iterator[list[Outcome]]:
         """Meanwhile; the outcomes are there at the block's end, unless the lab is gone."""
-        outcomes: list[Measurement | Failure] = []
+        outcomes: list[Outcome] = []
 
         def measure() -> None:
             with LatencyClient.connect(self.home.root) as mine, suppress(Unavailable):

@@ -8,7 +8,7 @@ import pytest
 
 from host.home import lab_process
 from latlab.client.client import LatencyClient
-from latlab.domain.measurement import Measurement
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from tests.device_agent.real_bundle import BuiltBundle
 from tests.host.jobs.job_ends import ends_of_jobs
@@ -32,5 +32,5 @@ def test_the_real_bundle_measures_on_a_phone(
             ended = ends_of_jobs(phone_lab.home)
     except NoPhone as reason:
         pytest.skip(str(reason))
-    assert isinstance(measured, Measurement)
+    assert isinstance(measured, MeasuredLatency)
     assert list(ended.values()) == [1]

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from host.database import device_history, devices, exclusions, jobs, measurements, programs, schema
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.predicting.summaries import Summaries
+from host.predicting.summaries import Summarizer
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DeviceEvent, EventKind
 from latlab.domain.errors import DatabaseBusy, InvalidRequest, StorageError
@@ -129,7 +129,7 @@ def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None
         assert jobs.open_jobs(connection) == [JOB]
         jobs.end_with_measurement(connection, JOB, "m1", (1.5, 2.0, 0.25), 9)
         assert jobs.open_jobs(connection) == []
-    Summaries(database).complete()
+    Summarizer(database).complete()
     with database.reading() as connection:
         found = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
         assert found == measurements.get_measurement(connection, "m1")
@@ -154,7 +154,7 @@ def test_sustained_load_is_a_mode_of_its_own(database: Database) -> None:
         jobs.ask_visit(connection, "1", sustained.id, "serial", False, 10)
         jobs.answer_visit(connection, "1", replace(QUIET, run_id="1"), 11)
         jobs.end_with_measurement(connection, sustained, "m2", None, 12)
-    Summaries(database).complete()
+    Summarizer(database).complete()
     with database.reading() as connection:
         learned = [found for _, found, _ in measurements.measured_networks(connection, TARGET.id)]
         assert learned == ["m1"]
@@ -324,7 +324,7 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
     answer(database, "0", QUIET)
     with database.writing() as connection:
         jobs.end_with_measurement(connection, JOB, "m" * 32, (1.5, 2.0, 0.25), 9)
-    Summaries(database).complete()
+    Summarizer(database).complete()
     with database.writing() as connection:
         assert exclusions.decisions(connection, TARGET.id) == 0
         exclusions.exclude(connection, "m" * 32, "why", 10)
@@ -337,7 +337,7 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
     with database.writing() as connection:
         assert found(connection) == (False, 0, {})
         assert exclusions.current(connection, ["m" * 32]) == {"m" * 32: Exclusion(10, "why")}
-        assert exclusions.find(connection, "mmmmmm") == ["m" * 32]
+        assert exclusions.find(connection, "mmmmmm") == [("m" * 32, TARGET.id)]
         assert exclusions.find(connection, "m%") == []
         assert measurements.get_measurement(connection, "m" * 32) is not None
         assert measurements.look_up(connection, ["m" * 32]).keys() == {"m" * 32}

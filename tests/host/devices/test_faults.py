@@ -19,11 +19,12 @@ from host.database.engine import Database
 from host.home.boards import Boards
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import Unavailable
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
-from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.host.board_lab import (
@@ -67,9 +68,9 @@ def lab_with(
 @contextmanager
 def measuring(
     client: LatencyClient, target: str, file: ProgramFile, spec: BenchmarkSpec = ONCE
-) -> Iterator[list[Measurement | Failure]]:
+) -> Iterator[list[Outcome]]:
     """Meanwhile; the outcome is there at the block's end, unless the lab is gone."""
-    outcomes: list[Measurement | Failure] = []
+    outcomes: list[Outcome] = []
 
     def measure() -> None:
         with suppress(Unavailable):
@@ -122,7 +123,7 @@ def test_an_expired_holder_loses_its_board_and_no_job(
         finally:
             os.kill(daemon_pid(home), signal.SIGCONT)
     [measured] = outcomes
-    assert isinstance(measured, Measurement)
+    assert isinstance(measured, MeasuredLatency)
     assert list(ends_of_jobs(home).values()) == [1]
     assert ran.read_text() == "x"
 
@@ -154,7 +155,7 @@ def test_the_hosts_clock_may_jump(
     with lab_with(home, start_board(), before=before) as (client, target):
         outcomes = client.measure(target, files, spaced, on_progress=jump)
     assert next(jumps, None) is None
-    assert [type(outcome) for outcome in outcomes] == [Measurement] * len(files)
+    assert [type(outcome) for outcome in outcomes] == [MeasuredLatency] * len(files)
     assert list(ends_of_jobs(home).values()) == [1] * len(files)
 
 
@@ -179,7 +180,7 @@ def test_a_link_that_went_dead_is_noticed_long_before_the_deadline(
             wait_until(lambda: client.devices()[0].state.phase is not DevicePhase.MEASURING)
             subprocess.run([*link, "up"], check=True)
             release.touch()
-    assert [type(outcome) for outcome in outcomes] == [Measurement]
+    assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
     assert list(ends_of_jobs(home).values()) == [1]
     assert ran.read_text() == "x"
 

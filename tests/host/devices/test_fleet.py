@@ -16,7 +16,7 @@ from host.devices.fleet import Fleet
 from host.devices.phone_watcher import PhoneWatcher
 from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
-from host.jobs.dispatcher import JobBoard
+from host.jobs.dispatcher import Dispatcher
 from latlab.common.program_store import ProgramStore
 from latlab.domain.device_state import DevicePhase
 from tests.device_agent.agent_process import wait_until
@@ -34,7 +34,7 @@ class CountingDevice(FakeDevice):
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     database = Database(sqlite_url(tmp_path / "lab.db"))
-    board, store = JobBoard(database), ProgramStore(tmp_path / "programs")
+    board, store = Dispatcher(database), ProgramStore(tmp_path / "programs")
     quiet = threading.Lock()
     fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
     yield fleet

@@ -25,7 +25,7 @@ from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import Unavailable
-from latlab.domain.measurement import Measurement
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.host.jobs.job_ends import ends_of_jobs
@@ -74,15 +74,15 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     assert all(core_class.max_clock_khz for core_class in device.core_classes)
 
     [measured] = client.measure(target, small_programs[:1], SPEC)
-    assert isinstance(measured, Measurement)
-    told = measured.visits[0].before
+    assert isinstance(measured, MeasuredLatency)
+    told = client.measurement(measured.measurement_id).visits[0].before
     assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
     assert (told.governor, told.throttled) == ("schedutil", False)
 
     phone_lab.phone.hide_sensors()
     [measured] = client.measure(target, small_programs[1:2], SPEC)
-    assert isinstance(measured, Measurement)
-    told = measured.visits[0].before
+    assert isinstance(measured, MeasuredLatency)
+    told = client.measurement(measured.measurement_id).visits[0].before
     assert (told.temperature_c, told.throttled) == (38.0, False)  # its thermal service's
 
 
@@ -101,8 +101,10 @@ def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
             phone_lab.wait_for_runner()
             kill_the_agent(phone_lab)
         [measured] = outcomes
-        assert isinstance(measured, Measurement)
-        assert {visit.before.governor for visit in measured.visits} == {"performance"}
+        assert isinstance(measured, MeasuredLatency)
+        assert {
+            visit.before.governor for visit in client.measurement(measured.measurement_id).visits
+        } == {"performance"}
         assert [path.read_text().strip() for path in settings] == before
     finally:
         for path in settings:
@@ -209,7 +211,7 @@ def test_a_fault_in_mid_run_costs_no_job(
     with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
         phone_lab.wait_for_runner()
         fault(phone_lab)
-    assert [type(outcome) for outcome in outcomes] == [Measurement]
+    assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
     ended = ends_of_jobs(phone_lab.home)
     assert len(ended) == len(ended_before) + 1
     assert set(ended.values()) == {1}
@@ -229,8 +231,9 @@ def test_an_agent_that_ended_with_adbd_is_started_again_between_visits(
         wait_until(lambda: not phone_lab.phone.pids("latlab-runner --program"))
         end_all_that_adbd_started(phone_lab)
     [measured] = outcomes
-    assert isinstance(measured, Measurement)
-    assert len(measured.visits) == len({visit.run_id for visit in measured.visits}) == 2
+    assert isinstance(measured, MeasuredLatency)
+    visits = client.measurement(measured.measurement_id).visits
+    assert len(visits) == len({visit.run_id for visit in visits}) == 2
     assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
 
 
@@ -270,8 +273,8 @@ def test_what_was_measured_while_the_phone_was_away_is_fetched(
         phone_lab.phone.mend_cable()
         phone_lab.adb.connect(phone_lab.phone.serial)
     [measured] = outcomes
-    assert isinstance(measured, Measurement)
-    assert run_id in [visit.run_id for visit in measured.visits]
+    assert isinstance(measured, MeasuredLatency)
+    assert run_id in [visit.run_id for visit in client.measurement(measured.measurement_id).visits]
     wait_until(lambda: results() == [])  # acknowledged
 
 

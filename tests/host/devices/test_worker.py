@@ -21,7 +21,7 @@ from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Measurement, Visit
-from tests.host.fake_lab import SPEC, TARGET, WAIT_S, Lab, ended, fake_lab
+from tests.host.fake_lab import SPEC, TARGET, Lab, ended, fake_lab, next_event
 from tests.host.measuring.test_statistics import NOW
 
 
@@ -77,7 +77,7 @@ def test_a_device_that_connects_and_never_answers_holds_no_job_for_ever(
     monkeypatch.setattr("host.devices.readiness.health_rule.FIRST_PAUSE_S", 0.01)
     lab.start(1.0, pinned=False)
     events = lab.submit()
-    while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
+    while not isinstance(outcome := next_event(events), Failure):
         pass
     assert outcome.kind is FailureKind.DEVICE_LOST
     assert set(Counter(asked).values()) == {MAX_TIMES_LOST}
@@ -130,7 +130,7 @@ def test_what_can_be_no_visit_is_never_stored_and_the_job_ends_once(
     lab.start(1.0, pinned=False)
     for _ in odd:
         events = lab.submit()
-        while not isinstance(outcome := events.get(timeout=WAIT_S).event, Failure):
+        while not isinstance(outcome := next_event(events), Failure):
             assert not isinstance(outcome, Measurement)
         assert outcome.kind is FailureKind.AGENT_ERROR
         assert "impossible visit" in outcome.message

@@ -25,7 +25,7 @@ from host.home.boards import Boards
 from host.home.paths import LabHome
 from latlab.common.certificates import fingerprint
 from latlab.domain.errors import InvalidRequest, LabError, NotReady, Unauthenticated, Unavailable
-from latlab.domain.measurement import Measurement
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.host.board_lab import (
@@ -158,7 +158,7 @@ def test_a_board_joins_a_running_lab(start_board: StartBoard, tmp_path: Path) ->
         target = connected(client, 1)
         assert [status.transport for status in client.devices()] == [address]
         [outcome] = client.measure(target, [program(tmp_path, "answer()")], SPEC)
-        assert isinstance(outcome, Measurement)
+        assert isinstance(outcome, MeasuredLatency)
         with pytest.raises(InvalidRequest, match="HOST:PORT"):
             client.add_board("../token")
 
@@ -203,7 +203,7 @@ def test_a_visit_outlives_the_lab_and_is_fetched_by_the_next(
     with running_lab(home) as client:
         client.add_board(address_of(board))
         [outcome] = client.measure(target, [file], once)
-    assert isinstance(outcome, Measurement)
+    assert isinstance(outcome, MeasuredLatency)
     assert ran.read_text() == "x"
     assert list(ends_of_jobs(home).values()) == [1]
 
@@ -229,6 +229,6 @@ def test_two_boards_elsewhere_share_the_jobs(
             target = connected(client, 2)
             files = [program(tmp_path, f"answer()  # {number}") for number in range(12)]
             outcomes = client.measure(target, files, SPEC)
-        assert [type(outcome) for outcome in outcomes] == [Measurement] * len(files)
+        assert [type(outcome) for outcome in outcomes] == [MeasuredLatency] * len(files)
         assert list(ends_of_jobs(home).values()) == [1] * len(files)
         assert len(measuring_devices(home)) == 2

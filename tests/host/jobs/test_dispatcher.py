@@ -14,14 +14,14 @@ from sqlalchemy import text
 from host.database import devices, measurements, programs
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.jobs.dispatcher import JobBoard
-from host.jobs.events import JobEvent, Progress
+from host.jobs.dispatcher import Dispatcher
+from host.jobs.events import EventQueue, Progress
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Measurement
 from tests.device_agent.agent_process import wait_until
-from tests.host.fake_lab import DEVICE, SENTINEL, TARGET
+from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, next_event
 from tests.host.measuring.test_statistics import QUIET
 
 SPEC = BenchmarkSpec(min_visits=2, max_visits=3, traced_visits=0)
@@ -42,14 +42,14 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def submit(board: JobBoard, number: int) -> queue.SimpleQueue[JobEvent]:
-    events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
+def submit(board: Dispatcher, number: int) -> EventQueue:
+    events: EventQueue = queue.SimpleQueue()
     board.submit(TARGET.id, f"{number:064}", SPEC, events)
     return events
 
 
 def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     ends = [submit(board, 0), submit(board, 1)]
     first = board.take("a", [TARGET.id], 0)
     second = board.take("b", [TARGET.id], 0)
@@ -65,7 +65,7 @@ def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
             board.answer(state, run_id, replace(QUIET, run_id=f"{serial}{number}"))
         board.complete(state, None)
     for events in ends:
-        assert [type(events.get(timeout=WAIT_S).event).__name__ for _ in range(3)] == [
+        assert [type(next_event(events)).__name__ for _ in range(3)] == [
             "Progress",
             "Progress",
             "Measurement",
@@ -75,7 +75,7 @@ def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
 
 
 def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     offered: queue.SimpleQueue[object] = queue.SimpleQueue()
     waiting = threading.Thread(target=lambda: offered.put(board.take("a", [TARGET.id], WAIT_S)))
     waiting.start()
@@ -88,7 +88,7 @@ def test_a_device_that_waits_is_woken_by_a_job_of_its_own(database: Database) ->
 def test_a_lost_devices_job_goes_to_another_and_ends_where_there_is_none(
     database: Database,
 ) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
     events = submit(board, 0)
     for serial in ("a", "b"):
@@ -103,25 +103,25 @@ def test_a_lost_devices_job_goes_to_another_and_ends_where_there_is_none(
     assert (state.failures, state.asked) == ([lost], None)
     board.put_back(state)
     board.leave("b", [TARGET.id], lost)
-    assert [events.get(timeout=WAIT_S).event for _ in range(2)] == [Progress(0), lost]
+    assert [next_event(events) for _ in range(2)] == [Progress(0), lost]
     assert board.count_open([TARGET.id]) == 0
 
 
 def test_a_job_that_comes_while_the_device_is_away_does_not_wait_for_ever(
     database: Database,
 ) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
     board.join("a", [TARGET.id])
     board.leave("a", [TARGET.id], lost)
     events = submit(board, 0)
     board.leave("a", [TARGET.id], lost)  # as its worker says after each look for it
-    assert events.get(timeout=WAIT_S).event == lost
+    assert next_event(events) == lost
     assert board.count_open([TARGET.id]) == 0
 
 
 def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
-    before = JobBoard(database)
+    before = Dispatcher(database)
     for number in range(3):
         submit(before, number)
     asked, tried = (before.take(serial, [TARGET.id], 0) for serial in "ab")
@@ -133,7 +133,7 @@ def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
     crash = Failure(FailureKind.CRASHED, "once")
     before.answer(tried, before.ask(tried, UNTRACED, "b"), crash)
 
-    board = JobBoard(database)
+    board = Dispatcher(database)
     found = {state.job.id: state for state in board.open_states([TARGET.id])}
     assert len(found) == 3
     assert found[asked.job.id].visits == [visit]
@@ -144,7 +144,7 @@ def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
     joined = submit(board, int(asked.job.program_sha256))
     board.answer(again, run_id, replace(visit, run_id=run_id))
     board.complete(again, None)
-    outcome = [joined.get(timeout=WAIT_S).event for _ in range(2)][-1]
+    outcome = [next_event(joined) for _ in range(2)][-1]
     assert isinstance(outcome, Measurement)
     assert len(outcome.visits) == 2
 
@@ -152,7 +152,7 @@ def test_a_restart_finds_every_job_as_it_was(database: Database) -> None:
 def test_what_an_absent_device_was_asked_before_a_restart_goes_to_another(
     database: Database,
 ) -> None:
-    before = JobBoard(database)
+    before = Dispatcher(database)
     submit(before, 0)
     submit(before, 1)
     for serial in ("a", "b"):
@@ -160,7 +160,7 @@ def test_what_an_absent_device_was_asked_before_a_restart_goes_to_another(
         assert state is not None
         before.ask(state, UNTRACED, serial)
 
-    board = JobBoard(database)
+    board = Dispatcher(database)
     board.join("b", [TARGET.id])
     board.give_up_absent()
     mine = board.take("b", [TARGET.id], 0)
@@ -173,17 +173,17 @@ def test_what_an_absent_device_was_asked_before_a_restart_goes_to_another(
 
 
 def test_a_priority_that_rises_is_kept_over_a_restart(database: Database) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     for number in range(2):
         submit(board, number)
     for priority in (3, 1):
         board.submit(TARGET.id, f"{1:064}", SPEC, queue.SimpleQueue(), priority)
-    for one in (board, JobBoard(database)):
-        assert [state.job.priority for state, _ in one.places()] == [3, 0]
+    for one in (board, Dispatcher(database)):
+        assert [state.job.priority for state, _ in one.positions()] == [3, 0]
         first = one.take("a", [TARGET.id], 0)
         assert first is not None
         assert first.job.program_sha256 == f"{1:064}"
-        assert [place.is_taken for _, place in one.places()] == [True, False]
+        assert [position.is_taken for _, position in one.positions()] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -196,13 +196,13 @@ def test_a_priority_that_rises_is_kept_over_a_restart(database: Database) -> Non
 def test_an_open_job_that_cannot_be_read_ends_at_the_next_start(
     database: Database, damage: str, said: str
 ) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     submit(board, 0)
     submit(board, 1)
     [first, second] = board.open_states([TARGET.id])
     with database.writing() as connection:
         connection.execute(text(damage.format(f"{0:064}")))
-    again = JobBoard(database)
+    again = Dispatcher(database)
     assert [state.job.id for state in again.open_states([TARGET.id])] == [second.job.id]
     with database.reading() as connection:
         ended = measurements.outcome_of(connection, first.job.id)
@@ -214,7 +214,7 @@ def test_an_open_job_that_cannot_be_read_ends_at_the_next_start(
 def test_a_stored_visit_that_can_be_none_counts_as_failed_at_the_next_start(
     database: Database,
 ) -> None:
-    board = JobBoard(database)
+    board = Dispatcher(database)
     submit(board, 0)
     [state] = board.open_states([TARGET.id])
     for visit in (QUIET, replace(QUIET, wall_ns=(0,) * 20), QUIET):
@@ -224,7 +224,7 @@ def test_a_stored_visit_that_can_be_none_counts_as_failed_at_the_next_start(
     with database.writing() as connection:
         odd = text("UPDATE visits SET conditions_after = '[' WHERE run_id = :run_id")
         connection.execute(odd, {"run_id": run_id})
-    [state] = JobBoard(database).open_states([TARGET.id])
+    [state] = Dispatcher(database).open_states([TARGET.id])
     assert len(state.visits) == 2
     assert [failure.kind for failure in state.failures] == [FailureKind.AGENT_ERROR] * 2
     assert state.next() is None

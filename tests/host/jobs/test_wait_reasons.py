@@ -2,27 +2,32 @@ from __future__ import annotations
 
 import pytest
 
-from host.jobs.wait_reasons import Place, Server, waits_for
+from host.jobs.wait_reasons import QueuePosition, ServingDevice, waits_for
 
-FREE, DRAINED = Server("a", ""), Server("b", "drained")
-WAITING = Place(is_taken=False, awaited_from="", rests=False, ahead=0)
+FREE, DRAINED = ServingDevice("a", ""), ServingDevice("b", "drained")
+COOLING = ServingDevice("c", "cooling down")
+WAITING = QueuePosition(is_taken=False, awaited_from="", rests=False, ahead=0)
 
 
 @pytest.mark.parametrize(
-    ("place", "servers", "expected"),
+    ("position", "serving", "expected"),
     [
         (WAITING, [FREE, DRAINED], "next in turn"),
         (WAITING, [], "no device is connected"),
         (WAITING, [DRAINED], "b: drained"),
-        (WAITING, [DRAINED, Server("c", "cooling down")], "b: drained; c: cooling down"),
-        (Place(False, "", False, 7), [FREE], "behind 7 others"),
-        (Place(False, "", True, 7), [FREE], "its next visit: it rests between two"),
-        (Place(False, "s", False, 0), [], "the answer of s"),
-        (Place(True, "s", False, 0), [FREE], "its visit, under way"),
-        (Place(True, "", False, 0), [Server("c", "cooling down")], "its visit; c: cooling down"),
+        (WAITING, [DRAINED, COOLING], "b: drained; c: cooling down"),
+        (QueuePosition(False, "", False, 7), [FREE], "behind 7 others"),
+        (QueuePosition(False, "", True, 7), [FREE], "its next visit: it rests between two"),
+        (QueuePosition(False, "s", False, 0), [], "the answer of s"),
+        (QueuePosition(True, "s", False, 0), [FREE], "its visit, under way"),
+        (
+            QueuePosition(True, "", False, 0),
+            [COOLING],
+            "its visit; c: cooling down",
+        ),
     ],
 )
 def test_the_reason_names_what_holds_the_job_up(
-    place: Place, servers: list[Server], expected: str
+    position: QueuePosition, serving: list[ServingDevice], expected: str
 ) -> None:
-    assert waits_for(place, servers) == expected
+    assert waits_for(position, serving) == expected

@@ -14,7 +14,7 @@ from host.database.engine import Database
 from host.database.summaries import not_summarized
 from host.measuring.statistics import NONE_CLEAN, VERSION, summarize
 from host.predicting import summaries
-from host.predicting.summaries import Summaries
+from host.predicting.summaries import Summarizer
 from latlab.domain.measurement import Summary, Unusable, Visit
 from search.space.kernels import kernels
 from tests.host.fake_lab import DEVICE, TARGET
@@ -53,7 +53,7 @@ def test_an_older_measurement_is_summarized_as_its_visits_are(
 ) -> None:
     measurement_id = add(database, tmp_path, VISITS)
     assert "not been summarised yet" in str(stored(database, measurement_id))
-    Summaries(database).complete()
+    Summarizer(database).complete()
     assert stored(database, measurement_id) == summarize(VISITS)
 
 
@@ -61,7 +61,7 @@ def test_one_that_amounts_to_nothing_says_so_and_is_looked_at_once(
     database: Database, tmp_path: Path
 ) -> None:
     measurement_id = add(database, tmp_path, SPOILED)
-    Summaries(database).complete()
+    Summarizer(database).complete()
     assert stored(database, measurement_id) == NONE_CLEAN
     with database.reading() as connection:
         assert not_summarized(connection, VERSION, 10) == []
@@ -72,11 +72,11 @@ def test_another_version_of_the_statistic_summarizes_anew(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measurement_id = add(database, tmp_path, VISITS)
-    Summaries(database).complete()
+    Summarizer(database).complete()
     other = Summary(1.0, 1.0, 1.0, 1, 1)
     monkeypatch.setattr(summaries, "VERSION", VERSION + 1)
     monkeypatch.setattr(summaries, "summarize", lambda visits: other)
-    Summaries(database).complete()
+    Summarizer(database).complete()
     assert stored(database, measurement_id) == other
 
 
@@ -86,10 +86,10 @@ def test_many_are_summarized_in_batches_and_a_stop_keeps_what_was_done(
     monkeypatch.setattr(summaries, "BATCH", 2)
     ids = [add(database, tmp_path, VISITS, str(number)) for number in range(5)]
     asked = iter([True, True, False])
-    Summaries(database).complete(lambda: next(asked))
+    Summarizer(database).complete(lambda: next(asked))
     with database.reading() as connection:
         assert len(not_summarized(connection, VERSION, 10)) == 1
-    Summaries(database).complete()
+    Summarizer(database).complete()
     assert {str(stored(database, id_)) for id_ in ids} == {str(summarize(VISITS))}
 
 

@@ -12,12 +12,12 @@ from host.database.engine import Database
 from host.database.measurements import warn_once
 from host.doctor.finding import Level
 from host.doctor.measurements import measurement_findings
-from host.predicting.snapshots import Predictors
+from host.predicting.predictors import Predictors
 from latency_models.fitting import fit_predictor
 from latency_models.predictor import Predictor
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import InvalidRequest, NotFound
-from latlab.domain.estimate import Source
+from latlab.domain.estimate import MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
@@ -69,8 +69,8 @@ def test_an_excluded_measurement_is_kept_and_used_by_none(
     assert own.latency_ns == pytest.approx(odd.network.latency_ns, rel=0.1)
     assert isinstance(client.measurement(odd.id), Measurement)
     [again] = client.measure(TARGET.id, [odd.file], SPEC)
-    assert isinstance(again, Measurement)
-    assert again.id != odd.id
+    assert isinstance(again, MeasuredLatency)
+    assert again.measurement_id != odd.id
     assert device.ran == [odd.file.program.sha256]
 
     shown = client.stored.find(odd.id)
@@ -89,8 +89,8 @@ def test_one_that_is_included_again_is_used_again(
     assert client.predict(TARGET.id, [stored[1].network.kernels])[0].samples == 5
     assert client.stored.find(stored[0].id).exclusion is None
     [known] = client.measure(TARGET.id, [stored[0].file], SPEC)
-    assert isinstance(known, Measurement)
-    assert known.id == stored[0].id
+    assert isinstance(known, MeasuredLatency)
+    assert known.measurement_id == stored[0].id
     assert device.ran == []
 
 
@@ -102,13 +102,13 @@ def test_predictions_need_no_refit_for_others(
 ) -> None:
     client, _ = lab
     fits: list[str] = []
-    fit = Predictors._fit
+    fit = Predictors._fitted
 
     def counted(predictors: Predictors, target_id: str) -> object:
         fits.append(target_id)
         return fit(predictors, target_id)
 
-    monkeypatch.setattr(Predictors, "_fit", counted)
+    monkeypatch.setattr(Predictors, "_fitted", counted)
     for _ in range(3):
         client.predict(TARGET.id, [stored[1].network.kernels])
     client.stored.exclude(stored[0].id, WHY)
@@ -124,7 +124,7 @@ def test_what_names_none_or_several_is_refused(
     with pytest.raises(NotFound, match="no measurement 'ffffffffffff'"):
         client.stored.exclude("f" * 12, WHY)
     for prefix in ("", stored[0].id[:5], "%" * 12, "_" * 32):
-        with pytest.raises(InvalidRequest, match="at least 6"):
+        with pytest.raises(InvalidRequest, match="at least its first 6"):
             client.stored.include(prefix)
     for why in ("", "  "):
         with pytest.raises(InvalidRequest, match="--why"):
@@ -179,8 +179,8 @@ def test_failed_visits_are_listed_with_their_measurement(
 
     device.run = failing_once  # type: ignore[method-assign, assignment]
     [measured] = client.measure(TARGET.id, [stored[0].file], SPEC, fresh=True)
-    assert isinstance(measured, Measurement)
-    shown = client.stored.find(measured.id)
+    assert isinstance(measured, MeasuredLatency)
+    shown = client.stored.find(measured.measurement_id)
     assert shown.failed_visits == (Failure(FailureKind.CRASHED, "signal 11"),)
 
 
@@ -198,7 +198,7 @@ def test_what_no_predictor_can_be_fitted_on_is_set_aside_and_named(
             raise ZeroDivisionError("float division by zero")
         return fit_predictor(networks)
 
-    monkeypatch.setattr("latency_models.fitting.fit_predictor", failing)
+    monkeypatch.setattr("host.predicting.fitting.fit_predictor", failing)
     warn_once.cache_clear()
     for _ in range(2):
         assert client.refit(TARGET.id)[0] == len(others)

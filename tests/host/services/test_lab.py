@@ -23,8 +23,11 @@ from host.database.engine import Database
 from host.home import lab_process
 from host.home.paths import LabHome, sqlite_url
 from host.home.processes import LockedProcess
+from host.measuring.device_time import device_time_s
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
+from latlab.convert.latency import measurement_from_message, spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.device_state import DevicePhase
 from latlab.domain.errors import (
@@ -37,11 +40,12 @@ from latlab.domain.errors import (
     Unavailable,
     UnknownKernelKinds,
 )
-from latlab.domain.estimate import Source
+from latlab.domain.estimate import MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program, ProgramFile, TensorSpec
+from latlab.v1 import latency_pb2
+from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 from tests.host.jobs.job_ends import ends_of_jobs
 
 # Visits are short: the tests are of the lab, not of the figures.
@@ -104,18 +108,46 @@ def test_a_measurement_is_clean_traced_and_remembered(
     [first] = client.measure(
         target, small_programs[:1], SPEC, on_progress=lambda *done: seen.append(done)
     )
-    assert isinstance(first, Measurement)
-    assert client.measurement(first.id) == first
-    assert {visit.traced for visit in first.visits} == {False, True}
-    traced = [visit for visit in first.visits if visit.traced]
+    assert isinstance(first, MeasuredLatency)
+    whole = client.measurement(first.measurement_id)
+    assert (whole.id, whole.program_sha256) == (first.measurement_id, first.program_sha256)
+    assert {visit.traced for visit in whole.visits} == {False, True}
+    untraced = [visit for visit in whole.visits if not visit.traced]
+    assert first.clean_visits + first.disturbed_visits == len(untraced)
+    assert first.estimate.source is Source.MEASURED
+    assert first.device_s == pytest.approx(device_time_s(whole))
+    traced = [visit for visit in whole.visits if visit.traced]
     kernels = small_programs[0].program.kernels
     assert all(len(visit.kernel_traces) == len(kernels) for visit in traced)
-    assert all(visit.before.arithmetic_probe_ns for visit in first.visits)
+    assert all(visit.before.arithmetic_probe_ns for visit in whole.visits)
     assert seen[-1][1] == 1
-    assert client.measure(target, small_programs[:1], SPEC) == [first]
+    [known] = client.measure(target, small_programs[:1], SPEC)
+    assert isinstance(known, MeasuredLatency)
+    assert known.measurement_id == first.measurement_id
     [again] = client.measure(target, small_programs[:1], SPEC, fresh=True)
-    assert isinstance(again, Measurement)
-    assert again.id != first.id
+    assert isinstance(again, MeasuredLatency)
+    assert again.measurement_id != first.measurement_id
+
+
+def test_a_client_of_version_0_1_is_answered_with_the_whole_measurement(
+    home: LabHome, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = client.default_target().id
+    [measured] = client.measure(target, small_programs[:1], SPEC)
+    assert isinstance(measured, MeasuredLatency)
+    request = latency_pb2.MeasureRequest(
+        target=target,
+        program_sha256=[measured.program_sha256],
+        spec=spec_to_message(SPEC),
+    )
+    address = json.loads(home.daemon_file.read_text())["address"]
+    with grpc.insecure_channel(address) as channel:
+        [event] = LatencyServiceStub(channel).Measure(
+            iter([request]), metadata=(("authorization", f"Bearer {home.token()}"),), timeout=30
+        )
+    assert measurement_from_message(event.measurement) == client.measurement(
+        measured.measurement_id
+    )
 
 
 def test_programs_may_be_made_while_others_are_measured(
@@ -137,9 +169,9 @@ def test_programs_may_be_made_while_others_are_measured(
     outcomes = client.measure(
         client.default_target().id, programs(), SPEC, fresh=True, on_progress=note
     )
-    assert [outcome.program_sha256 for outcome in outcomes if isinstance(outcome, Measurement)] == [
-        file.program.sha256 for file in (small_programs[1], small_programs[2], small_programs[1])
-    ]
+    assert [
+        outcome.program_sha256 for outcome in outcomes if isinstance(outcome, MeasuredLatency)
+    ] == [file.program.sha256 for file in (small_programs[1], small_programs[2], small_programs[1])]
     assert outcomes[0] == outcomes[2]
     assert client.measure(client.default_target().id, [], SPEC) == []
 
@@ -160,7 +192,7 @@ def test_a_measurement_looked_up_says_its_latency_and_whether_it_is_steadied(
 ) -> None:
     target = client.default_target().id
     outcomes = client.measure(target, small_programs, SPEC)
-    ids = [outcome.id for outcome in outcomes if isinstance(outcome, Measurement)]
+    ids = [outcome.measurement_id for outcome in outcomes if isinstance(outcome, MeasuredLatency)]
     client.refit(target)
     estimates = client.look_up(ids[::-1])
     for measurement_id, estimate in zip(ids[::-1], estimates, strict=True):
@@ -196,7 +228,7 @@ def test_few_programs_are_taken_ahead_of_their_outcomes(
 
 
 def test_predictions_come_from_what_was_measured(
-    client: LatencyClient, small_programs: list[ProgramFile]
+    home: LabHome, client: LatencyClient, small_programs: list[ProgramFile]
 ) -> None:
     unserved = next(s.target for s in client.targets() if s.target.threads != 1)
     with pytest.raises(NotReady, match="calibrate"):
@@ -210,6 +242,11 @@ def test_predictions_come_from_what_was_measured(
     assert 0 < estimate.lower_ns <= estimate.latency_ns <= estimate.upper_ns
     with pytest.raises(UnknownKernelKinds, match="warp"):
         client.predict(target, [(Kernel("warp", ((1, 8),), (1, 8)),)])
+    # What fits is in a process of its own: the daemon has loaded what predicts, and no more.
+    loaded = Path(f"/proc/{_daemon_pid(home)}/maps").read_text()
+    assert "scipy" in loaded
+    assert "sklearn" not in loaded
+    assert "torch" not in loaded
     many = client.predict(target, [small_programs[0].program.kernels] * 10_000)
     assert many == [replace(estimate, age_s=many[0].age_s)] * 10_000
     networks = client.measured_networks(target)
@@ -365,7 +402,7 @@ def test_a_kill_loses_nothing_that_was_measured(
     with LatencyClient.connect(home.root) as again:
         outcomes = again.measure(target, programs, LONG)
         _wait_for_idle(again)
-    assert all(isinstance(outcome, Measurement) for outcome in outcomes)
+    assert all(isinstance(outcome, MeasuredLatency) for outcome in outcomes)
     assert answered <= _answered_run_ids(home)
     assert all(count == 1 for count in ends_of_jobs(home).values())
 
@@ -402,7 +439,7 @@ def test_a_drained_device_is_shown_and_its_jobs_say_so(
     target = client.default_target().id
     client.set_note("local", "a note")
     client.set_drained("local", True)
-    outcomes: list[Measurement | Failure] = []
+    outcomes: list[Outcome] = []
     measuring = threading.Thread(
         target=lambda: outcomes.extend(
             client.measure(target, small_programs[:1], SPEC, fresh=True, priority=2)
@@ -422,7 +459,7 @@ def test_a_drained_device_is_shown_and_its_jobs_say_so(
     assert "latlab jobs" in impatient.message
     client.set_drained("local", False)
     measuring.join(timeout=60)
-    assert isinstance(outcomes[0], Measurement)
+    assert isinstance(outcomes[0], MeasuredLatency)
     past = client.history("local")
     assert past.connected_ns > 0
     assert [event.kind.value for event in past.events][:2] == ["undrained", "drained"]

@@ -13,9 +13,10 @@ import pytest
 
 from host.home import lab_process
 from host.home.paths import LabHome
-from latlab.client.client import LatencyClient, Outcome
+from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
-from latlab.domain.measurement import Measurement
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import (
@@ -98,16 +99,17 @@ def test_groups_of_lab_toml_reach_their_devices(
             assert not here.targets
             target = there.targets[0]
             [before] = client.measure(target, [program(tmp_path, "answer()")], SPEC)
-            assert isinstance(before, Measurement)
-            assert before.visits[0].before.temperature_c == 36.0
+            assert isinstance(before, MeasuredLatency)
+            assert client.measurement(before.measurement_id).visits[0].before.temperature_c == 36.0
             zone.write_text("45000\n")  # not so much warmer that the lab's own rule counted
             with measuring(client, target, [program(tmp_path, "answer()  # 2")], SPEC) as outcomes:
                 tells(home, "cooling down")
                 zone.write_text("37000\n")
             [after] = outcomes
-            assert isinstance(after, Measurement)
+            assert isinstance(after, MeasuredLatency)
             # At the first visit the device had just told what it was.
-            assert {visit.before.temperature_c for visit in after.visits[1:]} == {37.0}
+            visits = client.measurement(after.measurement_id).visits
+            assert {visit.before.temperature_c for visit in visits[1:]} == {37.0}
     finally:
         lab_process.down(home)
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from latlab.client.stream_timeout import heard
+from latlab.client.stream_timeout import until_silent
 
 
 def test_what_ends_is_heard_to_its_end() -> None:
-    assert list(heard(iter(range(100)), patience_s=60)) == list(range(100))
-    assert list(heard(iter([None]), patience_s=60)) == [None]
+    assert list(until_silent(iter(range(100)), patience_s=60)) == list(range(100))
+    assert list(until_silent(iter([None]), patience_s=60)) == [None]
 
 
 def test_after_a_silence_it_ends_without_the_rest() -> None:
@@ -21,7 +21,7 @@ def test_after_a_silence_it_ends_without_the_rest() -> None:
         ended.wait(timeout=60)
         yield 3
 
-    assert list(heard(falls_silent(), patience_s=0.5)) == [1, 2]
+    assert list(until_silent(falls_silent(), patience_s=0.5)) == [1, 2]
     ended.set()
 
 
@@ -30,7 +30,7 @@ def test_what_the_events_raise_is_raised() -> None:
         yield 1
         raise OSError("the line is dead")
 
-    events = heard(breaks(), patience_s=60)
+    events = until_silent(breaks(), patience_s=60)
     assert next(events) == 1
     with pytest.raises(OSError, match="the line is dead"):
         next(events)

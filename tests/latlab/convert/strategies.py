@@ -16,7 +16,7 @@ from latlab.domain.device import (
     TransportKind,
 )
 from latlab.domain.device_state import DevicePhase, DeviceState
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -29,7 +29,7 @@ from latlab.domain.measurement import (
     Visit,
 )
 from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
-from latlab.domain.target import Target
+from latlab.domain.target import Target, TargetStatus
 
 counts = st.integers(0, 2**32 - 1)
 nanoseconds = st.integers(0, 2**62)
@@ -194,6 +194,26 @@ estimates = st.builds(
     samples=counts,
     age_s=st.floats(0, 1e9),
     steadied=st.booleans(),
+)
+
+measured_latencies = st.builds(
+    MeasuredLatency,
+    measurement_id=texts,
+    program_sha256=texts,
+    estimate=estimates,
+    clean_visits=counts,
+    disturbed_visits=counts,
+    device_s=st.floats(0, 1e9),
+)
+target_statuses = st.builds(
+    TargetStatus,
+    target=targets,
+    devices=counts,
+    measurements=counts,
+    fitted_measurements=counts,
+    shares_host=st.booleans(),
+    sentinel_drift=st.none() | st.floats(-1, 10),
+    drifted=st.booleans(),
 )
 
 _times_ns = st.floats(1, 1e12)

@@ -20,6 +20,8 @@ from latlab.convert.kernels import kernel_from_message, kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
     estimate_to_message,
+    measured_from_message,
+    measured_to_message,
     measurement_from_message,
     measurement_to_message,
     network_from_message,
@@ -29,10 +31,15 @@ from latlab.convert.latency import (
     spec_from_message,
     spec_to_message,
     target_from_message,
+    target_status_to_message,
     target_to_message,
 )
 from latlab.convert.measurements import stored_from_message, stored_to_message
-from latlab.convert.status import device_status_from_message, device_status_to_message
+from latlab.convert.status import (
+    device_status_from_message,
+    device_status_to_message,
+    target_status_from_message,
+)
 from latlab.convert.visits import (
     conditions_from_message,
     conditions_to_message,
@@ -61,6 +68,8 @@ ROUND_TRIPS = [
     (strategies.targets, target_to_message, target_from_message),
     (strategies.measurements, measurement_to_message, measurement_from_message),
     (strategies.histories, history_to_message, history_from_message),
+    (strategies.measured_latencies, measured_to_message, measured_from_message),
+    (strategies.target_statuses, target_status_to_message, target_status_from_message),
     (strategies.estimates, estimate_to_message, estimate_from_message),
     (strategies.stored_measurements, stored_to_message, stored_from_message),
     (strategies.statuses, device_status_to_message, device_status_from_message),

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import pytest
 import torch
 
 from latlab.client.client import LatencyClient
+from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measurement import Conditions, Measurement, Visit
+from latlab.domain.kernel import Kernel
 from latlab.domain.program import Program, ProgramFile
-from latlab.domain.target import Target
+from latlab.domain.target import Target, TargetStatus
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import Measured
 from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab, export_spec
@@ -27,9 +26,7 @@ from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 
 TARGET = Target("board", "os", "1", "r", "xnnpack", 1, "all")
-NOW = Conditions(unix_ns=0)
-LATER = Conditions(unix_ns=2 * 10**9)
-VISIT = Visit("v", False, (10**7,) * 20, (10**7,) * 20, (0,) * 20, 10, 1, 1, NOW, LATER)
+ESTIMATE = LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)
 SPACE = mnasnet_space()
 ARCHITECTURES = list(ZOO.values())[:3]
 
@@ -62,6 +59,7 @@ class NotingClient:
         self.is_shared = shares_host
         self.answers = answers
         self.waited_s: list[float] = []
+        self.known: list[int] = []
 
     def shares_host(self, target: Target) -> bool:
         return self.is_shared
@@ -76,22 +74,26 @@ class NotingClient:
         priority: int,
         patience_s: float,
         on_progress: Callable[[int, int], None],
-    ) -> list[Measurement | Failure]:
+    ) -> list[Outcome]:
         self.waited_s.append(patience_s)
-        outcomes: list[Measurement | Failure] = []
+        outcomes: list[Outcome] = []
         for file in programs:
             if self.answers == len(outcomes):
                 return [*outcomes, Failure(FailureKind.DEVICE_LOST, "nothing came")]
             self.log.append("measure")
             sha256 = file.program.sha256
-            outcomes.append(Measurement(f"of {sha256}", target, sha256, spec, 0, (VISIT,) * 5))
+            outcomes.append(MeasuredLatency(f"of {sha256}", sha256, ESTIMATE, 5, 0, 10.0))
             on_progress(5, len(outcomes))
         return outcomes
 
-    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        return [LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)] * len(
-            measurement_ids
-        )
+    def target_status(self, target: Target) -> TargetStatus:
+        return TargetStatus(target, 1, self.log.count("measure"), 0, self.is_shared)
+
+    def predict(
+        self, target: str, networks: Sequence[Sequence[Kernel]], *, min_measurements: int
+    ) -> list[LatencyEstimate]:
+        self.known.append(min_measurements)
+        return [ESTIMATE] * len(networks)
 
 
 def target_lab(
@@ -154,21 +156,19 @@ def test_while_the_target_is_away_it_is_waited_for_more_shortly() -> None:
     assert client.waited_s == [600.0, AWAY_PATIENCE_S, AWAY_PATIENCE_S, 600.0]
 
 
-def test_a_measurement_kept_the_device_for_as_long_as_its_visits_took() -> None:
+def test_a_measurement_comes_with_its_estimate_and_the_time_it_kept_the_device() -> None:
     [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
     assert isinstance(outcome, Measured)
-    assert outcome.device_s == 5 * 2.0
+    assert (outcome.latency, outcome.device_s) == (ESTIMATE, 10.0)
 
 
-@pytest.mark.parametrize(("set_to_ns", "device_s"), [(-(10**18), 0), (10**18, 5 * 60.0)])
-def test_a_clock_that_was_set_meanwhile_spends_no_budget_beyond_deadlines(
-    monkeypatch: pytest.MonkeyPatch, set_to_ns: int, device_s: float
-) -> None:
-    set_meanwhile = replace(VISIT, after=Conditions(unix_ns=set_to_ns))
-    monkeypatch.setattr("tests.search.latency.test_target_lab.VISIT", set_meanwhile)
-    [outcome] = target_lab([], shares_host=False).measure(ARCHITECTURES[:1])
-    assert isinstance(outcome, Measured)
-    assert outcome.device_s == device_s
+def test_a_predictor_must_know_what_was_measured_before() -> None:
+    client = NotingClient([], shares_host=False)
+    lab = TargetLab(cast(LatencyClient, client), TARGET, cast(ExportPool, NotingPool([])))
+    lab.predict(ARCHITECTURES)
+    lab.measure(ARCHITECTURES)
+    lab.predict(ARCHITECTURES)
+    assert client.known == [0, len(ARCHITECTURES)]
 
 
 def test_exporting_alone_tells_what_cannot_be() -> None:

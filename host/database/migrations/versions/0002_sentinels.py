@@ -1,4 +1,4 @@
-"""Sentinels, and what they make suspect."""
+"""Add sentinels, and mark suspect measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priorities of jobs; drained devices, their notes and what befell them."""
+"""Add priorities of jobs, drained devices, and notes and events of devices."""
 
 from __future__ import annotations
 

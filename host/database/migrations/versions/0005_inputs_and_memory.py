@@ -1,4 +1,4 @@
-"""What a program's inputs hold; a visit's first run, planned memory and instructions."""
+"""Add the values of inputs, and the first run, planned memory and instructions of visits."""
 
 from __future__ import annotations
 

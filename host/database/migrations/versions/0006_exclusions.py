@@ -1,4 +1,4 @@
-"""Measurements that their owner has excluded, and when and why."""
+"""Add excluded measurements, with time and reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each measurement's visits amount to; the daemon summarises those that are there."""
+"""Add summaries of measurements. The daemon summarises those that exist."""
 
 from __future__ import annotations
 

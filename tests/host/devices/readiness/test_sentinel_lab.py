@@ -14,7 +14,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.errors import NotFound
-from latlab.domain.measurement import Measurement
+from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from latlab.export import export_program
 from latlab.export.reference import REFERENCE, build_reference
@@ -50,8 +50,8 @@ def test_a_pinned_program_is_measured_before_the_next_job(
     client.pin_sentinel(small_programs[0])
     assert drift() is None
     [outcome] = client.measure(target.id, small_programs[1:2], SPEC, fresh=True)
-    assert isinstance(outcome, Measurement)
-    assert not outcome.suspect
+    assert isinstance(outcome, MeasuredLatency)
+    assert not client.measurement(outcome.measurement_id).suspect
     assert drift() == 0
     assert len(client.measured_networks(target.id)) == 2
     client.renew_baseline(target.name)

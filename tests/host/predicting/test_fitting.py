@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from host.predicting.refitting import is_due
+from host.predicting.fitting import is_due
 from latency_models.fitting import fit_predictor
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.predictor import MIN_NETWORKS

@@ -1,0 +1,163 @@
+"""Show, exclude and look up stored measurements."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy import Connection
+
+from host.database import exclusions as exclusion_rows
+from host.database import listing
+from host.database import measurements as measurement_rows
+from host.database.engine import Database
+from host.predicting.estimates import current_steadying, look_up
+from host.predicting.predictors import Predictors
+from host.predicting.summaries import Summarizer
+from latlab.domain.errors import InvalidRequest, NotFound
+from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement, StoredMeasurement
+
+MAX_WHY = 1_000
+REREAD_S = 600.0
+
+
+class MeasurementStore:
+    """The stored measurements, and what the predictors make of them."""
+
+    def __init__(self, database: Database, summarizer: Summarizer, predictors: Predictors) -> None:
+        self._database = database
+        self._summarizer = summarizer
+        self._predictors = predictors
+        self._usable: set[str] = set()  # ids of measurements that could be read
+        self._read_s = time.monotonic()
+
+    def get(self, measurement_id: str) -> Measurement:
+        """Return a measurement with its visits. Raises NotFound and UnreadableRow."""
+        with self._database.reading() as connection:
+            measurement = measurement_rows.get_measurement(connection, measurement_id)
+        if measurement is None:
+            raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
+        return measurement
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        """Return the estimate of each measurement, in input order.
+
+        Raises NotFound, and UnreadableRow if one cannot be used.
+        """
+        self._summarizer.complete()
+        steadying_of = partial(current_steadying, self._predictors)
+        return look_up(self._database, measurement_ids, steadying_of)
+
+    def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:
+        """Yield (program SHA-256, measurement id, network) of each measurement that a predictor
+        can learn from, the oldest first."""
+        self._summarizer.complete()
+        set_aside = self._predictors.set_aside(target_id)
+        with self._database.reading() as connection:
+            for sha256, id_, network in measurement_rows.measured_networks(connection, target_id):
+                if id_ not in set_aside:
+                    yield sha256, id_, network
+
+    def list(self, target_id: str, prefix: str) -> Iterator[StoredMeasurement]:
+        """Yield stored measurements, the newest first.
+
+        A measurement that a predictor could not learn from is shown as unusable too.
+
+        Args:
+            target_id: Whose measurements to list; "" for those of all targets.
+            prefix: What their ids begin with; "" for all.
+
+        Raises:
+            InvalidRequest: The prefix is too short or cannot begin an id.
+        """
+        if prefix:
+            _check_prefix(prefix)
+        self._summarizer.complete()
+        with self._database.reading() as connection:
+            for stored in listing.stored_measurements(connection, target_id, prefix):
+                why = self._predictors.set_aside(stored.target_id).get(stored.id, "")
+                yield stored if stored.unusable else replace(stored, unusable=why)
+
+    def list_unusable(
+        self, target_id: str, is_active: Callable[[], bool]
+    ) -> Iterator[StoredMeasurement]:
+        """Yield measurements that cannot be used and that nobody has excluded, the newest first.
+
+        The first call may take long. Measurements that it could read are not read again for
+        REREAD_S, so that a client that gave up gets further the next time.
+
+        Args:
+            target_id: Whose measurements to list; "" for those of all targets.
+            is_active: Returns False once the client has gone.
+        """
+        self._summarizer.complete(is_active)
+        if time.monotonic() - self._read_s > REREAD_S:
+            self._usable, self._read_s = set(), time.monotonic()
+        usable = self._usable
+        with self._database.reading() as connection:
+            for stored in listing.stored_measurements(connection, target_id, skipped=usable):
+                if not is_active():
+                    return
+                if not stored.unusable:
+                    usable.add(stored.id)
+                elif stored.exclusion is None:
+                    yield stored
+        for known_id in [target_id] if target_id else self._predictors.fitted_targets():
+            for measurement_id in self._predictors.set_aside(known_id):
+                for stored in self.list(known_id, measurement_id):
+                    if stored.exclusion is None:
+                        yield stored
+
+    def exclude(self, prefix: str, why: str) -> str:
+        """Exclude the measurement whose id begins so, and return its id.
+
+        Raises NotFound and InvalidRequest.
+        """
+        if not why.strip():
+            raise InvalidRequest("say why it is to be excluded: --why TEXT")
+        if len(why) > MAX_WHY:
+            raise InvalidRequest(f"the reason is too long: at most {MAX_WHY} characters")
+        if "\0" in why:
+            raise InvalidRequest("the reason holds a NUL character, which cannot be stored")
+        with self._database.writing() as connection:
+            measurement_id, target_id = _one_measurement(connection, prefix)
+            exclusion_rows.exclude(connection, measurement_id, why, time.time_ns())
+        self._predictors.forget(target_id)
+        return measurement_id
+
+    def include(self, prefix: str) -> str:
+        """Use an excluded measurement again, and return its id.
+
+        Raises NotFound and InvalidRequest.
+        """
+        with self._database.writing() as connection:
+            measurement_id, target_id = _one_measurement(connection, prefix)
+            exclusion_rows.include(connection, measurement_id, time.time_ns())
+        self._predictors.forget(target_id)
+        return measurement_id
+
+
+def _one_measurement(connection: Connection, prefix: str) -> tuple[str, str]:
+    """Return the id and the target's id of the one measurement whose id begins so."""
+    _check_prefix(prefix)
+    match exclusion_rows.find(connection, prefix):
+        case [found]:
+            return found
+        case []:
+            raise NotFound(f"no measurement {prefix!r}: `latlab measurements list` shows them")
+        case _:
+            raise InvalidRequest(
+                f"several measurements begin with {prefix!r}: give more characters of the id"
+            )
+
+
+def _check_prefix(prefix: str) -> None:
+    if len(prefix) < exclusion_rows.MIN_PREFIX or not prefix.isalnum():
+        raise InvalidRequest(
+            f"{prefix[:80]!r} is not the id of a measurement: give the id, or at least its first"
+            f" {exclusion_rows.MIN_PREFIX} characters"
+        )

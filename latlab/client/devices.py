@@ -1,0 +1,85 @@
+"""The part of the client that is about devices and jobs."""
+
+from __future__ import annotations
+
+from latlab.client.calls import Calls
+from latlab.convert.devices import history_from_message
+from latlab.convert.status import device_status_from_message, open_job_from_message
+from latlab.convert.visits import conditions_from_message
+from latlab.domain.device import DeviceHistory, DeviceStatus
+from latlab.domain.job import OpenJob
+from latlab.domain.measurement import Conditions
+from latlab.v1 import lab_pb2
+from latlab.v1.lab_pb2_grpc import LabServiceStub
+
+
+class DevicesClient:
+    """The calls about devices and jobs. A device is given by its serial or transport."""
+
+    def __init__(self, calls: Calls) -> None:
+        """Use the channel of `calls`."""
+        self._calls = calls
+        self._lab = LabServiceStub(calls.channel)
+
+    def devices(self) -> list[DeviceStatus]:
+        """Return every device with its state."""
+        response = self._calls.one(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
+        return list(map(device_status_from_message, response.devices))
+
+    def conditions(self, transport: str) -> Conditions:
+        """Return the present conditions of the device behind a transport.
+
+        Raises:
+            NotFound: There is no such device.
+            Unavailable: The device is not connected.
+        """
+        request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
+        return conditions_from_message(self._calls.one(self._lab.ReadConditions, request))
+
+    def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
+        """Return the first open jobs in rank order, at most `limit`, and how many are open."""
+        response = self._calls.one(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
+        return list(map(open_job_from_message, response.jobs)), response.open
+
+    def set_drained(self, device: str, drained: bool) -> None:
+        """Give a device no more jobs, or give it jobs again.
+
+        Raises:
+            NotFound: There is no such device.
+        """
+        request = lab_pb2.SetDrainedRequest(device=device, drained=drained)
+        self._calls.one(self._lab.SetDrained, request)
+
+    def set_note(self, device: str, note: str) -> None:
+        """Replace people's note on a device.
+
+        Raises:
+            NotFound: There is no such device.
+        """
+        self._calls.one(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
+
+    def history(self, device: str) -> DeviceHistory:
+        """Return a device's event history.
+
+        Raises:
+            NotFound: There is no such device.
+        """
+        request = lab_pb2.GetDeviceHistoryRequest(device=device)
+        return history_from_message(self._calls.one(self._lab.GetDeviceHistory, request))
+
+    def add_board(self, address: str) -> None:
+        """Make the lab serve an enrolled board.
+
+        Raises:
+            InvalidRequest: The address is not one of an enrolled board.
+            NotReady: The board was removed and has not ended its last visit.
+        """
+        self._calls.one(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
+
+    def remove_board(self, address: str) -> None:
+        """Make the lab let go of a board once its visit is over.
+
+        Raises:
+            InvalidRequest: The address makes no sense.
+        """
+        self._calls.one(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))

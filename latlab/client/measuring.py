@@ -1,0 +1,99 @@
+"""Measure programs: upload them, ask for their measurements, and collect the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from latlab.client.calls import Calls
+from latlab.client.upload_window import UploadWindow
+from latlab.common.upload import read_chunks
+from latlab.convert.latency import measured_from_message, program_to_message
+from latlab.convert.visits import failure_from_message
+from latlab.domain.errors import LabError, Unavailable
+from latlab.domain.estimate import MeasuredLatency
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.program import ProgramFile
+from latlab.v1 import latency_pb2
+from latlab.v1.latency_pb2_grpc import LatencyServiceStub
+
+UPLOAD_TIMEOUT_S = 300.0
+MEASURE_TIMEOUT_S = 24 * 3600.0
+
+Outcome = MeasuredLatency | Failure
+
+
+def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile) -> None:
+    """Upload a program. The lab does not read its bytes if it has them."""
+
+    def parts() -> Iterator[latency_pb2.UploadRequest]:
+        yield latency_pb2.UploadRequest(program=program_to_message(file.program))
+        for chunk in read_chunks(file.path):
+            yield latency_pb2.UploadRequest(chunk=chunk)
+
+    calls.one(latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
+
+
+def measure_programs(
+    calls: Calls,
+    latency: LatencyServiceStub,
+    request: latency_pb2.MeasureRequest,
+    programs: Iterable[ProgramFile],
+    patience_s: float,
+    on_progress: Callable[[int, int], None],
+) -> list[Outcome]:
+    """Do the work of `LatencyClient.measure`.
+
+    Args:
+        calls: How to call the lab.
+        latency: The methods to call.
+        request: The request for each program, without its SHA-256.
+        programs: What to measure.
+        patience_s: The call ends if nothing came for so long.
+        on_progress: Called with the visits done and the programs ended.
+    """
+    window = UploadWindow(programs)
+
+    def named(file: ProgramFile) -> latency_pb2.MeasureRequest:
+        upload(calls, latency, file)
+        named = latency_pb2.MeasureRequest(program_sha256=[file.program.sha256])
+        named.MergeFrom(request)
+        return named
+
+    outcomes: dict[str, Outcome] = {}
+    visits_done: dict[str, int] = {}
+    events = calls.stream(latency.Measure, window.map(named), MEASURE_TIMEOUT_S, patience_s)
+    try:
+        for event in events:
+            outcome = _outcome(event)
+            if outcome is None:
+                visits_done[event.program_sha256] = event.progress.visits_done
+            else:
+                outcomes[event.program_sha256] = outcome
+                window.ended()
+            on_progress(sum(visits_done.values()), len(outcomes))
+    except LabError:
+        if window.error is not None:
+            raise window.error from None
+        raise
+    finally:
+        window.close()
+    silent = Failure(
+        FailureKind.DEVICE_LOST,
+        f"no visit ended for {patience_s:g} s: `latlab jobs` says what the jobs wait for",
+    )
+    return [outcomes.get(sha256, silent) for sha256 in window.order]
+
+
+def _outcome(event: latency_pb2.MeasureEvent) -> Outcome | None:
+    """Return the outcome that an event brings; None if it brings progress."""
+    match event.WhichOneof("event"):
+        case "measured":
+            return measured_from_message(event)
+        case "failure":
+            return failure_from_message(event.failure)
+        case "measurement":
+            raise Unavailable(
+                "the lab runs an older version: `latlab lab down`, then `latlab lab up`"
+            )
+        case _:
+            return None
