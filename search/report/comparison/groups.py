@@ -93,11 +93,16 @@ def _without_seeds(settings: dict[str, str]) -> dict[str, str]:
 def _check_comparable(one: Study, other: Study) -> None:
     for values, source in (("latencies", _target), ("accuracies", _accuracy)):
         first, second = source(one.settings), source(other.settings)
-        if first != second:
+        differences = [
+            f"{_label(name)} is {_text(first.get(name))} and {_text(second.get(name))}"
+            for name in first | second
+            if first.get(name) != second.get(name)
+        ]
+        if differences:
             raise StudyError(
                 f"{one.directory.name} and {other.directory.name} cannot be compared, because "
-                f"their {values} have different sources: {_text(first)}, and {_text(second)}. "
-                "Name studies with the same target and the same source of accuracies"
+                f"their {values} have different sources: {', '.join(differences)}. Name studies "
+                "with the same target and the same source of accuracies"
             )
 
 
