@@ -154,10 +154,10 @@ def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.Mon
 
     def from_others(
         client: LatencyClient, target: Target, asked: Sequence[object]
-    ) -> transfer.FromOtherTargets:
+    ) -> transfer.TransferPrediction:
         ns = np.full(len(asked), 7e6)
         predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
-        return transfer.FromOtherTargets((TARGET,), np.zeros(4), predicted)
+        return transfer.TransferPrediction((TARGET,), np.zeros(4), predicted)
 
     opens(monkeypatch, predict)
     monkeypatch.setattr(transfer, "predict_from_other_targets", from_others)
