@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latlab.export import export_program
@@ -98,6 +98,7 @@ def test_only_what_the_smallest_network_exceeds_is_refused(space: Space, name: s
         share_within(space, {name: least - 1})
 
 
+@settings(deadline=None)
 @given(in_any_space, st.data())
 def test_what_is_fitted_is_allowed_and_as_near_as_may_be(
     drawn: tuple[Space, tuple[int, ...]], data: st.DataObject

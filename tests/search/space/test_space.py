@@ -71,7 +71,7 @@ def test_every_resolution_is_well_formed(drawn: tuple[Space, tuple[int, ...]]) -
 
 
 @given(in_any_space)
-@settings(max_examples=30)  # each one resolves a hundred networks
+@settings(max_examples=30, deadline=None)  # each one resolves a hundred networks
 def test_a_decision_is_inactive_exactly_when_no_other_choice_changes_anything(
     drawn: tuple[Space, tuple[int, ...]],
 ) -> None:
