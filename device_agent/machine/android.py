@@ -20,10 +20,12 @@ _COOLING = "Current cooling devices from HAL"
 
 @dataclass(frozen=True)
 class Heat:
-    """What Android's thermal service reports; None where it reports nothing.
+    """The temperatures and the throttling that Android's thermal service reports.
 
-    temperatures_c: The temperature of each sensor in degrees Celsius.
-    throttled: Whether the phone holds its processor back to cool it.
+    Attributes:
+        temperatures_c: The temperature of each sensor in degrees Celsius.
+        throttled: Whether the phone holds its processor back to cool it; None where it is not
+            reported.
     """
 
     temperatures_c: tuple[float, ...]

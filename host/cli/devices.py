@@ -97,7 +97,7 @@ def undrain(device: DeviceArgument) -> None:
 def note(
     device: DeviceArgument,
     text: Annotated[
-        str, typer.Argument(help='What people should know about it; "" removes the note.')
+        str, typer.Argument(help='The note, shown to everyone who lists devices; "" removes it.')
     ],
 ) -> None:
     """Leave a note on a device. It replaces the note before."""

@@ -19,7 +19,10 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Bring the lab up in the background, and list its devices. Harmless if it is up."""
+    """Bring the lab up in the background, and list its devices.
+
+    A lab that is up already stays up.
+    """
     home = LabHome.from_environment()
     home.create()
     from latlab.export.reference import export_sentinel  # PyTorch, for this command alone

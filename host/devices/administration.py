@@ -1,4 +1,4 @@
-"""What people ask about devices and change about them while the lab runs."""
+"""Answer people's questions about devices, and change them, while the lab runs."""
 
 from __future__ import annotations
 

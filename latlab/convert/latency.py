@@ -90,6 +90,7 @@ def target_from_message(message: latency_pb2.Target) -> Target:
 
 
 def target_status_to_message(status: TargetStatus) -> latency_pb2.TargetStatus:
+    """Return the message of a target's status."""
     return latency_pb2.TargetStatus(
         target=target_to_message(status.target),
         devices=status.devices,
@@ -157,6 +158,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
 
 
 def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
+    """Return the event that carries a measured latency and its program's name."""
     return latency_pb2.MeasureEvent(
         program_sha256=measured.program_sha256,
         measured=latency_pb2.MeasuredLatency(
@@ -170,6 +172,7 @@ def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
 
 
 def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
+    """Return the measured latency that an event carries."""
     message = event.measured
     return MeasuredLatency(
         measurement_id=message.measurement_id,

@@ -82,7 +82,7 @@ ZOO: dict[str, Architecture] = {
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """What a paper reports about a network; None for what it leaves out.
+    """The figures that a paper reports about a network; None where it reports none.
 
     Attributes:
         name: The network's name, as in `ZOO` where that has it.

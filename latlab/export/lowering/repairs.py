@@ -61,8 +61,10 @@ def normed_one_after_another() -> Iterator[None]:
 
 @contextlib.contextmanager
 def operators_listed_once() -> Iterator[None]:
-    """Let torch.export ask the dispatcher only once for all composite operators. By itself it
-    asks two hundred times in a lowering, which takes a quarter of the time."""
+    """Let torch.export ask the dispatcher only once for all composite operators.
+
+    By itself it asks two hundred times in a lowering, which takes a quarter of the time.
+    """
     list_operators = functools.cache(export_utils._materialize_cpp_cia_ops)
     with mock.patch.object(export_utils, "_materialize_cpp_cia_ops", list_operators):
         yield
