@@ -19,7 +19,7 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Bring the lab up in the background, and list its devices.
+    """Start the lab in the background, and list its devices.
 
     A lab that is up already stays up.
     """

@@ -16,7 +16,7 @@ from host.devices.readiness.heat_watch import HeatWatch
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit

@@ -13,10 +13,10 @@ from host.database.engine import Database
 from host.devices.connection import Connection
 from host.devices.lease import DeviceLease
 from host.devices.program_uploads import ProgramUploads
-from host.devices.readiness import sentinel_rule
 from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
 from host.devices.result_writer import ResultWriter
+from host.devices.sentinel_run import SentinelRun
 from host.devices.transports.transport import Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
@@ -25,8 +25,7 @@ from host.jobs.job_state import MAX_TIMES_LOST, JobState
 from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.stopping import NextVisit
 from latlab.common.program_store import ProgramStore
-from latlab.domain.device import Device, EventKind
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import Device, DevicePhase, DeviceState, EventKind
 from latlab.domain.errors import LabError, LeaseLost, TraceMismatch, Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
@@ -75,6 +74,7 @@ class DeviceWorker(threading.Thread):
             self._stopping,
             self._show,
         )
+        self._sentinel_run = SentinelRun(board, self._visits, self._results, self._stopping)
 
     @property
     def device(self) -> Device | None:
@@ -259,23 +259,7 @@ class DeviceWorker(threading.Thread):
         """Measure the target's sentinel to its end, before any job goes on."""
         self._show(DevicePhase.CHECKING)
         serial = self._connection.known_device.serial
-        state = self._board.open_sentinel(target_id, sentinel, sentinel_rule.SPEC)
-        measurement = None
-        try:
-            while isinstance(needed := state.next(), NextVisit):
-                if self._stopping.wait(needed.rest_s):
-                    raise Unavailable("the lab is stopping")
-                run_id = self._board.ask(state, needed, serial)
-                traced, phase = needed.traced, DevicePhase.CHECKING
-                outcome = self._visits.run(agent, state, run_id, traced, phase)
-                self._results.store(agent, state, run_id, outcome)
-        except (Unavailable, LeaseLost) as error:
-            self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(error)))
-            raise
-        if needed is None:
-            measurement = self._board.complete(state, kernel_ns=None)
-        else:
-            self._board.end(state, needed)
+        measurement = self._sentinel_run.measure(agent, serial, target_id, sentinel)
         if self.sentinels.take(target_id, serial, measurement).drifted:
             self._board.suspect(target_id)
 

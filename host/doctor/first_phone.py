@@ -15,8 +15,7 @@ from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.device import DeviceStatus, TransportKind
-from latlab.domain.device_state import DeviceState
+from latlab.domain.device import DeviceState, DeviceStatus, TransportKind
 from latlab.domain.errors import LabError, TraceMismatch
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile

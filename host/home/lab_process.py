@@ -9,7 +9,7 @@ from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
 from latlab.common.background_process import POLL_S, start_and_wait
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 
 START_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 30.0

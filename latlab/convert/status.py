@@ -5,8 +5,7 @@ from __future__ import annotations
 from latlab.convert.devices import device_from_message, device_to_message
 from latlab.convert.fields import enum_member, enum_number
 from latlab.convert.latency import target_from_message
-from latlab.domain.device import DeviceStatus, TransportKind
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import DevicePhase, DeviceState, DeviceStatus, TransportKind
 from latlab.domain.job import OpenJob
 from latlab.domain.target import TargetStatus
 from latlab.v1 import lab_pb2, latency_pb2

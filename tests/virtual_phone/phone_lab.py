@@ -15,8 +15,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
-from latlab.domain.device import DeviceStatus
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase, DeviceStatus
 from latlab.domain.errors import Unavailable
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until

@@ -12,8 +12,7 @@ from host.database import device_history as history_rows
 from host.database.engine import Database
 from host.devices.readiness import health_rule
 from host.devices.readiness.health_rule import Health
-from latlab.domain.device import DeviceEvent, EventKind
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DeviceEvent, DevicePhase, EventKind
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit

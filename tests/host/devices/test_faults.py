@@ -21,7 +21,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure

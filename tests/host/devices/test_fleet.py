@@ -18,7 +18,7 @@ from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
 from host.jobs.dispatcher import Dispatcher
 from latlab.common.program_store import ProgramStore
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import FakeDevice
 

@@ -17,7 +17,7 @@ from host.database.schema import failures, visits
 from host.home.paths import sqlite_url
 from host.jobs.job_state import MAX_FAILED_VISITS, MAX_TIMES_LOST
 from host.jobs.queue import WINDOW
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import DevicePhase, DeviceState
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Measurement, Visit

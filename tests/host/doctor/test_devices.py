@@ -11,8 +11,7 @@ import pytest
 from host.doctor.daemon import device_finding
 from host.doctor.finding import Level
 from latlab.client.client import LatencyClient
-from latlab.domain.device import DeviceStatus
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import DevicePhase, DeviceState, DeviceStatus
 from latlab.domain.measurement import Conditions
 from tests.host.fake_lab import DEVICE
 from tests.host.measuring.test_statistics import NOW

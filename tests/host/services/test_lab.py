@@ -29,7 +29,7 @@ from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.convert.latency import measurement_from_message, spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 from latlab.domain.errors import (
     InvalidRequest,
     LabError,

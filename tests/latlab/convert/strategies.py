@@ -10,12 +10,13 @@ from latlab.domain.device import (
     Device,
     DeviceEvent,
     DeviceHistory,
+    DevicePhase,
+    DeviceState,
     DeviceStatus,
     EventKind,
     SentinelReading,
     TransportKind,
 )
-from latlab.domain.device_state import DevicePhase, DeviceState
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel

@@ -50,8 +50,7 @@ from latlab.convert.visits import (
     visit_spec_to_message,
     visit_to_message,
 )
-from latlab.domain.device import DeviceStatus
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import DevicePhase, DeviceState, DeviceStatus
 from latlab.domain.failure import Failure, FailureKind
 from latlab.v1 import common_pb2, lab_pb2
 from tests.latlab.convert import strategies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latlab.domain.device_state import DevicePhase, DeviceState
+from latlab.domain.device import DevicePhase, DeviceState
 from tests.latlab.convert import strategies
 
 

@@ -23,7 +23,7 @@ from host.devices.readiness.health_rule import (
 )
 from host.home.paths import sqlite_url
 from latlab.domain.benchmark_spec import VisitSpec
-from latlab.domain.device_state import DevicePhase
+from latlab.domain.device import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease

@@ -1,0 +1,62 @@
+"""Measure the sentinel of a target to its end, before any job goes on."""
+
+from __future__ import annotations
+
+import threading
+
+from host.agent.client import AgentClient
+from host.devices.readiness import sentinel_rule
+from host.devices.result_writer import ResultWriter
+from host.devices.visit_runner import VisitRunner
+from host.jobs.dispatcher import Dispatcher
+from host.measuring.stopping import NextVisit
+from latlab.domain.device import DevicePhase
+from latlab.domain.errors import LeaseLost, Unavailable
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Measurement
+from latlab.domain.program import Program
+
+
+class SentinelRun:
+    """Measures sentinels on one device."""
+
+    def __init__(
+        self,
+        board: Dispatcher,
+        visits: VisitRunner,
+        results: ResultWriter,
+        stopping: threading.Event,
+    ) -> None:
+        self._board = board
+        self._visits = visits
+        self._results = results
+        self._stopping = stopping
+
+    def measure(
+        self, agent: AgentClient, serial: str, target_id: str, sentinel: Program
+    ) -> Measurement | None:
+        """Measure the sentinel on a target of the device `serial`.
+
+        Returns:
+            The measurement; None if it failed.
+
+        Raises:
+            Unavailable: The device was lost, or the lab is stopping.
+            LeaseLost: Another lab has the device.
+        """
+        state = self._board.open_sentinel(target_id, sentinel, sentinel_rule.SPEC)
+        try:
+            while isinstance(needed := state.next(), NextVisit):
+                if self._stopping.wait(needed.rest_s):
+                    raise Unavailable("the lab is stopping")
+                run_id = self._board.ask(state, needed, serial)
+                phase = DevicePhase.CHECKING
+                outcome = self._visits.run(agent, state, run_id, needed.traced, phase)
+                self._results.store(agent, state, run_id, outcome)
+        except (Unavailable, LeaseLost) as error:
+            self._board.end(state, Failure(FailureKind.DEVICE_LOST, str(error)))
+            raise
+        if needed is None:
+            return self._board.complete(state, kernel_ns=None)
+        self._board.end(state, needed)
+        return None
