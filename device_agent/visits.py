@@ -25,7 +25,7 @@ _TOO_LATE = failed(
 )
 
 # The request's fault, and no result of a visit.
-_REFUSALS = (InvalidRequest, LabError, LeaseLost, NotFound, TooLarge)
+_REFUSALS = (InvalidRequest, LeaseLost, NotFound, TooLarge)
 
 _log = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from device_agent.machine.conditions import read_count, read_text
+from latlab.domain.errors import Unavailable
 
 CPUS = "sys/devices/system/cpu"
 WAIT_S = 10.0  # phones take idle cores offline for seconds
 POLL_S = 0.1
 
 
-class CoresMissing(Exception):
+class CoresMissing(Unavailable):
     """Cores that a visit needs are offline, or were taken from the agent."""
 
 

@@ -179,7 +179,7 @@ def test_what_cannot_be_used_is_refused() -> None:
         transfer(sources_ns, measured[:2], measured_ns[:2])
     with pytest.raises(ValueError, match="outside the 300 networks"):
         transfer(sources_ns, measured + NETWORKS, measured_ns)
-    with pytest.raises(ValueError, match="not above 0"):
+    with pytest.raises(ValueError, match="every measured latency must be above 0"):
         transfer(sources_ns, measured, -measured_ns)
     with pytest.raises(ValueError, match=r"\(5,\) networks, but \(4,\) latencies"):
         transfer(sources_ns, measured, measured_ns[:4])

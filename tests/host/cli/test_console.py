@@ -97,8 +97,8 @@ def result_of(fails: Exception) -> Any:  # noqa: ANN401
             "error: /x: Permission denied (",
         ),
         (OSError(errno.ENOSPC, "No space", "/x/y"), "error: the disk that holds /x is full: free"),
-        (OSError(errno.ENOSPC, "No space"), "error: the disk that holds a folder that is written"),
-        (LabError(""), "error: it was not said which"),
+        (OSError(errno.ENOSPC, "No space"), "error: the disk that holds the lab's files is full"),
+        (LabError(""), "error: an error without a message"),
     ],
 )
 def test_what_was_foreseen_is_one_line(error: Exception, line: str) -> None:
@@ -142,4 +142,4 @@ def test_what_is_no_text_is_refused(argument: str) -> None:
     app.command("other")(lambda: None)
     result = CliRunner().invoke(app, ["other", argument])
     assert result.exit_code == 2
-    assert "is no text" in result.stderr
+    assert "is not valid text" in result.stderr

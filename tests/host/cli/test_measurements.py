@@ -62,7 +62,7 @@ def test_few_are_shown_of_many(stored: list[Stored]) -> None:
     assert code == 0
     assert stored[-1].id[:12] in said
     assert stored[0].id[:12] not in said
-    assert "more than these 1" in said
+    assert "more than 1:" in said
     assert measurements("list", "--unusable")[1].count("ms") == 0
 
 

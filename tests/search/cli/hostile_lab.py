@@ -214,7 +214,7 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
             "latlab.client.client.LatencyClient.connect": connect,
             "host.doctor.checks.CHECKS": quick,
             "latlab.export.reference.export_sentinel": nothing,
-            "host.home.lab_process.subprocess.Popen": _refuse,
+            "latlab.common.background_process.subprocess.Popen": _refuse,
             "latlab.export.ExportPool.export_each": _refuse,
             "search.study.dashboard._Server.serve_forever": nothing,
             "search.accuracy.data.readers.read_digits": functools.cache(readers.read_digits),
