@@ -7,7 +7,7 @@ from math import ceil, exp
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class RelativeInterval:
         if rank <= count:
             return cls.of(float(errors[rank - 1]))
         spread = np.sqrt(np.mean(errors**2) * (1 + 1 / count))
-        return cls.of(float(stats.t.ppf((1 + LEVEL) / 2, count) * spread))
+        return cls.of(float(stdtrit(count, (1 + LEVEL) / 2) * spread))
 
     @classmethod
     def of(cls, log_factor: float) -> RelativeInterval:
