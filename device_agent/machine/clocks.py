@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from device_agent.machine.android import is_android
-from device_agent.machine.conditions import read_text
+from device_agent.machine.conditions import CPUS, read_text
 from latlab.common.files import replacing
 
 # In the order in which a kernel takes them, for a lowest clock may never be above the highest.
@@ -31,9 +31,7 @@ def steady(root: Path, cpus: Sequence[int], saved: Path) -> Iterator[None]:
     after a crash. Settings that the kernel refuses are left as they are, and logged. Raises OSError
     if the file cannot be written.
     """
-    policies = sorted(
-        {(root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq").resolve() for cpu in cpus}
-    )
+    policies = sorted({(root / CPUS / f"cpu{cpu}/cpufreq").resolve() for cpu in cpus})
     settings = {
         str(policy / field): value
         for policy in policies

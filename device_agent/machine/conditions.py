@@ -13,7 +13,7 @@ from pathlib import Path
 from device_agent.machine.android import read_battery_level, read_heat
 from latlab.v1.common_pb2 import Conditions
 
-_CPUS = "sys/devices/system/cpu"
+CPUS = "sys/devices/system/cpu"
 _STEAL_COLUMN = 8  # of a cpu line in /proc/stat, proc(5)
 _MAX_COUNT = (1 << 63) - 1
 _PLAUSIBLE_C = (-40.0, 150.0)  # disabled sensors report nonsense far outside
@@ -42,7 +42,7 @@ def read_int(path: Path) -> int | None:
 
 def read_conditions(root: Path, cpus: Sequence[int]) -> Conditions:
     """Return the conditions now; `cpus` are those that the visit is pinned to."""
-    frequency = [root / _CPUS / f"cpu{cpu}" / "cpufreq" for cpu in cpus]
+    frequency = [root / CPUS / f"cpu{cpu}" / "cpufreq" for cpu in cpus]
     clocks_khz = _known(read_count(policy / "scaling_cur_freq") for policy in frequency)
     temperature_c, throttled = _heat(root)
     governors = {read_text(policy / "scaling_governor") for policy in frequency} - {None}

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from device_agent.machine.conditions import read_count, read_text
+from device_agent.machine.conditions import CPUS, read_count, read_text
 from latlab.domain.errors import Unavailable
 
-CPUS = "sys/devices/system/cpu"
 WAIT_S = 10.0  # phones take idle cores offline for seconds
 POLL_S = 0.1
 

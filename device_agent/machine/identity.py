@@ -12,8 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from device_agent.machine.android import read_property
-from device_agent.machine.conditions import read_count, read_text
-from device_agent.machine.cores import CPUS, read_speed
+from device_agent.machine.conditions import CPUS, read_count, read_text
+from device_agent.machine.cores import read_speed
 from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import CoreClass
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent.machine import cores
+from device_agent.machine.conditions import CPUS
 from device_agent.machine.cores import CoresMissing, missing_cpus, pinnable_cpus, require
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
@@ -25,7 +26,7 @@ NO_CORE = 1000  # no machine of a test has it
 
 def write(root: Path, files: dict[str, object]) -> None:
     for name, value in files.items():
-        path = root / cores.CPUS / name
+        path = root / CPUS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{value}\n")
 
