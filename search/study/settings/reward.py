@@ -23,7 +23,7 @@ class SoftReward:
         Raises:
             ValueError: A latency is not above zero.
         """
-        return float(accuracy * _ratio(latency_ns, target_ns) ** SOFT_EXPONENT)
+        return _power(accuracy, _ratio(latency_ns, target_ns), SOFT_EXPONENT, SOFT_EXPONENT)
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class HardReward:
         Raises:
             ValueError: A latency is not above zero.
         """
-        ratio = _ratio(latency_ns, target_ns)
-        return float(accuracy * ratio ** (0.0 if ratio <= 1 else HARD_EXPONENT))
+        return _power(accuracy, _ratio(latency_ns, target_ns), 0.0, HARD_EXPONENT)
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,14 @@ class PowerReward:
         Raises:
             ValueError: A latency is not above zero.
         """
-        ratio = _ratio(latency_ns, target_ns)
-        return float(accuracy * ratio ** (self.alpha if ratio <= 1 else self.beta))
+        return _power(accuracy, _ratio(latency_ns, target_ns), self.alpha, self.beta)
 
 
 Reward = SoftReward | HardReward | AbsoluteReward | PowerReward
+
+
+def _power(accuracy: float, ratio: float, alpha: float, beta: float) -> float:
+    return float(accuracy * ratio ** (alpha if ratio <= 1 else beta))
 
 
 def _ratio(latency_ns: float, target_ns: float) -> float:
