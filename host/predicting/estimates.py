@@ -56,11 +56,7 @@ def look_up(
             case None:
                 raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
             case Unusable() as unusable:
-                measurement_rows.warn_once(unusable)
-                raise UnreadableRow(
-                    f"measurement {measurement_id} is of no use: {unusable.why}; measure its"
-                    " network again"
-                )
+                raise UnreadableRow(_refusal(unusable))
             case usable:
                 estimates.append(_estimate(usable, steadying_of))
     return estimates
@@ -77,11 +73,7 @@ def measured_latency(
         found = measurement_rows.look_up(connection, [measurement.id])
     usable = found[measurement.id]
     if isinstance(usable, Unusable):
-        measurement_rows.warn_once(usable)
-        return Failure(
-            FailureKind.AGENT_ERROR,
-            f"measurement {measurement.id} is of no use: {usable.why}; measure its network again",
-        )
+        return Failure(FailureKind.AGENT_ERROR, _refusal(usable))
     return MeasuredLatency(
         measurement_id=measurement.id,
         program_sha256=measurement.program_sha256,
@@ -89,6 +81,15 @@ def measured_latency(
         clean_visits=usable.summary.clean_visits,
         disturbed_visits=usable.summary.visits - usable.summary.clean_visits,
         device_s=device_time_s(measurement),
+    )
+
+
+def _refusal(unusable: Unusable) -> str:
+    """Return why a measurement cannot be used, for its user, and log it once."""
+    measurement_rows.warn_once(unusable)
+    return (
+        f"measurement {unusable.measurement_id} is of no use: {unusable.why}; measure its network"
+        " again"
     )
 
 
