@@ -19,6 +19,18 @@ from search.space.architecture import (
     can_skip,
 )
 
+# Each convolution and skip, with and without squeeze-and-excitation, in few layers.
+EVERY_OPERATOR = Architecture(
+    16,
+    (
+        Block("conv", 1, 5, 2, 0.25, "pool", 16, 2),
+        Block("dconv", 1, 3, 1, 0.0, "identity", 16, 1),
+        Block("mbconv", 3, 5, 2, 0.25, "identity", 24, 2),
+        Block("mbconv", 6, 3, 1, 0.0, "none", 32, 1),
+    ),
+    64,
+)
+
 channels = st.integers(1, 64) | st.integers(1, MAX_CHANNELS)
 
 

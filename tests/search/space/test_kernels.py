@@ -10,12 +10,13 @@ from latlab.export import export_program
 from latlab.export.lowering import proof
 from latlab.export.lowering.preparation import prepare
 from latlab.export.lowering.stock import lower
-from search.space.architecture import Architecture, Block
+from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
+from tests.search.drawn import EVERY_OPERATOR
 
 SPACE = mnasnet_space()
 
@@ -59,18 +60,8 @@ def test_weights_are_neither_zero_nor_denormal() -> None:
 def test_kernels_are_those_of_stock_lowering_too() -> None:
     """Each convolution and skip, with and without squeeze-and-excitation; few layers, for
     speed: the benchmark does it with random architectures."""
-    architecture = Architecture(
-        16,
-        (
-            Block("conv", 1, 5, 2, 0.25, "pool", 16, 2),
-            Block("dconv", 1, 3, 1, 0.0, "identity", 16, 1),
-            Block("mbconv", 3, 5, 2, 0.25, "identity", 24, 2),
-            Block("mbconv", 6, 3, 1, 0.0, "none", 32, 1),
-        ),
-        64,
-    )
     deployment = Deployment(resolution=64)
     shape = deployment.input_shape
-    _, exported, undelegated = lower(prepare(build_network(architecture, seed=0), shape), shape)
-    assert kernels(architecture, deployment) == exported
+    _, exported, undelegated = lower(prepare(build_network(EVERY_OPERATOR, seed=0), shape), shape)
+    assert kernels(EVERY_OPERATOR, deployment) == exported
     assert undelegated == ()

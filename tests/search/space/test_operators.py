@@ -12,26 +12,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 
-from search.space.architecture import Architecture, Block
+from search.space.architecture import Architecture
 from search.space.counts import counts_by_part
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
 from search.space.operators import describe
 from search.space.zoo import ZOO
-from tests.search.drawn import architectures
+from tests.search.drawn import EVERY_OPERATOR, architectures
 
 DEPLOYMENT = Deployment(resolution=97, classes=10)
-EVERY_OPERATOR = Architecture(
-    16,
-    (
-        Block("conv", 1, 5, 2, 0.25, "pool", 16, 2),
-        Block("dconv", 1, 3, 1, 0.0, "identity", 16, 1),
-        Block("mbconv", 3, 5, 2, 0.25, "identity", 24, 2),
-        Block("mbconv", 6, 3, 1, 0.0, "none", 32, 1),
-    ),
-    64,
-)
 
 
 def digest(lines: Iterable[object]) -> str:
