@@ -24,6 +24,7 @@ from pathlib import Path
 
 from device_agent.bundle import BundleError
 from host.home.paths import REPOSITORY
+from tests.device_agent.agent_process import is_alive, wait_until
 from tests.virtual_phone import android
 from tests.virtual_phone.packages import system_image
 
@@ -120,11 +121,15 @@ class VirtualPhone:
 
     def restart_adbd(self) -> None:
         """End adbd and everything that it started, sessions of their own or not, as a change of
-        the USB mode does on many phones. Process 1 starts adbd again."""
+        the USB mode does on many phones; returns when they are gone. Process 1 starts adbd
+        again."""
+        ended = []
         for pid in self.pids(""):
             with contextlib.suppress(OSError):
                 if Path(f"/proc/{pid}").stat().st_uid == SHELL_UID:
                     os.kill(pid, signal.SIGKILL)
+                    ended.append(pid)
+        wait_until(lambda: not any(map(is_alive, ended)))
 
     def pids(self, words: str) -> list[int]:
         """Of its processes whose command line contains `words`, as this machine counts them."""
