@@ -79,7 +79,7 @@ def clients(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=LIMIT_S)
     packages = next(environment.glob("lib/python*/site-packages"))
     before = size_bytes(packages)
-    pip = [environment / "bin/pip", "install", "--quiet", "--no-compile", wheel]
+    pip = [environment / "bin/pip", "install", "--quiet", wheel]
     install_s = timed_s(list(map(str, pip)))
     megabytes = (size_bytes(packages) - before) / 1e6
     report(
