@@ -19,6 +19,7 @@ from latlab.export.lowering.repairs import (
     fused_one_after_another,
     normed_one_after_another,
     operators_listed_once,
+    patterns_searched_where_possible,
 )
 
 
@@ -37,6 +38,7 @@ def lower(
         fused_one_after_another(),
         normed_one_after_another(),
         operators_listed_once(),
+        patterns_searched_where_possible(),
     ):
         exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
