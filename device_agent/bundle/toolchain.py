@@ -71,4 +71,4 @@ def _run(command: list[str | Path]) -> None:
     except subprocess.CalledProcessError as error:
         raise BundleError(f"the runner does not compile:\n{error.stdout}{error.stderr}") from error
     except subprocess.TimeoutExpired as error:
-        raise BundleError(f"the runner took over {_TIMEOUT_S:g} s to compile") from error
+        raise BundleError(f"compiling the runner took longer than {_TIMEOUT_S:g} s") from error

@@ -56,7 +56,7 @@ def parse(text: str | None) -> Any:  # noqa: ANN401
     if text is None:
         return None
     if not text.isascii():
-        raise ValueError("it is not an ASCII text")
+        raise ValueError("the stored JSON is damaged: it has characters beyond ASCII")
     return json.loads(text)
 
 

@@ -66,7 +66,10 @@ def check_usb(home: LabHome) -> Iterator[Finding]:
 
 
 def usb_findings(root: Path) -> Iterator[Finding]:
-    """Yield a finding for each phone with USB debugging on. `root` holds /sys and /dev."""
+    """Yield a finding for each phone with USB debugging on: whether this user may open it.
+
+    `root` is the folder that holds /sys and /dev.
+    """
     for interface in sorted((root / "sys/bus/usb/devices").glob("*:*")):
         names = ("bInterfaceClass", "bInterfaceSubClass", "bInterfaceProtocol")
         if tuple(read(interface / name) for name in names) != ADB_INTERFACE:

@@ -82,7 +82,10 @@ class LabConfig:
         return _matches(serial, self.take) and not _matches(serial, self.leave)
 
     def group_of(self, *names: str) -> Group:
-        """Return the first group that fits one of a device's names."""
+        """Return the first group of lab.toml with a pattern that matches one of a device's names.
+
+        Without one, it is the group without rules.
+        """
         fitting = (
             group for group in self.groups if any(_matches(name, group.devices) for name in names)
         )

@@ -35,7 +35,9 @@ class Comparison:
 
 
 def paired_spec(pairs: int) -> BenchmarkSpec:
-    """Return how to measure either program: with so many visits, whether or not they agree.
+    """Return the spec with which both programs of a comparison are measured.
+
+    Each takes as many visits as there are pairs. It does not stop early when its visits agree.
 
     Raises ValueError for fewer than MIN_PAIRS pairs.
     """

@@ -1,1 +1,1 @@
-"""Conversions between messages and nouns, and between gRPC statuses and errors."""
+"""Convert the domain's nouns to protobuf messages, errors to gRPC statuses, and both back."""

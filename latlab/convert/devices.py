@@ -1,4 +1,4 @@
-"""Devices and their histories: messages of device_agent.proto and lab.proto."""
+"""Convert devices and their histories to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latlab.v1 import device_agent_pb2, lab_pb2
 
 
 def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
-    """Return the message for a device."""
+    """Return the protobuf message for a device."""
     return device_agent_pb2.DeviceDescription(
         serial=device.serial,
         model=device.model,
@@ -43,7 +43,7 @@ def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
 
 
 def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
-    """Return the device of a message."""
+    """Return the device that a protobuf message holds."""
     return Device(
         serial=message.serial,
         model=message.model,
@@ -68,7 +68,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
 
 
 def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
-    """Return the message for a device history."""
+    """Return the protobuf message for a device history."""
     return lab_pb2.DeviceHistory(
         serial=history.serial,
         note=history.note,
@@ -85,7 +85,7 @@ def history_to_message(history: DeviceHistory) -> lab_pb2.DeviceHistory:
 
 
 def history_from_message(message: lab_pb2.DeviceHistory) -> DeviceHistory:
-    """Return the device history of a message."""
+    """Return the device history that a protobuf message holds."""
     return DeviceHistory(
         serial=message.serial,
         note=message.note,

@@ -1,4 +1,4 @@
-"""Read the fields of messages: those that are set, and members of enums."""
+"""Read the fields of protobuf messages: those that are set, and members of enums."""
 
 from __future__ import annotations
 

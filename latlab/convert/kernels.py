@@ -1,4 +1,4 @@
-"""Shapes, inputs and kernels: messages of common.proto."""
+"""Convert shapes, inputs and kernels to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from latlab.v1 import common_pb2
 
 
 def shape_to_message(shape: Shape) -> common_pb2.Shape:
-    """Return the message for a shape."""
+    """Return the protobuf message for a shape."""
     return common_pb2.Shape(dims=shape)
 
 
 def shapes_from_messages(messages: Iterable[common_pb2.Shape]) -> tuple[Shape, ...]:
-    """Return the shapes of messages."""
+    """Return the shapes that protobuf messages hold."""
     return tuple(tuple(message.dims) for message in messages)
 
 
 def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
-    """Return the message for a tensor spec."""
+    """Return the protobuf message for a tensor spec."""
     return common_pb2.TensorSpec(
         shape=shape_to_message(spec.shape), dtype=spec.dtype, low=spec.low, high=spec.high
     )
@@ -29,7 +29,7 @@ def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
 def tensor_specs_from_messages(
     specs: Iterable[common_pb2.TensorSpec], shapes: Iterable[common_pb2.Shape]
 ) -> tuple[TensorSpec, ...]:
-    """Return the inputs of messages.
+    """Return the inputs that protobuf messages hold.
 
     Args:
         specs: The inputs' messages.
@@ -50,7 +50,7 @@ def tensor_specs_from_messages(
 
 
 def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
-    """Return the message for a kernel."""
+    """Return the protobuf message for a kernel."""
     return common_pb2.Kernel(
         kind=kernel.kind,
         inputs=map(shape_to_message, kernel.inputs),
@@ -67,7 +67,7 @@ def kernel_to_message(kernel: Kernel) -> common_pb2.Kernel:
 
 
 def kernel_from_message(message: common_pb2.Kernel) -> Kernel:
-    """Return the kernel of a message."""
+    """Return the kernel that a protobuf message holds."""
     return Kernel(
         kind=message.kind,
         inputs=shapes_from_messages(message.inputs),

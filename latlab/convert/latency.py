@@ -1,4 +1,4 @@
-"""Programs, targets, measurements, estimates: latency.proto's messages."""
+"""Convert programs, targets, measurements and estimates to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from latlab.v1 import latency_pb2
 
 
 def program_to_message(program: Program) -> latency_pb2.Program:
-    """Return the message for a program."""
+    """Return the protobuf message for a program."""
     return latency_pb2.Program(
         sha256=program.sha256,
         size_bytes=program.size_bytes,
@@ -42,7 +42,10 @@ def program_to_message(program: Program) -> latency_pb2.Program:
 
 
 def program_from_message(message: latency_pb2.Program) -> Program:
-    """Return the program of a message. Raises ValueError if an input contradicts itself."""
+    """Return the program that a protobuf message holds.
+
+    Raises ValueError if an input contradicts itself.
+    """
     return Program(
         sha256=message.sha256,
         size_bytes=message.size_bytes,
@@ -55,7 +58,7 @@ def program_from_message(message: latency_pb2.Program) -> Program:
 
 
 def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
-    """Return the message for a benchmark spec."""
+    """Return the protobuf message for a benchmark spec."""
     return latency_pb2.BenchmarkSpec(
         visit=visit_spec_to_message(spec.visit),
         min_visits=spec.min_visits,
@@ -67,7 +70,7 @@ def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
 
 
 def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
-    """Return the benchmark spec of a message."""
+    """Return the benchmark spec that a protobuf message holds."""
     return BenchmarkSpec(
         visit=visit_spec_from_message(message.visit),
         min_visits=message.min_visits,
@@ -79,18 +82,18 @@ def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
 
 
 def target_to_message(target: Target) -> latency_pb2.Target:
-    """Return the message for a target."""
+    """Return the protobuf message for a target."""
     return latency_pb2.Target(id=target.id, name=target.name, **asdict(target))
 
 
 def target_from_message(message: latency_pb2.Target) -> Target:
-    """Return the target of a message."""
+    """Return the target that a protobuf message holds."""
     fields = fields_of(message)
     return Target(**{name: fields[name] for name in fields if name not in ("id", "name")})
 
 
 def target_status_to_message(status: TargetStatus) -> latency_pb2.TargetStatus:
-    """Return the message of a target's status."""
+    """Return the protobuf message for a target's status."""
     return latency_pb2.TargetStatus(
         target=target_to_message(status.target),
         devices=status.devices,
@@ -103,7 +106,7 @@ def target_status_to_message(status: TargetStatus) -> latency_pb2.TargetStatus:
 
 
 def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
-    """Return the message for a measurement."""
+    """Return the protobuf message for a measurement."""
     return latency_pb2.Measurement(
         id=measurement.id,
         target_id=measurement.target_id,
@@ -116,7 +119,7 @@ def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
 
 
 def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
-    """Return the measurement of a message."""
+    """Return the measurement that a protobuf message holds."""
     return Measurement(
         id=message.id,
         target_id=message.target_id,
@@ -129,7 +132,7 @@ def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
 
 
 def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimate:
-    """Return the message for an estimate."""
+    """Return the protobuf message for an estimate."""
     return latency_pb2.LatencyEstimate(
         latency_ns=estimate.latency_ns,
         lower_ns=estimate.lower_ns,
@@ -143,7 +146,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
 
 
 def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstimate:
-    """Return the estimate of a message."""
+    """Return the estimate that a protobuf message holds."""
     name = latency_pb2.EstimateSource.Name(message.source).removeprefix("ESTIMATE_SOURCE_")
     return LatencyEstimate(
         latency_ns=message.latency_ns,
@@ -187,7 +190,7 @@ def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
 def network_to_message(
     program_sha256: str, measurement_id: str, network: MeasuredNetwork
 ) -> latency_pb2.MeasuredNetwork:
-    """Return the message for a measured network."""
+    """Return the protobuf message for a measured network."""
     return latency_pb2.MeasuredNetwork(
         program_sha256=program_sha256,
         measurement_id=measurement_id,
@@ -203,7 +206,7 @@ def network_to_message(
 
 
 def network_from_message(message: latency_pb2.MeasuredNetwork) -> MeasuredNetwork:
-    """Return the measured network of a message."""
+    """Return the measured network that a protobuf message holds."""
     traced = message.HasField("traced_memory_probe_ns")
     return MeasuredNetwork(
         kernels=tuple(map(kernel_from_message, message.kernels)),

@@ -1,4 +1,4 @@
-"""Stored measurements: messages of lab.proto."""
+"""Convert stored measurements to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from latlab.v1 import lab_pb2
 
 
 def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
-    """Return the message for a stored measurement."""
+    """Return the protobuf message for a stored measurement."""
     message = lab_pb2.StoredMeasurement(
         id=stored.id,
         unix_ns=stored.unix_ns,
@@ -32,7 +32,7 @@ def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
 
 
 def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement:
-    """Return the stored measurement of a message."""
+    """Return the stored measurement that a protobuf message holds."""
     exclusion = None
     if message.HasField("exclusion"):
         exclusion = Exclusion(message.exclusion.unix_ns, message.exclusion.why)

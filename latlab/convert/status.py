@@ -1,4 +1,4 @@
-"""Statuses of targets, devices and open jobs: messages of latency.proto and lab.proto."""
+"""Convert the statuses of targets, devices and jobs to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latlab.v1 import lab_pb2, latency_pb2
 
 
 def target_status_from_message(message: latency_pb2.TargetStatus) -> TargetStatus:
-    """Return the target status of a message."""
+    """Return the target status that a protobuf message holds."""
     return TargetStatus(
         target=target_from_message(message.target),
         devices=message.devices,
@@ -25,7 +25,7 @@ def target_status_from_message(message: latency_pb2.TargetStatus) -> TargetStatu
 
 
 def device_status_to_message(status: DeviceStatus) -> lab_pb2.DeviceStatus:
-    """Return the message for a device status."""
+    """Return the protobuf message for a device status."""
     kind = status.transport_kind
     unknown = lab_pb2.TRANSPORT_KIND_UNSPECIFIED
     return lab_pb2.DeviceStatus(
@@ -42,7 +42,7 @@ def device_status_to_message(status: DeviceStatus) -> lab_pb2.DeviceStatus:
 
 
 def device_status_from_message(message: lab_pb2.DeviceStatus) -> DeviceStatus:
-    """Return the device status of a message."""
+    """Return the device status that a protobuf message holds."""
     described = message.HasField("description")
     return DeviceStatus(
         device=device_from_message(message.description) if described else None,
@@ -57,7 +57,7 @@ def device_status_from_message(message: lab_pb2.DeviceStatus) -> DeviceStatus:
 
 
 def device_state_to_message(state: DeviceState) -> lab_pb2.DeviceState:
-    """Return the message for a device state."""
+    """Return the protobuf message for a device state."""
     return lab_pb2.DeviceState(
         phase=enum_number(lab_pb2.DevicePhase, state.phase),
         detail=state.detail,
@@ -79,7 +79,7 @@ def _state_of(message: lab_pb2.DeviceStatus) -> DeviceState:
 
 
 def open_job_from_message(message: lab_pb2.OpenJob) -> OpenJob:
-    """Return the open job of a message."""
+    """Return the open job that a protobuf message holds."""
     return OpenJob(
         id=message.id,
         target=message.target,

@@ -1,4 +1,4 @@
-"""Visits, what they are asked for, their conditions and failures: messages and nouns."""
+"""Convert visits, their settings, conditions and failures to and from protobuf messages."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from latlab.v1 import common_pb2
 
 
 def visit_spec_to_message(spec: VisitSpec) -> common_pb2.VisitSpec:
-    """Return the message for a visit spec."""
+    """Return the protobuf message for a visit spec."""
     return common_pb2.VisitSpec(**asdict(spec))
 
 
 def visit_spec_from_message(message: common_pb2.VisitSpec) -> VisitSpec:
-    """Return the visit spec of a message."""
+    """Return the visit spec that a protobuf message holds."""
     return VisitSpec(**fields_of(message))
 
 
 def conditions_to_message(conditions: Conditions) -> common_pb2.Conditions:
-    """Return the message for conditions."""
+    """Return the protobuf message for conditions."""
     present = {name: value for name, value in asdict(conditions).items() if value is not None}
     return common_pb2.Conditions(**present)
 
 
 def conditions_from_message(message: common_pb2.Conditions) -> Conditions:
-    """Return the conditions of a message."""
+    """Return the conditions that a protobuf message holds."""
     return Conditions(**fields_of(message))
 
 
 def visit_to_message(visit: Visit) -> common_pb2.Visit:
-    """Return the message for a visit."""
+    """Return the protobuf message for a visit."""
     return common_pb2.Visit(
         run_id=visit.run_id,
         traced=visit.traced,
@@ -57,7 +57,7 @@ def visit_to_message(visit: Visit) -> common_pb2.Visit:
 
 
 def visit_from_message(message: common_pb2.Visit) -> Visit:
-    """Return the visit of a message."""
+    """Return the visit that a protobuf message holds."""
     return Visit(
         run_id=message.run_id,
         traced=message.traced,
@@ -83,12 +83,12 @@ def visit_from_message(message: common_pb2.Visit) -> Visit:
 
 
 def failure_to_message(failure: Failure) -> common_pb2.Failure:
-    """Return the message for a failure."""
+    """Return the protobuf message for a failure."""
     kind = enum_number(common_pb2.FailureKind, failure.kind)
     return common_pb2.Failure(kind=kind, message=failure.message)
 
 
 def failure_from_message(message: common_pb2.Failure) -> Failure:
-    """Return the failure of a message."""
+    """Return the failure that a protobuf message holds."""
     kind = enum_member(common_pb2.FailureKind, message.kind, FailureKind)
     return Failure(kind or FailureKind.AGENT_ERROR, message.message)

@@ -142,7 +142,7 @@ class Builder:
     def _output(self, node: fx.Node) -> None:
         (result,) = node.args
         if not isinstance(result, fx.Node) or self._values[result].op != "call_function":
-            raise Unsupported("the output is not one computed tensor")
+            raise Unsupported("the network must return one tensor, and not its input or a constant")
         self.graph.output((self._values[result],))
 
     def _call(

@@ -1,4 +1,7 @@
-"""Fix two bugs of ExecuTorch 1.5's lowering, and two wastes of time, while it runs."""
+"""Context managers that fix two bugs of ExecuTorch 1.5's lowering, and two wastes of time.
+
+Each patches ExecuTorch or torch.export inside its `with` block, and restores it afterwards.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class ArraySplit:
         return Image.fromarray(np.squeeze(self.images[index]))
 
     def describe(self, index: int) -> str:
-        """Return the image's index as text."""
+        """Return the text that names an image in errors: its index in the arrays."""
         return str(index)
 
 

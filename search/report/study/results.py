@@ -32,7 +32,7 @@ def study_results(data: ReportData) -> list[Result]:
 
 
 def found(model: str, trial: Trial, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Result:
-    """Return the result of a network that was found by a search."""
+    """Return the row of the results table for a network that a search found."""
     size = counts(trial.architecture, deployment=deployment)
     return Result(model, True, size, trial.accuracy, trial.latency)
 

@@ -1,4 +1,4 @@
-"""Add sentinels, and mark suspect measurements."""
+"""Add the table of sentinels, and a column that marks suspect measurements."""
 
 from __future__ import annotations
 

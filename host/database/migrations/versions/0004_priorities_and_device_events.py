@@ -1,4 +1,4 @@
-"""Add priorities of jobs, drained devices, and notes and events of devices."""
+"""Add columns for priorities of jobs, drained devices and notes, and a table of device events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add the values of inputs, and the first run, planned memory and instructions of visits."""
+"""Add columns for the values of a program's inputs, and for a visit's first run and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add excluded measurements, with time and reason."""
+"""Add a table of excluded measurements, with the time and reason of each exclusion."""
 
 from __future__ import annotations
 

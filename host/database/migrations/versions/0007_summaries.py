@@ -1,4 +1,4 @@
-"""Add summaries of measurements. The daemon summarises those that exist."""
+"""Add a table of summaries of measurements, which the daemon fills for those that exist."""
 
 from __future__ import annotations
 
