@@ -48,8 +48,8 @@ class MeasuredNetwork:
             )
         if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns < _MAX_NS:
             raise ValueError(
-                f"a measured latency of {self.latency_ns} ns does not lie in its own interval,"
-                f" {self.lower_ns} to {self.upper_ns} ns"
+                f"a latency of {self.latency_ns} ns cannot have the bounds {self.lower_ns} and"
+                f" {self.upper_ns} ns: they must be positive, finite and on both sides of it"
             )
         for kernel_ns in self.kernel_ns or ():
             if not 0 <= kernel_ns < _MAX_NS:
