@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import ceil, log2, prod
 
 import numpy as np
@@ -12,6 +13,7 @@ from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 
 _WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
+_REMEMBERED_KERNELS = 10_000  # about 15 MB
 _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # others are quantized to 1
 
 # XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
@@ -40,6 +42,8 @@ def moved_bytes(kernels: Iterable[Kernel]) -> float:
     return sum(sum(_traffic_bytes(kernel)) for kernel in kernels)
 
 
+# A fit asks for those of the same kernels again and again: once for each fold.
+@lru_cache(maxsize=_REMEMBERED_KERNELS)
 def cost_terms(kernel: Kernel) -> tuple[float, ...]:
     """Return the quantities that a kernel's time is proportional to.
 
@@ -94,6 +98,7 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED_KERNELS)
 def coordinates(kernel: Kernel) -> tuple[float, ...]:
     """Return a kernel's coordinates among those of its kind: binary logarithms of its shape.
 

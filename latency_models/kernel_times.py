@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from statistics import fmean
 
 import numpy as np
@@ -159,10 +160,11 @@ def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelT
         for kernel, values in readings.items():
             means[kernel].append(fmean(values))
     return {
-        kernel: KernelTime(
-            fmean(values),
-            float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
-            len(values),
-        )
+        kernel: KernelTime(mean_ns := fmean(values), _spread(values, mean_ns), len(values))
         for kernel, values in means.items()
     }
+
+
+def _spread(values: Sequence[float], mean: float) -> float:
+    """Return the standard deviation; 0 for one value."""
+    return sqrt(sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))

@@ -23,7 +23,7 @@ from latency_models.kernel_memory import KernelMemory
 from latency_models.measured_networks import rows_of_each
 from latency_models.packing import check, count, pack
 from latency_models.predictor import MIN_NETWORKS
-from latency_models.whole_network_prior import CostUnits, Prior, definite, surprise
+from latency_models.whole_network_prior import CostUnits, KernelSums, Prior, definite, surprise
 from latlab.domain.errors import NotEnoughData
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
@@ -112,15 +112,14 @@ class WholeNetworkPredictor:
         kernels, lengths, indices = pack(network.kernels for network in networks)
         counts = count(kernels, lengths, indices)
         units = CostUnits.fit(kernels, counts)
-        products, squared_octaves = units.compare(kernels, kernels)
+        sums = KernelSums(counts, *units.compare(kernels, kernels))
         latencies_ns = np.array([network.latency_ns for network in networks])
         mean_ns = float(latencies_ns.mean())
         shares = latencies_ns / mean_ns
 
         def covariance(prior: Prior) -> FloatArray:
             """Return the covariance of the measured latencies."""
-            between_kernels = prior.covariance(products, squared_octaves)
-            exact: FloatArray = counts @ (counts @ between_kernels).T + _FIXED_VARIANCE
+            exact = sums.covariance(prior) + _FIXED_VARIANCE
             return exact + prior.noise_variance * np.eye(len(shares))
 
         prior = Prior.fit(lambda prior: surprise(covariance(prior), shares))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -99,8 +100,44 @@ class Prior:
 
     def covariance(self, products: FloatArray, squared_octaves: FloatArray) -> FloatArray:
         """Return the covariance of kernels' times from the results of `CostUnits.compare`."""
-        alike: FloatArray = np.exp(-0.5 * squared_octaves / self.octaves**2)
+        alike = _alike(squared_octaves, self.octaves)
         return products * (self.coefficient_variance + self.deviation_variance * alike)
+
+
+class KernelSums:
+    """The covariance of networks' times, each the sum of its kernels' times."""
+
+    def __init__(
+        self, counts: csr_array, products: FloatArray, squared_octaves: FloatArray
+    ) -> None:
+        """Sum what does not depend on the prior.
+
+        Args:
+            counts: (networks, kernels) how often each network contains each kernel.
+            products: (kernels, kernels) from `CostUnits.compare`.
+            squared_octaves: (kernels, kernels) from `CostUnits.compare`.
+        """
+
+        def summed(between_kernels: FloatArray) -> FloatArray:
+            sums: FloatArray = counts @ (counts @ between_kernels).T
+            return sums
+
+        self._shared = summed(products)
+        # The search for a prior varies one field after the other, and mostly another one.
+        self._deviating = lru_cache(maxsize=2)(
+            lambda octaves: summed(products * _alike(squared_octaves, octaves))
+        )
+
+    def covariance(self, prior: Prior) -> FloatArray:
+        """Return (networks, networks): `Prior.covariance` of their kernels, summed."""
+        deviating: FloatArray = self._deviating(prior.octaves)
+        return prior.coefficient_variance * self._shared + prior.deviation_variance * deviating
+
+
+def _alike(squared_octaves: FloatArray, octaves: float) -> FloatArray:
+    """Return the correlation, 0 to 1, of the deviations of shapes at squared distances."""
+    alike: FloatArray = np.exp(-0.5 * squared_octaves / octaves**2)
+    return alike
 
 
 def surprise(covariance: FloatArray, values: FloatArray) -> float:
