@@ -5,7 +5,7 @@ While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "toke
 and SIGINT end the agent once the running calls have ended, after DRAIN_S at most. If it cannot
 start, it says why and exits with code 2.
 
-DIR keeps the token, the serial, the highest lease token seen, programs/, and results/, which are
+DIR keeps the token, the serial, the highest lease tokens seen, programs/, and results/, which are
 not acknowledged yet. With --listen it also keeps tls.pem and the hash of an unused enrolment code.
 """
 
@@ -22,7 +22,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,13 +133,15 @@ def load_runner(options: argparse.Namespace) -> Runner:
         raise CannotStart(f"{options.runner} is not a working runner: {error}") from error
 
 
-def listen(server: grpc.Server, options: argparse.Namespace, token: Token) -> int:
+def listen(
+    server: grpc.Server, options: argparse.Namespace, token: Token, on_enrolled: Callable[[], None]
+) -> int:
     """Listen and return the port."""
     address = options.listen or f"127.0.0.1:{options.port}"
     try:
         if options.listen is None:
             return server.add_insecure_port(address)
-        enrolment = Enrolment(options.state_dir / CODE_FILE, token)
+        enrolment = Enrolment(options.state_dir / CODE_FILE, token, on_enrolled)
         device_agent_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)
         return server.add_secure_port(address, tls_credentials(options.state_dir))
     except RuntimeError as error:
@@ -195,7 +197,8 @@ def serve(options: argparse.Namespace) -> None:
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
     service = device_agent_pb2.DESCRIPTOR.services_by_name["DeviceAgent"].full_name
     health = add_health_and_reflection(server, [service])
-    port = listen(server, options, token)
+    # The host that has enrolled the board has it, and no longer the one before.
+    port = listen(server, options, token, agent.end_lease)
     server.start()
 
     announcement = options.state_dir / "agent.json"

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import platform
 import resource
 import signal
 import sys
@@ -70,7 +69,7 @@ def serve(
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
     dispatcher = Dispatcher(database, predictors.measured)
     programs = ProgramStore(home.programs)
-    holder = f"{platform.node()}:{home.root}"
+    holder = home.holder()
     fleet = Fleet(
         lambda way: DeviceWorker(way, database, dispatcher, programs, quiet, holder, config)
     )

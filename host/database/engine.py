@@ -13,10 +13,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from host.database.schema import database_id
 from latlab.domain.errors import DatabaseBusy, StorageError
 
 BUSY_TIMEOUT_S = 30
@@ -129,6 +130,9 @@ class Database:
     """A database with one writer at a time.
 
     The functions of this package take the connections that it hands out.
+
+    Attributes:
+        id: The database's own name, made once, which it keeps wherever it is moved.
     """
 
     def __init__(self, url: str) -> None:
@@ -137,6 +141,8 @@ class Database:
         self._counting = threading.Lock()
         self._waiting_writers = 0
         self._batch: _Batch | None = None
+        with self.reading() as connection:
+            self.id: str = connection.execute(select(database_id.c.id)).scalar_one()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -51,7 +51,7 @@ def bare_visit_s(program: Path, cpu: int) -> float:
 def agent_visit_s(client: AgentClient, run_id: str, program: Program, path: Path) -> float:
     """Return the seconds that a visit takes for the daemon, until it is acknowledged."""
     start_s = time.perf_counter()
-    client.run(run_id, Lease("", "", 1, 0), program, path, SPEC)
+    client.run(run_id, Lease("", "", "", 1, 0), program, path, SPEC)
     client.acknowledge(run_id)
     return time.perf_counter() - start_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import grpc
@@ -80,7 +81,8 @@ def test_a_new_lease_joins_the_run_it_asks_for(start_agent: StartAgent, tmp_path
     first = agent.start_run("same", program, lease_token=1)
     wait_until(started.exists)
     second = agent.start_run("same", program, lease_token=2)
-    wait_until(lambda: (agent.state / "lease_token").read_text() == "2")
+    tokens = agent.state / "lease_tokens.json"
+    wait_until(lambda: tokens.exists() and json.loads(tokens.read_text()) == {"": 2})
     release.touch()
     assert first.result() == second.result()
     assert second.result().HasField("visit")

@@ -184,11 +184,26 @@ def test_a_job_ends_once(database: Database) -> None:
         assert connection.execute(select(schema.measurements)).all() == []
 
 
-def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Database) -> None:
+class LeaseClock:
+    """In place of the database's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.name, self.ns = "clock", 0
+        monkeypatch.setattr("host.database.devices.lease_clock", lambda _: (self.name, self.ns))
+
+
+@pytest.fixture
+def lease_clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
+    return LeaseClock(monkeypatch)
+
+
+def test_lease_tokens_only_grow_and_holders_exclude_each_other(
+    database: Database, lease_clock: LeaseClock
+) -> None:
     def acquire(holder: str, now: int) -> int | None:
+        lease_clock.ns = now
         with database.writing() as connection:
-            lease = devices.acquire_lease(connection, "serial", holder, now, 10)
-            return None if lease is None else lease.token
+            return devices.acquire_lease(connection, "serial", holder, 10)
 
     assert acquire("a", 0) == 1
     assert acquire("b", 5) is None
@@ -196,23 +211,46 @@ def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Databas
     assert acquire("b", 17) is None
     assert acquire("b", 18) == 2
     with database.writing() as connection:
-        lease = devices.acquire_lease(connection, "serial", "b", 19, 10)
-        assert lease is not None
-        devices.release_lease(connection, lease)
+        devices.release_lease(connection, "serial", 2)
     assert acquire("a", 20) == 3
+    lease_clock.name = "the clock of the next boot"
+    assert acquire("b", 1) == 4
 
 
 def test_a_lease_by_a_clock_that_was_set_back_ends_within_its_duration(
-    database: Database,
+    database: Database, lease_clock: LeaseClock
 ) -> None:
     def acquire(holder: str, now: int) -> bool:
+        lease_clock.ns = now
         with database.writing() as connection:
-            return devices.acquire_lease(connection, "serial", holder, now, 10) is not None
+            return devices.acquire_lease(connection, "serial", holder, 10) is not None
 
     assert acquire("a", 1_000_000)
     assert not acquire("b", 0)
     assert not acquire("b", 9)
     assert acquire("b", 10)
+
+
+def test_leases_expire_by_a_clock_that_all_labs_on_the_database_share(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not this machine's clock, which may jump."""
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    with database.writing() as connection:
+        clock, now_ns = devices.lease_clock(connection)
+        assert devices.lease_clock(connection)[1] > now_ns > 0
+        assert bool(clock) == (connection.dialect.name == "sqlite")
+        assert devices.acquire_lease(connection, "serial", "a", 3_600 * 10**9) == 1
+        assert devices.acquire_lease(connection, "serial", "b", 3_600 * 10**9) is None
+
+
+def test_a_database_has_an_id_of_its_own(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    again, other = Database(database_url), Database(sqlite_url(tmp_path / "other.db"))
+    assert again.id == database.id != other.id
+    again.close()
+    other.close()
 
 
 def test_writers_take_turns(database: Database) -> None:
@@ -221,9 +259,9 @@ def test_writers_take_turns(database: Database) -> None:
     def grow() -> None:
         for _ in range(5):
             with database.writing() as connection:
-                lease = devices.acquire_lease(connection, "serial", "a", 0, 1)
-                assert lease is not None
-                connection.execute(schema.leases.update().values(token=lease.token + 1))
+                token = devices.acquire_lease(connection, "serial", "a", 1)
+                assert token is not None
+                connection.execute(schema.leases.update().values(token=token + 1))
 
     threads = [threading.Thread(target=grow) for _ in range(4)]
     for thread in threads:

@@ -131,7 +131,7 @@ def test_an_expired_holder_loses_its_board_and_no_job(
 def expire_leases(home: LabHome) -> None:
     database = Database(home.database_url)
     with database.writing() as connection:
-        connection.execute(text("UPDATE leases SET expires_unix_ns = 0"))
+        connection.execute(text("UPDATE leases SET expires_ns = 0"))
     database.close()
 
 
