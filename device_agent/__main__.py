@@ -1,12 +1,14 @@
 """Start the agent: `python -m device_agent --state-dir DIR --runner PATH`.
 
 It listens on 127.0.0.1. With --listen HOST:PORT it listens beyond loopback, always with TLS.
-While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`. SIGTERM
-and SIGINT end the agent once the running calls have ended, after DRAIN_S at most. If it cannot
-start, it says why and exits with code 2.
+While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, which
+also names the builds of the agent and the runner. SIGTERM and SIGINT end the agent once the
+running calls have ended, after DRAIN_S at most. If it cannot start, it says why and exits with
+code 2.
 
 DIR keeps the token, the serial, the highest lease tokens seen, programs/, and results/, which are
 not acknowledged yet. With --listen it also keeps tls.pem and the hash of an unused enrolment code.
+The runner is a copy in DIR/runner/, so the original may be built again meanwhile.
 """
 
 from __future__ import annotations
@@ -30,9 +32,12 @@ import grpc
 
 from device_agent.access.auth import Token, TokenInterceptor
 from device_agent.access.enrolment import Enrolment, new_code
+from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
+from latlab.common.agent_sources import agent_sources
 from latlab.common.files import replacing
+from latlab.common.installed_files import content_sha256
 from latlab.common.program_store import ProgramStore
 from latlab.common.server import add_health_and_reflection
 from latlab.convert.error_interceptor import ErrorInterceptor
@@ -128,7 +133,8 @@ def locked(state_directory: Path) -> Iterator[None]:
 
 def load_runner(options: argparse.Namespace) -> Runner:
     try:
-        return Runner(options.runner.resolve(), options.runner_memory_bytes, options.state_dir)
+        runner = copy_runner(options.runner.resolve(), options.state_dir / "runner")
+        return Runner(runner, options.runner_memory_bytes, options.state_dir)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
         raise CannotStart(f"{options.runner} is not a working runner: {error}") from error
 
@@ -186,7 +192,8 @@ def serve(options: argparse.Namespace) -> None:
     programs = ProgramStore(
         options.state_dir / "programs", options.max_program_bytes, options.max_programs_bytes
     )
-    agent = Agent(options.state_dir, load_runner(options), programs)
+    runner = load_runner(options)
+    agent = Agent(options.state_dir, runner, programs)
     token_file = options.state_dir / "token"
     token = Token(token_file)
     server = grpc.server(
@@ -202,7 +209,13 @@ def serve(options: argparse.Namespace) -> None:
     server.start()
 
     announcement = options.state_dir / "agent.json"
-    ready = {"pid": os.getpid(), "port": port, "token_file": str(token_file.resolve())}
+    ready = {
+        "pid": os.getpid(),
+        "port": port,
+        "token_file": str(token_file.resolve()),
+        "sources": content_sha256(agent_sources(Path(__file__).parents[1])),
+        "runner_build": runner.build,
+    }
     with replacing(announcement, mode=0o600) as draft:
         draft.write_bytes(json.dumps(ready).encode())
     _log.info("serving on %s", options.listen or f"127.0.0.1:{port}")

@@ -25,6 +25,7 @@ from host.devices.transports.transport import Transport
 from host.devices.worker import DeviceWorker
 from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
+from host.home.installed import daemon_sources
 from host.home.paths import LabHome
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
@@ -62,6 +63,8 @@ def serve(
     """
     home.create()
     lock = _lock(home.lock_file)
+    home.daemon_file.unlink(missing_ok=True)  # left by a daemon that was killed
+    sources = daemon_sources()
     stopping = _prepare_process()
     database = Database(home.database_url)
     quiet = threading.Lock()
@@ -85,7 +88,7 @@ def serve(
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    _publish(home, port)
+    _publish(home, port, sources)
 
     def summarize() -> None:
         summarizer.complete(lambda: not stopping.is_set())
@@ -118,9 +121,9 @@ def _prepare_process() -> threading.Event:
     return stopping
 
 
-def _publish(home: LabHome, port: int) -> None:
-    """Write where the daemon serves, which clients read."""
-    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
+def _publish(home: LabHome, port: int, sources: str) -> None:
+    """Write where the daemon serves, which clients read, and the hash of its sources."""
+    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}", "sources": sources}
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +126,27 @@ def test_an_expired_holder_loses_its_board_and_no_job(
     assert isinstance(measured, MeasuredLatency)
     assert list(ends_of_jobs(home).values()) == [1]
     assert ran.read_text() == "x"
+
+
+def test_labs_on_two_databases_exclude_each_other(start_board: StartBoard, tmp_path: Path) -> None:
+    """The first gets its board back with its old database as with a new one."""
+    home, other = LabHome(tmp_path / "home"), LabHome(tmp_path / "other")
+    board = start_board()
+    files = [program(tmp_path, f"answer()  # {number}") for number in range(3)]
+    with lab_with(home, board) as (client, target):
+        assert isinstance(client.measure(target, files[:1], ONCE)[0], MeasuredLatency)
+        other.create()
+        (other.root / "boards").symlink_to(home.root / "boards")
+        with ExitStack() as lab:
+            rival, _ = lab.enter_context(lab_with(other, board))
+            with measuring(rival, target, files[1]) as outcomes:
+                wait_until(lambda: rival.devices()[0].state.phase is DevicePhase.HELD)
+                assert isinstance(client.measure(target, files[2:], ONCE)[0], MeasuredLatency)
+                lab.close()
+        assert outcomes == []
+    (home.root / "lab.db").unlink()
+    with lab_with(home, board) as (client, target):
+        assert isinstance(client.measure(target, files[:1], ONCE)[0], MeasuredLatency)
 
 
 def expire_leases(home: LabHome) -> None:
