@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from host.database import device_history, devices, exclusions, jobs, measurements, programs, schema
+from host.database import (
+    device_history,
+    devices,
+    engine,
+    exclusions,
+    jobs,
+    measurements,
+    programs,
+    schema,
+)
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.predicting.summaries import Summarizer
@@ -383,6 +393,57 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
         assert found(connection) == (True, 1, {TARGET.id: 1})
         assert exclusions.current(connection, ["m" * 32]) == {}
         assert exclusions.decisions(connection, TARGET.id) == 2
+
+
+def test_a_writer_that_waited_too_long_gives_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.database.engine.TURN_TIMEOUT_S", -1)
+    with pytest.raises(DatabaseBusy, match="came first"), database.writing():
+        pass
+
+
+@pytest.mark.parametrize("limit", ["BUSY_TIMEOUT_S", "STATEMENT_TIMEOUT_S"])
+def test_postgresql_waits_for_no_lock_and_no_statement_for_ever(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    first = Database(postgresql_url)
+    monkeypatch.setattr(f"host.database.engine.{limit}", 0.05)
+    second = Database(postgresql_url)
+    with first.writing() as connection:
+        connection.execute(schema.leases.delete())
+        with pytest.raises(DatabaseBusy, match="busy"), second.writing() as rival:
+            rival.execute(text("LOCK TABLE leases"))
+    with second.writing() as connection:
+        connection.execute(schema.leases.delete())
+    first.close()
+    second.close()
+
+
+def test_a_server_that_stops_is_busy_and_not_damaged(postgresql_url: str) -> None:
+    database, other = Database(postgresql_url), Database(postgresql_url)
+    stop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+
+    def read_while_it_stops() -> None:
+        with database.reading() as connection, other.reading() as killer:
+            connection.execute(text("SELECT 1"))
+            killer.execute(text(stop))
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseBusy, match="busy"):
+        read_while_it_stops()
+    with database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+    database.close()
+    other.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine.CONNECT_ARGUMENTS, "connect_timeout", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StorageError, match="cannot open the database"):
+            Database(f"postgresql+psycopg://lab:secret@127.0.0.1:{port}/lab")
 
 
 def test_a_database_that_is_locked_is_busy_and_not_damaged(
