@@ -36,8 +36,9 @@ from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from latlab.common.agent_sources import agent_sources
-from latlab.common.files import replacing
+from latlab.common.files import remove_parts, replacing
 from latlab.common.installed_files import content_sha256
+from latlab.common.log import start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.common.server import add_health_and_reflection
 from latlab.convert.error_interceptor import ErrorInterceptor
@@ -227,7 +228,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging()
     options = parse_arguments()
     options.state_dir = options.state_dir.resolve()
     try:
@@ -236,9 +237,9 @@ def main() -> int:
             print_new_code(options.state_dir, load_or_create_tls(options.state_dir)[1])
             return 0
         with locked(options.state_dir):
-            (options.state_dir / "agent.json").unlink(
-                missing_ok=True
-            )  # left by an agent that was killed
+            # Left by an agent that was killed.
+            (options.state_dir / "agent.json").unlink(missing_ok=True)
+            remove_parts(options.state_dir)
             serve(options)
     except CannotStart as error:
         print(f"latlab-agent: {error}", file=sys.stderr)

@@ -114,6 +114,7 @@ class Agent(DeviceAgentServicer):
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
         program = self._programs.get(request.program_sha256)
+        self._programs.keep_reserve({request.program_sha256})  # for the result
         cores.require(cpus, lambda: visit.stop.outcome is None)
         with clocks.steady(self._root, cpus, self._saved_clocks):
             before = read_conditions(self._root, cpus)

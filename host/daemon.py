@@ -33,7 +33,8 @@ from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.server import make_server
-from latlab.common.files import replacing
+from latlab.common.files import remove_parts, replacing
+from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, Unavailable
 
@@ -41,6 +42,8 @@ STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
 RETURN_S = 180.0
 SWITCH_INTERVAL_S = 0.5e-3
+HOUSEKEEPING_S = 600.0
+DAY_S = 86_400.0
 
 
 def serve(
@@ -63,9 +66,12 @@ def serve(
     """
     home.create()
     lock = _lock(home.lock_file)
-    home.daemon_file.unlink(missing_ok=True)  # left by a daemon that was killed
+    # Left by a daemon that was killed, and by commands.
+    home.daemon_file.unlink(missing_ok=True)
+    remove_parts(home.root)
+    remove_parts(home.boards, DAY_S)
     sources = daemon_sources()
-    stopping = _prepare_process()
+    stopping = _prepare_process(home)
     database = Database(home.database_url)
     quiet = threading.Lock()
     summarizer, refit_process = Summarizer(database), RefitProcess()
@@ -96,7 +102,8 @@ def serve(
     threading.Thread(target=summarize, name="summaries", daemon=True).start()
     if not stopping.wait(RETURN_S):
         dispatcher.give_up_absent()
-        stopping.wait()
+    while not stopping.wait(HOUSEKEEPING_S):
+        bound_log(home.adb_log)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
     predictors.stop()
@@ -107,8 +114,9 @@ def serve(
     os.close(lock)
 
 
-def _prepare_process() -> threading.Event:
+def _prepare_process(home: LabHome) -> threading.Event:
     """Set up the process, and return what a signal to stop sets."""
+    os.environ.setdefault("ANDROID_ADB_LOG_PATH", str(home.adb_log))  # if the lab starts adb
     # Each device takes a file or two, and a thousand of them more than the usual 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -140,7 +148,7 @@ def _lock(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging()
     try:
         home = LabHome.from_environment()
         boards, config = Boards(home.boards), load_config(home.config_file)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, TimeoutError
 
 from host.database.schema import database_id
-from latlab.domain.errors import DatabaseBusy, StorageError
+from latlab.domain.errors import DatabaseBusy, DiskFull, StorageError
 
 BUSY_TIMEOUT_S = 30  # for a lock of another process
 TURN_TIMEOUT_S = 30  # for the writers of this process that come first
@@ -39,6 +39,8 @@ BUSY_CODES = (
     *("53300", "57P01", "57P02", "57P03"),  # too many connections; the server starts or stops
 )
 BUSY_MESSAGES = ("database is locked", "database table is locked")
+FULL_CODES = ("SQLITE_FULL", "53100")
+FULL_MESSAGE = "database or disk is full"
 
 
 def open_engine(url: str) -> Engine:
@@ -135,10 +137,25 @@ def _refusal(error: OperationalError | TimeoutError) -> StorageError:
         return DatabaseBusy("the database is busy (all connections are in use): try again")
     code = getattr(error.orig, "sqlite_errorname", "") or getattr(error.orig, "sqlstate", "")
     # psycopg knows no code where the server does not answer. Python 3.10 knows no name of SQLite's
-    # errors, and one message for those that are meant.
+    # errors, and one message for each of those that are meant.
     if code is None or code in BUSY_CODES or str(error.orig) in BUSY_MESSAGES:
         return DatabaseBusy(f"the database is busy ({error.orig}): try again")
+    if code in FULL_CODES or str(error.orig) == FULL_MESSAGE:
+        return DiskFull("storage is full: free some space on the disk that holds the database")
     return StorageError(f"the database refused a statement: {error.orig}")
+
+
+def _first(error: OperationalError) -> OperationalError:
+    """Return the database's first refusal of those that led to `error`.
+
+    On a full disk SQLite undoes the whole transaction. Then it refuses to undo the savepoint.
+    """
+    first, cause = error, error.__context__
+    while cause is not None:
+        if isinstance(cause, OperationalError):
+            first = cause
+        cause = cause.__context__
+    return first
 
 
 class _Batch:
@@ -217,7 +234,7 @@ class Database:
                     with batch.connection.begin_nested():
                         yield batch.connection
                 except OperationalError as refused:
-                    error = refused
+                    error = _first(refused)
                 finally:
                     batch.writes += 1
                     if error or not self._waiting_writers or batch.writes == MAX_BATCH:

@@ -22,7 +22,7 @@ class LabHome:
     programs/      programs to measure       daemon.lock  locked while the daemon lives
     exports/       a cache of exports        agent/       the state of this machine's own agent
     lab.toml       the owner's choices       boards/      a file for each enrolled board
-    holder         the name under which the lab leases devices
+    holder         the lab's name in leases  adb.log      the log of adb, if the lab has started it
     """
 
     root: Path
@@ -63,6 +63,10 @@ class LabHome:
     @property
     def log_file(self) -> Path:
         return self.root / "daemon.log"
+
+    @property
+    def adb_log(self) -> Path:
+        return self.root / "adb.log"
 
     @property
     def token_file(self) -> Path:

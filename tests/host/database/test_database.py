@@ -32,7 +32,7 @@ from host.home.paths import sqlite_url
 from host.predicting.summaries import Summarizer
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DeviceEvent, EventKind
-from latlab.domain.errors import DatabaseBusy, InvalidRequest, StorageError
+from latlab.domain.errors import DatabaseBusy, DiskFull, InvalidRequest, StorageError
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
@@ -444,6 +444,20 @@ def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
         port = silent.getsockname()[1]
         with pytest.raises(StorageError, match="cannot open the database"):
             Database(f"postgresql+psycopg://lab:secret@127.0.0.1:{port}/lab")
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "full.db"))
+    large = replace(TARGET, os_build="x" * 99_999)
+
+    def write() -> None:
+        with database.writing() as connection:
+            connection.execute(text("PRAGMA max_page_count = 1"))
+            devices.register_target(connection, large)
+
+    with pytest.raises(DiskFull, match="storage is full"):
+        write()
+    database.close()
 
 
 def test_a_database_that_is_locked_is_busy_and_not_damaged(
