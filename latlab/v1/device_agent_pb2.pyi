@@ -143,7 +143,7 @@ class DeviceDescription(_message.Message):
     abi: _builtins.str
     runtime_version: _builtins.str
     runner_build: _builtins.str
-    """The hash of the runner's binary."""
+    """The hash of the runner and the libraries that come with it."""
     memory_bytes: _builtins.int
     max_program_bytes: _builtins.int
     @_builtins.property
