@@ -1,12 +1,14 @@
 """Start the agent: `python -m device_agent --state-dir DIR --runner PATH`.
 
 It listens on 127.0.0.1. With --listen HOST:PORT it listens beyond loopback, always with TLS.
-While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`. SIGTERM
-and SIGINT end the agent once the running calls have ended, after DRAIN_S at most. If it cannot
-start, it says why and exits with code 2.
+While it serves there is a file DIR/agent.json, `{"pid": …, "port": …, "token_file": …}`, which
+also names the builds of the agent and the runner. SIGTERM and SIGINT end the agent once the
+running calls have ended, after DRAIN_S at most. If it cannot start, it says why and exits with
+code 2.
 
-DIR keeps the token, the serial, the highest lease token seen, programs/, and results/, which are
+DIR keeps the token, the serial, the highest lease tokens seen, programs/, and results/, which are
 not acknowledged yet. With --listen it also keeps tls.pem and the hash of an unused enrolment code.
+The runner is a copy in DIR/runner/, so the original may be built again meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,9 +32,13 @@ import grpc
 
 from device_agent.access.auth import Token, TokenInterceptor
 from device_agent.access.enrolment import Enrolment, new_code
+from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
-from latlab.common.files import replacing
+from latlab.common.agent_sources import agent_sources
+from latlab.common.files import remove_parts, replacing
+from latlab.common.installed_files import content_sha256
+from latlab.common.log import start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.common.server import add_health_and_reflection
 from latlab.convert.error_interceptor import ErrorInterceptor
@@ -128,18 +134,21 @@ def locked(state_directory: Path) -> Iterator[None]:
 
 def load_runner(options: argparse.Namespace) -> Runner:
     try:
-        return Runner(options.runner.resolve(), options.runner_memory_bytes, options.state_dir)
+        runner = copy_runner(options.runner.resolve(), options.state_dir / "runner")
+        return Runner(runner, options.runner_memory_bytes, options.state_dir)
     except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
         raise CannotStart(f"{options.runner} is not a working runner: {error}") from error
 
 
-def listen(server: grpc.Server, options: argparse.Namespace, token: Token) -> int:
+def listen(
+    server: grpc.Server, options: argparse.Namespace, token: Token, on_enrolled: Callable[[], None]
+) -> int:
     """Listen and return the port."""
     address = options.listen or f"127.0.0.1:{options.port}"
     try:
         if options.listen is None:
             return server.add_insecure_port(address)
-        enrolment = Enrolment(options.state_dir / CODE_FILE, token)
+        enrolment = Enrolment(options.state_dir / CODE_FILE, token, on_enrolled)
         device_agent_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)
         return server.add_secure_port(address, tls_credentials(options.state_dir))
     except RuntimeError as error:
@@ -184,7 +193,8 @@ def serve(options: argparse.Namespace) -> None:
     programs = ProgramStore(
         options.state_dir / "programs", options.max_program_bytes, options.max_programs_bytes
     )
-    agent = Agent(options.state_dir, load_runner(options), programs)
+    runner = load_runner(options)
+    agent = Agent(options.state_dir, runner, programs)
     token_file = options.state_dir / "token"
     token = Token(token_file)
     server = grpc.server(
@@ -195,11 +205,18 @@ def serve(options: argparse.Namespace) -> None:
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
     service = device_agent_pb2.DESCRIPTOR.services_by_name["DeviceAgent"].full_name
     health = add_health_and_reflection(server, [service])
-    port = listen(server, options, token)
+    # The host that has enrolled the board has it, and no longer the one before.
+    port = listen(server, options, token, agent.end_lease)
     server.start()
 
     announcement = options.state_dir / "agent.json"
-    ready = {"pid": os.getpid(), "port": port, "token_file": str(token_file.resolve())}
+    ready = {
+        "pid": os.getpid(),
+        "port": port,
+        "token_file": str(token_file.resolve()),
+        "sources": content_sha256(agent_sources(Path(__file__).parents[1])),
+        "runner_build": runner.build,
+    }
     with replacing(announcement, mode=0o600) as draft:
         draft.write_bytes(json.dumps(ready).encode())
     _log.info("serving on %s", options.listen or f"127.0.0.1:{port}")
@@ -211,7 +228,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging()
     options = parse_arguments()
     options.state_dir = options.state_dir.resolve()
     try:
@@ -220,9 +237,9 @@ def main() -> int:
             print_new_code(options.state_dir, load_or_create_tls(options.state_dir)[1])
             return 0
         with locked(options.state_dir):
-            (options.state_dir / "agent.json").unlink(
-                missing_ok=True
-            )  # left by an agent that was killed
+            # Left by an agent that was killed.
+            (options.state_dir / "agent.json").unlink(missing_ok=True)
+            remove_parts(options.state_dir)
             serve(options)
     except CannotStart as error:
         print(f"latlab-agent: {error}", file=sys.stderr)

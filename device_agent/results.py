@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from latlab.common.files import PART_SUFFIX, replacing, storing
+from latlab.common.files import PART_SUFFIX, remove_parts, replacing, storing
 from latlab.domain.errors import InvalidRequest
 from latlab.v1.device_agent_pb2 import RunResponse
 
@@ -25,8 +25,7 @@ class ResultStore:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        for part in directory.glob(f"*{PART_SUFFIX}"):  # an agent was killed while writing
-            part.unlink()
+        remove_parts(directory)
         self._directory = directory
 
     def get(self, run_id: str) -> RunResponse | None:

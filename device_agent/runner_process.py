@@ -9,7 +9,6 @@ memory limit is also an argument, so that it holds before a program is read.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import resource
@@ -25,6 +24,7 @@ from typing import IO
 from device_agent.limits import inputs_of
 from device_agent.machine.conditions import read_text
 from device_agent.runner_report import read_report
+from latlab.common.installed_files import runner_build
 from latlab.v1 import common_pb2
 from latlab.v1.common_pb2 import Failure
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
@@ -75,7 +75,7 @@ class Runner:
         self._path = path
         self._memory_limit_bytes = memory_limit_bytes
         self._scratch = scratch
-        self.build = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        self.build = runner_build(path)
         answer = subprocess.run(
             [path, "--version"], capture_output=True, check=True, timeout=_VERSION_TIMEOUT_S
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from device_agent.lease import LeaseGuard
 from device_agent.limits import check_inputs, check_spec
 from device_agent.machine import clocks, cores, identity
 from device_agent.machine.conditions import read_conditions
@@ -47,7 +48,7 @@ class Agent(DeviceAgentServicer):
         self._saved_clocks = state_directory / "clocks.json"
         clocks.restore(self._saved_clocks)
         self._results = ResultStore(state_directory / "results")
-        self._visits = VisitQueue(self._measure, self._results, state_directory / "lease_token")
+        self._visits = VisitQueue(self._measure, self._results, LeaseGuard(state_directory))
         self._description = DeviceDescription(
             serial=identity.read_serial(root, state_directory),
             model=identity.read_model(root),
@@ -67,6 +68,9 @@ class Agent(DeviceAgentServicer):
 
     def close(self) -> None:
         self._visits.close()
+
+    def end_lease(self) -> None:
+        self._visits.end_lease()
 
     def Describe(  # noqa: N802
         self, request: DescribeRequest, context: grpc.ServicerContext
@@ -110,6 +114,7 @@ class Agent(DeviceAgentServicer):
         request = visit.request
         cpus = check_spec(request.spec, self._description.core_classes)
         program = self._programs.get(request.program_sha256)
+        self._programs.keep_reserve({request.program_sha256})  # for the result
         cores.require(cpus, lambda: visit.stop.outcome is None)
         with clocks.steady(self._root, cpus, self._saved_clocks):
             before = read_conditions(self._root, cpus)

@@ -7,12 +7,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from device_agent.machine.conditions import read_int
+from device_agent.lease import LeaseGuard
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
-from latlab.common.files import replacing
 from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, TooLarge
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
@@ -43,17 +41,18 @@ class PendingVisit:
 class VisitQueue:
     """Performs visits one after another.
 
-    `measure` performs a visit. An error that is no refusal is answered as AGENT_ERROR. The file
-    `lease_file` keeps the highest lease token seen, so that it outlives the agent.
+    `measure` performs a visit. An error that is no refusal is answered as AGENT_ERROR.
     """
 
     def __init__(
-        self, measure: Callable[[PendingVisit], RunResponse], results: ResultStore, lease_file: Path
+        self,
+        measure: Callable[[PendingVisit], RunResponse],
+        results: ResultStore,
+        lease: LeaseGuard,
     ) -> None:
         self._measure = measure
         self._results = results
-        self._lease_file = lease_file
-        self._lease_token = read_int(lease_file) or 0
+        self._lease = lease
         self._lock = threading.Lock()
         self._visits: dict[str, PendingVisit] = {}  # running or waiting, by run_id
         # One thread that lives as long as the agent, because a runner ends with its starter.
@@ -62,16 +61,22 @@ class VisitQueue:
     def run(self, request: RunRequest) -> RunResponse:
         """Perform a run when its turn comes, join it if it is running, or return its stored result.
 
-        The visit goes on if its caller leaves. Raises LeaseLost if a higher lease token was seen,
+        The visit goes on if its caller leaves. Raises LeaseLost if another lab has the device,
         and TooLarge if too many runs are waiting.
         """
         with self._lock:
-            self._take_lease(request)
+            if self._lease.take(request):
+                self._cancel_others(request.run_id, "another lease took the device over")
             finished = self._results.get(request.run_id)
             if finished is not None:
                 return finished
             visit = self._visits.get(request.run_id) or self._let_in(request)
         return self._outcome(visit)
+
+    def end_lease(self) -> None:
+        """End the present lease, so that another lab may take the device over at once."""
+        with self._lock:
+            self._lease.end()
 
     def close(self) -> None:
         """End every visit as CANCELLED and wait for the last runner to end."""
@@ -91,16 +96,6 @@ class VisitQueue:
             return visit.response.result(_GRACE_S)
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
             return _TOO_LATE
-
-    def _take_lease(self, request: RunRequest) -> None:
-        token = request.lease_token
-        if token < self._lease_token:
-            raise LeaseLost(f"lease token {token} is lower than {self._lease_token}, seen before")
-        if token > self._lease_token:
-            with replacing(self._lease_file, mode=0o600) as draft:
-                draft.write_bytes(str(token).encode())
-            self._lease_token = token
-            self._cancel_others(request.run_id, f"lease {token} took the device over")
 
     def _cancel_others(self, run_id: str | None, reason: str) -> None:
         for visit in self._visits.values():

@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import platform
 import resource
 import signal
 import sys
@@ -26,6 +25,7 @@ from host.devices.transports.transport import Transport
 from host.devices.worker import DeviceWorker
 from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
+from host.home.installed import daemon_sources
 from host.home.paths import LabHome
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
@@ -33,7 +33,8 @@ from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.server import make_server
-from latlab.common.files import replacing
+from latlab.common.files import remove_parts, replacing
+from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, Unavailable
 
@@ -41,6 +42,8 @@ STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
 RETURN_S = 180.0
 SWITCH_INTERVAL_S = 0.5e-3
+HOUSEKEEPING_S = 600.0
+DAY_S = 86_400.0
 
 
 def serve(
@@ -63,14 +66,19 @@ def serve(
     """
     home.create()
     lock = _lock(home.lock_file)
-    stopping = _prepare_process()
+    # Left by a daemon that was killed, and by commands.
+    home.daemon_file.unlink(missing_ok=True)
+    remove_parts(home.root)
+    remove_parts(home.boards, DAY_S)
+    sources = daemon_sources()
+    stopping = _prepare_process(home)
     database = Database(home.database_url)
     quiet = threading.Lock()
     summarizer, refit_process = Summarizer(database), RefitProcess()
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
     dispatcher = Dispatcher(database, predictors.measured)
     programs = ProgramStore(home.programs)
-    holder = f"{platform.node()}:{home.root}"
+    holder = home.holder()
     fleet = Fleet(
         lambda way: DeviceWorker(way, database, dispatcher, programs, quiet, holder, config)
     )
@@ -86,7 +94,7 @@ def serve(
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    _publish(home, port)
+    _publish(home, port, sources)
 
     def summarize() -> None:
         summarizer.complete(lambda: not stopping.is_set())
@@ -94,7 +102,8 @@ def serve(
     threading.Thread(target=summarize, name="summaries", daemon=True).start()
     if not stopping.wait(RETURN_S):
         dispatcher.give_up_absent()
-        stopping.wait()
+    while not stopping.wait(HOUSEKEEPING_S):
+        bound_log(home.adb_log)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
     predictors.stop()
@@ -105,8 +114,9 @@ def serve(
     os.close(lock)
 
 
-def _prepare_process() -> threading.Event:
+def _prepare_process(home: LabHome) -> threading.Event:
     """Set up the process, and return what a signal to stop sets."""
+    os.environ.setdefault("ANDROID_ADB_LOG_PATH", str(home.adb_log))  # if the lab starts adb
     # Each device takes a file or two, and a thousand of them more than the usual 1,024.
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -119,9 +129,9 @@ def _prepare_process() -> threading.Event:
     return stopping
 
 
-def _publish(home: LabHome, port: int) -> None:
-    """Write where the daemon serves, which clients read."""
-    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}"}
+def _publish(home: LabHome, port: int, sources: str) -> None:
+    """Write where the daemon serves, which clients read, and the hash of its sources."""
+    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}", "sources": sources}
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)
@@ -138,7 +148,7 @@ def _lock(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging()
     try:
         home = LabHome.from_environment()
         boards, config = Boards(home.boards), load_config(home.config_file)

@@ -12,6 +12,7 @@ import hmac
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -42,11 +43,13 @@ class Enrolment(EnrolmentServicer):
     """Answers enrolment requests.
 
     The file `path` is read for each request, because another process may write a new code there.
+    `on_enrolled` is called when a host has got the token.
     """
 
-    def __init__(self, path: Path, token: Token) -> None:
+    def __init__(self, path: Path, token: Token, on_enrolled: Callable[[], None]) -> None:
         self._path = path
         self._token = token
+        self._on_enrolled = on_enrolled
         self._lock = threading.Lock()
         self._wrong_secrets = 0
 
@@ -59,6 +62,7 @@ class Enrolment(EnrolmentServicer):
             _log.warning("enrolment refused to %s: %s", context.peer(), refused)
             raise
         _log.info("enrolled %s", context.peer())
+        self._on_enrolled()
         return EnrolResponse(token=token)
 
     def _redeem(self, secret: str) -> str:

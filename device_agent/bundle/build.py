@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from device_agent.bundle.downloads import fetch, read_pins
 from device_agent.bundle.toolchain import REPOSITORY, check_tools, compile_runner, triplet
 from latlab.common.agent_sources import agent_sources
+from latlab.common.installed_files import content_sha256
 
 # The C library's loader, which starts every program of the machine.
 LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
@@ -147,11 +147,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _content_sha256(bundle: Path, files: Iterable[Path]) -> str:
-    lines = sorted(
-        f"{path.relative_to(bundle).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in files
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return content_sha256({path.relative_to(bundle).as_posix(): path for path in files})
 
 
 def _write_archive(bundle: Path, archive: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -99,6 +100,11 @@ class AgentClient:
         request = messages.RunRequest(
             run_id=run_id,
             lease_token=lease.token,
+            lease_database=lease.database_id,
+            lease_holder=lease.holder,
+            lease_left_ns=max(
+                lease.expires_boot_ns - time.clock_gettime_ns(time.CLOCK_BOOTTIME), 0
+            ),
             program_sha256=program.sha256,
             input_shapes=map(shape_to_message, program.input_shapes),  # for older agents
             inputs=map(tensor_spec_to_message, program.inputs),

@@ -21,7 +21,8 @@ app = typer.Typer(
 def up() -> None:
     """Start the lab in the background, and list its devices.
 
-    A lab that is up already stays up.
+    A lab that is up already stays up. If it was started from another version than the one that is
+    installed, it restarts when its jobs have ended.
     """
     home = LabHome.from_environment()
     home.create()
@@ -30,7 +31,7 @@ def up() -> None:
     with console.status("preparing the sentinel"):
         sentinel = export_sentinel(home.exports)  # before devices measure: an export disturbs them
     with console.status("bringing the lab up"):
-        started = lab_process.up(home)
+        started = lab_process.up(home, console.print)
     with LatencyClient.connect(home.root) as client:
         client.pin_sentinel(sentinel)
     console.print("The lab is up." if started else "The lab was up already.")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import BigInteger, Connection, Row, cast, func, select
 
 from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
 from latlab.domain.device import Device
 from latlab.domain.errors import UnreadableRow
-from latlab.domain.job import Lease
 from latlab.domain.target import Target
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
@@ -66,43 +69,54 @@ def measurement_counts(connection: Connection) -> dict[str, int]:
 
 
 def acquire_lease(
-    connection: Connection, device_serial: str, holder: str, now_unix_ns: int, duration_ns: int
-) -> Lease | None:
-    """Lease the device to a holder.
+    connection: Connection, device_serial: str, holder: str, duration_ns: int
+) -> int | None:
+    """Lease the device to a holder, from now on by the clock of `lease_clock`.
 
     The present holder's lease is prolonged and keeps its token. A new holder's token is higher
     than all before it.
 
     Returns:
-        The lease; None while that of another holder has not expired. If that would last longer
-        than `duration_ns`, the clock was set back since, and it is cut to `duration_ns`.
+        The token; None while the lease of another holder has not expired. If that would last
+        longer than `duration_ns`, the clock was set back since, and it is cut to `duration_ns`.
     """
     is_device = leases.c.device_serial == device_serial
     row = connection.execute(select(leases).where(is_device).with_for_update()).one_or_none()
-    expires_unix_ns = now_unix_ns + duration_ns
+    clock, now_ns = lease_clock(connection)
+    expires_ns = now_ns + duration_ns
+    lease = {"holder": holder, "clock": clock, "expires_ns": expires_ns}
     if row is None:
-        lease = Lease(device_serial, holder, 1, expires_unix_ns)
-        connection.execute(leases.insert().values(asdict(lease)))
-        return lease
-    if row.holder != holder and row.expires_unix_ns > now_unix_ns:
-        latest = leases.c.expires_unix_ns > expires_unix_ns
-        connection.execute(
-            leases.update().where(is_device, latest).values(expires_unix_ns=expires_unix_ns)
-        )
+        connection.execute(leases.insert().values(device_serial=device_serial, token=1, **lease))
+        return 1
+    if row.holder != holder and row.clock == clock and row.expires_ns > now_ns:
+        latest = leases.c.expires_ns > expires_ns
+        connection.execute(leases.update().where(is_device, latest).values(expires_ns=expires_ns))
         return None
-    token = row.token if row.holder == holder else row.token + 1
-    lease = Lease(device_serial, holder, token, expires_unix_ns)
-    connection.execute(leases.update().where(is_device).values(asdict(lease)))
-    return lease
+    token: int = row.token if row.holder == holder else row.token + 1
+    connection.execute(leases.update().where(is_device).values(token=token, **lease))
+    return token
 
 
-def release_lease(connection: Connection, lease: Lease) -> None:
-    """End the lease now. Its row stays, so that the token goes on growing."""
+def release_lease(connection: Connection, device_serial: str, token: int) -> None:
+    """End a lease now. Its row stays, so that the token goes on growing."""
     connection.execute(
         leases.update()
-        .where(leases.c.device_serial == lease.device_serial, leases.c.token == lease.token)
-        .values(expires_unix_ns=0)
+        .where(leases.c.device_serial == device_serial, leases.c.token == token)
+        .values(expires_ns=0)
     )
+
+
+def lease_clock(connection: Connection) -> tuple[str, int]:
+    """Return the clock by which leases expire, and its time in ns.
+
+    All labs on a database share the clock. PostgreSQL has one of its own. Labs on a SQLite file
+    share a machine, so theirs is the time since its boot, which nobody can set: a lease of an
+    earlier boot is over.
+    """
+    if connection.dialect.name == "sqlite":
+        return BOOT_ID.read_text().strip(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    unix_s = func.extract("epoch", func.clock_timestamp())
+    return "", connection.execute(select(cast(unix_s * 10**9, BigInteger))).scalar_one()
 
 
 def _target(row: Row[Any]) -> Target:

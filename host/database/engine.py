@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -13,18 +14,33 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, TimeoutError
 
-from latlab.domain.errors import DatabaseBusy, StorageError
+from host.database.schema import database_id
+from latlab.domain.errors import DatabaseBusy, DiskFull, StorageError
 
-BUSY_TIMEOUT_S = 30
+BUSY_TIMEOUT_S = 30  # for a lock of another process
+TURN_TIMEOUT_S = 30  # for the writers of this process that come first
+STATEMENT_TIMEOUT_S = 120  # PostgreSQL only; reading all that was measured takes seconds
+# PostgreSQL's server may vanish without a word.
+CONNECT_ARGUMENTS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 MAX_BATCH = 64
-# SQLite's names, and PostgreSQL's for a lock that was waited for in vain, a deadlock, and too
-# many connections.
-BUSY_CODES = ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED", "55P03", "40P01", "53300")
+BUSY_CODES = (
+    *("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"),
+    *("55P03", "57014", "40P01"),  # a lock or a statement took too long; a deadlock
+    *("53300", "57P01", "57P02", "57P03"),  # too many connections; the server starts or stops
+)
 BUSY_MESSAGES = ("database is locked", "database table is locked")
+FULL_CODES = ("SQLITE_FULL", "53100")
+FULL_MESSAGE = "database or disk is full"
 
 
 def open_engine(url: str) -> Engine:
@@ -33,7 +49,7 @@ def open_engine(url: str) -> Engine:
     Raises StorageError if it cannot be opened or has the schema of a newer version.
     """
     try:
-        engine = create_engine(url, pool_pre_ping=True, future=True)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=_connect_arguments(url))
     except (ArgumentError, ImportError, ValueError) as error:  # the address may hold a password
         raise StorageError(
             "LATLAB_DATABASE_URL names no database that can be opened "
@@ -41,6 +57,8 @@ def open_engine(url: str) -> Engine:
         ) from error
     if engine.dialect.name == "sqlite":
         _tune_sqlite(engine)
+    else:
+        _limit_waits(engine)
     try:
         migrate(engine)
     except DBAPIError as error:
@@ -64,7 +82,29 @@ def migrate(engine: Engine) -> None:
             )
         if current != scripts.get_current_head():
             config.attributes["connection"] = connection
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             command.upgrade(config, "head")
+
+
+def _connect_arguments(url: str) -> dict[str, int]:
+    """Return those of PostgreSQL's that the address does not give itself; none for SQLite."""
+    address = make_url(url)
+    if address.get_backend_name() != "postgresql":
+        return {}
+    return {name: value for name, value in CONNECT_ARGUMENTS.items() if name not in address.query}
+
+
+def _limit_waits(engine: Engine) -> None:
+    """Limit how long each connection to PostgreSQL waits for a lock or a statement."""
+    limits = {"lock_timeout": BUSY_TIMEOUT_S, "statement_timeout": STATEMENT_TIMEOUT_S}
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
+        with connection.cursor() as cursor:
+            for name, limit_s in limits.items():
+                cursor.execute(f"SET {name} = {round(limit_s * 1000)}")
+        connection.commit()
 
 
 def _tune_sqlite(engine: Engine) -> None:
@@ -91,13 +131,31 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _refusal(error: OperationalError) -> StorageError:
+def _refusal(error: OperationalError | TimeoutError) -> StorageError:
     """Return the error of a database that refused a statement."""
+    if isinstance(error, TimeoutError):
+        return DatabaseBusy("the database is busy (all connections are in use): try again")
     code = getattr(error.orig, "sqlite_errorname", "") or getattr(error.orig, "sqlstate", "")
-    # Python 3.10 knows no name of SQLite's errors, and one message for those that are meant.
-    if code in BUSY_CODES or str(error.orig) in BUSY_MESSAGES:
+    # psycopg knows no code where the server does not answer. Python 3.10 knows no name of SQLite's
+    # errors, and one message for each of those that are meant.
+    if code is None or code in BUSY_CODES or str(error.orig) in BUSY_MESSAGES:
         return DatabaseBusy(f"the database is busy ({error.orig}): try again")
+    if code in FULL_CODES or str(error.orig) == FULL_MESSAGE:
+        return DiskFull("storage is full: free some space on the disk that holds the database")
     return StorageError(f"the database refused a statement: {error.orig}")
+
+
+def _first(error: OperationalError) -> OperationalError:
+    """Return the database's first refusal of those that led to `error`.
+
+    On a full disk SQLite undoes the whole transaction. Then it refuses to undo the savepoint.
+    """
+    first, cause = error, error.__context__
+    while cause is not None:
+        if isinstance(cause, OperationalError):
+            first = cause
+        cause = cause.__context__
+    return first
 
 
 class _Batch:
@@ -129,6 +187,9 @@ class Database:
     """A database with one writer at a time.
 
     The functions of this package take the connections that it hands out.
+
+    Attributes:
+        id: The database's own name, made once, which it keeps wherever it is moved.
     """
 
     def __init__(self, url: str) -> None:
@@ -137,6 +198,8 @@ class Database:
         self._counting = threading.Lock()
         self._waiting_writers = 0
         self._batch: _Batch | None = None
+        with self.reading() as connection:
+            self.id: str = connection.execute(select(database_id.c.id)).scalar_one()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -144,7 +207,7 @@ class Database:
         try:
             with self.engine.connect().execution_options(writes=False) as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, TimeoutError) as error:
             raise _refusal(error) from error
 
     @contextmanager
@@ -159,22 +222,26 @@ class Database:
         Raises StorageError if the database refuses the write, for example on a full disk, and
         DatabaseBusy if other work keeps it locked.
         """
+        asked_s = time.monotonic()
         try:
             with self._turn():
+                # A batch that is open waits for this writer to commit it.
+                if self._batch is None and time.monotonic() > asked_s + TURN_TIMEOUT_S:
+                    raise DatabaseBusy("the database is busy (other writers came first): try again")
                 batch = self._batch = self._batch or _Batch(self.engine)
                 error = None
                 try:
                     with batch.connection.begin_nested():
                         yield batch.connection
                 except OperationalError as refused:
-                    error = refused
+                    error = _first(refused)
                 finally:
                     batch.writes += 1
                     if error or not self._waiting_writers or batch.writes == MAX_BATCH:
                         self._batch = None
                         batch.end(error)
             batch.committed.result()
-        except OperationalError as error:
+        except (OperationalError, TimeoutError) as error:
             raise _refusal(error) from error
 
     @contextmanager

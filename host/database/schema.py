@@ -8,6 +8,7 @@
     sentinels: each target's reference program, and the measurement that is its baseline
     exclusions: when and why the owner of a measurement excluded it, or included it again
     leases: each device's holder, with a token that only grows
+    database_id: one row, the name by which agents tell databases apart
     device_events: when each device came and went
 
 Change them together with a migration in `migrations/versions/`.
@@ -213,5 +214,8 @@ leases = Table(
     Column("device_serial", String(128), ForeignKey("devices.serial"), primary_key=True),
     Column("holder", String(64), nullable=False),
     Column("token", BigInteger, nullable=False),
-    Column("expires_unix_ns", BigInteger, nullable=False),
+    Column("clock", String(36), nullable=False, server_default=""),  # as `lease_clock` names it
+    Column("expires_ns", BigInteger, nullable=False),  # by that clock
 )
+
+database_id = Table("database_id", metadata, Column("id", String(32), primary_key=True))

@@ -1,4 +1,7 @@
-"""A worker's lease of its device, which excludes other labs on the same database."""
+"""A worker's lease of its device, which excludes other labs.
+
+The database excludes labs that share it. The agent excludes those on other databases.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,20 @@ class DeviceLease:
 
     def renew(self, serial: str) -> Lease:
         """Return a lease that lasts for a visit. Raises LeaseLost if another lab has the device."""
-        now_unix_ns = time.time_ns()
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps
         held = self._lease
-        if held is not None and LEASE_LEFT_NS < held.expires_unix_ns - now_unix_ns <= LEASE_NS:
+        if (
+            held is not None
+            and held.device_serial == serial
+            and held.expires_boot_ns - now_ns > LEASE_LEFT_NS
+        ):
             return held
         with self._database.writing() as connection:
-            lease = device_rows.acquire_lease(
-                connection, serial, self._holder, now_unix_ns, LEASE_NS
-            )
-        if lease is None:
+            token = device_rows.acquire_lease(connection, serial, self._holder, LEASE_NS)
+        if token is None:
             raise LeaseLost(f"{serial} is leased to another lab on this database")
-        self._lease = lease
-        return lease
+        self._lease = Lease(serial, self._database.id, self._holder, token, now_ns + LEASE_NS)
+        return self._lease
 
     def lose(self) -> None:
         """Forget the lease, since another lab has taken the device."""
@@ -45,5 +50,5 @@ class DeviceLease:
         """Give the device back; harmless if there is no lease."""
         if self._lease is not None:
             with self._database.writing() as connection:
-                device_rows.release_lease(connection, self._lease)
+                device_rows.release_lease(connection, self._lease.device_serial, self._lease.token)
             self._lease = None

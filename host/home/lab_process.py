@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
+from host.home.installed import is_outdated
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
@@ -13,38 +15,78 @@ from latlab.domain.device import DevicePhase
 
 START_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 30.0
+UPGRADE_PATIENCE_S = 120.0  # for jobs that are being measured
 STOP_TIMEOUT_S = 20.0
 
 
-def up(home: LabHome) -> bool:
+def up(home: LabHome, say: Callable[[str], None] = lambda message: None) -> bool:
     """Start the daemon unless it runs, and wait until its devices have answered.
 
+    If the daemon, this machine's agent or its runner is older than what is installed, they are
+    restarted once the lab has nothing to measure. After UPGRADE_PATIENCE_S they stay as they are.
+
+    Args:
+        home: The lab's folder.
+        say: Is called with what a person should know meanwhile.
+
     Returns:
-        Whether this call has started it.
+        Whether this call has started or restarted it.
 
     Raises:
         LabError: The daemon did not start. The message holds its last line of output.
     """
-    process = LockedProcess(home.daemon_file, home.lock_file)
-    is_down = process.info() is None
-    if is_down:
-        home.create()
-        start_and_wait(
-            "the lab",
-            [sys.executable, "-m", "host.daemon"],
-            home.log_file,
-            process.serves_as,
-            START_TIMEOUT_S,
-            {"LATLAB_HOME": str(home.root)},
-        )
+    has_started = LockedProcess(home.daemon_file, home.lock_file).info() is None
+    if has_started:
+        _start(home)
     with LatencyClient.connect(home.root) as client:
         _wait_for_devices(client)
-    return is_down
+        if not is_outdated(home) or not _is_idle_in_time(client, say):
+            return has_started
+    say("The lab was started from another version: it restarts.")
+    down(home)
+    _start(home)
+    with LatencyClient.connect(home.root) as client:
+        _wait_for_devices(client)
+    return True
+
+
+def _start(home: LabHome) -> None:
+    home.create()
+    start_and_wait(
+        "the lab",
+        [sys.executable, "-m", "host.daemon"],
+        home.log_file,
+        LockedProcess(home.daemon_file, home.lock_file).serves_as,
+        START_TIMEOUT_S,
+        {"LATLAB_HOME": str(home.root)},
+    )
 
 
 def down(home: LabHome) -> bool:
     """Stop the daemon and what it started. Returns False if it did not run."""
     return LockedProcess(home.daemon_file, home.lock_file).stop(STOP_TIMEOUT_S)
+
+
+def _is_idle_in_time(client: LatencyClient, say: Callable[[str], None]) -> bool:
+    """Wait until no device has anything to measure. Returns False if that takes too long."""
+    if not _is_measuring(client):
+        return True
+    say("The lab was started from another version: it restarts when its jobs have ended.")
+    deadline_s = time.monotonic() + UPGRADE_PATIENCE_S
+    while time.monotonic() < deadline_s:
+        if not _is_measuring(client):
+            return True
+        time.sleep(POLL_S)
+    say("It still measures, so it stays as it is: run `latlab lab up` again later.")
+    return False
+
+
+def _is_measuring(client: LatencyClient) -> bool:
+    return any(
+        status.queued_jobs
+        and (status.state.phase.is_at_work or status.state.phase is DevicePhase.COOLING)
+        for status in client.devices()
+    )
 
 
 def _wait_for_devices(client: LatencyClient) -> None:

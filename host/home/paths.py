@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from latlab.client.discovery import DAEMON_FILE, LOCK_FILE, TOKEN_FILE, home_folder, read_token
-from latlab.common.files import storing
+from latlab.common.files import replacing, storing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -23,6 +22,7 @@ class LabHome:
     programs/      programs to measure       daemon.lock  locked while the daemon lives
     exports/       a cache of exports        agent/       the state of this machine's own agent
     lab.toml       the owner's choices       boards/      a file for each enrolled board
+    holder         the lab's name in leases  adb.log      the log of adb, if the lab has started it
     """
 
     root: Path
@@ -65,6 +65,10 @@ class LabHome:
         return self.root / "daemon.log"
 
     @property
+    def adb_log(self) -> Path:
+        return self.root / "adb.log"
+
+    @property
     def token_file(self) -> Path:
         return self.root / TOKEN_FILE
 
@@ -94,15 +98,30 @@ class LabHome:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def token(self) -> str:
-        """Return the daemon's token. The first call makes it, in a file of mode 0600.
+        """Return the daemon's token. The daemon's first call makes it, in a file of mode 0600.
 
         Raises StorageError, also if the file holds no token.
         """
-        with storing(self.token_file), contextlib.suppress(FileExistsError):
-            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32))
+        _make_secret(self.token_file)
         return read_token(self.token_file)
+
+    def holder(self) -> str:
+        """Return the name under which this lab leases devices. The daemon's first call makes it.
+
+        Hosts may share a name and a path, containers for example, so it is made at random.
+        """
+        _make_secret(self.root / "holder")
+        return read_token(self.root / "holder")
+
+
+def _make_secret(path: Path) -> None:
+    """Write a random word to a file of mode 0600, unless the file has content."""
+    with storing(path):
+        # A version that wrote the word in place left an empty file where it was killed.
+        if os.path.lexists(path) and not (path.is_file() and path.stat().st_size == 0):
+            return
+    with replacing(path, mode=0o600) as draft:
+        draft.write_text(secrets.token_urlsafe(32))
 
 
 def sqlite_url(path: Path) -> str:

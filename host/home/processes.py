@@ -13,6 +13,8 @@ from typing import Any
 from latlab.client.discovery import is_locked, process_info
 from latlab.common.background_process import POLL_S
 
+KILL_TIMEOUT_S = 5.0
+
 
 @dataclass(frozen=True)
 class LockedProcess:
@@ -43,15 +45,43 @@ class LockedProcess:
 
         Returns False if there was nothing to stop. Raises StorageError as `info` does.
         """
-        info = self.info()
-        if info is None:
+        if self.info() is None:
             return False
-        for number, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(info["pid"], number)
+        for number, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, KILL_TIMEOUT_S)):
+            is_sent = False
             deadline_s = time.monotonic() + patience_s
             while time.monotonic() < deadline_s:
                 if not is_locked(self.lock_file):
                     return True
+                is_sent = is_sent or self._send(number)
                 time.sleep(POLL_S)
         return True
+
+    def _send(self, number: signal.Signals) -> bool:
+        """Send a signal to the process. Returns False if no process with its id holds the lock.
+
+        The file may be that of a process that was killed, while its successor has the lock and
+        does not serve yet. Its id may be another process's by now.
+        """
+        info = self.info()
+        if info is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(info["pid"])  # the id may be given away before the signal
+            try:
+                if has_open(info["pid"], self.lock_file):
+                    signal.pidfd_send_signal(descriptor, number)
+                    return True
+            finally:
+                os.close(descriptor)
+        return False
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Return whether a process has the file open. False if that cannot be found out."""
+    with contextlib.suppress(OSError):  # the process has ended, or is another user's
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                if descriptor.samefile(file):
+                    return True
+    return False

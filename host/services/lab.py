@@ -86,10 +86,12 @@ class Lab:
     def add_program(self, program: Program, chunks: Iterable[bytes]) -> None:
         """Store a program. Its bytes are read only if the lab does not have them.
 
-        Raises InvalidRequest, TooLarge and StorageError.
+        Raises InvalidRequest, TooLarge and StorageError. If storage is full, the lab takes no
+        program, and so no job, while what is being measured can still be stored.
         """
+        in_use = self.dispatcher.programs_in_use()
+        self._programs.keep_reserve({*in_use, program.sha256})
         if not self._programs.has(program.sha256, program.size_bytes):
-            in_use = self.dispatcher.programs_in_use()
             self._programs.add(program.sha256, program.size_bytes, chunks, in_use)
         with self._database.writing() as connection:
             program_rows.add_program(connection, program)

@@ -60,6 +60,7 @@ def start_and_wait(
 def _last_line(log_file: Path, start: int) -> str:
     """Return the message of the last line that was written from byte `start` on."""
     with storing(log_file), log_file.open("rb") as log:
-        log.seek(start)
+        # The process may have begun the log anew.
+        log.seek(start if start <= log_file.stat().st_size else 0)
         lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1].split(" ERROR ")[-1] if lines else "it printed nothing"

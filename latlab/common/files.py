@@ -1,4 +1,4 @@
-"""Write files whole or not at all, read them with a limit, and explain storage errors."""
+"""Write files whole or not at all, keep disk space free, and explain storage errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from latlab.domain.errors import DiskFull, StorageError
 
 PART_SUFFIX = ".part"  # a file that is being written has it
+# Results, the database and logs use it when programs are refused already.
+MAX_RESERVE_BYTES = 256 << 20
+_RESERVE_SHARE = 20  # a small disk's reserve is one part of so many
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What to do about a path that cannot be used, by the error.
@@ -63,6 +67,45 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_parts(folder: Path, min_age_s: float | None = None) -> None:
+    """Remove the drafts that killed processes left in a folder, which may be missing.
+
+    Args:
+        folder: The folder.
+        min_age_s: Younger ones may still be written by another process. By default no other
+            process writes there.
+
+    Raises:
+        StorageError: A draft cannot be removed.
+    """
+    with storing(folder):
+        for part in folder.glob(f"*{PART_SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):
+                if min_age_s is None or time.time() - part.stat().st_mtime > min_age_s:
+                    part.unlink()
+
+
+def spare_bytes(folder: Path) -> int:
+    """Return how many bytes are free on the folder's disk beyond the reserve.
+
+    It is negative if the reserve has been touched. Raises OSError.
+    """
+    disk = os.statvfs(folder)
+    reserve_bytes = min(disk.f_blocks * disk.f_frsize // _RESERVE_SHARE, MAX_RESERVE_BYTES)
+    return disk.f_bavail * disk.f_frsize - reserve_bytes
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise DiskFull if so many bytes would touch the reserve of the folder's disk."""
+    with storing(folder):
+        missing_bytes = needed_bytes - spare_bytes(folder)
+    if missing_bytes > 0:
+        raise DiskFull(
+            f"storage is full: free {-(-missing_bytes // 1_000_000)} MB on the disk that holds"
+            f" {folder}"
+        )
 
 
 @contextlib.contextmanager

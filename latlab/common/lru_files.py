@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def least_recently_used(
-    files: Iterable[Path], max_bytes: int, keep: Collection[Path] = ()
+    files: Iterable[Path],
+    max_bytes: int,
+    keep: Collection[Path] = (),
+    missing_bytes: int = 0,
 ) -> list[Path]:
     """Return the files to remove so that the others hold at most `max_bytes`.
 
@@ -17,6 +20,7 @@ def least_recently_used(
             that another process removes meanwhile does not count.
         max_bytes: The limit. It may be exceeded if the files to keep exceed it.
         keep: Files that must stay.
+        missing_bytes: At least so many bytes must go, if that is possible.
 
     Raises:
         OSError: A file cannot be examined.
@@ -26,8 +30,8 @@ def least_recently_used(
         with contextlib.suppress(FileNotFoundError):
             status = path.stat()
             found.append((status.st_mtime_ns, status.st_size, path))
-    excess_bytes = sum(size_bytes for _, size_bytes, _ in found) - max_bytes
-    chosen = []
+    excess_bytes = max(sum(size_bytes for _, size_bytes, _ in found) - max_bytes, missing_bytes)
+    chosen: list[Path] = []
     for _, size_bytes, path in sorted(found):
         if excess_bytes <= 0:
             break

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from latlab.common.files import PART_SUFFIX, replacing, storing
+from latlab.common.files import remove_parts, replacing, require_space, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.errors import InvalidRequest, NotFound, StorageError, TooLarge
 
@@ -21,8 +21,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class ProgramStore:
     """Stores programs whole or not at all.
 
-    If a new program would exceed the total limit, the least recently used programs are removed
-    first. A program in use is never removed.
+    If a new program would exceed the total limit or touch the disk's reserve, the least recently
+    used programs are removed first. A program in use is never removed.
     """
 
     def __init__(
@@ -43,8 +43,7 @@ class ProgramStore:
         """
         with storing(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for part in directory.glob(f"*{PART_SUFFIX}"):  # a killed process left it
-                part.unlink(missing_ok=True)
+        remove_parts(directory)
         self.max_program_bytes = max_program_bytes
         self._directory = directory
         self._max_total_bytes = max_total_bytes
@@ -104,6 +103,7 @@ class ProgramStore:
         Raises:
             TooLarge: The program exceeds the store's limit.
             InvalidRequest: The bytes are not those announced.
+            DiskFull: The disk has no room for it beyond its reserve.
             StorageError: The program cannot be written.
         """
         path = self.path(sha256)
@@ -115,12 +115,25 @@ class ProgramStore:
         with replacing(path, mode=0o600) as draft:
             _write_verified(draft, sha256, size_bytes, chunks)
 
+    def keep_reserve(self, in_use: Collection[str]) -> None:
+        """Remove programs that are not in use until the disk has its reserve of free space.
+
+        Raises DiskFull if that is not enough.
+        """
+        with storing(self._directory):
+            has_reserve = spare_bytes(self._directory) >= 0
+        if not has_reserve:
+            self._make_room(0, in_use)
+
     def _make_room(self, size_bytes: int, in_use: Collection[str]) -> None:
         keep = [self._directory / f"{sha256}.pte" for sha256 in in_use]
+        max_bytes = self._max_total_bytes - size_bytes
         with storing(self._directory):
+            missing_bytes = size_bytes - spare_bytes(self._directory)
             programs = self._directory.glob("*.pte")
-            for path in least_recently_used(programs, self._max_total_bytes - size_bytes, keep):
+            for path in least_recently_used(programs, max_bytes, keep, missing_bytes):
                 path.unlink(missing_ok=True)
+        require_space(self._directory, size_bytes)
 
 
 def _write_verified(path: Path, sha256: str, size_bytes: int, chunks: Iterable[bytes]) -> None:

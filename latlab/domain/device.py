@@ -92,7 +92,7 @@ class Device:
         os_build: The build of the operating system.
         abi: The machine's instruction set, as `uname -m` names it.
         runtime_version: Name and version of the runtime that runs programs.
-        runner_build: Hash of the runner's binary.
+        runner_build: Hash of the runner and the libraries that come with it.
         backends: Names of the backends that the runner can use.
         core_classes: The cores, by kind.
         memory_bytes: Size of the main memory.

@@ -36,15 +36,19 @@ class Lease:
 
     Attributes:
         device_serial: The device.
+        database_id: The database that the lease comes from.
         holder: The lab that has the lease.
-        token: A number that only grows; an agent refuses tokens lower than one it has seen.
-        expires_unix_ns: When the lease ends unless it is renewed, in ns since 1970.
+        token: A number that only grows within one database; an agent refuses tokens lower than
+            one it has seen of that database.
+        expires_boot_ns: When the lease ends unless it is renewed, by this machine's
+            CLOCK_BOOTTIME.
     """
 
     device_serial: str
+    database_id: str
     holder: str
     token: int
-    expires_unix_ns: int
+    expires_boot_ns: int
 
 
 @dataclass(frozen=True, slots=True)

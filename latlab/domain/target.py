@@ -22,7 +22,7 @@ class Target:
         device_model: The device's manufacturer and model.
         os_build: The build of the device's operating system.
         runtime_version: Name and version of the runtime.
-        runner_build: Hash of the runner's binary.
+        runner_build: Hash of the runner and the libraries that come with it.
         backend: The name of the backend.
         threads: The number of threads.
         core_class: The name of the cores.

@@ -13,21 +13,23 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from latlab.common.files import replacing, storing
+from latlab.common.files import remove_parts, replacing, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export.exporter import EXPORTER
 
 DEFAULT_MAX_BYTES = 4 << 30
+_DAY_S = 86_400.0
 
 
 class ProgramCache:
     """Stores programs by what they were exported from.
 
     A program is found by a key, which names network, weights and input, and by the exporter's
-    version. Processes may share a directory. Above `max_bytes` the least recently used programs
-    are removed, so a program's file may go once others of that size have been added.
+    version. Processes may share a directory. Above `max_bytes`, or where the disk's reserve is
+    touched, the least recently used programs are removed. So a program's file may go once others
+    have been added.
     """
 
     def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
@@ -38,6 +40,7 @@ class ProgramCache:
         """
         self.directory = _writable(directory)
         self.max_bytes = max_bytes
+        remove_parts(self.directory, _DAY_S)
 
     def get(self, key: str) -> ProgramFile | None:
         """Return a program, or None if it is not in the cache, and mark it as used."""
@@ -70,7 +73,8 @@ class ProgramCache:
         return self.directory / f"{name}.json", self.directory / f"{name}.pte"
 
     def _prune(self, keep: Path) -> None:
-        for path in least_recently_used(self.directory.glob("*.pte"), self.max_bytes, [keep]):
+        programs, missing_bytes = self.directory.glob("*.pte"), -spare_bytes(self.directory)
+        for path in least_recently_used(programs, self.max_bytes, [keep], missing_bytes):
             path.with_suffix(".json").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
 

@@ -143,7 +143,7 @@ class DeviceDescription(_message.Message):
     abi: _builtins.str
     runtime_version: _builtins.str
     runner_build: _builtins.str
-    """The hash of the runner's binary."""
+    """The hash of the runner and the libraries that come with it."""
     memory_bytes: _builtins.int
     max_program_bytes: _builtins.int
     @_builtins.property
@@ -259,9 +259,20 @@ class RunRequest(_message.Message):
     INPUT_SHAPES_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    LEASE_DATABASE_FIELD_NUMBER: _builtins.int
+    LEASE_HOLDER_FIELD_NUMBER: _builtins.int
+    LEASE_LEFT_NS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     lease_token: _builtins.int
     program_sha256: _builtins.str
+    lease_database: _builtins.str
+    """The id of the database that the lease comes from: tokens of different databases do not compare.
+    Hosts of version 0.1 send none of these three.
+    """
+    lease_holder: _builtins.str
+    """The lab that has the lease. It may replace its database at any time."""
+    lease_left_ns: _builtins.int
+    """For how long from now the lease lasts unless it is renewed."""
     @_builtins.property
     def input_shapes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Shape]:
         """The inputs' shapes. Without `inputs`, as hosts of version 0.1 send them, all are float32."""
@@ -281,10 +292,13 @@ class RunRequest(_message.Message):
         input_shapes: _abc.Iterable[_common_pb2.Shape] | None = ...,
         spec: _common_pb2.VisitSpec | None = ...,
         inputs: _abc.Iterable[_common_pb2.TensorSpec] | None = ...,
+        lease_database: _builtins.str = ...,
+        lease_holder: _builtins.str = ...,
+        lease_left_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_shapes", b"input_shapes", "inputs", b"inputs", "lease_token", b"lease_token", "program_sha256", b"program_sha256", "run_id", b"run_id", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_shapes", b"input_shapes", "inputs", b"inputs", "lease_database", b"lease_database", "lease_holder", b"lease_holder", "lease_left_ns", b"lease_left_ns", "lease_token", b"lease_token", "program_sha256", b"program_sha256", "run_id", b"run_id", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,7 +96,8 @@ class DeviceAgentServicer:
         """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
         that is finished and not yet acknowledged is answered from the store.
         NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
-        lower than one that the agent has seen. A higher one ends a running visit.
+        lower than one that the agent has seen of the lease's database, or a lab on another database
+        has a lease that is not over. A lease that takes the device over ends a running visit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

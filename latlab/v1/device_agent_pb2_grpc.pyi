@@ -49,7 +49,8 @@ class DeviceAgentStub:
     """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
     that is finished and not yet acknowledged is answered from the store.
     NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
-    lower than one that the agent has seen. A higher one ends a running visit.
+    lower than one that the agent has seen of the lease's database, or a lab on another database
+    has a lease that is not over. A lease that takes the device over ends a running visit.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.AcknowledgeRequest, _device_agent_pb2.AcknowledgeResponse]
     """Says that the host has stored these results; the agent may forget them."""
@@ -74,7 +75,8 @@ class DeviceAgentAsyncStub(DeviceAgentStub):
     """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
     that is finished and not yet acknowledged is answered from the store.
     NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
-    lower than one that the agent has seen. A higher one ends a running visit.
+    lower than one that the agent has seen of the lease's database, or a lab on another database
+    has a lease that is not over. A lease that takes the device over ends a running visit.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.AcknowledgeRequest, _device_agent_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Says that the host has stored these results; the agent may forget them."""
@@ -120,7 +122,8 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         """Runs one visit. Calling again is always safe: a run_id that is running is joined, and one
         that is finished and not yet acknowledged is answered from the store.
         NOT_FOUND: the program is not stored, upload it. FAILED_PRECONDITION: the lease token is
-        lower than one that the agent has seen. A higher one ends a running visit.
+        lower than one that the agent has seen of the lease's database, or a lab on another database
+        has a lease that is not over. A lease that takes the device over ends a running visit.
         """
 
     @_abc_1.abstractmethod

@@ -1,6 +1,6 @@
 """agent.idle_cpu_pct, agent.rss_mb, agent.overhead_ms: the costs of the agent itself.
 
-python -m tests.bench.bench_agent_cost [IDLE_S]: by default 60.
+python -m tests.bench.bench_agent_cost [IDLE_S]: by default 600.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.bench.bench_agent import RUNNER, bare_wall_ns, export_network
 from tests.bench.figures import at_most, report
 from tests.device_agent.agent_process import AgentProcess, sha256
 
-IDLE_S = 60.0
+IDLE_S = 600.0
 VISITS = 40
 SHAPE = (1, 3, 64, 64)
 # The visits are as short as possible, so that the agent's part stands out.
@@ -51,7 +51,7 @@ def bare_visit_s(program: Path, cpu: int) -> float:
 def agent_visit_s(client: AgentClient, run_id: str, program: Program, path: Path) -> float:
     """Return the seconds that a visit takes for the daemon, until it is acknowledged."""
     start_s = time.perf_counter()
-    client.run(run_id, Lease("", "", 1, 0), program, path, SPEC)
+    client.run(run_id, Lease("", "", "", 1, 0), program, path, SPEC)
     client.acknowledge(run_id)
     return time.perf_counter() - start_s
 
@@ -84,7 +84,7 @@ def main() -> None:
         finally:
             client.close()
             agent.end()
-    report("agent.idle_cpu_pct", round(idle_pct, 4), "%", at_most(0.1), idle_s=idle_s)
+    report("agent.idle_cpu_pct", round(idle_pct, 4), "%", at_most(0.15), idle_s=idle_s)
     report("agent.rss_mb", round(rss_mb, 1), "MB", at_most(60), after_visits=VISITS)
     overhead_ms = statistics.median(took_s) * 1e3
     worst_ms = max(took_s) * 1e3

@@ -151,9 +151,10 @@ class AgentProcess:
         spec: VisitSpec = SPEC,
         lease_token: int = 1,
         inputs: Sequence[TensorSpec] = (),
+        **lease: Any,  # noqa: ANN401
     ) -> grpc.Future[RunResponse]:
         """Asks for `inputs` where they are given, else for `shapes` of float32, as older hosts
-        do."""
+        do. `lease` is what those do not say of it: `lease_database` and so on."""
         request = RunRequest(
             run_id=run_id,
             lease_token=lease_token,
@@ -161,6 +162,7 @@ class AgentProcess:
             input_shapes=[] if inputs else [Shape(dims=shape) for shape in shapes],
             inputs=inputs,
             spec=spec,
+            **lease,
         )
         future: grpc.Future[RunResponse] = self.stub.Run.future(
             request, timeout=TIMEOUT_S, metadata=self.metadata

@@ -10,9 +10,11 @@ from pathlib import Path
 import grpc
 import pytest
 
+from latlab.common.files import spare_bytes
 from latlab.v1 import common_pb2
 from tests.device_agent.agent_process import AgentProcess, is_alive, spec, wait_until
 from tests.device_agent.conftest import StartAgent
+from tests.small_disk import small_disk
 
 ANSWER = b"answer()"
 MIB = 1 << 20
@@ -146,6 +148,31 @@ def test_a_result_that_cannot_be_stored(start_agent: StartAgent) -> None:
     assert str(results) in failure.message
     results.mkdir()
     assert agent.run("unstored", ANSWER).HasField("visit")
+
+
+def test_a_full_disk_is_said_before_a_visit_and_costs_no_result(
+    start_agent: StartAgent, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "state"):
+        agent = start_agent()
+        agent.upload(ANSWER)
+        assert agent.run("before", ANSWER).HasField("visit")
+        old = b"answer()  # used before"
+        agent.upload(old)
+        filling = agent.state / "filling"
+        filling.write_bytes(bytes(spare_bytes(agent.state) + 1))
+        assert agent.run("a", ANSWER).HasField("visit")  # the other program has gone
+        with filling.open("ab") as file:
+            file.write(bytes(spare_bytes(agent.state) + 8_192))
+        failure = agent.run("b", ANSWER).failure
+        assert "storage is full" in failure.message
+        with pytest.raises(grpc.RpcError) as refused:
+            agent.upload(old)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert agent.run("a", ANSWER).HasField("visit")
+        filling.unlink()
+        assert agent.run("b", ANSWER).HasField("visit")
+        agent.end()
 
 
 def test_a_disk_that_takes_no_program(start_agent: StartAgent) -> None:

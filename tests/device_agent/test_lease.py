@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import grpc
 import pytest
 
+from device_agent.lease import LeaseGuard
+from latlab.domain.errors import LeaseLost
 from latlab.v1 import common_pb2
-from tests.device_agent.agent_process import is_alive, wait_until
+from latlab.v1.device_agent_pb2 import RunRequest
+from tests.device_agent.agent_process import is_alive, spec, wait_until
 from tests.device_agent.conftest import StartAgent
 
 ANSWER = b"answer()"
@@ -32,6 +36,82 @@ def test_a_lower_token_is_refused_even_by_a_new_agent(start_agent: StartAgent) -
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert "5" in str(refused.value.details())
     assert agent.run("c", ANSWER, lease_token=6).HasField("visit")
+
+
+def request(database: str, holder: str, token: int, left_s: float = 900) -> RunRequest:
+    return RunRequest(
+        lease_database=database,
+        lease_holder=holder,
+        lease_token=token,
+        lease_left_ns=round(left_s * 1e9),
+        spec=spec(deadline_ns=10**9),
+    )
+
+
+def test_a_lab_on_another_database_waits_until_the_lease_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr("time.clock_gettime", lambda _: now_s)
+    guard = LeaseGuard(tmp_path)
+    assert guard.take(request("one", "lab", 7))
+    assert not guard.take(request("one", "lab", 7))
+    for token in (1, 7, 99):
+        with pytest.raises(LeaseLost, match="900 s"):
+            guard.take(request("two", "other lab", token))
+    now_s += 901
+    assert guard.take(request("two", "other lab", 1, left_s=10))
+    with pytest.raises(LeaseLost, match="another database"):
+        guard.take(request("one", "lab", 7))
+    now_s += 11
+    with pytest.raises(LeaseLost, match="lower than 7"):
+        guard.take(request("one", "lab", 6))
+    assert guard.take(request("one", "lab", 7))
+
+
+def test_a_lab_may_replace_its_database_at_once(tmp_path: Path) -> None:
+    assert LeaseGuard(tmp_path).take(request("old", "lab", 7))
+    guard = LeaseGuard(tmp_path)
+    assert guard.take(request("old", "lab", 7))
+    assert guard.take(request("new", "lab", 1))
+    with pytest.raises(LeaseLost):
+        guard.take(request("old", "another lab", 8))
+    guard.end()
+    assert guard.take(request("old", "another lab", 8))
+
+
+def test_hosts_that_name_no_database_exclude_each_other_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr("time.clock_gettime", lambda _: now_s)
+    (tmp_path / "lease_token").write_text("5")
+    guard = LeaseGuard(tmp_path)
+    with pytest.raises(LeaseLost, match="lower than 5"):
+        guard.take(request("", "", 4, left_s=0))
+    assert guard.take(request("", "", 6, left_s=0))
+    with pytest.raises(LeaseLost, match="60 s"):
+        guard.take(request("new", "lab", 1))
+    now_s += 61
+    assert guard.take(request("new", "lab", 1))
+
+
+def test_a_damaged_file_of_tokens_bars_nobody(tmp_path: Path) -> None:
+    (tmp_path / "lease_tokens.json").write_text('{"one": ')
+    assert LeaseGuard(tmp_path).take(request("one", "lab", 1))
+
+
+def test_an_agent_lets_no_second_lab_in(start_agent: StartAgent) -> None:
+    agent = start_agent()
+    agent.upload(ANSWER)
+    lease = {"lease_holder": "lab", "lease_left_ns": 900 * 10**9}
+    first = agent.run("a", ANSWER, lease_token=5, lease_database="one", **lease)
+    assert first.HasField("visit")
+    with pytest.raises(grpc.RpcError) as refused:
+        agent.run("b", ANSWER, lease_token=9, lease_database="two")
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    replaced = agent.run("c", ANSWER, lease_token=1, lease_database="two", **lease)
+    assert replaced.HasField("visit")
 
 
 def test_a_higher_token_ends_what_runs_and_what_waits(
@@ -80,7 +160,8 @@ def test_a_new_lease_joins_the_run_it_asks_for(start_agent: StartAgent, tmp_path
     first = agent.start_run("same", program, lease_token=1)
     wait_until(started.exists)
     second = agent.start_run("same", program, lease_token=2)
-    wait_until(lambda: (agent.state / "lease_token").read_text() == "2")
+    tokens = agent.state / "lease_tokens.json"
+    wait_until(lambda: tokens.exists() and json.loads(tokens.read_text()) == {"": 2})
     release.touch()
     assert first.result() == second.result()
     assert second.result().HasField("visit")

@@ -4,7 +4,8 @@ On the phone everything is in /data/local/tmp/latlab, where an adb shell may run
 
 bundle-HASH/    the agent's bundle; it gets this name when it is complete
 incoming/       a bundle that is being copied
-state/          the agent's state: its token (mode 0600), programs, results and log
+state/          the agent's state: its token (mode 0600), programs, results, log, and the port that
+                adb forwards
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class AdbTransport:
         """End the agent, and with it its runner, if the phone can be reached."""
         with contextlib.suppress(Unavailable), self._explained():
             self._end_agent()
+            self._forward(None)
 
     def _bring(self, bundle: Bundle, home: str) -> None:
         """Copy a bundle to the phone, in place of any other.
@@ -173,16 +175,17 @@ class AdbTransport:
     def _end_agent(self) -> None:
         """End the agent: send SIGTERM, and SIGKILL if that is not enough.
 
-        The pid of a dead agent may be another process's by now, so its command line is checked.
+        The pid of a dead agent may be another process's by now. Only the agent has its lock open.
         """
         self._shell(
             f"pid=$(cat {STATE}/lock 2>/dev/null) || exit 0;"
-            f" alive() {{ grep -q {HOME}/bundle- /proc/$pid/cmdline 2>/dev/null; }};"
+            f" alive() {{ ls -l /proc/$pid/fd 2>/dev/null | grep -q {STATE}/lock; }};"
             " alive || exit 0; kill $pid;"
             " for wait in 1 1 1 1 1; do alive || exit 0; sleep $wait; done; kill -9 $pid"
         )
 
     def _client(self, port: int, token: str) -> AgentClient:
+        self._forward(port)
         client = AgentClient(f"127.0.0.1:{self._device.forward_port(port)}", token)
         try:
             client.describe()
@@ -190,6 +193,18 @@ class AdbTransport:
             client.close()
             raise
         return client
+
+    def _forward(self, port: int | None) -> None:
+        """Note on the phone which of its ports adb forwards, and end the forward noted before.
+
+        A daemon that was killed has left one, and its agent may have ended since.
+        """
+        note = f"{STATE}/forwarded"
+        update = f"rm -f {note}" if port is None else f"echo {port} >{note}"
+        noted = self._shell(f"cat {note} 2>/dev/null; {update} || true")
+        for forward in self._device.forward_list():
+            if forward.remote == f"tcp:{noted}" != f"tcp:{port}":
+                self._device.forward_remove(forward.local, raise_non_found=False)
 
     def _shell(
         self, command: str, timeout_s: float = CALL_TIMEOUT_S, stdin: IO[bytes] | None = None

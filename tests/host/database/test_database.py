@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,22 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from host.database import device_history, devices, exclusions, jobs, measurements, programs, schema
+from host.database import (
+    device_history,
+    devices,
+    engine,
+    exclusions,
+    jobs,
+    measurements,
+    programs,
+    schema,
+)
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.predicting.summaries import Summarizer
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DeviceEvent, EventKind
-from latlab.domain.errors import DatabaseBusy, InvalidRequest, StorageError
+from latlab.domain.errors import DatabaseBusy, DiskFull, InvalidRequest, StorageError
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
@@ -184,11 +194,26 @@ def test_a_job_ends_once(database: Database) -> None:
         assert connection.execute(select(schema.measurements)).all() == []
 
 
-def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Database) -> None:
+class LeaseClock:
+    """In place of the database's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.name, self.ns = "clock", 0
+        monkeypatch.setattr("host.database.devices.lease_clock", lambda _: (self.name, self.ns))
+
+
+@pytest.fixture
+def lease_clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
+    return LeaseClock(monkeypatch)
+
+
+def test_lease_tokens_only_grow_and_holders_exclude_each_other(
+    database: Database, lease_clock: LeaseClock
+) -> None:
     def acquire(holder: str, now: int) -> int | None:
+        lease_clock.ns = now
         with database.writing() as connection:
-            lease = devices.acquire_lease(connection, "serial", holder, now, 10)
-            return None if lease is None else lease.token
+            return devices.acquire_lease(connection, "serial", holder, 10)
 
     assert acquire("a", 0) == 1
     assert acquire("b", 5) is None
@@ -196,23 +221,46 @@ def test_lease_tokens_only_grow_and_holders_exclude_each_other(database: Databas
     assert acquire("b", 17) is None
     assert acquire("b", 18) == 2
     with database.writing() as connection:
-        lease = devices.acquire_lease(connection, "serial", "b", 19, 10)
-        assert lease is not None
-        devices.release_lease(connection, lease)
+        devices.release_lease(connection, "serial", 2)
     assert acquire("a", 20) == 3
+    lease_clock.name = "the clock of the next boot"
+    assert acquire("b", 1) == 4
 
 
 def test_a_lease_by_a_clock_that_was_set_back_ends_within_its_duration(
-    database: Database,
+    database: Database, lease_clock: LeaseClock
 ) -> None:
     def acquire(holder: str, now: int) -> bool:
+        lease_clock.ns = now
         with database.writing() as connection:
-            return devices.acquire_lease(connection, "serial", holder, now, 10) is not None
+            return devices.acquire_lease(connection, "serial", holder, 10) is not None
 
     assert acquire("a", 1_000_000)
     assert not acquire("b", 0)
     assert not acquire("b", 9)
     assert acquire("b", 10)
+
+
+def test_leases_expire_by_a_clock_that_all_labs_on_the_database_share(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not this machine's clock, which may jump."""
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    with database.writing() as connection:
+        clock, now_ns = devices.lease_clock(connection)
+        assert devices.lease_clock(connection)[1] > now_ns > 0
+        assert bool(clock) == (connection.dialect.name == "sqlite")
+        assert devices.acquire_lease(connection, "serial", "a", 3_600 * 10**9) == 1
+        assert devices.acquire_lease(connection, "serial", "b", 3_600 * 10**9) is None
+
+
+def test_a_database_has_an_id_of_its_own(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    again, other = Database(database_url), Database(sqlite_url(tmp_path / "other.db"))
+    assert again.id == database.id != other.id
+    again.close()
+    other.close()
 
 
 def test_writers_take_turns(database: Database) -> None:
@@ -221,9 +269,9 @@ def test_writers_take_turns(database: Database) -> None:
     def grow() -> None:
         for _ in range(5):
             with database.writing() as connection:
-                lease = devices.acquire_lease(connection, "serial", "a", 0, 1)
-                assert lease is not None
-                connection.execute(schema.leases.update().values(token=lease.token + 1))
+                token = devices.acquire_lease(connection, "serial", "a", 1)
+                assert token is not None
+                connection.execute(schema.leases.update().values(token=token + 1))
 
     threads = [threading.Thread(target=grow) for _ in range(4)]
     for thread in threads:
@@ -345,6 +393,71 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
         assert found(connection) == (True, 1, {TARGET.id: 1})
         assert exclusions.current(connection, ["m" * 32]) == {}
         assert exclusions.decisions(connection, TARGET.id) == 2
+
+
+def test_a_writer_that_waited_too_long_gives_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.database.engine.TURN_TIMEOUT_S", -1)
+    with pytest.raises(DatabaseBusy, match="came first"), database.writing():
+        pass
+
+
+@pytest.mark.parametrize("limit", ["BUSY_TIMEOUT_S", "STATEMENT_TIMEOUT_S"])
+def test_postgresql_waits_for_no_lock_and_no_statement_for_ever(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    first = Database(postgresql_url)
+    monkeypatch.setattr(f"host.database.engine.{limit}", 0.05)
+    second = Database(postgresql_url)
+    with first.writing() as connection:
+        connection.execute(schema.leases.delete())
+        with pytest.raises(DatabaseBusy, match="busy"), second.writing() as rival:
+            rival.execute(text("LOCK TABLE leases"))
+    with second.writing() as connection:
+        connection.execute(schema.leases.delete())
+    first.close()
+    second.close()
+
+
+def test_a_server_that_stops_is_busy_and_not_damaged(postgresql_url: str) -> None:
+    database, other = Database(postgresql_url), Database(postgresql_url)
+    stop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+
+    def read_while_it_stops() -> None:
+        with database.reading() as connection, other.reading() as killer:
+            connection.execute(text("SELECT 1"))
+            killer.execute(text(stop))
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseBusy, match="busy"):
+        read_while_it_stops()
+    with database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+    database.close()
+    other.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine.CONNECT_ARGUMENTS, "connect_timeout", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StorageError, match="cannot open the database"):
+            Database(f"postgresql+psycopg://lab:secret@127.0.0.1:{port}/lab")
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "full.db"))
+    large = replace(TARGET, os_build="x" * 99_999)
+
+    def write() -> None:
+        with database.writing() as connection:
+            connection.execute(text("PRAGMA max_page_count = 1"))
+            devices.register_target(connection, large)
+
+    with pytest.raises(DiskFull, match="storage is full"):
+        write()
+    database.close()
 
 
 def test_a_database_that_is_locked_is_busy_and_not_damaged(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess, wait_until
+from tests.faketime import NoFaketime, jumping_clock
 from tests.host.board_lab import (
     SPEC,
     StartBoard,
@@ -40,27 +41,18 @@ from tests.host.board_lab import (
 from tests.host.jobs.job_ends import ends_of_jobs
 
 ONCE = replace(SPEC, min_visits=1, max_visits=1)
-HOUR_NS = 3_600 * 10**9
-
-# Goes before a daemon, whose wall clock then differs from this machine's by what a file says.
-JUMPING_CLOCK = """
-import time
-def jumped_ns(true_ns=time.time_ns):
-    with open({file!r}) as offset_ns:
-        return true_ns() + int(offset_ns.read())
-time.time_ns = jumped_ns
-"""
+HOUR_S = 3_600
 
 
 @contextmanager
 def lab_with(
-    home: LabHome, board: AgentProcess, address: str = "", before: str = ""
+    home: LabHome, board: AgentProcess, address: str = ""
 ) -> Iterator[tuple[LatencyClient, str]]:
     """With the target that the board serves."""
     address = address or address_of(board)
     if Boards(home.boards).get(address) is None:
         latlab(home, "devices", "add", address, board.code)
-    with running_lab(home, before) as client:
+    with running_lab(home) as client:
         client.add_board(address)
         yield client, connected(client, 1)
 
@@ -128,32 +120,54 @@ def test_an_expired_holder_loses_its_board_and_no_job(
     assert ran.read_text() == "x"
 
 
+def test_labs_on_two_databases_exclude_each_other(start_board: StartBoard, tmp_path: Path) -> None:
+    """The first gets its board back with its old database as with a new one."""
+    home, other = LabHome(tmp_path / "home"), LabHome(tmp_path / "other")
+    board = start_board()
+    files = [program(tmp_path, f"answer()  # {number}") for number in range(3)]
+    with lab_with(home, board) as (client, target):
+        assert isinstance(client.measure(target, files[:1], ONCE)[0], MeasuredLatency)
+        other.create()
+        (other.root / "boards").symlink_to(home.root / "boards")
+        with ExitStack() as lab:
+            rival, _ = lab.enter_context(lab_with(other, board))
+            with measuring(rival, target, files[1]) as outcomes:
+                wait_until(lambda: rival.devices()[0].state.phase is DevicePhase.HELD)
+                assert isinstance(client.measure(target, files[2:], ONCE)[0], MeasuredLatency)
+                lab.close()
+        assert outcomes == []
+    (home.root / "lab.db").unlink()
+    with lab_with(home, board) as (client, target):
+        assert isinstance(client.measure(target, files[:1], ONCE)[0], MeasuredLatency)
+
+
 def expire_leases(home: LabHome) -> None:
     database = Database(home.database_url)
     with database.writing() as connection:
-        connection.execute(text("UPDATE leases SET expires_unix_ns = 0"))
+        connection.execute(text("UPDATE leases SET expires_ns = 0"))
     database.close()
 
 
-@pytest.mark.parametrize("jumps_ns", [(HOUR_NS,), (-HOUR_NS,), (HOUR_NS, -24 * HOUR_NS, 0)])
+@pytest.mark.parametrize("jumps_s", [(HOUR_S,), (-HOUR_S,), (HOUR_S, -24 * HOUR_S, 0)])
 def test_the_hosts_clock_may_jump(
-    start_board: StartBoard, tmp_path: Path, jumps_ns: tuple[int, ...]
+    start_board: StartBoard, tmp_path: Path, jumps_s: tuple[int, ...]
 ) -> None:
     """After each visit, while jobs rest."""
-    home, offset_ns = LabHome(tmp_path / "home"), tmp_path / "offset_ns"
-    jumps = iter(jumps_ns)
-
-    def jump(*_: int) -> None:
-        with suppress(StopIteration):
-            (tmp_path / "next").write_text(str(next(jumps)))
-            (tmp_path / "next").replace(offset_ns)
-
-    offset_ns.write_text("0")
+    home, board, jumps = LabHome(tmp_path / "home"), start_board(), iter(jumps_s)
     files = [program(tmp_path, f"answer()  # {number}") for number in range(3)]
     spaced = replace(SPEC, spacing_ns=200_000_000)
-    before = JUMPING_CLOCK.format(file=str(offset_ns))
-    with lab_with(home, start_board(), before=before) as (client, target):
-        outcomes = client.measure(target, files, spaced, on_progress=jump)
+    with ExitStack() as stack:
+        try:
+            jump = stack.enter_context(jumping_clock(tmp_path))
+        except NoFaketime as reason:
+            pytest.skip(str(reason))
+
+        def jump_next(*_: int) -> None:
+            with suppress(StopIteration):
+                jump(next(jumps))
+
+        client, target = stack.enter_context(lab_with(home, board))
+        outcomes = client.measure(target, files, spaced, on_progress=jump_next)
     assert next(jumps, None) is None
     assert [type(outcome) for outcome in outcomes] == [MeasuredLatency] * len(files)
     assert list(ends_of_jobs(home).values()) == [1] * len(files)

@@ -127,6 +127,29 @@ def test_the_agent_is_brought_once_and_outlives_adb(
     assert bundle_and_agent() == before
 
 
+def forwarded(phone_lab: PhoneLab) -> list[str]:
+    """The phone's ports."""
+    listed = phone_lab.adb.run("forward", "--list").splitlines()
+    return [line.split()[2] for line in listed if line]
+
+
+def test_one_port_is_forwarded_whatever_ended_before(
+    phone_lab: PhoneLab, client: LatencyClient
+) -> None:
+    """Another program's forward stays."""
+    target = phone_lab.plug_in(client)
+    phone_lab.adb.run("-s", phone_lab.phone.serial, "forward", "tcp:0", "tcp:1")
+    [before] = set(forwarded(phone_lab)) - {"tcp:1"}
+    kill_the_daemon(phone_lab)
+    kill_the_agent(phone_lab)
+    lab_process.up(phone_lab.home)
+    with LatencyClient.connect(phone_lab.home.root) as again:
+        phone_lab.wait_for(again, lambda status: target in status.targets)
+    [after] = set(forwarded(phone_lab)) - {"tcp:1"}
+    assert after != before
+    assert len(forwarded(phone_lab)) == 2
+
+
 def test_a_new_bundle_takes_the_place_of_the_old_one(
     phone_lab: PhoneLab, client: LatencyClient
 ) -> None:
@@ -297,6 +320,7 @@ def test_a_bundle_that_did_not_arrive_whole_is_not_used(
 ) -> None:
     """Its storage fills up while the bundle is on its way, and not every tar notices."""
     lab_process.down(phone_lab.home)
+    assert set(forwarded(phone_lab)) <= {"tcp:1"}
     phone_lab.adb.connect(phone_lab.phone.serial)
     phone_lab.phone.shell(f"rm -rf {HOME}/bundle-*")
     phone_lab.phone.fill_disk()

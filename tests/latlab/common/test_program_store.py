@@ -3,13 +3,14 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import InvalidRequest, NotFound, TooLarge
+from latlab.domain.errors import DiskFull, InvalidRequest, NotFound, TooLarge
 
 
 def name(data: bytes) -> str:
@@ -81,6 +82,32 @@ def test_the_store_is_bounded_but_keeps_what_is_in_use(tmp_path: Path) -> None:
     for letter in (b"a", b"b", b"c"):
         put(store, letter * 5, b"aaaaa")
     assert [holds(store, letter * 5) for letter in (b"a", b"b", b"c")] == [True, False, True]
+
+
+def test_programs_go_before_the_disks_reserve_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has 1,000 bytes, of which it keeps 50 in reserve."""
+    others_bytes = 900
+
+    def statvfs(folder: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in folder.iterdir()) + others_bytes
+        return SimpleNamespace(f_blocks=1_000, f_frsize=1, f_bavail=1_000 - used)
+
+    monkeypatch.setattr("os.statvfs", statvfs)
+    store = ProgramStore(tmp_path)
+    for letter in (b"a", b"b", b"c"):
+        put(store, letter * 20, b"a" * 20)
+    assert [holds(store, letter * 20) for letter in (b"a", b"b", b"c")] == [True, False, True]
+    with pytest.raises(DiskFull, match="storage is full: free 1 MB on the disk"):
+        put(store, b"d" * 40, b"a" * 20)
+    assert holds(store, b"a" * 20)
+    store.keep_reserve({name(b"a" * 20)})
+    others_bytes = 940
+    with pytest.raises(DiskFull, match="storage is full"):
+        store.keep_reserve({name(b"a" * 20)})
+    store.keep_reserve({})
+    assert not holds(store, b"a" * 20)
 
 
 @settings(max_examples=30, deadline=None)

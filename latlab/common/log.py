@@ -1,0 +1,65 @@
+"""Log to standard error, and bound the file that it leads to."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import stat
+import sys
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+MAX_LOG_BYTES = 4 << 20
+FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def start_logging() -> None:
+    """Log to standard error.
+
+    If that is a file of more than MAX_LOG_BYTES, it gets the suffix `.1`, in place of the one that
+    has it, and is begun anew.
+    """
+    path = _file_of(sys.stderr.fileno())
+    handler = logging.StreamHandler() if path is None else _RotatingLog(path)
+    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[handler])
+
+
+def bound_log(path: Path) -> None:
+    """Empty a log of more than MAX_LOG_BYTES, to which another program appends."""
+    with contextlib.suppress(OSError):  # there is none, or it is not ours
+        if path.stat().st_size > MAX_LOG_BYTES:
+            os.truncate(path, 0)
+
+
+class _RotatingLog(RotatingFileHandler):
+    """The log in the file that standard error leads to.
+
+    Standard error, and standard output if it leads there too, follow to the new file, because
+    libraries in C print to them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._followers = [
+            descriptor
+            for descriptor in (sys.stdout.fileno(), sys.stderr.fileno())
+            if _file_of(descriptor) == path
+        ]
+        super().__init__(path, maxBytes=MAX_LOG_BYTES, backupCount=1)
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        for descriptor in self._followers:
+            os.dup2(stream.fileno(), descriptor)
+        return stream
+
+
+def _file_of(descriptor: int) -> Path | None:
+    """Return the regular file that a descriptor leads to; None if there is none by that name."""
+    with contextlib.suppress(OSError):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and os.path.samestat(status, path.stat()):
+            return path
+    return None
