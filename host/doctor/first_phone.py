@@ -80,7 +80,9 @@ def accept(
         log(f"  {core_class.name}: {len(core_class.cpus)} cores, {core_class.max_clock_khz} kHz")
     log(f"pushed and started: runtime {device.runtime_version}, runner {device.runner_build}")
     now = client.conditions(status.transport)
-    log(f"  {now.temperature_c} °C, governor {now.governor}, battery {now.battery_level}")
+    heat = f"{now.temperature_c} °C, throttled {now.throttled}"
+    log(f"  {heat if now.heat_is_known else 'heat unknown'}")
+    log(f"  governor {now.governor}, battery {now.battery_level}")
 
     target = _single_threaded(client, status)
     spec = spec or BenchmarkSpec()
