@@ -26,6 +26,7 @@ from host.devices.transports.transport import Transport
 from host.devices.worker import DeviceWorker
 from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
+from host.home.log_lines import LogFormatter
 from host.home.paths import LabHome
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
@@ -138,7 +139,9 @@ def _lock(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    to_log = logging.StreamHandler()
+    to_log.setFormatter(LogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[to_log])
     try:
         home = LabHome.from_environment()
         boards, config = Boards(home.boards), load_config(home.config_file)

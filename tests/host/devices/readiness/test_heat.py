@@ -14,7 +14,9 @@ from host.database.engine import Database
 from host.devices.readiness.heat_rule import MAX_RISE_C, RestHeat, at_rest, is_hot, learn
 from host.home.config import Group, LabConfig
 from host.home.paths import sqlite_url
+from latlab.domain.device import DevicePhase
 from latlab.domain.measurement import Conditions
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, Lab, fake_lab
 from tests.host.measuring.test_statistics import NOW
 from tests.latlab.convert.strategies import conditions
@@ -104,3 +106,24 @@ def test_a_group_s_limit_holds_for_its_devices(
             *((warm, 1), (cooler, 1), (cooler, 2)),
         ]
     database.close()
+
+
+def test_a_device_that_reports_no_heat_says_so_while_it_is_at_work(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a field, and for people; it says no more once it reports its heat."""
+    monkeypatch.setattr("host.devices.readiness.heat_watch.FRESH_S", 0.0)
+    lab.device.conditions = [replace(COOL, temperature_c=None, throttled=None)]
+    lab.start(1.0, pinned=False)
+    [measured] = lab.measure(1)
+    assert measured.heat_unknown
+    wait_until(lambda: lab.worker.state.phase is DevicePhase.IDLE)
+    assert lab.worker.heat.is_unknown
+    assert lab.worker.state.detail == "heat unknown"
+
+    lab.device.conditions = [replace(COOL, throttled=None)]
+    [measured] = lab.measure(1)
+    assert not measured.heat_unknown
+    wait_until(lambda: lab.worker.state.phase is DevicePhase.IDLE)
+    assert not lab.worker.heat.is_unknown
+    assert lab.worker.state.detail == ""
