@@ -26,7 +26,6 @@ from host.devices.transports.transport import Transport
 from host.devices.worker import DeviceWorker
 from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
-from host.home.log_lines import LogFormatter
 from host.home.paths import LabHome
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
@@ -35,6 +34,7 @@ from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.server import make_server
 from latlab.common.files import replacing
+from latlab.common.log_lines import LogFormatter
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, Unavailable
 

@@ -40,7 +40,7 @@ class HostileAgent(DeviceAgentServicer):
 @pytest.fixture
 def client() -> Iterator[AgentClient]:
     server = grpc.server(ThreadPoolExecutor(2))
-    add_DeviceAgentServicer_to_server(HostileAgent(), server)
+    add_DeviceAgentServicer_to_server(HostileAgent(), server)  # type: ignore[abstract]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     client = AgentClient(f"127.0.0.1:{port}", "token")

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from host.doctor.daemon import device_finding
 from host.doctor.first_phone import Log
-from host.home.log_lines import LogFormatter
 from latlab.client.client import LatencyClient
+from latlab.common.log_lines import LogFormatter
 from latlab.domain.device import (
     CoreClass,
     DeviceEvent,
@@ -57,7 +57,10 @@ class HostileLab:
     def __init__(self, text: str) -> None:
         device = replace(
             DEVICE,
-            **dict.fromkeys(("serial", "model", "soc", "os_build", "runtime_version"), text),
+            serial=text,
+            model=text,
+            os_build=text,
+            runtime_version=text,
             core_classes=(CoreClass(text, (0,)),),
         )
         [self.target] = targets_of(device)

@@ -22,7 +22,7 @@ TEXTS = ("serial", "model", "soc", "os_build", "abi", "runtime_version", "runner
 @settings(max_examples=40)
 @given(devices, st.lists(texts, min_size=len(TEXTS), max_size=len(TEXTS)))
 def test_what_is_accepted_is_harmless(device: Device, hostile: list[str]) -> None:
-    device = replace(device, **dict(zip(TEXTS, hostile, strict=True)))
+    device = replace(device, **dict(zip(TEXTS, hostile, strict=True)))  # type: ignore[arg-type]
     try:
         checked = checked_device(device)
     except Unavailable:
