@@ -33,9 +33,10 @@ class Bundle:
     def for_abi(cls, bundles: Path, android_abi: str) -> Bundle:
         """Return the bundle for a phone. Raises Unavailable, saying how to get one."""
         if android_abi not in ABIS:
-            able = " and ".join(ABIS)
+            is_32_bit = android_abi in ("armeabi-v7a", "armeabi", "x86")
             raise Unavailable(
-                f"its ABI is {android_abi or 'unknown'}: the lab has agents for {able}"
+                f"its ABI is {android_abi or 'unknown'}{', which is 32-bit' * is_32_bit}: the lab"
+                f" has agents for {' and '.join(ABIS)}; use another phone"
             )
         folder = bundles / ABIS[android_abi]
         try:

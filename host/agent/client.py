@@ -22,6 +22,7 @@ from latlab.convert.visits import (
 )
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import Device
+from latlab.domain.device_check import checked_device
 from latlab.domain.errors import LabError, LeaseLost, NotFound, Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
@@ -66,10 +67,10 @@ class AgentClient:
         self._stub = DeviceAgentStub(self._channel)
 
     def describe(self) -> Device:
-        """Return the device's description."""
+        """Return the device's description, cleaned of what could harm who sees it."""
         request = messages.DescribeRequest()
-        return device_from_message(
-            self._call(self._stub.Describe, request, timeout_s=CALL_TIMEOUT_S)
+        return checked_device(
+            device_from_message(self._call(self._stub.Describe, request, timeout_s=CALL_TIMEOUT_S))
         )
 
     def read_conditions(self) -> Conditions:

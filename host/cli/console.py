@@ -34,6 +34,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from latlab.common.files import storage_error
 from latlab.domain.errors import LabError
+from latlab.domain.text import visible
 
 NARROWEST = 20  # columns; output for a narrower screen is written for this width
 MAX_ERROR = 2_000  # characters
@@ -67,7 +68,7 @@ class Screen(Console):
         return ConsoleDimensions(max(NARROWEST, width or found.width), found.height)
 
     def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 -- as Console has it
-        return super().render_str(_visible(text), **how)
+        return super().render_str(visible(text, "\n"), **how)
 
 
 console = Screen()
@@ -191,7 +192,7 @@ def words(*parts: str | tuple[str, str]) -> Text:
     text = Text()
     for part in parts:
         content, style = (part, "") if isinstance(part, str) else part
-        text.append(_visible(content), style)
+        text.append(visible(content, "\n"), style)
     return text
 
 
@@ -248,18 +249,6 @@ def _measured(column: Column) -> Measurement:
 
 def _text(cell: Any) -> Text:  # noqa: ANN401 -- rich does not say what cells are
     return cell if isinstance(cell, Text) else console.render_str(str(cell))
-
-
-def _visible(text: str) -> str:
-    """Return a text whose control characters and half characters are shown as escapes.
-
-    A terminal would obey the former, and no file can hold the latter.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def _is_unicode(text: str) -> bool:

@@ -109,7 +109,11 @@ def note(
 def history(device: DeviceArgument) -> None:
     """Show a device's history: its uptime, failures, events and sentinels."""
     with LatencyClient.connect() as client:
-        _show_history(client.history(device))
+        past, statuses = client.history(device), client.devices()
+    for status in statuses:
+        if status.device is not None and status.device.serial == past.serial:
+            console.print(f"{status.transport}: {status.state}")
+    _show_history(past)
 
 
 def _show_history(past: DeviceHistory) -> None:

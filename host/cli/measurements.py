@@ -67,6 +67,8 @@ def show(measurement: IdArgument) -> None:
     facts = _facts(stored)
     if whole is not None:
         facts.append(("All samples", _quantiles_in_words(whole)))
+        if whole.heat_unknown:
+            facts.append(("Heat", "unknown: the device did not report it"))
     for label, value in facts:
         console.print(f"{label}: {value}")
     if whole is not None:

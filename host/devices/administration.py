@@ -18,6 +18,9 @@ from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind
 from latlab.domain.errors import NotFound
 from latlab.domain.job import OpenJob
 from latlab.domain.measurement import Conditions
+from latlab.domain.text import cleaned
+
+MAX_NOTE = 1_000  # characters
 
 
 class Administration:
@@ -51,8 +54,8 @@ class Administration:
             worker.health.drained = drained
 
     def set_note(self, device: str, note: str) -> None:
-        """Replace people's note on the device."""
-        serial = self._find(device)
+        """Replace people's note on the device. It is kept in one line."""
+        serial, note = self._find(device), cleaned(note, MAX_NOTE)
         event = DeviceEvent(time.time_ns(), EventKind.NOTED, note)
         with self._database.writing() as connection:
             history_rows.set_note(connection, serial, note)

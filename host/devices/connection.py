@@ -10,10 +10,12 @@ from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.devices.readiness.health_watch import HealthWatch
+from host.devices.readiness.heat_watch import HeatWatch
 from host.devices.transports.transport import Transport
 from host.home.config import NO_GROUP, LabConfig
 from latlab.domain.device import Device
 from latlab.domain.errors import Unavailable
+from latlab.domain.measurement import Conditions
 from latlab.domain.target import Target, targets_of
 
 CONNECT_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -33,6 +35,7 @@ class Connection:
         self.device: Device | None = None
         self.targets: dict[str, Target] = {}
         self.group = NO_GROUP
+        self.heat = HeatWatch()
         self._transport = transport
         self._database = database
         self._health = health
@@ -51,6 +54,12 @@ class Connection:
         if self.device is None:
             raise Unavailable(f"the device behind {self._transport.name} is not connected yet")
         return self.device
+
+    def read_conditions(self) -> Conditions:
+        """Return the device's present conditions. From any thread. Raises Unavailable."""
+        if (agent := self.agent) is None:
+            raise Unavailable(f"the device behind {self._transport.name} is not connected")
+        return agent.read_conditions()
 
     @property
     def is_given_up(self) -> bool:
@@ -77,6 +86,7 @@ class Connection:
             self._must_renew.clear()
             try:
                 agent = self._transport.connect()
+                self.heat.connected(agent)
                 self._register(agent, agent.describe())
             except Unavailable as error:
                 lost = error
@@ -97,5 +107,6 @@ class Connection:
             self._health.connected(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
+        self.heat.max_c = group.max_c
         self.device, self.group, self.agent = device, group, agent
         self.targets = {target.id: target for target in targets}  # last: it serves them now

@@ -12,7 +12,6 @@ from host.agent.client import AgentClient
 from host.devices.connection import Connection
 from host.devices.lease import DeviceLease
 from host.devices.readiness.health_watch import HealthWatch
-from host.devices.readiness.heat_watch import HeatWatch
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
@@ -47,7 +46,6 @@ class VisitRunner:
         stopping: threading.Event,
         show: Callable[[DevicePhase, str], None],
     ) -> None:
-        self.heat = HeatWatch()
         self._connection = connection
         self._programs = programs
         self._lease = lease
@@ -93,7 +91,7 @@ class VisitRunner:
             raise
         self._health.visited(program.sha256, outcome)
         if isinstance(outcome, Visit):
-            self.heat.visited(outcome)
+            self._connection.heat.visited(outcome)
         return outcome
 
     def run_alone(self, agent: AgentClient, program: Program, target_id: str) -> Visit | Failure:
@@ -106,8 +104,9 @@ class VisitRunner:
         return outcome
 
     def _cool_down(self, agent: AgentClient, phase: DevicePhase) -> None:
-        self.heat.wait(agent, self._stopping, lambda: self._show(DevicePhase.COOLING, ""))
-        answer_s = self.heat.answer_s
+        heat = self._connection.heat
+        heat.wait(agent, self._stopping, lambda: self._show(DevicePhase.COOLING, ""))
+        answer_s = heat.answer_s
         slow = f"answers slowly: in {answer_s:.1f} s" if answer_s > SLOW_ANSWER_S else ""
         self._show(phase, slow)
         if self._stopping.is_set():

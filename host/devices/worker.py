@@ -64,6 +64,7 @@ class DeviceWorker(threading.Thread):
         self._stopping = threading.Event()
         self._removed = False
         self._connection = Connection(transport, database, self.health, config)
+        self.heat = self._connection.heat
         self._visits = VisitRunner(
             self._connection,
             programs,
@@ -125,9 +126,7 @@ class DeviceWorker(threading.Thread):
 
     def read_conditions(self) -> Conditions:
         """Return the device's present conditions. From any thread. Raises Unavailable."""
-        if (agent := self._connection.agent) is None:
-            raise Unavailable(f"the device behind {self.transport.name} is not connected")
-        return agent.read_conditions()
+        return self._connection.read_conditions()
 
     def stop(self) -> None:
         """End the agent and with it the visit under way. Its job goes on at the next start."""
@@ -151,7 +150,8 @@ class DeviceWorker(threading.Thread):
         return self._removed
 
     def _show(self, phase: DevicePhase, detail: str = "") -> None:
-        self.state = self.state.then(phase, detail, time.time_ns())
+        remarks = (detail, self.heat.remark if phase.is_at_work else "")
+        self.state = self.state.then(phase, ", ".join(filter(None, remarks)), time.time_ns())
 
     def _close(self) -> None:
         self._results.close()
@@ -204,7 +204,6 @@ class DeviceWorker(threading.Thread):
                 self._board.leave(self.device.serial, self.targets, why)
             self._connection.wait(LOST_PAUSE_S)
         else:
-            self._visits.heat.max_c = self._connection.group.max_c
             self.sentinels.reconnected()
             self._board.join(self._connection.known_device.serial, self.targets)
 

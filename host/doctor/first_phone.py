@@ -6,10 +6,13 @@ The log is meant to be sent to others: it holds no token, no phone's serial and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from host.doctor.finding import Finding
+from host.doctor.phones import phone_serials, serials_of
+from host.home.paths import LabHome
 from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
@@ -19,6 +22,7 @@ from latlab.domain.device import DeviceState, DeviceStatus, TransportKind
 from latlab.domain.errors import LabError, TraceMismatch
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile
+from latlab.domain.text import visible
 
 PLUG_TIMEOUT_S = 600.0
 POLL_S = 0.2
@@ -38,17 +42,29 @@ class Log:
         self._hidden = {str(Path.home()): "~"}
         path.write_text("")
 
-    def hide(self, text: str, instead: str) -> None:
-        """Write `instead` in place of `text` to the file from now on."""
-        self._hidden[text] = instead
+    def hide_phones(self, serials: Iterable[str]) -> None:
+        """Write "PHONE" in place of these serials to the file from now on."""
+        self._hidden |= {visible(serial): "PHONE" for serial in serials}
 
     def __call__(self, line: str) -> None:
         """Show a line, and write it to the file."""
         self._show(line)
-        for text, instead in self._hidden.items():
-            line = line.replace(text, instead)
+        line = visible(line)
+        for text in sorted(self._hidden, key=len, reverse=True):  # one may hold another
+            line = line.replace(text, self._hidden[text])
         with self._path.open("a") as file:
             file.write(f"{time.monotonic() - self._start_s:8.1f} s  {line}\n")
+
+
+def begin(
+    path: Path, show: Callable[[str], None], home: LabHome, findings: Iterable[Finding]
+) -> Log:
+    """Begin a log with the doctor's findings, which may be about phones that are plugged in."""
+    log = Log(path, show)
+    log.hide_phones(phone_serials(home))
+    for finding in findings:
+        log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.fix}".strip())
+    return log
 
 
 def accept(
@@ -74,13 +90,14 @@ def accept(
     device = status.device
     if device is None:
         raise NotAccepted("the phone is connected, but its agent has not described it")
-    log.hide(device.serial, "PHONE")
     log(f"identified: {device.model}, {device.soc}, {device.os_build}, {device.abi}")
     for core_class in device.core_classes:
         log(f"  {core_class.name}: {len(core_class.cpus)} cores, {core_class.max_clock_khz} kHz")
     log(f"pushed and started: runtime {device.runtime_version}, runner {device.runner_build}")
     now = client.conditions(status.transport)
-    log(f"  {now.temperature_c} °C, governor {now.governor}, battery {now.battery_level}")
+    heat = f"{now.temperature_c} °C, throttled {now.throttled}"
+    log(f"  {heat if now.heat_is_known else 'heat unknown'}")
+    log(f"  governor {now.governor}, battery {now.battery_level}")
 
     target = _single_threaded(client, status)
     spec = spec or BenchmarkSpec()
@@ -154,13 +171,14 @@ def _wait(
     deadline_s = time.monotonic() + PLUG_TIMEOUT_S
     states: dict[str, DeviceState] = {}
     while time.monotonic() < deadline_s:
-        for status in client.devices():
+        statuses = client.devices()
+        log.hide_phones(serials_of(statuses))
+        for status in statuses:
             name = status.transport
             if status.transport_kind is not TransportKind.ADB or transport not in (None, name):
                 continue
             if states.get(name) != status.state:
                 states[name] = status.state
-                log.hide(status.address, "PHONE")
                 log(f"  {name}: {status.state}")
             if condition(status):
                 return status

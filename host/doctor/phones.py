@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import adbutils
@@ -15,8 +16,10 @@ from host.devices.transports.adb import TROUBLES, AdbTransport, PhoneTrouble
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
 from host.doctor.machine import is_listened_on, read
 from host.home.paths import REPOSITORY, LabHome
+from latlab.client.client import LatencyClient
 from latlab.common.agent_sources import agent_sources
-from latlab.domain.errors import Unavailable
+from latlab.domain.device import DeviceStatus, TransportKind
+from latlab.domain.errors import LabError, Unavailable
 
 READY = "device"  # adb's word for a phone that it can use
 MIN_PHONE_FREE_BYTES = 200_000_000  # for a bundle beside the one that it replaces
@@ -110,6 +113,24 @@ def check_phones(home: LabHome) -> Iterator[Finding]:
             f"{phone.serial}: {free_bytes // 1_000_000} MB free",
             f"free {MIN_PHONE_FREE_BYTES // 1_000_000} MB on it" if short else "",
         )
+
+
+def phone_serials(home: LabHome) -> set[str]:
+    """Return the serials of all phones that adb or the running lab knows."""
+    serials: set[str] = set()
+    with suppress(AdbError, OSError):
+        if is_listened_on(_adb_port()):
+            serials |= {phone.serial for phone in AdbClient(socket_timeout=CALL_TIMEOUT_S).list()}
+    with suppress(LabError), LatencyClient.connect(home.root) as client:
+        serials |= serials_of(client.devices())
+    return serials
+
+
+def serials_of(statuses: Iterable[DeviceStatus]) -> set[str]:
+    """Return the serials of the phones among devices: adb's names for them and their own."""
+    phones = [each for each in statuses if each.transport_kind is TransportKind.ADB]
+    own = {phone.device.serial for phone in phones if phone.device is not None}
+    return own | {phone.address for phone in phones}
 
 
 def check_bundle(home: LabHome) -> Iterator[Finding]:

@@ -26,12 +26,14 @@ class Comparison:
             the sign test.
         upper: Upper bound of that interval.
         pairs: How many pairs were clean.
+        heat_unknown: Whether the device could not report its heat.
     """
 
     ratio: float
     lower: float
     upper: float
     pairs: int
+    heat_unknown: bool = False
 
 
 def paired_spec(pairs: int) -> BenchmarkSpec:
@@ -69,4 +71,10 @@ def compare(first: Sequence[Visit], second: Sequence[Visit]) -> Comparison | Fai
             " something else ran on the measured cores; free them and compare again",
         )
     low, high = interval_ranks(len(ratios), 0.5)
-    return Comparison(float(np.median(ratios)), ratios[low], ratios[high], len(ratios))
+    return Comparison(
+        float(np.median(ratios)),
+        ratios[low],
+        ratios[high],
+        len(ratios),
+        heat_unknown=not all(visit.heat_is_known for visit in (*first, *second)),
+    )

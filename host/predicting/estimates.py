@@ -81,6 +81,7 @@ def measured_latency(
         clean_visits=usable.summary.clean_visits,
         disturbed_visits=usable.summary.visits - usable.summary.clean_visits,
         device_s=device_time_s(measurement),
+        heat_unknown=measurement.heat_unknown,
     )
 
 

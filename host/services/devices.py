@@ -114,5 +114,6 @@ class LabServicer(StoredMeasurementsServicer):
             note="" if device is None else notes.get(device.serial, ""),
             transport_kind=transport.kind,
             address=transport.address,
+            heat_unknown=worker.heat.is_unknown,
         )
         return device_status_to_message(status)

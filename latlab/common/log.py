@@ -11,8 +11,9 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from latlab.common.log_lines import LogFormatter
+
 MAX_LOG_BYTES = 4 << 20
-FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def start_logging() -> None:
@@ -23,7 +24,8 @@ def start_logging() -> None:
     """
     path = _file_of(sys.stderr.fileno())
     handler = logging.StreamHandler() if path is None else _RotatingLog(path)
-    logging.basicConfig(level=logging.INFO, format=FORMAT, handlers=[handler])
+    handler.setFormatter(LogFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def bound_log(path: Path) -> None:

@@ -26,6 +26,7 @@ from latlab.domain.errors import (
     Unavailable,
     UnknownKernelKinds,
 )
+from latlab.domain.text import cleaned
 
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 MAX_MESSAGE_CHARS = 2_000  # gRPC sends messages as headers, whose size is limited
@@ -126,21 +127,28 @@ def _at(
     address: str,
     kinds: Mapping[grpc.StatusCode, type[LabError]],
 ) -> LabError:
-    raised = _raised(error)
-    kind = kinds.get(error.code(), LabError) if raised is None else type(raised)
+    kind = _raised_kind(error) or kinds.get(error.code(), LabError)
     if kind is UnknownKernelKinds:  # no agent knows of predictors
         kind = InvalidRequest
-    return kind(f"the agent at {address}: {error.details()}")
+    return kind(f"the agent at {address}: {cleaned(error.details() or '', MAX_MESSAGE_CHARS)}")
 
 
 def _raised(error: Any) -> LabError | None:  # noqa: ANN401 -- as above
     """Return the error that a server of ours raised; None if the call failed otherwise."""
-    metadata = dict(error.trailing_metadata() or ())
-    name = metadata.get(_CLASS_KEY)
-    kind = next((each for each in _tree() if each.__name__ == name), None)
+    kind = _raised_kind(error)
     if kind is UnknownKernelKinds:
-        return UnknownKernelKinds(json.loads(metadata.get(_KINDS_KEY, b"[]")))
+        return UnknownKernelKinds(json.loads(_metadata(error).get(_KINDS_KEY, b"[]")))
     return None if kind is None else kind(error.details())
+
+
+def _raised_kind(error: Any) -> type[LabError] | None:  # noqa: ANN401 -- as above
+    """Return the class of the error that a server of ours raised; None for any other failure."""
+    name = _metadata(error).get(_CLASS_KEY)
+    return next((each for each in _tree() if each.__name__ == name), None)
+
+
+def _metadata(error: Any) -> dict[str, Any]:  # noqa: ANN401 -- as above
+    return dict(error.trailing_metadata() or ())
 
 
 def _tree(kind: type[LabError] = LabError) -> Iterator[type[LabError]]:

@@ -170,6 +170,7 @@ def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
             clean_visits=measured.clean_visits,
             disturbed_visits=measured.disturbed_visits,
             device_s=measured.device_s,
+            heat_unknown=measured.heat_unknown,
         ),
     )
 
@@ -184,6 +185,7 @@ def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
         clean_visits=message.clean_visits,
         disturbed_visits=message.disturbed_visits,
         device_s=message.device_s,
+        heat_unknown=message.heat_unknown,
     )
 
 

@@ -38,6 +38,7 @@ def device_status_to_message(status: DeviceStatus) -> lab_pb2.DeviceStatus:
         state=device_state_to_message(status.state),
         transport_kind=unknown if kind is None else enum_number(lab_pb2.TransportKind, kind),
         address=status.address,
+        heat_unknown=status.heat_unknown,
     )
 
 
@@ -53,6 +54,7 @@ def device_status_from_message(message: lab_pb2.DeviceStatus) -> DeviceStatus:
         note=message.note,
         transport_kind=enum_member(lab_pb2.TransportKind, message.transport_kind, TransportKind),
         address=message.address,
+        heat_unknown=message.heat_unknown,
     )
 
 

@@ -208,6 +208,8 @@ class DeviceStatus:
         transport_kind: How the lab reaches it; None where the lab is of a version that does
             not say.
         address: adb's serial of a phone, "host:port" of a board, empty for the local device.
+        heat_unknown: Whether it reports neither its temperature nor whether it is throttled. Then
+            the lab cannot let it cool.
     """
 
     device: Device | None
@@ -218,3 +220,4 @@ class DeviceStatus:
     note: str = ""
     transport_kind: TransportKind | None = None
     address: str = ""
+    heat_unknown: bool = False

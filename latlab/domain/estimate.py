@@ -61,6 +61,8 @@ class MeasuredLatency:
         clean_visits: How many untraced visits count for the latency.
         disturbed_visits: How many untraced visits were disturbed by other work.
         device_s: How long the visits kept the device, in seconds.
+        heat_unknown: Whether the device could not report its heat, so that nobody knows whether
+            heat slowed it down. False where the lab is of a version that does not say.
     """
 
     measurement_id: str
@@ -69,6 +71,7 @@ class MeasuredLatency:
     clean_visits: int
     disturbed_visits: int
     device_s: float
+    heat_unknown: bool = False
 
 
 def whole_ns(latency_ns: float) -> int:

@@ -36,6 +36,11 @@ class Conditions:
     memory_probe_ns: int | None = None
     throttled: bool | None = None
 
+    @property
+    def heat_is_known(self) -> bool:
+        """True if the machine reports a temperature, or whether it is throttled."""
+        return self.temperature_c is not None or self.throttled is not None
+
 
 @dataclass(frozen=True, slots=True)
 class KernelTrace:
@@ -92,6 +97,11 @@ class Visit:
     first_run_ns: int | None = None
     planned_bytes: int | None = None
 
+    @property
+    def heat_is_known(self) -> bool:
+        """True if the heat is known both before and after the visit."""
+        return self.before.heat_is_known and self.after.heat_is_known
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -117,6 +127,11 @@ class Measurement:
     unix_ns: int
     visits: tuple[Visit, ...]
     suspect: bool = False
+
+    @property
+    def heat_unknown(self) -> bool:
+        """True if the heat of the device was not known before or after some visit."""
+        return not all(visit.heat_is_known for visit in self.visits)
 
 
 @dataclass(frozen=True, slots=True)

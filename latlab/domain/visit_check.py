@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
+from latlab.domain.text import cleaned
 
 INT64_MAX = 2**63 - 1
 MAX_WARMUP_RUNS = 2**31 - 1
@@ -37,12 +38,12 @@ def checked(outcome: Visit | Failure, run_id: str, spec: VisitSpec) -> Visit | F
         shortened if necessary.
     """
     if isinstance(outcome, Failure):
-        return replace(outcome, message=_storable(outcome.message))
+        return replace(outcome, message=cleaned(outcome.message, MAX_MESSAGE_LENGTH))
     fault = visit_fault(outcome) or _unasked(outcome, run_id, spec)
     if not fault:
         return outcome
     message = f"the device's agent answered with an impossible visit: {fault}; update or restart it"
-    return Failure(FailureKind.AGENT_ERROR, _storable(message))
+    return Failure(FailureKind.AGENT_ERROR, cleaned(message, MAX_MESSAGE_LENGTH))
 
 
 def visit_fault(visit: Visit) -> str:
@@ -120,6 +121,8 @@ def _conditions_fault(when: str, conditions: Conditions) -> str:
             return f"its {field.name} {when} is {value}"
         if isinstance(value, str) and len(value) > MAX_NAME_LENGTH:
             return f"its {field.name} {when} has {len(value)} characters"
+        if isinstance(value, str) and cleaned(value) != value:
+            return f"its {field.name} {when} is {value!r}"
         if isinstance(value, int) and not 0 <= value <= INT64_MAX:
             return f"its {field.name} {when} is {value}"
     return ""
@@ -127,8 +130,3 @@ def _conditions_fault(when: str, conditions: Conditions) -> str:
 
 def _lowest(name: str) -> float:
     return ABSOLUTE_ZERO_C if name == "temperature_c" else 0.0
-
-
-def _storable(message: str) -> str:
-    """Return a message without NUL, which PostgreSQL refuses, and of a readable length."""
-    return message.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_MESSAGE_LENGTH]

@@ -156,6 +156,7 @@ class DeviceStatus(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     TRANSPORT_KIND_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    HEAT_UNKNOWN_FIELD_NUMBER: _builtins.int
     transport: _builtins.str
     """The name of the way to the device: "local", "adb:SERIAL", or a board's "host:port"."""
     state_text: _builtins.str
@@ -165,6 +166,8 @@ class DeviceStatus(_message.Message):
     transport_kind: Global___TransportKind.ValueType
     address: _builtins.str
     """adb's serial of a phone, "host:port" of a board, "" for the local device."""
+    heat_unknown: _builtins.bool
+    """It reports neither its temperature nor whether it is throttled."""
     @_builtins.property
     def description(self) -> _device_agent_pb2.DeviceDescription:
         """Absent until the device's agent has answered."""
@@ -185,10 +188,11 @@ class DeviceStatus(_message.Message):
         state: Global___DeviceState | None = ...,
         transport_kind: Global___TransportKind.ValueType = ...,
         address: _builtins.str = ...,
+        heat_unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "description", b"description", "note", b"note", "queued_jobs", b"queued_jobs", "state", b"state", "state_text", b"state_text", "targets", b"targets", "transport", b"transport", "transport_kind", b"transport_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "description", b"description", "heat_unknown", b"heat_unknown", "note", b"note", "queued_jobs", b"queued_jobs", "state", b"state", "state_text", b"state_text", "targets", b"targets", "transport", b"transport", "transport_kind", b"transport_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

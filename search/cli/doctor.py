@@ -11,7 +11,7 @@ from rich.table import Table
 from host.cli.console import console, show, words
 from host.doctor.checks import examine
 from host.doctor.finding import Finding, Level
-from host.doctor.first_phone import Log, NotAccepted, accept
+from host.doctor.first_phone import NotAccepted, accept, begin
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
@@ -60,9 +60,7 @@ def _show(findings: list[Finding]) -> None:
 
 
 def _accept_first_phone(home: LabHome, findings: list[Finding]) -> None:
-    log = Log(LOG, console.print)
-    for finding in findings:
-        log(f"{finding.check}: {finding.level.value}: {finding.found} {finding.fix}".strip())
+    log = begin(LOG, console.print, home, findings)
     with ExportPool(ProgramCache(home.exports)) as pool:
         [program] = pool.export_all([export_spec(ZOO["mnasnet-small"])])
     if isinstance(program, ExportError):

@@ -37,6 +37,7 @@ from search.space.zoo import ZOO
 from search.study.architecture_file import read_architecture
 
 STEADIED = "steadied: the learned effect of other work on the memory is removed"
+HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 NETWORK_HELP = "A name from `latlab zoo`, or a JSON file as `latlab search` writes it."
 
 NetworksArgument = Annotated[
@@ -76,6 +77,7 @@ def _zoo_table(deployment: Deployment, outcomes: Sequence[Measured | Failure]) -
         total = counts(architecture, deployment=deployment)
         row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
         table.add_row(*row, *map(_in_words, outcomes[number : number + 1]))
+    table.caption = _remarks(outcomes)
     return table
 
 
@@ -114,14 +116,24 @@ def measure(
 
 def _measurements_table(networks: Sequence[str], outcomes: Sequence[Measured | Failure]) -> Table:
     table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
+    table.caption = _remarks(outcomes)
     for name, outcome in zip(networks, outcomes, strict=True):
         if isinstance(outcome, Failure):
             table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
         else:
             measurement_id = words((outcome.measurement_id, "dim"))
             table.add_row(name, *_latency(outcome.latency), measurement_id)
-            table.caption = STEADIED if outcome.latency.steadied else table.caption
     return table
+
+
+def _remarks(outcomes: Sequence[Measured | Failure]) -> str:
+    """Return a line for each remark that holds for an outcome."""
+    measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
+    remarks = {
+        STEADIED: any(each.latency.steadied for each in measured),
+        HEAT_UNKNOWN: any(each.heat_unknown for each in measured),
+    }
+    return "\n".join(remark for remark, holds in remarks.items() if holds)
 
 
 def _measured(
@@ -169,6 +181,8 @@ def compare(
         f"{first} takes {result.ratio:.3f} times as long as {second}"
         f" (90 % interval {result.lower:.3f} to {result.upper:.3f}, {result.pairs} pairs)."
     )
+    if result.heat_unknown:
+        console.print(HEAT_UNKNOWN)
 
 
 def _compared(

@@ -21,11 +21,13 @@ class Measured(NamedTuple):
         measurement_id: The measurement in the lab.
         device_s: For how many seconds the measurement kept the device, be it now or, if the lab
             had it already, earlier.
+        heat_unknown: Whether the device could not report its heat.
     """
 
     latency: LatencyEstimate
     measurement_id: str
     device_s: float
+    heat_unknown: bool = False
 
 
 class Lab(Protocol):

@@ -130,4 +130,5 @@ class MultiTargetLab:
             self._combination.combine([each.latency for each in measured]),
             "+".join(each.measurement_id for each in measured),
             sum(each.device_s for each in measured),
+            any(each.heat_unknown for each in measured),
         )

@@ -242,7 +242,9 @@ def latencies(
 def _measured(outcome: MeasuredLatency | Failure) -> Measured | Failure:
     if isinstance(outcome, Failure):
         return outcome
-    return Measured(outcome.estimate, outcome.measurement_id, outcome.device_s)
+    return Measured(
+        outcome.estimate, outcome.measurement_id, outcome.device_s, outcome.heat_unknown
+    )
 
 
 def _export_failure(error: ExportError) -> Failure:

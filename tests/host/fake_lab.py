@@ -79,8 +79,9 @@ class FakeDevice(AgentClient):
             check = min(self.checks(), len(self.slowness) - 1)
             ns = round(ns * self.slowness[check])
         self.ran.append(program.sha256)
-        after = self.read_conditions()
-        return replace(QUIET, run_id=run_id, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20, after=after)
+        now = self.read_conditions()
+        visit = replace(QUIET, run_id=run_id, before=now, after=now)
+        return replace(visit, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20)
 
     def upload(self, program: Program, path: Path) -> None:
         self.uploads.append((program.sha256, len(self.ran)))

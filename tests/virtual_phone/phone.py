@@ -148,6 +148,12 @@ class VirtualPhone:
         """From now on an adb shell may not read /sys/class/thermal, as on many phones."""
         (self.root / "sys/class/thermal").chmod(0o700)
 
+    def remount_storage(self, option: str) -> None:
+        """Mount /data/local/tmp with that option, and reboot."""
+        storage = f"{self.root}/data/local/tmp"
+        _run(*self._inside("--mount"), "mount", "-o", f"remount,bind,{option}", storage)
+        self.reboot()
+
     def shell(self, command: str) -> str:
         """What it prints, as root and without adb. Raises subprocess.CalledProcessError."""
         inside = self._inside("--mount", "--net")

@@ -13,6 +13,7 @@ from latlab.domain.measurement import Conditions, Visit
 
 # The conditions after a visit that ended so recently need not be asked for again.
 FRESH_S = 1.0
+HEAT_UNKNOWN = "heat unknown"
 
 
 class HeatWatch:
@@ -21,13 +22,25 @@ class HeatWatch:
     Attributes:
         max_c: The owner's limit in °C.
         answer_s: How long the device last took to answer with its conditions.
+        is_unknown: True if its last answer held neither a temperature nor whether it is
+            throttled; False before the first answer.
     """
 
     def __init__(self) -> None:
         self.max_c = math.inf
         self.answer_s = 0.0
+        self.is_unknown = False
         self._rest = heat_rule.RestHeat()
         self._latest: tuple[float, Conditions] | None = None
+
+    @property
+    def remark(self) -> str:
+        """A remark on the device's heat, for people; empty if it is known."""
+        return HEAT_UNKNOWN if self.is_unknown else ""
+
+    def connected(self, agent: AgentClient) -> None:
+        """Note whether a device that has just answered reports its heat. Raises Unavailable."""
+        self._ask(agent)
 
     def visited(self, visit: Visit) -> None:
         """Note the conditions after a visit that has just ended."""
@@ -64,4 +77,5 @@ class HeatWatch:
         asked_s = time.monotonic()
         now = agent.read_conditions()
         self.answer_s = time.monotonic() - asked_s
+        self.is_unknown = not now.heat_is_known
         return now

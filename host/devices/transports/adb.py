@@ -23,8 +23,10 @@ from adbutils import AdbClient, AdbConnection, AdbError
 
 from host.agent.bundle import Bundle
 from host.agent.client import AgentClient
+from host.devices.transports.phone_userland import KILLED, check_commands, check_execution
 from latlab.domain.device import TransportKind
 from latlab.domain.errors import Unavailable
+from latlab.domain.text import cleaned
 
 STORAGE = "/data/local/tmp"
 HOME = f"{STORAGE}/latlab"
@@ -35,6 +37,8 @@ START_TIMEOUT_S = 20.0
 POLL_S = 0.1
 CHUNK_BYTES = 1 << 16
 MAX_OUTPUT_BYTES = 1 << 20
+MAX_ABI = 64  # characters, as those below
+MAX_MESSAGE = 500
 
 ABSENT = "absent"  # adb lists no phone that is unplugged
 
@@ -79,7 +83,7 @@ class AdbTransport:
     patience_s = 120.0  # a cable that was pulled is often plugged in again soon
 
     def __init__(self, serial: str, bundles: Path) -> None:
-        self.name = f"adb:{serial}"
+        self.name = f"adb:{cleaned(serial)}"
         self.address = serial
         self._bundles = bundles
         self._device = AdbClient(socket_timeout=CALL_TIMEOUT_S).device(serial)
@@ -91,7 +95,8 @@ class AdbTransport:
         Unavailable, saying what to do.
         """
         with self._explained():
-            bundle = Bundle.for_abi(self._bundles, self._shell("getprop ro.product.cpu.abi"))
+            abi = cleaned(self._shell("getprop ro.product.cpu.abi"), MAX_ABI)
+            bundle = Bundle.for_abi(self._bundles, abi)
             home = f"{HOME}/bundle-{bundle.sha256[:16]}"
             self._shell(f"mkdir -p {HOME} && mkdir -p -m 700 {STATE}")
             if self._shell(f"[ -d {home} ] || echo missing"):
@@ -113,12 +118,14 @@ class AdbTransport:
 
         `home` appears when every byte has arrived; otherwise the phone stays as it was.
         """
+        check_commands(self._shell)
         incoming = f"{HOME}/incoming"
         self._shell(f"rm -rf {incoming} && mkdir {incoming}")
         with tempfile.TemporaryFile() as archive:
             bundle.write_archive(archive)
             size_bytes = archive.tell()
             self._check_space(size_bytes + size_bytes // 10)
+            check_execution(self._shell, HOME)
             archive.seek(0)
             unpack = f"head -c {size_bytes} | tar -xf - -C {incoming}"
             self._shell(unpack, PUSH_TIMEOUT_S, archive)
@@ -140,7 +147,7 @@ class AdbTransport:
             needed_mb, free_mb = -(-needed_bytes // 1_000_000), free_bytes // 1_000_000
             raise Unavailable(
                 f"{self.name}: its storage is full: the agent needs {needed_mb} MB,"
-                f" and {free_mb} MB are free"
+                f" and {free_mb} MB are free; remove files or apps from it"
             )
 
     def _announced(self, home: str) -> tuple[int, str] | None:
@@ -161,11 +168,14 @@ class AdbTransport:
         Returns its port and token.
         """
         agent = f"sh {home}/latlab-agent --state-dir {STATE} --runner {home}/latlab-runner"
-        pid = self._shell(f"setsid sh -c '{agent} </dev/null >{STATE}/agent.log 2>&1 & echo $!'")
+        log = f"{STATE}/agent.log"
+        # The old log goes first: an empty one shows that the agent was killed before it said why.
+        pid = self._shell(f">{log}; setsid sh -c '{agent} </dev/null >{log} 2>&1 & echo $!'")
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while (announced := self._announced(home)) is None:
-            log = f"{{ echo it ended; tail -n 3 {STATE}/agent.log; }}"
-            ended = self._shell(f"[ -d /proc/{pid} ] || {log}")
+            ended = self._shell(f"[ -d /proc/{pid} ] || {{ echo it ended; tail -n 3 {log}; }}")
+            if ended == "it ended":
+                raise AdbError(KILLED)
             if ended or time.monotonic() > deadline_s:
                 reason = ended or f"it took over {START_TIMEOUT_S:g} s"
                 raise AdbError(f"the agent did not start: {reason}")
@@ -234,12 +244,17 @@ class AdbTransport:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Raise Unavailable in place of adb's errors, with the phone's trouble if adb knows it."""
+        """Raise Unavailable in place of adb's errors, and where the phone's answer makes no sense.
+
+        If adb knows the phone's trouble, the message says it.
+        """
         try:
             yield
-        except (AdbError, OSError) as error:
+        except (AdbError, OSError, ValueError, LookupError) as error:
             trouble = TROUBLES.get(self._adb_state())
-            message = str(error) if trouble is None else f"{trouble.found}: {trouble.fix}"
+            message = cleaned(str(error), MAX_MESSAGE)
+            if trouble is not None:
+                message = f"{trouble.found}: {trouble.fix}"
             raise Unavailable(f"{self.name}: {message}") from error
 
     def _adb_state(self) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from latlab.domain.text import cleaned
 from search.report.drawing.palette import css_variables
 from search.report.drawing.words import bounds, millions, milliseconds, number, percent, share
+
+
+def _harmless(value: object) -> object:
+    """Return what a template shows, without the effects of control characters."""
+    return cleaned(value) if type(value) is str else value
+
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("search.report"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=_harmless,
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -38,6 +38,7 @@ def described_conditions(target: Target, measurements: Sequence[Measurement]) ->
         datetime.fromtimestamp(unix_ns / 1e9) for unix_ns in _ends(m.unix_ns for m in measurements)
     )
     last_form = "%H:%M" if first.date() == last.date() else "%Y-%m-%d %H:%M"
+    heat_unknown = any(measurement.heat_unknown for measurement in measurements)
     throttled = sum(bool(visit.before.throttled or visit.after.throttled) for visit in visits)
     texts = {
         "device": f"{target.device_model}, {target.os_build}",
@@ -51,6 +52,7 @@ def described_conditions(target: Target, measurements: Sequence[Measurement]) ->
         "battery": _range(states, lambda s: s.battery_level, "{:.0%}", ""),
         "load of the machine": _range(states, lambda state: state.load_1min, "{:.1f}", ""),
         "throttled visits": f"{throttled} of {len(visits)}" if throttled else "",
+        "heat": "unknown: the device did not report it" if heat_unknown else "",
     }
     return {label: text for label, text in texts.items() if text}
 

@@ -17,7 +17,7 @@ from host.devices.transports.adb import HOME, AdbTransport
 from host.doctor.checks import limited
 from host.doctor.daemon import check_daemon
 from host.doctor.finding import Level
-from host.doctor.first_phone import Log, accept
+from host.doctor.first_phone import Log, accept, begin
 from host.doctor.phones import check_phones
 from host.home import lab_process
 from host.home.processes import LockedProcess
@@ -34,6 +34,7 @@ from tests.virtual_phone.locked_phone import locked_phone
 from tests.virtual_phone.phone import NoPhone
 from tests.virtual_phone.phone_lab import DATA_BYTES, SPEC, PhoneLab, is_idle, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
+from tests.virtual_phone.vendors import without_heat
 
 # Long enough for a fault to fall into it.
 ONE_LONG_VISIT = BenchmarkSpec(
@@ -79,11 +80,33 @@ def test_a_phone_that_is_plugged_in_is_measured_on(
     assert (told.temperature_c, told.battery_level) == (36.5, 0.83)
     assert (told.governor, told.throttled) == ("schedutil", False)
 
+    assert not measured.heat_unknown
+    assert not phone_lab.wait_for(client, is_idle).heat_unknown
+
     phone_lab.phone.hide_sensors()
     [measured] = client.measure(target, small_programs[1:2], SPEC)
     assert isinstance(measured, MeasuredLatency)
     told = client.measurement(measured.measurement_id).visits[0].before
     assert (told.temperature_c, told.throttled) == (38.0, False)  # its thermal service's
+    assert not measured.heat_unknown
+
+
+def test_a_phone_without_sensors_and_thermal_service_says_that_its_heat_is_unknown(
+    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    with without_heat(phone_lab.phone):
+        target = phone_lab.plug_in(client)
+        phone_lab.adb.reconnect(phone_lab.phone.serial)  # which asks it again
+        status = phone_lab.wait_for(client, lambda s: is_idle(s) and s.heat_unknown)
+        assert status.state.detail == "heat unknown"
+        [measured] = client.measure(target, small_programs[2:3], SPEC)
+    assert isinstance(measured, MeasuredLatency)
+    assert measured.heat_unknown
+    measurement = client.measurement(measured.measurement_id)
+    assert measurement.heat_unknown
+    assert not any(visit.before.heat_is_known for visit in measurement.visits)
+    phone_lab.adb.reconnect(phone_lab.phone.serial)
+    phone_lab.wait_for(client, lambda s: is_idle(s) and not s.heat_unknown)
 
 
 def test_a_rooted_phone_has_steady_clocks_for_the_run_only(
@@ -339,7 +362,7 @@ def test_a_phone_of_another_abi_says_which_would_do(
 ) -> None:
     phone_lab.phone.set_property("ro.product.cpu.abi", "armeabi-v7a")
     phone_lab.adb.reconnect(phone_lab.phone.serial)
-    phone_lab.wait_for(client, says("armeabi-v7a: the lab has agents for arm64-v8a and x86_64"))
+    phone_lab.wait_for(client, says("armeabi-v7a, which is 32-bit: the lab has agents for"))
     phone_lab.phone.set_property("ro.product.cpu.abi", "x86_64")
     phone_lab.adb.reconnect(phone_lab.phone.serial)
     phone_lab.wait_for(client, is_idle)
@@ -388,16 +411,23 @@ def test_a_phone_is_accepted_that_does_all_that_a_phone_must(
 
 
 def test_the_doctor_sees_phones_and_says_their_mends(
-    phone_lab: PhoneLab, client: LatencyClient
+    phone_lab: PhoneLab, client: LatencyClient, tmp_path: Path
 ) -> None:
+    """And the log that begins with what it said of them names none."""
     phone_lab.plug_in(client)
     [finding] = [
         f for f in limited(check_phones, phone_lab.home) if phone_lab.phone.serial in f.found
     ]
     assert "MB free" in finding.found
-    told = {finding.check: finding for finding in limited(check_daemon, phone_lab.home)}
+    findings = limited(check_daemon, phone_lab.home)
+    told = {each.check: each for each in findings}
     assert told["daemon"].level is Level.OK
     assert "battery 83%" in told[f"adb:{phone_lab.phone.serial}"].found
+    begin(tmp_path / "log", lambda line: None, phone_lab.home, [finding, *findings])
+    sent = (tmp_path / "log").read_text()
+    assert "PHONE: " in sent
+    assert SERIAL not in sent
+    assert phone_lab.phone.serial not in sent
     with locked_phone() as serial:
         phone_lab.adb.run("connect", serial)
         [locked] = [f for f in limited(check_phones, phone_lab.home) if serial in f.found]

@@ -100,7 +100,7 @@ def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.M
     lab.start(1.0, pinned=False)
     lab.measure(1)
     assert [state.phase for state in states] == [DevicePhase.MEASURING]
-    assert states[0].detail == "answers slowly: in 0.0 s"
+    assert states[0].detail == "answers slowly: in 0.0 s, heat unknown"
 
 
 @pytest.mark.parametrize("shares_host", [False, True])

@@ -20,7 +20,7 @@ def visit(ns: int, switches: int = 0) -> Visit:
 @given(st.lists(st.integers(10**6, 10**8), min_size=MIN_PAIRS, max_size=30), st.integers(2, 5))
 def test_what_slows_both_of_a_pair_leaves_the_ratio_alone(moods: list[int], times: int) -> None:
     result = compare([visit(times * ns) for ns in moods], [visit(ns) for ns in moods])
-    assert result == Comparison(times, times, times, len(moods))
+    assert result == Comparison(times, times, times, len(moods), heat_unknown=True)
 
 
 def test_a_pair_with_a_spoiled_visit_does_not_count() -> None:
@@ -29,6 +29,12 @@ def test_a_pair_with_a_spoiled_visit_does_not_count() -> None:
     result = compare(first, second)
     assert isinstance(result, Comparison)
     assert (result.ratio, result.pairs) == (2.0, 5)
+    assert result.heat_unknown
+    warm = replace(NOW, temperature_c=40.0)
+    both = [[replace(v, before=warm, after=warm) for v in visits] for visits in (first, second)]
+    known = compare(*both)
+    assert isinstance(known, Comparison)
+    assert not known.heat_unknown
     spoiled = compare(first, [replace(v, involuntary_switches=(1,) * 20) for v in second])
     assert isinstance(spoiled, Failure)
     assert spoiled.kind is FailureKind.DISTURBED

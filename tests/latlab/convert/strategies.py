@@ -205,6 +205,7 @@ measured_latencies = st.builds(
     clean_visits=counts,
     disturbed_visits=counts,
     device_s=st.floats(0, 1e9),
+    heat_unknown=st.booleans(),
 )
 target_statuses = st.builds(
     TargetStatus,
@@ -287,4 +288,5 @@ statuses = st.builds(
     note=texts,
     transport_kind=st.none() | st.sampled_from(TransportKind),
     address=texts,
+    heat_unknown=st.booleans(),
 )

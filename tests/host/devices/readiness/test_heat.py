@@ -14,7 +14,9 @@ from host.database.engine import Database
 from host.devices.readiness.heat_rule import MAX_RISE_C, RestHeat, at_rest, is_hot, learn
 from host.home.config import Group, LabConfig
 from host.home.paths import sqlite_url
+from latlab.domain.device import DevicePhase
 from latlab.domain.measurement import Conditions
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, Lab, fake_lab
 from tests.host.measuring.test_statistics import NOW
 from tests.latlab.convert.strategies import conditions
@@ -70,11 +72,11 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 @pytest.mark.parametrize("hot", [HOT, THROTTLED])
 def test_a_hot_device_is_visited_when_it_has_cooled(lab: Lab, hot: Conditions) -> None:
-    lab.device.conditions = [COOL, hot, hot, COOL]
+    lab.device.conditions = [COOL, COOL, hot, hot, COOL]
     lab.start(1.0, pinned=False)
     lab.measure(2)
     assert lab.device.conditions == [COOL]
-    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (COOL, 1), (COOL, 2)]
+    assert lab.device.readings == [(COOL, 0), (COOL, 0), (hot, 1), (hot, 1), (COOL, 1), (COOL, 2)]
 
 
 @pytest.mark.parametrize("hot", [HOT, THROTTLED])
@@ -82,10 +84,10 @@ def test_what_does_not_cool_is_waited_for_once(
     lab: Lab, hot: Conditions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("host.devices.readiness.heat_rule.MAX_WAIT_S", 0.0)
-    lab.device.conditions = [COOL, hot]
+    lab.device.conditions = [COOL, COOL, hot]
     lab.start(1.0, pinned=False)
     lab.measure(3)
-    assert lab.device.readings == [(COOL, 0), (hot, 1), (hot, 1), (hot, 2), (hot, 3)]
+    assert lab.device.readings == [(COOL, 0), (COOL, 0), (hot, 1), (hot, 1), (hot, 2), (hot, 3)]
 
 
 def test_a_group_s_limit_holds_for_its_devices(
@@ -96,8 +98,32 @@ def test_a_group_s_limit_holds_for_its_devices(
     group = Group("warm", (DEVICE.serial,), max_c=42.0)
     warm, cooler = replace(COOL, temperature_c=43.0), replace(COOL, temperature_c=41.0)
     with fake_lab(database, tmp_path, LabConfig(groups=(group,))) as lab:
-        lab.device.conditions = [COOL, warm, cooler]
+        lab.device.conditions = [COOL, COOL, warm, cooler]
         lab.start(1.0, pinned=False)
         lab.measure(2)
-        assert lab.device.readings == [(COOL, 0), (warm, 1), (cooler, 1), (cooler, 2)]
+        assert lab.device.readings == [
+            *((COOL, 0), (COOL, 0)),
+            *((warm, 1), (cooler, 1), (cooler, 2)),
+        ]
     database.close()
+
+
+def test_a_device_that_reports_no_heat_says_so_while_it_is_at_work(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a field, and for people; it says no more once it reports its heat."""
+    monkeypatch.setattr("host.devices.readiness.heat_watch.FRESH_S", 0.0)
+    lab.device.conditions = [replace(COOL, temperature_c=None, throttled=None)]
+    lab.start(1.0, pinned=False)
+    [measured] = lab.measure(1)
+    assert measured.heat_unknown
+    wait_until(lambda: lab.worker.state.phase is DevicePhase.IDLE)
+    assert lab.worker.heat.is_unknown
+    assert lab.worker.state.detail == "heat unknown"
+
+    lab.device.conditions = [replace(COOL, throttled=None)]
+    [measured] = lab.measure(1)
+    assert not measured.heat_unknown
+    wait_until(lambda: lab.worker.state.phase is DevicePhase.IDLE)
+    assert not lab.worker.heat.is_unknown
+    assert lab.worker.state.detail == ""
