@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import platform
-import resource
 import signal
 import sys
 import threading
@@ -32,7 +31,7 @@ from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
-from host.services.server import make_server
+from host.services.server import serve_lab
 from latlab.common.files import replacing
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, Unavailable
@@ -79,7 +78,7 @@ def serve(
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board)
-    server, port = make_server(lab, home.token())
+    server, port = serve_lab(lab, home.token())
     predictors.start()
     server.start()
     for transport in transports:
@@ -107,9 +106,6 @@ def serve(
 
 def _prepare_process() -> threading.Event:
     """Set up the process, and return what a signal to stop sets."""
-    # Each device takes a file or two, and a thousand of them more than the usual 1,024.
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     # A thread that reads measurements for a fit, say, would hold up each step of a prediction
     # for as long as this.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
