@@ -17,6 +17,7 @@ from device_agent.runner_process import Runner
 from device_agent.visits import PendingVisit, VisitQueue
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest
+from latlab.domain.program import check_program_name
 from latlab.v1.common_pb2 import Conditions
 from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
@@ -88,6 +89,7 @@ class Agent(DeviceAgentServicer):
         return UploadProgramResponse(already_present=present)
 
     def Run(self, request: RunRequest, context: grpc.ServicerContext) -> RunResponse:  # noqa: N802
+        check_program_name(request.program_sha256)
         check_inputs(request)
         check_spec(request.spec, self._description.core_classes)
         return self._visits.run(request)

@@ -111,11 +111,10 @@ class HostileConnections:
     def __init__(self, port: int, kinds: Sequence[Kind], count: int, tls: bool = False) -> None:
         self._port = port
         self._tls = _trusting() if tls else None
-        self._held: list[tuple[Kind, socket.socket, int]] = []
-        self._wanted = [kinds[number % len(kinds)] for number in range(count)]
         self._stopping = threading.Event()
         self.reopened = 0
-        self._held = [(kind, self._open(kind), 0) for kind in self._wanted]
+        wanted = (kinds[number % len(kinds)] for number in range(count))
+        self._held = [(kind, self._open(kind), 0) for kind in wanted]
         self._thread = threading.Thread(target=self._hold, daemon=True)
         self._thread.start()
 
@@ -125,8 +124,8 @@ class HostileConnections:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join()
-        for _, connection, _ in self._held:
-            connection.close()
+        for held in self._held:
+            held[1].close()
 
     def _open(self, kind: Kind) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self._port), CONNECT_TIMEOUT_S)
@@ -140,7 +139,8 @@ class HostileConnections:
 
     def _hold(self) -> None:
         while not self._stopping.wait(1.0):
-            for number, (kind, connection, sent) in enumerate(self._held):
+            for number, held in enumerate(self._held):
+                kind, connection, sent = held
                 if self._stopping.is_set():
                     return
                 if _is_closed(connection):

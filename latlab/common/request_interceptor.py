@@ -51,7 +51,7 @@ class RequestInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        behavior: Callable[..., Any] = (
+        behavior: Any = (
             handler.unary_unary
             or handler.unary_stream
             or handler.stream_unary
