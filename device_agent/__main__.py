@@ -25,12 +25,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 
-from device_agent.access.auth import Token, TokenInterceptor
+from device_agent.access.auth import Token
 from device_agent.access.enrolment import Enrolment, new_code
 from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
@@ -40,15 +39,18 @@ from latlab.common.files import remove_parts, replacing
 from latlab.common.installed_files import content_sha256
 from latlab.common.log import start_logging
 from latlab.common.program_store import ProgramStore
-from latlab.common.server import add_health_and_reflection
+from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.error_interceptor import ErrorInterceptor
+from latlab.convert.token_interceptor import TokenInterceptor
 from latlab.domain.errors import LabError
 from latlab.v1 import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
 TLS_FILE = "tls.pem"
 CODE_FILE = "enrolment_code_hash"
-_CALLS_AT_ONCE = 16
+# Health only says that the agent serves, and a supervisor of processes need not hold their secrets.
+# Enrolment gives a host the token.
+_PUBLIC = ["/grpc.health.v1.Health/Check", "/latlab.v1.Enrolment/Enrol"]
 # Hosts ping while they wait for a visit. By default gRPC allows that every five minutes.
 PING_OPTIONS = [("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000)]
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -197,10 +199,8 @@ def serve(options: argparse.Namespace) -> None:
     agent = Agent(options.state_dir, runner, programs)
     token_file = options.state_dir / "token"
     token = Token(token_file)
-    server = grpc.server(
-        ThreadPoolExecutor(_CALLS_AT_ONCE),
-        interceptors=[TokenInterceptor(token), ErrorInterceptor()],
-        options=[("grpc.so_reuseport", 0), *PING_OPTIONS],
+    server = make_server(
+        [TokenInterceptor(token.is_token, _PUBLIC), ErrorInterceptor()], PING_OPTIONS
     )
     device_agent_pb2_grpc.add_DeviceAgentServicer_to_server(agent, server)
     service = device_agent_pb2.DESCRIPTOR.services_by_name["DeviceAgent"].full_name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from device_agent.runner_process import Runner
 from device_agent.visits import PendingVisit, VisitQueue
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest
+from latlab.domain.program import check_program_name
 from latlab.v1.common_pb2 import Conditions
 from latlab.v1.device_agent_pb2 import (
     AcknowledgeRequest,
@@ -32,8 +32,6 @@ from latlab.v1.device_agent_pb2 import (
     UploadProgramResponse,
 )
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentServicer
-
-UPLOAD_TIMEOUT_S = 600.0
 
 
 class Agent(DeviceAgentServicer):
@@ -85,21 +83,17 @@ class Agent(DeviceAgentServicer):
     def UploadProgram(  # noqa: N802
         self, request_iterator: Iterator[UploadProgramRequest], context: grpc.ServicerContext
     ) -> UploadProgramResponse:
-        stalled = threading.Timer(UPLOAD_TIMEOUT_S, context.cancel)
-        stalled.start()
-        try:
-            first = next(request_iterator, UploadProgramRequest())
-            if first.WhichOneof("part") != "header":
-                raise InvalidRequest("an upload must begin with the program's header")
-            sha256, size_bytes = first.header.sha256, first.header.size_bytes
-            present = self._programs.path(sha256).exists()
-            if not present:
-                self._programs.add(sha256, size_bytes, _chunks(request_iterator))
-        finally:
-            stalled.cancel()
+        first = next(request_iterator, UploadProgramRequest())
+        if first.WhichOneof("part") != "header":
+            raise InvalidRequest("an upload must begin with the program's header")
+        sha256, size_bytes = first.header.sha256, first.header.size_bytes
+        present = self._programs.path(sha256).exists()
+        if not present:
+            self._programs.add(sha256, size_bytes, _chunks(request_iterator))
         return UploadProgramResponse(already_present=present)
 
     def Run(self, request: RunRequest, context: grpc.ServicerContext) -> RunResponse:  # noqa: N802
+        check_program_name(request.program_sha256)
         check_inputs(request)
         check_spec(request.spec, self._description.core_classes)
         return self._visits.run(request)

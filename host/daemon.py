@@ -9,7 +9,6 @@ import fcntl
 import json
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -32,7 +31,7 @@ from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
-from host.services.server import make_server
+from host.services.server import serve_lab
 from latlab.common.files import remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
@@ -87,7 +86,7 @@ def serve(
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board)
-    server, port = make_server(lab, home.token())
+    server, port = serve_lab(lab, home.token())
     predictors.start()
     server.start()
     for transport in transports:
@@ -117,9 +116,6 @@ def serve(
 def _prepare_process(home: LabHome) -> threading.Event:
     """Set up the process, and return what a signal to stop sets."""
     os.environ.setdefault("ANDROID_ADB_LOG_PATH", str(home.adb_log))  # if the lab starts adb
-    # Each device takes a file or two, and a thousand of them more than the usual 1,024.
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     # A thread that reads measurements for a fit, say, would hold up each step of a prediction
     # for as long as this.
     sys.setswitchinterval(SWITCH_INTERVAL_S)

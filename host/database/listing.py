@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import Connection, Row, select
 
 from host.database.devices import all_targets
 from host.database.exclusions import current
@@ -19,45 +18,43 @@ from latlab.domain.estimate import whole_ns
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
 
-_BATCH = 200
 
-
-def stored_measurements(
-    connection: Connection,
-    target_id: str = "",
-    prefix: str = "",
-    skipped: Container[str] = frozenset(),
-) -> Iterator[StoredMeasurement]:
-    """Yield stored measurements, the newest first.
+def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "") -> list[str]:
+    """Return the ids of stored measurements, the newest first.
 
     Args:
         connection: A connection to the database.
         target_id: Whose measurements; "" for those of all targets.
         prefix: What their ids begin with; "" for all.
-        skipped: Ids of measurements that are not read.
     """
-    conditions: list[ColumnElement[bool]] = []
+    query = select(measurements.c.id).order_by(measurements.c.unix_ns.desc(), measurements.c.id)
     if target_id:
-        conditions.append(jobs.c.target_id == target_id)
+        query = query.join(jobs, jobs.c.id == measurements.c.job_id)
+        query = query.where(jobs.c.target_id == target_id)
     if prefix:
-        conditions.append(measurements.c.id.startswith(prefix, autoescape=True))
+        query = query.where(measurements.c.id.startswith(prefix, autoescape=True))
+    return list(connection.scalars(query))
+
+
+def stored_measurements(connection: Connection, ids: Sequence[str]) -> list[StoredMeasurement]:
+    """Return the stored measurements of these ids, in input order."""
     query = (
         select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.is_sentinel)
         .join(jobs, jobs.c.id == measurements.c.job_id)
-        .where(*conditions)
-        .order_by(measurements.c.unix_ns.desc(), measurements.c.id)
+        .where(measurements.c.id.in_(ids))
     )
+    rows = {row.id: row for row in connection.execute(query)}
     names = {target.id: target.name for target in all_targets(connection)}
-    wanted = (row for row in connection.execute(query) if row.id not in skipped)
-    while rows := list(islice(wanted, _BATCH)):
-        ids = [row.id for row in rows]
-        exclusions = current(connection, ids)
-        found = look_up(connection, ids)
-        failed = _failed_visits(connection, [row.job_id for row in rows])
-        for row in rows:
-            name = names.get(row.target_id, "?")
-            listed = _listed(row, name, found[row.id], exclusions.get(row.id))
-            yield replace(listed, failed_visits=tuple(failed[row.job_id]))
+    exclusions = current(connection, ids)
+    found = look_up(connection, ids)
+    failed = _failed_visits(connection, [row.job_id for row in rows.values()])
+    return [
+        replace(
+            _listed(row, names.get(row.target_id, "?"), found[row.id], exclusions.get(row.id)),
+            failed_visits=tuple(failed[row.job_id]),
+        )
+        for row in (rows[id_] for id_ in ids if id_ in rows)
+    ]
 
 
 def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list[Failure]]:

@@ -114,15 +114,30 @@ def find_measurement(
     return None
 
 
+def trusted_ids(connection: Connection, target_id: str) -> list[str]:
+    """Return the ids of the target's measurements that may be learned from, the oldest first."""
+    query = select(measurements.c.id).join(jobs, measurements.c.job_id == jobs.c.id)
+    query = query.where(jobs.c.target_id == target_id, TRUSTED)
+    return list(connection.scalars(query.order_by(measurements.c.unix_ns, measurements.c.id)))
+
+
 def measured_networks(
-    connection: Connection, target_id: str
+    connection: Connection, target_id: str, ids: Sequence[str] | None = None
 ) -> Iterator[tuple[str, str, MeasuredNetwork]]:
     """Yield (program SHA-256, measurement id, network) of every measurement to learn from.
 
     The oldest comes first. Left out are measurements that are suspect, excluded, a sentinel's,
     of sustained load, or unusable.
+
+    Args:
+        connection: A connection to the database.
+        target_id: The target.
+        ids: The measurements to look at; None for all.
     """
-    for found in stored(connection, jobs.c.target_id == target_id, TRUSTED):
+    conditions = [jobs.c.target_id == target_id, TRUSTED]
+    if ids is not None:
+        conditions.append(measurements.c.id.in_(ids))
+    for found in stored(connection, *conditions):
         if isinstance(found, Unusable):
             warn_once(found)
         elif not found.spec.visit.is_sustained:

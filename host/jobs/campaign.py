@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,11 +13,15 @@ from host.database.engine import Database
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue, JobEvent, Progress
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.errors import InvalidRequest
+from latlab.domain.errors import InvalidRequest, UnreadableRow
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.measurement import Measurement
 from latlab.domain.target import Target
 
 MAX_PROGRAMS = 10_000
 EVENT_POLL_S = 1.0
+# A client may be silent for so long while none of its programs is measured.
+IDLE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Campaign:
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._events: EventQueue = queue.SimpleQueue()
+        self._events = EventQueue(self._stored)
         self._requested: set[str] = set()  # programs by SHA-256
 
     def run(
@@ -64,16 +69,23 @@ class Campaign:
 
         Raises:
             NotFound: A program was never uploaded.
-            InvalidRequest: There are more than MAX_PROGRAMS programs.
+            InvalidRequest: There are more than MAX_PROGRAMS programs, or the client named none
+                for IDLE_S while none was measured.
         """
         threading.Thread(target=self._read, args=[requests], daemon=True).start()
-        all_requested, ended = False, 0
+        all_requested, ended, heard_s = False, 0, time.monotonic()
         try:
             while is_active() and not (all_requested and ended == len(self._requested)):
                 try:
                     event = self._events.get(timeout=EVENT_POLL_S)
                 except queue.Empty:
+                    is_idle = ended == len(self._requested)
+                    if is_idle and time.monotonic() > heard_s + IDLE_S:
+                        raise InvalidRequest(
+                            f"no program was named for {IDLE_S:g} s: measure again with programs"
+                        ) from None
                     continue
+                heard_s = time.monotonic()
                 if isinstance(event, Exception):
                     raise event
                 if event is None:
@@ -83,6 +95,15 @@ class Campaign:
                 yield event
         finally:
             self._dispatcher.unsubscribe(self._events)
+
+    def _stored(self, measurement_id: str) -> Measurement | Failure:
+        try:
+            with self._database.reading() as connection:
+                found = measurement_rows.get_measurement(connection, measurement_id)
+        except UnreadableRow as error:
+            return Failure(FailureKind.AGENT_ERROR, str(error))
+        assert found is not None  # measurements are never deleted
+        return found
 
     def _read(self, requests: Iterable[ProgramRequest]) -> None:
         try:

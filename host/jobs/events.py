@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import queue
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Measurement
+
+# Measurements that a queue holds whole, with all their samples.
+WHOLE_MEASUREMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,57 @@ class JobEvent:
     event: Progress | Measurement | Failure
 
 
-# It has no bound, so that putting never waits. Besides events it carries the end of a client's
-# requests: None, or what was raised.
-EventQueue: TypeAlias = "queue.SimpleQueue[JobEvent | Exception | None]"
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The event of a measurement that is to be read from the database."""
+
+    program_sha256: str
+    measurement_id: str
+
+
+class EventQueue:
+    """The events that a client has not read yet: the newest of each of its programs.
+
+    Besides events it carries the end of the client's requests: None, or what was raised.
+
+    Putting never waits. However slowly the client reads, the queue holds one event for each
+    program, and no more than WHOLE_MEASUREMENTS measurements. The database holds the others.
+    """
+
+    def __init__(self, read: Callable[[str], Measurement | Failure]) -> None:
+        """Make an empty queue.
+
+        Args:
+            read: Returns the stored measurement of an id, or why it cannot be read.
+        """
+        self._read = read
+        self._changed = threading.Condition()
+        # By program; the end of the requests by "".
+        self._waiting: dict[str, JobEvent | _Measured | Exception | None] = {}
+        self._whole = 0
+
+    def put(self, item: JobEvent | Exception | None) -> None:
+        """Add an event in place of an earlier one of its program, or the end."""
+        with self._changed:
+            if not isinstance(item, JobEvent):
+                self._waiting[""] = item
+            elif not isinstance(item.event, Measurement):
+                self._waiting[item.program_sha256] = item
+            elif self._whole < WHOLE_MEASUREMENTS:
+                self._waiting[item.program_sha256] = item
+                self._whole += 1
+            else:
+                self._waiting[item.program_sha256] = _Measured(item.program_sha256, item.event.id)
+            self._changed.notify()
+
+    def get(self, timeout: float) -> JobEvent | Exception | None:
+        """Remove and return what has waited longest. Raises queue.Empty if nothing comes."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._waiting, timeout):
+                raise queue.Empty
+            item = self._waiting.pop(next(iter(self._waiting)))
+            if isinstance(item, JobEvent) and isinstance(item.event, Measurement):
+                self._whole -= 1
+        if isinstance(item, _Measured):
+            return JobEvent(item.program_sha256, self._read(item.measurement_id))
+        return item

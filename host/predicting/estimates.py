@@ -17,6 +17,9 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement, Unusable
 
+# A database limits the parameters of a query.
+PAGE = 1_000
+
 SteadyingOf: TypeAlias = Callable[[str], Steadying]
 
 
@@ -48,8 +51,11 @@ def look_up(
         NotFound: There is no measurement with one of the ids.
         UnreadableRow: A measurement is damaged or cannot be used.
     """
-    with database.reading() as connection:
-        found = measurement_rows.look_up(connection, measurement_ids)
+    found: dict[str, measurement_rows.UsableMeasurement | Unusable] = {}
+    for start in range(0, len(measurement_ids), PAGE):
+        with database.reading() as connection:
+            page = measurement_ids[start : start + PAGE]
+            found |= measurement_rows.look_up(connection, page)
     estimates = []
     for measurement_id in measurement_ids:
         match found.get(measurement_id):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,9 @@ from latlab.domain.measurement import Measurement, StoredMeasurement
 
 MAX_WHY = 1_000
 REREAD_S = 600.0
+PAGE = 200  # measurements read in one transaction
+
+T = TypeVar("T")
 
 
 class MeasurementStore:
@@ -53,14 +57,17 @@ class MeasurementStore:
         return look_up(self._database, measurement_ids, steadying_of)
 
     def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:
-        """Yield (program SHA-256, measurement id, network) of each measurement that a predictor
+        """Return (program SHA-256, measurement id, network) of each measurement that a predictor
         can learn from, the oldest first."""
         self._summarizer.complete()
         set_aside = self._predictors.set_aside(target_id)
-        with self._database.reading() as connection:
-            for sha256, id_, network in measurement_rows.measured_networks(connection, target_id):
-                if id_ not in set_aside:
-                    yield sha256, id_, network
+        found = self._paged(
+            lambda connection: measurement_rows.trusted_ids(connection, target_id),
+            lambda connection, ids: list(
+                measurement_rows.measured_networks(connection, target_id, ids)
+            ),
+        )
+        return (each for each in found if each[1] not in set_aside)
 
     def list(self, target_id: str, prefix: str) -> Iterator[StoredMeasurement]:
         """Yield stored measurements, the newest first.
@@ -77,10 +84,13 @@ class MeasurementStore:
         if prefix:
             _check_prefix(prefix)
         self._summarizer.complete()
-        with self._database.reading() as connection:
-            for stored in listing.stored_measurements(connection, target_id, prefix):
-                why = self._predictors.set_aside(stored.target_id).get(stored.id, "")
-                yield stored if stored.unusable else replace(stored, unusable=why)
+        found = self._paged(
+            lambda connection: listing.measurement_ids(connection, target_id, prefix),
+            listing.stored_measurements,
+        )
+        for stored in found:
+            why = self._predictors.set_aside(stored.target_id).get(stored.id, "")
+            yield stored if stored.unusable else replace(stored, unusable=why)
 
     def list_unusable(
         self, target_id: str, is_active: Callable[[], bool]
@@ -98,19 +108,40 @@ class MeasurementStore:
         if time.monotonic() - self._read_s > REREAD_S:
             self._usable, self._read_s = set(), time.monotonic()
         usable = self._usable
-        with self._database.reading() as connection:
-            for stored in listing.stored_measurements(connection, target_id, skipped=usable):
-                if not is_active():
-                    return
-                if not stored.unusable:
-                    usable.add(stored.id)
-                elif stored.exclusion is None:
-                    yield stored
+        found = self._paged(
+            lambda connection: [
+                id_ for id_ in listing.measurement_ids(connection, target_id) if id_ not in usable
+            ],
+            listing.stored_measurements,
+        )
+        for stored in found:
+            if not is_active():
+                return
+            if not stored.unusable:
+                usable.add(stored.id)
+            elif stored.exclusion is None:
+                yield stored
         for known_id in [target_id] if target_id else self._predictors.fitted_targets():
             for measurement_id in self._predictors.set_aside(known_id):
                 for stored in self.list(known_id, measurement_id):
                     if stored.exclusion is None:
                         yield stored
+
+    def _paged(
+        self,
+        find: Callable[[Connection], Sequence[str]],
+        read: Callable[[Connection, Sequence[str]], Sequence[T]],
+    ) -> Iterator[T]:
+        """Yield what `read` returns for the ids that `find` returns.
+
+        No transaction is open while a page waits for its reader, who may be slow.
+        """
+        with self._database.reading() as connection:
+            ids = find(connection)
+        for start in range(0, len(ids), PAGE):
+            with self._database.reading() as connection:
+                page = read(connection, ids[start : start + PAGE])
+            yield from page
 
     def exclude(self, prefix: str, why: str) -> str:
         """Exclude the measurement whose id begins so, and return its id.

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 import grpc
 
 from host.devices.worker import DeviceWorker
+from host.services.checks import check_text
 from host.services.lab import Lab
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
 from latlab.convert.status import device_status_to_message
 from latlab.convert.visits import conditions_to_message
 from latlab.domain.device import DeviceStatus
+from latlab.domain.program import check_program_name
 from latlab.v1 import common_pb2, lab_pb2
 
 
@@ -35,7 +37,8 @@ class LabServicer(StoredMeasurementsServicer):
     def ReadConditions(  # noqa: N802
         self, request: lab_pb2.ReadDeviceConditionsRequest, context: grpc.ServicerContext
     ) -> common_pb2.Conditions:
-        return conditions_to_message(self._lab.administration.read_conditions(request.transport))
+        transport = check_text("the transport", request.transport)
+        return conditions_to_message(self._lab.administration.read_conditions(transport))
 
     def AddBoard(  # noqa: N802
         self, request: lab_pb2.AddBoardRequest, context: grpc.ServicerContext
@@ -58,7 +61,7 @@ class LabServicer(StoredMeasurementsServicer):
     def PinSentinel(  # noqa: N802
         self, request: lab_pb2.PinSentinelRequest, context: grpc.ServicerContext
     ) -> lab_pb2.PinSentinelResponse:
-        self._lab.administration.pin_sentinel(request.program_sha256)
+        self._lab.administration.pin_sentinel(check_program_name(request.program_sha256))
         return lab_pb2.PinSentinelResponse()
 
     def RenewBaseline(  # noqa: N802
@@ -89,19 +92,22 @@ class LabServicer(StoredMeasurementsServicer):
     def SetDrained(  # noqa: N802
         self, request: lab_pb2.SetDrainedRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetDrainedResponse:
-        self._lab.administration.set_drained(request.device, request.drained)
+        device = check_text("the device", request.device)
+        self._lab.administration.set_drained(device, request.drained)
         return lab_pb2.SetDrainedResponse()
 
     def SetNote(  # noqa: N802
         self, request: lab_pb2.SetNoteRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetNoteResponse:
-        self._lab.administration.set_note(request.device, request.note)
+        device = check_text("the device", request.device)
+        self._lab.administration.set_note(device, check_text("the note", request.note))
         return lab_pb2.SetNoteResponse()
 
     def GetDeviceHistory(  # noqa: N802
         self, request: lab_pb2.GetDeviceHistoryRequest, context: grpc.ServicerContext
     ) -> lab_pb2.DeviceHistory:
-        return history_to_message(self._lab.administration.history(request.device))
+        device = check_text("the device", request.device)
+        return history_to_message(self._lab.administration.history(device))
 
     def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:
         device, transport = worker.device, worker.transport

@@ -22,6 +22,7 @@ from host.predicting.estimates import current_steadying, measured_latency
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
+from host.services.checks import check_text
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
@@ -68,6 +69,7 @@ class Lab:
 
         Raises NotFound, and InvalidRequest for an ambiguous name.
         """
+        check_text("the target", wanted)
         served = [target for worker in self.fleet.workers for target in worker.targets.values()]
         try:
             return find_target(wanted, served, self._known_targets)

@@ -15,6 +15,13 @@ import numpy as np
 from host.jobs.campaign import ProgramRequest
 from host.jobs.events import Progress
 from host.predicting.predictors import WAIT_S
+from host.services.checks import (
+    MAX_IDS,
+    check_count,
+    check_kernel,
+    check_program,
+    check_text,
+)
 from host.services.lab import Lab
 from latlab.convert.kernels import kernel_from_message
 from latlab.convert.latency import (
@@ -32,6 +39,7 @@ from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
+from latlab.domain.program import check_program_name
 from latlab.domain.target import Target
 from latlab.v1 import common_pb2, latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
@@ -55,8 +63,10 @@ class LatencyServicer(LatencyServiceServicer):
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "program":
             raise InvalidRequest("an upload must begin with the program's description")
+        for kernel in first.program.kernels:
+            check_kernel(kernel.SerializeToString())
         try:
-            program = program_from_message(first.program)
+            program = check_program(program_from_message(first.program))
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
         self._lab.add_program(program, (part.chunk for part in request_iterator))
@@ -101,11 +111,15 @@ class LatencyServicer(LatencyServiceServicer):
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Measurement:
-        return measurement_to_message(self._lab.measurements.get(request.id))
+        measurement_id = check_text("the measurement's id", request.id)
+        return measurement_to_message(self._lab.measurements.get(measurement_id))
 
     def LookUp(  # noqa: N802
         self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext
     ) -> latency_pb2.LookUpResponse:
+        check_count("measurements", request.measurement_ids, MAX_IDS)
+        for measurement_id in request.measurement_ids:
+            check_text("a measurement's id", measurement_id)
         estimates = self._lab.measurements.look_up(request.measurement_ids)
         return latency_pb2.LookUpResponse(estimates=map(estimate_to_message, estimates))
 
@@ -120,7 +134,7 @@ class LatencyServicer(LatencyServiceServicer):
 # Networks share most of their kernels, and converting them would take most of a prediction.
 @functools.lru_cache(maxsize=65_536)
 def _kernel(message: bytes) -> Kernel:
-    return kernel_from_message(common_pb2.Kernel.FromString(message))
+    return kernel_from_message(common_pb2.Kernel.FromString(check_kernel(message)))
 
 
 def _program_requests(
@@ -131,7 +145,7 @@ def _program_requests(
         spec = spec_from_message(request.spec)
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
-    for sha256 in request.program_sha256:
+    for sha256 in map(check_program_name, request.program_sha256):
         yield ProgramRequest(target, sha256, spec, request.fresh, request.priority)
 
 

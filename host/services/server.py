@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import functools
+import hmac
 
 import grpc
 
 from host.services.devices import LabServicer
-from host.services.interceptors import TokenInterceptor
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
-from latlab.common.server import add_health_and_reflection
+from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.error_interceptor import ErrorInterceptor
+from latlab.convert.token_interceptor import TokenInterceptor
 from latlab.v1 import lab_pb2, latency_pb2
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
 MAX_MESSAGE_BYTES = 64 << 20
-# A client that measures holds a thread until its campaign ends.
-THREADS = 32
+# A client may export for any time between two programs that it wants to have measured.
+PATIENT = ["/latlab.v1.LatencyService/Measure"]
 
 
-def make_server(lab: Lab, token: str) -> tuple[grpc.Server, int]:
+def serve_lab(lab: Lab, token: str) -> tuple[grpc.Server, int]:
     """Return the server, which is not started yet, and its port."""
-    server = grpc.server(
-        ThreadPoolExecutor(THREADS),
-        interceptors=[TokenInterceptor(token), ErrorInterceptor()],
-        options=[
+    is_token = functools.partial(hmac.compare_digest, token.encode())
+    server = make_server(
+        [TokenInterceptor(is_token), ErrorInterceptor()],
+        [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),
         ],
+        PATIENT,
     )
     add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
     add_LabServiceServicer_to_server(LabServicer(lab), server)

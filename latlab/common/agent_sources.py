@@ -12,6 +12,7 @@ _PATTERNS = (
     "latlab/common/*.py",
     "latlab/convert/__init__.py",
     "latlab/convert/error*.py",
+    "latlab/convert/token_interceptor.py",
     "latlab/domain/*.py",
     "latlab/v1/__init__.py",
     "latlab/v1/common_pb2*.py",

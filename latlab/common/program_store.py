@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from latlab.common.files import remove_parts, replacing, require_space, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.errors import InvalidRequest, NotFound, StorageError, TooLarge
+from latlab.domain.program import check_program_name
 
 MAX_PROGRAM_BYTES = 1 << 30
 MAX_STORE_BYTES = 4 << 30
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ProgramStore:
@@ -50,11 +48,7 @@ class ProgramStore:
 
     def path(self, sha256: str) -> Path:
         """Return the path of a program, stored or not. Raises InvalidRequest for a bad name."""
-        if not _SHA256.fullmatch(sha256):
-            raise InvalidRequest(
-                f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
-            )
-        return self._directory / f"{sha256}.pte"
+        return self._directory / f"{check_program_name(sha256)}.pte"
 
     def get(self, sha256: str) -> Path:
         """Return the path of a stored program, and mark it as used.

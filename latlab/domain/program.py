@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from latlab.domain.errors import InvalidRequest
 from latlab.domain.kernel import Kernel, Shape
 
 BACKEND = "xnnpack"
@@ -16,6 +18,16 @@ INTEGER_RANGES = {
     "uint8": (0, 255),
 }
 DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_program_name(sha256: str) -> str:
+    """Return the name of a program. Raises InvalidRequest if it is none."""
+    if not _SHA256.fullmatch(sha256):
+        raise InvalidRequest(
+            f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
+        )
+    return sha256
 
 
 @dataclass(frozen=True, slots=True)

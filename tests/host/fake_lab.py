@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from host.agent.client import AgentClient
@@ -101,6 +101,11 @@ class FakeDevice(AgentClient):
         return self.ran.count(SENTINEL.sha256) // sentinel_rule.SPEC.min_visits
 
 
+def new_events() -> EventQueue:
+    """For fewer measurements than it holds whole."""
+    return EventQueue(lambda measurement_id: pytest.fail(f"{measurement_id} is read"))
+
+
 def next_event(events: EventQueue) -> Progress | Measurement | Failure:
     """Of the one job that the queue listens to."""
     event = events.get(timeout=WAIT_S)
@@ -135,7 +140,7 @@ class Lab:
         """A new program to measure."""
         self.programs += 1
         program = self.add(replace(SENTINEL, sha256=f"{self.programs:064}"))
-        events: EventQueue = queue.SimpleQueue()
+        events = new_events()
         self.board.submit(TARGET.id, program.sha256, SPEC, events)
         return events
 

@@ -7,13 +7,11 @@ import hashlib
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import grpc
 import numpy as np
 from sqlalchemy import Connection
 
@@ -25,13 +23,10 @@ from host.jobs.dispatcher import Dispatcher
 from host.predicting.fitting import fit_measured
 from host.predicting.predictors import Predictors
 from host.predicting.summaries import Summarizer
-from host.services.devices import LabServicer
-from host.services.interceptors import TokenInterceptor
 from host.services.lab import Lab
-from host.services.latency import LatencyServicer
+from host.services.server import serve_lab
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
-from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
@@ -39,8 +34,6 @@ from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec
-from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
-from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
@@ -179,12 +172,7 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     fleet.add(device)
     predictors.start()
     lab = Lab(database, dispatcher, store, summarizer, predictors, fleet, lambda address: None)
-    server = grpc.server(
-        ThreadPoolExecutor(8), interceptors=[TokenInterceptor(TOKEN), ErrorInterceptor()]
-    )
-    add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
-    add_LabServiceServicer_to_server(LabServicer(lab), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server, port = serve_lab(lab, TOKEN)
     server.start()
     try:
         yield f"127.0.0.1:{port}", device

@@ -1,0 +1,186 @@
+"""A daemon and a board's agent to attack, each in its own process, and valid requests to them."""
+
+from __future__ import annotations
+
+import sqlite3
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from google.protobuf.message import Message
+
+from host.database.engine import Database
+from host.home.paths import LabHome
+from latlab.client.discovery import find_lab
+from latlab.common.program_store import ProgramStore
+from latlab.convert.kernels import kernel_to_message
+from latlab.convert.latency import program_to_message, spec_to_message
+from latlab.v1 import device_agent_pb2, lab_pb2, latency_pb2
+from latlab.v1.common_pb2 import Shape, TensorSpec
+from tests.device_agent.agent_process import SPEC as VISIT
+from tests.device_agent.agent_process import AgentProcess, sha256
+from tests.host.board_lab import running_lab
+from tests.host.fake_lab import DEVICE, TARGET
+from tests.host.stored_lab import SPEC, Stored, write_ordinary
+from tests.hostile_requests import Target, rpcs
+
+STORED = 12
+LATENCY, LAB = "/latlab.v1.LatencyService", "/latlab.v1.LabService"
+AGENT, ENROLMENT = "/latlab.v1.DeviceAgent", "/latlab.v1.Enrolment"
+OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+Valid = dict[str, list[tuple[Message, ...]]]
+
+
+@contextmanager
+def daemon_target(folder: Path) -> Iterator[Target]:
+    """A daemon without devices on a database that holds some measurements."""
+    home = LabHome(folder / "home")
+    home.create()
+    database = Database(home.database_url)
+    stored = write_ordinary(database, folder, STORED)
+    database.close()
+    store = ProgramStore(home.programs)
+    for one in stored:
+        program = one.file.program
+        store.add(program.sha256, program.size_bytes, [one.file.path.read_bytes()])
+    with running_lab(home) as client:
+        list(client.stored.list())  # after this all are summarised
+        address, token = find_lab(home.root)
+        with (
+            grpc.insecure_channel(address, OPTIONS) as channel,
+            sqlite3.connect(home.root / "lab.db") as watched,
+        ):
+            yield Target(
+                channel=channel,
+                token=token,
+                rpcs=rpcs(latency_pb2.DESCRIPTOR, lab_pb2.DESCRIPTOR),
+                public=(),
+                known=[TARGET.id, TARGET.name, DEVICE.serial, "fake", stored[0].id]
+                + [one.file.program.sha256 for one in stored[:3]],
+                valid=_valid_for_daemon(stored),
+                trace=lambda: watched.execute("PRAGMA data_version").fetchone(),
+                secrets=[str(folder)],
+            )
+
+
+def _valid_for_daemon(stored: list[Stored]) -> Valid:
+    one, other = stored[0], stored[1]
+    program, kernels = one.file.program, one.network.kernels
+    upload = latency_pb2.UploadRequest(program=program_to_message(program))
+    measure = latency_pb2.MeasureRequest(
+        target=TARGET.id, program_sha256=[program.sha256], spec=spec_to_message(SPEC)
+    )
+    predict = latency_pb2.PredictRequest(
+        target=TARGET.id,
+        kernels=map(kernel_to_message, kernels),
+        lengths=[len(kernels)],
+        indices=range(len(kernels)),
+    )
+    excluded = lab_pb2.ExcludeMeasurementRequest(id=other.id, why="it was hot")
+    return {
+        f"{LATENCY}/ListTargets": [(latency_pb2.ListTargetsRequest(),)],
+        f"{LATENCY}/UploadProgram": [
+            (upload, latency_pb2.UploadRequest(chunk=one.file.path.read_bytes()))
+        ],
+        f"{LATENCY}/Predict": [(predict,)],
+        f"{LATENCY}/Measure": [(measure,), (measure, measure)],
+        f"{LATENCY}/GetMeasurement": [(latency_pb2.GetMeasurementRequest(id=one.id),)],
+        f"{LATENCY}/LookUp": [(latency_pb2.LookUpRequest(measurement_ids=[one.id, other.id]),)],
+        f"{LATENCY}/ListMeasuredNetworks": [
+            (latency_pb2.ListMeasuredNetworksRequest(target=TARGET.id),)
+        ],
+        f"{LAB}/ListDevices": [(lab_pb2.ListDevicesRequest(),)],
+        f"{LAB}/ReadConditions": [(lab_pb2.ReadDeviceConditionsRequest(transport="fake"),)],
+        f"{LAB}/AddBoard": [(lab_pb2.AddBoardRequest(address="127.0.0.1:1"),)],
+        f"{LAB}/RemoveBoard": [(lab_pb2.RemoveBoardRequest(address="127.0.0.1:1"),)],
+        f"{LAB}/Refit": [(lab_pb2.RefitRequest(target=TARGET.id),)],
+        f"{LAB}/PinSentinel": [(lab_pb2.PinSentinelRequest(program_sha256=program.sha256),)],
+        f"{LAB}/RenewBaseline": [(lab_pb2.RenewBaselineRequest(target=TARGET.id),)],
+        f"{LAB}/ListJobs": [(lab_pb2.ListJobsRequest(limit=10),)],
+        f"{LAB}/SetDrained": [(lab_pb2.SetDrainedRequest(device=DEVICE.serial, drained=True),)],
+        f"{LAB}/SetNote": [(lab_pb2.SetNoteRequest(device=DEVICE.serial, note="a note"),)],
+        f"{LAB}/GetDeviceHistory": [(lab_pb2.GetDeviceHistoryRequest(device=DEVICE.serial),)],
+        f"{LAB}/ListMeasurements": [
+            (lab_pb2.ListMeasurementsRequest(target=TARGET.id, limit=3),),
+            (lab_pb2.ListMeasurementsRequest(id=one.id),),
+        ],
+        f"{LAB}/ExcludeMeasurement": [(excluded,)],
+        f"{LAB}/IncludeMeasurement": [(lab_pb2.IncludeMeasurementRequest(id=other.id),)],
+    }
+
+
+@contextmanager
+def agent_target(folder: Path, runner: Path) -> Iterator[Target]:
+    """A board's agent. All that it may change is its state, deep below the folder."""
+    state = folder / "a" / "b" / "c" / "state"
+    agent = AgentProcess(state, runner, ["--listen", "127.0.0.1:0"])
+    certificate = ssl.get_server_certificate(("127.0.0.1", agent.port)).encode()
+    channel = grpc.secure_channel(
+        f"127.0.0.1:{agent.port}",
+        grpc.ssl_channel_credentials(certificate),
+        [("grpc.ssl_target_name_override", "latlab-agent"), *OPTIONS],
+    )
+    try:
+        with channel:
+            yield Target(
+                channel=channel,
+                token=agent.token,
+                rpcs=rpcs(device_agent_pb2.DESCRIPTOR),
+                public=[f"{ENROLMENT}/Enrol"],
+                known=["run-1", sha256(b"answer()"), "all", "float32"],
+                valid=_valid_for_agent(),
+                trace=lambda: sorted(folder.rglob("*.pte")),
+                secrets=[str(folder), agent.token, agent.code.split("-")[1]],
+            )
+    finally:
+        assert agent.end() == 0
+
+
+def _valid_for_agent() -> Valid:
+    program = b"answer()"
+    header = device_agent_pb2.ProgramHeader(sha256=sha256(program), size_bytes=len(program))
+    run = device_agent_pb2.RunRequest(
+        run_id="run-1",
+        lease_token=1,
+        program_sha256=sha256(program),
+        input_shapes=[Shape(dims=[1, 3])],
+        inputs=[TensorSpec(shape=Shape(dims=[1, 3]), dtype="float32")],
+        spec=VISIT,
+    )
+    return {
+        f"{AGENT}/Describe": [(device_agent_pb2.DescribeRequest(),)],
+        f"{AGENT}/ReadConditions": [(device_agent_pb2.ReadConditionsRequest(),)],
+        f"{AGENT}/UploadProgram": [
+            (
+                device_agent_pb2.UploadProgramRequest(header=header),
+                device_agent_pb2.UploadProgramRequest(chunk=program),
+            )
+        ],
+        f"{AGENT}/Run": [(run,)],
+        f"{AGENT}/Acknowledge": [(device_agent_pb2.AcknowledgeRequest(run_ids=["run-1"]),)],
+        f"{ENROLMENT}/Enrol": [(device_agent_pb2.EnrolRequest(secret="guessed"),)],
+    }
+
+
+def strange_files(folder: Path) -> list[str]:
+    """What lies in the folder of `agent_target` beside the state, or in the state beside its own
+    files."""
+    own = {
+        *("agent.json", "clocks.json", "enrolment_code_hash", "lease_token", "lock", "serial"),
+        *("tls.pem", "token"),
+    }
+    state = folder / "a" / "b" / "c" / "state"
+    beside = {folder / "a", folder / "a/b", folder / "a/b/c", state, state.with_name("state.out")}
+    strange = []
+    for path in sorted(folder.rglob("*")):
+        if path in beside or (path.parent == state and path.name in own):
+            continue
+        if path == state / "programs" or path == state / "results":
+            continue
+        if path.parent in (state / "programs", state / "results"):
+            continue
+        strange.append(str(path))
+    return strange
