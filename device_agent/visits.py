@@ -13,7 +13,7 @@ from device_agent.machine.conditions import read_int
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
 from latlab.common.files import replacing
-from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, TooLarge
+from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, Unavailable
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
@@ -25,7 +25,7 @@ _TOO_LATE = failed(
 )
 
 # The request's fault, and no result of a visit.
-_REFUSALS = (InvalidRequest, LeaseLost, NotFound, TooLarge)
+_REFUSALS = (InvalidRequest, LeaseLost, NotFound)
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class VisitQueue:
         """Perform a run when its turn comes, join it if it is running, or return its stored result.
 
         The visit goes on if its caller leaves. Raises LeaseLost if a higher lease token was seen,
-        and TooLarge if too many runs are waiting.
+        and Unavailable if too many runs are waiting.
         """
         with self._lock:
             self._take_lease(request)
@@ -109,7 +109,7 @@ class VisitQueue:
 
     def _let_in(self, request: RunRequest) -> PendingVisit:
         if len(self._visits) > MAX_WAITING:
-            raise TooLarge(f"{MAX_WAITING} runs are waiting already: try again later")
+            raise Unavailable(f"{MAX_WAITING} runs are waiting already: try again later")
         visit = PendingVisit(request)
         visit.response = self._worker.submit(self._perform, visit)
         self._visits[request.run_id] = visit

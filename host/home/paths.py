@@ -23,6 +23,7 @@ class LabHome:
     programs/      programs to measure       daemon.lock  locked while the daemon lives
     exports/       a cache of exports        agent/       the state of this machine's own agent
     lab.toml       the owner's choices       boards/      a file for each enrolled board
+    quarantine/    results that cannot be stored
     """
 
     root: Path
@@ -83,6 +84,10 @@ class LabHome:
     @property
     def boards(self) -> Path:
         return self.root / "boards"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
 
     @property
     def config_file(self) -> Path:

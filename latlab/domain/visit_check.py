@@ -37,12 +37,12 @@ def checked(outcome: Visit | Failure, run_id: str, spec: VisitSpec) -> Visit | F
         shortened if necessary.
     """
     if isinstance(outcome, Failure):
-        return replace(outcome, message=_storable(outcome.message))
+        return replace(outcome, message=storable(outcome.message))
     fault = visit_fault(outcome) or _unasked(outcome, run_id, spec)
     if not fault:
         return outcome
     message = f"the device's agent answered with an impossible visit: {fault}; update or restart it"
-    return Failure(FailureKind.AGENT_ERROR, _storable(message))
+    return Failure(FailureKind.AGENT_ERROR, storable(message))
 
 
 def visit_fault(visit: Visit) -> str:
@@ -129,6 +129,6 @@ def _lowest(name: str) -> float:
     return ABSOLUTE_ZERO_C if name == "temperature_c" else 0.0
 
 
-def _storable(message: str) -> str:
+def storable(message: str) -> str:
     """Return a message without NUL, which PostgreSQL refuses, and of a readable length."""
     return message.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_MESSAGE_LENGTH]

@@ -28,6 +28,7 @@ from tests.host.measuring.test_statistics import NOW
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr("host.devices.worker.IDLE_S", 0.01)
+    monkeypatch.setattr("host.devices.worker.PAUSES_S", (0.01,))
     database = Database(sqlite_url(tmp_path / "lab.db"))
     with fake_lab(database, tmp_path) as lab:
         yield lab

@@ -34,30 +34,44 @@ from tests.host.fake_lab import DEVICE, FakeDevice, Lab, ended, fake_lab
 from tests.host.measuring.test_statistics import QUIET
 
 outcomes = st.just(QUIET) | st.builds(Failure, st.sampled_from(FailureKind), st.just("why"))
+CRASH = Failure(FailureKind.CRASHED, "signal 11")
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), outcomes)))
-def test_a_good_visit_forgets_what_went_before(seen: list[tuple[str, Visit | Failure]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("abc"), outcomes, st.booleans())))
+def test_only_programs_that_have_run_quarantine_a_device(
+    seen: list[tuple[str, Visit | Failure, bool]],
+) -> None:
     health = Health()
-    for program, outcome in seen:
-        health = after_visit(health, program, outcome)
-    running: list[str] = []
-    for program, outcome in seen:
+    for program, outcome, has_run in seen:
+        health = after_visit(health, program, outcome, has_run)
+    running: list[tuple[str, bool]] = []
+    for program, outcome, has_run in seen:
         if isinstance(outcome, Visit):
             running = []
         elif outcome.kind is FailureKind.DEVICE_LOST or (
-            outcome.kind in DEVICE_KINDS and running[-1:] != [program]
+            outcome.kind in DEVICE_KINDS and (not running or running[-1][0] != program)
         ):
-            running.append(program)
-    assert health.is_quarantined == (len(running) >= MAX_FAILURES)
-    assert after_visit(health, "a", QUIET) == Health()
+            running.append((program, has_run))
+    proofs = sum(has_run for _, has_run in running)
+    assert health.is_quarantined == (proofs >= MAX_FAILURES)
+    if not health.is_quarantined:
+        assert health.is_doubtful == (len(running) - proofs >= MAX_FAILURES)
+    assert after_visit(health, "a", QUIET, has_run=True) == Health()
+
+
+def test_a_probe_decides_about_doubts() -> None:
+    health = Health(doubts=MAX_FAILURES)
+    assert after_probe(health, CRASH).is_quarantined
+    assert after_probe(health, None) == Health()
+    # A sentinel that cannot run there says nothing about the device.
+    assert after_probe(health, Failure(FailureKind.UNSUPPORTED, "no such operator")) == Health()
 
 
 @given(st.integers(0, 2000))
 def test_pauses_between_probes_grow_and_are_bounded(probes: int) -> None:
     health = Health(failures=MAX_FAILURES)
     for _ in range(probes):
-        later = after_probe(health, Failure(FailureKind.CRASHED, ""))
+        later = after_probe(health, CRASH)
         assert health.pause_s <= later.pause_s <= MAX_PAUSE_S
         assert later.is_quarantined
         health = later
@@ -67,6 +81,7 @@ def test_pauses_between_probes_grow_and_are_bounded(probes: int) -> None:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr("host.devices.worker.IDLE_S", 0.01)
+    monkeypatch.setattr("host.devices.worker.PAUSES_S", (0.01,))
     monkeypatch.setattr("host.devices.readiness.health_rule.FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("host.devices.readiness.health_rule.MAX_PAUSE_S", 0.02)
     database = Database(sqlite_url(tmp_path / "lab.db"))
