@@ -26,6 +26,7 @@ GROUPS = {
     "latency": ("agent", "public", "transfer"),
     "latency-live": ("predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
+    "faults": ("wrong_quarantine",),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "house": ("house",),
     "search": ("search", "controller"),

@@ -166,8 +166,11 @@ class Lab:
 
 
 @contextmanager
-def fake_lab(database: Database, folder: Path, config: LabConfig = NO_CONFIG) -> Iterator[Lab]:
-    board, store, device = Dispatcher(database), ProgramStore(folder / "programs"), FakeDevice()
+def fake_lab(
+    database: Database, folder: Path, config: LabConfig = NO_CONFIG, *, shares_host: bool = False
+) -> Iterator[Lab]:
+    board, store = Dispatcher(database), ProgramStore(folder / "programs")
+    device = FakeDevice(shares_host=shares_host)
     quiet, quarantine = threading.Lock(), ResultQuarantine(folder / "quarantine")
     worker = DeviceWorker(device, database, board, store, quiet, "test", quarantine, config)
     lab = Lab(database, board, device, worker, store)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,15 +24,26 @@ from host.devices.readiness.health_rule import (
     after_visit,
 )
 from host.home.paths import sqlite_url
+from host.jobs.events import EventQueue
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
-from latlab.domain.measurement import Visit
+from latlab.domain.measurement import Measurement, Visit
 from latlab.domain.program import Program
 from tests.device_agent.agent_process import wait_until
-from tests.host.fake_lab import DEVICE, FakeDevice, Lab, ended, fake_lab
+from tests.host.fake_lab import (
+    DEVICE,
+    SENTINEL,
+    SPEC,
+    TARGET,
+    FakeDevice,
+    Lab,
+    ended,
+    fake_lab,
+    next_event,
+)
 from tests.host.measuring.test_statistics import QUIET
 
 outcomes = st.just(QUIET) | st.builds(Failure, st.sampled_from(FailureKind), st.just("why"))
@@ -115,6 +128,63 @@ def test_a_device_that_loses_every_run_is_quarantined_until_a_probe_is_good(
     ended(lab.submit())
     assert kinds(lab) == ["connected", "quarantined", "recovered"]
     assert not left[0]
+
+
+def crash(monkeypatch: pytest.MonkeyPatch, lab: Lab, *, sentinel_too: bool) -> None:
+    """Every program crashes, until that is undone."""
+    run = lab.device.run
+
+    def crashing(run_id: str, lease: Lease, program: Program, *rest: Any) -> Visit | Failure:  # noqa: ANN401
+        visit = run(run_id, lease, program, *rest)
+        return visit if program == SENTINEL and not sentinel_too else CRASH
+
+    monkeypatch.setattr(lab.device, "run", crashing)
+
+
+def failure(events: EventQueue) -> Failure:
+    while not isinstance(outcome := next_event(events), Failure):
+        assert not isinstance(outcome, Measurement)
+    return outcome
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_programs_that_crash_end_their_own_jobs_and_nothing_else(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, pinned: bool
+) -> None:
+    lab.start(1.0, pinned=pinned)
+    with monkeypatch.context() as changed:
+        crash(changed, lab, sentinel_too=False)
+        submitted = [lab.submit() for _ in range(2 * MAX_FAILURES)]
+        assert {failure(events) for events in submitted} == {CRASH}
+    lab.measure(1)
+    assert kinds(lab) == ["connected"]
+
+
+def test_a_device_on_which_the_sentinel_crashes_too_is_quarantined(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start(1.0)
+    lab.measure(1)
+    with monkeypatch.context() as changed:
+        crash(changed, lab, sentinel_too=True)
+        submitted = [lab.submit() for _ in range(MAX_FAILURES)]
+        wait_until(lambda: "quarantined" in kinds(lab))
+        assert lab.worker.state.phase is DevicePhase.QUARANTINED
+    for events in submitted:
+        next_event(events)
+    wait_until(lambda: kinds(lab) == ["connected", "quarantined", "recovered"])
+
+
+def test_a_device_on_which_programs_crash_that_have_run_is_quarantined(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.start(1.0, pinned=False)
+    lab.measure(MAX_FAILURES)
+    with monkeypatch.context() as changed:
+        crash(changed, lab, sentinel_too=True)
+        for number in range(MAX_FAILURES):
+            lab.board.submit(TARGET.id, f"{number + 1:064}", SPEC, queue.SimpleQueue())
+        wait_until(lambda: "quarantined" in kinds(lab))
 
 
 def test_a_drained_device_takes_no_job_until_it_is_undrained(lab: Lab) -> None:
