@@ -5,27 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from latlab.domain.benchmark_spec import visit_spec_fault
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import TensorSpec
 from latlab.v1 import common_pb2
 from latlab.v1.common_pb2 import VisitSpec
 from latlab.v1.device_agent_pb2 import CoreClass, RunRequest
 
-MAX_DEADLINE_NS = 600_000_000_000
-MAX_RUNS = 1_000_000  # minutes of sustained load, of a network of a millisecond
 MAX_INPUTS = 16
 MAX_RANK = 8
 MAX_INPUT_ELEMENTS = 1 << 28
-
-# Lowest and highest allowed value of each number in a VisitSpec.
-_BOUNDS = {
-    "warmup_runs": (0, MAX_RUNS),
-    "warmup_ns": (0, MAX_DEADLINE_NS),
-    "timed_runs": (1, MAX_RUNS),
-    "timed_ns": (0, MAX_DEADLINE_NS),
-    "max_timed_runs": (1, MAX_RUNS),
-    "deadline_ns": (1_000_000, MAX_DEADLINE_NS),
-}
 
 
 def inputs_of(request: RunRequest) -> list[TensorSpec]:
@@ -73,12 +62,8 @@ def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
     A machine's first cpus handle most of its interrupts. Raises InvalidRequest, saying what is
     possible.
     """
-    for name, (lowest, highest) in _BOUNDS.items():
-        value = getattr(spec, name)
-        if not lowest <= value <= highest:
-            raise InvalidRequest(f"{name}: {lowest} to {highest}, not {value}")
-    if spec.timed_runs > spec.max_timed_runs:
-        raise InvalidRequest(f"timed_runs: at most max_timed_runs, {spec.max_timed_runs}")
+    if fault := visit_spec_fault(spec):
+        raise InvalidRequest(fault)
     by_name = {core_class.name: core_class for core_class in core_classes}
     if spec.core_class not in by_name:
         raise InvalidRequest(f"core_class: one of {sorted(by_name)}, not {spec.core_class!r}")

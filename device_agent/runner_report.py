@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from device_agent.limits import MAX_DEADLINE_NS
+from latlab.domain.benchmark_spec import MAX_DEADLINE_NS
 from latlab.v1 import common_pb2
 from latlab.v1.common_pb2 import Conditions, Failure, KernelTrace, Visit, VisitSpec
 

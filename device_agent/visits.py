@@ -11,7 +11,7 @@ from collections.abc import Callable
 from device_agent.lease import LeaseGuard
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
-from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, TooLarge
+from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, Unavailable
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
@@ -23,7 +23,7 @@ _TOO_LATE = failed(
 )
 
 # The request's fault, and no result of a visit.
-_REFUSALS = (InvalidRequest, LeaseLost, NotFound, TooLarge)
+_REFUSALS = (InvalidRequest, LeaseLost, NotFound)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class VisitQueue:
         """Perform a run when its turn comes, join it if it is running, or return its stored result.
 
         The visit goes on if its caller leaves. Raises LeaseLost if another lab has the device,
-        and TooLarge if too many runs are waiting.
+        and Unavailable if too many runs are waiting.
         """
         with self._lock:
             if self._lease.take(request):
@@ -104,7 +104,7 @@ class VisitQueue:
 
     def _let_in(self, request: RunRequest) -> PendingVisit:
         if len(self._visits) > MAX_WAITING:
-            raise TooLarge(f"{MAX_WAITING} runs are waiting already: try again later")
+            raise Unavailable(f"{MAX_WAITING} runs are waiting already: try again later")
         visit = PendingVisit(request)
         visit.response = self._worker.submit(self._perform, visit)
         self._visits[request.run_id] = visit

@@ -26,6 +26,7 @@ from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
 from host.home.installed import daemon_sources
 from host.home.paths import LabHome
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
@@ -35,13 +36,13 @@ from host.services.server import serve_lab
 from latlab.common.files import remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import LabError, Unavailable
+from latlab.domain.errors import LabError, StorageError, Unavailable
 
 STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
 RETURN_S = 180.0
+CHECK_S = 60.0  # between two looks for what waits in vain
 SWITCH_INTERVAL_S = 0.5e-3
-HOUSEKEEPING_S = 600.0
 DAY_S = 86_400.0
 
 
@@ -77,9 +78,11 @@ def serve(
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
     dispatcher = Dispatcher(database, predictors.measured)
     programs = ProgramStore(home.programs)
-    holder = home.holder()
+    holder, quarantine = home.holder(), ResultQuarantine(home.quarantine)
     fleet = Fleet(
-        lambda way: DeviceWorker(way, database, dispatcher, programs, quiet, holder, config)
+        lambda way: DeviceWorker(
+            way, database, dispatcher, programs, quiet, holder, quarantine, config
+        )
     )
 
     def add_board(address: str) -> None:
@@ -99,10 +102,7 @@ def serve(
         summarizer.complete(lambda: not stopping.is_set())
 
     threading.Thread(target=summarize, name="summaries", daemon=True).start()
-    if not stopping.wait(RETURN_S):
-        dispatcher.give_up_absent()
-    while not stopping.wait(HOUSEKEEPING_S):
-        bound_log(home.adb_log)
+    _keep_house(home, dispatcher, config.max_age_h * 3_600e9, stopping)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
     predictors.stop()
@@ -111,6 +111,21 @@ def serve(
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
+
+
+def _keep_house(
+    home: LabHome, dispatcher: Dispatcher, max_age_ns: float, stopping: threading.Event
+) -> None:
+    """End runs and jobs that wait in vain, and bound the logs, until the daemon stops."""
+    wait_s = RETURN_S
+    while not stopping.wait(wait_s):
+        wait_s = CHECK_S
+        bound_log(home.adb_log)
+        try:
+            dispatcher.give_up_absent()
+            dispatcher.end_overdue(max_age_ns)
+        except StorageError as error:
+            logging.warning("jobs that wait in vain could not be ended: %s", error)
 
 
 def _prepare_process(home: LabHome) -> threading.Event:

@@ -23,7 +23,14 @@ from latlab.convert.visits import (
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import Device
 from latlab.domain.device_check import checked_device
-from latlab.domain.errors import LabError, LeaseLost, NotFound, Unavailable
+from latlab.domain.errors import (
+    InvalidRequest,
+    LabError,
+    LeaseLost,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
 from latlab.domain.measurement import Conditions, Visit
@@ -94,9 +101,13 @@ class AgentClient:
             path: The program's file.
             spec: What the visit does.
 
+        Returns:
+            The agent's outcome; REFUSED if the program or the spec exceeds the agent's limits,
+            and AGENT_ERROR if the agent failed.
+
         Raises:
             LeaseLost: Another holder has the device.
-            Unavailable: The agent does not answer.
+            Unavailable: The agent does not answer, or it ended the visit before it was done.
         """
         request = messages.RunRequest(
             run_id=run_id,
@@ -120,11 +131,16 @@ class AgentClient:
                 response = self._call(self._stub.Run, request, timeout_s=timeout_s)
         except (LeaseLost, Unavailable):
             raise
+        except (InvalidRequest, TooLarge) as error:
+            return Failure(FailureKind.REFUSED, str(error))
         except LabError as error:
             return Failure(FailureKind.AGENT_ERROR, str(error))
         if response.WhichOneof("outcome") == "visit":
             return visit_from_message(response.visit)
-        return failure_from_message(response.failure)
+        failure = failure_from_message(response.failure)
+        if failure.kind is FailureKind.CANCELLED:  # nothing was measured: it can be asked again
+            raise Unavailable(f"the agent at {self.address}: {failure.message}")
+        return failure
 
     def acknowledge(self, run_id: str) -> None:
         """Say that the result is stored, so that the agent may forget it."""

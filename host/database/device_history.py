@@ -10,11 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 
 from host.database import summaries as summary_rows
-from host.database.jobs import failure_from_row
+from host.database.jobs import failure_from_row, spec_to_text
 from host.database.schema import device_events, devices, jobs, measurements, summaries, visits
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, SentinelReading
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import FailureKind
+from latlab.domain.job import Job
+from latlab.domain.text import cleaned
+from latlab.domain.visit_check import MAX_MESSAGE_LENGTH
 
 MAX_EVENTS = 500  # stored for each device; the oldest are deleted
 SHOWN = 20
@@ -62,13 +65,39 @@ def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
     is_device = device_events.c.device_serial == serial
     connection.execute(
         device_events.insert().values(
-            device_serial=serial, unix_ns=event.unix_ns, kind=event.kind.value, detail=event.detail
+            device_serial=serial,
+            unix_ns=event.unix_ns,
+            kind=event.kind.value,
+            detail=cleaned(event.detail, MAX_MESSAGE_LENGTH),
         )
     )
     newest_first = select(device_events.c.id).where(is_device).order_by(device_events.c.id.desc())
     too_old = connection.scalars(newest_first.offset(MAX_EVENTS).limit(1)).one_or_none()
     if too_old is not None:
         connection.execute(device_events.delete().where(is_device, device_events.c.id <= too_old))
+
+
+def has_run(connection: Connection, job: Job, traced: bool) -> bool:
+    """Return whether the job's program has run on a device of its target, to the same spec."""
+    query = (
+        select(visits.c.id)
+        .join(jobs, jobs.c.id == visits.c.job_id)
+        .where(
+            jobs.c.target_id == job.target_id,
+            jobs.c.program_sha256 == job.program_sha256,
+            jobs.c.spec == spec_to_text(job.spec),
+            visits.c.traced == traced,
+            visits.c.wall_ns.is_not(None),
+        )
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def last_asked_unix_ns(connection: Connection, target_id: str) -> int | None:
+    """Return when a visit was last asked for on the target; None if none ever was."""
+    query = select(func.max(visits.c.asked_unix_ns)).join(jobs, jobs.c.id == visits.c.job_id)
+    asked_unix_ns: int | None = connection.scalar(query.where(jobs.c.target_id == target_id))
+    return asked_unix_ns
 
 
 def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:

@@ -19,6 +19,8 @@ from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
+from latlab.domain.text import cleaned
+from latlab.domain.visit_check import MAX_MESSAGE_LENGTH
 
 
 def add_job(connection: Connection, job: Job) -> None:
@@ -243,7 +245,10 @@ def _visit(row: Row[Any]) -> Visit:
 
 def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
     if isinstance(outcome, Failure):
-        return {"failure_kind": outcome.kind.value, "failure_message": outcome.message}
+        return {
+            "failure_kind": outcome.kind.value,
+            "failure_message": cleaned(outcome.message, MAX_MESSAGE_LENGTH),
+        }
     return {
         "wall_ns": pack_int64(outcome.wall_ns),
         "cpu_ns": pack_int64(outcome.cpu_ns),
@@ -283,7 +288,7 @@ def _fail(connection: Connection, job_id: str, failure: Failure, now_unix_ns: in
             job_id=job_id,
             unix_ns=now_unix_ns,
             kind=failure.kind.value,
-            message=failure.message,
+            message=cleaned(failure.message, MAX_MESSAGE_LENGTH),
         )
     )
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Collection
 
 from host.database import device_history as history_rows
 from host.database import devices as device_rows
@@ -12,10 +13,12 @@ from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
 from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
+from host.jobs.cancelling import choose
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.wait_reasons import ServingDevice, waits_for
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind
-from latlab.domain.errors import NotFound
+from latlab.domain.errors import InvalidRequest, NotFound
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import OpenJob
 from latlab.domain.measurement import Conditions
 from latlab.domain.text import cleaned
@@ -99,10 +102,42 @@ class Administration:
                 priority=state.job.priority,
                 visits_done=len(state.visits),
                 waits_for=waits_for(position, serving(state.job.target_id)),
+                created_unix_ns=state.job.created_unix_ns,
             )
             for state, position in positions[:limit]
         ]
         return jobs, len(positions)
+
+    def cancel_jobs(self, ids: Collection[str], target: str, program: str) -> list[str]:
+        """End the open jobs that meet every condition, and return their ids.
+
+        A visit under way goes on, and its samples are kept.
+
+        Args:
+            ids: Ids of jobs or their first characters; empty for all.
+            target: A target's id or name; "" for all.
+            program: A program's SHA-256 or its first digits; "" for all.
+
+        Raises:
+            NotFound: There is no such job or target. Then none is cancelled.
+            InvalidRequest: No condition is given, or one does not name a single thing.
+        """
+        if not (ids or target or program):
+            raise InvalidRequest("name the jobs to cancel by their ids, target or program")
+        states = [state for state, _ in self._dispatcher.positions()]
+        chosen = choose(states, ids, self._targets_called(target) if target else None, program)
+        for state in chosen:
+            self._dispatcher.end(state, Failure(FailureKind.CANCELLED, "it was cancelled"))
+        return [state.job.id for state in chosen]
+
+    def _targets_called(self, wanted: str) -> set[str]:
+        """Return the ids of all builds' targets of this id or name."""
+        with self._database.reading() as connection:
+            targets = device_rows.all_targets(connection)
+        found = {target.id for target in targets if wanted in (target.id, target.name)}
+        if not found:
+            raise NotFound(f"no target {wanted!r}: `latlab jobs` shows those of the open jobs")
+        return found
 
     def _find(self, wanted: str) -> str:
         """Return the serial of a device."""

@@ -53,5 +53,5 @@ class ProgramUploads:
     def _send(self, agent: AgentClient, program: Program) -> None:
         try:
             agent.upload(program, self._programs.path(program.sha256))
-        except LabError as error:  # its visit will upload it, or say why that fails
+        except (LabError, OSError) as error:  # its visit uploads it, or says why that fails
             log.info("an upload ahead of its visit failed: %s", error)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from host.agent.client import AgentClient
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
-from latlab.domain.failure import Failure
+from latlab.domain.errors import LabError
+from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
+
+log = logging.getLogger(__name__)
+
+RETRY_PAUSES_S = (0.1, 1.0)  # between the tries to store one outcome
 
 
 class ResultWriter:
-    """Stores outcomes of visits, and then acknowledges them, so that none is lost in between."""
+    """Stores outcomes of visits, and then acknowledges them, so that none is lost in between.
 
-    def __init__(self, board: Dispatcher) -> None:
+    A database that is busy or has no space left raises StorageError: the agent keeps the outcome,
+    and the worker asks for it again later. An outcome that the database refuses for any other
+    reason, several times, goes to the quarantine, and a Failure is stored in its place.
+    """
+
+    def __init__(self, board: Dispatcher, quarantine: ResultQuarantine) -> None:
         self._board = board
+        self._quarantine = quarantine
         self._thread = ThreadPoolExecutor(1, "results")
         self._pending: Future[None] | None = None
 
@@ -23,7 +37,12 @@ class ResultWriter:
         self, agent: AgentClient, state: JobState, run_id: str, outcome: Visit | Failure
     ) -> None:
         """Store an outcome, and acknowledge it. Raises StorageError and Unavailable."""
-        self._board.answer(state, run_id, outcome)
+        if why := self._refusal(state, run_id, outcome):
+            kept = self._quarantine.keep(run_id, outcome, why)
+            message = (
+                f"the database refuses the result ({why}): {kept} in the lab's folder holds it"
+            )
+            self._board.answer(state, run_id, Failure(FailureKind.AGENT_ERROR, message))
         agent.acknowledge(run_id)
 
     def store_later(
@@ -53,3 +72,22 @@ class ResultWriter:
     def close(self) -> None:
         """Wait until nothing is being stored, and end the thread."""
         self._thread.shutdown()
+
+    def _refusal(self, state: JobState, run_id: str, outcome: Visit | Failure) -> str:
+        """Store an outcome; return why it can never be stored, or "" if it is stored.
+
+        Raises StorageError.
+        """
+        why = ""
+        for pause_s in (0.0, *RETRY_PAUSES_S):
+            time.sleep(pause_s)
+            try:
+                self._board.answer(state, run_id, outcome)
+            except LabError:
+                raise
+            except Exception as error:  # databases and their drivers raise many kinds
+                log.exception("the result of run %s cannot be stored", run_id)
+                why = type(error).__name__
+            else:
+                return ""
+        return why

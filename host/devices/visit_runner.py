@@ -12,6 +12,7 @@ from host.agent.client import AgentClient
 from host.devices.connection import Connection
 from host.devices.lease import DeviceLease
 from host.devices.readiness.health_watch import HealthWatch
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
@@ -29,8 +30,8 @@ class VisitRunner:
     """Runs the visits of one worker.
 
     Args:
+        quarantine: Keeps what is no possible visit.
         quiet: A lock that is held while the host's own processor measures.
-        send_ahead: Waits until no upload of the program is under way.
         stopping: Is set when the lab stops using the device.
         show: Is called with the device's phase and its detail.
     """
@@ -41,8 +42,8 @@ class VisitRunner:
         programs: ProgramStore,
         lease: DeviceLease,
         health: HealthWatch,
+        quarantine: ResultQuarantine,
         quiet: AbstractContextManager[object],
-        send_ahead: Callable[[AgentClient, Program], None],
         stopping: threading.Event,
         show: Callable[[DevicePhase, str], None],
     ) -> None:
@@ -50,8 +51,8 @@ class VisitRunner:
         self._programs = programs
         self._lease = lease
         self._health = health
+        self._quarantine = quarantine
         self._quiet = quiet
-        self._send_ahead = send_ahead
         self._stopping = stopping
         self._show = show
 
@@ -73,7 +74,6 @@ class VisitRunner:
                 FailureKind.NOT_A_PROGRAM,
                 "the lab no longer has the program's bytes: upload it again",
             )
-        self._cool_down(agent, phase)
         target = self._connection.targets[state.job.target_id]
         spec = replace(
             state.job.spec.visit,
@@ -81,21 +81,28 @@ class VisitRunner:
             core_class=target.core_class,
             traced=traced,
         )
-        self._send_ahead(agent, program)
         try:
+            self._cool_down(agent, phase)
             outcome = self._run(agent, run_id, program, spec)
         except Unavailable as error:
             if not self._stopping.is_set():
                 lost = Failure(FailureKind.DEVICE_LOST, str(error))
-                self._health.visited(program.sha256, lost)
+                self._health.visited(state.job, traced, lost)
             raise
-        self._health.visited(program.sha256, outcome)
+        self._health.visited(state.job, traced, outcome)
         if isinstance(outcome, Visit):
             self._connection.heat.visited(outcome)
         return outcome
 
-    def run_alone(self, agent: AgentClient, program: Program, target_id: str) -> Visit | Failure:
-        """Run one visit that belongs to no job. Raises Unavailable and LeaseLost."""
+    def run_alone(
+        self, agent: AgentClient, program: Program, target_id: str
+    ) -> Visit | Failure | None:
+        """Run one visit that belongs to no job; None if the lab lacks the program's bytes.
+
+        Raises Unavailable and LeaseLost.
+        """
+        if not self._programs.has(program.sha256, program.size_bytes):
+            return None
         target = self._connection.targets[target_id]
         spec = VisitSpec(threads=target.threads, core_class=target.core_class)
         run_id = uuid.uuid4().hex
@@ -117,5 +124,10 @@ class VisitRunner:
     ) -> Visit | Failure:
         lease = self._lease.renew(self._connection.known_device.serial)
         with self._quiet:
-            path = self._programs.path(program.sha256)
-            return checked(agent.run(run_id, lease, program, path, spec), run_id, spec)
+            answer = agent.run(run_id, lease, program, self._programs.path(program.sha256), spec)
+        outcome = checked(answer, run_id, spec)
+        if isinstance(answer, Visit) and isinstance(outcome, Failure):
+            kept = self._quarantine.keep(run_id, answer, outcome.message)
+            message = f"{outcome.message}; {kept} in the lab's folder holds it"
+            return replace(outcome, message=message)
+        return outcome

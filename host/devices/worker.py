@@ -11,31 +11,29 @@ from functools import partial
 from host.agent.client import AgentClient
 from host.database.engine import Database
 from host.devices.connection import Connection
+from host.devices.job_server import JobServer
 from host.devices.lease import DeviceLease
 from host.devices.program_uploads import ProgramUploads
 from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
 from host.devices.result_writer import ResultWriter
-from host.devices.sentinel_run import SentinelRun
 from host.devices.transports.transport import Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
-from host.jobs.job_state import MAX_TIMES_LOST, JobState
-from host.measuring.kernel_times import kernel_times_ns
-from host.measuring.stopping import NextVisit
 from latlab.common.program_store import ProgramStore
 from latlab.domain.device import Device, DevicePhase, DeviceState, EventKind
-from latlab.domain.errors import LabError, LeaseLost, TraceMismatch, Unavailable
+from latlab.domain.errors import LabError, LeaseLost, Unavailable
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measurement import Conditions, Visit
-from latlab.domain.program import Program
+from latlab.domain.measurement import Conditions
 from latlab.domain.target import Target
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 1.0
 LOST_PAUSE_S = 30.0
+PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, LOST_PAUSE_S)  # after failures in a row
 
 
 class DeviceWorker(threading.Thread):
@@ -49,6 +47,7 @@ class DeviceWorker(threading.Thread):
         programs: ProgramStore,
         quiet: threading.Lock,
         holder: str,
+        quarantine: ResultQuarantine,
         config: LabConfig = NO_CONFIG,
     ) -> None:
         super().__init__(name=f"device-{transport.name}", daemon=True)
@@ -57,12 +56,10 @@ class DeviceWorker(threading.Thread):
         self.sentinels = SentinelWatch(database)
         self.health = HealthWatch(database)
         self._board = board
-        self._programs = programs
         self._lease = DeviceLease(database, holder)
-        self._uploads = ProgramUploads(programs)
-        self._results = ResultWriter(board)
         self._stopping = threading.Event()
         self._removed = False
+        self._failures = 0  # in a row
         self._connection = Connection(transport, database, self.health, config)
         self.heat = self._connection.heat
         self._visits = VisitRunner(
@@ -70,12 +67,20 @@ class DeviceWorker(threading.Thread):
             programs,
             self._lease,
             self.health,
+            quarantine,
             quiet if transport.shares_host else contextlib.nullcontext(),
-            self._send_ahead,
             self._stopping,
             self._show,
         )
-        self._sentinel_run = SentinelRun(board, self._visits, self._results, self._stopping)
+        self._jobs = JobServer(
+            self._connection,
+            board,
+            self._visits,
+            self.sentinels,
+            ResultWriter(board, quarantine),
+            None if transport.shares_host else ProgramUploads(programs),
+            self._stopping,
+        )
 
     @property
     def device(self) -> Device | None:
@@ -106,8 +111,9 @@ class DeviceWorker(threading.Thread):
             try:
                 self._step()
             except Unavailable as error:
-                self._connection.renew()
                 log.warning("%s", error)
+                self._connection.wait(self._pause_s())
+                self._connection.renew()
             except LeaseLost as error:
                 self._lease.lose()
                 self._show(DevicePhase.HELD, str(error))
@@ -117,7 +123,7 @@ class DeviceWorker(threading.Thread):
                 is_defect = not isinstance(error, LabError)
                 self._show(DevicePhase.FAILED, "see the lab's log" if is_defect else str(error))
                 log.exception("the worker of %s failed", self.transport.name)
-                self._stopping.wait(LOST_PAUSE_S)
+                self._stopping.wait(self._pause_s())
         self._close()
 
     def reconnect(self) -> None:
@@ -153,9 +159,13 @@ class DeviceWorker(threading.Thread):
         remarks = (detail, self.heat.remark if phase.is_at_work else "")
         self.state = self.state.then(phase, ", ".join(filter(None, remarks)), time.time_ns())
 
+    def _pause_s(self) -> float:
+        """Return how long to wait after a failure: longer after each one in a row."""
+        self._failures += 1
+        return PAUSES_S[min(self._failures, len(PAUSES_S)) - 1]
+
     def _close(self) -> None:
-        self._results.close()
-        self._uploads.close()
+        self._jobs.close()
         self.health.gone(EventKind.STOPPED)
         if self._removed:
             self.transport.stop()
@@ -169,20 +179,24 @@ class DeviceWorker(threading.Thread):
         if agent is None or self._connection.must_be_renewed:
             self._connect()
             return
+        if self.health.probe_is_due:
+            self._probe(agent)
+            return
         if (barred := self.health.barred) is not None:
-            self._stand_aside(agent, *barred)
+            self._stand_aside(*barred)
             return
         self._show(DevicePhase.IDLE)
         awake = self.sentinels.awake(self.targets)
         state = self._board.take(self._connection.known_device.serial, awake, IDLE_S)
         if state is None:
-            self._results.settle()
+            self._jobs.settle()
             return
         is_handed_over = False
         try:
             if not self._stopping.is_set():
                 self._show(DevicePhase.MEASURING)
-                is_handed_over = self._serve(agent, state)
+                is_handed_over = self._jobs.serve(agent, state)
+                self._failures = 0
         finally:
             if not is_handed_over:
                 self._board.put_back(state)
@@ -207,93 +221,16 @@ class DeviceWorker(threading.Thread):
             self.sentinels.reconnected()
             self._board.join(self._connection.known_device.serial, self.targets)
 
-    def _stand_aside(self, agent: AgentClient, phase: DevicePhase, detail: str) -> None:
+    def _probe(self, agent: AgentClient) -> None:
+        """Find out whether the device or the programs that failed on it are at fault."""
+        self._show(*(self.health.barred or (DevicePhase.CHECKING, "several programs failed")))
+        self._jobs.settle()
+        self.health.probe(partial(self._jobs.probe, agent))
+
+    def _stand_aside(self, phase: DevicePhase, detail: str) -> None:
         """Take no job, and leave to other devices what this one was asked."""
         self._show(phase, detail)
-        self._results.settle()
+        self._jobs.settle()
         why = Failure(FailureKind.DEVICE_LOST, str(self.state))
         self._board.give_up(self._connection.known_device.serial, why)
-        if self.health.probe_is_due:
-            self.health.probe(partial(self._run_sentinel, agent))
-        else:
-            self._connection.wait(IDLE_S)
-
-    def _run_sentinel(self, agent: AgentClient) -> Visit | Failure | None:
-        """Run a sentinel in one visit that belongs to no job.
-
-        Returns None if the device answers and has no sentinel. Raises Unavailable.
-        """
-        for target_id in self.targets:
-            program = self.sentinels.program(target_id)
-            if program is not None and self._programs.has(program.sha256, program.size_bytes):
-                return self._visits.run_alone(agent, program, target_id)
-        agent.read_conditions()
-        return None
-
-    def _serve(self, agent: AgentClient, state: JobState) -> bool:
-        """Do what the job needs next.
-
-        Returns whether the job was handed over to the result writer, which puts it back.
-        """
-        needed = state.next()
-        if state.asked is not None:
-            return self._visit(agent, state, *state.asked)
-        if (sentinel := self.sentinels.due(state.job.target_id)) is not None:
-            self._results.settle()
-            self._check(agent, state.job.target_id, sentinel)
-        elif isinstance(needed, NextVisit):
-            rested_ns = state.last_asked_ns + round(needed.rest_s * 1e9)
-            if rested_ns > time.monotonic_ns():
-                self._board.rest(state, rested_ns)
-                return False
-            run_id = self._board.ask(state, needed, self._connection.known_device.serial)
-            return self._visit(agent, state, run_id, needed)
-        elif isinstance(needed, Failure):
-            self._end(state, needed)
-        else:
-            self._complete(state)
-        return False
-
-    def _check(self, agent: AgentClient, target_id: str, sentinel: Program) -> None:
-        """Measure the target's sentinel to its end, before any job goes on."""
-        self._show(DevicePhase.CHECKING)
-        serial = self._connection.known_device.serial
-        measurement = self._sentinel_run.measure(agent, serial, target_id, sentinel)
-        if self.sentinels.take(target_id, serial, measurement).drifted:
-            self._board.suspect(target_id)
-
-    def _visit(self, agent: AgentClient, state: JobState, run_id: str, needed: NextVisit) -> bool:
-        """Make a visit. Returns whether the job was handed over with its outcome."""
-        try:
-            outcome = self._visits.run(agent, state, run_id, needed.traced, DevicePhase.MEASURING)
-        except Unavailable as error:
-            state.times_lost += 1
-            if self._stopping.is_set() or state.times_lost < MAX_TIMES_LOST:
-                raise
-            outcome = Failure(
-                FailureKind.DEVICE_LOST, f"the device was lost {MAX_TIMES_LOST} times: {error}"
-            )
-        if self.transport.shares_host:
-            self._results.store(agent, state, run_id, outcome)
-            return False
-        self._results.store_later(agent, state, run_id, outcome)
-        return True
-
-    def _send_ahead(self, agent: AgentClient, program: Program) -> None:
-        """Wait for the upload of the program, then start that of the next; remote devices only."""
-        if not self.transport.shares_host:
-            self._uploads.wait_for(program)
-            self._uploads.start_next(agent, self._board.upcoming(self.targets))
-
-    def _complete(self, state: JobState) -> None:
-        try:
-            kernel_ns = kernel_times_ns(state.program, state.visits)
-        except TraceMismatch as error:
-            self._end(state, Failure(FailureKind.TRACE_MISMATCH, str(error)))
-        else:
-            self._board.complete(state, kernel_ns)
-            self.sentinels.job_ended(state.job.target_id)
-
-    def _end(self, state: JobState, failure: Failure) -> None:
-        self._board.end(state, failure)
-        self.sentinels.job_ended(state.job.target_id)
+        self._connection.wait(IDLE_S)

@@ -6,6 +6,9 @@ boards = ["pi.local:7070"]    # only these boards; by default every board that w
 take = ["R5C*"]               # only these phones; by default every phone that is plugged in
 leave = ["emulator-*"]        # not these phones, even if `take` names them
 
+[jobs]
+max_age_h = 24                # an older job ends if nothing was measured on its target for so long
+
 [groups.pixels]               # devices that are treated alike; the first group that fits counts
 devices = ["Google Pixel*"]   # shell patterns of serials, models and boards' addresses
 core_classes = ["big"]        # measure on these cores; by default on all
@@ -55,6 +58,7 @@ class Group:
 
 
 NO_GROUP = Group()
+DAY_H = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,15 @@ class LabConfig:
         take: Shell patterns of the serials of the phones to use.
         leave: Shell patterns of the serials of phones that are not used all the same.
         groups: The groups, in the order in which they are tried.
+        max_age_h: An open job that is older, in hours, ends as a failure if nothing was measured
+            on its target for so long.
     """
 
     boards: tuple[str, ...] | None = None
     take: tuple[str, ...] = EVERY
     leave: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
+    max_age_h: float = DAY_H
 
     def chosen_boards(self, enrolled: Sequence[str]) -> Sequence[str]:
         """Return the addresses of the boards that the lab uses."""
@@ -119,6 +126,7 @@ def load_config(path: Path) -> LabConfig:
 
 _Address = NewType("_Address", str)
 _Celsius = NewType("_Celsius", float)
+_Hours = NewType("_Hours", float)
 _Names = NewType("_Names", tuple)  # type: ignore[type-arg]  # of strings, at least one
 
 
@@ -126,6 +134,11 @@ _Names = NewType("_Names", tuple)  # type: ignore[type-arg]  # of strings, at le
 class _Phones:
     take: tuple[str, ...] = EVERY
     leave: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    max_age_h: _Hours = _Hours(DAY_H)
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,7 @@ class _Document:
 
     boards: tuple[_Address, ...] | None = None
     phones: _Phones = field(default_factory=_Phones)
+    jobs: _Jobs = field(default_factory=_Jobs)
     groups: dict[str, _Group] = field(default_factory=dict)
 
 
@@ -153,6 +167,7 @@ def _config(document: _Document) -> LabConfig:
             Group(name, group.devices, group.core_classes, group.max_c)
             for name, group in document.groups.items()
         ),
+        max_age_h=document.jobs.max_age_h,
     )
 
 
@@ -161,8 +176,16 @@ def _structure_address(value: object, _: object) -> str:
 
 
 def _structure_celsius(value: object, _: object) -> float:
+    return _above_zero(value, "a temperature above 0 °C")
+
+
+def _structure_hours(value: object, _: object) -> float:
+    return _above_zero(value, "a number of hours above 0")
+
+
+def _above_zero(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"must be a temperature above 0 °C, not {value!r}")
+        raise ValueError(f"must be {what}, not {value!r}")
     return float(value)
 
 
@@ -176,6 +199,7 @@ def _structure_names(value: object, _: object) -> tuple[str, ...]:
 _CONVERTER = make_converter()
 _CONVERTER.register_structure_hook(_Address, _structure_address)
 _CONVERTER.register_structure_hook(_Celsius, _structure_celsius)
+_CONVERTER.register_structure_hook(_Hours, _structure_hours)
 _CONVERTER.register_structure_hook(_Names, _structure_names)
 
 

@@ -23,6 +23,7 @@ class LabHome:
     exports/       a cache of exports        agent/       the state of this machine's own agent
     lab.toml       the owner's choices       boards/      a file for each enrolled board
     holder         the lab's name in leases  adb.log      the log of adb, if the lab has started it
+    quarantine/    results that cannot be stored
     """
 
     root: Path
@@ -87,6 +88,10 @@ class LabHome:
     @property
     def boards(self) -> Path:
         return self.root / "boards"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
 
     @property
     def config_file(self) -> Path:

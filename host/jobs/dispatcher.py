@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from host.database.engine import Database
 from host.jobs.events import EventQueue, JobEvent, Progress
 from host.jobs.job_state import JobState
-from host.jobs.queue import JobQueue, rank
+from host.jobs.overdue import OverdueJobs
+from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
-from host.jobs.wait_reasons import QueuePosition
+from host.jobs.wait_reasons import QueuePosition, positions
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
@@ -47,6 +48,7 @@ class Dispatcher:
     ) -> None:
         self._on_measured = on_measured
         self._records = JobRecords(database)
+        self._overdue = OverdueJobs(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}  # by the device's serial
@@ -186,6 +188,7 @@ class Dispatcher:
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
         """Record that a run is about to be asked for, and return its run_id."""
         run_id = self._records.ask(state.job, needed, device_serial)
+        self._overdue.asked(state.job.target_id)
         with self._lock:
             state.asked = (run_id, needed)
             state.device_serial = device_serial
@@ -216,6 +219,15 @@ class Dispatcher:
         self._on_measured(state.job.target_id)
         return measurement
 
+    def end_overdue(self, max_age_ns: float) -> None:
+        """End the jobs for which nothing was measured on their target for too long."""
+        with self._lock:
+            states = self._all_states()
+        for state in self._overdue.find(states, max_age_ns):
+            waited = f"nothing was measured on its target for {max_age_ns / 3_600e9:g} h"
+            advice = "`latlab lab status` shows which targets are served"
+            self.end(state, Failure(FailureKind.DEVICE_LOST, f"{waited}: {advice}"))
+
     def suspect(self, target_id: str) -> None:
         """Mark the target's open jobs that have visits. Their measurements will be suspect."""
         with self._lock:
@@ -235,22 +247,7 @@ class Dispatcher:
     def positions(self) -> list[tuple[JobState, QueuePosition]]:
         """Return every open job and its position, the first in rank first."""
         with self._lock:
-            states = sorted(
-                (state for by_id in self._states.values() for state in by_id.values()), key=rank
-            )
-            ahead: Counter[str] = Counter()
-            positions = []
-            for state in states:
-                target_id = state.job.target_id
-                position = QueuePosition(
-                    is_taken=self._queue.is_taken(state),
-                    awaited_from="" if state.asked is None else state.device_serial,
-                    rests=state.rests_until_ns > 0,
-                    ahead=ahead[target_id],
-                )
-                ahead[target_id] += 1
-                positions.append((state, position))
-            return positions
+            return positions(self._all_states(), self._queue)
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that must be kept."""
@@ -267,6 +264,9 @@ class Dispatcher:
             if state.job.id in self._states[state.job.target_id]:
                 self._queue.join(state, listener, priority)
             return state.job
+
+    def _all_states(self) -> list[JobState]:
+        return [state for by_id in self._states.values() for state in by_id.values()]
 
     def _add(self, state: JobState) -> None:
         self._states[state.job.target_id][state.job.id] = state
@@ -291,7 +291,7 @@ class Dispatcher:
             self._listeners.pop(job.id, None)
 
     def _tell(self, job: Job, event: Progress | Measurement | Failure) -> None:
-        for listener in self._listeners[job.id]:
+        for listener in self._listeners.get(job.id, ()):  # it may have ended
             listener.put(JobEvent(job.program_sha256, event))
 
 

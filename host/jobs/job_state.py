@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -19,11 +20,14 @@ FINAL_KINDS = frozenset(
         FailureKind.UNSUPPORTED,
         FailureKind.OUT_OF_MEMORY,
         FailureKind.EXECUTION_ERROR,
+        FailureKind.REFUSED,
     }
 )
 MAX_FAILED_VISITS = 3
 # A device that connects but never answers must not hold a job for ever.
 MAX_TIMES_LOST = 3
+# Nor must a job that the lab cannot go on with hold a device for ever.
+MAX_DEFECTS = 3
 
 
 @dataclass(eq=False)
@@ -42,6 +46,8 @@ class JobState:
         last_asked_ns: When the last run was asked for, in the time of `time.monotonic_ns`.
         suspect: Whether some visits were made while the sentinel had drifted.
         rests_until_ns: Until when the job rests, in the same time; 0 if it does not.
+        opened_ns: When the job was opened, in the same time.
+        defects: How often a defect of the lab kept the job from going on.
         clients: Who waits for the job. None are left if they have gone or the daemon restarted.
     """
 
@@ -55,6 +61,8 @@ class JobState:
     last_asked_ns: int = 0
     suspect: bool = False
     rests_until_ns: int = 0
+    opened_ns: int = field(default_factory=time.monotonic_ns)
+    defects: int = 0
     clients: set[Hashable] = field(default_factory=set)
 
     def next(self) -> NextVisit | Failure | None:

@@ -10,6 +10,7 @@ from host.database import jobs as job_rows
 from host.database import programs as program_rows
 from host.database.engine import Database
 from host.jobs.job_state import JobState
+from host.jobs.overdue import monotonic_ns
 from host.measuring.stopping import NextVisit
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
@@ -39,7 +40,7 @@ def load_open_jobs(database: Database) -> list[JobState]:
                 continue
             if program is None:
                 raise AssertionError("a job's program is held by a foreign key")
-            states[job.id] = JobState(job, program)
+            states[job.id] = JobState(job, program, opened_ns=monotonic_ns(job.created_unix_ns))
         for asked, outcome in job_rows.visits_of_open_jobs(connection):
             if (state := states.get(asked.job_id)) is None:
                 continue

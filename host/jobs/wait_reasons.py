@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from host.jobs.job_state import JobState
+from host.jobs.queue import JobQueue, rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,23 @@ class QueuePosition:
     ahead: int
 
 
+def positions(states: Iterable[JobState], queue: JobQueue) -> list[tuple[JobState, QueuePosition]]:
+    """Return the open jobs and their positions, the first in rank first."""
+    ahead: Counter[str] = Counter()
+    found = []
+    for state in sorted(states, key=rank):
+        target_id = state.job.target_id
+        position = QueuePosition(
+            is_taken=queue.is_taken(state),
+            awaited_from="" if state.asked is None else state.device_serial,
+            rests=state.rests_until_ns > 0,
+            ahead=ahead[target_id],
+        )
+        ahead[target_id] += 1
+        found.append((state, position))
+    return found
+
+
 def waits_for(position: QueuePosition, serving: Sequence[ServingDevice]) -> str:
     """Return what the job waits for, in words."""
     obstacles = [f"{device.name}: {device.obstacle}" for device in serving if device.obstacle]
@@ -44,7 +65,7 @@ def waits_for(position: QueuePosition, serving: Sequence[ServingDevice]) -> str:
     if position.awaited_from:
         return f"the answer of {position.awaited_from}"
     if not serving:
-        return "no device is connected"
+        return "no connected device serves its target"
     if len(obstacles) == len(serving):
         return "; ".join(obstacles)
     if position.rests:

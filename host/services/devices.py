@@ -84,10 +84,19 @@ class LabServicer(StoredMeasurementsServicer):
                     priority=job.priority,
                     visits_done=job.visits_done,
                     waits_for=job.waits_for,
+                    created_unix_ns=job.created_unix_ns,
                 )
                 for job in jobs
             ],
         )
+
+    def CancelJobs(  # noqa: N802
+        self, request: lab_pb2.CancelJobsRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.CancelJobsResponse:
+        cancelled = self._lab.administration.cancel_jobs(
+            request.ids, request.target, request.program_sha256
+        )
+        return lab_pb2.CancelJobsResponse(ids=cancelled)
 
     def SetDrained(  # noqa: N802
         self, request: lab_pb2.SetDrainedRequest, context: grpc.ServicerContext

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from latlab.client.calls import Calls
 from latlab.convert.devices import history_from_message
 from latlab.convert.status import device_status_from_message, open_job_from_message
@@ -11,6 +13,8 @@ from latlab.domain.job import OpenJob
 from latlab.domain.measurement import Conditions
 from latlab.v1 import lab_pb2
 from latlab.v1.lab_pb2_grpc import LabServiceStub
+
+CANCEL_TIMEOUT_S = 300.0  # each of many jobs is a write to the database
 
 
 class DevicesClient:
@@ -40,6 +44,27 @@ class DevicesClient:
         """Return the first open jobs in rank order, at most `limit`, and how many are open."""
         response = self._calls.one(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
         return list(map(open_job_from_message, response.jobs)), response.open
+
+    def cancel_jobs(
+        self, ids: Sequence[str] = (), *, target: str = "", program_sha256: str = ""
+    ) -> list[str]:
+        """End the open jobs that meet every condition, and return their ids.
+
+        Whoever waits for them gets a Failure CANCELLED. A visit under way goes on, and its
+        samples are kept.
+
+        Args:
+            ids: Ids of jobs, each whole or at least its first 6 characters; empty for all.
+            target: A target's id or name; "" for all.
+            program_sha256: A program's SHA-256, or at least its first 6 digits; "" for all.
+
+        Raises:
+            NotFound: No open job has one of the ids, or there is no such target.
+            InvalidRequest: No condition is given, or one is ambiguous.
+        """
+        request = lab_pb2.CancelJobsRequest(ids=ids, target=target, program_sha256=program_sha256)
+        response = self._calls.one(self._lab.CancelJobs, request, timeout_s=CANCEL_TIMEOUT_S)
+        return list(response.ids)
 
     def set_drained(self, device: str, drained: bool) -> None:
         """Give a device no more jobs, or give it jobs again.

@@ -89,4 +89,5 @@ def open_job_from_message(message: lab_pb2.OpenJob) -> OpenJob:
         priority=message.priority,
         visits_done=message.visits_done,
         waits_for=message.waits_for,
+        created_unix_ns=message.created_unix_ns,
     )

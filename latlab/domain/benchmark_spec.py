@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 MAX_VISITS = 100
 MAX_SPACING_NS = 600 * 10**9
@@ -10,6 +11,32 @@ MAX_SPACING_NS = 600 * 10**9
 SUSTAINED_NS = 1_000_000_000
 MAX_SUSTAINED_S = 500  # so that a visit with its load ends within an agent's longest deadline
 MAX_RUNS = 1_000_000  # no agent runs more; at half a millisecond a run this is 500 s of load
+MAX_DEADLINE_NS = 600 * 10**9
+MAX_NAME_CHARS = 64
+
+# Lowest and highest allowed value of each number in a VisitSpec.
+VISIT_BOUNDS = {
+    "warmup_runs": (0, MAX_RUNS),
+    "warmup_ns": (0, MAX_DEADLINE_NS),
+    "timed_runs": (1, MAX_RUNS),
+    "timed_ns": (0, MAX_DEADLINE_NS),
+    "max_timed_runs": (1, MAX_RUNS),
+    "deadline_ns": (1_000_000, MAX_DEADLINE_NS),
+    "threads": (0, 65_536),  # the number of the target replaces it
+    "seed": (0, 2**64 - 1),
+}
+
+
+def visit_spec_fault(spec: Any) -> str:  # noqa: ANN401 -- a VisitSpec, or the message of one
+    """Return which limit a visit spec exceeds; empty if it exceeds none."""
+    for name, (lowest, highest) in VISIT_BOUNDS.items():
+        if not lowest <= (value := getattr(spec, name)) <= highest:
+            return f"{name}: {lowest} to {highest}, not {value}"
+    if spec.timed_runs > spec.max_timed_runs:
+        return f"timed_runs: at most max_timed_runs, {spec.max_timed_runs}, not {spec.timed_runs}"
+    if len(spec.core_class) > MAX_NAME_CHARS:
+        return f"core_class: up to {MAX_NAME_CHARS} characters, not {len(spec.core_class)}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +68,11 @@ class VisitSpec:
     core_class: str = "all"
     traced: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers. Raises ValueError, in a sentence for a person."""
+        if fault := visit_spec_fault(self):
+            raise ValueError(fault)
 
     @property
     def is_sustained(self) -> bool:

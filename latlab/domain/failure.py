@@ -21,6 +21,7 @@ class FailureKind(str, Enum):
     DEVICE_LOST = "device_lost"
     CANCELLED = "cancelled"
     AGENT_ERROR = "agent_error"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class OpenJob:
         priority: Jobs of a higher priority come first.
         visits_done: How many visits were made.
         waits_for: What it waits for.
+        created_unix_ns: When it was asked for, in ns since 1970; 0 if an older lab does not say.
     """
 
     id: str
@@ -70,3 +71,4 @@ class OpenJob:
     priority: int
     visits_done: int
     waits_for: str
+    created_unix_ns: int = 0

@@ -42,8 +42,11 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     """There were too few clean samples within the limits."""
     FAILURE_KIND_DEVICE_LOST: _FailureKind.ValueType  # 10
     FAILURE_KIND_CANCELLED: _FailureKind.ValueType  # 11
+    """Somebody cancelled the job, or an agent the visit."""
     FAILURE_KIND_AGENT_ERROR: _FailureKind.ValueType  # 12
     """The agent itself failed: it has a defect, or its disk is full."""
+    FAILURE_KIND_REFUSED: _FailureKind.ValueType  # 13
+    """The agent refuses the program or the spec: one of its limits is exceeded."""
 
 class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper):
     """The kinds of failure."""
@@ -65,8 +68,11 @@ FAILURE_KIND_DISTURBED: FailureKind.ValueType  # 9
 """There were too few clean samples within the limits."""
 FAILURE_KIND_DEVICE_LOST: FailureKind.ValueType  # 10
 FAILURE_KIND_CANCELLED: FailureKind.ValueType  # 11
+"""Somebody cancelled the job, or an agent the visit."""
 FAILURE_KIND_AGENT_ERROR: FailureKind.ValueType  # 12
 """The agent itself failed: it has a defect, or its disk is full."""
+FAILURE_KIND_REFUSED: FailureKind.ValueType  # 13
+"""The agent refuses the program or the spec: one of its limits is exceeded."""
 Global___FailureKind: _TypeAlias = FailureKind  # noqa: Y015
 
 @_typing.final

@@ -448,6 +448,7 @@ class OpenJob(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     VISITS_DONE_FIELD_NUMBER: _builtins.int
     WAITS_FOR_FIELD_NUMBER: _builtins.int
+    CREATED_UNIX_NS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     target: _builtins.str
     """The target's name."""
@@ -456,6 +457,8 @@ class OpenJob(_message.Message):
     visits_done: _builtins.int
     waits_for: _builtins.str
     """The reason why the job waits, for people: "behind 12 others", "no device is connected"."""
+    created_unix_ns: _builtins.int
+    """When it was asked for; 0 from labs of earlier versions."""
     def __init__(
         self,
         *,
@@ -465,10 +468,11 @@ class OpenJob(_message.Message):
         priority: _builtins.int = ...,
         visits_done: _builtins.int = ...,
         waits_for: _builtins.str = ...,
+        created_unix_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "priority", b"priority", "program_sha256", b"program_sha256", "target", b"target", "visits_done", b"visits_done", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_unix_ns", b"created_unix_ns", "id", b"id", "priority", b"priority", "program_sha256", b"program_sha256", "target", b"target", "visits_done", b"visits_done", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,6 +501,60 @@ class ListJobsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListJobsResponse: _TypeAlias = ListJobsResponse  # noqa: Y015
+
+@_typing.final
+class CancelJobsRequest(_message.Message):
+    """Names the open jobs that meet every given condition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """A target's id or name; "" for every target."""
+    program_sha256: _builtins.str
+    """A program's SHA-256, or at least its first 6 digits; "" for every program."""
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids, each whole or at least its first 6 characters. None: jobs of every id."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        target: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "program_sha256", b"program_sha256", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelJobsRequest: _TypeAlias = CancelJobsRequest  # noqa: Y015
+
+@_typing.final
+class CancelJobsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of the cancelled jobs."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelJobsResponse: _TypeAlias = CancelJobsResponse  # noqa: Y015
 
 @_typing.final
 class SetDrainedRequest(_message.Message):

@@ -76,6 +76,11 @@ class LabServiceStub:
                 request_serializer=latlab_dot_v1_dot_lab__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_lab__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.CancelJobs = channel.unary_unary(
+                '/latlab.v1.LabService/CancelJobs',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.CancelJobsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.CancelJobsResponse.FromString,
+                _registered_method=True)
         self.SetDrained = channel.unary_unary(
                 '/latlab.v1.LabService/SetDrained',
                 request_serializer=latlab_dot_v1_dot_lab__pb2.SetDrainedRequest.SerializeToString,
@@ -168,6 +173,16 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelJobs(self, request, context):
+        """Ends open jobs with a Failure CANCELLED, which their clients get. A visit under way goes on,
+        and its samples are kept. NOT_FOUND: no open job has one of the ids, and then none is
+        cancelled. INVALID_ARGUMENT: the request names neither ids, target nor program, or several
+        jobs have ids that begin like one of the ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetDrained(self, request, context):
         """Drains a device or ends that. A drained device ends the visit under way and gets no other.
         """
@@ -255,6 +270,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.ListJobs,
                     request_deserializer=latlab_dot_v1_dot_lab__pb2.ListJobsRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_lab__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'CancelJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJobs,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.CancelJobsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.CancelJobsResponse.SerializeToString,
             ),
             'SetDrained': grpc.unary_unary_rpc_method_handler(
                     servicer.SetDrained,
@@ -504,6 +524,33 @@ class LabService:
             '/latlab.v1.LabService/ListJobs',
             latlab_dot_v1_dot_lab__pb2.ListJobsRequest.SerializeToString,
             latlab_dot_v1_dot_lab__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/CancelJobs',
+            latlab_dot_v1_dot_lab__pb2.CancelJobsRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.CancelJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

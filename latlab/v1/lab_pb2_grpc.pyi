@@ -51,6 +51,12 @@ class LabServiceStub:
     """Makes the next measurement of a target's sentinel the new baseline."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]
     """Lists the open jobs and what each waits for, the next one in turn first."""
+    CancelJobs: _grpc.UnaryUnaryMultiCallable[_lab_pb2.CancelJobsRequest, _lab_pb2.CancelJobsResponse]
+    """Ends open jobs with a Failure CANCELLED, which their clients get. A visit under way goes on,
+    and its samples are kept. NOT_FOUND: no open job has one of the ids, and then none is
+    cancelled. INVALID_ARGUMENT: the request names neither ids, target nor program, or several
+    jobs have ids that begin like one of the ids.
+    """
     SetDrained: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]
     """Drains a device or ends that. A drained device ends the visit under way and gets no other."""
     SetNote: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]
@@ -91,6 +97,12 @@ class LabServiceAsyncStub(LabServiceStub):
     """Makes the next measurement of a target's sentinel the new baseline."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListJobsRequest, _lab_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists the open jobs and what each waits for, the next one in turn first."""
+    CancelJobs: _aio.UnaryUnaryMultiCallable[_lab_pb2.CancelJobsRequest, _lab_pb2.CancelJobsResponse]  # type: ignore[assignment]
+    """Ends open jobs with a Failure CANCELLED, which their clients get. A visit under way goes on,
+    and its samples are kept. NOT_FOUND: no open job has one of the ids, and then none is
+    cancelled. INVALID_ARGUMENT: the request names neither ids, target nor program, or several
+    jobs have ids that begin like one of the ids.
+    """
     SetDrained: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetDrainedRequest, _lab_pb2.SetDrainedResponse]  # type: ignore[assignment]
     """Drains a device or ends that. A drained device ends the visit under way and gets no other."""
     SetNote: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]  # type: ignore[assignment]
@@ -176,6 +188,18 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.ListJobsResponse, _abc.Awaitable[_lab_pb2.ListJobsResponse]]:
         """Lists the open jobs and what each waits for, the next one in turn first."""
+
+    @_abc_1.abstractmethod
+    def CancelJobs(
+        self,
+        request: _lab_pb2.CancelJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.CancelJobsResponse, _abc.Awaitable[_lab_pb2.CancelJobsResponse]]:
+        """Ends open jobs with a Failure CANCELLED, which their clients get. A visit under way goes on,
+        and its samples are kept. NOT_FOUND: no open job has one of the ids, and then none is
+        cancelled. INVALID_ARGUMENT: the request names neither ids, target nor program, or several
+        jobs have ids that begin like one of the ids.
+        """
 
     @_abc_1.abstractmethod
     def SetDrained(

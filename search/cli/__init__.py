@@ -18,7 +18,7 @@ class LatlabCommands(LateCommands):
             "host.cli.devices:app", "Add, drain and show the lab's devices.", LAB
         ),
         "jobs": LateCommand(
-            "host.cli.jobs:jobs", "List the open jobs and what each one waits for.", LAB
+            "host.cli.jobs:app", "List the open jobs and what each one waits for; cancel jobs.", LAB
         ),
         "measurements": LateCommand(
             "host.cli.measurements:app", "List, show and exclude stored measurements.", LAB

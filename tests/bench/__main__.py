@@ -26,7 +26,7 @@ GROUPS = {
     "latency": ("agent", "public", "transfer"),
     "latency-live": ("predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
-    "faults": ("idle_connections", "hostile_requests"),
+    "faults": ("idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "house": ("house",),
     "search": ("search", "controller"),

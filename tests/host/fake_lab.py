@@ -18,6 +18,7 @@ from host.database.engine import Database
 from host.devices.readiness import sentinel_rule
 from host.devices.worker import DeviceWorker
 from host.home.config import NO_CONFIG, LabConfig
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue, JobEvent, Progress
 from latlab.common.program_store import ProgramStore
@@ -171,9 +172,13 @@ class Lab:
 
 
 @contextmanager
-def fake_lab(database: Database, folder: Path, config: LabConfig = NO_CONFIG) -> Iterator[Lab]:
-    board, store, device = Dispatcher(database), ProgramStore(folder / "programs"), FakeDevice()
-    worker = DeviceWorker(device, database, board, store, threading.Lock(), "test", config)
+def fake_lab(
+    database: Database, folder: Path, config: LabConfig = NO_CONFIG, *, shares_host: bool = False
+) -> Iterator[Lab]:
+    board, store = Dispatcher(database), ProgramStore(folder / "programs")
+    device = FakeDevice(shares_host=shares_host)
+    quiet, quarantine = threading.Lock(), ResultQuarantine(folder / "quarantine")
+    worker = DeviceWorker(device, database, board, store, quiet, "test", quarantine, config)
     lab = Lab(database, board, device, worker, store)
     lab.add(SENTINEL)
     try:

@@ -19,6 +19,7 @@ from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.fitting import fit_measured
 from host.predicting.predictors import Predictors
@@ -168,7 +169,10 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     summarizer = Summarizer(database)
     predictors = Predictors(database, summarizer, quiet, fit_measured)
     dispatcher, store = Dispatcher(database, predictors.measured), ProgramStore(folder / "programs")
-    fleet = Fleet(lambda way: DeviceWorker(way, database, dispatcher, store, quiet, "test"))
+    quarantine = ResultQuarantine(folder / "quarantine")
+    fleet = Fleet(
+        lambda way: DeviceWorker(way, database, dispatcher, store, quiet, "test", quarantine)
+    )
     fleet.add(device)
     predictors.start()
     lab = Lab(database, dispatcher, store, summarizer, predictors, fleet, lambda address: None)

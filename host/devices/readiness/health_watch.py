@@ -15,6 +15,7 @@ from host.devices.readiness.health_rule import Health
 from latlab.domain.device import DeviceEvent, DevicePhase, EventKind
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
 from latlab.domain.measurement import Visit
 
 log = logging.getLogger(__name__)
@@ -43,10 +44,12 @@ class HealthWatch:
 
     @property
     def probe_is_due(self) -> bool:
-        """True if the device is quarantined and must be probed now."""
-        return (
-            self._health.is_quarantined and not self.drained and time.monotonic() >= self._probe_s
-        )
+        """True if the device must be probed now, because it is quarantined or doubtful."""
+        if self.drained:
+            return False
+        if self._health.is_quarantined:
+            return time.monotonic() >= self._probe_s
+        return self._health.is_doubtful
 
     def connected(self, connection: Connection, serial: str) -> None:
         """Note that the device was registered, also after a short absence."""
@@ -63,18 +66,16 @@ class HealthWatch:
             self._record(kind, why)
             self._serial = ""
 
-    def visited(self, program_sha256: str, outcome: Visit | Failure) -> None:
-        """Note the outcome of a visit, which may quarantine the device."""
-        before, self._health = (
-            self._health,
-            health_rule.after_visit(self._health, program_sha256, outcome),
-        )
-        if self._health.is_quarantined and not before.is_quarantined:
-            self._probe_s = time.monotonic() + self._health.pause_s
-            self._record(EventKind.QUARANTINED, self._health.reason)
+    def visited(self, job: Job, traced: bool, outcome: Visit | Failure) -> None:
+        """Note the outcome of a job's visit, which may quarantine the device."""
+        has_run = False
+        if isinstance(outcome, Failure):
+            with self._database.reading() as connection:
+                has_run = history_rows.has_run(connection, job, traced)
+        self._become(health_rule.after_visit(self._health, job.program_sha256, outcome, has_run))
 
     def probe(self, visit: Callable[[], Visit | Failure | None]) -> None:
-        """Probe a quarantined device; it gets jobs again if the probe succeeds.
+        """Probe the device. It gets jobs again if the probe succeeds, and none if it fails.
 
         Args:
             visit: Makes a visit that belongs to no job, or returns None if there is no program
@@ -91,9 +92,14 @@ class HealthWatch:
         self._probed(outcome if isinstance(outcome, Failure) else None)
 
     def _probed(self, failure: Failure | None) -> None:
-        self._health = health_rule.after_probe(self._health, failure)
-        self._probe_s = time.monotonic() + self._health.pause_s
-        if failure is None:
+        self._become(health_rule.after_probe(self._health, failure))
+
+    def _become(self, health: Health) -> None:
+        before, self._health = self._health, health
+        self._probe_s = time.monotonic() + health.pause_s
+        if health.is_quarantined and not before.is_quarantined:
+            self._record(EventKind.QUARANTINED, health.reason)
+        elif before.is_quarantined and not health.is_quarantined:
             self._record(EventKind.RECOVERED)
 
     def _record(self, kind: EventKind, detail: str = "") -> None:

@@ -16,6 +16,7 @@ from host.devices.fleet import Fleet
 from host.devices.phone_watcher import PhoneWatcher
 from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from latlab.common.program_store import ProgramStore
 from latlab.domain.device import DevicePhase
@@ -35,8 +36,8 @@ class CountingDevice(FakeDevice):
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     database = Database(sqlite_url(tmp_path / "lab.db"))
     board, store = Dispatcher(database), ProgramStore(tmp_path / "programs")
-    quiet = threading.Lock()
-    fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
+    quiet, quarantine = threading.Lock(), ResultQuarantine(tmp_path / "quarantine")
+    fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test", quarantine))
     yield fleet
     fleet.stop()
     database.close()

@@ -26,17 +26,22 @@ from tests.host.measuring.test_statistics import NOW
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def shares_host() -> bool:
+    return False
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares_host: bool) -> Iterator[Lab]:
     monkeypatch.setattr("host.devices.worker.IDLE_S", 0.01)
+    monkeypatch.setattr("host.devices.worker.PAUSES_S", (0.01,))
     database = Database(sqlite_url(tmp_path / "lab.db"))
-    with fake_lab(database, tmp_path) as lab:
+    with fake_lab(database, tmp_path, shares_host=shares_host) as lab:
         yield lab
     database.close()
 
 
 @pytest.mark.parametrize("shares_host", [False, True])
-def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab, shares_host: bool) -> None:
-    lab.device.shares_host = shares_host
+def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab) -> None:
     lab.device.unacknowledged = 2
     lab.start(1.0, pinned=False)
     jobs = 3
@@ -50,7 +55,6 @@ def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab, shares_host
 
 @pytest.mark.parametrize("shares_host", [False, True])
 def test_programs_go_ahead_of_their_visits_to_a_remote_device(lab: Lab, shares_host: bool) -> None:
-    lab.device.shares_host = shares_host
     with lab.database.writing() as connection:
         devices.register_target(connection, TARGET)
     submitted = [lab.submit() for _ in range(2 * WINDOW)]
@@ -105,9 +109,8 @@ def test_a_device_that_answers_slowly_is_said_to(lab: Lab, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("shares_host", [False, True])
 def test_what_can_be_no_visit_is_never_stored_and_the_job_ends_once(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, shares_host: bool
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.device.shares_host = shares_host
     monkeypatch.setattr("host.devices.readiness.health_rule.FIRST_PAUSE_S", 0.01)
     run = lab.device.run
     odd: list[dict[str, object]] = [

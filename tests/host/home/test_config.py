@@ -66,6 +66,11 @@ core_classes = ["big", "prime"]
     assert config.group_of("5e", "Samsung", "adb:5e") == NO_GROUP
 
 
+def test_jobs_end_after_a_day_unless_it_says_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, "").max_age_h == 24
+    assert load(tmp_path, "[jobs]\nmax_age_h = 1.5\n").max_age_h == 1.5
+
+
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
@@ -92,6 +97,8 @@ core_classes = ["big", "prime"]
         ("[groups.a]\ndevices = ['*']\ncore_classes = []\n", 3, "core_classes"),
         ("[groups.a]\ndevices = ['*']\n[groups.b]\ndevices = ['*']\nmax_c = true\n", 5, "max_c"),
         ("[groups.a]\ndevices = ['*']\nmax_c = nan\n", 3, "max_c"),
+        ("[jobs]\nmax_age_h = 0\n", 2, "max_age_h.*hours"),
+        ("[jobs]\nmax_age = 1\n", 2, "max_age"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line(

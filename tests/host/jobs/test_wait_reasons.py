@@ -13,7 +13,7 @@ WAITING = QueuePosition(is_taken=False, awaited_from="", rests=False, ahead=0)
     ("position", "serving", "expected"),
     [
         (WAITING, [FREE, DRAINED], "next in turn"),
-        (WAITING, [], "no device is connected"),
+        (WAITING, [], "no connected device serves its target"),
         (WAITING, [DRAINED], "b: drained"),
         (WAITING, [DRAINED, COOLING], "b: drained; c: cooling down"),
         (QueuePosition(False, "", False, 7), [FREE], "behind 7 others"),

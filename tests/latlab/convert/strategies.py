@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.benchmark_spec import VISIT_BOUNDS, BenchmarkSpec, VisitSpec
 from latlab.domain.device import (
     CoreClass,
     Device,
@@ -73,19 +73,16 @@ programs = st.builds(
     undelegated=st.lists(texts, max_size=2).map(tuple),
     exporter=texts,
 )
-visit_specs = st.builds(
-    VisitSpec,
-    warmup_runs=counts,
-    warmup_ns=nanoseconds,
-    timed_runs=counts,
-    timed_ns=nanoseconds,
-    max_timed_runs=counts,
-    deadline_ns=nanoseconds,
-    threads=counts,
-    core_class=texts,
-    traced=st.booleans(),
-    seed=nanoseconds,
-)
+
+
+@st.composite
+def _visit_specs(draw: st.DrawFn) -> VisitSpec:
+    numbers = {name: draw(st.integers(*bounds)) for name, bounds in VISIT_BOUNDS.items()}
+    numbers["max_timed_runs"] = max(numbers["timed_runs"], numbers["max_timed_runs"])
+    return VisitSpec(**numbers, core_class=draw(texts), traced=draw(st.booleans()))
+
+
+visit_specs = _visit_specs()
 
 
 @st.composite

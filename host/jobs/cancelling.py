@@ -1,0 +1,59 @@
+"""Choose the open jobs that somebody wants to cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from host.jobs.job_state import JobState
+from latlab.domain.errors import InvalidRequest, NotFound
+
+MIN_PREFIX = 6
+
+
+def choose(
+    states: Sequence[JobState],
+    ids: Collection[str] = (),
+    target_ids: Collection[str] | None = None,
+    program: str = "",
+) -> list[JobState]:
+    """Return the open jobs that meet every condition.
+
+    Args:
+        states: The open jobs.
+        ids: Ids of jobs, each whole or at least its first MIN_PREFIX characters; empty for all.
+        target_ids: Targets; None for all.
+        program: A program's SHA-256, or at least its first MIN_PREFIX digits; "" for all.
+
+    Raises:
+        NotFound: No open job has one of the ids.
+        InvalidRequest: A prefix is too short, or several ids begin like it.
+    """
+    if program:
+        _check("the SHA-256 of a program", program)
+    named = {_one(states, id_) for id_ in ids}
+    return [
+        state
+        for state in states
+        if (not ids or state in named)
+        and (target_ids is None or state.job.target_id in target_ids)
+        and state.job.program_sha256.startswith(program)
+    ]
+
+
+def _one(states: Sequence[JobState], prefix: str) -> JobState:
+    """Return the one job whose id begins so."""
+    _check("the id of a job", prefix)
+    match [state for state in states if state.job.id.startswith(prefix)]:
+        case [found]:
+            return found
+        case []:
+            raise NotFound(f"no open job {prefix!r}: `latlab jobs` lists them")
+        case _:
+            raise InvalidRequest(f"several jobs begin with {prefix!r}: give more characters")
+
+
+def _check(what: str, prefix: str) -> None:
+    if len(prefix) < MIN_PREFIX:
+        raise InvalidRequest(
+            f"{prefix!r} is not {what}: give it, or at least its first {MIN_PREFIX} characters"
+        )
