@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from host.agent.client import AgentClient
 from host.devices.readiness import sentinel_rule
+from host.devices.readiness.sentinel_watch import SentinelWatch
 from host.devices.result_writer import ResultWriter
 from host.devices.visit_runner import VisitRunner
 from host.jobs.dispatcher import Dispatcher
 from host.measuring.stopping import NextVisit
+from latlab.common.program_store import ProgramStore
 from latlab.domain.device import DevicePhase
 from latlab.domain.errors import LeaseLost, Unavailable
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measurement import Measurement
+from latlab.domain.measurement import Measurement, Visit
 from latlab.domain.program import Program
 
 
@@ -23,11 +26,15 @@ class SentinelRun:
     def __init__(
         self,
         board: Dispatcher,
+        sentinels: SentinelWatch,
+        programs: ProgramStore,
         visits: VisitRunner,
         results: ResultWriter,
         stopping: threading.Event,
     ) -> None:
         self._board = board
+        self._sentinels = sentinels
+        self._programs = programs
         self._visits = visits
         self._results = results
         self._stopping = stopping
@@ -59,4 +66,16 @@ class SentinelRun:
         if needed is None:
             return self._board.complete(state, kernel_ns=None)
         self._board.end(state, needed)
+        return None
+
+    def probe(self, agent: AgentClient, target_ids: Iterable[str]) -> Visit | Failure | None:
+        """Run the sentinel of one of the targets in one visit that belongs to no job.
+
+        Returns None if the device answers and has no sentinel. Raises Unavailable.
+        """
+        for target_id in target_ids:
+            program = self._sentinels.program(target_id)
+            if program is not None and self._programs.has(program.sha256, program.size_bytes):
+                return self._visits.run_alone(agent, program, target_id)
+        agent.read_conditions()
         return None

@@ -17,7 +17,7 @@ from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
 from host.devices.result_writer import ResultWriter
 from host.devices.sentinel_run import SentinelRun
-from host.devices.transports.transport import Transport
+from host.devices.transports.transport import RouteGone, Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
 from host.jobs.dispatcher import Dispatcher
@@ -28,7 +28,7 @@ from latlab.common.program_store import ProgramStore
 from latlab.domain.device import Device, DevicePhase, DeviceState, EventKind
 from latlab.domain.errors import LabError, LeaseLost, TraceMismatch, Unavailable
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measurement import Conditions, Visit
+from latlab.domain.measurement import Conditions
 from latlab.domain.program import Program
 from latlab.domain.target import Target
 
@@ -57,13 +57,12 @@ class DeviceWorker(threading.Thread):
         self.sentinels = SentinelWatch(database)
         self.health = HealthWatch(database)
         self._board = board
-        self._programs = programs
         self._lease = DeviceLease(database, holder)
         self._uploads = ProgramUploads(programs)
         self._results = ResultWriter(board)
         self._stopping = threading.Event()
-        self._removed = False
-        self._connection = Connection(transport, database, self.health, config)
+        self.is_removed = False  # whether `remove` was called
+        self._connection = Connection(transport, database, self.health, config, board.routes)
         self._visits = VisitRunner(
             self._connection,
             programs,
@@ -74,7 +73,9 @@ class DeviceWorker(threading.Thread):
             self._stopping,
             self._show,
         )
-        self._sentinel_run = SentinelRun(board, self._visits, self._results, self._stopping)
+        self._sentinel_run = SentinelRun(
+            board, self.sentinels, programs, self._visits, self._results, self._stopping
+        )
 
     @property
     def device(self) -> Device | None:
@@ -139,16 +140,12 @@ class DeviceWorker(threading.Thread):
     def remove(self) -> None:
         """Ask the worker to end after the visit under way, and return at once.
 
-        The device's jobs are left to other devices. Jobs that no other device serves end.
+        The device is left to its other routes. Without one, its jobs are left to other devices,
+        and those that no other device serves end.
         """
-        self._removed = True
+        self.is_removed = True
         self._stopping.set()
         self._connection.renew()
-
-    @property
-    def is_removed(self) -> bool:
-        """True if `remove` was called."""
-        return self._removed
 
     def _show(self, phase: DevicePhase, detail: str = "") -> None:
         self.state = self.state.then(phase, detail, time.time_ns())
@@ -157,11 +154,13 @@ class DeviceWorker(threading.Thread):
         self._results.close()
         self._uploads.close()
         self.health.gone(EventKind.STOPPED)
-        if self._removed:
+        if self.is_removed:
+            if self._connection.close():
+                return  # another route goes on with the agent and the lease
             self.transport.stop()
             if self.device is not None:
                 why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
-                self._board.leave(self.device.serial, self.targets, why)
+                self._board.leave(self.device.serial, why)
         self._lease.release()
 
     def _step(self) -> None:
@@ -198,15 +197,27 @@ class DeviceWorker(threading.Thread):
                 return
         except Unavailable as error:
             self._show(DevicePhase.LOST, str(error))
-            self.health.gone(EventKind.LOST, str(error))
-            if self.device is not None and self._connection.is_given_up:
-                why = Failure(FailureKind.DEVICE_LOST, str(error))
-                self._board.leave(self.device.serial, self.targets, why)
+            self._lose(error)
             self._connection.wait(LOST_PAUSE_S)
-        else:
-            self._visits.heat.max_c = self._connection.group.max_c
-            self.sentinels.reconnected()
-            self._board.join(self._connection.known_device.serial, self.targets)
+            return
+        if self._connection.is_spare:
+            self._show(DevicePhase.SPARE, f"{self._connection.serving_route} serves the device")
+            while not self._connection.must_be_renewed:
+                self._connection.wait(LOST_PAUSE_S)
+            return
+        self._visits.heat.max_c = self._connection.group.max_c
+        self.sentinels.reconnected()
+
+    def _lose(self, error: Unavailable) -> None:
+        """Leave the device to its other routes if there are any, or else lose it in the end."""
+        if self._connection.close():
+            if isinstance(error, RouteGone):
+                self.remove()
+            return
+        self.health.gone(EventKind.LOST, str(error))
+        if self.device is not None:
+            why = Failure(FailureKind.DEVICE_LOST, str(error))
+            self._board.leave(self.device.serial, why, self.transport.patience_s)
 
     def _stand_aside(self, agent: AgentClient, phase: DevicePhase, detail: str) -> None:
         """Take no job, and leave to other devices what this one was asked."""
@@ -215,21 +226,9 @@ class DeviceWorker(threading.Thread):
         why = Failure(FailureKind.DEVICE_LOST, str(self.state))
         self._board.give_up(self._connection.known_device.serial, why)
         if self.health.probe_is_due:
-            self.health.probe(partial(self._run_sentinel, agent))
+            self.health.probe(partial(self._sentinel_run.probe, agent, self.targets))
         else:
             self._connection.wait(IDLE_S)
-
-    def _run_sentinel(self, agent: AgentClient) -> Visit | Failure | None:
-        """Run a sentinel in one visit that belongs to no job.
-
-        Returns None if the device answers and has no sentinel. Raises Unavailable.
-        """
-        for target_id in self.targets:
-            program = self.sentinels.program(target_id)
-            if program is not None and self._programs.has(program.sha256, program.size_bytes):
-                return self._visits.run_alone(agent, program, target_id)
-        agent.read_conditions()
-        return None
 
     def _serve(self, agent: AgentClient, state: JobState) -> bool:
         """Do what the job needs next.

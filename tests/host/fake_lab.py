@@ -59,6 +59,8 @@ class FakeDevice(AgentClient):
     address: str = "fake:1"
     shares_host: bool = False
     patience_s: float = 0.0
+    serial: str = DEVICE.serial
+    agent_id: str = ""
 
     def connect(self) -> FakeDevice:
         return self
@@ -66,7 +68,7 @@ class FakeDevice(AgentClient):
     def stop(self) -> None: ...
 
     def describe(self) -> Device:
-        return DEVICE
+        return replace(DEVICE, serial=self.serial, agent_id=self.agent_id)
 
     def run(
         self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec

@@ -22,6 +22,7 @@ from adbutils import AdbClient, AdbConnection, AdbError
 
 from host.agent.bundle import Bundle
 from host.agent.client import AgentClient
+from host.devices.transports.transport import RouteGone
 from latlab.domain.device import TransportKind
 from latlab.domain.errors import Unavailable
 
@@ -223,9 +224,11 @@ class AdbTransport:
         try:
             yield
         except (AdbError, OSError) as error:
-            trouble = TROUBLES.get(self._adb_state())
+            state = self._adb_state()
+            trouble = TROUBLES.get(state)
             message = str(error) if trouble is None else f"{trouble.found}: {trouble.fix}"
-            raise Unavailable(f"{self.name}: {message}") from error
+            kind = RouteGone if state == ABSENT else Unavailable
+            raise kind(f"{self.name}: {message}") from error
 
     def _adb_state(self) -> str:
         """Return adb's word for the phone's state; empty if adb itself does not answer."""

@@ -43,8 +43,8 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def test_a_device_that_comes_is_served_at_once(fleet: Fleet) -> None:
-    fleet.add(CountingDevice(name="a"))
-    fleet.add(CountingDevice(name="b"))
+    fleet.add(CountingDevice(name="a", serial="1"))
+    fleet.add(CountingDevice(name="b", serial="2"))
     wait_until(lambda: [worker.state.phase for worker in fleet.workers] == [DevicePhase.IDLE] * 2)
     assert [worker.transport.name for worker in fleet.workers] == ["a", "b"]
 
