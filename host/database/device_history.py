@@ -23,11 +23,11 @@ SHOWN = 20
 def find_device(connection: Connection, wanted: str) -> str | None:
     """Return the serial of the device of a serial, or of the newest device of a transport.
 
-    None: there is no such device.
+    A phone's transport may be given by adb's serial alone. None: there is no such device.
     """
     query = (
         select(devices.c.serial)
-        .where(or_(devices.c.serial == wanted, devices.c.transport == wanted))
+        .where(or_(devices.c.serial == wanted, devices.c.transport.in_([wanted, f"adb:{wanted}"])))
         .order_by((devices.c.serial == wanted).desc(), devices.c.last_seen_unix_ns.desc())
         .limit(1)
     )

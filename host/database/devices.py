@@ -7,8 +7,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import cattrs
 from sqlalchemy import Connection, Row, func, select
 
+from host.database import raw
 from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
@@ -16,6 +18,8 @@ from latlab.domain.device import Device
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.job import Lease
 from latlab.domain.target import Target
+
+_converter = cattrs.Converter(detailed_validation=False)
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
@@ -30,6 +34,13 @@ def register(connection: Connection, device: Device, transport: str, now_unix_ns
         connection.execute(
             devices.insert().values(serial=device.serial, first_seen_unix_ns=now_unix_ns, **known)
         )
+
+
+def get_device(connection: Connection, serial: str) -> Device:
+    """Return the description of a registered device. Raises UnreadableRow."""
+    query = select(devices.c.description).where(devices.c.serial == serial)
+    with raw.reading(f"device {serial}"):
+        return _converter.structure(connection.scalars(query).one(), Device)
 
 
 def register_target(connection: Connection, target: Target) -> None:
