@@ -90,3 +90,21 @@ def test_without_adb_there_are_no_phones(
     assert len(caplog.records) == 1
     assert "apt install adb" in caplog.text
     assert fleet.workers == []
+
+
+def test_a_phone_that_was_removed_comes_back_when_it_is_plugged_in_again(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    phones = PhoneWatcher(fleet, tmp_path, lambda serial: True)
+
+    def names() -> list[str]:
+        return [worker.transport.name for worker in fleet.workers]
+
+    phones._note("X", "device")
+    assert names() == ["adb:X"]
+    fleet.remove("adb:X")
+    wait_until(lambda: names() == [])
+    phones._note("X", "absent")
+    assert names() == []
+    phones._note("X", "device")
+    assert names() == ["adb:X"]
