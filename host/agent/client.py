@@ -119,9 +119,9 @@ class AgentClient:
             return visit_from_message(response.visit)
         return failure_from_message(response.failure)
 
-    def acknowledge(self, run_id: str) -> None:
-        """Say that the result is stored, so that the agent may forget it."""
-        request = messages.AcknowledgeRequest(run_ids=[run_id])
+    def acknowledge(self, *run_ids: str) -> None:
+        """Say that the results are stored, so that the agent may forget them."""
+        request = messages.AcknowledgeRequest(run_ids=run_ids)
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:

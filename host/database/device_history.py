@@ -18,6 +18,7 @@ from latlab.domain.failure import FailureKind
 
 MAX_EVENTS = 500  # stored for each device; the oldest are deleted
 SHOWN = 20
+NEWEST = 1000  # visits among which an acknowledgement may be missing
 
 
 def find_device(connection: Connection, wanted: str) -> str | None:
@@ -69,6 +70,17 @@ def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
     too_old = connection.scalars(newest_first.offset(MAX_EVENTS).limit(1)).one_or_none()
     if too_old is not None:
         connection.execute(device_events.delete().where(is_device, device_events.c.id <= too_old))
+
+
+def newest_answered(connection: Connection, serial: str) -> list[str]:
+    """Return the run_ids that the device has answered among the newest visits of the lab."""
+    newest = select(func.max(visits.c.id)).scalar_subquery()
+    query = select(visits.c.run_id).where(
+        visits.c.id > newest - NEWEST,
+        visits.c.device_serial == serial,
+        visits.c.answered_unix_ns.is_not(None),
+    )
+    return list(connection.scalars(query))
 
 
 def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:

@@ -6,6 +6,7 @@ import threading
 import time
 
 from host.agent.client import AgentClient
+from host.database import device_history as history_rows
 from host.database import devices as device_rows
 from host.database import sentinels as sentinel_rows
 from host.database.engine import Database
@@ -118,7 +119,10 @@ class Connection:
             for target in targets.values():
                 device_rows.register_target(connection, target)
             self._health.connected(connection, device.serial)
+            answered = history_rows.newest_answered(connection, device.serial)
             if (pinned := sentinel_rows.pinned_program(connection)) is not None:
                 sentinel_rows.pin(connection, pinned)
+        if answered:  # the last connection may have ended before their acknowledgement
+            agent.acknowledge(*answered)
         self.agent = agent
         self.targets = targets  # last: it serves them now

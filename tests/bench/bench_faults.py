@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,13 @@ def survive(measure: Callable[[], object]) -> None:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else quick(ROUNDS)
     chosen = set(sys.argv[2:])
-    every = {
-        fault.__name__: (count, fault)
-        for count, faults in ((phone_rounds, phone.FAULTS), (board_rounds, board.FAULTS))
-        for fault in faults
+    every: dict[str, Callable[[int, Path], Losses]] = {
+        **{fault.__name__: partial(phone_rounds, fault) for fault in phone.FAULTS},
+        **{fault.__name__: partial(board_rounds, fault) for fault in board.FAULTS},
     }
     finished = Finished(f"faults-in-{rounds}-rounds")
     found: dict[str, Losses] = {}
-    for name, (count, fault) in every.items():
+    for name, count in every.items():
         if chosen and name not in chosen:
             continue
         if (kept := finished.get(name)) is not None:
@@ -91,7 +91,7 @@ def main() -> None:
         since_s = time.monotonic()
         try:
             with tempfile.TemporaryDirectory() as folder:
-                found[name] = count(fault, rounds, Path(folder))
+                found[name] = count(rounds, Path(folder))
         except (NoPhone, pytest.skip.Exception) as reason:
             print(f"no rounds of {name}: {reason}", file=sys.stderr)
             continue

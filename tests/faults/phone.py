@@ -172,9 +172,8 @@ def without_core(cpu: int, pids: list[int]) -> Iterator[None]:
             (cpuset / "cgroup.procs").write_text(str(pid))
         yield
     finally:
-        left = (cpuset / "cgroup.procs").read_text().split()
-        for pid in left:
-            (before.get(int(pid), CPUSETS) / "cgroup.procs").write_text(pid)
+        for moved in (cpuset / "cgroup.procs").read_text().split():
+            (before.get(int(moved), CPUSETS) / "cgroup.procs").write_text(moved)
         wait_until(lambda: _is_removed(cpuset))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ JOBS = 3
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[LabHome]:
+def home(tmp_path: Path) -> LabHome:
     """Three jobs, each with one visit of its own samples."""
     home = LabHome(tmp_path / "home")
     home.create()

@@ -53,6 +53,7 @@ class FakeDevice(AgentClient):
     readings: list[tuple[Conditions, int]] = field(default_factory=list)
     uploads: list[tuple[str, int]] = field(default_factory=list)
     unacknowledged: int = 0
+    acknowledged: set[str] = field(default_factory=set)
     is_lost: bool = False
     kind: TransportKind = TransportKind.TCP
     name: str = "fake"
@@ -92,10 +93,11 @@ class FakeDevice(AgentClient):
         self.readings.append((now, len(self.ran)))
         return now
 
-    def acknowledge(self, run_id: str) -> None:
+    def acknowledge(self, *run_ids: str) -> None:
         if self.unacknowledged:
             self.unacknowledged -= 1
             raise Unavailable("unplugged")
+        self.acknowledged.update(run_ids)
 
     def checks(self) -> int:
         """How many have ended: visits that agree are as few as may be."""
