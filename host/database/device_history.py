@@ -35,6 +35,12 @@ def find_device(connection: Connection, wanted: str) -> str | None:
     return connection.scalars(query).one_or_none()
 
 
+def last_transport(connection: Connection, serial: str | None) -> str | None:
+    """Return the transport that the device last came by; None if there is no such device."""
+    query = select(devices.c.transport).where(devices.c.serial == serial)
+    return connection.scalars(query).one_or_none()
+
+
 def is_drained(connection: Connection, serial: str) -> bool:
     """Return whether the device gets no jobs because its owner said so."""
     query = select(devices.c.is_drained).where(devices.c.serial == serial)

@@ -58,10 +58,14 @@ class Administration:
         A device of the past is waited for no longer: its runs have failed, and jobs that no other
         device serves end. Raises InvalidRequest for the lab's own machine.
         """
+        with self._database.reading() as connection:
+            serial = history_rows.find_device(connection, device)
+            last_route = history_rows.last_transport(connection, serial)
         leading = [
             worker
             for worker in self._fleet.workers
             if device in (worker.transport.name, worker.transport.address, _serial(worker))
+            or (worker.device is None and worker.transport.name == last_route)
         ]
         if any(worker.transport.kind is TransportKind.LOCAL for worker in leading):
             raise InvalidRequest(
@@ -70,8 +74,10 @@ class Administration:
             )
         for worker in leading:
             worker.remove()
-        if not leading:
-            self._expect_no_more(self._find(device))
+        if serial is not None and not any(map(_serial, leading)):
+            self._expect_no_more(serial)
+        elif not leading:
+            raise _unknown(device)
         return [worker.transport.name for worker in leading]
 
     def set_note(self, device: str, note: str) -> None:
@@ -130,7 +136,7 @@ class Administration:
         with self._database.reading() as connection:
             serial = history_rows.find_device(connection, wanted)
         if serial is None:
-            raise NotFound(f"no device {wanted!r}: `latlab lab status` lists them")
+            raise _unknown(wanted)
         return serial
 
     def _expect_no_more(self, serial: str) -> None:
@@ -149,6 +155,10 @@ class Administration:
             for worker in self._fleet.workers
             if target_id in worker.targets
         ]
+
+
+def _unknown(device: str) -> NotFound:
+    return NotFound(f"no device {device!r}: `latlab lab status` lists them")
 
 
 def _serial(worker: DeviceWorker) -> str | None:

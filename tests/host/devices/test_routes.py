@@ -273,12 +273,23 @@ def test_the_local_device_is_not_removed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("wanted", [DEVICE.serial, "adb:X", "X"])
-def test_a_device_of_the_past_is_removed_with_its_jobs(lab: Lab, wanted: str) -> None:
+def test_a_device_that_has_not_come_back_is_removed_with_its_jobs(lab: Lab, wanted: str) -> None:
     with lab.database.writing() as connection:
         devices.register(connection, DEVICE, "adb:X", 1)
+    lab.fleet.add(Route(name="adb:X", kind=TransportKind.ADB, address="X", cut=RouteGone("gone")))
+    lab.wait_for(**{"adb:X": LOST})
     events = lab.submit()
-    assert lab.administration.remove(wanted) == []
+    assert lab.administration.remove(wanted) == ["adb:X"]
+    lab.wait_for()
     outcome = next_event(events)
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.DEVICE_LOST
     assert "was removed" in outcome.message
+
+
+def test_a_device_of_the_past_is_removed_with_its_jobs(lab: Lab) -> None:
+    with lab.database.writing() as connection:
+        devices.register(connection, DEVICE, "adb:X", 1)
+    events = lab.submit()
+    assert lab.administration.remove(DEVICE.serial) == []
+    assert isinstance(next_event(events), Failure)
