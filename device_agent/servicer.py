@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Agent(DeviceAgentServicer):
             memory_bytes=identity.read_memory_bytes(root),
             max_program_bytes=programs.max_program_bytes,
             confinement=runner.confinement,
+            agent_id=uuid.uuid4().hex,
         )
 
     def close(self) -> None:

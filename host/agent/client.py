@@ -142,9 +142,9 @@ class AgentClient:
             raise Unavailable(f"the agent at {self.address}: {failure.message}")
         return failure
 
-    def acknowledge(self, run_id: str) -> None:
-        """Say that the result is stored, so that the agent may forget it."""
-        request = messages.AcknowledgeRequest(run_ids=[run_id])
+    def acknowledge(self, *run_ids: str) -> None:
+        """Say that the results are stored, so that the agent may forget them."""
+        request = messages.AcknowledgeRequest(run_ids=run_ids)
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:

@@ -7,11 +7,12 @@ import re
 
 import grpc
 
+from host.agent.client import AgentClient
 from host.agent.tls import pinned_channel, presented_certificate
-from host.home.boards import Board, checked_address
+from host.home.boards import Board, Boards, checked_address
 from latlab.common.certificates import fingerprint
 from latlab.convert.errors import from_enrolment
-from latlab.domain.errors import InvalidRequest, Unauthenticated
+from latlab.domain.errors import InvalidRequest, LabError, TokenChanged, Unauthenticated
 from latlab.v1.device_agent_pb2 import EnrolRequest
 from latlab.v1.device_agent_pb2_grpc import EnrolmentStub
 
@@ -50,3 +51,26 @@ def enrol(address: str, code: str) -> Board:
         except grpc.RpcError as error:
             raise from_enrolment(error, address) from error
     return Board(address, certificate, response.token)
+
+
+def former_addresses(board: Board, boards: Boards) -> list[str]:
+    """Return the other addresses by which an enrolled board was enrolled before.
+
+    There its agent refuses the token of that time. A copy of the board's disk shows the same
+    certificate, but takes its own token still. Raises StorageError.
+    """
+    former = []
+    for address in boards.addresses():
+        other = boards.get(address)
+        if other is None or address == board.address or other.certificate != board.certificate:
+            continue
+        agent = AgentClient(address, other.token, other.certificate)
+        try:
+            agent.describe()
+        except TokenChanged:
+            former.append(address)
+        except LabError:
+            continue
+        finally:
+            agent.close()
+    return former

@@ -1,15 +1,14 @@
-"""`latlab devices`: enrol boards, drain devices, and show their history."""
+"""`latlab devices`: enrol and remove devices, drain them, and show their history."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from host.agent.enrolment import enrol
+from host.agent.enrolment import enrol, former_addresses
 from host.cli.console import console, milliseconds, show, words
 from host.home.boards import Boards
 from host.home.config import load_config
@@ -17,10 +16,11 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.common.certificates import fingerprint
 from latlab.domain.device import DeviceHistory
-from latlab.domain.errors import InvalidRequest, StorageError, Unavailable
+from latlab.domain.errors import InvalidRequest, NotFound, StorageError, Unavailable
 
 app = typer.Typer(
-    help="Enrol boards, drain devices, leave notes, and show history.", no_args_is_help=True
+    help="Enrol and remove devices, drain them, leave notes, and show history.",
+    no_args_is_help=True,
 )
 
 DeviceArgument = Annotated[
@@ -42,8 +42,12 @@ def add(
         raise InvalidRequest(
             f"{home.config_file} names the boards to use: add {address} there first"
         )
-    Boards(home.boards).add(enrol(address, code))
+    boards, board = Boards(home.boards), enrol(address, code)
+    boards.add(board)
     console.print(f"{address} is enrolled.")
+    for former in former_addresses(board, boards):
+        boards.remove(former)
+        console.print(f"It was enrolled as {former} before: the lab has forgotten that address.")
     try:
         with LatencyClient.connect(home.root) as client:
             client.add_board(address)
@@ -67,14 +71,26 @@ def list_boards() -> None:
 
 @app.command()
 def remove(
-    address: str = typer.Argument(help="The board's address, as `latlab devices list` shows it."),
+    device: Annotated[
+        str, typer.Argument(help="The device's serial, or the name or address of one way to it.")
+    ],
 ) -> None:
-    """Forget a board. A running lab ends the board's visit first."""
+    """Forget a board, a phone or a device of the past. A visit under way ends first.
+
+    The measurements and the history stay. A phone comes back when it is plugged in again.
+    """
     home = LabHome.from_environment()
-    Boards(home.boards).remove(address)
-    with suppress(Unavailable), LatencyClient.connect(home.root) as client:
-        client.remove_board(address)
-    console.print(f"The lab has forgotten {address}.")
+    boards = Boards(home.boards)
+    routes = {device}.intersection(boards.addresses())
+    try:
+        with LatencyClient.connect(home.root) as client:
+            routes.update(client.remove_device(device))
+    except (Unavailable, NotFound):
+        if not routes:
+            raise
+    for address in routes.intersection(boards.addresses()):
+        boards.remove(address)
+    console.print(f"The lab has forgotten {device}.")
 
 
 @app.command()

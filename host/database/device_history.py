@@ -21,19 +21,26 @@ from latlab.domain.visit_check import MAX_MESSAGE_LENGTH
 
 MAX_EVENTS = 500  # stored for each device; the oldest are deleted
 SHOWN = 20
+NEWEST = 1000  # visits among which an acknowledgement may be missing
 
 
 def find_device(connection: Connection, wanted: str) -> str | None:
     """Return the serial of the device of a serial, or of the newest device of a transport.
 
-    None: there is no such device.
+    A phone's transport may be given by adb's serial alone. None: there is no such device.
     """
     query = (
         select(devices.c.serial)
-        .where(or_(devices.c.serial == wanted, devices.c.transport == wanted))
+        .where(or_(devices.c.serial == wanted, devices.c.transport.in_([wanted, f"adb:{wanted}"])))
         .order_by((devices.c.serial == wanted).desc(), devices.c.last_seen_unix_ns.desc())
         .limit(1)
     )
+    return connection.scalars(query).one_or_none()
+
+
+def last_transport(connection: Connection, serial: str | None) -> str | None:
+    """Return the transport that the device last came by; None if there is no such device."""
+    query = select(devices.c.transport).where(devices.c.serial == serial)
     return connection.scalars(query).one_or_none()
 
 
@@ -98,6 +105,17 @@ def last_asked_unix_ns(connection: Connection, target_id: str) -> int | None:
     query = select(func.max(visits.c.asked_unix_ns)).join(jobs, jobs.c.id == visits.c.job_id)
     asked_unix_ns: int | None = connection.scalar(query.where(jobs.c.target_id == target_id))
     return asked_unix_ns
+
+
+def newest_answered(connection: Connection, serial: str) -> list[str]:
+    """Return the run_ids that the device has answered among the newest visits of the lab."""
+    newest = select(func.max(visits.c.id)).scalar_subquery()
+    query = select(visits.c.run_id).where(
+        visits.c.id > newest - NEWEST,
+        visits.c.device_serial == serial,
+        visits.c.answered_unix_ns.is_not(None),
+    )
+    return list(connection.scalars(query))
 
 
 def history(connection: Connection, serial: str, until_unix_ns: int | None) -> DeviceHistory:

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cattrs
 from sqlalchemy import BigInteger, Connection, Row, cast, func, select
 
+from host.database import raw
 from host.database.jobs import spec_from_text
 from host.database.measurements import TRUSTED
 from host.database.schema import devices, jobs, leases, measurements, targets
@@ -19,6 +21,7 @@ from latlab.domain.errors import UnreadableRow
 from latlab.domain.target import Target
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_converter = cattrs.Converter(detailed_validation=False)
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
@@ -33,6 +36,13 @@ def register(connection: Connection, device: Device, transport: str, now_unix_ns
         connection.execute(
             devices.insert().values(serial=device.serial, first_seen_unix_ns=now_unix_ns, **known)
         )
+
+
+def get_device(connection: Connection, serial: str) -> Device:
+    """Return the description of a registered device. Raises UnreadableRow."""
+    query = select(devices.c.description).where(devices.c.serial == serial)
+    with raw.reading(f"device {serial}"):
+        return _converter.structure(connection.scalars(query).one(), Device)
 
 
 def register_target(connection: Connection, target: Target) -> None:

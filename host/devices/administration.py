@@ -16,11 +16,12 @@ from host.devices.worker import DeviceWorker
 from host.jobs.cancelling import choose
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.wait_reasons import ServingDevice, waits_for
-from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind
+from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, TransportKind
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import OpenJob
 from latlab.domain.measurement import Conditions
+from latlab.domain.target import targets_of
 from latlab.domain.text import cleaned
 
 MAX_NOTE = 1_000  # characters
@@ -55,6 +56,34 @@ class Administration:
             history_rows.add_event(connection, serial, DeviceEvent(time.time_ns(), kind))
         for worker in self._workers_of(serial):
             worker.health.drained = drained
+
+    def remove(self, device: str) -> list[str]:
+        """Let go of a device, or of one route to it, and return the names of those routes.
+
+        A device of the past is waited for no longer: its runs have failed, and jobs that no other
+        device serves end. Raises InvalidRequest for the lab's own machine.
+        """
+        with self._database.reading() as connection:
+            serial = history_rows.find_device(connection, device)
+            last_route = history_rows.last_transport(connection, serial)
+        leading = [
+            worker
+            for worker in self._fleet.workers
+            if device in (worker.transport.name, worker.transport.address, _serial(worker))
+            or (worker.device is None and worker.transport.name == last_route)
+        ]
+        if any(worker.transport.kind is TransportKind.LOCAL for worker in leading):
+            raise InvalidRequest(
+                "the lab's own machine cannot be removed: `latlab devices drain local` gives it"
+                " no more jobs"
+            )
+        for worker in leading:
+            worker.remove()
+        if serial is not None and not any(map(_serial, leading)):
+            self._expect_no_more(serial)
+        elif not leading:
+            raise _unknown(device)
+        return [worker.transport.name for worker in leading]
 
     def set_note(self, device: str, note: str) -> None:
         """Replace people's note on the device. It is kept in one line."""
@@ -144,14 +173,18 @@ class Administration:
         with self._database.reading() as connection:
             serial = history_rows.find_device(connection, wanted)
         if serial is None:
-            raise NotFound(f"no device {wanted!r}: `latlab lab status` lists them")
+            raise _unknown(wanted)
         return serial
 
+    def _expect_no_more(self, serial: str) -> None:
+        with self._database.reading() as connection:
+            targets = targets_of(device_rows.get_device(connection, serial))
+        self._dispatcher.routes.recall(serial, (target.id for target in targets))
+        why = Failure(FailureKind.DEVICE_LOST, f"{serial} was removed from the lab")
+        self._dispatcher.leave(serial, why)
+
     def _workers_of(self, serial: str) -> list[DeviceWorker]:
-        workers = self._fleet.workers
-        return [
-            each for each in workers if each.device is not None and each.device.serial == serial
-        ]
+        return [worker for worker in self._fleet.workers if _serial(worker) == serial]
 
     def _serving(self, target_id: str) -> list[ServingDevice]:
         return [
@@ -159,6 +192,15 @@ class Administration:
             for worker in self._fleet.workers
             if target_id in worker.targets
         ]
+
+
+def _unknown(device: str) -> NotFound:
+    return NotFound(f"no device {device!r}: `latlab lab status` lists them")
+
+
+def _serial(worker: DeviceWorker) -> str | None:
+    """Return the serial of the worker's device; None until the device has answered."""
+    return None if worker.device is None else worker.device.serial
 
 
 def _drift(worker: DeviceWorker, target_id: str) -> str:

@@ -49,6 +49,12 @@ class Fleet:
             worker = self._workers[transport.name] = self._make_worker(transport)
             worker.start()
 
+    def reconnect(self, name: str) -> None:
+        """Make a worker connect again; harmless if there is none."""
+        with self._lock:
+            if (worker := self._workers.get(name)) is not None:
+                worker.reconnect()
+
     def remove(self, name: str) -> None:
         """End a worker as soon as its visit is over; harmless if there is none."""
         with self._lock:

@@ -12,7 +12,8 @@ import adbutils
 from adbutils import AdbClient, AdbError, AdbTimeout
 
 from host.devices.fleet import Fleet
-from host.devices.transports.adb import CALL_TIMEOUT_S, AdbTransport
+from host.devices.transports.adb import ABSENT, CALL_TIMEOUT_S, AdbTransport
+from latlab.domain.errors import NotReady
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,11 @@ class PhoneWatcher(threading.Thread):
         failures = 0
         while self._has_adb():
             try:
-                for phone in AdbClient(socket_timeout=CALL_TIMEOUT_S).list():
+                listed = AdbClient(socket_timeout=CALL_TIMEOUT_S).list()
+                for phone in listed:
                     self._note(phone.serial, phone.state)
+                for serial in self._states.keys() - {phone.serial for phone in listed}:
+                    self._note(serial, ABSENT)
                 self._listed.set()
                 failures = 0
                 for event in AdbClient(socket_timeout=LISTEN_S).track_devices():
@@ -65,7 +69,7 @@ class PhoneWatcher(threading.Thread):
             except Exception as error:  # adbutils raises many kinds for a lost server
                 if failures == 0:
                     log.warning("adb does not answer, the lab asks again: %s", error)
-                self._states.clear()
+                self._states = dict.fromkeys(self._states, "")
                 time.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
                 failures += 1
 
@@ -79,8 +83,20 @@ class PhoneWatcher(threading.Thread):
         return True
 
     def _note(self, serial: str, state: str) -> None:
-        """Make the phone's worker connect again if adb's word for the phone has changed."""
-        if self._takes(serial) and self._states.get(serial) != state:
+        """Make the phone's worker connect again if adb's word for the phone has changed.
+
+        A phone that is there gets a worker if it has none.
+        """
+        if not self._takes(serial) or self._states.get(serial, ABSENT) == state:
+            return
+        log.info("phone %s: %s", serial, state)
+        transport = AdbTransport(serial, self._bundles)
+        if state == ABSENT:
+            del self._states[serial]
+            self._fleet.reconnect(transport.name)
+            return
+        try:
+            self._fleet.add(transport)
             self._states[serial] = state
-            log.info("phone %s: %s", serial, state)
-            self._fleet.add(AdbTransport(serial, self._bundles))
+        except NotReady as error:  # it is added when adb is asked the next time
+            log.info("%s", error)

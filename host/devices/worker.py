@@ -17,7 +17,7 @@ from host.devices.program_uploads import ProgramUploads
 from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
 from host.devices.result_writer import ResultWriter
-from host.devices.transports.transport import Transport
+from host.devices.transports.transport import RouteGone, Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig
 from host.home.result_quarantine import ResultQuarantine
@@ -58,9 +58,9 @@ class DeviceWorker(threading.Thread):
         self._board = board
         self._lease = DeviceLease(database, holder)
         self._stopping = threading.Event()
-        self._removed = False
+        self.is_removed = False  # whether `remove` was called
         self._failures = 0  # in a row
-        self._connection = Connection(transport, database, self.health, config)
+        self._connection = Connection(transport, database, self.health, config, board.routes)
         self.heat = self._connection.heat
         self._visits = VisitRunner(
             self._connection,
@@ -144,16 +144,12 @@ class DeviceWorker(threading.Thread):
     def remove(self) -> None:
         """Ask the worker to end after the visit under way, and return at once.
 
-        The device's jobs are left to other devices. Jobs that no other device serves end.
+        The device is left to its other routes. Without one, its jobs are left to other devices,
+        and those that no other device serves end.
         """
-        self._removed = True
+        self.is_removed = True
         self._stopping.set()
         self._connection.renew()
-
-    @property
-    def is_removed(self) -> bool:
-        """True if `remove` was called."""
-        return self._removed
 
     def _show(self, phase: DevicePhase, detail: str = "") -> None:
         remarks = (detail, self.heat.remark if phase.is_at_work else "")
@@ -167,11 +163,13 @@ class DeviceWorker(threading.Thread):
     def _close(self) -> None:
         self._jobs.close()
         self.health.gone(EventKind.STOPPED)
-        if self._removed:
+        if self.is_removed:
+            if self._connection.close():
+                return  # another route goes on with the agent and the lease
             self.transport.stop()
             if self.device is not None:
                 why = Failure(FailureKind.DEVICE_LOST, "it was removed from the lab")
-                self._board.leave(self.device.serial, self.targets, why)
+                self._board.leave(self.device.serial, why)
         self._lease.release()
 
     def _step(self) -> None:
@@ -212,14 +210,26 @@ class DeviceWorker(threading.Thread):
                 return
         except Unavailable as error:
             self._show(DevicePhase.LOST, str(error))
-            self.health.gone(EventKind.LOST, str(error))
-            if self.device is not None and self._connection.is_given_up:
-                why = Failure(FailureKind.DEVICE_LOST, str(error))
-                self._board.leave(self.device.serial, self.targets, why)
+            self._lose(error)
             self._connection.wait(LOST_PAUSE_S)
-        else:
-            self.sentinels.reconnected()
-            self._board.join(self._connection.known_device.serial, self.targets)
+            return
+        if self._connection.is_spare:
+            self._show(DevicePhase.SPARE, f"{self._connection.serving_route} serves the device")
+            while not self._connection.must_be_renewed:
+                self._connection.wait(LOST_PAUSE_S)
+            return
+        self.sentinels.reconnected()
+
+    def _lose(self, error: Unavailable) -> None:
+        """Leave the device to its other routes if there are any, or else lose it in the end."""
+        if self._connection.close():
+            if isinstance(error, RouteGone):
+                self.remove()
+            return
+        self.health.gone(EventKind.LOST, str(error))
+        if self.device is not None:
+            why = Failure(FailureKind.DEVICE_LOST, str(error))
+            self._board.leave(self.device.serial, why, self.transport.patience_s)
 
     def _probe(self, agent: AgentClient) -> None:
         """Find out whether the device or the programs that failed on it are at fault."""

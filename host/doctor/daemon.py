@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from host.doctor.finding import Finding, Level
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.device import DeviceStatus
+from latlab.domain.device import DevicePhase, DeviceStatus
 from latlab.domain.errors import LabError, Unavailable
 
 MAX_SKEW_S = 60.0
@@ -34,6 +34,8 @@ def device_finding(client: LatencyClient, status: DeviceStatus) -> Finding:
     if status.device is None or status.state.phase.is_trouble:
         fix = "do as it says; the lab tries again by itself"
         return Finding(name, Level.WRONG, str(status.state), fix)
+    if status.state.phase is DevicePhase.SPARE:
+        return Finding(name, Level.OK, str(status.state))
     try:
         now = client.conditions(name)
     except LabError as error:

@@ -16,6 +16,7 @@ from host.jobs.overdue import OverdueJobs
 from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
+from host.jobs.routes import Routes
 from host.jobs.wait_reasons import QueuePosition, positions
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -56,7 +57,7 @@ class Dispatcher:
         self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
         self._queue = JobQueue()
-        self._served: dict[str, frozenset[str]] = {}  # targets, by the device's serial
+        self.routes = Routes()
         for state in load_open_jobs(database):
             self._add(state)
 
@@ -113,23 +114,17 @@ class Dispatcher:
                     self._queue.leave(state, listener)
             self._queue.forget(listener)
 
-    def join(self, device_serial: str, target_ids: Iterable[str]) -> None:
-        """Note that the device is connected and serves these targets."""
-        with self._lock:
-            self._served[device_serial] = frozenset(target_ids)
-
-    def leave(self, device_serial: str, target_ids: Iterable[str], why: Failure) -> None:
-        """Take a device's jobs away from it, because it has been away for too long.
+    def leave(self, device_serial: str, why: Failure, patience_s: float = 0.0) -> None:
+        """Take a device's jobs away from it, unless a route has led to it in the last `patience_s`.
 
         The runs that it was asked for have failed, and other devices may try. Jobs of its targets
         that no other device serves end with `why`. A second call ends jobs opened since.
         """
-        with self._lock:
-            self._served.pop(device_serial, None)
-            abandoned = frozenset(target_ids).difference(*self._served.values())
-        self.give_up(device_serial, why)
-        for state in self.open_states(abandoned):
-            self.end(state, why)
+        abandoned = self.routes.abandon(device_serial, patience_s)
+        if abandoned is not None:
+            self.give_up(device_serial, why)
+            for state in self.open_states(abandoned):
+                self.end(state, why)
 
     def give_up(self, device_serial: str, why: Failure) -> None:
         """End the runs that the device has not answered with a failure. Others may try."""
@@ -142,7 +137,7 @@ class Dispatcher:
     def give_up_absent(self) -> None:
         """Give up devices that were asked for a run before a restart and did not join since."""
         with self._lock:
-            absent = set(self._queue.devices_asked()) - self._served.keys()
+            absent = set(self._queue.devices_asked()) - self.routes.expected()
         for serial in absent:
             why = f"{serial} has not come back since the lab was restarted"
             self.give_up(serial, Failure(FailureKind.DEVICE_LOST, why))

@@ -52,6 +52,12 @@ class LabServicer(StoredMeasurementsServicer):
         self._lab.remove_board(request.address)
         return lab_pb2.RemoveBoardResponse()
 
+    def RemoveDevice(  # noqa: N802
+        self, request: lab_pb2.RemoveDeviceRequest, context: grpc.ServicerContext
+    ) -> lab_pb2.RemoveDeviceResponse:
+        routes = self._lab.administration.remove(request.device)
+        return lab_pb2.RemoveDeviceResponse(routes=routes)
+
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RefitResponse:

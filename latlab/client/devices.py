@@ -108,3 +108,19 @@ class DevicesClient:
             InvalidRequest: The address makes no sense.
         """
         self._calls.one(self._lab.RemoveBoard, lab_pb2.RemoveBoardRequest(address=address))
+
+    def remove_device(self, device: str) -> list[str]:
+        """Make the lab let go of a device, or of one route to it, once its visit is over.
+
+        Args:
+            device: The device's serial, or the name or address of a route.
+
+        Returns:
+            The names of the routes that are no longer served.
+
+        Raises:
+            NotFound: There is no such device.
+            InvalidRequest: It is the lab's own machine.
+        """
+        request = lab_pb2.RemoveDeviceRequest(device=device)
+        return list(self._calls.one(self._lab.RemoveDevice, request).routes)

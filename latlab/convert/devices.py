@@ -39,6 +39,7 @@ def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
         memory_bytes=device.memory_bytes,
         max_program_bytes=device.max_program_bytes,
         confinement=device.confinement,
+        agent_id=device.agent_id,
     )
 
 
@@ -64,6 +65,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
         memory_bytes=message.memory_bytes,
         max_program_bytes=message.max_program_bytes,
         confinement=tuple(message.confinement),
+        agent_id=message.agent_id,
     )
 
 

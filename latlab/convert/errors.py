@@ -20,6 +20,7 @@ from latlab.domain.errors import (
     NotFound,
     NotReady,
     StorageError,
+    TokenChanged,
     TooLarge,
     TraceMismatch,
     Unauthenticated,
@@ -109,11 +110,11 @@ def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which
 def from_agent(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above
     """Return the error of a call to the agent at `address`.
 
-    A refused token is Unavailable: the device stays out of reach until it is enrolled again.
+    A refused token is TokenChanged: the device stays out of reach until it is enrolled again.
     """
     found = _at(error, address, {**_KINDS, grpc.StatusCode.FAILED_PRECONDITION: LeaseLost})
     if isinstance(found, Unauthenticated):
-        return Unavailable(f"{found} (its token has changed)")
+        return TokenChanged(f"{found} (its token has changed)")
     return found
 
 

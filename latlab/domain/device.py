@@ -21,6 +21,7 @@ class DevicePhase(str, Enum):
     HELD = "held"  # another lab on the same database has it
     LOST = "lost"  # it does not answer; the lab tries again
     FAILED = "failed"  # the lab has a defect in serving it; the lab tries again
+    SPARE = "spare"  # another route serves it; this one takes over when that one goes
 
     @property
     def is_away(self) -> bool:
@@ -99,6 +100,8 @@ class Device:
         max_program_bytes: Size of the largest program that its agent takes.
         confinement: What the kernel confines the runner with while it reads a program,
             "seccomp" and "landlock"; empty where it has neither, or the agent does not say.
+        agent_id: A random id that its agent made when it started; empty if the agent is older
+            than such ids. Machines that wrongly share a serial have agents of different ids.
     """
 
     serial: str
@@ -113,6 +116,7 @@ class Device:
     memory_bytes: int
     max_program_bytes: int
     confinement: tuple[str, ...] = ()
+    agent_id: str = ""
 
 
 class EventKind(str, Enum):

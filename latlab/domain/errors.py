@@ -9,6 +9,7 @@ LabError
 │   └── NotEnoughData        too few networks were measured            FAILED_PRECONDITION
 ├── LeaseLost                another holder has the device             FAILED_PRECONDITION
 ├── Unavailable              the lab or a device does not answer       UNAVAILABLE
+│   └── TokenChanged         a device was enrolled again meanwhile     UNAVAILABLE
 ├── Unauthenticated          the token is missing or wrong             UNAUTHENTICATED
 ├── StorageError             a file or the database is of no use       DATA_LOSS
 │   ├── DatabaseBusy         other work keeps the database locked      UNAVAILABLE
@@ -74,6 +75,10 @@ class LeaseLost(LabError):
 
 class Unavailable(LabError):
     """The lab or a device does not answer."""
+
+
+class TokenChanged(Unavailable):
+    """A device's agent has a new token, because it was enrolled again, by this lab or another."""
 
 
 class Unauthenticated(LabError):

@@ -136,6 +136,7 @@ class DeviceDescription(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     MAX_PROGRAM_BYTES_FIELD_NUMBER: _builtins.int
     CONFINEMENT_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
     model: _builtins.str
     soc: _builtins.str
@@ -146,6 +147,10 @@ class DeviceDescription(_message.Message):
     """The hash of the runner and the libraries that come with it."""
     memory_bytes: _builtins.int
     max_program_bytes: _builtins.int
+    agent_id: _builtins.str
+    """A random id that the agent makes when it starts. Two addresses that show the same id are
+    one agent, and two machines with the same serial show two. Older agents have none.
+    """
     @_builtins.property
     def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -171,10 +176,11 @@ class DeviceDescription(_message.Message):
         memory_bytes: _builtins.int = ...,
         max_program_bytes: _builtins.int = ...,
         confinement: _abc.Iterable[_builtins.str] | None = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abi", b"abi", "backends", b"backends", "confinement", b"confinement", "core_classes", b"core_classes", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abi", b"abi", "agent_id", b"agent_id", "backends", b"backends", "confinement", b"confinement", "core_classes", b"core_classes", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,8 @@ class _DevicePhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DevicePha
     """It does not answer; the lab tries again."""
     DEVICE_PHASE_FAILED: _DevicePhase.ValueType  # 10
     """The lab has a defect in serving it; the lab tries again."""
+    DEVICE_PHASE_SPARE: _DevicePhase.ValueType  # 11
+    """Another route serves the device; this one takes over when that one goes."""
 
 class DevicePhase(_DevicePhase, metaclass=_DevicePhaseEnumTypeWrapper):
     """The kind of a device's state."""
@@ -73,6 +75,8 @@ DEVICE_PHASE_LOST: DevicePhase.ValueType  # 9
 """It does not answer; the lab tries again."""
 DEVICE_PHASE_FAILED: DevicePhase.ValueType  # 10
 """The lab has a defect in serving it; the lab tries again."""
+DEVICE_PHASE_SPARE: DevicePhase.ValueType  # 11
+"""Another route serves the device; this one takes over when that one goes."""
 Global___DevicePhase: _TypeAlias = DevicePhase  # noqa: Y015
 
 class _TransportKind:
@@ -307,6 +311,48 @@ class RemoveBoardResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoveBoardResponse: _TypeAlias = RemoveBoardResponse  # noqa: Y015
+
+@_typing.final
+class RemoveDeviceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    device: _builtins.str
+    """The device's serial, or the name or address of a route."""
+    def __init__(
+        self,
+        *,
+        device: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveDeviceRequest: _TypeAlias = RemoveDeviceRequest  # noqa: Y015
+
+@_typing.final
+class RemoveDeviceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the routes that are no longer served."""
+
+    def __init__(
+        self,
+        *,
+        routes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routes", b"routes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveDeviceResponse: _TypeAlias = RemoveDeviceResponse  # noqa: Y015
 
 @_typing.final
 class RefitRequest(_message.Message):

@@ -56,6 +56,11 @@ class LabServiceStub:
                 request_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBoardRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBoardResponse.FromString,
                 _registered_method=True)
+        self.RemoveDevice = channel.unary_unary(
+                '/latlab.v1.LabService/RemoveDevice',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.RemoveDeviceRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveDeviceResponse.FromString,
+                _registered_method=True)
         self.Refit = channel.unary_unary(
                 '/latlab.v1.LabService/Refit',
                 request_serializer=latlab_dot_v1_dot_lab__pb2.RefitRequest.SerializeToString,
@@ -139,6 +144,15 @@ class LabServiceServicer:
 
     def RemoveBoard(self, request, context):
         """Stops serving a board once its visit is over; harmless if it is not served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveDevice(self, request, context):
+        """Stops serving a device, or one of the routes to it, once the visit under way is over. Jobs that
+        no other route or device serves end. NOT_FOUND: the lab knows no such device.
+        INVALID_ARGUMENT: it is the lab's own machine, which can only be drained.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,6 +264,11 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.RemoveBoard,
                     request_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBoardRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBoardResponse.SerializeToString,
+            ),
+            'RemoveDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveDevice,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveDeviceRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.RemoveDeviceResponse.SerializeToString,
             ),
             'Refit': grpc.unary_unary_rpc_method_handler(
                     servicer.Refit,
@@ -416,6 +435,33 @@ class LabService:
             '/latlab.v1.LabService/RemoveBoard',
             latlab_dot_v1_dot_lab__pb2.RemoveBoardRequest.SerializeToString,
             latlab_dot_v1_dot_lab__pb2.RemoveBoardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/RemoveDevice',
+            latlab_dot_v1_dot_lab__pb2.RemoveDeviceRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.RemoveDeviceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,11 @@ class LabServiceStub:
     """Begins to serve a board that was enrolled; harmless if it is served already."""
     RemoveBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]
     """Stops serving a board once its visit is over; harmless if it is not served."""
+    RemoveDevice: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveDeviceRequest, _lab_pb2.RemoveDeviceResponse]
+    """Stops serving a device, or one of the routes to it, once the visit under way is over. Jobs that
+    no other route or device serves end. NOT_FOUND: the lab knows no such device.
+    INVALID_ARGUMENT: it is the lab's own machine, which can only be drained.
+    """
     Refit: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _grpc.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]
@@ -87,6 +92,11 @@ class LabServiceAsyncStub(LabServiceStub):
     """Begins to serve a board that was enrolled; harmless if it is served already."""
     RemoveBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBoardRequest, _lab_pb2.RemoveBoardResponse]  # type: ignore[assignment]
     """Stops serving a board once its visit is over; harmless if it is not served."""
+    RemoveDevice: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveDeviceRequest, _lab_pb2.RemoveDeviceResponse]  # type: ignore[assignment]
+    """Stops serving a device, or one of the routes to it, once the visit under way is over. Jobs that
+    no other route or device serves end. NOT_FOUND: the lab knows no such device.
+    INVALID_ARGUMENT: it is the lab's own machine, which can only be drained.
+    """
     Refit: _aio.UnaryUnaryMultiCallable[_lab_pb2.RefitRequest, _lab_pb2.RefitResponse]  # type: ignore[assignment]
     """Fits the target's predictor now, on everything measured."""
     PinSentinel: _aio.UnaryUnaryMultiCallable[_lab_pb2.PinSentinelRequest, _lab_pb2.PinSentinelResponse]  # type: ignore[assignment]
@@ -154,6 +164,17 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RemoveBoardResponse, _abc.Awaitable[_lab_pb2.RemoveBoardResponse]]:
         """Stops serving a board once its visit is over; harmless if it is not served."""
+
+    @_abc_1.abstractmethod
+    def RemoveDevice(
+        self,
+        request: _lab_pb2.RemoveDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.RemoveDeviceResponse, _abc.Awaitable[_lab_pb2.RemoveDeviceResponse]]:
+        """Stops serving a device, or one of the routes to it, once the visit under way is over. Jobs that
+        no other route or device serves end. NOT_FOUND: the lab knows no such device.
+        INVALID_ARGUMENT: it is the lab's own machine, which can only be drained.
+        """
 
     @_abc_1.abstractmethod
     def Refit(

@@ -11,56 +11,25 @@ unless the code has changed. QUICK=1 does a tenth of the work where a benchmark 
 from __future__ import annotations
 
 import importlib
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.bench import figures
+from tests.bench.finished import Finished
 
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
     "latency-live": ("predict60", "repeat", "other", "active"),
-    "lab": ("lab", "agent_cost", "faults", "bundle", "scale"),
-    "faults": ("idle_connections", "hostile_requests", "wrong_quarantine"),
+    "lab": ("lab", "agent_cost", "bundle", "scale"),
+    "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "house": ("house",),
     "search": ("search", "controller"),
     "search-live": ("train", "hybrid"),
 }
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-class Finished:
-    """The figures of a group's finished benchmarks, kept until all have finished.
-
-    They are valid for one state of the code.
-    """
-
-    def __init__(self, group: str) -> None:
-        self._file = REPOSITORY / "build/bench" / f"{group}.json"
-        self._state = {"code": _code(), "quick": figures.IS_QUICK}
-        self._lines: dict[str, list[figures.Line]] = {}
-        if self._file.is_file():
-            kept = json.loads(self._file.read_text())
-            if kept["state"] == self._state:
-                self._lines = kept["lines"]
-
-    def get(self, name: str) -> list[figures.Line] | None:
-        return self._lines.get(name)
-
-    def add(self, name: str, lines: list[figures.Line]) -> None:
-        self._lines[name] = lines
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps({"state": self._state, "lines": self._lines}))
-
-    def forget(self) -> None:
-        self._file.unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -101,15 +70,6 @@ def run(group: str, names: tuple[str, ...]) -> None:
 def _benchmark(name: str) -> Callable[[], None]:
     main: Callable[[], None] = importlib.import_module(f"tests.bench.bench_{name}").main
     return main
-
-
-def _code() -> str:
-    """Return the state of the code: the commit and the changes since."""
-    words = (["git", "rev-parse", "HEAD"], ["git", "diff", "HEAD"])
-    return "\n".join(
-        subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout
-        for command in words
-    )
 
 
 if __name__ == "__main__":

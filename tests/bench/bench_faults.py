@@ -1,8 +1,10 @@
-"""lab.jobs_lost, lab.jobs_doubled: jobs on a virtual phone with a fault in the middle of each.
+"""faults.jobs_lost, .jobs_doubled, .visits_lost, .visits_doubled: a fault in mid-visit, again and
+again.
 
-The database shows afterwards which jobs have not ended, and which ended twice.
+Afterwards the lab's database is compared with what the device's agent has written down. Each fault
+has a lab of its own, and those that were finished are not repeated after an interruption.
 
-python -m tests.bench.bench_faults [ROUNDS]: the number of jobs for each fault, by default 10.
+python -m tests.bench.bench_faults [ROUNDS [FAULT...]]: the rounds of each fault, by default 10.
 """
 
 from __future__ import annotations
@@ -10,25 +12,28 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 
-from host.home import lab_process
+import pytest
+
 from host.home.paths import LabHome
-from latlab.client.client import LatencyClient
-from latlab.domain.errors import LabError
 from latlab.domain.program import ProgramFile
 from latlab.export import export_program
-from tests.bench.figures import exactly, report
-from tests.host.devices.test_phone_watcher import FAULTS, ONE_LONG_VISIT, kill_the_daemon
-from tests.host.jobs.job_ends import ends_of_jobs
+from tests.bench.figures import exactly, quick, report
+from tests.bench.finished import Finished
+from tests.faults import board, phone
+from tests.faults.ledger import read_ledger
+from tests.faults.losses import Losses, losses
 from tests.virtual_phone.phone import NoPhone
 from tests.virtual_phone.phone_lab import DATA_BYTES, PhoneLab, lab_with_phone
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 
 ROUNDS = 10
-END_TIMEOUT_S = 60.0
+LASTING_S = 12.0  # longer than any call to an agent may take
 
 
 def small_program(folder: Path) -> ProgramFile:
@@ -41,43 +46,71 @@ def small_program(folder: Path) -> ProgramFile:
     return ProgramFile(program, path)
 
 
-def round_of(phone_lab: PhoneLab, program: ProgramFile, fault: Callable[[PhoneLab], None]) -> None:
-    """Run one job; it has ended when this returns, or has had END_TIMEOUT_S for it."""
-    lab_process.up(phone_lab.home)
-    with LatencyClient.connect(phone_lab.home.root) as client:
-        target = phone_lab.plug_in(client)
-    with suppress(LabError), phone_lab.measuring(target, [program], ONE_LONG_VISIT):
-        phone_lab.wait_for_runner()
-        fault(phone_lab)
-        lab_process.up(phone_lab.home)
-    deadline_s = time.monotonic() + END_TIMEOUT_S
-    while 0 in ends_of_jobs(phone_lab.home).values() and time.monotonic() < deadline_s:
-        time.sleep(0.1)
+def phone_rounds(fault: Callable[[PhoneLab], None], rounds: int, folder: Path) -> Losses:
+    """Raises NoPhone."""
+    runner = LabHome.from_environment().runner
+    write_stand_in(folder / "bundles", runner, agent="tests.faults.recording_agent")
+    program = small_program(folder)
+    with lab_with_phone(folder, folder / "bundles", DATA_BYTES) as lab:
+        for number in range(rounds):
+            lab.lasting_s = LASTING_S if number % 2 else PhoneLab.lasting_s
+            survive(lambda: phone.measure_through(lab, program, fault))
+        return losses(lab.home, read_ledger(lab.ledger), rounds)
+
+
+def board_rounds(fault: board.BoardFault, rounds: int, folder: Path) -> Losses:
+    with board.running_board_lab(folder) as lab:
+        for _ in range(rounds):
+            survive(lambda: lab.measure_through(fault))
+        return losses(lab.home, read_ledger(lab.ledger), rounds)
+
+
+def survive(measure: Callable[[], object]) -> None:
+    """A round that does not end as it should is printed; what it lost is counted afterwards."""
+    try:
+        measure()
+    except Exception:
+        traceback.print_exc()
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    faults = [*FAULTS, kill_the_daemon]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_stand_in(folder / "bundles", LabHome.from_environment().runner)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else quick(ROUNDS)
+    chosen = set(sys.argv[2:])
+    every: dict[str, Callable[[int, Path], Losses]] = {
+        **{fault.__name__: partial(phone_rounds, fault) for fault in phone.FAULTS},
+        **{fault.__name__: partial(board_rounds, fault) for fault in board.FAULTS},
+    }
+    finished = Finished(f"faults-in-{rounds}-rounds")
+    found: dict[str, Losses] = {}
+    for name, count in every.items():
+        if chosen and name not in chosen:
+            continue
+        if (kept := finished.get(name)) is not None:
+            found[name] = Losses(**kept[0])
+            continue
+        since_s = time.monotonic()
         try:
-            with lab_with_phone(folder, folder / "bundles", DATA_BYTES) as phone_lab:
-                program = small_program(folder)
-                for _ in range(rounds):
-                    for fault in faults:
-                        print(fault.__name__, file=sys.stderr)
-                        round_of(phone_lab, program, fault)
-                ends = ends_of_jobs(phone_lab.home)
-        except NoPhone as reason:
-            print(f"no figures of faults: {reason}", file=sys.stderr)
-            return
-    asked = rounds * len(faults)
-    lost = asked - sum(count > 0 for count in ends.values())
-    doubled = max(len(ends) - asked, 0) + sum(count > 1 for count in ends.values())
-    conditions = {"rounds": rounds, "faults": [fault.__name__ for fault in faults]}
-    report("lab.jobs_lost", lost, "jobs", exactly(0), **conditions)
-    report("lab.jobs_doubled", doubled, "jobs", exactly(0), **conditions)
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = count(rounds, Path(folder))
+        except (NoPhone, pytest.skip.Exception) as reason:
+            print(f"no rounds of {name}: {reason}", file=sys.stderr)
+            continue
+        finished.add(name, [asdict(found[name])])
+        print(f"{name}: {found[name]} in {time.monotonic() - since_s:.0f} s", file=sys.stderr)
+    if not found:
+        return
+    for field in fields(Losses):
+        by_fault = {name: getattr(each, field.name) for name, each in found.items()}
+        report(
+            f"faults.{field.name}",
+            sum(by_fault.values()),
+            field.name.split("_")[0],
+            exactly(0),
+            rounds=rounds,
+            faults=list(found),
+            at={name: count for name, count in by_fault.items() if count},
+        )
+    finished.forget()
 
 
 if __name__ == "__main__":

@@ -50,10 +50,12 @@ def new_code(board: AgentProcess) -> str:
 
 
 @contextmanager
-def running_lab(home: LabHome) -> Iterator[LatencyClient]:
-    """A daemon that serves no device but those that are added."""
+def running_lab(home: LabHome, before: str = "") -> Iterator[LatencyClient]:
+    """A daemon that serves no device but those that are added; what it runs `before`."""
     environment = {**os.environ, "LATLAB_HOME": str(home.root)}
-    daemon = subprocess.Popen([sys.executable, "-c", DAEMON], cwd=REPOSITORY, env=environment)
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", before + DAEMON], cwd=REPOSITORY, env=environment
+    )
     try:
         process = LockedProcess(home.daemon_file, home.lock_file)
         wait_until(lambda: process.info() is not None or daemon.poll() is not None)

@@ -54,12 +54,15 @@ class FakeDevice(AgentClient):
     readings: list[tuple[Conditions, int]] = field(default_factory=list)
     uploads: list[tuple[str, int]] = field(default_factory=list)
     unacknowledged: int = 0
+    acknowledged: set[str] = field(default_factory=set)
     is_lost: bool = False
     kind: TransportKind = TransportKind.TCP
     name: str = "fake"
     address: str = "fake:1"
     shares_host: bool = False
     patience_s: float = 0.0
+    serial: str = DEVICE.serial
+    agent_id: str = ""
 
     def connect(self) -> FakeDevice:
         return self
@@ -67,7 +70,7 @@ class FakeDevice(AgentClient):
     def stop(self) -> None: ...
 
     def describe(self) -> Device:
-        return DEVICE
+        return replace(DEVICE, serial=self.serial, agent_id=self.agent_id)
 
     def run(
         self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec
@@ -92,10 +95,11 @@ class FakeDevice(AgentClient):
         self.readings.append((now, len(self.ran)))
         return now
 
-    def acknowledge(self, run_id: str) -> None:
+    def acknowledge(self, *run_ids: str) -> None:
         if self.unacknowledged:
             self.unacknowledged -= 1
             raise Unavailable("unplugged")
+        self.acknowledged.update(run_ids)
 
     def checks(self) -> int:
         """How many have ended: visits that agree are as few as may be."""

@@ -32,7 +32,7 @@ ADBD_PORT = 5555
 SHELL_UID = 2000
 DATA_BYTES = 1 << 30  # of /data/local/tmp
 TIMEOUT_S = 30.0
-_NETWORKS = range(256)  # of four addresses each, in a block that RFC 2544 sets apart for tests
+_NETWORKS = range(256)  # of eight addresses each, in a block that RFC 2544 sets apart for tests
 
 _HARDWARE = """
 set -e
@@ -79,6 +79,7 @@ class VirtualPhone:
         self._system: subprocess.Popen[bytes] | None = None
         self._cable, network = _plug_in(hardware.pid)
         self.serial = f"{network}.2:{ADBD_PORT}"  # adb's name for it, where to connect to
+        self.second_serial = f"{network}.6:{ADBD_PORT}"  # by another way, such as Wi-Fi
 
     def boot(self) -> None:
         """Returns at once."""
@@ -241,9 +242,10 @@ def _plug_in(hardware_pid: int) -> tuple[str, str]:
     else:
         raise NoPhone("no network interface of its own could be made")
     inside = ("nsenter", f"--target={hardware_pid}", "--net")
-    _run("ip", "address", "add", f"{network}.1/30", "dev", near)
+    for host, phone in ((1, 2), (5, 6)):
+        _run("ip", "address", "add", f"{network}.{host}/30", "dev", near)
+        _run(*inside, "ip", "address", "add", f"{network}.{phone}/30", "dev", "usb0")
     _run("ip", "link", "set", near, "up")
-    _run(*inside, "ip", "address", "add", f"{network}.2/30", "dev", "usb0")
     _run(*inside, "ip", "link", "set", "usb0", "up")
     return near, network
 

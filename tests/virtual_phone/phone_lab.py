@@ -21,6 +21,7 @@ from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.adb_server import AdbServer, adb_server
 from tests.virtual_phone.phone import VirtualPhone, virtual_phone
+from tests.virtual_phone.stand_in_bundle import LEDGER
 
 DATA_BYTES = 256 << 20  # of the phone's storage
 SPEC = BenchmarkSpec(
@@ -35,13 +36,23 @@ POLL_S = 0.02
 
 
 class PhoneLab:
-    """A lab, a phone, and adb between them."""
+    """A lab, a phone, and adb between them.
+
+    Attributes:
+        ledger: What an agent of `tests.faults.recording_agent` on the phone writes down.
+        lasting_s: How long faults last that can last.
+    """
+
+    lasting_s = 1.0
 
     def __init__(self, home: LabHome, bundles: Path, adb: AdbServer, phone: VirtualPhone) -> None:
         self.home = home
         self.bundles = bundles
         self.adb = adb
         self.phone = phone
+        self.ledger = phone.root / LEDGER.lstrip("/")
+        self.ledger.touch()
+        self.ledger.chmod(0o666)
 
     def plug_in(self, client: LatencyClient) -> str:
         """The phone's target of one thread on its fastest cores, once it is registered."""

@@ -24,6 +24,7 @@ from adbutils import AdbClient, AdbConnection, AdbError
 from host.agent.bundle import Bundle
 from host.agent.client import AgentClient
 from host.devices.transports.phone_userland import KILLED, check_commands, check_execution
+from host.devices.transports.transport import RouteGone
 from latlab.domain.device import TransportKind
 from latlab.domain.errors import Unavailable
 from latlab.domain.text import cleaned
@@ -251,11 +252,13 @@ class AdbTransport:
         try:
             yield
         except (AdbError, OSError, ValueError, LookupError) as error:
-            trouble = TROUBLES.get(self._adb_state())
+            state = self._adb_state()
+            trouble = TROUBLES.get(state)
             message = cleaned(str(error), MAX_MESSAGE)
             if trouble is not None:
                 message = f"{trouble.found}: {trouble.fix}"
-            raise Unavailable(f"{self.name}: {message}") from error
+            kind = RouteGone if state == ABSENT else Unavailable
+            raise kind(f"{self.name}: {message}") from error
 
     def _adb_state(self) -> str:
         """Return adb's word for the phone's state; empty if adb itself does not answer."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from host.agent.client import AgentClient
 from host.agent.tls import presented_certificate
+from host.devices.transports.transport import RouteGone
 from host.home.boards import Boards
 from latlab.domain.device import TransportKind
-from latlab.domain.errors import Unavailable
+from latlab.domain.errors import TokenChanged
 
 
 class TcpTransport:
@@ -30,18 +31,21 @@ class TcpTransport:
         self.stop()
         board = self._boards.get(self.name)
         if board is None:
-            raise Unavailable(
+            raise RouteGone(
                 f"{self.name} is not enrolled: run `latlab-agent --new-code` there, and"
                 f" `latlab devices add {self.name} CODE` here"
             )
         # gRPC would refuse another certificate as well, but without a helpful message.
         if presented_certificate(self.name) != board.certificate:
-            raise Unavailable(
+            raise RouteGone(
                 f"{self.name} shows another certificate than the one it was enrolled with:"
                 " its agent was set up again (enrol it again), or another machine answers"
             )
         self._client = AgentClient(self.name, board.token, board.certificate)
-        self._client.describe()
+        try:
+            self._client.describe()
+        except TokenChanged as error:
+            raise RouteGone(str(error)) from error
         return self._client
 
     def stop(self) -> None:

@@ -6,6 +6,11 @@ from typing import Protocol
 
 from host.agent.client import AgentClient
 from latlab.domain.device import TransportKind
+from latlab.domain.errors import Unavailable
+
+
+class RouteGone(Unavailable):
+    """The way leads nowhere any more: the phone is unplugged, or the board is not enrolled."""
 
 
 class Transport(Protocol):
@@ -27,7 +32,7 @@ class Transport(Protocol):
     patience_s: float
 
     def connect(self) -> AgentClient:
-        """Return a client of the agent. Raises Unavailable."""
+        """Return a client of the agent. Raises Unavailable; RouteGone if nothing is there."""
 
     def stop(self) -> None:
         """Let go of the agent, and end it where the lab has started it."""

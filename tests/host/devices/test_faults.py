@@ -3,121 +3,55 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from host.database.engine import Database
-from host.home.boards import Boards
 from host.home.paths import LabHome
-from latlab.client.client import LatencyClient
-from latlab.client.measuring import Outcome
-from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import DevicePhase
-from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
-from latlab.domain.program import ProgramFile
-from tests.device_agent.agent_process import AgentProcess, wait_until
+from tests.device_agent.agent_process import wait_until
 from tests.faketime import NoFaketime, jumping_clock
-from tests.host.board_lab import (
-    SPEC,
-    StartBoard,
-    address_of,
-    connected,
-    elsewhere,
-    latlab,
-    program,
-    running_lab,
+from tests.faults.board import (
+    FAULTS,
+    ONCE,
+    BoardFault,
+    BoardLab,
+    held_program,
+    jump_the_clock,
+    lab_with,
+    measuring,
+    running_board_lab,
 )
+from tests.faults.ledger import read_ledger
+from tests.faults.losses import Losses, losses
+from tests.host.board_lab import SPEC, StartBoard, address_of, elsewhere, latlab, program
 from tests.host.jobs.job_ends import ends_of_jobs
 
-ONCE = replace(SPEC, min_visits=1, max_visits=1)
-HOUR_S = 3_600
+
+@pytest.fixture(scope="module")
+def board_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardLab]:
+    with running_board_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
-@contextmanager
-def lab_with(
-    home: LabHome, board: AgentProcess, address: str = ""
-) -> Iterator[tuple[LatencyClient, str]]:
-    """With the target that the board serves."""
-    address = address or address_of(board)
-    if Boards(home.boards).get(address) is None:
-        latlab(home, "devices", "add", address, board.code)
-    with running_lab(home) as client:
-        client.add_board(address)
-        yield client, connected(client, 1)
-
-
-@contextmanager
-def measuring(
-    client: LatencyClient, target: str, file: ProgramFile, spec: BenchmarkSpec = ONCE
-) -> Iterator[list[Outcome]]:
-    """Meanwhile; the outcome is there at the block's end, unless the lab is gone."""
-    outcomes: list[Outcome] = []
-
-    def measure() -> None:
-        with suppress(Unavailable):
-            outcomes.extend(client.measure(target, [file], spec))
-
-    thread = threading.Thread(target=measure)
-    thread.start()
-    yield outcomes
-    thread.join(timeout=60)
-    assert not thread.is_alive()
-
-
-def held_program(folder: Path) -> tuple[ProgramFile, Path, Path]:
-    """It writes an x to the first file whenever it is run, and ends when the second is there."""
-    ran, release = folder / "ran", folder / "release"
-    source = (
-        f"open({str(ran)!r}, 'a').write('x')\n"
-        f"while not os.path.exists({str(release)!r}): time.sleep(0.01)\nanswer()"
-    )
-    return program(folder, source), ran, release
-
-
-def daemon_pid(home: LabHome) -> int:
-    return int(json.loads(home.daemon_file.read_text())["pid"])
-
-
-def test_an_expired_holder_loses_its_board_and_no_job(
-    start_board: StartBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_mid_run_costs_no_job_and_no_visit(
+    board_lab: BoardLab, fault: BoardFault
 ) -> None:
-    """Its daemon stands still for longer than its lease, in the middle of a run. Another on
-    the same database takes board, job and run over; then the first goes on."""
-    home, other = LabHome(tmp_path / "home"), LabHome(tmp_path / "other")
-    board = start_board()
-    file, ran, release = held_program(tmp_path)
-    with (
-        lab_with(home, board) as (client, target),
-        measuring(client, target, file) as outcomes,
-    ):
-        wait_until(ran.exists)
-        os.kill(daemon_pid(home), signal.SIGSTOP)
-        try:
-            expire_leases(home)
-            other.create()
-            for shared in ("boards", "programs"):
-                (other.root / shared).symlink_to(home.root / shared)
-            monkeypatch.setenv("LATLAB_DATABASE_URL", home.database_url)
-            with lab_with(other, board):
-                release.touch()
-                wait_until(lambda: list(ends_of_jobs(home).values()) == [1])
-        finally:
-            os.kill(daemon_pid(home), signal.SIGCONT)
-    [measured] = outcomes
+    if fault is jump_the_clock and board_lab.jump is None:
+        pytest.skip("the clock cannot jump: apt install faketime")
+    asked = len(ends_of_jobs(board_lab.home))
+    [measured] = board_lab.measure_through(fault)
     assert isinstance(measured, MeasuredLatency)
-    assert list(ends_of_jobs(home).values()) == [1]
-    assert ran.read_text() == "x"
+    ledger = read_ledger(board_lab.ledger)
+    assert len(ledger) >= 2  # the visit, and that it was acknowledged
+    assert losses(board_lab.home, ledger, asked + 1) == Losses()
 
 
 def test_labs_on_two_databases_exclude_each_other(start_board: StartBoard, tmp_path: Path) -> None:
@@ -141,14 +75,7 @@ def test_labs_on_two_databases_exclude_each_other(start_board: StartBoard, tmp_p
         assert isinstance(client.measure(target, files[:1], ONCE)[0], MeasuredLatency)
 
 
-def expire_leases(home: LabHome) -> None:
-    database = Database(home.database_url)
-    with database.writing() as connection:
-        connection.execute(text("UPDATE leases SET expires_ns = 0"))
-    database.close()
-
-
-@pytest.mark.parametrize("jumps_s", [(HOUR_S,), (-HOUR_S,), (HOUR_S, -24 * HOUR_S, 0)])
+@pytest.mark.parametrize("jumps_s", [(3_600,), (-3_600,), (3_600, -86_400, 0)])
 def test_the_hosts_clock_may_jump(
     start_board: StartBoard, tmp_path: Path, jumps_s: tuple[int, ...]
 ) -> None:

@@ -44,8 +44,8 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def test_a_device_that_comes_is_served_at_once(fleet: Fleet) -> None:
-    fleet.add(CountingDevice(name="a"))
-    fleet.add(CountingDevice(name="b"))
+    fleet.add(CountingDevice(name="a", serial="1"))
+    fleet.add(CountingDevice(name="b", serial="2"))
     wait_until(lambda: [worker.state.phase for worker in fleet.workers] == [DevicePhase.IDLE] * 2)
     assert [worker.transport.name for worker in fleet.workers] == ["a", "b"]
 
@@ -91,3 +91,21 @@ def test_without_adb_there_are_no_phones(
     assert len(caplog.records) == 1
     assert "apt install adb" in caplog.text
     assert fleet.workers == []
+
+
+def test_a_phone_that_was_removed_comes_back_when_it_is_plugged_in_again(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    phones = PhoneWatcher(fleet, tmp_path, lambda serial: True)
+
+    def names() -> list[str]:
+        return [worker.transport.name for worker in fleet.workers]
+
+    phones._note("X", "device")
+    assert names() == ["adb:X"]
+    fleet.remove("adb:X")
+    wait_until(lambda: names() == [])
+    phones._note("X", "absent")
+    assert names() == []
+    phones._note("X", "device")
+    assert names() == ["adb:X"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,14 +17,24 @@ from host.doctor.finding import Level
 from host.doctor.first_phone import Log, accept, begin
 from host.doctor.phones import check_phones
 from host.home import lab_process
-from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
-from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
+from tests.faults.ledger import read_ledger
+from tests.faults.losses import losses
+from tests.faults.phone import (
+    FAULTS,
+    ONE_LONG_VISIT,
+    RUNNER,
+    end_all_that_adbd_started,
+    kill_the_agent,
+    kill_the_daemon,
+    measure_through,
+    restart_adb,
+)
 from tests.host.jobs.job_ends import ends_of_jobs
 from tests.virtual_phone.android import MODEL, SERIAL
 from tests.virtual_phone.locked_phone import locked_phone
@@ -36,20 +43,11 @@ from tests.virtual_phone.phone_lab import DATA_BYTES, SPEC, PhoneLab, is_idle, l
 from tests.virtual_phone.stand_in_bundle import write_stand_in
 from tests.virtual_phone.vendors import without_heat
 
-# Long enough for a fault to fall into it.
-ONE_LONG_VISIT = BenchmarkSpec(
-    visit=replace(SPEC.visit, timed_ns=1_000_000_000, max_timed_runs=1_000_000),
-    min_visits=1,
-    max_visits=3,
-    traced_visits=0,
-    spacing_ns=0,
-)
-
 
 @pytest.fixture(scope="module")
 def phone_lab(tmp_path_factory: pytest.TempPathFactory, runner: Path) -> Iterator[PhoneLab]:
     folder = tmp_path_factory.mktemp("phones")
-    write_stand_in(folder / "bundles", runner)
+    write_stand_in(folder / "bundles", runner, agent="tests.faults.recording_agent")
     with ExitStack() as stack:
         try:
             yield stack.enter_context(lab_with_phone(folder, folder / "bundles", DATA_BYTES))
@@ -187,83 +185,20 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(
     assert phone_lab.phone.pids(f"bundle-{'5e' * 8}/latlab-runner")
 
 
-def pull_the_cable(phone_lab: PhoneLab) -> None:
-    phone_lab.phone.cut_cable()
-    phone_lab.adb.disconnect(phone_lab.phone.serial)
-    time.sleep(1)
-    phone_lab.phone.mend_cable()
-    phone_lab.adb.connect(phone_lab.phone.serial)
-
-
-def kill_the_agent(phone_lab: PhoneLab) -> None:
-    assert phone_lab.phone.kill("-m device_agent") == 1
-
-
-def kill_the_runner(phone_lab: PhoneLab) -> None:
-    assert phone_lab.phone.kill("latlab-runner --program") == 1
-
-
-def kill_adbd(phone_lab: PhoneLab) -> None:
-    assert phone_lab.phone.kill("/adbd") == 1
-    phone_lab.adb.reconnect(phone_lab.phone.serial)
-
-
-def end_all_that_adbd_started(phone_lab: PhoneLab) -> None:
-    assert phone_lab.phone.pids("-m device_agent")
-    phone_lab.phone.restart_adbd()
-    assert not phone_lab.phone.pids("-m device_agent")
-    phone_lab.adb.reconnect(phone_lab.phone.serial)
-
-
-def reboot(phone_lab: PhoneLab) -> None:
-    phone_lab.phone.reboot()
-    phone_lab.adb.reconnect(phone_lab.phone.serial)
-
-
-def kill_the_daemon(phone_lab: PhoneLab) -> None:
-    process = LockedProcess(phone_lab.home.daemon_file, phone_lab.home.lock_file)
-    info = process.info()
-    assert info is not None
-    os.kill(info["pid"], signal.SIGKILL)
-    wait_until(lambda: process.info() is None)
-
-
-def restart_adb(phone_lab: PhoneLab) -> None:
-    phone_lab.adb.stop()
-    phone_lab.adb.start()
-    phone_lab.adb.connect(phone_lab.phone.serial)
-
-
-FAULTS = [
-    pull_the_cable,
-    kill_the_agent,
-    kill_the_runner,
-    kill_adbd,
-    end_all_that_adbd_started,
-    reboot,
-    restart_adb,
-]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_mid_run_costs_no_job(
-    phone_lab: PhoneLab,
-    client: LatencyClient,
-    small_programs: list[ProgramFile],
-    fault: Callable[[PhoneLab], None],
+@pytest.mark.parametrize("fault", [*FAULTS, restart_adb])
+def test_a_fault_in_mid_run_costs_no_job_and_no_visit(
+    phone_lab: PhoneLab, small_programs: list[ProgramFile], fault: Callable[[PhoneLab], None]
 ) -> None:
-    target = phone_lab.plug_in(client)
-    ended_before = ends_of_jobs(phone_lab.home)
-    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
-        phone_lab.wait_for_runner()
-        fault(phone_lab)
-    assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
-    ended = ends_of_jobs(phone_lab.home)
-    assert len(ended) == len(ended_before) + 1
-    assert set(ended.values()) == {1}
-    device = phone_lab.wait_for(client, is_idle).device
-    assert device is not None
-    assert device.serial == SERIAL
+    asked = len(ends_of_jobs(phone_lab.home))
+    before = losses(phone_lab.home, read_ledger(phone_lab.ledger), asked)
+    outcomes = measure_through(phone_lab, small_programs[0], fault)
+    if fault is kill_the_daemon:
+        assert outcomes == []  # who asked was told that the lab is gone
+    else:
+        assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
+    ledger = read_ledger(phone_lab.ledger)
+    assert ledger
+    assert losses(phone_lab.home, ledger, asked + 1) == before
 
 
 def test_an_agent_that_ended_with_adbd_is_started_again_between_visits(
@@ -274,32 +209,13 @@ def test_an_agent_that_ended_with_adbd_is_started_again_between_visits(
     apart = replace(SPEC, min_visits=2, max_visits=2, spacing_ns=4_000_000_000)
     with phone_lab.measuring(target, small_programs[:1], apart) as outcomes:
         phone_lab.wait_for_runner()
-        wait_until(lambda: not phone_lab.phone.pids("latlab-runner --program"))
+        wait_until(lambda: not phone_lab.phone.pids(RUNNER))
         end_all_that_adbd_started(phone_lab)
     [measured] = outcomes
     assert isinstance(measured, MeasuredLatency)
     visits = client.measurement(measured.measurement_id).visits
     assert len(visits) == len({visit.run_id for visit in visits}) == 3  # one of them traced
     assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
-
-
-def test_a_killed_daemon_costs_no_job(
-    phone_lab: PhoneLab, client: LatencyClient, small_programs: list[ProgramFile]
-) -> None:
-    """The phone goes on with its run, and the next daemon fetches it."""
-    target = phone_lab.plug_in(client)
-    ended_before = ends_of_jobs(phone_lab.home)
-    with phone_lab.measuring(target, small_programs[:1], ONE_LONG_VISIT) as outcomes:
-        phone_lab.wait_for_runner()
-        [runner] = phone_lab.phone.pids("latlab-runner --program")
-        kill_the_daemon(phone_lab)
-        assert phone_lab.phone.pids("latlab-runner --program") == [runner]
-        lab_process.up(phone_lab.home)
-    assert outcomes == []  # who asked was told that the lab is gone
-    wait_until(lambda: set(ends_of_jobs(phone_lab.home).values()) == {1})
-    assert len(ends_of_jobs(phone_lab.home)) == len(ended_before) + 1
-    with LatencyClient.connect(phone_lab.home.root) as again:
-        phone_lab.wait_for(again, is_idle)
 
 
 def test_what_was_measured_while_the_phone_was_away_is_fetched(

@@ -21,6 +21,7 @@ from latlab.domain.device import DevicePhase, DeviceState
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Measurement, Visit
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import SPEC, TARGET, Lab, ended, fake_lab, next_event
 from tests.host.measuring.test_statistics import NOW
 
@@ -51,6 +52,7 @@ def test_an_outcome_that_is_not_acknowledged_is_filed_once(lab: Lab) -> None:
         asked = connection.execute(select(visits)).all()
     assert len(asked) == jobs * SPEC.max_visits
     assert all(visit.answered_unix_ns is not None for visit in asked)
+    wait_until(lambda: lab.device.acknowledged == {visit.run_id for visit in asked})
 
 
 @pytest.mark.parametrize("shares_host", [False, True])

@@ -34,3 +34,10 @@ def test_a_device_that_runs_programs_unconfined_is_a_warning(
     finding = device_finding(cast(LatencyClient, Client()), status)
     assert finding.level is level
     assert ("unconfined" in finding.found) == ("trust" in finding.fix) == (not confinement)
+
+
+def test_a_spare_route_is_in_order() -> None:
+    state = DeviceState(DevicePhase.SPARE, "adb:X serves the device")
+    status = DeviceStatus(DEVICE, "adb:Y", state, (), 0)
+    finding = device_finding(cast(LatencyClient, object()), status)  # which is not asked
+    assert (finding.level, finding.found) == (Level.OK, "spare: adb:X serves the device")

@@ -28,6 +28,7 @@ from latlab.domain.errors import InvalidRequest, LabError, NotReady, Unauthentic
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import wait_until
+from tests.faults.board import held_program, lab_with, measuring
 from tests.host.board_lab import (
     SPEC,
     StartBoard,
@@ -161,6 +162,35 @@ def test_a_board_joins_a_running_lab(start_board: StartBoard, tmp_path: Path) ->
         assert isinstance(outcome, MeasuredLatency)
         with pytest.raises(InvalidRequest, match="HOST:PORT"):
             client.add_board("../token")
+
+
+def test_a_board_that_is_enrolled_again_elsewhere_keeps_its_job_and_a_copy_is_refused(
+    start_board: StartBoard, tmp_path: Path
+) -> None:
+    home, board, copy = LabHome(tmp_path / "home"), start_board(), start_board(state="copy")
+    moved = f"localhost:{board.port}"
+    file, ran, release = held_program(tmp_path)
+    with lab_with(home, board) as (client, target):
+        with measuring(client, target, file) as outcomes:
+            wait_until(ran.exists)
+            said = latlab(home, "devices", "add", moved, new_code(board))
+            assert f"was enrolled as {address_of(board)} before" in said
+            release.touch()
+        assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
+        wait_until(lambda: [status.transport for status in client.devices()] == [moved])
+        assert Boards(home.boards).addresses() == [moved]
+        assert ran.read_text() == "x"
+
+        latlab(home, "devices", "add", address_of(copy), copy.code)
+        refused = f"{address_of(copy)} is another machine than {moved}"
+        wait_until(lambda: any(refused in status.state.detail for status in client.devices()))
+        serial = next(status.device.serial for status in client.devices() if status.device)
+        assert "has forgotten" in latlab(home, "devices", "remove", address_of(copy))
+        assert "has forgotten" in latlab(home, "devices", "remove", serial)
+        wait_until(lambda: client.devices() == [])
+        assert Boards(home.boards).addresses() == []
+        assert "no device" in latlab(home, "devices", "remove", "nonsense")
+    assert list(ends_of_jobs(home).values()) == [1]
 
 
 def test_lab_toml_says_which_boards_are_used(start_board: StartBoard, tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def submit(board: Dispatcher, number: int) -> EventQueue:
     return events
 
 
+def come(board: Dispatcher, serial: str, route: str = "") -> None:
+    board.routes.enter(serial, "", [TARGET.id], route or serial, lambda: None)
+
+
+def go(board: Dispatcher, serial: str, why: Failure, route: str = "") -> None:
+    board.routes.exit(serial, route or serial)
+    board.leave(serial, why)
+
+
 def test_devices_of_one_target_share_its_jobs(database: Database) -> None:
     board = Dispatcher(database)
     ends = [submit(board, 0), submit(board, 1)]
@@ -88,17 +97,17 @@ def test_a_lost_devices_job_goes_to_another_and_ends_where_there_is_none(
     lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
     events = submit(board, 0)
     for serial in ("a", "b"):
-        board.join(serial, [TARGET.id])
+        come(board, serial)
     state = board.take("a", [TARGET.id], 0)
     assert state is not None
     board.ask(state, UNTRACED, "a")
     board.put_back(state)
     assert board.take("b", [TARGET.id], 0) is None
-    board.leave("a", [TARGET.id], lost)
+    go(board, "a", lost)
     assert board.take("b", [TARGET.id], 0) is state
     assert (state.failures, state.asked) == ([lost], None)
     board.put_back(state)
-    board.leave("b", [TARGET.id], lost)
+    go(board, "b", lost)
     assert next_event(events) == lost
     assert board.count_open([TARGET.id]) == 0
 
@@ -108,10 +117,10 @@ def test_a_job_that_comes_while_the_device_is_away_does_not_wait_for_ever(
 ) -> None:
     board = Dispatcher(database)
     lost = Failure(FailureKind.DEVICE_LOST, "unplugged")
-    board.join("a", [TARGET.id])
-    board.leave("a", [TARGET.id], lost)
+    come(board, "a")
+    go(board, "a", lost)
     events = submit(board, 0)
-    board.leave("a", [TARGET.id], lost)  # as its worker says after each look for it
+    board.leave("a", lost)  # as its worker says after each look for it
     assert next_event(events) == lost
     assert board.count_open([TARGET.id]) == 0
 
@@ -157,7 +166,7 @@ def test_what_an_absent_device_was_asked_before_a_restart_goes_to_another(
         before.ask(state, UNTRACED, serial)
 
     board = Dispatcher(database)
-    board.join("b", [TARGET.id])
+    come(board, "b")
     board.give_up_absent()
     mine = board.take("b", [TARGET.id], 0)
     assert mine is not None

@@ -162,6 +162,7 @@ devices = st.builds(
     memory_bytes=nanoseconds,
     max_program_bytes=nanoseconds,
     confinement=st.lists(texts, max_size=2).map(tuple),
+    agent_id=texts,
 )
 targets = st.builds(
     Target,

@@ -103,7 +103,7 @@ def test_every_error_of_an_agent_arrives_with_its_address(kind: type[LabError]) 
         for convert in (from_agent, from_enrolment):
             error = convert(answer, "pi:7070")
             if kind is errors.Unauthenticated and convert is from_agent:
-                assert type(error) is Unavailable
+                assert type(error) is errors.TokenChanged
                 assert "token has changed" in str(error)
             else:
                 assert type(error) is (InvalidRequest if kind is UnknownKernelKinds else kind)
@@ -172,7 +172,7 @@ class OldAnswer(grpc.RpcError):
         (grpc.StatusCode.UNAVAILABLE, Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, Unavailable),
         (grpc.StatusCode.CANCELLED, Unavailable),
-        (grpc.StatusCode.UNAUTHENTICATED, Unavailable),
+        (grpc.StatusCode.UNAUTHENTICATED, errors.TokenChanged),
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
         (grpc.StatusCode.UNKNOWN, LabError),
     ],

@@ -24,4 +24,5 @@ def test_every_phase_is_of_one_sort() -> None:
     away = {phase for phase in DevicePhase if phase.is_away}
     assert away < trouble
     assert not at_work & trouble
-    assert set(DevicePhase) - at_work - trouble == {DevicePhase.COOLING, DevicePhase.DRAINED}
+    others = {DevicePhase.COOLING, DevicePhase.DRAINED, DevicePhase.SPARE}
+    assert set(DevicePhase) - at_work - trouble == others
