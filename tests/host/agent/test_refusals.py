@@ -18,11 +18,11 @@ from latlab.domain.measurement import Visit
 from latlab.domain.program import ProgramFile, TensorSpec
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.device_agent.conftest import write_stand_in
+from tests.faults.board import held_program
 from tests.host.board_lab import program
-from tests.host.devices.test_faults import held_program
 
 SPEC = VisitSpec(warmup_runs=1, warmup_ns=0, timed_runs=3, timed_ns=0)
-LEASE = Lease("serial", "test", 1, 0)
+LEASE = Lease("serial", "database", "holder", 1, 2**62)
 
 
 @pytest.fixture
@@ -49,16 +49,15 @@ def test_what_the_agent_refuses_is_the_programs_fault(client: AgentClient, tmp_p
     good = program(tmp_path, "answer()")
     assert isinstance(run(client, good, "good"), Visit)
     inputs = (TensorSpec((1, 3)),) * 17
-    for number, (file, spec) in enumerate(
-        [
-            (replace(good, program=replace(good.program, inputs=inputs)), {}),
-            (replace(good, program=replace(good.program, inputs=())), {}),
-            (replace(good, program=replace(good.program, sha256="0" * 64)), {}),  # other bytes
-            (replace(good, program=replace(good.program, sha256="../0")), {}),
-            (good, {"core_class": "huge"}),
-            (good, {"threads": 1_000}),
-        ]
-    ):
+    refusals: list[tuple[ProgramFile, dict[str, object]]] = [
+        (replace(good, program=replace(good.program, inputs=inputs)), {}),
+        (replace(good, program=replace(good.program, inputs=())), {}),
+        (replace(good, program=replace(good.program, sha256="0" * 64)), {}),  # other bytes
+        (replace(good, program=replace(good.program, sha256="../0")), {}),
+        (good, {"core_class": "huge"}),
+        (good, {"threads": 1_000}),
+    ]
+    for number, (file, spec) in enumerate(refusals):
         refused = run(client, file, f"refused-{number}", **spec)
         assert isinstance(refused, Failure)
         assert refused.kind is FailureKind.REFUSED, refused

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from host.devices.fleet import Fleet
 from host.devices.transports.transport import RouteGone
 from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
+from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue
 from latlab.common.program_store import ProgramStore
@@ -30,7 +30,16 @@ from latlab.domain.job import Lease
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program
 from tests.device_agent.agent_process import wait_until
-from tests.host.fake_lab import DEVICE, SENTINEL, SPEC, TARGET, FakeDevice, ended, next_event
+from tests.host.fake_lab import (
+    DEVICE,
+    SENTINEL,
+    SPEC,
+    TARGET,
+    FakeDevice,
+    ended,
+    new_events,
+    next_event,
+)
 
 IDLE, SPARE, LOST = DevicePhase.IDLE, DevicePhase.SPARE, DevicePhase.LOST
 
@@ -101,7 +110,7 @@ class Lab:
         )
 
     def submit(self, number: int = 1) -> EventQueue:
-        events: EventQueue = queue.SimpleQueue()
+        events = new_events()
         self.dispatcher.submit(TARGET.id, f"{number:064}", SPEC, events)
         return events
 
@@ -124,7 +133,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
             program_rows.add_program(connection, program)
             store.path(program.sha256).write_bytes(b"x")
     board, quiet = Dispatcher(database), threading.Lock()
-    fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test"))
+    quarantine = ResultQuarantine(tmp_path / "quarantine")
+    fleet = Fleet(lambda way: DeviceWorker(way, database, board, store, quiet, "test", quarantine))
     yield Lab(database, board, fleet)
     fleet.stop()
     database.close()

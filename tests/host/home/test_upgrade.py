@@ -16,7 +16,7 @@ from latlab.domain.device import DevicePhase
 from latlab.domain.estimate import MeasuredLatency
 from tests.device_agent.agent_process import wait_until
 from tests.device_agent.conftest import write_stand_in
-from tests.host.devices.test_faults import held_program, measuring
+from tests.faults.board import held_program, measuring
 
 
 @pytest.fixture

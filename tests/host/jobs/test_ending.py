@@ -24,7 +24,7 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
-from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, next_event
+from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, new_events, next_event
 from tests.host.measuring.test_statistics import QUIET
 
 OLD_TARGET = replace(TARGET, os_build="before the update")
@@ -48,7 +48,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def submit(board: Dispatcher, number: int, target_id: str = OLD_TARGET.id) -> EventQueue:
-    events: EventQueue = queue.SimpleQueue()
+    events = new_events()
     board.submit(target_id, f"{number:064}", SPEC, events)
     return events
 
@@ -69,7 +69,7 @@ def ended(database: Database) -> list[tuple[str, str]]:
 
 def test_a_job_that_nothing_serves_ends_and_its_client_is_told(database: Database) -> None:
     board = Dispatcher(database)
-    board.join(DEVICE.serial, [TARGET.id])
+    board.routes.enter(DEVICE.serial, "", [TARGET.id], "route", lambda: None)
     events = submit(board, 0)
     board.end_overdue(HOUR_NS)
     assert board.count_open([OLD_TARGET.id]) == 1
@@ -121,7 +121,7 @@ def test_a_job_of_the_future_does_not_end(database: Database) -> None:
 
 def test_a_visit_under_way_outlives_its_cancelled_job(database: Database) -> None:
     board = Dispatcher(database)
-    board.join(DEVICE.serial, [TARGET.id])
+    board.routes.enter(DEVICE.serial, "", [TARGET.id], "route", lambda: None)
     events = submit(board, 0, TARGET.id)
     state = board.take(DEVICE.serial, [TARGET.id], 0)
     assert state is not None
@@ -132,13 +132,15 @@ def test_a_visit_under_way_outlives_its_cancelled_job(database: Database) -> Non
     board.put_back(state)
     assert board.take(DEVICE.serial, [TARGET.id], 0) is None
     assert board.count_open([TARGET.id]) == 0
-    assert events.empty()
+    with pytest.raises(queue.Empty):
+        events.get(timeout=0)
     assert ended(database) == [("cancelled", CANCELLED.message)]
     with database.reading() as connection:
         [stored] = connection.execute(select(visits)).all()
     assert stored.wall_ns is not None
     again = submit(board, 0, TARGET.id)  # it is another job
-    assert again.empty()
+    with pytest.raises(queue.Empty):
+        again.get(timeout=0)
     assert board.count_open([TARGET.id]) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from tests.host.fake_lab import (
     Lab,
     ended,
     fake_lab,
+    new_events,
     next_event,
 )
 from tests.host.measuring.test_statistics import QUIET
@@ -183,7 +183,7 @@ def test_a_device_on_which_programs_crash_that_have_run_is_quarantined(
     with monkeypatch.context() as changed:
         crash(changed, lab, sentinel_too=True)
         for number in range(MAX_FAILURES):
-            lab.board.submit(TARGET.id, f"{number + 1:064}", SPEC, queue.SimpleQueue())
+            lab.board.submit(TARGET.id, f"{number + 1:064}", SPEC, new_events())
         wait_until(lambda: "quarantined" in kinds(lab))
 
 
