@@ -2,9 +2,9 @@
 specs, on a board that is well.
 
 A real daemon and a real agent, with a stand-in for the runner that does what each program says.
-The programs crash, hang, print garbage or impossible numbers, or exceed the agent's limits. Some
-specs let no program end in time, and others are refused by the daemon. One program in five is
-good, and must be measured. QUICK=1 does a tenth.
+The programs crash, print garbage or impossible numbers, or exceed the agent's limits. Some specs
+let no program end in time, and others are refused by the daemon. One program in five is good, and
+must be measured. QUICK=1 does a tenth.
 
 python -m tests.bench.bench_wrong_quarantine
 """
@@ -32,6 +32,7 @@ def main() -> None:
         board = AgentProcess(folder / "board", write_stand_in(folder), options)
         try:
             with failing_campaigns(board, folder, SEED) as campaigns:
+                campaigns.pin_sentinel()
                 for _ in range(count):
                     campaigns.run()
                 quarantines = campaigns.quarantines()

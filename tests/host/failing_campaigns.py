@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -16,6 +17,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.discovery import find_lab
 from latlab.convert.latency import spec_to_message
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import EventKind
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile, TensorSpec
@@ -31,7 +33,6 @@ CRASHING = [
     "os.abort()",
     "sys.stderr.write('x' * 5_000); os.abort()",
     "os.write(1, b'x' * (65 << 20))",
-    "time.sleep(60)",
 ]
 MALFORMED = [
     "",
@@ -51,10 +52,9 @@ MALFORMED = [
     for kind in ("not_a_program", "bad_input", "unsupported", "out_of_memory", "execution_error")
 ]
 REFUSED = [(), (TensorSpec((1,)),) * 17, (TensorSpec((2**20, 2**20)),), (TensorSpec((0, 3)),)]
-SHORT = replace(SPEC, visit=replace(SPEC.visit, deadline_ns=400_000_000))
 # No program ends in time, not even a good one.
 TOO_SHORT = replace(SPEC, visit=replace(SPEC.visit, deadline_ns=1_000_000))
-BAD_SPECS = [
+BAD_SPECS: list[tuple[str, dict[str, Any]]] = [
     ("visit", {"warmup_runs": 2**31}),
     ("visit", {"warmup_ns": 2**60}),
     ("visit", {"timed_runs": 0}),
@@ -90,15 +90,25 @@ class FailingCampaigns:
             status = self.refusal(where, fields)
             self._note(str(status), status is grpc.StatusCode.INVALID_ARGUMENT)
             return
-        spec = self.rng.choice([SHORT, SHORT, TOO_SHORT])
-        files = [self._any_program() for _ in range(self.rng.randint(2, 6))]
-        outcomes = self.client.measure(self.target, [file for file, _ in files], spec)
-        for (_, is_good), outcome in zip(files, outcomes, strict=True):
+        kinds = ["good", "crashing", "crashing", "malformed", "refused"]
+        self.measure(
+            [self.rng.choice(kinds) for _ in range(self.rng.randint(2, 6))],
+            self.rng.choice([SPEC, SPEC, TOO_SHORT]),
+        )
+
+    def measure(self, kinds: list[str], spec: BenchmarkSpec) -> None:
+        """One campaign of a new program of each kind."""
+        outcomes = self.client.measure(self.target, list(map(self._program, kinds)), spec)
+        for kind, outcome in zip(kinds, outcomes, strict=True):
             is_measured = isinstance(outcome, MeasuredLatency)
             word = "measured" if isinstance(outcome, MeasuredLatency) else outcome.kind.value
-            self._note(word, is_measured == (is_good and spec is SHORT))
+            self._note(word, is_measured == (kind == "good" and spec is SPEC))
 
-    def refusal(self, where: str, fields: dict[str, object]) -> grpc.StatusCode | None:
+    def pin_sentinel(self) -> None:
+        """A good one."""
+        self.client.pin_sentinel(self._program("good"))
+
+    def refusal(self, where: str, fields: dict[str, Any]) -> grpc.StatusCode | None:
         """Asks for a measurement with a changed spec; how that is refused."""
         message = spec_to_message(SPEC)
         for name, value in fields.items():
@@ -115,7 +125,7 @@ class FailingCampaigns:
             try:
                 list(call)
             except grpc.RpcError as error:
-                status: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+                status: grpc.StatusCode = error.code()
                 return status
         return None
 
@@ -126,21 +136,14 @@ class FailingCampaigns:
         events = self.client.history(status.device.serial).events
         return sum(event.kind is EventKind.QUARANTINED for event in events)
 
-    def _any_program(self) -> tuple[ProgramFile, bool]:
-        """And whether it can be measured."""
+    def _program(self, kind: str) -> ProgramFile:
+        """A new one."""
         self._programs += 1
-        mark = f"  # {self._programs}"
-        match self.rng.choice(["good", "crashing", "crashing", "malformed", "refused"]):
-            case "good":
-                return program(self.folder, GOOD + mark), True
-            case "crashing":
-                return program(self.folder, self.rng.choice(CRASHING) + mark), False
-            case "malformed":
-                return program(self.folder, self.rng.choice(MALFORMED) + mark), False
-            case _:
-                file = program(self.folder, GOOD + mark)
-                inputs = self.rng.choice(REFUSED)
-                return ProgramFile(replace(file.program, inputs=inputs), file.path), False
+        source = {"crashing": CRASHING, "malformed": MALFORMED}.get(kind, [GOOD])
+        file = program(self.folder, f"{self.rng.choice(source)}  # {self._programs}")
+        if kind != "refused":
+            return file
+        return replace(file, program=replace(file.program, inputs=self.rng.choice(REFUSED)))
 
     def _note(self, outcome: str, is_right: bool) -> None:
         self.outcomes[outcome] += 1
@@ -150,11 +153,10 @@ class FailingCampaigns:
 
 @contextmanager
 def failing_campaigns(board: AgentProcess, folder: Path, seed: int) -> Iterator[FailingCampaigns]:
-    """A lab with the board, whose sentinel is good."""
+    """A lab with the board."""
     home = LabHome(folder / "home")
     latlab(home, "devices", "add", address_of(board), board.code)
     with running_lab(home) as client:
         client.add_board(address_of(board))
         target = connected(client, 1)
-        client.pin_sentinel(program(folder, f"{GOOD}  # sentinel"))
         yield FailingCampaigns(home, client, target, folder, random.Random(seed))

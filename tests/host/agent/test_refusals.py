@@ -49,7 +49,7 @@ def test_what_the_agent_refuses_is_the_programs_fault(client: AgentClient, tmp_p
     good = program(tmp_path, "answer()")
     assert isinstance(run(client, good, "good"), Visit)
     inputs = (TensorSpec((1, 3)),) * 17
-    refusals: list[tuple[ProgramFile, dict[str, object]]] = [
+    requests: list[tuple[ProgramFile, dict[str, object]]] = [
         (replace(good, program=replace(good.program, inputs=inputs)), {}),
         (replace(good, program=replace(good.program, inputs=())), {}),
         (replace(good, program=replace(good.program, sha256="0" * 64)), {}),  # other bytes
@@ -57,7 +57,7 @@ def test_what_the_agent_refuses_is_the_programs_fault(client: AgentClient, tmp_p
         (good, {"core_class": "huge"}),
         (good, {"threads": 1_000}),
     ]
-    for number, (file, spec) in enumerate(refusals):
+    for number, (file, spec) in enumerate(requests):
         refused = run(client, file, f"refused-{number}", **spec)
         assert isinstance(refused, Failure)
         assert refused.kind is FailureKind.REFUSED, refused

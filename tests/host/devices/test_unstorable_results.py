@@ -22,6 +22,8 @@ from latlab.domain.measurement import Measurement, Visit
 from tests.host.fake_lab import SENTINEL, FakeDevice, Lab, fake_lab, next_event
 from tests.host.measuring.test_statistics import NOW, QUIET
 
+NO_JSON: Any = object()  # as no agent can send it, so that no check finds it
+
 
 @pytest.fixture
 def shares_host() -> bool:
@@ -66,8 +68,7 @@ def ended_as_failure(lab: Lab) -> Failure:
     ("fields", "said"),
     [
         ({"wall_ns": (2**64 - 1,) * len(QUIET.wall_ns)}, "impossible visit"),
-        # It is not known of any device, so no check finds it.
-        ({"after": replace(NOW, throttled=object())}, "the database refuses the result"),
+        ({"after": replace(NOW, throttled=NO_JSON)}, "the database refuses the result"),
     ],
 )
 def test_a_result_that_can_never_be_stored_goes_to_the_quarantine(
