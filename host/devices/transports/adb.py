@@ -118,7 +118,7 @@ class AdbTransport:
         with tempfile.TemporaryFile() as archive:
             bundle.write_archive(archive)
             size_bytes = archive.tell()
-            self._check_space(size_bytes + size_bytes // 10)
+            self._check_space(size_bytes + size_bytes // 2)  # the agent copies its runner
             archive.seek(0)
             unpack = f"head -c {size_bytes} | tar -xf - -C {incoming}"
             self._shell(unpack, PUSH_TIMEOUT_S, archive)
