@@ -35,7 +35,7 @@ from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from latlab.common.agent_sources import agent_sources
-from latlab.common.files import remove_parts, replacing
+from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.installed_files import content_sha256
 from latlab.common.log import start_logging
 from latlab.common.program_store import ProgramStore
@@ -239,7 +239,7 @@ def main() -> int:
         with locked(options.state_dir):
             # Left by an agent that was killed.
             (options.state_dir / "agent.json").unlink(missing_ok=True)
-            remove_parts(options.state_dir)
+            remove_parts(options.state_dir, OLD_PART_S)
             serve(options)
     except CannotStart as error:
         print(f"latlab-agent: {error}", file=sys.stderr)

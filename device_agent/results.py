@@ -25,7 +25,7 @@ class ResultStore:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        remove_parts(directory)
+        remove_parts(directory, min_age_s=0)
         self._directory = directory
 
     def get(self, run_id: str) -> RunResponse | None:

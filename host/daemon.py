@@ -33,7 +33,7 @@ from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.server import serve_lab
-from latlab.common.files import remove_parts, replacing
+from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, StorageError, Unavailable
@@ -43,7 +43,6 @@ STOP_GRACE_S = 2.0
 RETURN_S = 180.0
 CHECK_S = 60.0  # between two looks for what waits in vain
 SWITCH_INTERVAL_S = 0.5e-3
-DAY_S = 86_400.0
 
 
 def serve(
@@ -68,8 +67,8 @@ def serve(
     lock = _lock(home.lock_file)
     # Left by a daemon that was killed, and by commands.
     home.daemon_file.unlink(missing_ok=True)
-    remove_parts(home.root)
-    remove_parts(home.boards, DAY_S)
+    remove_parts(home.root, min_age_s=0)
+    remove_parts(home.boards, OLD_PART_S)
     sources = daemon_sources()
     stopping = _prepare_process(home)
     database = Database(home.database_url)

@@ -189,7 +189,7 @@ class Database:
     The functions of this package take the connections that it hands out.
 
     Attributes:
-        id: The database's own name, made once, which it keeps wherever it is moved.
+        id: The database's own name, which was made with it.
     """
 
     def __init__(self, url: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from latlab.domain.errors import DiskFull, StorageError
 
 PART_SUFFIX = ".part"  # a file that is being written has it
+OLD_PART_S = 86_400.0  # no process takes so long to write a file
 # Results, the database and logs use it when programs are refused already.
 MAX_RESERVE_BYTES = 256 << 20
 _RESERVE_SHARE = 20  # a small disk's reserve is one part of so many
@@ -69,13 +70,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path, min_age_s: float | None = None) -> None:
+def remove_parts(folder: Path, min_age_s: float) -> None:
     """Remove the drafts that killed processes left in a folder, which may be missing.
 
     Args:
         folder: The folder.
-        min_age_s: Younger ones may still be written by another process. By default no other
-            process writes there.
+        min_age_s: Younger drafts stay. It is 0 where no other process writes.
 
     Raises:
         StorageError: A draft cannot be removed.
@@ -83,7 +83,7 @@ def remove_parts(folder: Path, min_age_s: float | None = None) -> None:
     with storing(folder):
         for part in folder.glob(f"*{PART_SUFFIX}"):
             with contextlib.suppress(FileNotFoundError):
-                if min_age_s is None or time.time() - part.stat().st_mtime > min_age_s:
+                if time.time() - part.stat().st_mtime >= min_age_s:
                     part.unlink()
 
 

@@ -41,7 +41,7 @@ class ProgramStore:
         """
         with storing(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        remove_parts(directory)
+        remove_parts(directory, min_age_s=0)
         self.max_program_bytes = max_program_bytes
         self._directory = directory
         self._max_total_bytes = max_total_bytes

@@ -13,14 +13,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from latlab.common.files import remove_parts, replacing, spare_bytes, storing
+from latlab.common.files import OLD_PART_S, remove_parts, replacing, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export.exporter import EXPORTER
 
 DEFAULT_MAX_BYTES = 4 << 30
-_DAY_S = 86_400.0
 
 
 class ProgramCache:
@@ -40,7 +39,7 @@ class ProgramCache:
         """
         self.directory = _writable(directory)
         self.max_bytes = max_bytes
-        remove_parts(self.directory, _DAY_S)
+        remove_parts(self.directory, OLD_PART_S)
 
     def get(self, key: str) -> ProgramFile | None:
         """Return a program, or None if it is not in the cache, and mark it as used."""

@@ -125,7 +125,7 @@ class AdbTransport:
         with tempfile.TemporaryFile() as archive:
             bundle.write_archive(archive)
             size_bytes = archive.tell()
-            self._check_space(size_bytes + size_bytes // 10)
+            self._check_space(size_bytes + size_bytes // 2)  # the agent copies its runner
             check_execution(self._shell, HOME)
             archive.seek(0)
             unpack = f"head -c {size_bytes} | tar -xf - -C {incoming}"

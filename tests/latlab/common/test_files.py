@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latlab.common.files import FULL, read_regular, replacing, storage_error
+from latlab.common.files import FULL, read_regular, remove_parts, replacing, storage_error
 from latlab.domain.errors import StorageError
 from tests.small_disk import small_disk
 
@@ -56,6 +56,18 @@ def test_what_cannot_be_written_says_what_to_do() -> None:
         "/lab/exports/x.pte: Read-only file system (name a place that can be written)"
     )
     assert str(fails_with(errno.EIO)) == "/lab/exports/x.pte: Input/output error"
+
+
+def test_drafts_of_killed_processes_go_when_they_are_old(tmp_path: Path) -> None:
+    old, young, file = (tmp_path / name for name in ("old.part", "young.part", "file"))
+    for path in (old, young, file):
+        path.touch()
+    os.utime(old, (1, 1))
+    remove_parts(tmp_path, 3_600)
+    assert sorted(tmp_path.iterdir()) == [file, young]
+    remove_parts(tmp_path, 0)
+    remove_parts(tmp_path / "missing", 0)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_really_full_disk(tmp_path: Path) -> None:
