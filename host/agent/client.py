@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from latlab.convert.visits import (
 )
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import Device
-from latlab.domain.device_check import checked_device
+from latlab.domain.device_check import MAX_LENGTH, checked_device
 from latlab.domain.errors import (
     InvalidRequest,
     LabError,
@@ -35,6 +36,7 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
 from latlab.domain.measurement import Conditions, Visit
 from latlab.domain.program import Program
+from latlab.domain.text import cleaned
 from latlab.v1 import device_agent_pb2 as messages
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 
@@ -83,9 +85,10 @@ class AgentClient:
     def read_conditions(self) -> Conditions:
         """Return the device's present conditions."""
         request = messages.ReadConditionsRequest()
-        return conditions_from_message(
+        now = conditions_from_message(
             self._call(self._stub.ReadConditions, request, timeout_s=CALL_TIMEOUT_S)
         )
+        return replace(now, governor=now.governor and cleaned(now.governor, MAX_LENGTH))
 
     def run(
         self, run_id: str, lease: Lease, program: Program, path: Path, spec: VisitSpec

@@ -6,19 +6,17 @@ terminals, logs and pages.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import Unavailable
 from latlab.domain.text import cleaned
 
 # Lengths in characters, as wide as the database's columns.
-MAX_SERIAL = 128
-MAX_DESCRIPTION = 256
-MAX_VERSION = 64
+MAX_LENGTH = 64
+MAX_LENGTHS = {"serial": 128, "model": 256, "soc": 256, "os_build": 256}
 MAX_NAME = 32
-MAX_BACKENDS = 8
-MAX_CORE_CLASSES = 16
+MAX_NAMES = 16
 MAX_CPUS = 4096
 
 
@@ -32,21 +30,20 @@ def checked_device(device: Device) -> Device:
     """
     if fault := _fault(device):
         raise Unavailable(f"the device's agent describes it wrongly: {fault}; update or restart it")
+    texts = {field.name: getattr(device, field.name) for field in fields(device)}
     return replace(
         device,
-        serial=cleaned(device.serial, MAX_SERIAL),
-        model=cleaned(device.model, MAX_DESCRIPTION),
-        soc=cleaned(device.soc, MAX_DESCRIPTION),
-        os_build=cleaned(device.os_build, MAX_DESCRIPTION),
-        abi=cleaned(device.abi, MAX_VERSION),
-        runtime_version=cleaned(device.runtime_version, MAX_VERSION),
-        runner_build=cleaned(device.runner_build, MAX_VERSION),
         backends=_names(device.backends),
         core_classes=tuple(
             replace(core_class, name=cleaned(core_class.name, MAX_NAME))
             for core_class in device.core_classes
         ),
-        confinement=_names(device.confinement[:MAX_BACKENDS]),
+        confinement=_names(device.confinement),
+        **{
+            name: cleaned(text, MAX_LENGTHS.get(name, MAX_LENGTH))
+            for name, text in texts.items()
+            if isinstance(text, str)
+        },
     )
 
 
@@ -54,10 +51,11 @@ def _fault(device: Device) -> str:
     """Return what makes no sense; empty if everything does."""
     if not device.serial.strip():
         return "it has no serial"
-    if len(device.backends) > MAX_BACKENDS:
-        return f"it has {len(device.backends)} backends, more than {MAX_BACKENDS}"
-    if not 0 < len(device.core_classes) <= MAX_CORE_CLASSES:
-        return f"it has {len(device.core_classes)} core classes, not 1 to {MAX_CORE_CLASSES}"
+    if not device.core_classes:
+        return "it has no cores"
+    for name in ("backends", "core_classes", "confinement"):
+        if (length := len(getattr(device, name))) > MAX_NAMES:
+            return f"it has {length} {name}, more than {MAX_NAMES}"
     return next(filter(None, map(_core_fault, device.core_classes)), "")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from host.agent.client import AgentClient
 from latlab.convert.devices import device_to_message
+from latlab.domain.device_check import MAX_LENGTH
 from latlab.domain.errors import InvalidRequest, Unavailable
 from latlab.v1 import common_pb2, device_agent_pb2
 from latlab.v1.device_agent_pb2_grpc import (
@@ -23,6 +24,7 @@ ORDERS = "\x1b[31mred\n\u202eforged"
 
 class HostileAgent(DeviceAgentServicer):
     description = device_to_message(DEVICE)
+    fails = False
 
     def Describe(  # noqa: N802
         self, request: device_agent_pb2.DescribeRequest, context: grpc.ServicerContext
@@ -32,6 +34,8 @@ class HostileAgent(DeviceAgentServicer):
     def ReadConditions(  # noqa: N802
         self, request: device_agent_pb2.ReadConditionsRequest, context: grpc.ServicerContext
     ) -> common_pb2.Conditions:
+        if not self.fails:
+            return common_pb2.Conditions(governor=ORDERS * 100)
         metadata = (("latlab-error", "UnknownKernelKinds"), ("latlab-kernel-kinds-bin", b"{"))
         context.set_trailing_metadata(metadata)
         context.abort(grpc.StatusCode.INTERNAL, ORDERS)
@@ -65,7 +69,17 @@ def test_an_honest_description_stays_and_a_hostile_one_is_cleaned(
         client.describe()
 
 
-def test_an_error_s_text_is_cleaned_and_its_class_is_all_that_counts(client: AgentClient) -> None:
+def test_a_governor_is_cleaned(client: AgentClient) -> None:
+    governor = client.read_conditions().governor
+    assert governor is not None
+    assert governor.isprintable()
+    assert len(governor) == MAX_LENGTH
+
+
+def test_an_error_s_text_is_cleaned_and_its_class_is_all_that_counts(
+    client: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HostileAgent, "fails", True)
     with pytest.raises(InvalidRequest) as raised:
         client.read_conditions()
     assert str(raised.value).isprintable()

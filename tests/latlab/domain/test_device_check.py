@@ -52,7 +52,7 @@ def test_an_honest_device_and_its_targets_stay_as_they_are() -> None:
     [
         ({"serial": " "}, "no serial"),
         ({"backends": tuple(map(str, range(1000)))}, "1000 backends"),
-        ({"core_classes": ()}, "0 core classes"),
+        ({"core_classes": ()}, "no cores"),
         ({"core_classes": (CoreClass("all", ()),)}, "0 cores"),
         ({"core_classes": (CoreClass("all", (0,) * (MAX_CPUS + 1)),)}, "4097 cores"),
     ],
