@@ -1,0 +1,90 @@
+"""A daemon among hostile clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from host.database.engine import Database
+from host.home.paths import LabHome
+from latlab.client.discovery import find_lab
+from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1.lab_pb2_grpc import LabServiceStub
+from latlab.v1.latency_pb2_grpc import LatencyServiceStub
+from tests.host.board_lab import running_lab
+from tests.host.stored_lab import TOKEN, served
+from tests.hostile_connections import HostileConnections, kinds_for_daemon
+from tests.hostile_requests import attack
+from tests.hostile_targets import daemon_target
+
+METADATA = (("authorization", f"Bearer {TOKEN}"),)
+TIMEOUT_S = 60.0
+CONNECTIONS = 130  # ten of each kind; 40 calls once took all threads
+REQUESTS = 300
+
+
+def test_idle_and_slow_connections_silence_nobody(tmp_path: Path) -> None:
+    home = LabHome(tmp_path / "home")
+    home.create()
+    with running_lab(home) as client:
+        address, token = find_lab(home.root)
+        port = int(address.split(":")[1])
+        with HostileConnections(port, kinds_for_daemon(token), CONNECTIONS):
+            for _ in range(20):
+                assert client.targets() == []
+
+
+def test_hostile_requests_are_refused_without_a_trace(tmp_path: Path) -> None:
+    with daemon_target(tmp_path) as target:
+        assert attack(target, REQUESTS, seed_of_all=1) == []
+
+
+@pytest.fixture
+def channel(database_url: str, tmp_path: Path) -> Iterator[grpc.Channel]:
+    """A channel to the services, on both databases."""
+    database = Database(database_url)
+    with served(database, tmp_path) as (address, _), grpc.insecure_channel(address) as channel:
+        yield channel
+    database.close()
+
+
+def test_names_that_no_database_holds_are_refused(channel: grpc.Channel) -> None:
+    lab, latency = LabServiceStub(channel), LatencyServiceStub(channel)
+    name = "a\0b"
+    program = latency_pb2.Program(sha256="0" * 64, size_bytes=1, backend=name)
+    calls = [
+        (lab.SetNote, lab_pb2.SetNoteRequest(device=name)),
+        (lab.SetDrained, lab_pb2.SetDrainedRequest(device=name)),
+        (lab.GetDeviceHistory, lab_pb2.GetDeviceHistoryRequest(device=name)),
+        (lab.ReadConditions, lab_pb2.ReadDeviceConditionsRequest(transport=name)),
+        (lab.PinSentinel, lab_pb2.PinSentinelRequest(program_sha256=name)),
+        (lab.Refit, lab_pb2.RefitRequest(target=name)),
+        (lab.ExcludeMeasurement, lab_pb2.ExcludeMeasurementRequest(id=name * 3, why="odd")),
+        (latency.GetMeasurement, latency_pb2.GetMeasurementRequest(id=name)),
+        (latency.LookUp, latency_pb2.LookUpRequest(measurement_ids=[name])),
+        (latency.UploadProgram, iter([latency_pb2.UploadRequest(program=program)])),
+    ]
+    for method, request in calls:
+        with pytest.raises(grpc.RpcError) as refused:
+            method(request, metadata=METADATA, timeout=TIMEOUT_S)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, request
+
+
+def test_many_ids_are_not_too_much_for_a_query(channel: grpc.Channel) -> None:
+    request = latency_pb2.LookUpRequest(
+        measurement_ids=[f"{number:032}" for number in range(70_000)]
+    )
+    with pytest.raises(grpc.RpcError) as refused:
+        LatencyServiceStub(channel).LookUp(request, metadata=METADATA, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_request_that_cannot_be_parsed_is_the_clients_fault(channel: grpc.Channel) -> None:
+    method = channel.stream_stream("/latlab.v1.LabService/SetNote")
+    for parts in ([b"\xff\xff"], []):
+        with pytest.raises(grpc.RpcError) as refused:
+            list(method(iter(parts), metadata=METADATA, timeout=TIMEOUT_S))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
