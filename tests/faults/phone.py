@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,12 +94,8 @@ def reboot(phone_lab: PhoneLab) -> None:
 
 def stall(phone_lab: PhoneLab) -> None:
     """The phone is so slow that its agent answers nothing for a while."""
-    pids = [*phone_lab.phone.pids(AGENT), *phone_lab.phone.pids(RUNNER)]
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for pid in pids:
-            os.kill(pid, number)
-        if number == signal.SIGSTOP:
-            time.sleep(phone_lab.lasting_s)
+    with stopped([*phone_lab.phone.pids(AGENT), *phone_lab.phone.pids(RUNNER)]):
+        time.sleep(phone_lab.lasting_s)
 
 
 def unplug_a_core(phone_lab: PhoneLab) -> None:
@@ -110,16 +106,16 @@ def unplug_a_core(phone_lab: PhoneLab) -> None:
     pids = [*phone_lab.phone.pids(AGENT), *phone_lab.phone.pids(RUNNER)]
     with without_core(cpus[-1], pids):
         online.write_text(f"{','.join(map(str, cpus[:-1]))}\n")
-        wait_until(lambda: not set(phone_lab.phone.pids(RUNNER)).intersection(pids))
+        wait_until(lambda: set(pids).isdisjoint(phone_lab.phone.pids(RUNNER)))
         time.sleep(phone_lab.lasting_s)
     online.write_text(before)
 
 
 def fill_the_phone(phone_lab: PhoneLab) -> None:
     """Until the visit has ended."""
-    [runner] = phone_lab.phone.pids(RUNNER)
+    runners = set(phone_lab.phone.pids(RUNNER))
     phone_lab.phone.fill_disk()
-    wait_until(lambda: runner not in phone_lab.phone.pids(RUNNER))
+    wait_until(lambda: runners.isdisjoint(phone_lab.phone.pids(RUNNER)))
     phone_lab.phone.shell("rm /data/local/tmp/filling")
 
 
@@ -127,9 +123,10 @@ def kill_the_daemon(phone_lab: PhoneLab) -> None:
     process = LockedProcess(phone_lab.home.daemon_file, phone_lab.home.lock_file)
     info, runners = process.info(), phone_lab.phone.pids(RUNNER)
     assert info is not None
-    os.kill(info["pid"], signal.SIGKILL)
-    wait_until(lambda: process.info() is None)
-    assert phone_lab.phone.pids(RUNNER) == runners  # the next daemon fetches what they run
+    with stopped(runners):  # so that none of them ends before it is counted again
+        os.kill(info["pid"], signal.SIGKILL)
+        wait_until(lambda: process.info() is None)
+        assert phone_lab.phone.pids(RUNNER) == runners  # the next daemon fetches what they run
 
 
 def start_a_second_daemon(phone_lab: PhoneLab) -> None:
@@ -154,10 +151,25 @@ def restart_adb(phone_lab: PhoneLab) -> None:
 
 
 @contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """The processes stand still. Those that have ended do not matter."""
+    signal_all(pids, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        signal_all(pids, signal.SIGCONT)
+
+
+def signal_all(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@contextmanager
 def without_core(cpu: int, pids: list[int]) -> Iterator[None]:
     """The processes may not use the core. Skips where no cpuset can be made."""
-    cpuset = CPUSETS / f"latlab-{os.getpid()}"
-    before = {pid: CPUSETS / _cpuset_of(pid) for pid in pids}
+    cpuset, before = CPUSETS / f"latlab-{os.getpid()}", own_cpuset()
     others = sorted(os.sched_getaffinity(0) - {cpu})
     if not others:
         pytest.skip("this machine has one core")
@@ -169,11 +181,11 @@ def without_core(cpu: int, pids: list[int]) -> Iterator[None]:
         (cpuset / "cpuset.mems").write_text((CPUSETS / "cpuset.mems").read_text())
         (cpuset / "cpuset.cpus").write_text(",".join(map(str, others)))
         for pid in pids:
-            (cpuset / "cgroup.procs").write_text(str(pid))
+            move(str(pid), cpuset)
         yield
     finally:
         for moved in (cpuset / "cgroup.procs").read_text().split():
-            (before.get(int(moved), CPUSETS) / "cgroup.procs").write_text(moved)
+            move(moved, before)
         wait_until(lambda: _is_removed(cpuset))
 
 
@@ -186,10 +198,17 @@ def _is_removed(cpuset: Path) -> bool:
     return True
 
 
-def _cpuset_of(pid: int) -> str:
-    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    paths = [line.split(":", 2)[2] for line in lines if line.split(":", 2)[1] == "cpuset"]
-    return paths[0].lstrip("/") if paths else ""
+def move(pid: str, cpuset: Path) -> None:
+    """Let the process use the cores of the cpuset, unless it has ended."""
+    with suppress(ProcessLookupError):
+        (cpuset / "cgroup.procs").write_text(pid)
+
+
+def own_cpuset() -> Path:
+    """That of this process, which those of a phone are in too."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    paths = (path for _, names, path in (line.split(":", 2) for line in lines) if names == "cpuset")
+    return CPUSETS / next(paths, "/").lstrip("/")
 
 
 def measure_through(
