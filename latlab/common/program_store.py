@@ -50,7 +50,7 @@ class ProgramStore:
         self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
-        """Return the path of a program, stored or not. Raises InvalidRequest for a bad name."""
+        """Return where a program is stored, or would be. Raises InvalidRequest for a bad name."""
         if not _SHA256.fullmatch(sha256):
             raise InvalidRequest(
                 f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"

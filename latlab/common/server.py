@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 def add_health_and_reflection(
     server: grpc.Server, services: Sequence[str]
 ) -> health.HealthServicer:
-    """Add both services to a server, and return the health service.
+    """Add the health and reflection services to a gRPC server, and return the health service.
 
     Args:
         server: The server.
