@@ -73,8 +73,8 @@ def align(
             continue
         if not _is_next(unmatched, kernel.kind):
             raise TraceMismatch(
-                f"position {position}: expected {kernel}, the trace has "
-                f"{unmatched[0][0] if unmatched else 'ended'} "
+                f"the trace differs from the network at position {position}: expected {kernel}, "
+                f"the trace has {unmatched[0][0] if unmatched else 'ended'} "
                 f"({len(kernels)} kernels, {len(traces)} in the trace)"
             )
         kernel_ns.append(_mean_undisturbed(*unmatched.popleft()))
@@ -83,7 +83,8 @@ def align(
             kernel_ns[-1] += _mean_undisturbed(*unmatched.popleft())
     if unmatched:
         raise TraceMismatch(
-            f"position {len(kernels)}: expected no more kernels, the trace has {unmatched[0][0]} "
+            f"the trace differs from the network at position {len(kernels)}: "
+            f"expected no more kernels, the trace has {unmatched[0][0]} "
             f"({len(kernels)} kernels, {len(traces)} in the trace)"
         )
     return tuple(kernel_ns)
@@ -121,7 +122,7 @@ def _mean_undisturbed(name: str, durations_ns: Sequence[int]) -> float:
         TraceMismatch: The kernel has no durations.
     """
     if len(durations_ns) == 0:
-        raise TraceMismatch(f"{name} has no durations")
+        raise TraceMismatch(f"the kernel {name} has no durations in the trace")
     values = np.asarray(durations_ns, dtype=np.float64)
     limit = 1.5 * np.median(values) + 2 * _RESOLUTION_NS
     return float(values[values <= limit].mean())

@@ -1,4 +1,4 @@
-"""The neighbourhood of measured kernels."""
+"""Find out which kernels have shapes near those of measured kernels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NEAR_OCTAVES = 1.0
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The measured kernels of each kind, indexed by their coordinates."""
+    """The measured kernels of each kind, which can be searched by their shapes."""
 
     trees: Mapping[str, KDTree]
 
     @classmethod
     def of(cls, kernels: Iterable[Kernel]) -> Neighbourhood:
-        """Return the neighbourhood of these kernels."""
+        """Return the neighbourhood of measured kernels, which says what is near them."""
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in kernels:
             by_kind[kernel.kind].append(kernel)

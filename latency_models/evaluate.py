@@ -54,7 +54,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation.
+    """The result of evaluating a predictor on held-out networks.
 
     Attributes:
         predictor: Metrics of the predictor, as means over the splits.
@@ -135,7 +135,7 @@ def evaluate(
 
 
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
-    """Return the metrics of (networks,) latencies, at least one, all above 0."""
+    """Return errors and rank correlations of predicted (networks,) latencies, all above 0."""
     errors = np.abs(predicted_ns / measured_ns - 1)
     has_order = bool(np.ptp(predicted_ns) > 0 and np.ptp(measured_ns) > 0)
     return Metrics(

@@ -116,7 +116,7 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
 
 
 def points(kernels: Sequence[Kernel]) -> NDArray[np.float64]:
-    """Return (kernels, 5): the coordinates of each kernel."""
+    """Return (kernels, 5): the coordinates of each kernel, logarithms of its shape."""
     return np.array([coordinates(kernel) for kernel in kernels])
 
 

@@ -1,4 +1,4 @@
-"""The choice between the two predictors."""
+"""Choose between the two kinds of latency predictors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latlab.domain.measured_network import MeasuredNetwork
 
 
 def choose_predictor(networks: Sequence[MeasuredNetwork]) -> type[Predictor]:
-    """Return the predictor that suits the networks.
+    """Return the kind of latency predictor that suits the measured networks.
 
     It is KernelPredictor if enough networks have kernel times, and else WholeNetworkPredictor.
     Kernel times are missing if the runtime does not trace or no visit was traced.
@@ -21,7 +21,7 @@ def choose_predictor(networks: Sequence[MeasuredNetwork]) -> type[Predictor]:
 
 
 def fit_predictor(networks: Sequence[MeasuredNetwork]) -> Predictor:
-    """Fit the predictor that suits the networks.
+    """Fit a latency predictor of the kind that suits the measured networks.
 
     Raises:
         NotEnoughData: Fewer than MIN_NETWORKS of the networks can be learned from.

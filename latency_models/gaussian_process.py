@@ -45,7 +45,7 @@ class GaussianProcess:
     def fit(
         cls, points: FloatArray, values: FloatArray, fixed: Hyperparameters | None = None
     ) -> GaussianProcess:
-        """Fit a process by scikit-learn.
+        """Fit a Gaussian process by scikit-learn.
 
         Args:
             points: (samples, features), not yet standardized.

@@ -56,12 +56,12 @@ class Steadying:
 
     @classmethod
     def none(cls) -> Steadying:
-        """Return a correction that changes nothing."""
+        """Return a correction that changes no latency."""
         return cls(0.0, 1.0, 1.0, 1.0)
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork], predicted_ns: FloatArray) -> Steadying:
-        """Fit the correction.
+        """Fit the correction for interference on measured networks.
 
         It is robust least squares with a random effect for each network (quasi-demeaned data,
         Wooldridge, Econometric Analysis of Cross Section and Panel Data, section 10.4): errors
@@ -112,7 +112,7 @@ class Steadying:
         return self != Steadying.none()
 
     def excess_ns(self, moved: float, probe_ns: float | None) -> float:
-        """Return the delay by neighbours in ns; below 0 if they were quieter than usual.
+        """Return how long neighbours delayed a run, in ns; below 0 if they were quieter than usual.
 
         Args:
             moved: The bytes that the network moves.

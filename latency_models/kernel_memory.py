@@ -27,7 +27,7 @@ class KernelMemory:
     def rows(
         self, kernels: Sequence[Kernel], compute: Callable[[Sequence[Kernel]], FloatArray]
     ) -> FloatArray:
-        """Return the (kernels, columns) rows, computing those that are not remembered.
+        """Return a row of numbers for each kernel, computing the rows that are not remembered.
 
         Args:
             kernels: At least one.

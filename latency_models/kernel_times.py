@@ -74,7 +74,7 @@ class KernelTimes:
     def fit(
         cls, networks: Sequence[MeasuredNetwork], *, like: KernelTimes | None = None
     ) -> KernelTimes:
-        """Fit the times on networks with kernel times.
+        """Fit the times of single kernels on networks with kernel times.
 
         Args:
             networks: Measured networks of one target.
@@ -109,7 +109,7 @@ class KernelTimes:
         return rows[:, 0], rows[:, 1] > 0
 
     def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
-        """Sum the kernels of each network, given in the form of `packing.pack`.
+        """Sum the kernel times of each network, given in the form of `packing.pack`.
 
         The kinds are in the order of `kinds`.
 

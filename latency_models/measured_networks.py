@@ -1,4 +1,4 @@
-"""Several measurements of the same network."""
+"""Group measurements by the network that was measured."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from latlab.domain.measured_network import MeasuredNetwork
 def newest_of_each(
     networks: Iterable[MeasuredNetwork],
 ) -> dict[tuple[Kernel, ...], MeasuredNetwork]:
-    """Return the newest measurement of each network, by the network's kernels."""
+    """Return the newest measurement of each distinct network, keyed by its kernels."""
     in_time = sorted(networks, key=lambda network: network.unix_ns)
     return {network.kernels: network for network in in_time}
 
 
 def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
-    """Return the rows of each distinct network's measurements, in order of first appearance."""
+    """Return the indices of each distinct network's measurements, in order of first appearance."""
     rows: dict[tuple[Kernel, ...], list[int]] = {}
     for row, network in enumerate(networks):
         rows.setdefault(network.kernels, []).append(row)

@@ -41,7 +41,8 @@ def check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None
         raise ValueError("every network must have at least one kernel")
     if lengths.sum() != len(indices):
         raise ValueError(
-            f"the lengths add up to {lengths.sum()}, not to the {len(indices)} indices"
+            f"the networks' lengths add up to {lengths.sum()} kernels, but there are "
+            f"{len(indices)} indices"
         )
     if len(indices) and not 0 <= indices.min() <= indices.max() < len(table):
         raise ValueError(f"an index is outside the table of {len(table)} kernels")

@@ -33,7 +33,7 @@ class Predictor(Protocol):
 
     @property
     def newest_unix_ns(self) -> int:
-        """The time of the newest of these measurements."""
+        """The time of the newest measurement that the predictor was fitted on, in ns since 1970."""
         ...
 
     @classmethod

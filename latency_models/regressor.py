@@ -24,7 +24,7 @@ _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
 @dataclass(frozen=True)
 class KernelRegressor:
-    """A roofline, and a smooth factor around it.
+    """A model of the times of one kind of kernel: a roofline, times a smooth factor.
 
     The roofline is a sum of cost terms with coefficients of at least 0, so that it stays sane
     where it extrapolates. The factor is a Gaussian process over the logarithms of shapes. It
@@ -46,7 +46,7 @@ class KernelRegressor:
         *,
         like: KernelRegressor | None = None,
     ) -> KernelRegressor:
-        """Fit a regressor.
+        """Fit a regressor of the times of one kind of kernel.
 
         Args:
             kernels: Distinct kernels of one kind.

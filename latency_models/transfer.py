@@ -106,7 +106,7 @@ class Transfer:
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
-    """Fit a transfer and predict the latency of every network, measured or not.
+    """Fit a transfer to a new target and predict every network's latency there, measured or not.
 
     The arguments and errors are those of `Transfer.fit`.
     """
@@ -189,7 +189,7 @@ def _regress(
 
 def _check_sources(sources_ns: FloatArray) -> None:
     if sources_ns.ndim != 2 or sources_ns.shape[1] == 0:
-        raise ValueError(f"the sources must be (networks, sources), not {sources_ns.shape}")
+        raise ValueError(f"sources_ns must be an array (networks, sources), not {sources_ns.shape}")
     usable = np.isfinite(sources_ns) & (sources_ns > 0)
     if not usable.all():
         columns = np.flatnonzero(~usable.all(axis=0)).tolist()

@@ -41,7 +41,7 @@ class CostUnits:
 
     @classmethod
     def fit(cls, kernels: Sequence[Kernel], counts: csr_array) -> CostUnits:
-        """Return the units for networks with (networks, kernels) counts of kernels."""
+        """Return units of cost terms for networks with these (networks, kernels) kernel counts."""
         mean_counts = counts.mean(axis=0)
         by_kind: dict[str, FloatArray] = {}
         for kernel, mean_count in zip(kernels, mean_counts.tolist(), strict=True):
@@ -51,7 +51,7 @@ class CostUnits:
     def compare(
         self, left: Sequence[Kernel], right: Sequence[Kernel]
     ) -> tuple[FloatArray, FloatArray]:
-        """Compare two sets of kernels.
+        """Compare each kernel of one set with each kernel of another.
 
         Returns:
             (left, right) scalar products of cost terms, 0 between kinds, and (left, right)
@@ -73,7 +73,7 @@ class CostUnits:
 
 @dataclass(frozen=True)
 class Prior:
-    """The hyperparameters of the model, with variances in units of the mean latency squared.
+    """The prior's hyperparameters, with variances in units of the mean latency squared.
 
     Attributes:
         coefficient_variance: Variance of a cost term's coefficient.
@@ -89,7 +89,7 @@ class Prior:
 
     @classmethod
     def fit(cls, surprise: Callable[[Prior], float]) -> Prior:
-        """Return a prior at a local minimum of `surprise`."""
+        """Return the prior that minimizes the function `surprise`, at least locally."""
         solution = minimize(
             lambda logs: surprise(cls(*np.exp(logs).tolist())),
             np.log(_START),
@@ -141,14 +141,14 @@ def _alike(squared_octaves: FloatArray, octaves: float) -> FloatArray:
 
 
 def surprise(covariance: FloatArray, values: FloatArray) -> float:
-    """Return the negative log marginal likelihood without its constant."""
+    """Return the negative log likelihood of values with this covariance, without its constant."""
     _, factor = definite(covariance)
     misfit = values @ cho_solve(factor, values)
     return float(0.5 * misfit + np.log(np.diag(factor[0])).sum())
 
 
 def definite(covariance: FloatArray) -> tuple[FloatArray, tuple[FloatArray, bool]]:
-    """Return the covariance and its Cholesky factor.
+    """Return the covariance matrix and its Cholesky factor.
 
     If networks differ by many orders of magnitude, rounding makes the covariance indefinite.
     Then its diagonal is increased.

@@ -161,7 +161,7 @@ def export_both(
 
 
 def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Finalist]:
-    """Return the finalists of a network whose training has failed."""
+    """Return the finalists, all failed, of a network whose training has failed."""
     return [Finalist(architecture, p, failure=failure.message) for p in PRECISIONS]
 
 

@@ -25,12 +25,12 @@ class Stream(Protocol[Event]):
         ...
 
     def cancel(self) -> bool:
-        """End the call."""
+        """End the gRPC call, also before all its events have come."""
         ...
 
 
 class Calls:
-    """Calls over one channel. They raise LabErrors: Unavailable if the lab does not answer."""
+    """Calls the lab over one gRPC channel. Raises LabErrors: Unavailable if it does not answer."""
 
     def __init__(self, address: str, token: str) -> None:
         """Open a channel. Nothing is sent before the first call.
@@ -51,7 +51,7 @@ class Calls:
     def one(
         self, method: Callable[..., T], request: object, timeout_s: float = CALL_TIMEOUT_S
     ) -> T:
-        """Return the one answer of a method."""
+        """Call a gRPC method of the lab, and return its one answer."""
         try:
             return method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -64,13 +64,13 @@ class Calls:
         timeout_s: float,
         patience_s: float | None = None,
     ) -> Iterator[T]:
-        """Yield the answers of a method.
+        """Call a gRPC method of the lab, and yield its answers.
 
         Args:
             method: A method that answers a stream.
             request: Its request, or an iterator of requests.
             timeout_s: The deadline of the whole call.
-            patience_s: The stream ends if no answer came for so long. None: it waits.
+            patience_s: The call ends if no answer came for so many seconds. None: it waits.
         """
         call = method(request, timeout=timeout_s, metadata=self._metadata)
         try:

@@ -91,7 +91,7 @@ class LatencyClient(DevicesClient):
         return list(map(target_status_from_message, response.targets))
 
     def default_target(self) -> Target:
-        """Return one thread on the fastest cores of the first device.
+        """Return the target of one thread on the fastest cores of the first device.
 
         Raises:
             NotFound: No device is connected.
@@ -102,7 +102,7 @@ class LatencyClient(DevicesClient):
         raise NotFound("no device is connected: see `latlab lab status`")
 
     def find_target(self, wanted: str) -> Target:
-        """Return the target of an id or a name.
+        """Return the target with this id or name.
 
         Raises:
             NotFound: There is no such target. The message lists those there are.
@@ -179,16 +179,16 @@ class LatencyClient(DevicesClient):
 
         Args:
             target: Id or name of the target.
-            programs: May be made while others are measured. They are taken in another thread, at
-                most `latlab.client.upload_window.MAX_AHEAD` before their outcomes. What the
-                iterable raises is raised.
+            programs: An iterable, which may make programs while others are measured. They are taken
+                in another thread, at most `latlab.client.upload_window.MAX_AHEAD` before their
+                outcomes. What the iterable raises is raised.
             spec: How to measure.
             fresh: Measure again what the lab has measured with the same program, target and spec.
             priority: Higher priorities come first. Calls of one priority take turns, visit by
                 visit.
-            patience_s: The call ends if no visit and no outcome came for so long. What has not
-                ended is a Failure DEVICE_LOST, though its job stays open. What was not taken from
-                `programs` has no outcome.
+            patience_s: The call ends if no visit and no outcome came for so many seconds. A program
+                without an outcome gets a Failure DEVICE_LOST, though its job stays open. What was
+                not taken from `programs` has no outcome.
             on_progress: Called with the visits done and the programs ended, over all programs.
 
         Raises:
@@ -219,7 +219,7 @@ class LatencyClient(DevicesClient):
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """Return the latency estimate of each measurement, in input order.
 
-        All measurements of one target are corrected by the same predictor, if it has learned to.
+        The same predictor corrects all measurements of one target, if it has learned how.
 
         Raises:
             NotFound: There is no such measurement.
@@ -230,11 +230,11 @@ class LatencyClient(DevicesClient):
         return list(map(estimate_from_message, response.estimates))
 
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
-        """Return everything measured on the target, the oldest first."""
+        """Return each network as it was measured on the target, the oldest measurement first."""
         return list(self.measured_networks_by_id(target).values())
 
     def measured_networks_by_id(self, target: str) -> dict[str, MeasuredNetwork]:
-        """Return everything measured on the target by measurement id, the oldest first."""
+        """Return each network measured on the target by measurement id, the oldest first."""
         request = latency_pb2.ListMeasuredNetworksRequest(target=target)
         stream = self._calls.stream(
             self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S
@@ -242,10 +242,10 @@ class LatencyClient(DevicesClient):
         return {each.measurement_id: network_from_message(each) for each in stream}
 
     def refit(self, target: str) -> tuple[int, float]:
-        """Fit the target's predictor on everything measured.
+        """Fit the target's predictor on everything measured there.
 
         Returns:
-            How many measurements it has learned from, and how many seconds it took.
+            How many measurements the predictor has learned from, and how many seconds it took.
 
         Raises:
             NotReady: Too little was measured on the target.

@@ -1,4 +1,4 @@
-"""The part of the client that is about devices and jobs."""
+"""The part of the lab's client that is about devices and jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DevicesClient:
         return list(map(device_status_from_message, response.devices))
 
     def conditions(self, transport: str) -> Conditions:
-        """Return the present conditions of the device behind a transport.
+        """Return the present conditions, such as the clocks, of the device at a transport.
 
         Raises:
             NotFound: There is no such device.
@@ -76,7 +76,7 @@ class DevicesClient:
         self._calls.one(self._lab.SetDrained, request)
 
     def set_note(self, device: str, note: str) -> None:
-        """Replace people's note on a device.
+        """Replace the note that people have left on a device.
 
         Raises:
             NotFound: There is no such device.
@@ -102,7 +102,7 @@ class DevicesClient:
         self._calls.one(self._lab.AddBoard, lab_pb2.AddBoardRequest(address=address))
 
     def remove_board(self, address: str) -> None:
-        """Make the lab let go of a board once its visit is over.
+        """Make the lab stop serving a board, once the board's visit has ended.
 
         Raises:
             InvalidRequest: The address makes no sense.

@@ -58,7 +58,7 @@ def find_lab(home: Path) -> tuple[str, str]:
 
 
 def read_token(path: Path) -> str:
-    """Return the token in a file.
+    """Return the lab's token, which a file holds.
 
     Raises:
         StorageError: The file cannot be read, or it holds no token.
@@ -93,7 +93,7 @@ def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:
         with storing(info_file), contextlib.suppress(FileNotFoundError):
             info = json.loads(read_regular(info_file, MAX_INFO_BYTES))
             if not isinstance(info, dict) or not _is_process_id(info.get("pid")):
-                raise ValueError("it holds no process id")
+                raise ValueError("the file holds no process id")
             return info
     except (ValueError, RecursionError) as error:
         raise StorageError(

@@ -23,7 +23,7 @@ Outcome = MeasuredLatency | Failure
 
 
 def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile) -> None:
-    """Upload a program. The lab does not read its bytes if it has them."""
+    """Upload a program to the lab, which does not read the bytes of a program that it has."""
 
     def parts() -> Iterator[latency_pb2.UploadRequest]:
         yield latency_pb2.UploadRequest(program=program_to_message(file.program))
@@ -41,14 +41,14 @@ def measure_programs(
     patience_s: float,
     on_progress: Callable[[int, int], None],
 ) -> list[Outcome]:
-    """Do the work of `LatencyClient.measure`.
+    """Measure programs and return their outcomes in order, for `LatencyClient.measure`.
 
     Args:
         calls: How to call the lab.
-        latency: The methods to call.
+        latency: The stub of the service whose methods are called.
         request: The request for each program, without its SHA-256.
         programs: What to measure.
-        patience_s: The call ends if nothing came for so long.
+        patience_s: The call ends if nothing came for so many seconds.
         on_progress: Called with the visits done and the programs ended.
     """
     window = UploadWindow(programs)

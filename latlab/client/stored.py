@@ -1,4 +1,4 @@
-"""The part of the client that is about stored measurements."""
+"""The part of the lab's client that is about stored measurements."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class StoredMeasurements:
         return found[0]
 
     def exclude(self, measurement_id: str, why: str) -> str:
-        """Keep a measurement, but neither answer it again nor learn from it.
+        """Keep a measurement, but neither use it as an answer again nor learn from it.
 
         Args:
             measurement_id: The measurement.

@@ -47,7 +47,7 @@ class ProgramStore:
         self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
-        """Return the path of a program, stored or not. Raises InvalidRequest for a bad name."""
+        """Return where a program is stored, or would be. Raises InvalidRequest for a bad name."""
         return self._directory / f"{check_program_name(sha256)}.pte"
 
     def get(self, sha256: str) -> Path:

@@ -67,7 +67,7 @@ def allow_files() -> int:
 def add_health_and_reflection(
     server: grpc.Server, services: Sequence[str]
 ) -> health.HealthServicer:
-    """Add both services to a server, and return the health service.
+    """Add the health and reflection services to a gRPC server, and return the health service.
 
     Args:
         server: The server.

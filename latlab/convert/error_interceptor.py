@@ -23,7 +23,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
-        """Return the handler of the call, its behavior guarded."""
+        """Return the call's gRPC handler, changed so that errors end the call with a status."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None
@@ -31,7 +31,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
 
 
 def with_behavior(handler: Handler, wrap: Callable[[Behavior], Behavior]) -> Handler:
-    """Return a handler of the same kind whose behavior is `wrap(behavior)`."""
+    """Return a gRPC handler like `handler`, whose behavior (its function) `wrap` has wrapped."""
     coders = (handler.request_deserializer, handler.response_serializer)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(wrap(handler.unary_unary), *coders)

@@ -108,7 +108,7 @@ def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which
 
 
 def from_agent(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above
-    """Return the error of a call to the agent at `address`.
+    """Return the LabError for a gRPC call that failed at the agent at `address`.
 
     A refused token is TokenChanged: the device stays out of reach until it is enrolled again.
     """
@@ -119,7 +119,7 @@ def from_agent(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as abov
 
 
 def from_enrolment(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above
-    """Return the error of an enrolment with the agent at `address`."""
+    """Return the LabError for an enrolment that failed at the agent at `address`."""
     return _at(error, address, _KINDS)
 
 

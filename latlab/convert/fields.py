@@ -22,17 +22,17 @@ def fields_of(message: Message) -> dict[str, Any]:
 
 
 def enum_number(wire: Any, member: Enum) -> Any:  # noqa: ANN401 -- generated types
-    """Return the number of a member in the messages' enum `wire`.
+    """Return the number that the protobuf enum `wire` gives to a member of our own enum.
 
     Args:
         wire: An enum of the generated code, such as `lab_pb2.DevicePhase`.
-        member: A member of the noun's enum. Its name in `wire` has the enum's prefix.
+        member: A member of an enum in `latlab.domain`. In `wire` its name has a prefix.
     """
     return wire.Value(f"{_prefix(wire)}{member.name}")
 
 
 def enum_member(wire: Any, number: int, kind: type[E]) -> E | None:  # noqa: ANN401 -- as above
-    """Return the member of `kind` that has the number in `wire`; None for an unknown number."""
+    """Return the member of enum `kind` for a number of protobuf enum `wire`; None if unknown."""
     value = wire.DESCRIPTOR.values_by_number.get(number)
     name = "" if value is None else value.name.removeprefix(_prefix(wire))
     return kind.__members__.get(name)

@@ -29,7 +29,7 @@ def tensor_spec_to_message(spec: TensorSpec) -> common_pb2.TensorSpec:
 def tensor_specs_from_messages(
     specs: Iterable[common_pb2.TensorSpec], shapes: Iterable[common_pb2.Shape]
 ) -> tuple[TensorSpec, ...]:
-    """Return the inputs that protobuf messages hold.
+    """Return the inputs of a program that protobuf messages hold.
 
     Args:
         specs: The inputs' messages.

@@ -161,7 +161,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
 
 
 def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
-    """Return the event that carries a measured latency and its program's name."""
+    """Return the protobuf event that carries a measured latency and its program's name."""
     return latency_pb2.MeasureEvent(
         program_sha256=measured.program_sha256,
         measured=latency_pb2.MeasuredLatency(
@@ -176,7 +176,7 @@ def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
 
 
 def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
-    """Return the measured latency that an event carries."""
+    """Return the measured latency that a protobuf event carries."""
     message = event.measured
     return MeasuredLatency(
         measurement_id=message.measurement_id,

@@ -76,7 +76,7 @@ class VisitSpec:
 
     @property
     def is_sustained(self) -> bool:
-        """True if the warm-up heats the device: never pooled with ordinary measurements."""
+        """True if the warm-up heats the device. Such visits are not pooled with ordinary ones."""
         return self.warmup_ns >= SUSTAINED_NS
 
 
@@ -105,7 +105,7 @@ class BenchmarkSpec:
 
     @classmethod
     def sustained(cls, load_s: float) -> BenchmarkSpec:
-        """Return a spec for a device that the program itself has heated.
+        """Return a spec whose visits first heat the device by running the program for a while.
 
         Its visits are untraced, so no predictor learns from them.
 

@@ -62,7 +62,7 @@ class DeviceState:
         return f"{self.phase.value}: {self.detail}" if self.detail else self.phase.value
 
     def then(self, phase: DevicePhase, detail: str, unix_ns: int) -> DeviceState:
-        """Return the state that follows at `unix_ns`. The same phase goes on since it began."""
+        """Return the next state. It began at `unix_ns`, or earlier if its phase is the same."""
         since_unix_ns = self.since_unix_ns if phase is self.phase else unix_ns
         return DeviceState(phase, detail, since_unix_ns)
 
@@ -73,7 +73,7 @@ class CoreClass:
 
     Attributes:
         name: "big" or "little", say; "all" where there is one kind only.
-        cpus: Numbers of the kernel's for these cores.
+        cpus: The numbers that the OS kernel gives these cores.
         max_clock_khz: The highest clock in kHz; None where it cannot be read.
     """
 
@@ -191,7 +191,7 @@ class DeviceHistory:
 
 
 class TransportKind(str, Enum):
-    """The kinds of ways to a device's agent."""
+    """The ways in which the lab can reach a device's agent."""
 
     LOCAL = "local"  # the agent runs on the lab's own machine
     ADB = "adb"  # a phone, through adb

@@ -62,7 +62,7 @@ class TooLarge(LabError):
 
 
 class NotReady(LabError):
-    """Something else must happen first."""
+    """Something else must happen before the lab can do what was asked for."""
 
 
 class NotEnoughData(NotReady):

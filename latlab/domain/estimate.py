@@ -10,7 +10,7 @@ MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
-    """The origin of an estimate."""
+    """The origin of a latency estimate: measured, looked up or regressed."""
 
     MEASURED = "measured"
     LOOKUP = "lookup"  # every kernel was timed inside some measured network
@@ -46,7 +46,7 @@ class LatencyEstimate:
 
     @property
     def extrapolates(self) -> bool:
-        """True if most of it rests on unfamiliar kernels: its interval may be too narrow."""
+        """True if unfamiliar kernels take most of the latency: its interval may be too narrow."""
         return self.coverage < MIN_COVERAGE
 
 
@@ -77,6 +77,6 @@ class MeasuredLatency:
 def whole_ns(latency_ns: float) -> int:
     """Round a latency to whole ns, at least 1 and at most MAX_LATENCY_NS.
 
-    Every network takes some time, and every estimate must fit into its message.
+    Every network takes some time, and every estimate must fit into its protobuf message.
     """
     return round(min(max(latency_ns, 1.0), float(MAX_LATENCY_NS)))

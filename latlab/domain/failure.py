@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FailureKind(str, Enum):
-    """The kinds of failure."""
+    """The reasons why a visit or a measurement can fail."""
 
     NOT_A_PROGRAM = "not_a_program"
     BAD_INPUT = "bad_input"

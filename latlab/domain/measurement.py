@@ -161,7 +161,7 @@ class Summary:
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval, as a share of the latency."""
+        """Half the width of the latency's 90 % interval, as a share of the latency."""
         return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
 
 

@@ -44,7 +44,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The target's name for people. Builds of one device share it; their ids differ."""
+        """The target's name for people. Targets of other builds may share it, but not the id."""
         model = "".join(c if c.isalnum() else "-" for c in self.device_model.lower())
         model = "-".join(part for part in model.split("-") if part)
         return f"{model}/{self.core_class}/{self.threads}t"
@@ -115,7 +115,7 @@ def targets_of(device: Device, core_classes: Collection[str] | None = None) -> l
 
 
 def find_target(wanted: str, served: Collection[Target], known: Collection[Target]) -> Target:
-    """Return the target of an id or name.
+    """Return the target with an id or name.
 
     Args:
         wanted: The id or name.

@@ -47,7 +47,7 @@ def checked(outcome: Visit | Failure, run_id: str, spec: VisitSpec) -> Visit | F
 
 
 def visit_fault(visit: Visit) -> str:
-    """Return why a visit is impossible, whatever was asked for; empty if it is possible."""
+    """Return why a visit is impossible under any settings; empty if it is possible."""
     lengths = [len(getattr(visit, name)) for name in _SERIES]
     if not visit.wall_ns or len(set(lengths)) > 1:
         counts = ", ".join(f"{n} of {name}" for n, name in zip(lengths, _SERIES, strict=True))

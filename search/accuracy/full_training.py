@@ -1,4 +1,4 @@
-"""The full training of a network, by the paper's recipe."""
+"""The full training of a network, by the MnasNet paper's recipe."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def train_fully(
 
 @lru_cache(maxsize=1)  # A training, its score and its export each ask for them.
 def reference_images(dataset: OpenDataset, recipe: FullTraining) -> UInt8Array:
-    """Return the first training images, which normalize pixels and calibrate batch-norm."""
+    """Return the first training images; they normalize pixels and calibrate batch-norm."""
     batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
     read = squares(dataset.train, batches, dataset.unreadable, recipe.centre_share)
     return torch.cat([images for images, _ in read]).numpy()
@@ -172,7 +172,7 @@ class _Training:
             logits = self.model(normalized(images.to(device), self.mean, self.std))
         loss = smoothed_loss(logits, labels.to(device))
         if not math.isfinite(loss.item()):
-            raise FloatingPointError("training diverged")
+            raise FloatingPointError("training diverged: the loss is not finite")
         descend(self.accelerator, self.optimizer, loss)
         self.step += 1
         # The average is shorter at first, like TensorFlow's average that counts updates.

@@ -165,7 +165,7 @@ def _train(
             losses += loss.detach()
             is_checked = (step + 1) % CHECKED_STEPS == 0 or step + 1 == steps
             if is_checked and not math.isfinite(losses.item()):
-                raise FloatingPointError("training diverged")
+                raise FloatingPointError("training diverged: the loss is not finite")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"training took more than {budget.limit_s:g} s")
             descend(accelerator, optimizer, loss)
@@ -174,7 +174,7 @@ def _train(
 
 
 def warm_cosine(step: int, steps: int) -> float:
-    """Return the learning rate's factor, which rises linearly and then falls along a cosine."""
+    """Return the rate's share of its peak at a step: it rises linearly, then falls as a cosine."""
     warm_up = max(1.0, WARM_UP_SHARE * steps)
     if step < warm_up:
         return (step + 1) / (warm_up + 1)

@@ -35,7 +35,7 @@ class OpenedSource:
 
 
 def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> OpenedSource:
-    """Open the source that the settings describe.
+    """Open the source of accuracies that the settings describe.
 
     Args:
         source: The settings.
@@ -54,7 +54,9 @@ def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> Open
         case CommandSource():
             return _open_command(source)
         case OtherSource():
-            raise ValueError("accuracies of the caller's own code cannot be opened by their name")
+            raise ValueError(
+                "accuracies come from the caller's own code: resume the study with run_search"
+            )
 
 
 def _open_training(source: TrainingSource, checkpoints: Path) -> OpenedSource:

@@ -35,7 +35,7 @@ class TableError(LabError):
 
 @dataclass(frozen=True, eq=False)
 class AccuracyTable:
-    """The accuracies of a table.
+    """The accuracies of the networks in a table.
 
     Attributes:
         space: The space whose networks the table holds.
@@ -87,7 +87,7 @@ def _table(path: Path, text: str, space: Space, accuracy_column: str) -> Accurac
             accuracy = _accuracy(row[accuracy_column], f"{where}, {accuracy_column}")
             accuracies[read_architecture(row, space, where)] = accuracy
     if not accuracies:
-        raise TableError(f"{path} holds no accuracies in {accuracy_column}")
+        raise TableError(f"{path} holds no accuracies in its column {accuracy_column}")
     scale = 100 if max(accuracies.values()) > 1 else 1
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
     return AccuracyTable(space, {a: v / scale for a, v in accuracies.items()}, fingerprint)
@@ -95,7 +95,7 @@ def _table(path: Path, text: str, space: Space, accuracy_column: str) -> Accurac
 
 @dataclass(frozen=True)
 class LookedUpTable:
-    """A source of accuracies that a table holds. Other networks fail."""
+    """A source of accuracies that looks networks up in a table, and fails for all others."""
 
     table: AccuracyTable
 
@@ -134,7 +134,7 @@ class FittedTable:
 
     @classmethod
     def fit(cls, table: AccuracyTable, *, seed: int = 0) -> FittedTable:
-        """Fit trees on a table.
+        """Fit trees on a table of accuracies.
 
         Args:
             table: The table.

@@ -83,9 +83,9 @@ def descend(accelerator: Accelerator, optimizer: torch.optim.Optimizer, loss: Te
 
 @torch.no_grad()
 def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
-    """Give batch-norm the statistics of the final weights.
+    """Give a network's batch-norms the statistics that they have with its final weights.
 
-    After few steps its running averages (momentum 0.01) are still near their initial values.
+    After few steps their running averages (momentum 0.01) are still near their initial values.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -109,14 +109,14 @@ def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float
 
 
 def in_batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return batches of images and their labels for `score`."""
+    """Split images and their labels into batches for `score`."""
     return zip(
         torch.split(images, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
     )
 
 
 def statistics(images: UInt8Array) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation of each channel, both (channels, 1, 1)."""
+    """Return mean and standard deviation of the images' channels, both (channels, 1, 1)."""
     mean = torch.tensor(images.mean(axis=(0, 1, 2)), dtype=torch.float32)
     std = torch.tensor(images.std(axis=(0, 1, 2)), dtype=torch.float32)
     return mean.view(-1, 1, 1), std.clamp_min(1.0).view(-1, 1, 1)

@@ -31,7 +31,7 @@ class Workers:
 
 
 def local_workers(jobs: int | None = None) -> Workers:
-    """Return processes of this machine.
+    """Return workers that train candidates in processes of this machine.
 
     Args:
         jobs: Number of trainings at the same time. None stands for one on each GPU, or on each
@@ -42,7 +42,7 @@ def local_workers(jobs: int | None = None) -> Workers:
 
 
 def ray_workers() -> Workers:
-    """Return processes of the cluster that RAY_ADDRESS names.
+    """Return workers that train candidates on the Ray cluster that RAY_ADDRESS names.
 
     There is one for each GPU of the cluster, or for each CPU where it has no GPU.
 

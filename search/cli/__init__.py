@@ -1,4 +1,4 @@
-"""`latlab`: the one command."""
+"""The command `latlab`, to which all other commands belong."""
 
 from __future__ import annotations
 

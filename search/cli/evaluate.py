@@ -27,7 +27,9 @@ def evaluate(
     target: TargetOption = None,
     splits: Annotated[
         int,
-        typer.Option(min=1, max=100, help="Number of random splits into fitted and held-out."),
+        typer.Option(
+            min=1, max=100, help="Number of random splits of the networks into fitted and held-out."
+        ),
     ] = 5,
     held_out: Annotated[
         float,
@@ -91,7 +93,7 @@ def evaluation_of(
             networks, train_size=len(networks) - test_size, test_size=test_size, splits=splits
         )
     except NotEnoughData as error:
-        raise NotReady(f"{error}: measure more first (latlab calibrate)") from error
+        raise NotReady(f"{error}: measure more networks first (latlab calibrate)") from error
 
 
 def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> list[MeasuredNetwork]:
@@ -108,7 +110,7 @@ def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> li
 
 
 def for_report(evaluation: Evaluation) -> PredictorEvaluation:
-    """Return an evaluation as reports take it."""
+    """Return an evaluation of a predictor in the form in which reports show it."""
     return PredictorEvaluation(
         measured_ns=evaluation.parity.measured_ns,
         predicted_ns=evaluation.parity.predicted_ns,

@@ -153,7 +153,9 @@ def _exit_if_failed(outcomes: Sequence[Measured | Failure]) -> None:
 
 def compare(
     first: Annotated[str, typer.Argument(help=NETWORK_HELP)],
-    second: Annotated[str, typer.Argument(help="The network to compare with, given likewise.")],
+    second: Annotated[
+        str, typer.Argument(help="The network to compare the first with: a name or a JSON file.")
+    ],
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
@@ -223,7 +225,7 @@ def _predictions(
         try:
             return _from_other_targets(opened, architectures)
         except NotReady as error:
-            raise NotReady(f"{not_ready}; {error}") from error
+            raise NotReady(f"{not_ready}; other targets do not help: {error}") from error
     return [
         (
             *_latency(estimate),

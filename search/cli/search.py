@@ -106,7 +106,7 @@ def search(
 
 
 def from_options(kind: type[T], options: Mapping[str, Any], prefix: str = "", **others: Any) -> T:  # noqa: ANN401
-    """Return settings whose fields are the options of the same names, and `others`.
+    """Return settings whose fields have the values of the options of the same names.
 
     Args:
         kind: A dataclass.
@@ -130,7 +130,7 @@ def accuracy_source(options: Mapping[str, Any]) -> AccuracySource:
 
 
 def check_effects(context: typer.Context) -> None:
-    """Check that every option has an effect beside the others.
+    """Check that each given option has an effect together with the others.
 
     Raises:
         ValueError: An option has no effect. The message names it.

@@ -39,7 +39,7 @@ DEFAULT_SPACE = SpaceName("mnasnet")
 
 
 class RewardName(str, Enum):
-    """The name of a reward."""
+    """The names of the rewards that `latlab search` offers."""
 
     SOFT = "soft"
     HARD = "hard"
@@ -90,7 +90,7 @@ TargetLatenciesOption = Annotated[
         max=MOST_MS,
         callback=finite,
         help="Wanted latency in ms, once for each target. The default is MobileNetV2's latency"
-        " there, as in the paper.",
+        " there, as in the MnasNet paper.",
         rich_help_panel=TARGETS_PANEL,
     ),
 ]

@@ -213,7 +213,7 @@ def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
 
 
 def lab_on(opened: Sequence[Session], targets: tuple[SearchTarget, ...]) -> Lab:
-    """Return the lab on one target, or on several targets together."""
+    """Return what predicts and measures on one target, or on several targets together."""
     if len(opened) == 1:
         return opened[0].lab
     labs = [NamedLab(on_target.target.name, on_target.lab) for on_target in opened]
@@ -263,7 +263,7 @@ def search_targets(
 def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) -> None:
     if values and len(values) != len(opened):
         raise ValueError(
-            f"give a {name} for each of the {len(opened)} targets, in their order: there are "
+            f"give a {name} for each of the {len(opened)} targets, in their order, not "
             f"{len(values)}"
         )
 

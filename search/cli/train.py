@@ -147,7 +147,7 @@ def train(
 ) -> None:
     """Train a study's best networks in full, export them as float32 and int8, and measure both.
 
-    The training follows the paper: RMSProp, warm-up, decay, dropout and averaged weights.
+    The training follows the MnasNet paper: RMSProp, warm-up, decay, dropout and averaged weights.
     Interrupted, the same command resumes. `accelerate launch` spreads it over several GPUs.
     Without a running lab the latencies are missing, and the same command adds them later.
     """

@@ -21,8 +21,8 @@ SEED = 20190  # draws the candidates; studies have seeds of their own
 def random_networks(space: Space, count: int) -> list[Architecture]:
     """Return distinct networks, the same ones every time.
 
-    The first one is the reference, whose latency is the paper's default target. The others are
-    random networks of the space.
+    The first one is the reference, whose latency is the MnasNet paper's default target. The
+    others are random networks of the space.
     """
     rng = np.random.default_rng(SEED)
     networks = {REFERENCE: None}

@@ -133,7 +133,7 @@ class TargetLab:
         return [_measured(outcomes.get(spec.key, NOT_REACHED)) for spec in specs]
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
-        """Export networks, so that measuring them need not; return those that cannot be."""
+        """Export networks before they are measured; return those that cannot be exported."""
         exports = self._pool.export_all(self._specs(architectures))
         return {
             architecture: _export_failure(export)

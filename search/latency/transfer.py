@@ -64,14 +64,16 @@ def predict_from_other_targets(
     known = [*newest, *candidates]
     sources_ns = _sources_ns(client, target, [*known, *networks])
     if not sources_ns:
-        raise NotReady(f"no other target has a predictor that serves {target.name}")
+        raise NotReady(f"no other target has a predictor that can help {target.name}")
     columns = np.column_stack(list(sources_ns.values()))
     measured_ns = np.array([network.latency_ns for network in newest.values()])
     try:
         fitted = Transfer.fit(columns[: len(known)], np.arange(len(newest)), measured_ns)
         errors = leave_one_out_errors(columns[: len(newest)], measured_ns)
     except NotEnoughData as error:
-        raise NotReady(f"{error}: measure more first (latlab calibrate --transfer)") from error
+        raise NotReady(
+            f"{error}: measure more networks first (latlab calibrate --transfer)"
+        ) from error
     return TransferPrediction(tuple(sources_ns), errors, fitted.predict(columns[len(known) :]))
 
 

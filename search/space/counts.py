@@ -28,7 +28,7 @@ class Counts:
 
 
 def counts(architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Counts:
-    """Return the counts of the whole network."""
+    """Return the numbers of parameters and multiply-adds of a whole network."""
     parts = [part for _, part in counts_by_part(architecture, deployment)]
     return Counts(sum(part.parameters for part in parts), sum(part.multiply_adds for part in parts))
 
@@ -36,7 +36,7 @@ def counts(architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYME
 def counts_by_part(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> list[tuple[str, Counts]]:
-    """Return the counts of "stem", "block1", "block2" and so on, "head" and "classifier"."""
+    """Return the size of each part: "stem", "block1", "block2" …, "head" and "classifier"."""
     network = describe(architecture, deployment)
     weights = architecture.head_channels * network.classes
     return [

@@ -1,4 +1,4 @@
-"""The shape in which networks are deployed."""
+"""The shape in which networks are deployed: the resolution and the number of classes."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class SqueezeExciteModule(nn.Module):
         self.expand = _conv2d(operator.expand)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` (batch, channels, height, width), scaled."""
+        """Return `x` (batch, channels, height, width), each channel scaled by its gate."""
         return x * torch.sigmoid(self.expand(self.activation(self.reduce(self.pool(x)))))
 
 

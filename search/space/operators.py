@@ -41,13 +41,13 @@ class Convolution:
 
     @property
     def output(self) -> Shape:
-        """Shape of the output."""
+        """Shape of the convolution's output."""
         batch, height, width, _ = self.input
         return (batch, -(-height // self.stride), -(-width // self.stride), self.out_channels)
 
     @property
     def groups(self) -> int:
-        """Number of groups of channels that do not see each other."""
+        """The convolution's number of groups of channels that do not see each other."""
         return self.out_channels if self.depthwise else 1
 
 
@@ -69,7 +69,7 @@ class SqueezeExcite:
 
     @property
     def output(self) -> Shape:
-        """Shape of the output."""
+        """Shape of the squeeze-and-excitation's output."""
         return self.input
 
 
@@ -88,18 +88,18 @@ class Layer:
 
     @property
     def input(self) -> Shape:
-        """Shape of the input."""
+        """Shape of the layer's input."""
         return self.body[0].input
 
     @property
     def output(self) -> Shape:
-        """Shape of the output."""
+        """Shape of the layer's output."""
         return self.body[-1].output
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A whole network.
+    """A whole network as operators with shapes.
 
     A global average pool and a linear layer with bias, the classifier, follow the head.
 

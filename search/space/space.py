@@ -184,7 +184,7 @@ class Space:
 
     def _check(self, choices: Sequence[int]) -> None:
         if len(choices) != len(self.decisions):
-            raise ValueError(f"{self.name} takes {len(self.decisions)} choices, not {len(choices)}")
+            raise ValueError(f"the space takes {len(self.decisions)} choices, not {len(choices)}")
         for decision, choice in zip(self.decisions, choices, strict=True):
             if not 0 <= choice < len(decision.choices):
                 raise ValueError(

@@ -50,7 +50,7 @@ def make_strategy(
     allows: Allows = everything,
     ppo: PPOSettings | None = None,
 ) -> Strategy:
-    """Return the strategy of a name.
+    """Make the strategy with this name.
 
     PPO, evolution and TPE maximize the reward. NSGA-II optimizes accuracy and latency. A
     candidate that is not allowed is drawn again, and after `MAX_DRAWS` draws it is made smaller.

@@ -77,7 +77,7 @@ class ReadOnlyJournal(BaseJournalBackend):
         return self._records[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Keep records in memory."""
+        """Keep the records that the dashboard writes in memory, not in the file."""
         self._records += logs
 
     def _with_parameters(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -29,31 +29,35 @@ class DocumentError(ValueError):
 
 
 def settings_to_document(settings: StudySettings) -> dict[str, Any]:
-    """Return the settings in JSON's types."""
+    """Return a study's settings as values that JSON can hold."""
     return {"version": VERSION, **_converter.unstructure(settings)}
 
 
 def settings_from_document(document: object) -> StudySettings:
-    """Return the settings that a document describes, also one that an older version wrote.
+    """Return the study's settings that a document describes, also one that an older version wrote.
 
     Raises:
         DocumentError: The document does not describe a study's settings.
     """
     if not isinstance(document, dict):
-        raise DocumentError(f"{_shown(document)} is not an object of settings")
+        raise DocumentError(f"{_shown(document)} is not a JSON object of settings")
     version = document.get("version", 1)
     if version not in (1, VERSION):
-        raise DocumentError(f"version {_shown(version)} is unknown: update Latency Lab")
+        raise DocumentError(
+            f"the settings' version {_shown(version)} is unknown: update Latency Lab"
+        )
     try:
         values = upgraded(document) if version == 1 else dict(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise DocumentError(f"{type(error).__name__}: {error}") from error
+        raise DocumentError(
+            f"settings of version 1 are wrong: {type(error).__name__}: {error}"
+        ) from error
     values.pop("version", None)
     return _structured(values, StudySettings)
 
 
 def trial_to_document(trial: Trial) -> dict[str, Any]:
-    """Return the trial in JSON's types."""
+    """Return a trial as values that JSON can hold."""
     document: dict[str, Any] = _converter.unstructure(trial)
     return document
 
@@ -108,7 +112,9 @@ def _structured(value: object, kind: type[T]) -> T:
     except (BaseValidationError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise DocumentError("; ".join(transform_error(error, "$", _in_words))) from error
     except (RecursionError, LabError) as error:
-        raise DocumentError(f"{type(error).__name__}: {error}") from error
+        raise DocumentError(
+            f"the document cannot be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _in_words(error: BaseException, kind: object) -> str:

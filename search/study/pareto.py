@@ -67,7 +67,7 @@ def _points(
     accuracy = np.asarray(accuracies, dtype=np.float64)
     latency = np.asarray(latencies, dtype=np.float64)
     if accuracy.shape != latency.shape:
-        raise ValueError(f"{len(accuracy)} accuracies and {len(latency)} latencies")
+        raise ValueError(f"there are {len(accuracy)} accuracies, but {len(latency)} latencies")
     if np.isnan(accuracy).any() or np.isnan(latency).any():
         raise ValueError("a front cannot be drawn: an accuracy or a latency is NaN")
     return accuracy, latency

@@ -64,7 +64,7 @@ def attempts(trial: Trial) -> int:
 
 
 def is_open(trial: Trial) -> bool:
-    """Return whether a measurement can add something: the reward rests on a prediction."""
+    """Return whether measuring the network can still help: its reward rests on a prediction."""
     return trial.reward is not None and not is_settled(trial)
 
 

@@ -39,7 +39,7 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: A setting is unknown, or lists that belong together differ in length.
     """
     if unknown := document.keys() - {*KEPT, *REPLACED}:
-        raise ValueError(f"unknown fields: {', '.join(sorted(unknown))[:80]}")
+        raise ValueError(f"the settings have unknown fields: {', '.join(sorted(unknown))[:80]}")
     ids = [document["target_id"], *document.get("more_target_ids", [])]
     latencies_ns = [document["target_ns"], *document.get("more_targets_ns", [])]
     weights = document.get("weights") or [None] * len(ids)

@@ -78,7 +78,7 @@ class Reference:
                 self._require_the_same(_run(copy, x.clone()))
 
     def require_repeatable(self) -> None:
-        """Check that a fresh copy computes the same again.
+        """Check that a fresh copy of the module computes the same outputs again.
 
         From now on programs are compared for a larger input too, which exceeds the limits of
         clamping activations.
@@ -105,7 +105,7 @@ class Reference:
             )
 
     def disagreement(self, compute: Callable[[Tensor], list[Any]]) -> str | None:
-        """Say how what `compute` makes of the inputs differs from the module's outputs.
+        """Say how the outputs of `compute` differ from the module's, for the same inputs.
 
         Returns None where they agree within the tolerance, or within what rounding makes of
         this module: some deep networks amplify it to more than the tolerance.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load(data: bytes) -> Method:
-    """Return the program's method.
+    """Load a program with ExecuTorch, and return its method, which runs it.
 
     Raises:
         RuntimeError: ExecuTorch cannot load the program.
@@ -28,7 +28,7 @@ def load(data: bytes) -> Method:
 
 
 def results(data: bytes, x: Tensor) -> list[Any]:
-    """Return all outputs of a program of one input.
+    """Run a program of one input, and return all its outputs.
 
     Raises:
         RuntimeError: The program does not run.
@@ -39,7 +39,7 @@ def results(data: bytes, x: Tensor) -> list[Any]:
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Yield the output for each input of a program of one input and one output."""
+    """Run a program of one input and one output on each input, and yield each output."""
     method = load(data)
     for x in inputs:
         (output,) = method.execute([x])

@@ -84,7 +84,7 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
 
 
 def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
-    """Return the graph and its weights by hash, as XnnpackBackend.preprocess makes them."""
+    """Return the XNNPACK graph and the weights by hash that ExecuTorch makes of an edge graph."""
     # The weights are attributes of the module, which the code below supports, so this is all it
     # needs of an ExportedProgram.
     exported: Any = SimpleNamespace(

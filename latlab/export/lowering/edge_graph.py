@@ -29,7 +29,7 @@ class Unsupported(LabError):
 
 
 class EdgeModule(nn.Module):
-    """A graph for passes to work on, whose weights are this module's attributes.
+    """An edge graph in a module whose attributes are the weights, for passes to work on.
 
     An fx.GraphModule would generate its code anew after each pass.
     """
@@ -49,7 +49,7 @@ Handler = Callable[..., Value]
 
 
 class Handlers(NamedTuple):
-    """Handlers of layers by type, of functions by the function, and of methods by name."""
+    """The functions that write a traced call as edge nodes, by layer type, function or method."""
 
     layers: Mapping[Any, Handler]
     functions: Mapping[Any, Handler]
@@ -75,7 +75,7 @@ class Builder:
 
     Attributes:
         module: The edge graph with its weights.
-        graph: The same graph without them.
+        graph: The same graph without its weights.
         shape: Shape of what the traced node that is being added computes.
     """
 
@@ -90,14 +90,14 @@ class Builder:
         self.shape: Shape = ()
 
     def add(self, node: fx.Node, traced: fx.GraphModule) -> None:
-        """Add what a node of the traced module becomes. Raises Unsupported."""
+        """Add to the edge graph what a node of the traced module becomes. Raises Unsupported."""
         if node.op == "output":
             self._output(node)
             return
         require(len(node.users) > 0, f"nothing uses {node.name}")
         meta = node.meta.get("tensor_meta")
         if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
-            raise Unsupported(f"{node.name} is not one tensor of float32")
+            raise Unsupported(f"{node.name} in the network is not one tensor of float32")
         self.shape = tuple(meta.shape)
         if node.op == "placeholder":
             self._values[node] = self._input(node)
@@ -110,16 +110,16 @@ class Builder:
         elif node.op == "call_method":
             self._call(node, self._handlers.methods, node.target)
         else:
-            raise Unsupported(f"{node.op} {node.target}")
+            raise Unsupported(f"direct lowering does not know {node.op} {node.target}")
 
     def emit(self, target: Any, *args: Any) -> Value:  # noqa: ANN401 -- as fx has them
-        """Add a call to the graph and return its node."""
+        """Add an operator's call to the edge graph and return its node."""
         value = self.graph.call_function(target, args)
         value.meta["val"] = _on_meta(self.shape)
         return value
 
     def weight(self, tensor: Tensor) -> Value:
-        """Return the node of a weight, which is added once. Raises Unsupported."""
+        """Return the edge graph's node for a weight; add it if it is new. Raises Unsupported."""
         if id(tensor) not in self._weights:
             require(
                 is_compact(tensor) and tensor.dtype == torch.float32,
@@ -157,7 +157,9 @@ class Builder:
             args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), self._values.__getitem__)
             call = inspect.signature(handler).bind(self, *layer, *args, **kwargs)
         except (KeyError, TypeError):
-            raise Unsupported(f"{node.op} {node.target} {key}") from None
+            raise Unsupported(
+                f"direct lowering does not know this call of {node.op} {node.target} ({key})"
+            ) from None
         in_place = _is_in_place(key, call.arguments)
         if in_place:
             self._require_unread(node.all_input_nodes[0])

@@ -65,7 +65,7 @@ def program_kernels(
 
 
 def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """Return one kernel for each node, in order."""
+    """Return one kernel for each node of an XNNPACK graph, in the graph's order."""
     # A quantized value holds a plain one and its scale.
     values = [
         getattr(value.xvalue_union, "tensor_value", value.xvalue_union) for value in graph.xvalues

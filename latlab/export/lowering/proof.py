@@ -36,7 +36,9 @@ def direct_lowering_holds() -> bool:
 
 
 def agrees(module: nn.Module, input_shape: Shape) -> bool:
-    """Return whether both ways make equal graphs, and outputs that differ by TOLERANCE at most.
+    """Return whether direct and stock lowering of a module agree.
+
+    Their graphs must be equal, and the outputs of their programs differ by TOLERANCE at most.
 
     Raises:
         edge_graph.Unsupported: Only stock lowering can lower the module.
@@ -84,7 +86,7 @@ def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
 
 
 def run(data: bytes, x: Tensor) -> Tensor:
-    """Return the output of a program of one input and one output."""
+    """Run a program of one input and one output, and return its output."""
     from latlab.export.execution.running import outputs
 
     return next(outputs(data, [x]))

@@ -49,7 +49,7 @@ def lower(
 
 @contextlib.contextmanager
 def captured_graphs() -> Iterator[dict[bytes, XNNGraph]]:
-    """Collect every XNNPACK graph that is serialized meanwhile, by the payload it became."""
+    """Collect each XNNPACK graph that the `with` block serializes, by the payload it became."""
     graphs: dict[bytes, XNNGraph] = {}
     serialize = xnnpack_preprocess.serialize_xnnpack_binary
 

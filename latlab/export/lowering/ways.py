@@ -102,7 +102,7 @@ def _right_network(source: _Source) -> nn.Module:
         if difference is None:
             return network
         differences.append(difference)
-    raise ExportError(f"no copy of the network computes what it computes: {differences[-1]}")
+    raise ExportError(f"no copy of the network computes what the network does: {differences[-1]}")
 
 
 class _Source:

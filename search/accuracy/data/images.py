@@ -42,7 +42,7 @@ class Split(Protocol):
         """
 
     def describe(self, index: int) -> str:
-        """Return what people call the image: its path, or its index."""
+        """Return the text that names an image in errors: its path, or its index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class ArraySplit:
         return self.images.shape[3] if self.images.ndim == 4 else 1
 
     def picture(self, index: int, side: int) -> Image.Image:
-        """Return an image."""
+        """Return the image at an index of the arrays."""
         return Image.fromarray(np.squeeze(self.images[index]))
 
     def describe(self, index: int) -> str:
@@ -86,7 +86,7 @@ class FileSplit:
             return None
 
     def describe(self, index: int) -> str:
-        """Return the image's path."""
+        """Return the text that names an image in errors: the path of its file."""
         return self.paths[index]
 
 
@@ -125,13 +125,13 @@ class Images:
         return None if picture is None else random_crop(picture, self.resolution, rng)
 
     def describe(self, position: int) -> str:
-        """Return what people call the image at a position."""
+        """Return the text that names the image at a position in errors."""
         return self.split.describe(int(self.indices[position]))
 
     def readable(
         self, positions: Int64Array, pixels: Sequence[UInt8Array | None]
     ) -> tuple[UInt8Array, Int64Array, list[str]]:
-        """Split what was read into images, labels and the names of unreadable images.
+        """Split what was read into images, their labels, and the names of unreadable images.
 
         Args:
             positions: The positions that were read.

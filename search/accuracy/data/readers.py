@@ -107,7 +107,7 @@ def read_npz(path: Path) -> Source:
 
 
 def read_folder(path: Path) -> Source:
-    """Find image files in ImageNet's layout.
+    """Find the image files in a folder that has ImageNet's layout.
 
     There is a folder for each class, either at the top or under `train` and `val` (or
     `validation`).
@@ -139,7 +139,9 @@ def _npz_source(path: Path, arrays: np.lib.npyio.NpzFile) -> Source:
             break
     missing = [key for pair in pairs.values() for key in pair if key not in arrays]
     if missing:
-        raise DatasetError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays.files)}")
+        raise DatasetError(
+            f"{path} lacks the arrays {', '.join(missing)}; it has {', '.join(arrays.files)}"
+        )
 
     labels = {name: arrays[y] for name, (_, y) in pairs.items()}
     for name, values in labels.items():
@@ -160,7 +162,7 @@ def _npz_source(path: Path, arrays: np.lib.npyio.NpzFile) -> Source:
                 f"{path}: {x_key} must be uint8 (n, height, width) or (n, height, width, channels)"
             )
         if images.ndim == 4 and images.shape[3] not in (1, 3):
-            raise DatasetError(f"{path}: {x_key} must have 1 or 3 channels, last")
+            raise DatasetError(f"{path}: {x_key} must have 1 or 3 channels in its last dimension")
         _check_labels(path, images, labels[name], len(names))
         return ArraySplit(images, labels[name].astype(np.int64))
 

@@ -59,12 +59,12 @@ class Comparison:
 
     @cached_property
     def box(self) -> Box | None:
-        """The box that hypervolumes are a share of; None without any finished trial."""
+        """The rectangle that hypervolumes are a share of; None without any finished trial."""
         return Box.around(self.studies)
 
     @cached_property
     def curves(self) -> list[list[Curve]]:
-        """The curves of each group's studies; none without a box."""
+        """For each group, the curves of its studies over their rounds; none without a box."""
         if self.box is None:
             return []
         return [[curve(study, self.box) for study in group.studies] for group in self.groups]
@@ -110,13 +110,13 @@ class Comparison:
 
     @cached_property
     def against_random(self) -> list[Against]:
-        """The groups against random search, by their hypervolumes at `common_samples`."""
+        """Each group's comparison with random search, by hypervolumes at `common_samples`."""
         hypervolumes = [at(curves, self.common_samples) for curves in self.curves]
         return against_random(self.groups, hypervolumes) if hypervolumes else []
 
 
 def samples(group: Group) -> list[tuple[Study, Trial]]:
-    """Return the trials that the strategies asked for and that have a latency and an accuracy."""
+    """Return the trials that strategies proposed and that have a latency and an accuracy."""
     return [
         (study, trial)
         for study in group.studies
@@ -146,5 +146,5 @@ def near_target(group: Group) -> float:
 
 
 def at(curves: Sequence[Curve], sample: int) -> FloatArray:
-    """Return the hypervolume of each curve after so many samples."""
+    """Return the hypervolume of each curve after `sample` samples."""
     return np.array([c.hypervolume[int(np.sum(c.samples <= sample)) - 1] for c in curves])

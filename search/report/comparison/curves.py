@@ -40,7 +40,7 @@ class Box:
 
     @classmethod
     def around(cls, studies: Iterable[Study]) -> Box | None:
-        """Return the box of these studies; None if no trial has an accuracy and a latency."""
+        """Return the studies' common box; None if no trial has an accuracy and a latency."""
         trials = [[t for finished in study.rounds for t in finished.trials] for study in studies]
         measured = all(points_of(each, measured=True) for each in trials)
         points = [point for each in trials for point in points_of(each, measured=measured)]
@@ -82,7 +82,7 @@ class Curve:
 
 
 def curve(study: Study, box: Box) -> Curve:
-    """Return a study's curve, with hypervolumes as shares of the box."""
+    """Return a study's curve over its rounds, with hypervolumes as shares of the box."""
     latest: dict[Architecture, Trial] = {}
     rewards: list[float] = []
     rows: list[tuple[float, ...]] = [(0, 0, 0, 0, np.nan, np.nan)]
@@ -108,7 +108,7 @@ def curve(study: Study, box: Box) -> Curve:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """The median, the lowest and the highest value over seeds.
+    """The median, the lowest and the highest value, over seeds, of a curve at each x.
 
     Attributes:
         x: Each value of x that a seed has, within the range that all seeds cover.
@@ -121,7 +121,7 @@ class Band:
 
 
 def band(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Band | None:
-    """Return the band over seeds; None if the seeds share no range.
+    """Return the band of the curves of several seeds; None if these share no range of x.
 
     A seed's y holds until its next x. NaN counts as no value.
     """
@@ -138,7 +138,7 @@ def band(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Band | None:
 
 
 def points_of(trials: Iterable[Trial], *, measured: bool) -> list[Point]:
-    """Return the points of the trials that have an accuracy and a latency.
+    """Return accuracy and latency of the trials that have both.
 
     Args:
         measured: Whether the latency must be measured.

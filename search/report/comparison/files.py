@@ -18,7 +18,7 @@ from search.study.study import Study
 def write_comparison_data(
     data: Comparison, results: Sequence[Result], directory: Path
 ) -> list[str]:
-    """Write the data into a folder and return the names of the files."""
+    """Write a comparison's data as files into a folder, and return the files' names."""
     write_csv(directory / "curves.csv", _curve_records(data))
     write_csv(directory / "samples.csv", _sample_records(data))
     write_csv(directory / "results.csv", map(result_record, results))

@@ -28,7 +28,7 @@ Range = tuple[str, str, str]  # lowest, median, highest
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A group's figures at the end of its studies, but for `hypervolume`."""
+    """A group's row in the summary: figures at the end of its studies, and `hypervolume`."""
 
     color: str
     label: str

@@ -137,7 +137,7 @@ def fronts(data: Comparison) -> Plot | None:
 
 
 def by_reward(data: Comparison) -> Plot | None:
-    """Plot the samples of each group in a panel of its own, as in the paper's Figure 6.
+    """Plot the samples of each group in its own panel, as in the MnasNet paper's Figure 6.
 
     Returns:
         The plot, or None if all groups have the same reward.

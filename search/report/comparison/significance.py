@@ -70,7 +70,7 @@ def _p(values: FloatArray, random_values: FloatArray, comparisons: int) -> float
 
 
 def in_words(tested: Sequence[Against], samples: int) -> str:
-    """Return the findings in one sentence; "" if there are none."""
+    """Return what comparisons with random search found, in one sentence; "" without any."""
     if not tested:
         return ""
     times = f", p multiplied by the {len(tested)} comparisons" if len(tested) > 1 else ""

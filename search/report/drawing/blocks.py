@@ -42,7 +42,7 @@ class DrawnBlock:
 
     @classmethod
     def place(cls, block: Block, x: float) -> DrawnBlock:
-        """Place a block whose left edge is at `x`."""
+        """Return a block with its place in the drawing, its left edge at `x`."""
         layer_width = 5 + CHANNEL_WIDTH * block.out_channels
         step = layer_width + LAYER_GAP
         return cls(
@@ -60,17 +60,17 @@ class DrawnBlock:
 
     @property
     def color(self) -> str:
-        """The palette's name of the operation's colour."""
+        """The palette's name for the colour of the block's operation."""
         return f"mbconv{self.block.expansion}" if self.block.op == "mbconv" else self.block.op
 
     @property
     def title(self) -> str:
-        """The tooltip."""
+        """The text of the block's tooltip."""
         return describe(self.block)
 
     @property
     def right(self) -> float:
-        """The right edge, with room for the texts."""
+        """The right edge of the drawn block, with room for the texts."""
         return self.x + max(self.width, MIN_BLOCK_WIDTH)
 
 

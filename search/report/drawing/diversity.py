@@ -30,7 +30,7 @@ def shares(blocks: Sequence[Block], aspect: Callable[[Block], str]) -> dict[str,
 
 
 def effective_number(things: Iterable[Hashable]) -> float:
-    """Return the exponential of Shannon's entropy.
+    """Return the effective number of kinds of things: the exponential of Shannon's entropy.
 
     It is n for n kinds that are equally frequent, and 1 if all things are alike.
     """

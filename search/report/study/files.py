@@ -21,7 +21,7 @@ _counts = cache(counts)  # a search evaluates many networks again
 
 
 def write_report_data(data: ReportData, directory: Path) -> list[str]:
-    """Write the data into a folder and return the names of the files."""
+    """Write a report's data as files into a folder, and return the files' names."""
     results = list(map(result_record, study_results(data)))
     trials = (trial_record(trial, data.targets, data.deployment) for trial in data.trials)
     write_csv(directory / "trials.csv", trials)
@@ -91,7 +91,7 @@ def trial_record(
 
 
 def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write records of the same fields; without records the file is empty."""
+    """Write records with the same fields to a CSV file; it is empty without records."""
     rows: Sequence[Mapping[str, Any]] = list(records)
     with path.open("w", newline="", encoding="utf-8") as file:
         if rows:
@@ -101,5 +101,5 @@ def write_csv(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
-    """Write a value as indented JSON."""
+    """Write a value to a file as indented JSON."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

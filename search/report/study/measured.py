@@ -14,7 +14,7 @@ from latlab.domain.target import Target
 
 @dataclass(frozen=True, slots=True)
 class LatencyQuantiles:
-    """Quantiles of all timed runs, including those that other work slowed down."""
+    """Latency quantiles of all timed runs, including those that other work slowed down."""
 
     median_ns: float
     p90_ns: float
@@ -22,7 +22,7 @@ class LatencyQuantiles:
 
     @classmethod
     def of(cls, measurement: Measurement) -> LatencyQuantiles | None:
-        """Return the quantiles over the untraced visits; None if these have no runs."""
+        """Return the quantiles over a measurement's untraced visits; None if these have no runs."""
         samples_ns = [ns for v in measurement.visits if not v.traced for ns in v.wall_ns]
         return cls(*np.quantile(samples_ns, (0.5, 0.9, 0.99)).tolist()) if samples_ns else None
 

@@ -24,7 +24,7 @@ MAX_BYTES = 64 << 20
 
 
 def study_results(data: ReportData) -> list[Result]:
-    """Return the study's best network, those trained in full, and the published ones."""
+    """Return the rows for the study's best network, those trained in full, and published ones."""
     best = data.best()
     shape = data.deployment
     best_results = [found(f"{best.architecture.id}, best reward", best, shape)] if best else []
@@ -48,7 +48,7 @@ def trained(directory: Path) -> list[Result]:
         finalists: list[dict[str, Any]] = json.loads(read_regular(path, MAX_BYTES))["results"]
         for finalist in finalists:
             if not isinstance(finalist["accuracy"], float | int | None):
-                raise TypeError(f"the accuracy is {finalist['accuracy']!r}")
+                raise TypeError(f"an accuracy is no number: {finalist['accuracy']!r}")
         return [
             Result(
                 f"{finalist['architecture_id']}, trained, {finalist['precision']}",
@@ -68,7 +68,7 @@ def trained(directory: Path) -> list[Result]:
 
 
 def published(zoo: Iterable[ZooRow], deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[Result]:
-    """Return every published network; those of the zoo with their size and latency here."""
+    """Return the rows for all published networks; those of the zoo have size and latency too."""
     rows = {row.name: row for row in zoo}
     results = {result.name: result for result in PUBLISHED}
     return [
@@ -84,7 +84,7 @@ def published(zoo: Iterable[ZooRow], deployment: Deployment = DEFAULT_DEPLOYMENT
 
 
 def results_table(results: Iterable[Result], target: str, accuracy: str) -> Markup:
-    """Return the table as HTML.
+    """Return the table of results as HTML.
 
     Args:
         accuracy: The source of the accuracies, as in "the proxy task on digits".
@@ -93,7 +93,7 @@ def results_table(results: Iterable[Result], target: str, accuracy: str) -> Mark
 
 
 def result_record(result: Result) -> dict[str, Any]:
-    """Return the result as a flat record for CSV and JSON."""
+    """Return a row of the results table as a flat record for CSV and JSON."""
     size, latency, known = result.size, result.latency, result.published
     return {
         "model": result.model,

@@ -65,7 +65,7 @@ class PPOSettings:
         return cls(**values)
 
     def changed(self) -> dict[str, float]:
-        """Return the settings that are not at their defaults."""
+        """Return the settings of PPO that are not at their defaults."""
         defaults = asdict(PPOSettings())
         return {name: value for name, value in asdict(self).items() if value != defaults[name]}
 

@@ -90,7 +90,7 @@ class StudySettings:
         if not self.targets:
             raise ValueError("a search needs at least one target")
         if len(set(self.target_ids)) < len(self.targets):
-            raise ValueError("name each target once")
+            raise ValueError("a target is named twice: name each target once")
         weighted = sum(target.weight is not None for target in self.targets)
         if weighted and len(self.targets) == 1:
             raise ValueError("a weight has an effect for several targets only: leave it out")
@@ -111,5 +111,5 @@ class StudySettings:
 
     @property
     def target_ns(self) -> int:
-        """The first target's latency, in whose time the combined latency is given."""
+        """The latency wanted on the first target, in whose time combined latencies are given."""
         return self.targets[0].latency_ns

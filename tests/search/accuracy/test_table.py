@@ -102,5 +102,5 @@ def test_what_is_no_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="the table has 2 networks, and 50 are needed"):
         FittedTable.fit(read_table(few, SPACE, "top1"))
     empty = write(tmp_path / "empty.csv", SPACE, draw(SPACE, 2), ["", ""])
-    with pytest.raises(TableError, match="holds no accuracies in top1"):
+    with pytest.raises(TableError, match="holds no accuracies in its column top1"):
         read_table(empty, SPACE, "top1")
