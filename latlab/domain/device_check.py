@@ -7,6 +7,7 @@ terminals, logs and pages.
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import Unavailable
@@ -30,7 +31,12 @@ def checked_device(device: Device) -> Device:
     """
     if fault := _fault(device):
         raise Unavailable(f"the device's agent describes it wrongly: {fault}; update or restart it")
-    texts = {field.name: getattr(device, field.name) for field in fields(device)}
+    values = {field.name: getattr(device, field.name) for field in fields(device)}
+    texts: dict[str, Any] = {
+        name: cleaned(text, MAX_LENGTHS.get(name, MAX_LENGTH))
+        for name, text in values.items()
+        if isinstance(text, str)
+    }
     return replace(
         device,
         backends=_names(device.backends),
@@ -39,11 +45,7 @@ def checked_device(device: Device) -> Device:
             for core_class in device.core_classes
         ),
         confinement=_names(device.confinement),
-        **{
-            name: cleaned(text, MAX_LENGTHS.get(name, MAX_LENGTH))
-            for name, text in texts.items()
-            if isinstance(text, str)
-        },
+        **texts,
     )
 
 
