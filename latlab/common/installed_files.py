@@ -9,13 +9,12 @@ from pathlib import Path
 
 _SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64")
 _TRACE_TIMEOUT_S = 30
+_CHUNK_BYTES = 1 << 16
 
 
 def content_sha256(files: Mapping[str, Path]) -> str:
     """Return the SHA-256 of the files' names and bytes. Raises OSError."""
-    lines = sorted(
-        f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in files.items()
-    )
+    lines = sorted(f"{name} {_sha256(path)}\n" for name, path in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -44,8 +43,16 @@ def runner_build(runner: Path) -> str:
     files = runner_files(runner)
     # A bundle's script holds the hash of all else.
     if _is_script(runner) or len(files) == 1:
-        return hashlib.sha256(runner.read_bytes()).hexdigest()[:16]
+        return _sha256(runner)[:16]
     return content_sha256(files)[:16]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):  # an agent would keep the memory of a whole library
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _is_script(path: Path) -> bool:
