@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 300.0  # a first fit may be waited for
 # An accepted campaign goes on for as long as its client stays.
 CAMPAIGN_TIMEOUT_S = 0.1
 MAX_PARTS = 3
@@ -109,6 +109,7 @@ class Target:
     """A server under attack.
 
     Attributes:
+        port: Its port of 127.0.0.1.
         channel: A channel to it.
         token: Its token.
         rpcs: Its methods.
@@ -119,6 +120,7 @@ class Target:
         secrets: Texts that no answer may hold.
     """
 
+    port: int
     channel: grpc.Channel
     token: str
     rpcs: Sequence[Rpc]

@@ -54,6 +54,7 @@ def daemon_target(folder: Path) -> Iterator[Target]:
             sqlite3.connect(home.root / "lab.db") as watched,
         ):
             yield Target(
+                port=int(address.split(":")[1]),
                 channel=channel,
                 token=token,
                 rpcs=rpcs(latency_pb2.DESCRIPTOR, lab_pb2.DESCRIPTOR),
@@ -126,6 +127,7 @@ def agent_target(folder: Path, runner: Path) -> Iterator[Target]:
     try:
         with channel:
             yield Target(
+                port=agent.port,
                 channel=channel,
                 token=agent.token,
                 rpcs=rpcs(device_agent_pb2.DESCRIPTOR),
