@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.domain.program import ProgramFile
 from latlab.export import export_program
@@ -55,6 +56,8 @@ def phone_rounds(fault: Callable[[PhoneLab], None], rounds: int, folder: Path) -
         for number in range(rounds):
             lab.lasting_s = LASTING_S if number % 2 else PhoneLab.lasting_s
             survive(lambda: phone.measure_through(lab, program, fault))
+        lab_process.up(lab.home)
+        survive(lambda: phone.settle(lab))
         return losses(lab.home, read_ledger(lab.ledger), rounds)
 
 

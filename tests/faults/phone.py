@@ -216,7 +216,7 @@ def measure_through(
 ) -> list[Outcome]:
     """Measure once, with the fault in the middle of the visit, and bring the lab up again.
 
-    Returns what the client was told when every job has ended and the phone is idle.
+    Returns what the client was told.
     """
     lab_process.up(phone_lab.home)
     with LatencyClient.connect(phone_lab.home.root) as client:
@@ -225,10 +225,15 @@ def measure_through(
         phone_lab.wait_for_runner()
         fault(phone_lab)
         lab_process.up(phone_lab.home)
+    settle(phone_lab)
+    return outcomes
+
+
+def settle(phone_lab: PhoneLab) -> None:
+    """Wait until every job has ended and the phone is idle. The lab is up."""
     wait_until(lambda: 0 not in ends_of_jobs(phone_lab.home).values())
     with LatencyClient.connect(phone_lab.home.root) as client:
         phone_lab.wait_for(client, is_idle)
-    return outcomes
 
 
 # A visit under way goes on with its run where it can, and is made again where it cannot.
