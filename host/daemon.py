@@ -97,7 +97,7 @@ def serve(
         summarizer.complete(lambda: not stopping.is_set())
 
     threading.Thread(target=summarize, name="summaries", daemon=True).start()
-    _end_old_jobs(dispatcher, config.max_age_h * 3_600e9, stopping)
+    _end_vain_waits(dispatcher, config.max_age_h * 3_600e9, stopping)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
     predictors.stop()
@@ -108,7 +108,7 @@ def serve(
     os.close(lock)
 
 
-def _end_old_jobs(dispatcher: Dispatcher, max_age_ns: float, stopping: threading.Event) -> None:
+def _end_vain_waits(dispatcher: Dispatcher, max_age_ns: float, stopping: threading.Event) -> None:
     """End runs and jobs that wait in vain, until the daemon stops."""
     wait_s = RETURN_S
     while not stopping.wait(wait_s):
