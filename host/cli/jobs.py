@@ -58,7 +58,7 @@ def cancel(
     """
     with LatencyClient.connect() as client:
         cancelled = client.cancel_jobs(ids or [], target=target, program_sha256=program)
-    console.print(f"{len(cancelled)} jobs are cancelled.")
+    console.print(f"Jobs cancelled: {len(cancelled)}.")
 
 
 def _age(job: OpenJob) -> str:

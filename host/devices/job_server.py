@@ -74,7 +74,7 @@ class JobServer:
             raise
         except Exception:
             state.defects += 1
-            if state.defects == MAX_DEFECTS:
+            if state.defects >= MAX_DEFECTS:
                 message = f"the lab failed {MAX_DEFECTS} times to go on with it: see the lab's log"
                 self._end(state, Failure(FailureKind.AGENT_ERROR, message))
             raise

@@ -188,6 +188,7 @@ class DeviceWorker(threading.Thread):
         state = self._board.take(self._connection.known_device.serial, awake, IDLE_S)
         if state is None:
             self._jobs.settle()
+            self._failures = 0
             return
         is_handed_over = False
         try:

@@ -502,7 +502,9 @@ class OpenJob(_message.Message):
     priority: _builtins.int
     visits_done: _builtins.int
     waits_for: _builtins.str
-    """The reason why the job waits, for people: "behind 12 others", "no device is connected"."""
+    """The reason why the job waits, for people: "behind 12 others", "no connected
+    device serves its target".
+    """
     created_unix_ns: _builtins.int
     """When it was asked for; 0 from labs of earlier versions."""
     def __init__(

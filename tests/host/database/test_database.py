@@ -130,6 +130,37 @@ def answer(database: Database, run_id: str, outcome: Visit | Failure) -> None:
         jobs.answer_visit(connection, run_id, outcome, 6)
 
 
+def test_a_text_from_a_device_is_stored_without_nul(database: Database) -> None:
+    """PostgreSQL refuses it."""
+    odd = Failure(FailureKind.CRASHED, "sig\0nal")
+    answer(database, "0", odd)
+    with database.writing() as connection:
+        jobs.end_with_failure(connection, JOB, odd, 9)
+        event = DeviceEvent(1, EventKind.LOST, odd.message)
+        device_history.add_event(connection, DEVICE.serial, event)
+    with database.reading() as connection:
+        ended = measurements.outcome_of(connection, JOB.id)
+        past = device_history.history(connection, DEVICE.serial, None)
+    message = "sig\N{REPLACEMENT CHARACTER}nal"
+    assert ended == Failure(FailureKind.CRASHED, message)
+    assert past.events[0].detail == message
+
+
+def test_only_the_same_spec_and_target_show_that_a_program_has_run(database: Database) -> None:
+    answer(database, "0", Failure(FailureKind.CRASHED, "once"))
+    with database.reading() as connection:
+        assert not device_history.has_run(connection, JOB, traced=False)
+        assert device_history.last_asked_unix_ns(connection, "another") is None
+    answer(database, "1", QUIET)
+    with database.reading() as connection:
+        assert device_history.has_run(connection, JOB, traced=False)
+        assert not device_history.has_run(connection, JOB, traced=True)
+        other_spec = replace(JOB, spec=BenchmarkSpec(max_visits=12))
+        for other in (other_spec, replace(JOB, target_id="another")):
+            assert not device_history.has_run(connection, other, traced=False)
+        assert device_history.last_asked_unix_ns(connection, TARGET.id) == 5
+
+
 def test_a_measurement_is_its_visits_and_found_again(database: Database) -> None:
     failure = Failure(FailureKind.CRASHED, "once")
     outcomes: list[Visit | Failure] = [QUIET, failure, QUIET, TRACED]

@@ -69,12 +69,12 @@ def test_jobs_are_listed_and_cancelled_and_their_client_is_told(stored: list[Sto
             client.cancel_jobs(target="nothing")
         assert client.jobs(10)[1] == len(stored)
 
-        assert jobs("cancel", open_jobs[0].id[:12]) == "1 jobs are cancelled."
+        assert jobs("cancel", open_jobs[0].id[:12]) == "Jobs cancelled: 1."
         program = open_jobs[1].program_sha256
         said = jobs("cancel", "--target", TARGET.id, "--program", program[:12])
-        assert said == "1 jobs are cancelled."
+        assert said == "Jobs cancelled: 1."
         assert client.jobs(10)[1] == len(stored) - 2
-        assert jobs("cancel", "--target", TARGET.name) == f"{len(stored) - 2} jobs are cancelled."
+        assert jobs("cancel", "--target", TARGET.name) == f"Jobs cancelled: {len(stored) - 2}."
         assert client.jobs(10) == ([], 0)
     measuring.join(timeout=60)
     assert outcomes == [Failure(FailureKind.CANCELLED, "it was cancelled")] * len(stored)
