@@ -43,7 +43,7 @@ class Token:
 class TokenInterceptor(grpc.ServerInterceptor):
     """Requires `authorization: Bearer TOKEN` of every call but health and enrolment.
 
-    Other calls are answered with UNAUTHENTICATED.
+    Calls without it are answered with UNAUTHENTICATED.
     """
 
     def __init__(self, token: Token) -> None:
