@@ -120,12 +120,12 @@ class AgentClient:
         return failure_from_message(response.failure)
 
     def acknowledge(self, run_id: str) -> None:
-        """Say that the result is stored, so that the agent may forget it."""
+        """Report that a run's result is stored, so that the agent may forget the result."""
         request = messages.AcknowledgeRequest(run_ids=[run_id])
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the agent."""
         self._channel.close()
 
     def upload(self, program: Program, path: Path) -> None:

@@ -39,7 +39,7 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Devices that are treated alike.
+    """A group of devices that are treated alike.
 
     Attributes:
         name: The group's name.
@@ -59,7 +59,7 @@ NO_GROUP = Group()
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """The owner's choices.
+    """The choices that the owner of the lab has made in lab.toml.
 
     Attributes:
         boards: Addresses of the boards to use; None for every enrolled board.
@@ -96,7 +96,7 @@ NO_CONFIG = LabConfig()
 
 
 def load_config(path: Path) -> LabConfig:
-    """Return what the file says; without a file, the defaults.
+    """Read the owner's choices from lab.toml; without the file, return the defaults.
 
     Raises InvalidRequest for a mistake, with its line and field.
     """
@@ -108,13 +108,13 @@ def load_config(path: Path) -> LabConfig:
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # says where
-        raise InvalidRequest(f"{path}: {error}") from error
+        raise InvalidRequest(f"{path} is not valid TOML: {error}") from error
     try:
         return _config(structure(_CONVERTER, document, _Document))
     except InvalidField as error:
         line = _line(text, _words(document, error.path))
         field_name = ".".join(map(str, error.path))
-        raise InvalidRequest(f"{path}, line {line}: {field_name} {error}") from error
+        raise InvalidRequest(f"{path}, line {line}: field {field_name}: {error}") from error
 
 
 _Address = NewType("_Address", str)
@@ -162,14 +162,14 @@ def _structure_address(value: object, _: object) -> str:
 
 def _structure_celsius(value: object, _: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"must be a temperature above 0 °C, not {value!r}")
+        raise ValueError(f"a temperature must be above 0 °C, not {value!r}")
     return float(value)
 
 
 def _structure_names(value: object, _: object) -> tuple[str, ...]:
     names = _CONVERTER.structure(value, tuple[str, ...])
     if not names:
-        raise ValueError("must name at least one")
+        raise ValueError("at least one name is needed")
     return names
 
 

@@ -22,7 +22,7 @@ THREADS = 32
 
 
 def make_server(lab: Lab, token: str) -> tuple[grpc.Server, int]:
-    """Return the server, which is not started yet, and its port."""
+    """Return the daemon's gRPC server, which is not started yet, and its port."""
     server = grpc.server(
         ThreadPoolExecutor(THREADS),
         interceptors=[TokenInterceptor(token), ErrorInterceptor()],

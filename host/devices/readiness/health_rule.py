@@ -44,12 +44,12 @@ class Health:
 
     @property
     def is_quarantined(self) -> bool:
-        """True if the device has failed too often."""
+        """True if the device has failed too often to get jobs."""
         return self.failures >= MAX_FAILURES
 
     @property
     def pause_s(self) -> float:
-        """The time to wait before the next probe."""
+        """How many seconds to wait before the next probe of the device."""
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.failed_probes, 10))
 
 
@@ -65,7 +65,7 @@ def after_visit(health: Health, program_sha256: str, outcome: Visit | Failure) -
 
 
 def after_probe(health: Health, failure: Failure | None) -> Health:
-    """Return the health of a quarantined device after a probe; None: the probe succeeded."""
+    """Return a quarantined device's health after a probe. `failure` is None if it succeeded."""
     if failure is None:
         return Health()
     reason = f"{failure.kind.value}: {failure.message}"

@@ -225,7 +225,7 @@ class AdbTransport:
         except (AdbError, OSError) as error:
             trouble = TROUBLES.get(self._adb_state())
             message = str(error) if trouble is None else f"{trouble.found}: {trouble.fix}"
-            raise Unavailable(f"{self.name}: {message}") from error
+            raise Unavailable(f"adb cannot use {self.name}: {message}") from error
 
     def _adb_state(self) -> str:
         """Return adb's word for the phone's state; empty if adb itself does not answer."""
