@@ -145,7 +145,7 @@ def load_runner(options: argparse.Namespace) -> Runner:
 def listen(
     server: grpc.Server, options: argparse.Namespace, token: Token, on_enrolled: Callable[[], None]
 ) -> int:
-    """Listen and return the port."""
+    """Make the server listen where the options say, and return the port."""
     address = options.listen or f"127.0.0.1:{options.port}"
     try:
         if options.listen is None:
@@ -166,7 +166,7 @@ def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
 
 
 def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
-    """Return key and certificate as PEM, and the certificate's fingerprint."""
+    """Return the agent's key and certificate as PEM, and the certificate's fingerprint."""
     try:
         from device_agent.access import tls  # loopback, and so every phone, needs no cryptography
     except ImportError as error:

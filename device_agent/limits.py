@@ -33,7 +33,7 @@ def _input(name: str, message: common_pb2.TensorSpec) -> TensorSpec:
     try:
         return TensorSpec(tuple(message.shape.dims), message.dtype, low, high)
     except ValueError as error:
-        raise InvalidRequest(f"{name}: {error}") from error
+        raise InvalidRequest(f"{name} is wrong: {error}") from error
 
 
 def check_inputs(request: RunRequest) -> None:
@@ -47,7 +47,7 @@ def check_inputs(request: RunRequest) -> None:
     if shapes and shapes != [spec.shape for spec in inputs]:
         raise InvalidRequest("inputs and input_shapes: the shapes of one differ from the other's")
     if not 1 <= len(inputs) <= MAX_INPUTS:
-        raise InvalidRequest(f"inputs: 1 to {MAX_INPUTS}, not {len(inputs)}")
+        raise InvalidRequest(f"inputs: there must be 1 to {MAX_INPUTS}, not {len(inputs)}")
     for index, spec in enumerate(inputs):
         if len(spec.shape) > MAX_RANK or not 1 <= math.prod(spec.shape) <= MAX_INPUT_ELEMENTS:
             raise InvalidRequest(

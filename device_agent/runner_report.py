@@ -29,7 +29,7 @@ _FAILURE_KINDS = {
 
 
 def read_report(output: bytes, returncode: int, spec: VisitSpec) -> Visit | Failure:
-    """Return what the runner reports of a visit to `spec`: a Visit or a Failure.
+    """Return what the runner reports of a visit made as `spec` says: a Visit or a Failure.
 
     The Visit has no run_id, and only the probes in its conditions. Raises ValueError, LookupError,
     TypeError, AttributeError or RecursionError if the output is not a runner's report.
@@ -40,7 +40,7 @@ def read_report(output: bytes, returncode: int, spec: VisitSpec) -> Visit | Fail
         message = str(failure["message"])[:MAX_MESSAGE_CHARS]
         return Failure(kind=_FAILURE_KINDS[failure["kind"]], message=message)
     if returncode != 0:
-        raise ValueError("a visit, and an exit code that says otherwise")
+        raise ValueError("the runner reports a visit, but its exit code says that it failed")
     return _to_visit(report, spec)
 
 
@@ -66,14 +66,14 @@ def _to_visit(report: dict[str, Any], spec: VisitSpec) -> Visit:
 def _kernels(report: dict[str, Any], spec: VisitSpec) -> list[dict[str, Any]]:
     kernels: list[dict[str, Any]] = report["kernels"]
     if kernels and not spec.traced:
-        raise ValueError("kernels: of a visit that is not traced")
+        raise ValueError("kernels: there are some, although the visit was not traced")
     return kernels
 
 
 def _to_trace(kernel: dict[str, Any], runs: int) -> KernelTrace:
     name = kernel["name"]
     if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
-        raise ValueError(f"a kernel's name is a text of up to {MAX_NAME_CHARS} characters")
+        raise ValueError(f"a kernel's name must be a text of up to {MAX_NAME_CHARS} characters")
     return KernelTrace(
         name=name,
         durations_ns=_series(kernel, "ns", runs),
@@ -91,7 +91,7 @@ def _to_conditions(probes: dict[str, Any]) -> Conditions:
 def _series(report: dict[str, Any], name: str, runs: int, lowest: int = 0) -> list[int]:
     values: list[int] = report[name]
     if len(values) != runs:
-        raise ValueError(f"{name}: {len(values)} samples of {runs} runs: they are not parallel")
+        raise ValueError(f"{name}: must have a sample for each of {runs} runs, not {len(values)}")
     for value in values:
         _check(name, value, lowest, MAX_DEADLINE_NS)
     return values
@@ -110,8 +110,8 @@ def _optional_number(report: dict[str, Any], name: str, lowest: int, highest: in
 
 def _check(name: str, value: object, lowest: int, highest: int) -> None:
     if type(value) is not int or not lowest <= value <= highest:
-        raise ValueError(f"{name}: an integer of {lowest} to {highest}, not {value!r}")
+        raise ValueError(f"{name}: must be an integer of {lowest} to {highest}, not {value!r}")
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"the report holds {text}, which is no number")

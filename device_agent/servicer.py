@@ -36,7 +36,7 @@ from latlab.v1.device_agent_pb2_grpc import DeviceAgentServicer
 
 
 class Agent(DeviceAgentServicer):
-    """`root` is where /proc, /sys, /etc and /system are."""
+    """Serves DeviceAgent calls. `root` is the folder that holds /proc, /sys, /etc and /system."""
 
     def __init__(
         self, state_directory: Path, runner: Runner, programs: ProgramStore, root: Path = Path("/")

@@ -153,7 +153,7 @@ def _lock(path: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Unavailable(f"a lab already runs on {path.parent}") from None
+        raise Unavailable(f"a lab already runs on the folder {path.parent}") from None
     return descriptor
 
 

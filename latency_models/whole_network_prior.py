@@ -129,7 +129,7 @@ class KernelSums:
         )
 
     def covariance(self, prior: Prior) -> FloatArray:
-        """Return (networks, networks): `Prior.covariance` of their kernels, summed."""
+        """Return (networks, networks): the sum of the kernels' `Prior.covariance` for each pair."""
         deviating: FloatArray = self._deviating(prior.octaves)
         return prior.coefficient_variance * self._shared + prior.deviation_variance * deviating
 

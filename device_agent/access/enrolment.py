@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def new_code(path: Path, fingerprint: str) -> str:
-    """Return a new code, which replaces the last one; `path` keeps the hash of its secret."""
+    """Return a new enrolment code in place of the last; `path` keeps the hash of its secret."""
     secret = secrets.token_hex(_SECRET_BYTES)
     with replacing(path, mode=0o600) as draft:
         draft.write_bytes(_hash(secret).encode())
@@ -70,7 +70,7 @@ class Enrolment(EnrolmentServicer):
             expected = read_text(self._path)
             if expected is None:
                 raise NotReady(
-                    "the code was used, or closed after too many wrong ones: make another"
+                    "the enrolment code was used, or closed after too many wrong ones: make another"
                     " with `latlab-agent --new-code`"
                 )
             if hmac.compare_digest(_hash(secret), expected):
@@ -79,7 +79,7 @@ class Enrolment(EnrolmentServicer):
             self._wrong_secrets += 1
             if self._wrong_secrets == MAX_WRONG_SECRETS:
                 self._close()
-            raise Unauthenticated("the code is wrong")
+            raise Unauthenticated("the code is wrong: give the one that the agent printed last")
 
     def _close(self) -> None:
         self._path.unlink(missing_ok=True)

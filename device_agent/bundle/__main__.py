@@ -22,7 +22,7 @@ def main() -> int:
     )
     parser.add_argument("machine", choices=sorted(LOADERS))
     parser.add_argument(
-        "--bundles", type=Path, default=REPOSITORY / "build/bundle", help="where bundles lie"
+        "--bundles", type=Path, default=REPOSITORY / "build/bundle", help="folder of all bundles"
     )
     options = parser.parse_args()
     try:

@@ -37,7 +37,7 @@ class Pin:
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """Return the pins of lines like "SHA256  PATH"; a line that begins with # is a comment."""
+    """Return the pinned files that lines like "SHA256  PATH" name; # begins a comment."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     return [Pin(*line.split()) for line in lines]
 
@@ -71,7 +71,7 @@ def mirror() -> str:
     """Return the URL of apt's Debian mirror, ending in a slash. Raises BundleError."""
     told = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
     if not told:
-        raise BundleError("apt knows no mirror of Debian (or needs its apt-get update)")
+        raise BundleError("apt knows no mirror of Debian (or `apt-get update` must run first)")
     return told[0]
 
 
@@ -108,9 +108,9 @@ def run(*command: str) -> str:
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         )
     except FileNotFoundError as error:
-        raise BundleError(f"{command[0]} is missing: this needs a Debian") from error
+        raise BundleError(f"{command[0]} is missing: build bundles on a Debian system") from error
     except subprocess.TimeoutExpired as error:
-        raise BundleError(f"{command[0]} was not done in {_TIMEOUT_S:g} s") from error
+        raise BundleError(f"{command[0]} took longer than {_TIMEOUT_S:g} s") from error
     except subprocess.CalledProcessError as error:
         words = " ".join(error.stderr.split())[-1_000:]
         raise BundleError(

@@ -24,7 +24,7 @@ def triplet(machine: str) -> str:
 
 
 def check_tools(machine: str) -> None:
-    """Check for the tools. Raises BundleError with the Debian packages that are missing."""
+    """Check for the tools that compile the runner. Raises BundleError with missing packages."""
     cross = "" if machine == platform.machine() else f"-{triplet(machine).replace('_', '-')}"
     packages = {f"{triplet(machine)}-g++": f"g++{cross}", "make": "make", "dpkg-deb": "dpkg"}
     missing = [tool for tool in packages if shutil.which(tool) is None]

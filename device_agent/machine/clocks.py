@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def steady(root: Path, cpus: Sequence[int], saved: Path) -> Iterator[None]:
-    """Run `cpus` at their highest clock meanwhile.
+    """Run `cpus` at their highest clock inside the `with` block.
 
     The settings before are written to the file `saved` first, so that `restore` finds them even
     after a crash. Settings that the kernel refuses are left as they are, and logged. Raises OSError

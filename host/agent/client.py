@@ -146,12 +146,12 @@ class AgentClient:
         return failure
 
     def acknowledge(self, *run_ids: str) -> None:
-        """Say that the results are stored, so that the agent may forget them."""
+        """Report that the results of runs are stored, so that the agent may forget them."""
         request = messages.AcknowledgeRequest(run_ids=run_ids)
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the agent."""
         self._channel.close()
 
     def upload(self, program: Program, path: Path) -> None:

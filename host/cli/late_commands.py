@@ -27,7 +27,7 @@ class LateCommand:
     panel: str
 
     def load(self, name: str) -> Any:  # noqa: ANN401 -- Typer's command, whose type is private
-        """Import the command and give it a name."""
+        """Import the command, and return it under the name that users type."""
         module, _, attribute = self.place.partition(":")
         found = getattr(importlib.import_module(module), attribute)
         if not isinstance(found, typer.Typer):
@@ -50,7 +50,7 @@ class LateCommands(Commands):
         self.commands = _LoadedOnUse(self.late)  # type: ignore[assignment]  # nothing is added
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- private type
-        """Return the names of all commands, in the order of their list."""
+        """Return the names of all commands, in the order in which the help lists them."""
         return list(self.late)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types

@@ -84,7 +84,7 @@ def exclude(
 ) -> None:
     """Keep a measurement, but neither answer with it nor learn from it.
 
-    Measuring its network makes a new one. A study that holds it keeps its latency.
+    Measuring the network again makes a new measurement. Studies keep the latency that they hold.
     """
     with LatencyClient.connect() as client:
         whole_id = client.stored.exclude(measurement, why)

@@ -25,7 +25,7 @@ NEWEST = 1000  # visits among which an acknowledgement may be missing
 
 
 def find_device(connection: Connection, wanted: str) -> str | None:
-    """Return the serial of the device of a serial, or of the newest device of a transport.
+    """Return the serial of the device with this serial, or of the newest one at this transport.
 
     A phone's transport may be given by adb's serial alone. None: there is no such device.
     """
@@ -57,18 +57,18 @@ def set_drained(connection: Connection, serial: str, drained: bool) -> None:
 
 
 def get_notes(connection: Connection) -> dict[str, str]:
-    """Return people's notes by the device's serial, without empty ones."""
+    """Return the notes that people left on devices, by serial; empty ones are left out."""
     query = select(devices.c.serial, devices.c.note).where(devices.c.note != "")
     return {row.serial: row.note for row in connection.execute(query)}
 
 
 def set_note(connection: Connection, serial: str, note: str) -> None:
-    """Replace the device's note."""
+    """Replace the note that people left on the device."""
     connection.execute(devices.update().where(devices.c.serial == serial).values(note=note))
 
 
 def add_event(connection: Connection, serial: str, event: DeviceEvent) -> None:
-    """Add an event. Only the newest MAX_EVENTS are kept."""
+    """Add an event to the device's history, which keeps the newest MAX_EVENTS."""
     is_device = device_events.c.device_serial == serial
     connection.execute(
         device_events.insert().values(

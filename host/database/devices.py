@@ -25,7 +25,7 @@ _converter = cattrs.Converter(detailed_validation=False)
 
 
 def register(connection: Connection, device: Device, transport: str, now_unix_ns: int) -> None:
-    """Add the device, or update its description."""
+    """Add a device to the database, or update its description there."""
     known = {
         "transport": transport,
         "description": asdict(device),
@@ -46,13 +46,13 @@ def get_device(connection: Connection, serial: str) -> Device:
 
 
 def register_target(connection: Connection, target: Target) -> None:
-    """Add the target if it is new."""
+    """Add a target to the database if it is new."""
     if get_target(connection, target.id) is None:
         connection.execute(targets.insert().values(id=target.id, **asdict(target)))
 
 
 def get_target(connection: Connection, target_id: str) -> Target | None:
-    """Return the target of an id; None if there is none."""
+    """Return the target with this id; None if there is none."""
     row = connection.execute(select(targets).where(targets.c.id == target_id)).one_or_none()
     return None if row is None else _target(row)
 

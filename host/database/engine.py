@@ -203,7 +203,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Hand out a connection to read from. Raises StorageError."""
+        """Hand out a connection to read from the database. Raises StorageError."""
         try:
             with self.engine.connect().execution_options(writes=False) as connection:
                 yield connection
@@ -212,7 +212,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Hand out a connection to write to, in a transaction.
+        """Hand out a connection to write to the database, in a transaction.
 
         The transaction is committed and durable when the block ends. It is undone if the block
         raises. A commit waits for the disk, for milliseconds, and a thousand devices need

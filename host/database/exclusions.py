@@ -27,17 +27,17 @@ def find(connection: Connection, prefix: str) -> list[tuple[str, str]]:
 
 
 def exclude(connection: Connection, measurement_id: str, why: str, now_unix_ns: int) -> None:
-    """Exclude a measurement."""
+    """Store that a measurement is excluded from now on, and why."""
     _decide(connection, measurement_id, True, why, now_unix_ns)
 
 
 def include(connection: Connection, measurement_id: str, now_unix_ns: int) -> None:
-    """Use an excluded measurement again."""
+    """Store that an excluded measurement is used again."""
     _decide(connection, measurement_id, False, "", now_unix_ns)
 
 
 def current(connection: Connection, measurement_ids: Iterable[str]) -> dict[str, Exclusion]:
-    """Return the exclusions of those measurements that are excluded now, by measurement id."""
+    """Return, by id, the exclusion of each of the measurements that is excluded now."""
     query = (
         select(exclusions)
         .join(measurements, measurements.c.id == exclusions.c.measurement_id)
@@ -52,8 +52,8 @@ def current(connection: Connection, measurement_ids: Iterable[str]) -> dict[str,
 def decisions(connection: Connection, target_id: str) -> int:
     """Return how often measurements of the target were excluded or included.
 
-    A predictor that was fitted at another number has learned from other measurements than it
-    should.
+    If a predictor was fitted at another number, other measurements count now than it has learned
+    from.
     """
     query = (
         select(func.count())

@@ -39,7 +39,7 @@ def add_job(connection: Connection, job: Job) -> None:
 
 
 def set_priority(connection: Connection, job_id: str, priority: int) -> None:
-    """Store a new priority."""
+    """Store a job's new priority."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
 
 
@@ -179,13 +179,13 @@ def end_with_failure(connection: Connection, job: Job, failure: Failure, now_uni
 
 
 def spec_to_text(spec: BenchmarkSpec) -> str:
-    """Return the canonical text of a spec: equal specs have equal texts."""
+    """Return the canonical text of a benchmark spec: equal specs have equal texts."""
     return json.dumps(asdict(spec), sort_keys=True)
 
 
 @functools.lru_cache(maxsize=256)
 def spec_from_text(text: str) -> BenchmarkSpec:
-    """Read a spec. Raises UnreadableRow."""
+    """Read a benchmark spec from its stored text. Raises UnreadableRow."""
     with raw.reading("the benchmark spec"):
         fields = {"spacing_ns": 0, **raw.parse(text)}  # a field that old specs lack
         fields["visit"] = raw.noun(VisitSpec, fields["visit"])
@@ -193,7 +193,7 @@ def spec_from_text(text: str) -> BenchmarkSpec:
 
 
 def failure_from_row(kind: str, message: str | None) -> Failure:
-    """Read a failure. One of an unknown kind becomes an AGENT_ERROR that names the kind."""
+    """Return a stored failure. An unknown kind becomes an AGENT_ERROR that names the kind."""
     try:
         return Failure(FailureKind(kind), message or "")
     except ValueError:
@@ -205,7 +205,7 @@ VISIT_COLUMNS = raw.columns(visits)
 
 
 def outcome_from_row(row: Row[Any]) -> Visit | Failure:
-    """Read the outcome of a run. Raises UnreadableRow."""
+    """Read the outcome of a run from its row. Raises UnreadableRow."""
     if row.failure_kind is not None:
         return failure_from_row(row.failure_kind, row.failure_message)
     with raw.reading(f"visit {row.run_id}"):
@@ -217,10 +217,10 @@ def _visit(row: Row[Any]) -> Visit:
     durations = unpack_int64(row.trace_ns or b"").reshape(len(names), -1 if names else 0)
     instructions = raw.parse(row.trace_instructions) or [None] * len(names)
     if not all(isinstance(name, str) for name in names):
-        raise ValueError("its kernels' names are no texts")
+        raise ValueError("the name of a traced kernel is not a text")
     for column in ("warmup_runs", "load_ns"):
         if not isinstance(row._mapping[column], int):
-            raise ValueError(f"its {column} is {row._mapping[column]!r}")
+            raise ValueError(f"{column} is not an integer: {row._mapping[column]!r}")
     return Visit(
         run_id=row.run_id,
         traced=row.traced,

@@ -1,4 +1,4 @@
-"""Read measurements.
+"""Read stored measurements from the database.
 
 Rows may be damaged, written by a newer version, or hold numbers that no network can have taken.
 Such a measurement is Unusable. It is logged once, and the others are not affected.
@@ -147,7 +147,7 @@ def measured_networks(
 def look_up(
     connection: Connection, measurement_ids: Sequence[str]
 ) -> dict[str, UsableMeasurement | Unusable]:
-    """Return the measurements of these ids by id, without those that do not exist."""
+    """Return the measurements with these ids, by id, without those that do not exist."""
     found = stored(connection, measurements.c.id.in_(measurement_ids))
     return {each.measurement_id if isinstance(each, Unusable) else each.id: each for each in found}
 
@@ -155,7 +155,7 @@ def look_up(
 def stored(
     connection: Connection, *conditions: ColumnElement[bool], newest_first: bool = False
 ) -> Iterator[UsableMeasurement | Unusable]:
-    """Yield the measurements that meet the conditions, the oldest first unless `newest_first`."""
+    """Yield the measurements that meet the SQL conditions, oldest first unless `newest_first`."""
     order = measurements.c.unix_ns
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns, *summary_rows.COLUMNS)
@@ -233,7 +233,7 @@ def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
 def _unix_ns(row: Row[Any]) -> int:
     """Read when it was measured. Raises UnreadableRow."""
     if not isinstance(row.unix_ns, int):
-        raise UnreadableRow(f"its time {row.unix_ns!r} is not a number")
+        raise UnreadableRow(f"the measurement's time is not a number: {row.unix_ns!r}")
     return row.unix_ns
 
 

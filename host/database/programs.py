@@ -53,7 +53,7 @@ def add_program(connection: Connection, program: Program) -> None:
 
 
 def get_program(connection: Connection, sha256: str) -> Program | None:
-    """Return the program of a SHA-256; None if there is none. Raises UnreadableRow."""
+    """Return the program with this SHA-256; None without one. Raises UnreadableRow."""
     query = select(*raw.columns(programs)).where(programs.c.sha256 == sha256)
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -83,7 +83,7 @@ def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]
 
 
 def kernels_of(kernel_ids: Sequence[int], by_id: Mapping[int, Kernel]) -> tuple[Kernel, ...]:
-    """Return the kernels of these ids, in order. Raises UnreadableRow if one is missing."""
+    """Return the kernels with these ids, in order. Raises UnreadableRow if one is missing."""
     missing = sorted(set(kernel_ids) - by_id.keys())
     if missing:
         raise UnreadableRow(f"kernel {missing[0]} is missing or cannot be read")
@@ -161,9 +161,9 @@ def _kernel(row: Row[Any]) -> Kernel:
             dtype=_text(fields["dtype"]),
         )
         if fields.keys() != asdict(kernel).keys():
-            raise ValueError(f"it has the fields {', '.join(sorted(fields))}")
+            raise ValueError(f"a kernel has the wrong fields {', '.join(sorted(fields))}")
         if str(kernel) != row.text:
-            raise ValueError(f"its fields are of {str(kernel)[:80]!r}, not of {row.text[:80]!r}")
+            raise ValueError(f"the fields are of {str(kernel)[:80]!r}, not of {row.text[:80]!r}")
     return kernel
 
 

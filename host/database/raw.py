@@ -73,7 +73,7 @@ def noun(kind: type[T], values: object, *, ignore_unknown: bool = False) -> T:
         TypeError: A field is missing.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"it is not a {kind.__name__}: {str(values)[:80]}")
+        raise ValueError(f"the value is not a {kind.__name__}: {str(values)[:80]}")
     types_of = _types_of(kind)  # type: ignore[arg-type]  # a class is hashable
     if ignore_unknown:
         values = {name: value for name, value in values.items() if name in types_of}

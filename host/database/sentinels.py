@@ -65,7 +65,7 @@ def get_sentinel(
 
 
 def set_baseline(connection: Connection, target_id: str, measurement_id: str | None) -> None:
-    """Store the baseline. None: the next measurement of the sentinel becomes the baseline."""
+    """Store the target's baseline. None: the sentinel's next measurement becomes the baseline."""
     is_target = sentinels.c.target_id == target_id
     connection.execute(sentinels.update().where(is_target).values(baseline_id=measurement_id))
 
@@ -78,7 +78,7 @@ def mark_suspect(connection: Connection, measurement_id: str) -> None:
 
 
 def mark_since_last_good(connection: Connection, target_id: str, device_serial: str) -> None:
-    """Mark what the device measured for the target since its last sentinel without a drift."""
+    """Mark as suspect what the device measured since the target's last sentinel without drift."""
     here = select(visits.c.job_id).where(visits.c.device_serial == device_serial)
     job_ids = select(jobs.c.id).where(jobs.c.target_id == target_id, jobs.c.id.in_(here))
     last_good = (

@@ -28,7 +28,7 @@ COLUMNS = [summaries.c[name].label(f"summary_{name}") for name in (*FIELDS, "unu
 def put_summary(
     connection: Connection, measurement_id: str, version: int, summary: Summary | str
 ) -> None:
-    """Store a summary, or the reason why there can be none. It replaces an older version's."""
+    """Store a measurement's summary, or why there is none, in place of an older version's."""
     connection.execute(summaries.delete().where(summaries.c.measurement_id == measurement_id))
     values: dict[str, Any]
     if isinstance(summary, str):
@@ -55,7 +55,7 @@ def not_summarized(connection: Connection, version: int, limit: int) -> Sequence
 def summary_from_row(row: Row[Any]) -> Summary:
     """Read the summary of a row with COLUMNS. Raises UnreadableRow if there is none."""
     if row.summary_unusable is None:
-        raise UnreadableRow("it has not been summarised yet: ask again in a minute")
+        raise UnreadableRow("the measurement has not been summarised yet: ask again in a minute")
     if row.summary_unusable:
         raise UnreadableRow(row.summary_unusable)
     with reading("its summary"):

@@ -28,7 +28,7 @@ MAX_NOTE = 1_000  # characters
 
 
 class Administration:
-    """Devices are given by their serial or transport. Methods raise NotFound for others."""
+    """Answers requests about devices, given by serial or transport; NotFound for others."""
 
     def __init__(self, database: Database, fleet: Fleet, dispatcher: Dispatcher) -> None:
         self._database = database
@@ -36,12 +36,12 @@ class Administration:
         self._dispatcher = dispatcher
 
     def notes(self) -> dict[str, str]:
-        """Return people's notes, by the device's serial."""
+        """Return the notes that people left on devices, by serial."""
         with self._database.reading() as connection:
             return history_rows.get_notes(connection)
 
     def read_conditions(self, transport: str) -> Conditions:
-        """Return the present conditions of the device behind a transport. Raises Unavailable."""
+        """Return the present conditions of the device at a transport. Raises Unavailable."""
         for worker in self._fleet.workers:
             if worker.transport.name == transport:
                 return worker.read_conditions()
@@ -86,7 +86,7 @@ class Administration:
         return [worker.transport.name for worker in leading]
 
     def set_note(self, device: str, note: str) -> None:
-        """Replace people's note on the device. It is kept in one line."""
+        """Replace the note that people left on the device. It is kept in one line."""
         serial, note = self._find(device), cleaned(note, MAX_NOTE)
         event = DeviceEvent(time.time_ns(), EventKind.NOTED, note)
         with self._database.writing() as connection:
@@ -111,14 +111,14 @@ class Administration:
             worker.sentinels.pinned()
 
     def renew_baseline(self, target_id: str) -> None:
-        """Make the next sentinel of the target its new baseline."""
+        """Make the next measurement of the target's sentinel its new baseline."""
         with self._database.writing() as connection:
             sentinel_rows.set_baseline(connection, target_id, None)
         for worker in self._fleet.workers:
             worker.sentinels.renew(target_id)
 
     def open_jobs(self, limit: int) -> tuple[list[OpenJob], int]:
-        """Return the first open jobs in rank order, at most `limit`, and how many there are."""
+        """Return the first open jobs in rank order, at most `limit`, and how many are open."""
         positions = self._dispatcher.positions()
         with self._database.reading() as connection:
             names = {target.id: target.name for target in device_rows.all_targets(connection)}

@@ -31,7 +31,7 @@ class Fleet:
             return list(self._workers.values())
 
     def add(self, transport: Transport) -> None:
-        """Start a worker; if one of that name works already, make it connect again.
+        """Start a worker for a device; if one of that name works already, make it connect again.
 
         Raises NotReady while a removed worker of that name ends its last visit.
         """
@@ -56,13 +56,13 @@ class Fleet:
                 worker.reconnect()
 
     def remove(self, name: str) -> None:
-        """End a worker as soon as its visit is over; harmless if there is none."""
+        """End the worker of this name after its visit; harmless if there is none."""
         with self._lock:
             if (worker := self._workers.get(name)) is not None:
                 worker.remove()
 
     def stop(self) -> None:
-        """End all workers, and start no more."""
+        """End the workers of all devices, and start no more."""
         with self._lock:
             self._stopped = True
             workers = list(self._workers.values())

@@ -47,7 +47,7 @@ class DeviceLease:
         self._lease = None
 
     def release(self) -> None:
-        """Give the device back; harmless if there is no lease."""
+        """End the lease, so that others can use the device; harmless if there is none."""
         if self._lease is not None:
             with self._database.writing() as connection:
                 device_rows.release_lease(connection, self._lease.device_serial, self._lease.token)

@@ -51,7 +51,7 @@ class PhoneWatcher(threading.Thread):
         self._listed.wait(FIRST_LIST_S)
 
     def run(self) -> None:
-        """Watch adb until there is none."""
+        """Watch the phones that adb reports, until adb is no longer installed."""
         failures = 0
         while self._has_adb():
             try:

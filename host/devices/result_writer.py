@@ -1,4 +1,4 @@
-"""Store what a device answered."""
+"""Store the outcomes of the visits that a device has made."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class ResultWriter:
     def store(
         self, agent: AgentClient, state: JobState, run_id: str, outcome: Visit | Failure
     ) -> None:
-        """Store an outcome, and acknowledge it. Raises StorageError and Unavailable."""
+        """Store a visit's outcome, and acknowledge it to the agent.
+
+        Raises StorageError and Unavailable.
+        """
         if why := self._refusal(state, run_id, outcome):
             kept = self._quarantine.keep(run_id, outcome, why)
             message = (
@@ -48,7 +51,7 @@ class ResultWriter:
     def store_later(
         self, agent: AgentClient, state: JobState, run_id: str, outcome: Visit | Failure
     ) -> None:
-        """Store an outcome while the device makes its next visit, then put the job back.
+        """Store a visit's outcome while the device makes the next one; then put its job back.
 
         Raises what storing the outcome before this one has raised. Then this outcome is not
         stored, and the job stays with the caller.
@@ -64,13 +67,13 @@ class ResultWriter:
         self._pending = self._thread.submit(store)
 
     def settle(self) -> None:
-        """Wait until nothing is being stored, and raise what storing it raised."""
+        """Wait until no outcome is being stored, and raise what storing the last one raised."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
     def close(self) -> None:
-        """Wait until nothing is being stored, and end the thread."""
+        """Wait until no outcome is being stored, and end the thread."""
         self._thread.shutdown()
 
     def _refusal(self, state: JobState, run_id: str, outcome: Visit | Failure) -> str:

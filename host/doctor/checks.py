@@ -34,7 +34,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(home: LabHome) -> list[Finding]:
-    """Return the findings of all checks, in the order of CHECKS."""
+    """Run all checks of `latlab doctor`, and return their findings in the order of CHECKS."""
     return [finding for check in CHECKS for finding in limited(check, home)]
 
 

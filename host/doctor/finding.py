@@ -1,4 +1,4 @@
-"""The result of a doctor's check."""
+"""The findings of the checks that `latlab doctor` makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CALL_TIMEOUT_S = 5.0  # for each call that a check makes
 
 
 class Level(str, Enum):
-    """The severity of a finding."""
+    """How bad a finding of `latlab doctor` is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,7 +21,7 @@ class Level(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result of a check.
+    """One result of a check of `latlab doctor`.
 
     Attributes:
         check: The name of what was checked.

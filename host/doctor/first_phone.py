@@ -184,4 +184,4 @@ def _wait(
                 return status
         time.sleep(POLL_S)
     seen = ", ".join(map(str, states.values())) or "adb knows no phone"
-    raise NotAccepted(f"nothing happened for {PLUG_TIMEOUT_S:g} s: {seen}")
+    raise NotAccepted(f"no phone did what the log asks for in {PLUG_TIMEOUT_S:g} s: {seen}")

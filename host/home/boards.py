@@ -57,7 +57,7 @@ class Boards:
                 return board
         except InvalidField as error:
             field_name = ".".join(map(str, error.path)) or "its content"
-            raise _damaged(file, address, f"{field_name} {error}") from error
+            raise _damaged(file, address, f"{field_name}: {error}") from error
         except (ValueError, RecursionError) as error:
             raise _damaged(file, address, str(error)) from error
         return None

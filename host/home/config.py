@@ -42,7 +42,7 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Devices that are treated alike.
+    """A group of devices that are treated alike.
 
     Attributes:
         name: The group's name.
@@ -63,7 +63,7 @@ DAY_H = 24.0
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """The owner's choices.
+    """The choices that the owner of the lab has made in lab.toml.
 
     Attributes:
         boards: Addresses of the boards to use; None for every enrolled board.
@@ -103,7 +103,7 @@ NO_CONFIG = LabConfig()
 
 
 def load_config(path: Path) -> LabConfig:
-    """Return what the file says; without a file, the defaults.
+    """Read the owner's choices from lab.toml; without the file, return the defaults.
 
     Raises InvalidRequest for a mistake, with its line and field.
     """
@@ -115,13 +115,13 @@ def load_config(path: Path) -> LabConfig:
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # says where
-        raise InvalidRequest(f"{path}: {error}") from error
+        raise InvalidRequest(f"{path} is not valid TOML: {error}") from error
     try:
         return _config(structure(_CONVERTER, document, _Document))
     except InvalidField as error:
         line = _line(text, _words(document, error.path))
         field_name = ".".join(map(str, error.path))
-        raise InvalidRequest(f"{path}, line {line}: {field_name} {error}") from error
+        raise InvalidRequest(f"{path}, line {line}: field {field_name}: {error}") from error
 
 
 _Address = NewType("_Address", str)
@@ -192,7 +192,7 @@ def _above_zero(value: object, what: str) -> float:
 def _structure_names(value: object, _: object) -> tuple[str, ...]:
     names = _CONVERTER.structure(value, tuple[str, ...])
     if not names:
-        raise ValueError("must name at least one")
+        raise ValueError("at least one name is needed")
     return names
 
 

@@ -62,15 +62,15 @@ def _invalid_field(error: Exception, path: tuple[Key, ...]) -> InvalidField:
     if isinstance(error, ForbiddenExtraKeysError):
         unknown = min(error.extra_fields)
         known = ", ".join(sorted(error.cl.__dataclass_fields__))  # type: ignore[attr-defined]
-        return InvalidField(f"is unknown here; known are: {known}", (*path, unknown))
+        return InvalidField(f"the field is unknown here; known are: {known}", (*path, unknown))
     if isinstance(error, KeyError):
-        return InvalidField("is missing", path)
+        return InvalidField("the field is missing", path)
     return InvalidField(str(error), path)
 
 
 def _string(value: object, _: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {value!r}")
+        raise ValueError(f"a string is needed, not {value!r}")
     return value
 
 
@@ -83,7 +83,7 @@ def _list_of(converter: Converter, kind: Any) -> Callable[[object, Any], Any]:  
 
     def structure_list(value: object, _: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise ValueError(f"must be a list, not {value!r}")
+            raise ValueError(f"a list is needed, not {value!r}")
         return tuple(converter.structure(value, list[element]))  # type: ignore[valid-type]
 
     return structure_list
@@ -103,7 +103,7 @@ def _table(converter: Converter, kind: Any) -> Callable[[object, Any], Any]:  # 
 
     def structure_table(value: object, kind: Any) -> Any:  # noqa: ANN401
         if not isinstance(value, dict):
-            raise ValueError(f"must be a table, not {value!r}")
+            raise ValueError(f"a table is needed, not {value!r}")
         return structure_fields(value, kind)
 
     return structure_table

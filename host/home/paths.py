@@ -30,12 +30,12 @@ class LabHome:
 
     @classmethod
     def from_environment(cls) -> LabHome:
-        """Return the home that LATLAB_HOME names. Raises StorageError if it cannot be a folder."""
+        """Return the lab's folder, LATLAB_HOME. Raises StorageError if that cannot be a folder."""
         return cls(home_folder())
 
     @property
     def database_url(self) -> str:
-        """LATLAB_DATABASE_URL, by default the file lab.db.
+        """The URL of the database: LATLAB_DATABASE_URL, by default that of the file lab.db.
 
         It is an environment variable because it may hold a password, which must not be seen among
         a process's arguments.
@@ -98,7 +98,7 @@ class LabHome:
         return self.root / "lab.toml"
 
     def create(self) -> None:
-        """Make the folder unless it exists. Raises StorageError."""
+        """Make the lab's folder unless it exists. Raises StorageError."""
         with storing(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 

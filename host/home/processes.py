@@ -29,7 +29,7 @@ class LockedProcess:
     lock_file: Path
 
     def info(self) -> dict[str, Any] | None:
-        """Return what the process wrote; None if it does not live, or does not serve yet.
+        """Return what the process wrote about itself; None if it does not live or serve yet.
 
         Raises StorageError if the files cannot be read, or are damaged.
         """

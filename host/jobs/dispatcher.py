@@ -104,7 +104,7 @@ class Dispatcher:
             return job
 
     def unsubscribe(self, listener: EventQueue) -> None:
-        """Send the client no more events. Its jobs stay open."""
+        """Send the client no more events of its jobs, which stay open."""
         with self._lock:
             for listeners in self._listeners.values():
                 if listener in listeners:
@@ -127,7 +127,7 @@ class Dispatcher:
                 self.end(state, why)
 
     def give_up(self, device_serial: str, why: Failure) -> None:
-        """End the runs that the device has not answered with a failure. Others may try."""
+        """Let the runs fail that the device has not answered. Other devices may try again."""
         with self._lock:
             asked = self._queue.take_asked(device_serial)
         for state, run_id in asked:
@@ -172,12 +172,12 @@ class Dispatcher:
             return self._queue.upcoming(target_ids)
 
     def rest(self, state: JobState, until_ns: int) -> None:
-        """Let the job rest until a time of `time.monotonic_ns`."""
+        """Give the job no visit until `until_ns`, a time of `time.monotonic_ns`."""
         with self._lock:
             state.rests_until_ns = until_ns
 
     def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
-        """Open a job for the caller alone. No worker is offered it."""
+        """Open a job of a sentinel for the caller alone. No worker is offered it."""
         return self._records.open_sentinel(target_id, program, spec)
 
     def ask(self, state: JobState, needed: NextVisit, device_serial: str) -> str:
@@ -192,7 +192,7 @@ class Dispatcher:
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
-        """Record the outcome of a run."""
+        """Record the outcome of a run of the job."""
         self._records.answer(run_id, outcome)
         with self._lock:
             state.asked = None
@@ -230,7 +230,7 @@ class Dispatcher:
                 state.suspect |= bool(state.visits)
 
     def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
-        """Return the open jobs of some targets."""
+        """Return the states of the open jobs of some targets."""
         with self._lock:
             return [state for id in target_ids for state in self._states[id].values()]
 
@@ -245,7 +245,7 @@ class Dispatcher:
             return positions(self._all_states(), self._queue)
 
     def programs_in_use(self) -> set[str]:
-        """Return the SHA-256 of the programs that must be kept."""
+        """Return the SHA-256 of the programs that jobs or the sentinel need."""
         pinned = self._records.pinned_program()
         with self._lock:
             jobs = {state.job.program_sha256 for state in self._open.values()}

@@ -1,4 +1,4 @@
-"""Tell those who submitted jobs how their jobs get on."""
+"""Events that report to clients how the jobs that they submitted get on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHOLE_MEASUREMENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A visit has ended. `visits_done` counts those that brought samples."""
+    """A visit of a job has ended. `visits_done` counts its visits that brought samples."""
 
     visits_done: int
 

@@ -40,7 +40,7 @@ class JobRecords:
         return program
 
     def open_sentinel(self, target_id: str, program: Program, spec: BenchmarkSpec) -> JobState:
-        """Store and return a job for the caller alone: no worker is offered it."""
+        """Store and return a sentinel's job for the caller alone: no worker is offered it."""
         sha256, now_unix_ns = program.sha256, time.time_ns()
         job = Job(uuid.uuid4().hex, target_id, sha256, spec, now_unix_ns, is_sentinel=True)
         with self._database.writing() as connection:
@@ -48,7 +48,7 @@ class JobRecords:
         return JobState(job, program)
 
     def set_priority(self, job: Job, priority: int) -> None:
-        """Store a new priority."""
+        """Store a job's new priority."""
         with self._database.writing() as connection:
             job_rows.set_priority(connection, job.id, priority)
 

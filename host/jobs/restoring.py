@@ -39,7 +39,7 @@ def load_open_jobs(database: Database) -> list[JobState]:
                 log.warning("job %s has ended: %s", job.id, error)
                 continue
             if program is None:
-                raise AssertionError("a job's program is held by a foreign key")
+                raise AssertionError("a job's program is missing, although a foreign key holds it")
             states[job.id] = JobState(job, program, opened_ns=monotonic_ns(job.created_unix_ns))
         for asked, outcome in job_rows.visits_of_open_jobs(connection):
             if (state := states.get(asked.job_id)) is None:

@@ -1,4 +1,4 @@
-"""Fit on measurements when a few of them may be impossible to fit on."""
+"""Fit a predictor on measurements, a few of which may be impossible to fit on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_FITS = 40  # among a hundred networks they find three culprits
 def fit_without_culprits(
     fit: Callable[[Sequence[Network]], Fitted], networks: Mapping[str, Network]
 ) -> tuple[Fitted, dict[str, str]]:
-    """Fit on as many networks as possible, and leave out those that make the fit fail.
+    """Fit a predictor on as many networks as possible, without those that make the fit fail.
 
     If the fit on all networks fails, a few neighbours are sought on which it works. The others
     are then added in halves. A half that makes the fit fail is halved again, down to single

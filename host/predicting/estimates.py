@@ -38,7 +38,7 @@ def current_steadying(predictors: Predictors, target_id: str) -> Steadying:
 def look_up(
     database: Database, measurement_ids: Sequence[str], steadying_of: SteadyingOf
 ) -> list[LatencyEstimate]:
-    """Return the estimate of each measurement, in input order.
+    """Return the latency estimate of each measurement, in input order.
 
     Excluded and suspect measurements are looked up too.
 
@@ -60,7 +60,7 @@ def look_up(
     for measurement_id in measurement_ids:
         match found.get(measurement_id):
             case None:
-                raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
+                raise NotFound(f"no measurement {measurement_id!r}: see `latlab measurements list`")
             case Unusable() as unusable:
                 raise UnreadableRow(_refusal(unusable))
             case usable:
@@ -112,7 +112,7 @@ def _estimate(
 def measured_estimate(
     network: MeasuredNetwork, steadying: Steadying, now_unix_ns: int
 ) -> LatencyEstimate:
-    """Return the estimate that a measurement gives for its own network."""
+    """Return the latency estimate that a measurement gives for its own network."""
     steady = steadying(network)
     return LatencyEstimate(
         latency_ns=whole_ns(steady.latency_ns),

@@ -44,11 +44,11 @@ class MeasurementStore:
         with self._database.reading() as connection:
             measurement = measurement_rows.get_measurement(connection, measurement_id)
         if measurement is None:
-            raise NotFound(f"no measurement {measurement_id!r}: `latlab measurements list`")
+            raise NotFound(f"no measurement {measurement_id!r}: see `latlab measurements list`")
         return measurement
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        """Return the estimate of each measurement, in input order.
+        """Return the latency estimate of each measurement, in input order.
 
         Raises NotFound, and UnreadableRow if one cannot be used.
         """
@@ -144,12 +144,12 @@ class MeasurementStore:
             yield from page
 
     def exclude(self, prefix: str, why: str) -> str:
-        """Exclude the measurement whose id begins so, and return its id.
+        """Exclude the measurement whose id begins with the prefix, and return its id.
 
         Raises NotFound and InvalidRequest.
         """
         if not why.strip():
-            raise InvalidRequest("say why it is to be excluded: --why TEXT")
+            raise InvalidRequest("say why the measurement is to be excluded: --why TEXT")
         if len(why) > MAX_WHY:
             raise InvalidRequest(f"the reason is too long: at most {MAX_WHY} characters")
         if "\0" in why:
@@ -161,7 +161,7 @@ class MeasurementStore:
         return measurement_id
 
     def include(self, prefix: str) -> str:
-        """Use an excluded measurement again, and return its id.
+        """Use the excluded measurement with this id or prefix again, and return its id.
 
         Raises NotFound and InvalidRequest.
         """

@@ -62,7 +62,7 @@ class _Refits:
 
 
 class Predictors:
-    """The snapshot of each target.
+    """The predictor of each target, as a snapshot.
 
     A target is fitted when somebody first asks for its snapshot, who waits for it. From then on
     one thread refits it as measurements come in, and swaps the new snapshot in. Reading a
@@ -93,18 +93,18 @@ class Predictors:
         self._thread = threading.Thread(target=self._run, name="refits", daemon=True)
 
     def start(self) -> None:
-        """Start refitting."""
+        """Start to refit predictors in the background."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop refitting. A fit that is under way is to be ended by the caller."""
+        """Stop refitting predictors. The caller must end a fit that is under way."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(STOP_S)
 
     def get(self, target_id: str, min_measurements: int = 0, timeout_s: float = WAIT_S) -> Snapshot:
-        """Return the target's snapshot.
+        """Return the snapshot of the target's predictor.
 
         Args:
             target_id: The target's id.
@@ -128,31 +128,31 @@ class Predictors:
         return snapshot
 
     def refit(self, target_id: str, timeout_s: float = WAIT_S) -> Snapshot:
-        """Fit the target anew and return the new snapshot. Raises as `get` does."""
+        """Fit the target's predictor anew and return its snapshot. Raises as `get` does."""
         return self._wait(target_id, timeout_s, lambda new: False)
 
     def find(self, target_id: str) -> Snapshot | None:
-        """Return the target's snapshot, None if it has none yet."""
+        """Return the snapshot of the target's predictor; None if there is none yet."""
         return self._snapshots.get(target_id)
 
     def fitted_targets(self) -> list[str]:
-        """Return the ids of the targets that have a snapshot."""
+        """Return the ids of the targets that have a predictor."""
         return list(self._snapshots)
 
     def set_aside(self, target_id: str) -> Mapping[str, str]:
-        """Return why the snapshot could not learn from some readable measurements, by id."""
+        """Return why the predictor could not learn from some readable measurements, by id."""
         snapshot = self._snapshots.get(target_id)
         return {} if snapshot is None else snapshot.set_aside
 
     def measured(self, target_id: str) -> None:
-        """Take note of a new measurement. A refit follows when it is due."""
+        """Take note of a new measurement on the target. A refit follows when it is due."""
         with self._changed:
             if (refits := self._refits.get(target_id)) is not None:
                 refits.measured += 1
                 self._mark_if_due(refits, refits.measured)
 
     def forget(self, target_id: str) -> None:
-        """Drop the target's snapshot: a measurement was excluded, or is used again."""
+        """Drop the target's predictor: a measurement was excluded, or is used again."""
         with self._changed:
             if (refits := self._refits.get(target_id)) is not None:
                 refits.revision += 1

@@ -34,7 +34,7 @@ ONE_THREAD = dict.fromkeys(
 
 
 class RefitProcess:
-    """The daemon's side of the process. It is started by the first fit and stays for the next,
+    """Fits in a process of its own. It is started by the first fit and stays for the next,
     because scikit-learn takes seconds to import. `fit` is called by one thread at a time."""
 
     def __init__(self, timeout_s: float = FIT_TIMEOUT_S) -> None:
@@ -43,7 +43,7 @@ class RefitProcess:
         self._closed = False
 
     def fit(self, networks: Mapping[str, MeasuredNetwork]) -> tuple[Predictor, dict[str, str]]:
-        """Call `fit_measured` in the process.
+        """Call `fit_measured` in the process that fits predictors.
 
         Raises:
             NotEnoughData: There are too few networks.
@@ -104,7 +104,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Answer fits until the standard input ends."""
+    """Answer requests to fit predictors until the standard input ends."""
     os.nice(NICENESS)
     # Whatever prints must not damage the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

@@ -58,11 +58,11 @@ class Lab:
         self._known_targets: list[Target] = []
 
     def remove_board(self, address: str) -> None:
-        """Let go of a board once its visit is over. Raises InvalidRequest."""
+        """Stop serving a board once its visit is over. Raises InvalidRequest."""
         self.fleet.remove(checked_address(address))
 
     def find_target(self, wanted: str) -> Target:
-        """Return the target of an id or a name.
+        """Return the target with this id or name.
 
         If several builds share a name, it is the one that a device serves now. The database is
         read only if the target is not known from earlier.
@@ -135,12 +135,12 @@ class Lab:
     def measure(
         self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool]
     ) -> Iterator[JobEvent]:
-        """Measure programs, as `Campaign.run` does."""
+        """Measure programs and yield the jobs' events, as `Campaign.run` does."""
         self._summarizer.complete(is_active)
         yield from Campaign(self._database, self.dispatcher).run(requests, is_active)
 
     def outcomes(self) -> Callable[[Measurement], MeasuredLatency | Failure]:
-        """Return what makes a measurement's outcome of it, for the events of one campaign.
+        """Return a function that turns a campaign's measurements into the outcomes to report.
 
         All outcomes of a campaign are corrected by one predictor of their target.
         """

@@ -23,7 +23,7 @@ PATIENT = ["/latlab.v1.LatencyService/Measure"]
 
 
 def serve_lab(lab: Lab, token: str) -> tuple[grpc.Server, int]:
-    """Return the server, which is not started yet, and its port."""
+    """Return the daemon's gRPC server, which is not started yet, and its port."""
     is_token = functools.partial(hmac.compare_digest, token.encode())
     server = make_server(
         [TokenInterceptor(is_token), ErrorInterceptor()],

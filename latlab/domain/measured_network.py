@@ -44,7 +44,7 @@ class MeasuredNetwork:
         """Check the numbers. Raises ValueError."""
         if self.kernel_ns is not None and len(self.kernel_ns) != len(self.kernels):
             raise ValueError(
-                f"there are {len(self.kernel_ns)} times for {len(self.kernels)} kernels"
+                f"a network has {len(self.kernel_ns)} times for {len(self.kernels)} kernels"
             )
         if not 0 < self.lower_ns <= self.latency_ns <= self.upper_ns < _MAX_NS:
             raise ValueError(

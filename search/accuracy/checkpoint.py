@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | No
 
 
 def check_same(path: Path, made_with: dict[str, Any], asked_for: dict[str, Any]) -> None:
-    """Check that a file was made with the settings that are asked for now.
+    """Check that a checkpoint was made with the settings that are asked for now.
 
     Raises:
         CheckpointError: A setting differs. The message names each.

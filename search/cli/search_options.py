@@ -69,8 +69,8 @@ WarmStartOption = Annotated[
     str | None,
     typer.Option(
         metavar="zoo|STUDY",
-        help="Evaluate the zoo's networks, or the best ones of another study, before the first"
-        " round.",
+        help="Evaluate published networks (zoo), or the best ones of another study, before the"
+        " first round.",
         rich_help_panel=STUDY_PANEL,
     ),
 ]

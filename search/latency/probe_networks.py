@@ -24,7 +24,7 @@ Layers = tuple[nn.Module, int]  # a module and the number of its output channels
 
 
 def build_probe(index: int, resolution: int) -> nn.Sequential:
-    """Return a probe that takes (1, 3, resolution, resolution).
+    """Return a probe network that takes (1, 3, resolution, resolution).
 
     It is the same every time. The first _DIRECT probes have each unit of direct lowering at each
     size; the others have the units that only ExecuTorch's own lowering takes.

@@ -18,7 +18,7 @@ PROBES = 12
 
 
 def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]:
-    """Return the probes for a deployment's resolution, the same ones every time.
+    """Return the probe networks for a deployment's resolution, the same ones every time.
 
     Each takes a few ms on one server core and, at 224 pixels, has 40 to 70 kernels.
     """

@@ -40,7 +40,7 @@ class Evolution:
         self._asked: list[Choices] = []
 
     def ask(self, n: int) -> list[Architecture]:
-        """Return `n` children, or random architectures until the population is full."""
+        """Return `n` mutated architectures, or random ones until the population is full."""
         self._asked = [self._allowed_child() for _ in range(n)]
         return [self._space.resolve(choices) for choices in self._asked]
 

@@ -32,7 +32,7 @@ def read_architecture(path: Path) -> Architecture:
     except OSError as error:
         raise ArchitectureError(f"cannot read {path}: {error.strerror}") from error
     except ArchitectureError as error:
-        raise ArchitectureError(f"{path}: {error}") from error
+        raise ArchitectureError(f"cannot use the network in {path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise ArchitectureError(f"{path} does not hold an architecture: {error}") from error
     return architecture

@@ -1,4 +1,4 @@
-"""One latency from those on several targets."""
+"""Combine the latencies of a network on several targets into one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Combination:
     targets: tuple[SearchTarget, ...]
 
     def latency_ns(self, latencies_ns: Sequence[int]) -> int:
-        """Return the combined latency of those on each target, in the targets' order."""
+        """Combine a network's latencies on the targets, in the targets' order, into one latency."""
         pairs = list(zip(self.targets, latencies_ns, strict=True))
         ratios = [latency_ns / target.latency_ns for target, latency_ns in pairs]
         weights = [target.weight for target in self.targets if target.weight is not None]
@@ -37,7 +37,7 @@ class Combination:
         return round(max(ratios) * self.targets[0].latency_ns)
 
     def combine(self, parts: Sequence[LatencyEstimate]) -> LatencyEstimate:
-        """Return one estimate from those on each target, as sure as the least sure of them.
+        """Combine the estimates on the targets into one, as sure as the least sure of them.
 
         Both ways of combining grow with every part, so the combined bounds are those of all
         bounds together: they hold the result whenever the bounds of each part hold its latency.

@@ -35,7 +35,7 @@ MIB = 1 << 20
         (b"print('{}')", common_pb2.FAILURE_KIND_AGENT_ERROR, "wall_ns"),
         (b"print('[' * 10**6)", common_pb2.FAILURE_KIND_AGENT_ERROR, "RecursionError"),
         (b"answer(wall_ns=[])", common_pb2.FAILURE_KIND_AGENT_ERROR, "wall_ns: empty"),
-        (b"answer(wall_ns=[1])", common_pb2.FAILURE_KIND_AGENT_ERROR, "not parallel"),
+        (b"answer(wall_ns=[1])", common_pb2.FAILURE_KIND_AGENT_ERROR, "a sample for each"),
         (b"answer(wall_ns=[-1, 1, 1])", common_pb2.FAILURE_KIND_AGENT_ERROR, "makes no sense"),
         (b"answer(wall_ns=[1, 0, 1])", common_pb2.FAILURE_KIND_AGENT_ERROR, "makes no sense"),
         (b"answer(); sys.exit(3)", common_pb2.FAILURE_KIND_AGENT_ERROR, "exit code"),

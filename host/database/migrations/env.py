@@ -1,4 +1,4 @@
-"""Run by Alembic with the connection that `engine.migrate` hands over."""
+"""Migrate the schema. Alembic runs this with the connection that `engine.migrate` hands over."""
 
 from alembic import context
 

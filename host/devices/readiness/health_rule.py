@@ -51,7 +51,7 @@ class Health:
 
     @property
     def is_quarantined(self) -> bool:
-        """True if the device has failed too often."""
+        """True if the device has failed too often to get jobs."""
         return self.failures >= MAX_FAILURES
 
     @property
@@ -61,7 +61,7 @@ class Health:
 
     @property
     def pause_s(self) -> float:
-        """The time to wait before the next probe."""
+        """How many seconds to wait before the next probe of the device."""
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.failed_probes, 10))
 
 

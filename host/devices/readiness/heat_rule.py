@@ -47,7 +47,7 @@ def is_hot(now: Conditions, rest: RestHeat, max_c: float = math.inf) -> bool:
 
 
 def learn(rest: RestHeat, now: Conditions) -> RestHeat:
-    """Return the heat at rest, given conditions at any time: the coolest ones are nearest to it."""
+    """Return the device's heat at rest after new conditions: the coolest ones so far count."""
     temperature_c = math.inf if now.temperature_c is None else now.temperature_c
     return RestHeat(
         min(rest.temperature_c, temperature_c), rest.throttled and now.throttled is True
@@ -55,7 +55,7 @@ def learn(rest: RestHeat, now: Conditions) -> RestHeat:
 
 
 def at_rest(now: Conditions) -> RestHeat:
-    """Return the heat at rest, given conditions after MAX_WAIT_S without a visit.
+    """Return the device's heat at rest, from its conditions after MAX_WAIT_S without a visit.
 
     The device gets no cooler than this, on a warmer day for example. Waiting as long before
     every visit would change nothing.

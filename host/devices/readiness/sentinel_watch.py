@@ -46,7 +46,7 @@ class SentinelWatch:
         return None if target is None else target.watch
 
     def awake(self, target_ids: Iterable[str]) -> list[str]:
-        """Return the targets whose jobs need not wait now."""
+        """Return the targets whose jobs need not wait for their sentinel now."""
         now_s = time.monotonic()
         watched = self._watched.copy()
         return [id for id in target_ids if id not in watched or watched[id].until_s <= now_s]
@@ -59,7 +59,7 @@ class SentinelWatch:
         return self.program(target_id)
 
     def program(self, target_id: str) -> Program | None:
-        """Return the target's sentinel; None if none is pinned."""
+        """Return the program of the target's sentinel; None if none is pinned."""
         if target_id in self._unpinned:
             return None
         # Added before the database is read, so that a sentinel pinned meanwhile is not missed.
@@ -87,7 +87,7 @@ class SentinelWatch:
             target.jobs_left -= 1
 
     def renew(self, target_id: str) -> None:
-        """Forget what was compared with the target's old baseline."""
+        """Forget what comparisons with the target's old baseline have shown."""
         self._watched.pop(target_id, None)
 
     def take(self, target_id: str, device_serial: str, measurement: Measurement | None) -> Watch:

@@ -258,7 +258,7 @@ class AdbTransport:
             if trouble is not None:
                 message = f"{trouble.found}: {trouble.fix}"
             kind = RouteGone if state == ABSENT else Unavailable
-            raise kind(f"{self.name}: {message}") from error
+            raise kind(f"adb cannot use {self.name}: {message}") from error
 
     def _adb_state(self) -> str:
         """Return adb's word for the phone's state; empty if adb itself does not answer."""

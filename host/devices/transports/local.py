@@ -16,7 +16,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 class LocalTransport:
-    """Starts the agent, or takes over one that outlived its daemon.
+    """Starts this machine's agent, or takes over one that outlived its daemon.
 
     Such an agent may hold results that nobody has fetched yet.
     """
@@ -33,7 +33,7 @@ class LocalTransport:
         self._process = LockedProcess(state_dir / "agent.json", state_dir / "lock")
 
     def connect(self) -> AgentClient:
-        """Return a client of the agent. Raises Unavailable if none answers in time."""
+        """Return a client of this machine's agent. Raises Unavailable if none answers in time."""
         if self._process.info() is not None:
             try:
                 return self._client()
@@ -43,7 +43,7 @@ class LocalTransport:
         return self._client()
 
     def stop(self) -> None:
-        """End the agent, and with it its runner."""
+        """End this machine's agent, and with it its runner."""
         self._process.stop(STOP_TIMEOUT_S)
 
     def _start(self) -> None:

@@ -32,7 +32,10 @@ class Transport(Protocol):
     patience_s: float
 
     def connect(self) -> AgentClient:
-        """Return a client of the agent. Raises Unavailable; RouteGone if nothing is there."""
+        """Return a client of the device's agent.
+
+        Raises Unavailable, and RouteGone if nothing is there.
+        """
 
     def stop(self) -> None:
-        """Let go of the agent, and end it where the lab has started it."""
+        """Disconnect from the agent, and end it if the lab has started it."""

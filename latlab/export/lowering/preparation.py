@@ -1,4 +1,4 @@
-"""Prepare modules for either lowering.
+"""Prepare modules for direct or stock lowering.
 
 A module is checked, copied and traced, its batch-norms are folded and its shapes found.
 """
@@ -34,7 +34,7 @@ _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.
 
 
 def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
-    """Return a copy of a module in evaluation mode, ready for either lowering.
+    """Return a copy of a module in evaluation mode, ready for direct or stock lowering.
 
     If the module can be traced, the copy is an fx.GraphModule with its batch-norms folded and
     each node's shape in meta["tensor_meta"].

@@ -1,4 +1,4 @@
-"""Lower a module by either way, and check the program against the module."""
+"""Lower a module directly or by stock lowering, and check the program against the module."""
 
 from __future__ import annotations
 

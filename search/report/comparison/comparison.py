@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def studies(self) -> list[Study]:
-        """All studies, group by group."""
+        """All studies of the comparison, group by group."""
         return [study for group in self.groups for study in group.studies]
 
     @property
@@ -64,7 +64,7 @@ class Comparison:
 
     @cached_property
     def curves(self) -> list[list[Curve]]:
-        """For each group, the curves of its studies over their rounds; none without a box."""
+        """For each group, its studies' curves over their rounds; empty without finished trials."""
         if self.box is None:
             return []
         return [[curve(study, self.box) for study in group.studies] for group in self.groups]

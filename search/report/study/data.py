@@ -50,7 +50,7 @@ class Result:
 
     Attributes:
         model: The network's name, and after a comma what distinguishes it.
-        searched: Whether a search found the network, which the paper calls "auto".
+        searched: Whether a search found the network, which the MnasNet paper calls "auto".
         size: The network's size, if it can be built here.
         accuracy: Its accuracy here.
         latency: Its latency on the target.

@@ -1,4 +1,4 @@
-"""A transport's name may hold a network address. SQLite cannot widen a column in place."""
+"""Replace the column of transports' names by a wider one, since names may be addresses."""
 
 from __future__ import annotations
 
