@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -153,8 +154,10 @@ def test_a_result_that_cannot_be_stored(start_agent: StartAgent) -> None:
 def test_a_full_disk_is_said_before_a_visit_and_costs_no_result(
     start_agent: StartAgent, tmp_path: Path
 ) -> None:
-    with small_disk(tmp_path / "state"):
+    with ExitStack() as stack:
+        stack.enter_context(small_disk(tmp_path / "state"))
         agent = start_agent()
+        stack.callback(agent.end)
         agent.upload(ANSWER)
         assert agent.run("before", ANSWER).HasField("visit")
         old = b"answer()  # used before"
@@ -163,7 +166,7 @@ def test_a_full_disk_is_said_before_a_visit_and_costs_no_result(
         filling.write_bytes(bytes(spare_bytes(agent.state) + 1))
         assert agent.run("a", ANSWER).HasField("visit")  # the other program has gone
         with filling.open("ab") as file:
-            file.write(bytes(spare_bytes(agent.state) + 8_192))
+            file.write(bytes(8_192))
         failure = agent.run("b", ANSWER).failure
         assert "storage is full" in failure.message
         with pytest.raises(grpc.RpcError) as refused:
@@ -171,8 +174,8 @@ def test_a_full_disk_is_said_before_a_visit_and_costs_no_result(
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert agent.run("a", ANSWER).HasField("visit")
         filling.unlink()
+        agent.upload(ANSWER)
         assert agent.run("b", ANSWER).HasField("visit")
-        agent.end()
 
 
 def test_a_disk_that_takes_no_program(start_agent: StartAgent) -> None:
