@@ -160,7 +160,8 @@ def test_the_error_of_a_call_whose_caller_has_left_is_no_defect(
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, caplog.at_level(logging.ERROR):
-        call: Any = channel.unary_unary("/test/Fail").future(b"", timeout=60)
+        method: Any = channel.unary_unary("/test/Fail")
+        call = method.future(b"", timeout=60)
         assert begun.wait(timeout=60)
         call.cancel()
         left.set()
