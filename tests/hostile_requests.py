@@ -188,8 +188,9 @@ def _send(target: Target, request: Request) -> tuple[grpc.StatusCode, str]:
     # As bytes: the client's own code would refuse much of it.
     method: Any = target.channel.stream_stream(request.rpc.name)
     metadata = () if request.token is None else (("authorization", f"Bearer {request.token}"),)
-    is_campaign = request.rpc.name.endswith("/Measure") and request.token == target.token
-    timeout_s = CAMPAIGN_TIMEOUT_S if is_campaign else TIMEOUT_S
+    is_trusted = request.token == target.token and not _must_be_refused(request)
+    may_go_on = is_trusted and request.rpc.name.endswith("/Measure")
+    timeout_s = CAMPAIGN_TIMEOUT_S if may_go_on else TIMEOUT_S
     call = method(iter(request.parts), metadata=metadata, timeout=timeout_s)
     try:
         for _ in call:

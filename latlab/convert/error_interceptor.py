@@ -64,7 +64,7 @@ def _guard_stream(behavior: Behavior) -> Behavior:
 
 
 def _end(context: grpc.ServicerContext, error: Exception) -> NoReturn:
-    """Abort the call; if its caller has left, nobody waits for the status."""
-    if context.is_active():
-        abort(context, error)
-    raise error
+    """Abort the call, unless the error is gRPC's own, which says that the caller has left."""
+    if isinstance(error, grpc.RpcError) and not context.is_active():
+        raise error
+    abort(context, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -58,7 +59,7 @@ def test_names_that_no_database_holds_are_refused(channel: grpc.Channel) -> None
     lab, latency = LabServiceStub(channel), LatencyServiceStub(channel)
     name = "a\0b"
     program = latency_pb2.Program(sha256="0" * 64, size_bytes=1, backend=name)
-    calls = [
+    calls: list[tuple[Any, object]] = [
         (lab.SetNote, lab_pb2.SetNoteRequest(device=name)),
         (lab.SetDrained, lab_pb2.SetDrainedRequest(device=name)),
         (lab.GetDeviceHistory, lab_pb2.GetDeviceHistoryRequest(device=name)),
@@ -86,7 +87,7 @@ def test_many_ids_are_not_too_much_for_a_query(channel: grpc.Channel) -> None:
 
 
 def test_a_request_that_cannot_be_parsed_is_the_clients_fault(channel: grpc.Channel) -> None:
-    method = channel.stream_stream("/latlab.v1.LabService/SetNote")
+    method: Any = channel.stream_stream("/latlab.v1.LabService/SetNote")
     for parts in ([b"\xff\xff"], []):
         with pytest.raises(grpc.RpcError) as refused:
             list(method(iter(parts), metadata=METADATA, timeout=TIMEOUT_S))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -45,6 +46,10 @@ def served(*interceptors: grpc.ServerInterceptor) -> Iterator[grpc.Channel]:
         server.stop(None).wait()
 
 
+def call_of(channel: grpc.Channel, method: str) -> Any:  # noqa: ANN401
+    return channel.stream_stream(method)
+
+
 @contextmanager
 def silence() -> Iterator[Iterator[bytes]]:
     """Requests that do not come while the block lasts."""
@@ -55,7 +60,7 @@ def silence() -> Iterator[Iterator[bytes]]:
 
 def status_of(channel: grpc.Channel, method: str, requests: Iterator[bytes]) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as refused:
-        list(channel.stream_stream(method)(requests, timeout=TIMEOUT_S))
+        list(call_of(channel, method)(requests, timeout=TIMEOUT_S))
     code: grpc.StatusCode = refused.value.code()
     return code
 
@@ -78,9 +83,7 @@ def test_a_patient_method_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_interceptor, "_POLL_S", 0.01)
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     with served() as channel:
-        answers = channel.stream_stream("/test/Patient")(
-            iter(requests.get, b"end"), timeout=TIMEOUT_S
-        )
+        answers = call_of(channel, "/test/Patient")(iter(requests.get, b"end"), timeout=TIMEOUT_S)
         with silence() as silent:  # another call is cancelled meanwhile
             assert status_of(channel, "/test/Many", silent) is grpc.StatusCode.CANCELLED
         requests.put(b"late")
@@ -94,8 +97,8 @@ def test_a_request_that_is_none_is_the_callers_fault(requests: list[bytes]) -> N
     with served() as channel:
         status = status_of(channel, "/test/One", iter(requests))
         assert status is grpc.StatusCode.INVALID_ARGUMENT
-        assert list(channel.stream_stream("/test/One")(iter([b"one"]))) == [b"one"]
-        assert list(channel.stream_stream("/test/Many")(iter([b"a", b"b"]))) == [b"a", b"b"]
+        assert list(call_of(channel, "/test/One")(iter([b"one"]))) == [b"one"]
+        assert list(call_of(channel, "/test/Many")(iter([b"a", b"b"]))) == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("method", ["One", "Many", "Patient", "None"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -139,6 +140,33 @@ def test_a_defect_arrives_as_a_request_id_that_the_log_explains(
     [record] = [each for each in caplog.records if request_id in each.getMessage()]
     assert record.exc_info is not None
     assert SECRET in str(record.exc_info[1])
+
+
+def test_the_error_of_a_call_whose_caller_has_left_is_no_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, left = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        left.wait(timeout=60)
+        raise InvalidRequest("too late")
+
+    server = grpc.server(ThreadPoolExecutor(1), interceptors=[ErrorInterceptor()])
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: fail())
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("test", {"Fail": handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, caplog.at_level(logging.ERROR):
+        method: Any = channel.unary_unary("/test/Fail")
+        call = method.future(b"", timeout=60)
+        assert begun.wait(timeout=60)
+        call.cancel()
+        left.set()
+        server.stop(60).wait()
+    assert caplog.messages == []
 
 
 def test_a_message_that_no_header_can_hold_is_shortened() -> None:
