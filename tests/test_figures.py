@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as benchmarks
-from tests.bench import figures
+from tests.bench import figures, finished
 from tests.bench.figures import Goal, at_least, at_most, exactly, report, within
 
 
@@ -47,8 +47,8 @@ def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(benchmarks, "_benchmark", modules.__getitem__)
     monkeypatch.setattr(benchmarks, "GROUPS", {"both": ("one", "two")})
-    monkeypatch.setattr(benchmarks, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(benchmarks, "_code", lambda: "this code")
+    monkeypatch.setattr(finished, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(finished, "_code", lambda: "this code")
     monkeypatch.setattr(figures, "_printed", [])
     monkeypatch.setattr("sys.argv", ["tests.bench", "both"])
     return ran
