@@ -9,7 +9,7 @@ from adbutils import AdbError
 # Every command of the phone's that AdbTransport sends to its shell, beside the shell's own words
 # and getprop. A phone with exactly these is enough: a test takes the others away.
 COMMANDS = (
-    *("cat", "chmod", "df", "find", "grep", "head", "kill", "mkdir", "mv", "rm", "setsid"),
+    *("cat", "chmod", "df", "find", "grep", "head", "kill", "ls", "mkdir", "mv", "rm", "setsid"),
     *("sha256sum", "sleep", "sort", "sync", "tail", "tar"),
 )
 
