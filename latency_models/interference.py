@@ -98,7 +98,8 @@ class Steadying:
 
         from scipy.optimize import least_squares  # a daemon that fits nothing need not load it
 
-        share, _ = least_squares(residuals, (0.0, 0.0), loss="soft_l1").x
+        with np.errstate(over="ignore"):  # an infinite derivative only shortens a step
+            share, _ = least_squares(residuals, (0.0, 0.0), loss="soft_l1").x
         return cls(
             max(0.0, float(share)) / usual_bytes_per_ns,
             usual_ns,

@@ -171,18 +171,17 @@ def strange_files(folder: Path) -> list[str]:
     """What lies in the folder of `agent_target` beside the state, or in the state beside its own
     files."""
     own = {
-        *("agent.json", "clocks.json", "enrolment_code_hash", "lease_token", "lock", "serial"),
-        *("tls.pem", "token"),
+        *("agent.json", "clocks.json", "enrolment_code_hash", "lease_tokens.json", "lock"),
+        *("serial", "tls.pem", "token"),
     }
     state = folder / "a" / "b" / "c" / "state"
     beside = {folder / "a", folder / "a/b", folder / "a/b/c", state, state.with_name("state.out")}
-    strange = []
-    for path in sorted(folder.rglob("*")):
-        if path in beside or (path.parent == state and path.name in own):
-            continue
-        if path == state / "programs" or path == state / "results":
-            continue
-        if path.parent in (state / "programs", state / "results"):
-            continue
-        strange.append(str(path))
-    return strange
+    stores = {state / "programs", state / "results", state / "runner"}
+    [copy] = (state / "runner").iterdir()
+    return [
+        str(path)
+        for path in sorted(folder.rglob("*"))
+        if path not in beside | stores | {copy}
+        and path.parent not in stores - {state / "runner"} | {copy}
+        and (path.parent != state or path.name not in own)
+    ]

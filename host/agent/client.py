@@ -25,6 +25,7 @@ from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import Device
 from latlab.domain.device_check import MAX_LENGTH, checked_device
 from latlab.domain.errors import (
+    DiskFull,
     InvalidRequest,
     LabError,
     LeaseLost,
@@ -111,6 +112,7 @@ class AgentClient:
         Raises:
             LeaseLost: Another holder has the device.
             Unavailable: The agent does not answer, or it ended the visit before it was done.
+            DiskFull: The device has no space for the program or the result. It may ask again.
         """
         request = messages.RunRequest(
             run_id=run_id,
@@ -132,7 +134,7 @@ class AgentClient:
             except NotFound:
                 self.upload(program, path)
                 response = self._call(self._stub.Run, request, timeout_s=timeout_s)
-        except (LeaseLost, Unavailable):
+        except (LeaseLost, Unavailable, DiskFull):
             raise
         except (InvalidRequest, TooLarge) as error:
             return Failure(FailureKind.REFUSED, str(error))

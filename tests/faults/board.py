@@ -9,7 +9,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -26,9 +26,9 @@ from latlab.domain.errors import Unavailable
 from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess, wait_until
 from tests.device_agent.conftest import write_stand_in
-from tests.faketime import NoFaketime, jumping_clock
 from tests.host.board_lab import SPEC, address_of, connected, latlab, program, running_lab
 from tests.host.jobs.job_ends import ends_of_jobs
+from tests.jumping_clock import JumpingClock
 from tests.small_disk import small_disk
 
 ONCE = replace(SPEC, min_visits=1, max_visits=1)
@@ -96,17 +96,14 @@ def expire_leases(home: LabHome) -> None:
 
 @dataclass
 class BoardLab:
-    """A lab on a small disk, and a board with a ledger.
-
-    `jump` sets the lab's clock ahead of this machine's by so many seconds; None without faketime.
-    """
+    """A lab on a small disk, whose clock may jump, and a board with a ledger."""
 
     folder: Path
     home: LabHome
     board: AgentProcess
     client: LatencyClient
     target: str
-    jump: Callable[[float], None] | None
+    clock: JumpingClock
 
     @property
     def ledger(self) -> Path:
@@ -148,12 +145,9 @@ def running_board_lab(folder: Path) -> Iterator[BoardLab]:
             program=(sys.executable, "-m", "tests.faults.recording_agent"),
         )
         try:
-            with ExitStack() as stack:
-                jump = None
-                with suppress(NoFaketime):
-                    jump = stack.enter_context(jumping_clock(folder))
-                client, target = stack.enter_context(lab_with(home, board, before=IMPATIENT))
-                yield BoardLab(folder, home, board, client, target, jump)
+            clock = JumpingClock(folder)
+            with lab_with(home, board, before=clock.code + IMPATIENT) as (client, target):
+                yield BoardLab(folder, home, board, client, target, clock)
         finally:
             board.end()
 
@@ -180,9 +174,8 @@ def expire_the_holder(lab: BoardLab, end_visit: Callable[[], None]) -> None:
 
 def jump_the_clock(lab: BoardLab, end_visit: Callable[[], None]) -> None:
     """An hour ahead, then back by a day."""
-    assert lab.jump is not None
     for ahead_s in (HOUR_S, -23 * HOUR_S):
-        lab.jump(ahead_s)
+        lab.clock.jump(ahead_s)
 
 
 def fill_the_host(lab: BoardLab, end_visit: Callable[[], None]) -> None:

@@ -16,14 +16,12 @@ from latlab.domain.device import DevicePhase
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure
 from tests.device_agent.agent_process import wait_until
-from tests.faketime import NoFaketime, jumping_clock
 from tests.faults.board import (
     FAULTS,
     ONCE,
     BoardFault,
     BoardLab,
     held_program,
-    jump_the_clock,
     lab_with,
     measuring,
     running_board_lab,
@@ -32,6 +30,7 @@ from tests.faults.ledger import read_ledger
 from tests.faults.losses import Losses, losses
 from tests.host.board_lab import SPEC, StartBoard, address_of, elsewhere, latlab, program
 from tests.host.jobs.job_ends import ends_of_jobs
+from tests.jumping_clock import JumpingClock
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +43,6 @@ def board_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardLab]:
 def test_a_fault_in_mid_run_costs_no_job_and_no_visit(
     board_lab: BoardLab, fault: BoardFault
 ) -> None:
-    if fault is jump_the_clock and board_lab.jump is None:
-        pytest.skip("the clock cannot jump: apt install faketime")
     asked = len(ends_of_jobs(board_lab.home))
     [measured] = board_lab.measure_through(fault)
     assert isinstance(measured, MeasuredLatency)
@@ -80,21 +77,16 @@ def test_the_hosts_clock_may_jump(
     start_board: StartBoard, tmp_path: Path, jumps_s: tuple[int, ...]
 ) -> None:
     """After each visit, while jobs rest."""
-    home, board, jumps = LabHome(tmp_path / "home"), start_board(), iter(jumps_s)
+    home, clock, jumps = LabHome(tmp_path / "home"), JumpingClock(tmp_path), iter(jumps_s)
     files = [program(tmp_path, f"answer()  # {number}") for number in range(3)]
     spaced = replace(SPEC, spacing_ns=200_000_000)
-    with ExitStack() as stack:
-        try:
-            jump = stack.enter_context(jumping_clock(tmp_path))
-        except NoFaketime as reason:
-            pytest.skip(str(reason))
 
-        def jump_next(*_: int) -> None:
-            with suppress(StopIteration):
-                jump(next(jumps))
+    def jump(*_: int) -> None:
+        with suppress(StopIteration):
+            clock.jump(next(jumps))
 
-        client, target = stack.enter_context(lab_with(home, board))
-        outcomes = client.measure(target, files, spaced, on_progress=jump_next)
+    with lab_with(home, start_board(), before=clock.code) as (client, target):
+        outcomes = client.measure(target, files, spaced, on_progress=jump)
     assert next(jumps, None) is None
     assert [type(outcome) for outcome in outcomes] == [MeasuredLatency] * len(files)
     assert list(ends_of_jobs(home).values()) == [1] * len(files)

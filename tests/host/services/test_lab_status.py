@@ -45,11 +45,13 @@ def tells(home: LabHome, *words: str) -> None:
 
 
 @contextmanager
-def measuring(client: LatencyClient, *arguments: object) -> Iterator[list[Outcome]]:
+def measuring(
+    client: LatencyClient, *arguments: object, fresh: bool = False
+) -> Iterator[list[Outcome]]:
     """Meanwhile; the outcomes are there at the end."""
     outcomes: list[Outcome] = []
     thread = threading.Thread(
-        target=lambda: outcomes.extend(client.measure(*arguments))  # type: ignore[arg-type]
+        target=lambda: outcomes.extend(client.measure(*arguments, fresh=fresh))  # type: ignore[arg-type]
     )
     thread.start()
     try:
@@ -123,9 +125,15 @@ def test_a_quarantined_board_says_why_and_a_drained_one_that_it_is(
     with running_lab(home) as client:
         client.add_board(address)
         target = connected(client, 1)
-        crash = "print('out of luck', file=sys.stderr); os.abort()"
+        broken = tmp_path / "broken"
+        crash = (
+            f"if os.path.exists({str(broken)!r}):\n"
+            "    print('out of luck', file=sys.stderr); os.abort()\nanswer()"
+        )
         failing = [program(tmp_path, f"{crash}  # {number}") for number in range(3)]
-        with measuring(client, target, failing, SPEC) as outcomes:
+        assert not any(isinstance(each, Failure) for each in client.measure(target, failing, SPEC))
+        broken.touch()
+        with measuring(client, target, failing, SPEC, fresh=True) as outcomes:
             tells(home, "quarantined: to be probed in", "crashed", "out of luck")
             assert "quarantined" in latlab(home, "devices", "history", address)
             latlab(home, "devices", "drain", address)

@@ -144,7 +144,7 @@ def test_npz(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("y_train", None, "has no y_train"),
+        ("y_train", None, "lacks the arrays y_train"),
         ("y_train", np.zeros(39, int), "40 images but 39 labels"),
         ("y_train", np.full(40, 4), "labels reach"),
         ("y_train", np.full(40, -1), "labels reach"),
