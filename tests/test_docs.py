@@ -67,12 +67,12 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -- private type
-    """Yield each command that is no group, with its whole name."""
+    """Yield each command with its whole name; a group only if it does something by itself."""
+    if not isinstance(command, TyperGroup) or command.invoke_without_command:
+        yield name, command
     if isinstance(command, TyperGroup):
         for part in command.list_commands(typer.Context(command)):
             yield from commands(command.commands[part], f"{name} {part}")
-    else:
-        yield name, command
 
 
 def options(command: Any) -> set[str]:  # noqa: ANN401 -- private type
