@@ -62,8 +62,6 @@ def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
     A machine's first cpus handle most of its interrupts. Raises InvalidRequest, saying what is
     possible.
     """
-    if fault := visit_spec_fault(spec):
-        raise InvalidRequest(fault)
     by_name = {core_class.name: core_class for core_class in core_classes}
     if spec.core_class not in by_name:
         raise InvalidRequest(f"core_class: one of {sorted(by_name)}, not {spec.core_class!r}")
@@ -72,4 +70,6 @@ def check_spec(spec: VisitSpec, core_classes: Sequence[CoreClass]) -> list[int]:
         raise InvalidRequest(
             f"threads: 1 to {len(cpus)} on {spec.core_class!r}, not {spec.threads}"
         )
+    if fault := visit_spec_fault(spec):
+        raise InvalidRequest(fault)
     return cpus[-spec.threads :]
