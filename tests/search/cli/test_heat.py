@@ -1,0 +1,39 @@
+"""Where nobody knows the heat of a device, each table and page of measurements says so once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.measurement import Measurement
+from search.cli.networks import HEAT_UNKNOWN, _measurements_table, _zoo_table
+from search.latency.lab import Measured
+from search.report.study.measured import described_conditions
+from search.space.deployment import DEFAULT_DEPLOYMENT
+from search.space.zoo import ZOO
+from tests.host.fake_lab import TARGET
+from tests.host.measuring.test_statistics import NOW, QUIET
+
+ESTIMATE = LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+def test_tables_say_it_below(unknown: bool) -> None:
+    outcomes = [Measured(ESTIMATE, "id", 1.0, unknown)] * len(ZOO)
+    for table in (
+        _measurements_table(list(ZOO), outcomes),
+        _zoo_table(DEFAULT_DEPLOYMENT, outcomes),
+    ):
+        assert (table.caption == HEAT_UNKNOWN) == unknown
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+def test_a_report_says_it_among_the_conditions(unknown: bool) -> None:
+    now = replace(NOW, temperature_c=None if unknown else 40.0)
+    visit = replace(QUIET, before=now, after=now)
+    measurement = Measurement("id", TARGET.id, "5e" * 32, BenchmarkSpec(), 0, (visit,))
+    assert ("heat" in described_conditions(TARGET, [measurement])) == unknown
+    assert measurement.heat_unknown == unknown
