@@ -101,7 +101,7 @@ def test_a_program_that_is_named_otherwise_than_by_a_hash(agent: AgentProcess, n
     [
         ({"core_class": "huge"}, "'all'"),
         ({"threads": 0}, "threads: 1 to"),
-        ({"threads": 100_000}, "threads: "),
+        ({"threads": 100_000}, "threads: 1 to"),
         ({"timed_runs": 0}, "timed_runs: 1 to"),
         ({"timed_runs": 6}, "max_timed_runs, 5"),
         ({"max_timed_runs": 0}, "max_timed_runs: 1 to"),
