@@ -35,6 +35,13 @@ def test_every_folder_has_its_arrows() -> None:
     assert unknown <= {"host"}, "name their folder in tests.structure.ARROWS"
 
 
+def test_folders_and_files_can_be_held_in_the_head() -> None:
+    sizes = structure.folder_sizes()
+    assert sizes.pop("latency_models") <= 20  # one folder of pure modules
+    assert {name: size for name, size in sizes.items() if size > 12} == {}
+    assert {name: lines for name, lines in structure.file_lines().items() if lines > 300} == {}
+
+
 @pytest.mark.parametrize("package", OUTSIDE)
 def test_packages_of_others_are_used_where_they_may(package: str) -> None:
     known = OUTSIDE[package] | set(sys.stdlib_module_names) | set(structure.PACKAGES)

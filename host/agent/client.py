@@ -22,8 +22,9 @@ from latlab.convert.visits import (
     visit_spec_to_message,
 )
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.checks.device import MAX_LENGTH, checked_device
+from latlab.domain.checks.text import cleaned
 from latlab.domain.device import Device
-from latlab.domain.device_check import MAX_LENGTH, checked_device
 from latlab.domain.errors import (
     DiskFull,
     InvalidRequest,
@@ -37,7 +38,6 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Lease
 from latlab.domain.measurement import Conditions, Visit
 from latlab.domain.program import Program
-from latlab.domain.text import cleaned
 from latlab.v1 import device_agent_pb2 as messages
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 
@@ -112,7 +112,7 @@ class AgentClient:
         Raises:
             LeaseLost: Another holder has the device.
             Unavailable: The agent does not answer, or it ended the visit before it was done.
-            DiskFull: The device has no space for the program or the result. It may ask again.
+            DiskFull: The device has no space left. The same run can be asked for again.
         """
         request = messages.RunRequest(
             run_id=run_id,

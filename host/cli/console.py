@@ -33,8 +33,8 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from latlab.common.files import storage_error
+from latlab.domain.checks.text import visible
 from latlab.domain.errors import LabError
-from latlab.domain.text import visible
 
 NARROWEST = 20  # columns; output for a narrower screen is written for this width
 MAX_ERROR = 2_000  # characters

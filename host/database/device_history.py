@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Row, func, or_, select
 from host.database import summaries as summary_rows
 from host.database.jobs import failure_from_row, spec_to_text
 from host.database.schema import device_events, devices, jobs, measurements, summaries, visits
+from latlab.domain.checks.text import cleaned
+from latlab.domain.checks.visit import MAX_MESSAGE_LENGTH
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, SentinelReading
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import FailureKind
 from latlab.domain.job import Job
-from latlab.domain.text import cleaned
-from latlab.domain.visit_check import MAX_MESSAGE_LENGTH
 
 MAX_EVENTS = 500  # stored for each device; the oldest are deleted
 SHOWN = 20

@@ -15,12 +15,12 @@ from host.database import raw
 from host.database.raw import pack_float64, pack_int64, unpack_int64
 from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
+from latlab.domain.checks.text import cleaned
+from latlab.domain.checks.visit import MAX_MESSAGE_LENGTH
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
-from latlab.domain.text import cleaned
-from latlab.domain.visit_check import MAX_MESSAGE_LENGTH
 
 
 def add_job(connection: Connection, job: Job) -> None:

@@ -35,12 +35,12 @@ from host.database.schema import (
 )
 from latency_models.packing import check_sizes
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.checks.visit import visit_fault
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement, Summary, Unusable, Visit
-from latlab.domain.visit_check import visit_fault
 
 log = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ from host.devices.worker import DeviceWorker
 from host.jobs.cancelling import choose
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.wait_reasons import ServingDevice, waits_for
+from latlab.domain.checks.text import cleaned
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, TransportKind
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import OpenJob
 from latlab.domain.measurement import Conditions
 from latlab.domain.target import targets_of
-from latlab.domain.text import cleaned
 
 MAX_NOTE = 1_000  # characters
 

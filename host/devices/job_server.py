@@ -66,7 +66,7 @@ class JobServer:
         Raises:
             Unavailable: The device does not answer, or the lab stops using it.
             LeaseLost: Another lab has the device.
-            StorageError: The database is of no use at present.
+            StorageError: The database is of no use at present, or the device has no space left.
         """
         try:
             return self._serve(agent, state)

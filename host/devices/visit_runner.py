@@ -16,12 +16,12 @@ from host.home.result_quarantine import ResultQuarantine
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.checks.visit import checked
 from latlab.domain.device import DevicePhase
 from latlab.domain.errors import Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program
-from latlab.domain.visit_check import checked
 
 SLOW_ANSWER_S = 2.0
 

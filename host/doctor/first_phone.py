@@ -18,11 +18,11 @@ from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.checks.text import visible
 from latlab.domain.device import DeviceState, DeviceStatus, TransportKind
 from latlab.domain.errors import LabError, TraceMismatch
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile
-from latlab.domain.text import visible
 
 PLUG_TIMEOUT_S = 600.0
 POLL_S = 0.2

@@ -12,10 +12,10 @@ from host.database.engine import Database
 from host.jobs.job_state import JobState
 from host.jobs.overdue import monotonic_ns
 from host.measuring.stopping import NextVisit
+from latlab.domain.checks.visit import visit_fault
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
-from latlab.domain.visit_check import visit_fault
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import grpc
 
 from host.devices.worker import DeviceWorker
-from host.services.checks import check_text
+from host.services.checks import MAX_IDS, check_count, check_text
 from host.services.lab import Lab
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
@@ -55,7 +55,8 @@ class LabServicer(StoredMeasurementsServicer):
     def RemoveDevice(  # noqa: N802
         self, request: lab_pb2.RemoveDeviceRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RemoveDeviceResponse:
-        routes = self._lab.administration.remove(request.device)
+        device = check_text("the device", request.device)
+        routes = self._lab.administration.remove(device)
         return lab_pb2.RemoveDeviceResponse(routes=routes)
 
     def Refit(  # noqa: N802
@@ -99,6 +100,7 @@ class LabServicer(StoredMeasurementsServicer):
     def CancelJobs(  # noqa: N802
         self, request: lab_pb2.CancelJobsRequest, context: grpc.ServicerContext
     ) -> lab_pb2.CancelJobsResponse:
+        check_count("jobs", request.ids, MAX_IDS)
         cancelled = self._lab.administration.cancel_jobs(
             request.ids, request.target, request.program_sha256
         )

@@ -14,6 +14,7 @@ _PATTERNS = (
     "latlab/convert/error*.py",
     "latlab/convert/token_interceptor.py",
     "latlab/domain/*.py",
+    "latlab/domain/checks/*.py",
     "latlab/v1/__init__.py",
     "latlab/v1/common_pb2*.py",
     "latlab/v1/device_agent_pb2*.py",

@@ -1,4 +1,7 @@
-"""Log to standard error, and bound the file that it leads to."""
+"""Log to standard error: one line for each message, in a file of bounded size.
+
+Texts from devices and clients stand in the log.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import sys
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import TracebackType
 
-from latlab.common.log_lines import LogFormatter
+from latlab.domain.checks.text import visible
 
 MAX_LOG_BYTES = 4 << 20
 
@@ -33,6 +37,30 @@ def bound_log(path: Path) -> None:
     with contextlib.suppress(OSError):  # there is none, or it is not ours
         if path.stat().st_size > MAX_LOG_BYTES:
             os.truncate(path, 0)
+
+
+class LogFormatter(logging.Formatter):
+    """Writes each message on one line, with control characters as escapes.
+
+    So no text can forge a line of the log, or give orders to the terminal that shows it. Only
+    tracebacks take several lines.
+    """
+
+    def __init__(self) -> None:
+        """Write time, level and message."""
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
+        """Return the log record as one line of text."""
+        return visible(super().formatMessage(record))
+
+    def formatException(  # noqa: N802 -- as above
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None]
+        | tuple[None, None, None],
+    ) -> str:
+        """Return the text of an exception, which takes several lines."""
+        return visible(super().formatException(ei), "\n")
 
 
 class _RotatingLog(RotatingFileHandler):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from latlab.domain.checks.text import cleaned
 from latlab.domain.errors import (
     DatabaseBusy,
     DiskFull,
@@ -27,7 +28,6 @@ from latlab.domain.errors import (
     Unavailable,
     UnknownKernelKinds,
 )
-from latlab.domain.text import cleaned
 
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 MAX_MESSAGE_CHARS = 2_000  # gRPC sends messages as headers, whose size is limited

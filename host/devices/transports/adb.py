@@ -25,9 +25,9 @@ from host.agent.bundle import Bundle
 from host.agent.client import AgentClient
 from host.devices.transports.phone_userland import KILLED, check_commands, check_execution
 from host.devices.transports.transport import RouteGone
+from latlab.domain.checks.text import cleaned
 from latlab.domain.device import TransportKind
 from latlab.domain.errors import Unavailable
-from latlab.domain.text import cleaned
 
 STORAGE = "/data/local/tmp"
 HOME = f"{STORAGE}/latlab"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from latlab.domain.text import cleaned
+from latlab.domain.checks.text import cleaned
 from search.report.drawing.palette import css_variables
 from search.report.drawing.words import bounds, millions, milliseconds, number, percent, share
 

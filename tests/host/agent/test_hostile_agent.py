@@ -10,7 +10,7 @@ import pytest
 
 from host.agent.client import AgentClient
 from latlab.convert.devices import device_to_message
-from latlab.domain.device_check import MAX_LENGTH
+from latlab.domain.checks.device import MAX_LENGTH
 from latlab.domain.errors import InvalidRequest, Unavailable
 from latlab.v1 import common_pb2, device_agent_pb2
 from latlab.v1.device_agent_pb2_grpc import (

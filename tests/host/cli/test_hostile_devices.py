@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from host.doctor.daemon import device_finding
 from host.doctor.first_phone import Log
 from latlab.client.client import LatencyClient
-from latlab.common.log_lines import LogFormatter
+from latlab.common.log import LogFormatter
 from latlab.domain.device import (
     CoreClass,
     DeviceEvent,

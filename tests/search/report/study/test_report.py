@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.checks.text import cleaned
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.measurement import Conditions, Measurement, Visit
 from latlab.domain.target import Target
-from latlab.domain.text import cleaned
 from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
 from search.report.drawing.words import milliseconds

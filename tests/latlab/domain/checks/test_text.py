@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latlab.domain.text import cleaned, visible
+from latlab.domain.checks.text import cleaned, visible
 
 # As they are on phones, boards and servers.
 HONEST = [

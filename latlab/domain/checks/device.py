@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from latlab.domain.checks.text import cleaned
 from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import Unavailable
-from latlab.domain.text import cleaned
 
 # Lengths in characters, as wide as the database's columns.
 MAX_LENGTH = 64

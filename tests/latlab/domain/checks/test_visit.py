@@ -14,9 +14,9 @@ from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.statistics import summarize
 from host.measuring.stopping import progress
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.checks.visit import INT64_MAX, MAX_MESSAGE_LENGTH, checked, visit_fault
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import KernelTrace, Visit
-from latlab.domain.visit_check import INT64_MAX, MAX_MESSAGE_LENGTH, checked, visit_fault
 from tests.host.fake_lab import SENTINEL
 from tests.host.measuring.test_statistics import NOW, QUIET, SPEC, TRACED
 from tests.latlab.convert import strategies

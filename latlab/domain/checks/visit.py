@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from latlab.domain.benchmark_spec import VisitSpec
+from latlab.domain.checks.text import cleaned
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
-from latlab.domain.text import cleaned
 
 INT64_MAX = 2**63 - 1
 MAX_WARMUP_RUNS = 2**31 - 1

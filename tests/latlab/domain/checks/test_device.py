@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latlab.domain.checks.device import MAX_CPUS, checked_device
 from latlab.domain.device import CoreClass, Device
-from latlab.domain.device_check import MAX_CPUS, checked_device
 from latlab.domain.errors import Unavailable
 from latlab.domain.target import targets_of
 from tests.host.fake_lab import DEVICE

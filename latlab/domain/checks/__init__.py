@@ -1,0 +1,1 @@
+"""Check and clean what devices say, before anything else uses it."""
