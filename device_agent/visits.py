@@ -11,7 +11,15 @@ from collections.abc import Callable
 from device_agent.lease import LeaseGuard
 from device_agent.results import ResultStore
 from device_agent.runner_process import Stop, failed
-from latlab.domain.errors import InvalidRequest, LabError, LeaseLost, NotFound, Unavailable
+from latlab.domain.errors import (
+    DiskFull,
+    InvalidRequest,
+    LabError,
+    LeaseLost,
+    NotFound,
+    StorageError,
+    Unavailable,
+)
 from latlab.v1 import common_pb2
 from latlab.v1.device_agent_pb2 import RunRequest, RunResponse
 
@@ -22,8 +30,8 @@ _TOO_LATE = failed(
     common_pb2.FAILURE_KIND_TIMED_OUT, "its turn did not come, or did not end, in time"
 )
 
-# The request's fault, and no result of a visit.
-_REFUSALS = (InvalidRequest, LeaseLost, NotFound)
+# No result of a visit: the request's fault, or a device that cannot run it now.
+_REFUSALS = (DiskFull, InvalidRequest, LeaseLost, NotFound)
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +124,7 @@ class VisitQueue:
             response = visit.stop.outcome or self._measure(visit)
             # A cancelled run has measured nothing, so it runs again if it is requested again.
             if response.failure.kind != common_pb2.FAILURE_KIND_CANCELLED:
-                self._results.put(run_id, response)
+                self._keep(run_id, response)
             return response
         except _REFUSALS:
             raise
@@ -128,3 +136,10 @@ class VisitQueue:
         finally:
             with self._lock:
                 self._visits.pop(run_id, None)
+
+    def _keep(self, run_id: str, response: RunResponse) -> None:
+        """Store a result, whose caller gets it even if that fails."""
+        try:
+            self._results.put(run_id, response)
+        except StorageError as error:
+            _log.warning("the result of run %s is answered and not stored: %s", run_id, error)

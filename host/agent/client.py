@@ -11,6 +11,7 @@ from typing import TypeVar
 import grpc
 
 from host.agent.tls import pinned_channel
+from latlab.common.channel import CHANNEL_OPTIONS
 from latlab.common.upload import read_chunks
 from latlab.convert.devices import device_from_message
 from latlab.convert.errors import from_agent
@@ -41,7 +42,6 @@ from latlab.domain.program import Program
 from latlab.v1 import device_agent_pb2 as messages
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 
-MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 10.0
 UPLOAD_TIMEOUT_S = 300.0
 # After the visit's own deadline: a visit that is being ended may come first.
@@ -67,12 +67,10 @@ class AgentClient:
         """
         self.address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
-        # A traced visit brings each duration of each kernel.
-        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
         self._channel = (
-            grpc.insecure_channel(address, options)
+            grpc.insecure_channel(address, CHANNEL_OPTIONS)
             if certificate is None
-            else pinned_channel(address, certificate, options)
+            else pinned_channel(address, certificate, CHANNEL_OPTIONS)
         )
         self._stub = DeviceAgentStub(self._channel)
 

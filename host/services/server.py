@@ -10,6 +10,7 @@ import grpc
 from host.services.devices import LabServicer
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
+from latlab.common.channel import MAX_MESSAGE_BYTES
 from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.convert.token_interceptor import TokenInterceptor
@@ -17,7 +18,6 @@ from latlab.v1 import lab_pb2, latency_pb2
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
-MAX_MESSAGE_BYTES = 64 << 20
 # A client may export for any time between two programs that it wants to have measured.
 PATIENT = ["/latlab.v1.LatencyService/Measure"]
 

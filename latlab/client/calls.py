@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 import grpc
 
 from latlab.client.stream_timeout import until_silent
+from latlab.common.channel import CHANNEL_OPTIONS, MAX_MESSAGE_BYTES
 from latlab.convert.errors import from_daemon
 
-MAX_MESSAGE_BYTES = 64 << 20
 CALL_TIMEOUT_S = 30.0
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Calls:
         self.channel = grpc.insecure_channel(
             address,
             options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                *CHANNEL_OPTIONS,
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ],
         )

@@ -39,6 +39,10 @@ class Adb:
         self.disconnect(serial)
         self.connect(serial)
 
+    def wait_for(self, serial: str) -> None:
+        """Until it answers: a phone is offline for a moment after it is plugged in."""
+        self.run("-s", serial, "wait-for-device")
+
     def run(self, *arguments: str) -> str:
         """What it says, whether it succeeds or not."""
         done = subprocess.run(

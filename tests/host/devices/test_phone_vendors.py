@@ -11,6 +11,7 @@ import pytest
 from host.devices.transports.adb import AdbTransport
 from host.devices.transports.phone_userland import COMMANDS
 from latlab.domain.errors import Unavailable
+from tests.device_agent.agent_process import wait_until
 from tests.virtual_phone.android import SERIAL
 from tests.virtual_phone.phone import NoPhone, VirtualPhone
 from tests.virtual_phone.phone_lab import DATA_BYTES, PhoneLab, lab_with_phone
@@ -41,6 +42,7 @@ def first_contact(phone_lab: PhoneLab) -> AdbTransport:
     """With a phone that has never seen a lab."""
     transport = AdbTransport(phone_lab.phone.serial, phone_lab.bundles)
     phone_lab.adb.reconnect(phone_lab.phone.serial)
+    phone_lab.adb.wait_for(phone_lab.phone.serial)
     transport.stop()
     phone_lab.phone.shell("rm -rf /data/local/tmp/*")
     return transport
@@ -70,7 +72,8 @@ def test_a_phone_says_what_it_lacks(
         transport = first_contact(phone_lab)
         with pytest.raises(Unavailable) as refusal:
             transport.connect()
-    assert all(word in str(refusal.value) for word in (phone_lab.phone.serial, *words))
+    said = str(refusal.value)
+    assert [word for word in (phone_lab.phone.serial, *words) if word not in said] == [], said
 
 
 def test_a_phone_with_the_listed_commands_alone_is_enough(phone_lab: PhoneLab) -> None:
@@ -80,7 +83,7 @@ def test_a_phone_with_the_listed_commands_alone_is_enough(phone_lab: PhoneLab) -
     with without_commands(phone_lab.phone, *(present - OTHERS - set(COMMANDS))):
         assert transport.connect().describe().serial == SERIAL
         transport.stop()
-        assert not phone_lab.phone.pids("-m device_agent")
+        wait_until(lambda: not phone_lab.phone.pids("-m device_agent"))
         transport.connect()
         assert transport.free_bytes() > 0
     transport.stop()

@@ -189,13 +189,14 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(
 def test_a_fault_in_mid_run_costs_no_job_and_no_visit(
     phone_lab: PhoneLab, small_programs: list[ProgramFile], fault: Callable[[PhoneLab], None]
 ) -> None:
+    lab_process.up(phone_lab.home)
     asked = len(ends_of_jobs(phone_lab.home))
     before = losses(phone_lab.home, read_ledger(phone_lab.ledger), asked)
     outcomes = measure_through(phone_lab, small_programs[0], fault)
     if fault is kill_the_daemon:
         assert outcomes == []  # who asked was told that the lab is gone
     else:
-        assert [type(outcome) for outcome in outcomes] == [MeasuredLatency]
+        assert [type(outcome) for outcome in outcomes] == [MeasuredLatency], outcomes
     ledger = read_ledger(phone_lab.ledger)
     assert ledger
     assert losses(phone_lab.home, ledger, asked + 1) == before
