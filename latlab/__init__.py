@@ -14,7 +14,12 @@ Each name is loaded when it is first used, so `import latlab` alone is quick.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# gRPC writes to the user's terminal whenever a server closes an idle connection, unless it is told
+# before it is loaded to report errors only.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 if TYPE_CHECKING:
     from latlab.client.client import LatencyClient, connect
