@@ -26,8 +26,8 @@ from search.cli.session import (
     session,
 )
 from search.latency.calibration import CANDIDATES, calibration_networks, random_networks
+from search.latency.networks import export_spec
 from search.latency.probes import probe_specs
-from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.space import Space, mnasnet_space

@@ -19,8 +19,8 @@ from latlab.domain.errors import UnknownKernelKinds
 from latlab.domain.kernel import Shape
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
+from search.latency.networks import export_spec
 from search.latency.probes import probe_specs
-from search.latency.target_lab import export_spec
 from search.space.space import mnasnet_space
 from tests.bench.figures import at_least, report
 from tests.bench.real_lab import real_lab

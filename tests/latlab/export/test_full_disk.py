@@ -14,7 +14,7 @@ from latlab.domain.kernel import Shape
 from latlab.domain.program import Program
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from latlab.export.pool import _export
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.zoo import ZOO
 from tests.small_disk import small_disk
 

@@ -20,7 +20,8 @@ from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target, TargetStatus
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import Measured
-from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab, export_spec
+from search.latency.networks import export_spec
+from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab
 from search.space.deployment import Deployment
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO

@@ -1,0 +1,103 @@
+"""Networks that can be measured, and how they become programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.program import ProgramFile
+from latlab.export import ExportPool, ExportSpec
+from latlab.export.user_network import UserNetwork
+from search.space.architecture import Architecture
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
+from search.space.kernels import kernels
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# A network of a space, a program that is measured as it is, or a user's own module.
+Network = Architecture | ProgramFile | UserNetwork
+# How to get a network's program: export it, or take it.
+ProgramSource = ExportSpec | ProgramFile
+
+# A search predicts the same networks again and again.
+_kernels: Callable[[Architecture, Deployment], tuple[Kernel, ...]] = cache(kernels)
+
+
+def program_source(network: Network, deployment: Deployment = DEFAULT_DEPLOYMENT) -> ProgramSource:
+    """Return how to get a network's program."""
+    if isinstance(network, ProgramFile):
+        return network
+    if isinstance(network, UserNetwork):
+        return ExportSpec(None, network.load, deployment.precision)
+    return export_spec(network, deployment)
+
+
+def export_spec(
+    architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
+) -> ExportSpec:
+    """Return the network as it would be deployed, with seeded weights, for export."""
+    shape = deployment.input_shape
+    return ExportSpec(
+        key=f"architecture {architecture.id}, {deployment.classes} classes, input {shape}",
+        make=partial(_make, architecture, deployment),
+    )
+
+
+def identity(source: ProgramSource) -> object:
+    """Return what is equal for sources of the same program."""
+    return source.identity if isinstance(source, ExportSpec) else source
+
+
+def export_each(
+    pool: ExportPool, sources: Sequence[ProgramSource]
+) -> Iterator[tuple[ProgramSource, ProgramFile | ExportError]]:
+    """Yield each distinct source with its program, or with why it cannot be exported."""
+    for source in sources:
+        if isinstance(source, ProgramFile):
+            yield source, source
+    yield from pool.export_each(s for s in sources if isinstance(s, ExportSpec))
+
+
+def export_all(pool: ExportPool, sources: Sequence[ProgramSource]) -> list[ProgramFile]:
+    """Return the program of each source, in input order.
+
+    Raises:
+        ExportError: One cannot be exported.
+    """
+    programs: dict[object, ProgramFile] = {}
+    for source, export in export_each(pool, sources):
+        if isinstance(export, ExportError):
+            raise export
+        programs[identity(source)] = export
+    return [programs[identity(source)] for source in sources]
+
+
+def kernels_of(
+    networks: Sequence[Network], pool: ExportPool, deployment: Deployment
+) -> list[tuple[Kernel, ...]]:
+    """Return the kernels of each network, in input order. Users' modules are exported for that.
+
+    Raises:
+        ExportError: A user's module cannot be exported.
+    """
+    others = [network for network in networks if not isinstance(network, Architecture)]
+    sources = [program_source(network, deployment) for network in others]
+    files = iter(export_all(pool, sources))
+    return [
+        _kernels(network, deployment)
+        if isinstance(network, Architecture)
+        else next(files).program.kernels
+        for network in networks
+    ]
+
+
+def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:
+    # This runs in an export worker, so that no other process imports torch.
+    from search.space.network import build_network
+
+    network = build_network(architecture, classes=deployment.classes, seed=0)
+    return network, deployment.input_shape
