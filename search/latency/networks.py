@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
@@ -40,11 +41,14 @@ def export_spec(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> ExportSpec:
     """Return the network as it would be deployed, with seeded weights, for export."""
-    shape = deployment.input_shape
-    return ExportSpec(
-        key=f"architecture {architecture.id}, {deployment.classes} classes, input {shape}",
-        make=partial(_make, architecture, deployment),
+    precision = deployment.precision
+    key = (
+        f"architecture {architecture.id}, {deployment.classes} classes, "
+        f"input {deployment.input_shape}"
     )
+    if precision is not Precision.FP32:
+        key += f", {precision.value}"
+    return ExportSpec(key, partial(_make, architecture, deployment), precision)
 
 
 def identity(source: ProgramSource) -> object:

@@ -81,6 +81,14 @@ class TargetLab:
         self._is_away = False
         self._min_measurements = 0
 
+    def programs(self, networks: Sequence[Network]) -> list[ProgramFile]:
+        """Return the program of each network, in input order.
+
+        Raises:
+            ExportError: A network cannot be exported.
+        """
+        return export_all(self._pool, self._sources(networks))
+
     def kernels(self, networks: Sequence[Network]) -> list[tuple[Kernel, ...]]:
         """Return the kernels of each network, in input order. Users' modules are exported.
 
@@ -180,7 +188,7 @@ class TargetLab:
         spec = paired_spec(pairs)
         outcomes = self._client.measure(
             self._target.id,
-            export_all(self._pool, self._sources([first, second])),
+            self.programs([first, second]),
             spec,
             fresh=True,
             priority=self._priority,
