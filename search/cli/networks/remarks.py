@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
 
@@ -23,22 +24,17 @@ def on_programs(opened: Session, programs: Mapping[str, Program]) -> Iterator[st
 def on_kernels(opened: Session, networks: Mapping[str, Sequence[Kernel]]) -> Iterator[str]:
     """Yield remarks on kernels that are often slower than one expects, by network."""
     for name, kernels in networks.items():
-        outside = [k.kind.partition(":")[2] for k in kernels if k.kind.startswith(_OUTSIDE)]
+        outside = [k.kind for k in kernels if k.kind.startswith(_OUTSIDE)]
         if outside:
-            yield f"{name}: XNNPACK does not run {_listed(outside)}, which are often slow"
-        floats = left_in_float(kernels)
-        if floats:
-            yield f"{name}: XNNPACK leaves {_listed(floats)} in float32"
+            operators = dict.fromkeys(kind.partition(":")[2] for kind in outside)
+            yield f"{name}: XNNPACK does not run {', '.join(operators)}, so they may be slow"
+        is_int8 = any(kernel.dtype.startswith("q") for kernel in kernels)
+        floats = [kind for kind in left_in_float(kernels) if kind not in outside]
+        if is_int8 and floats:
+            yield f"{name}: XNNPACK leaves {', '.join(floats)} in floating point"
     half = any(kernel.dtype == "float16" for kernels in networks.values() for kernel in kernels)
     if half and not _has_fast_fp16(opened):
         yield f"{opened.target.name} has no fast float16: it may take longer than float32"
-
-
-def left_in_float(kernels: Sequence[Kernel]) -> list[str]:
-    """Return the kinds of kernels that are float although the network is quantized."""
-    if not any(kernel.dtype.startswith("q") for kernel in kernels):
-        return []
-    return [k.kind for k in kernels if k.dtype == "float32" and not k.kind.startswith(_OUTSIDE)]
 
 
 def _has_fast_fp16(opened: Session) -> bool:
@@ -46,7 +42,3 @@ def _has_fast_fp16(opened: Session) -> bool:
     statuses = opened.client.devices()
     devices = [s.device for s in statuses if s.device and opened.target.name in s.targets]
     return all(device.fast_fp16 is not False for device in devices)
-
-
-def _listed(kinds: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(kinds))
