@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.host.fake_lab import TARGET, FakeDevice
 from tests.host.stored_lab import SPEC, Stored, stored_lab, write_ordinary
 
 SHAPE = (1, 3, 224, 224)
+CONNECTED_WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -36,8 +38,12 @@ def stored(database: Database, tmp_path: Path) -> list[Stored]:
 def lab(
     database: Database, stored: list[Stored], tmp_path: Path
 ) -> Iterator[tuple[LatencyClient, FakeDevice]]:
-    with stored_lab(database, tmp_path) as lab:
-        yield lab
+    with stored_lab(database, tmp_path) as (client, device):
+        deadline_s = time.monotonic() + CONNECTED_WITHIN_S
+        while not any(status.devices for status in client.targets()):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        yield client, device
 
 
 def test_a_module_is_measured_and_predicted_in_one_line(

@@ -60,7 +60,7 @@ def test_what_does_not_run_in_half_is_compared_with_float() -> None:
 
 
 def test_int8_says_what_it_was_calibrated_on_and_what_stays_in_float() -> None:
-    program, data = export_program(Gated().eval(), INPUTS, Precision.INT8)
+    program, _ = export_program(Gated().eval(), INPUTS, Precision.INT8)
     assert program.exporter.endswith(", calibrated on 4 random inputs")
     assert "softmax" in left_in_float(program.kernels)
     assert "conv2d" not in left_in_float(program.kernels)
