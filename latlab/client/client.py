@@ -227,8 +227,8 @@ class LatencyClient(TargetsClient):
         precision: Precision = Precision.FP32,
         **options: Any,  # noqa: ANN401 -- as for programs
     ) -> Outcome:
-        target = target or self.default_target().id
         with exported(module, example_inputs, precision) as file:
+            target = target or self.default_target().id
             [outcome] = self._measure(target, [file], spec, **options)
         return outcome
 

@@ -204,7 +204,11 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _listed(code: ModuleType) -> str:
-    names = [name for name, value in vars(code).items() if callable(value) and name[0] != "_"]
+    names = [
+        name
+        for name, value in vars(code).items()
+        if callable(value) and name[0] != "_" and name != EXAMPLE_INPUTS
+    ]
     return ", ".join(names[:10]) or "nothing that can be called"
 
 

@@ -37,7 +37,7 @@ def explained(error: Exception, network: nn.Module, graph: fx.Graph | None = Non
         module, line = _module_of(node) or module, _line_of(node) or line
     parts = (
         f"operator {node.target}" if node is not None and str(node.target) not in text else "",
-        f"in {module}" if module else "",
+        f"in {_without_wrapper(module, network)}" if module else "",
         f"at {line}" if line else "",
     )
     place = " ".join(filter(None, parts))
@@ -61,6 +61,12 @@ def _called(error: Exception, network: nn.Module) -> tuple[str, str]:
         module = names.get(id(frame.f_locals.get("self"))) or module
         line = f"{file}:{number}" if is_users(file) else line
     return module, line
+
+
+def _without_wrapper(module: str, network: nn.Module) -> str:
+    """Return a module's path in the user's network, which may be wrapped for the export."""
+    is_wrapper = type(network).__module__.startswith("latlab.")
+    return module.removeprefix("network.") if is_wrapper else module
 
 
 def _node_at_work(error: Exception) -> fx.Node | None:

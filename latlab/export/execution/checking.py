@@ -113,13 +113,19 @@ class Reference:
                 "network, and what it remembers from one call to the next"
             )
 
-    def disagreement(self, compute: Callable[[Example], list[Any]]) -> str | None:
+    def disagreement(
+        self, compute: Callable[[Example], list[Any]], only_example: bool = False
+    ) -> str | None:
         """Say how the outputs of `compute` differ from the module's, for the same inputs.
 
         Returns None where they agree within the tolerance, or within what rounding makes of
         this module: some deep networks amplify it to more than the tolerance.
+
+        Args:
+            compute: Returns the outputs for an example.
+            only_example: Do not compare for the larger inputs.
         """
-        for example, expected in self._expected:
+        for example, expected in self._expected[: 1 if only_example else None]:
             difference = computed_disagreement(compute, example, expected, self.tolerance)
             if difference is None:
                 continue

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,9 +97,7 @@ def example_of_call(
     module: nn.Module, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> Example:
     """Return the inputs of a call with these arguments, like `example_of`."""
-    forward = inspect.signature(getattr(module, "_orig_mod", module).forward).parameters
-    names = [name for name in forward if name in kwargs]
-    names += [name for name in kwargs if name not in forward]
+    names = _in_order(module, kwargs)
     values = [*args, *(kwargs[name] for name in names)]
     if not values:
         raise ExportError("the network is given no inputs: give one for each that it takes")
@@ -109,6 +109,15 @@ def example_of_call(
         ranges=ranges,
         is_random=not all(isinstance(value, Tensor) for value in values),
     )
+
+
+def _in_order(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Return the names of keyword inputs in the order in which the forward method has them."""
+    forward: list[str] = []
+    with contextlib.suppress(ValueError, TypeError):  # some callables have no signature
+        uncompiled = getattr(module, "_orig_mod", module)
+        forward = list(inspect.signature(uncompiled.forward).parameters)
+    return sorted(names, key=lambda name: forward.index(name) if name in forward else len(forward))
 
 
 def input_dtype(module: nn.Module) -> torch.dtype:
@@ -130,23 +139,23 @@ def _is_one(inputs: object) -> bool:
 
 
 def _given(
-    value: object, module: nn.Module, generator: torch.Generator
+    value: Any, module: nn.Module, generator: torch.Generator
 ) -> tuple[Tensor, tuple[int, int] | None]:
     """Return an input's tensor and the range of its integers."""
     if isinstance(value, Tensor):
         return _checked(value), _range_of(value)
-    if isinstance(value, (tuple, list)):
-        if not value or not all(type(size) is int and size > 0 for size in value):
-            raise ExportError(
-                f"an input of shape {tuple(value)} holds nothing: give whole numbers above 0"
-            )
-        value = TensorSpec(tuple(value), dtype_name(input_dtype(module)))
-    if not isinstance(value, TensorSpec):
+    is_shape = isinstance(value, (tuple, list))
+    spec = TensorSpec(tuple(value), dtype_name(input_dtype(module))) if is_shape else value
+    if not isinstance(spec, TensorSpec):
         raise ExportError(
             f"an input is a {type(value).__name__}: give a tensor, a TensorSpec or a shape"
         )
-    range_ = None if value.low is None or value.high is None else (value.low, value.high)
-    return _drawn(value, generator), range_
+    if value == () or not all(type(size) is int and size > 0 for size in spec.shape):
+        raise ExportError(
+            f"an input of shape {spec.shape} holds nothing: give whole numbers above 0"
+        )
+    range_ = None if spec.low is None or spec.high is None else (spec.low, spec.high)
+    return _drawn(spec, generator), range_
 
 
 def _checked(tensor: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
 from latlab.domain.program import TensorSpec
-from latlab.export.execution.causes import explained
+from latlab.export.execution.branches import OnOneBranch, values_read
 from latlab.export.execution.checking import (
     INT8_TOLERANCE,
     Reference,
@@ -29,8 +29,6 @@ from latlab.export.lowering.edge_graph import Unsupported
 from latlab.export.lowering.plain_layers import make_plain
 from latlab.export.lowering.preparation import evaluation_copy, traced
 
-RANDOM_CALIBRATIONS = 4  # inputs that an int8 program is calibrated with if none are given
-
 
 @dataclass(frozen=True)
 class Lowered:
@@ -42,7 +40,7 @@ class Lowered:
         kernels: The kernels in execution order.
         undelegated: The operators outside the delegate.
         inputs: What a runner fills the inputs with.
-        note: What else there is to say about the way.
+        note: What else there is to say about the way, as the end of a sentence.
         doubts: Why direct lowering was not used although the network seemed to allow it.
     """
 
@@ -76,72 +74,30 @@ def lower(
     """
     with isolated():
         source = _Source(module, inputs, precision)
-        if precision is Precision.INT8:
-            return _as_int8(source, calibration)
         doubts: list[str] = []
-        if directly and source.traced is not None:
+        if directly and precision is not Precision.INT8 and source.traced is not None:
             lowered = _directly(source, source.traced, doubts)
             if lowered is not None:
                 return lowered
         source.reference.require_repeatable()
-        return _by_stock(source, tuple(doubts))
+        attempt = partial(_by_stock, source)
+        if precision is Precision.INT8:
+            ranges = int8.calibration_of(module, source.example, calibration)
+            attempt = partial(_as_int8, source, ranges)
+        return replace(_first_success(source, attempt), doubts=tuple(doubts))
 
 
-def _as_int8(source: _Source, calibration: Sequence[Inputs]) -> Lowered:
-    source.reference.require_repeatable()
-    network, example = _right_network(source), source.example
-    ranges = _calibration(source, calibration)
-    with running_code_of(source.module):
-        quantized = _quantized(network, ranges)
-        expected = outputs_of(quantized, example.copy())
-        data, kernels, undelegated = stock.lower(quantized, example)
-    difference = computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE)
-    if difference is not None:
-        raise ExportError(
-            f"the int8 program does not compute what its quantized module does: {difference}"
-        )
-    kind = "random" if any(each.is_random for each in ranges) else "given"
-    note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}"
-    return Lowered("int8", data, kernels, undelegated, example.specs(), note=note)
-
-
-def _quantized(network: nn.Module, ranges: Sequence[Example]) -> nn.Module:
-    try:
-        return int8.quantize(network, ranges)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise ExportError(
-            f"the network cannot be quantized to int8: {explained(error, network)}"
-        ) from error
-
-
-def _calibration(source: _Source, given: Sequence[Inputs]) -> list[Example]:
-    """Return the inputs to calibrate with: the given ones, else random ones."""
-    example = source.example
-    if not given:
-        seeds = range(1, RANDOM_CALIBRATIONS) if example.is_random else ()
-        return [example, *map(example.redrawn, seeds)]
-    examples = [example_of(source.module, each) for each in given]
-    for each in examples:
-        if each.kind != example.kind:
-            raise ExportError(
-                f"an input for calibration is {each.kind}, and the network's is {example.kind}: "
-                "give inputs of the same shape and dtype"
-            )
-    return examples
-
-
-def _right_network(source: _Source) -> nn.Module:
-    """Return the first of the source's networks that computes what its module computes."""
-    differences: list[str] = []
+def _first_success(source: _Source, attempt: Callable[[nn.Module], Lowered]) -> Lowered:
+    """Return what an attempt makes of the first network that it succeeds with."""
+    problem: ExportError | None = None
     for network in source.networks():
-        with running_code_of(source.module):
-            difference = source.reference.disagreement(partial(outputs_of, network))
-        if difference is None:
-            return network
-        differences.append(difference)
-    raise ExportError(f"no copy of the network computes what the network does: {differences[-1]}")
+        try:
+            with running_code_of(source.module):
+                return attempt(network)
+        except ExportError as error:
+            problem = error
+    assert problem is not None
+    raise problem
 
 
 class _Source:
@@ -169,6 +125,16 @@ class _Source:
         copy = self.copy()
         make_plain(copy)
         yield self._with_its_input_kept(copy)
+        with running_code_of(self.module):
+            values = values_read(self.copy(), self.example)
+        if values:
+            yield self._with_its_input_kept(OnOneBranch(self.copy(), values))
+
+    def disagreement(
+        self, network: nn.Module, compute: Callable[[Example], list[Any]]
+    ) -> str | None:
+        """Say how what was made of one of the networks differs from the module."""
+        return self.reference.disagreement(compute, only_example=_is_on_one_branch(network))
 
     def _with_its_input_kept(self, network: nn.Module) -> nn.Module:
         return _OnACopy(network) if self.reference.changes_its_input else network
@@ -214,22 +180,43 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     return Lowered("direct", data, kernels, (), source.example.specs())
 
 
-def _by_stock(source: _Source, doubts: tuple[str, ...]) -> Lowered:
-    problem: ExportError | None = None
-    for network in source.networks():
-        try:
-            with running_code_of(source.module):
-                data, kernels, undelegated = stock.lower(network, source.example)
-        except ExportError as error:
-            problem = error
-            continue
-        difference = source.reference.disagreement(_runs(data))
-        if difference is None:
-            inputs = source.example.specs()
-            return Lowered("stock", data, kernels, undelegated, inputs, doubts=doubts)
-        problem = ExportError(
-            "the program that ExecuTorch's own lowering makes does not compute what the "
-            f"network computes: {difference}"
-        )
-    assert problem is not None
-    raise problem
+def _by_stock(source: _Source, network: nn.Module) -> Lowered:
+    data, kernels, undelegated = stock.lower(network, source.example)
+    _require_none(
+        source.disagreement(network, _runs(data)),
+        "the program that ExecuTorch's own lowering makes does not compute what the network "
+        "computes",
+    )
+    inputs, note = source.example.specs(), _note(network)
+    return Lowered("stock", data, kernels, undelegated, inputs, note)
+
+
+def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> Lowered:
+    _require_none(
+        source.disagreement(network, partial(outputs_of, network)),
+        "a copy of the network does not compute what the network computes",
+    )
+    example = source.example
+    quantized = int8.quantize(network, ranges)
+    expected = outputs_of(quantized, example.copy())
+    data, kernels, undelegated = stock.lower(quantized, example)
+    _require_none(
+        computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE),
+        "the int8 program does not compute what its quantized module does",
+    )
+    kind = "random" if any(each.is_random for each in ranges) else "given"
+    note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}{_note(network)}"
+    return Lowered("int8", data, kernels, undelegated, example.specs(), note)
+
+
+def _require_none(difference: str | None, claim: str) -> None:
+    if difference is not None:
+        raise ExportError(f"{claim}: {difference}")
+
+
+def _note(network: nn.Module) -> str:
+    return ", on the branches of its example" if _is_on_one_branch(network) else ""
+
+
+def _is_on_one_branch(network: nn.Module) -> bool:
+    return any(isinstance(part, OnOneBranch) for part in network.modules())
