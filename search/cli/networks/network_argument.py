@@ -39,10 +39,7 @@ _INPUT = re.compile(
     r"(?P<shape>\d{1,9}(x\d{1,9})*)?(:(?P<dtype>\w+)(:(?P<low>-?\d{1,20})\.\.(?P<high>-?\d{1,20}))?)?"
 )
 
-NetworksArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="NETWORK...", help=f"Networks, each one of these. {NETWORK_HELP}"),
-]
+NetworksArgument = Annotated[list[str], typer.Argument(metavar="NETWORK", help=NETWORK_HELP)]
 InputsOption = Annotated[
     list[str] | None,
     typer.Option(
