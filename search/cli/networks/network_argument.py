@@ -139,7 +139,7 @@ def parse_input(text: str) -> TensorSpec:
             f"--input {text!r} is no input: give a shape such as 1x3x224x224, then a dtype where "
             "it is not float32, and the range of its integers: 1x128:int64:0..30521"
         )
-    shape = tuple(map(int, (match["shape"] or "").split("x"))) if match["shape"] else ()
+    shape = tuple(int(size) for size in (match["shape"] or "").split("x") if size)
     if not 0 < math.prod(shape) <= MAX_INPUT_VALUES:
         raise InvalidRequest(
             f"--input {text} has {math.prod(shape):,} values: give 1 to {MAX_INPUT_VALUES:,}"

@@ -13,7 +13,7 @@ import latlab
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.domain.estimate import MeasuredLatency
-from tests.host.stored_lab import stored_lab, write_ordinary
+from tests.host.stored_lab import SPEC, stored_lab, write_ordinary
 from tests.structure import REPOSITORY
 
 NOTEBOOK = REPOSITORY / "docs/measure-a-module.ipynb"
@@ -29,6 +29,7 @@ def test_the_notebook_measures_and_predicts_modules(
     names: dict[str, Any] = {}
     with stored_lab(database, tmp_path) as (client, _):
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
+        monkeypatch.setattr("latlab.client.client.BenchmarkSpec", lambda: SPEC)
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):
             assert time.monotonic() < deadline_s
