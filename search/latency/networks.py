@@ -66,22 +66,28 @@ def export_each(
     yield from pool.export_each(s for s in sources if isinstance(s, ExportSpec))
 
 
-def export_all(pool: ExportPool, sources: Sequence[ProgramSource]) -> list[ProgramFile]:
-    """Return the program of each source, in input order.
+def export_all(
+    pool: ExportPool, networks: Sequence[Network], deployment: Deployment
+) -> list[ProgramFile]:
+    """Return the program of each network, in input order.
 
     Raises:
-        ExportError: One cannot be exported.
+        ExportError: One cannot be exported. The message names it.
     """
-    programs: dict[object, ProgramFile] = {}
-    for source, export in export_each(pool, sources):
+    sources = [program_source(network, deployment) for network in networks]
+    exports = {identity(source): export for source, export in export_each(pool, sources)}
+    programs: list[ProgramFile] = []
+    for network, source in zip(networks, sources, strict=True):
+        export = exports[identity(source)]
         if isinstance(export, ExportError):
-            raise export
-        programs[identity(source)] = export
-    return [programs[identity(source)] for source in sources]
+            name = network.reference if isinstance(network, UserNetwork) else "the network"
+            raise ExportError(f"{name}: {export}") from export
+        programs.append(export)
+    return programs
 
 
 def kernels_of(
-    networks: Sequence[Network], pool: ExportPool, deployment: Deployment
+    pool: ExportPool, networks: Sequence[Network], deployment: Deployment
 ) -> list[tuple[Kernel, ...]]:
     """Return the kernels of each network, in input order. Users' modules are exported for that.
 
@@ -89,12 +95,11 @@ def kernels_of(
         ExportError: A user's module cannot be exported.
     """
     others = [network for network in networks if not isinstance(network, Architecture)]
-    sources = [program_source(network, deployment) for network in others]
-    files = iter(export_all(pool, sources))
+    programs = iter(export_all(pool, others, deployment))
     return [
         _kernels(network, deployment)
         if isinstance(network, Architecture)
-        else next(files).program.kernels
+        else next(programs).program.kernels
         for network in networks
     ]
 

@@ -87,7 +87,7 @@ class TargetLab:
         Raises:
             ExportError: A network cannot be exported.
         """
-        return export_all(self._pool, self._sources(networks))
+        return export_all(self._pool, networks, self._deployment)
 
     def kernels(self, networks: Sequence[Network]) -> list[tuple[Kernel, ...]]:
         """Return the kernels of each network, in input order. Users' modules are exported.
@@ -95,7 +95,7 @@ class TargetLab:
         Raises:
             ExportError: A user's module cannot be exported.
         """
-        return kernels_of(networks, self._pool, self._deployment)
+        return kernels_of(self._pool, networks, self._deployment)
 
     def predict(self, networks: Sequence[Network]) -> list[LatencyEstimate]:
         """Return the predicted latency of each network, in input order.
@@ -124,7 +124,8 @@ class TargetLab:
         fresh: bool = False,
     ) -> list[Measured | Failure]:
         """Measure networks as they would be deployed: see `measure_specs`."""
-        return self.measure_specs(self._sources(networks), on_done, fresh=fresh)
+        sources = [program_source(network, self._deployment) for network in networks]
+        return self.measure_specs(sources, on_done, fresh=fresh)
 
     def measure_specs(
         self,
@@ -200,9 +201,6 @@ class TargetLab:
                 return outcome
             visits.append(self._client.measurement(outcome.measurement_id).visits)
         return compare(*visits)
-
-    def _sources(self, networks: Sequence[Network]) -> list[ProgramSource]:
-        return [program_source(network, self._deployment) for network in networks]
 
     def _measure(
         self,
