@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DevicePhase, DeviceState, DeviceStatus
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Measurement
 from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.domain.target import Target, TargetStatus
@@ -28,7 +30,7 @@ from search.cli import app
 from search.cli.networks import commands, network_argument
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
-from search.space.deployment import Deployment
+from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
 from tests.host.fake_lab import DEVICE, TARGET
@@ -85,6 +87,9 @@ class Lab:
             outcomes.append(self.failures.get(name, measured))
         return outcomes
 
+    def measurement(self, measurement_id: str) -> Measurement:
+        return Measurement(measurement_id, TARGET.id, "", BenchmarkSpec(), 0, ())
+
     def predict(
         self, target: str, networks: Sequence[tuple[Kernel, ...]], *, min_measurements: int
     ) -> list[LatencyEstimate]:
@@ -98,7 +103,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
     @contextmanager
     def session(
-        target: str | None, spec: object = None, priority: int = 0, *, deployment: Deployment
+        target: str | None,
+        spec: object = None,
+        priority: int = 0,
+        deployment: Deployment = DEFAULT_DEPLOYMENT,
     ) -> Iterator[Session]:
         client = cast(LatencyClient, lab)
         opened = TargetLab(client, TARGET, cast(ExportPool, lab), deployment=deployment)
@@ -117,6 +125,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 def run(command: str) -> tuple[int, str, str]:
     """Return the exit code and what was printed to stdout and stderr."""
     result = CliRunner().invoke(app, command.split())
+    assert result.exit_code != 70, result.stderr
     return result.exit_code, " ".join(result.stdout.split()), " ".join(result.stderr.split())
 
 
