@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.client.client import LatencyClient
-from search.cli import app
+from latlab.domain.program import ProgramFile
+from latlab.export import ExportPool, ExportSpec, export_program
+from search.cli import app, session
 from tests.host.stored_lab import SPEC, TOKEN, served, write_ordinary
 
 NETWORK = """
@@ -24,6 +27,15 @@ class Net(torch.nn.Sequential):
 CONNECTED_WITHIN_S = 60.0
 
 
+class PoolHere(ExportPool):
+    """Exports in this process: another one would import PyTorch once more."""
+
+    def export_each(self, specs: Iterable[ExportSpec]) -> Iterator[tuple[ExportSpec, ProgramFile]]:
+        for spec in specs:
+            program, data = export_program(*spec.make(), spec.precision)
+            yield spec, self._cache.put(program.sha256, program, data)
+
+
 def test_a_module_and_its_program_are_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,6 +45,7 @@ def test_a_module_and_its_program_are_the_same_network(
     monkeypatch.setenv("LATLAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr("search.latency.target_lab.BenchmarkSpec", lambda: SPEC)
+    monkeypatch.setattr(session, "ExportPool", PoolHere)
     database = Database(sqlite_url(tmp_path / "lab.db"))
     write_ordinary(database, tmp_path)
     with served(database, tmp_path) as (address, device):
