@@ -89,19 +89,20 @@ def export_all(
 def kernels_of(
     pool: ExportPool, networks: Sequence[Network], deployment: Deployment
 ) -> list[tuple[Kernel, ...]]:
-    """Return the kernels of each network, in input order. Users' modules are exported for that.
+    """Return the kernels of each network, in input order.
+
+    Those of an architecture in float32 follow from it. Other networks are exported for them.
 
     Raises:
-        ExportError: A user's module cannot be exported.
+        ExportError: A network cannot be exported.
     """
-    others = [network for network in networks if not isinstance(network, Architecture)]
-    programs = iter(export_all(pool, others, deployment))
-    return [
-        _kernels(network, deployment)
-        if isinstance(network, Architecture)
-        else next(programs).program.kernels
+    known = {
+        network: _kernels(network, deployment)
         for network in networks
-    ]
+        if isinstance(network, Architecture) and deployment.precision is Precision.FP32
+    }
+    programs = iter(export_all(pool, [n for n in networks if n not in known], deployment))
+    return [known.get(network) or next(programs).program.kernels for network in networks]
 
 
 def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:

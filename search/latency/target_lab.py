@@ -90,11 +90,7 @@ class TargetLab:
         return export_all(self._pool, networks, self._deployment)
 
     def kernels(self, networks: Sequence[Network]) -> list[tuple[Kernel, ...]]:
-        """Return the kernels of each network, in input order. Users' modules are exported.
-
-        Raises:
-            ExportError: A user's module cannot be exported.
-        """
+        """Return the kernels of each network, in input order: see `kernels_of`."""
         return kernels_of(self._pool, networks, self._deployment)
 
     def predict(self, networks: Sequence[Network]) -> list[LatencyEstimate]:
@@ -102,7 +98,7 @@ class TargetLab:
 
         Raises:
             NotReady: Too little was measured on the target.
-            ExportError: A user's module cannot be exported.
+            ExportError: A network must be exported for its kernels, and cannot be.
         """
         return self.predict_kernels(self.kernels(networks))
 

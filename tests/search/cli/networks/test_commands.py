@@ -147,6 +147,12 @@ def test_networks_of_all_kinds_are_predicted_together(lab: Lab) -> None:
     assert "model.pte: XNNPACK does not run native_layer_norm" in shown
 
 
+def test_the_kernels_of_another_precision_are_those_of_its_program(lab: Lab) -> None:
+    assert run("predict mnasnet-a1 net.py:Net --precision int8")[0] == 0
+    assert lab.predicted == [(OWN,), (OWN,)]
+    assert lab.precisions == {Precision.INT8}
+
+
 def test_a_program_is_compared_with_a_module(lab: Lab) -> None:
     lab.failures["net.py:Net"] = Failure(FailureKind.DEVICE_LOST, "it went away")
     code, shown, _ = run("compare model.pte net.py:Net")
