@@ -96,7 +96,7 @@ def kernels_of(
     Raises:
         ExportError: A network cannot be exported.
     """
-    known = {
+    known: dict[Network, tuple[Kernel, ...]] = {
         network: _kernels(network, deployment)
         for network in networks
         if isinstance(network, Architecture) and deployment.precision is Precision.FP32

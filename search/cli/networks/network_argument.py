@@ -36,7 +36,9 @@ NETWORK_HELP = (
 MODULE_PANEL = "Your own modules"
 MAX_INPUT_VALUES = 1 << 28  # a GiB in float32, as large as the largest program
 _INPUT = re.compile(
-    r"(?P<shape>\d{1,9}(x\d{1,9})*)?(:(?P<dtype>\w+)(:(?P<low>-?\d{1,20})\.\.(?P<high>-?\d{1,20}))?)?"
+    r"(?P<shape>\d{1,9}(x\d{1,9})*)?"
+    r"(:(?P<dtype>\w+)(:(?P<low>-?\d{1,20})\.\.(?P<high>-?\d{1,20}))?)?",
+    re.ASCII,
 )
 
 NetworksArgument = Annotated[list[str], typer.Argument(metavar="NETWORK", help=NETWORK_HELP)]

@@ -45,7 +45,7 @@ class NotingPool:
             if spec.key == self.refused:
                 yield spec, ExportError("no such operator")
                 continue
-            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            program = Program(str(spec.key), 1, "xnnpack", (), (), (), "test")
             yield spec, ProgramFile(program, Path("none"))
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
@@ -129,7 +129,7 @@ def test_on_the_labs_own_machine_they_take_turns() -> None:
 
 def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
     first, second, third = ARCHITECTURES
-    refused = export_spec(second).key
+    refused = str(export_spec(second).key)
     for shares_host in (True, False):
         lab = target_lab([], shares_host=shares_host, refused=refused)
         outcomes = lab.measure([third, second, first, third])
@@ -174,7 +174,7 @@ def test_a_predictor_must_know_what_was_measured_before() -> None:
 
 def test_exporting_alone_tells_what_cannot_be() -> None:
     log: list[str] = []
-    lab = target_lab(log, shares_host=True, refused=export_spec(ARCHITECTURES[1]).key)
+    lab = target_lab(log, shares_host=True, refused=str(export_spec(ARCHITECTURES[1]).key))
     failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
     assert lab.export(ARCHITECTURES) == {ARCHITECTURES[1]: failure}
     assert log == ["export"] * len(ARCHITECTURES)
