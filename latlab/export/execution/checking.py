@@ -218,7 +218,7 @@ def _hint(network: nn.Module, example: Example) -> str:
         for weight in network.parameters()
         if weight.is_floating_point() and weight.dtype not in dtypes
     }
-    if not other:
+    if not other or not any(x.is_floating_point() for x in example.tensors):
         return ""
     return f" (some of its weights are {', '.join(sorted(other))}: export module.float())"
 
