@@ -13,11 +13,16 @@ MAX_TEXT = 300
 _ADVICE = {
     "[Dd]ata.?dependent|Could not guard": "choose with torch.where or torch.cond, instead of with "
     "if and while, where values decide",
-    "out variants": "compute it from other operators, or outside of the network",
+    "out variants|not in Core ATen|no kernel for": "compute it from other operators, or outside of the network",
     "'indices'": "give the input a dtype of integers, such as --input 1x128:int64",
     "index out of range": "give the range of the integers, such as --input 1x128:int64:0..999",
     "required positional argument": "give an input for each argument",
 }
+# What follows an error's text is for the developers of PyTorch.
+_REST = re.compile(
+    r"\n\s*\n|\nWhile executing|\nOriginal traceback|There are a few things|Here is the node"
+)
+_NOT_CORE = re.compile(r"Operator torch\._ops\.(\S+) is not in Core ATen opset.*")
 _FILE_AND_LINE = re.compile(r'File "(.+?)", line (\d+)')
 _OPERATOR = re.compile(r"\b(\w+)::(\w+)")
 
@@ -31,25 +36,42 @@ def explained(error: Exception, network: nn.Module, graph: fx.Graph | None = Non
         graph: What it was traced to, if it was.
     """
     text = _shortened(str(error)) or type(error).__name__
-    module, line = _called(error, network)
-    node = _node_at_work(error) or _named_node(str(error), graph)
+    node = _node_at_work(error) or named_node(str(error), graph)
+    advice = advice_for(f"{type(error).__name__}: {error}")
+    return text + place(node, *_called(error, network)) + advice
+
+
+def advice_for(text: str) -> str:
+    """Return what to try after an error with this text, as the end of a sentence, or ""."""
+    found = (f": {advice}" for part, advice in _ADVICE.items() if re.search(part, text))
+    return next(found, "")
+
+
+def place(node: fx.Node | None, module: str = "", line: str = "") -> str:
+    """Return the place of a node, as the end of a sentence; "" if nothing is known.
+
+    Args:
+        node: A node of the traced network, if one is known.
+        module: The path of the module, where the node does not say it.
+        line: The file and line, where the node does not say it.
+    """
+    operator = ""
     if node is not None:
+        operator = str(getattr(node.target, "_op", node.target))  # of an edge operator
         module, line = _module_of(node) or module, _line_of(node) or line
     parts = (
-        f"operator {node.target}" if node is not None and str(node.target) not in text else "",
-        f"in {_without_wrapper(module, network)}" if module else "",
+        f"operator {operator}" if operator else "",
+        f"in {module}" if module else "",
         f"at {line}" if line else "",
     )
-    place = " ".join(filter(None, parts))
-    kind = f"{type(error).__name__}: {error}"
-    advice = next((advice for part, advice in _ADVICE.items() if re.search(part, kind)), "")
-    return text + (f" ({place})" if place else "") + (f": {advice}" if advice else "")
+    words = " ".join(filter(None, parts))
+    return f" ({words})" if words else ""
 
 
 def _shortened(text: str) -> str:
     """Return the first paragraph of an error's text, which says the most."""
-    paragraph = re.split(r"\n\s*\n|\nWhile executing|\nOriginal traceback", text.strip())[0]
-    line = " ".join(paragraph.split())
+    paragraph = _REST.split(text.strip())[0].removeprefix("Failed with error:")
+    line = _NOT_CORE.sub(r"ExecuTorch does not know the operator \1", " ".join(paragraph.split()))
     return line if len(line) <= MAX_TEXT else f"{line[:MAX_TEXT]}..."
 
 
@@ -60,13 +82,8 @@ def _called(error: Exception, network: nn.Module) -> tuple[str, str]:
     for file, number, frame in frames(error):
         module = names.get(id(frame.f_locals.get("self"))) or module
         line = f"{file}:{number}" if is_users(file) else line
-    return module, line
-
-
-def _without_wrapper(module: str, network: nn.Module) -> str:
-    """Return a module's path in the user's network, which may be wrapped for the export."""
-    is_wrapper = type(network).__module__.startswith("latlab.")
-    return module.removeprefix("network.") if is_wrapper else module
+    is_wrapped = type(network).__module__.startswith("latlab.")  # for the export
+    return module.removeprefix("network.") if is_wrapped else module, line
 
 
 def _node_at_work(error: Exception) -> fx.Node | None:
@@ -80,7 +97,7 @@ def _node_at_work(error: Exception) -> fx.Node | None:
     return found
 
 
-def _named_node(text: str, graph: fx.Graph | None) -> fx.Node | None:
+def named_node(text: str, graph: fx.Graph | None) -> fx.Node | None:
     """Return the first node with an operator that the text names."""
     operators = {f"{namespace}.{name}" for namespace, name in _OPERATOR.findall(text)}
     nodes = () if graph is None else graph.nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,23 +58,26 @@ class Reference:
         self, module: nn.Module, new_copy: Callable[[], nn.Module], example: Example
     ) -> None:
         """Run the module: see the class."""
-        dtypes = {x.dtype for x in (*example.tensors, *module.parameters())}
-        self.tolerance = HALF_TOLERANCE if torch.float16 in dtypes else TOLERANCE
+        copy = new_copy()
+        is_half = torch.float16 in {x.dtype for x in (*example.tensors, *copy.parameters())}
+        self.tolerance = HALF_TOLERANCE if is_half else TOLERANCE
         self._module = module
         self._new_copy = new_copy
         self.copy: nn.Module | None = None
         try:
-            self._run_first(example)
-        except ExportError:
-            if not any(x.dtype == torch.float16 for x in example.tensors):
+            self._run_first(copy, example)
+        except ExportError as error:
+            if not is_half:
                 raise
             # PyTorch lacks some operators in float16 on processors.
             self._new_copy = lambda: _InFloat(new_copy())
-            self._run_first(example)
-            self.copy = None
+            with contextlib.suppress(ExportError):
+                self._run_first(self._new_copy(), example)
+                self.copy = None
+                return
+            raise error
 
-    def _run_first(self, example: Example) -> None:
-        copy = self._new_copy()
+    def _run_first(self, copy: nn.Module, example: Example) -> None:
         before = _state(copy)
         with running_code_of(self._module):
             given = example.copy()
@@ -100,6 +104,8 @@ class Reference:
         with running_code_of(self._module):
             self._require_the_same(_run(copy, example.copy()))
             self._require_the_same(_run(copy, example.copy()))
+            if not any(x.is_floating_point() for x in example.tensors):
+                return
             outputs = _run(copy, large.copy())
         if all(leaf.isfinite().all() for leaf in outputs if isinstance(leaf, Tensor)):
             self._expected.append((large, outputs))
@@ -212,7 +218,7 @@ def _hint(network: nn.Module, example: Example) -> str:
         for weight in network.parameters()
         if weight.is_floating_point() and weight.dtype not in dtypes
     }
-    if not other:
+    if not other or not any(x.is_floating_point() for x in example.tensors):
         return ""
     return f" (some of its weights are {', '.join(sorted(other))}: export module.float())"
 

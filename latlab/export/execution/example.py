@@ -139,7 +139,9 @@ def _is_one(inputs: object) -> bool:
 
 
 def _given(
-    value: Any, module: nn.Module, generator: torch.Generator
+    value: Any,  # noqa: ANN401 -- what a caller gives
+    module: nn.Module,
+    generator: torch.Generator,
 ) -> tuple[Tensor, tuple[int, int] | None]:
     """Return an input's tensor and the range of its integers."""
     if isinstance(value, Tensor):
@@ -150,7 +152,7 @@ def _given(
         raise ExportError(
             f"an input is a {type(value).__name__}: give a tensor, a TensorSpec or a shape"
         )
-    if value == () or not all(type(size) is int and size > 0 for size in spec.shape):
+    if (is_shape and not value) or not all(type(size) is int and size > 0 for size in spec.shape):
         raise ExportError(
             f"an input of shape {spec.shape} holds nothing: give whole numbers above 0"
         )

@@ -6,7 +6,8 @@ import functools
 import importlib.util
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType
 
@@ -43,7 +44,11 @@ def is_users(file: str) -> bool:
 @functools.cache
 def _folders() -> tuple[Path, ...]:
     specs = map(importlib.util.find_spec, _PACKAGES)
-    return tuple(Path(spec.origin).parent for spec in specs if spec and spec.origin)
+    return tuple(Path(place) for spec in specs if spec for place in _places(spec))
+
+
+def _places(spec: ModuleSpec) -> Iterable[str]:
+    return spec.submodule_search_locations or ()
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from latlab.domain.errors import ExportError
 from latlab.export.execution.causes import explained
 from latlab.export.execution.example import Example, Inputs, example_of
+from latlab.export.lowering import stock
 from latlab.export.lowering.repairs import operators_listed_once
 
 RANDOM_CALIBRATIONS = 4
@@ -54,11 +55,9 @@ def quantize(network: nn.Module, calibration: Sequence[Example]) -> nn.Module:
     quantizer = XNNPACKQuantizer().set_global(
         get_symmetric_quantization_config(is_per_channel=True)
     )
-    first = calibration[0]
     try:
         with operators_listed_once():
-            graph = torch.export.export(network, first.args, dict(first.kwargs)).module()
-            observed = prepare_pt2e(graph, quantizer)
+            observed = prepare_pt2e(stock.traced(network, calibration[0]).module(), quantizer)
             with torch.no_grad():
                 for example in calibration:
                     observed(*example.args, **example.kwargs)

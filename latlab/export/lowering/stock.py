@@ -16,11 +16,12 @@ from torch.export import ExportedProgram
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
-from latlab.export.execution.causes import explained
-from latlab.export.execution.example import Inputs, example_of
+from latlab.export.execution.causes import advice_for, explained, named_node, place
+from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
+    graphs_not_printed,
     normed_one_after_another,
     operators_listed_once,
     patterns_searched_where_possible,
@@ -40,7 +41,7 @@ def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...],
     graph: fx.Graph | None = None
     try:
         with operators_listed_once():
-            exported = torch.export.export(module, example.args, dict(example.kwargs))
+            exported = traced(module, example)
             graph = exported.graph
             return _lower(exported)
     except MemoryError:
@@ -48,6 +49,24 @@ def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...],
     except Exception as error:
         reason = explained(error, module, graph)
         raise ExportError(f"ExecuTorch cannot lower this network: {reason}") from error
+
+
+def traced(module: nn.Module, example: Example) -> ExportedProgram:
+    """Return what torch.export makes of a module. Raises any of its errors."""
+    with operators_listed_once(), graphs_not_printed():
+        return torch.export.export(module, example.args, dict(example.kwargs))
+
+
+def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
+    """Return where the operator that an error names is in a module, and what to try.
+
+    Args:
+        text: The error's text.
+        module: A module that `lower` takes.
+        example: Its inputs.
+    """
+    node = named_node(text, traced(module, example).run_decompositions().graph)
+    return place(node) + advice_for(text)
 
 
 def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:

@@ -182,11 +182,12 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
 
 def _by_stock(source: _Source, network: nn.Module) -> Lowered:
     data, kernels, undelegated = stock.lower(network, source.example)
-    _require_none(
-        source.disagreement(network, _runs(data)),
-        "the program that ExecuTorch's own lowering makes does not compute what the network "
-        "computes",
-    )
+    difference = source.disagreement(network, _runs(data))
+    if difference is not None:
+        raise ExportError(
+            "the program that ExecuTorch's own lowering makes does not compute what the network "
+            f"computes: {difference}{stock.place_of_operator(difference, network, source.example)}"
+        )
     inputs, note = source.example.specs(), _note(network)
     return Lowered("stock", data, kernels, undelegated, inputs, note)
 

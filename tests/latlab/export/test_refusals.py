@@ -65,7 +65,7 @@ def test_a_branch_on_a_value_is_exported_as_the_example_takes_it() -> None:
 
 
 def test_lazy_weights() -> None:
-    with pytest.raises(ExportError, match="weights are lazy .*: weight, bias: call the network"):
+    with pytest.raises(ExportError, match=r"weights are lazy .*: weight, bias: call the network"):
         export_program(nn.LazyLinear(4), SHAPE)
 
 

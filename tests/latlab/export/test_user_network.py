@@ -63,20 +63,20 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["Model", "model"])
 def test_a_network_of_a_file(folder: Path, name: str) -> None:
     network = UserNetwork(f"{folder}/the model.py:{name}", (INPUT,))
-    before = torch.get_rng_state(), list(sys.path)
+    random, folders = torch.get_rng_state(), list(sys.path)
     module, inputs = pickle.loads(pickle.dumps(network)).load()
-    assert inputs == (INPUT,)
-    assert module(torch.randn(1, 4)).shape == (1, 8)
     again, _ = network.load()
+    assert torch.equal(torch.get_rng_state(), random)
+    assert sys.path == folders
+    assert inputs == (INPUT,)
     assert torch.equal(again.layer.weight, module.layer.weight)  # type: ignore[union-attr]
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert sys.path == before[1]
+    assert module(torch.randn(1, 4)).shape == (1, 8)
     assert not list(folder.rglob("the model*.pyc"))
 
 
 def test_networks_of_two_folders_have_neighbours_of_their_own(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(MODEL)
-    (tmp_path / "layers.py").write_text(LAYERS.replace("width)", "2 * width)"))
+    (tmp_path / "layers.py").write_text(LAYERS.replace("(4, width)", "(4, 2 * width)"))
     first, _ = UserNetwork(f"{folder}/the model.py:model").load()
     second, _ = UserNetwork(f"{tmp_path}/model.py:model").load()
     assert [len(module.layer.weight) for module in (first, second)] == [8, 16]  # type: ignore
