@@ -49,8 +49,9 @@ class UnknownKernelKinds(InvalidRequest):
         super().__init__(self.kinds)
 
     def __str__(self) -> str:
-        """Name the kinds."""
-        return f"never measured on this target: {', '.join(self.kinds)}"
+        """Name the kinds, and say what to do."""
+        kinds = ", ".join(self.kinds)
+        return f"never measured on this target: {kinds}. Measure a network that has them first"
 
 
 class NotFound(LabError):

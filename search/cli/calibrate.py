@@ -13,12 +13,14 @@ from rich.table import Table
 
 from host.cli.console import console, milliseconds, progress_bar, show
 from latlab.domain.failure import Failure
+from latlab.domain.precision import Precision
 from latlab.export import ExportSpec
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
     MEASURING_PANEL,
     ClassesOption,
+    PrecisionOption,
     PriorityOption,
     ResolutionOption,
     Session,
@@ -26,8 +28,8 @@ from search.cli.session import (
     session,
 )
 from search.latency.calibration import CANDIDATES, calibration_networks, random_networks
+from search.latency.networks import export_spec
 from search.latency.probes import probe_specs
-from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.space import Space, mnasnet_space
@@ -62,6 +64,7 @@ def calibrate(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
     priority: PriorityOption = 0,
 ) -> None:
     """Measure networks on a target and fit its predictor.
@@ -70,7 +73,8 @@ def calibrate(
     Networks that were measured before are not measured again.
     """
     settings = CalibrationSettings(networks, transfer)
-    with session(target, priority=priority, deployment=Deployment(resolution, classes)) as opened:
+    deployment = Deployment(resolution, classes, precision)
+    with session(target, priority=priority, deployment=deployment) as opened:
         probes = [] if transfer else probe_specs(deployment=opened.deployment)
         failed = run_calibration(opened, mnasnet_space(), settings.networks, probes)
         if transfer:

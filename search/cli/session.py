@@ -15,6 +15,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.data.readers import DatasetError
@@ -77,6 +78,14 @@ ClassesOption = Annotated[
         min=2,
         max=MOST_CLASSES,
         help="Number of classes that deployed networks tell apart.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        help="What programs compute with. int8 is quantized after training, and calibrated on the"
+        " network's own example inputs, else on random ones.",
         rich_help_panel=TARGETS_PANEL,
     ),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from latlab.domain.kernel import Shape
 from latlab.export import ExportSpec
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 
@@ -24,15 +25,13 @@ def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]
     """
     shape = deployment.input_shape
     return [
-        ExportSpec(
-            f"probe {index}, input {shape}", partial(_build, index, deployment.resolution), shape
-        )
+        ExportSpec(f"probe {index}, input {shape}", partial(_make, index, deployment))
         for index in range(PROBES)
     ]
 
 
-def _build(index: int, resolution: int) -> nn.Module:
+def _make(index: int, deployment: Deployment) -> tuple[nn.Module, Shape]:
     # This runs in an export worker, so that no other process imports torch.
     from search.latency.probe_networks import build_probe
 
-    return build_probe(index, resolution)
+    return build_probe(index, deployment.resolution), deployment.input_shape

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latlab.domain.precision import Precision
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -12,10 +14,12 @@ class Deployment:
     Attributes:
         resolution: Height and width of the input image, in pixels.
         classes: Number of classes that the network tells apart.
+        precision: What the network's program computes with.
     """
 
     resolution: int = 224
     classes: int = 1000
+    precision: Precision = Precision.FP32
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

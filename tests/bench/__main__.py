@@ -21,6 +21,7 @@ from tests.bench.finished import Finished
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
+    "any": ("first_figure",),
     "latency": ("agent", "public", "transfer"),
     "latency-live": ("predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),

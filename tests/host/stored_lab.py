@@ -35,7 +35,7 @@ from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import Reference, Space

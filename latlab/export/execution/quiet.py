@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import IO
 from unittest import mock
 
 from latlab.export.execution.turns import turn
@@ -47,14 +49,13 @@ def _without_records(thread: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Drop what is written to standard error, from C++ too, by code that raises its errors."""
-    with turn():
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def silent() -> Iterator[IO[bytes]]:
+    """Write to the file that is yielded what code, in C++ too, writes to standard error."""
+    with turn(), tempfile.TemporaryFile() as log:
+        kept = os.dup(2)
         try:
-            os.dup2(nowhere, 2)
-            yield
+            os.dup2(log.fileno(), 2)
+            yield log
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            os.close(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,29 @@ def load(data: bytes) -> Method:
         return program.load_method("forward")
 
 
-def results(data: bytes, x: Tensor) -> list[Any]:
-    """Run a program of one input, and return all its outputs.
+def results(data: bytes, *inputs: Tensor) -> list[Any]:
+    """Run a program, and return all its outputs.
 
     Raises:
-        RuntimeError: The program does not run.
+        RuntimeError: The program does not run. The message names the operator that fails.
     """
-    method = load(data)
-    with silent():  # the error says the same
-        return list(method.execute([x]))
+    with silent() as log:
+        try:
+            return list(load(data).execute(inputs))
+        except RuntimeError as error:
+            log.seek(0)
+            reason = _reason(log.read().decode(errors="replace"))
+            raise RuntimeError(reason or str(error)) from error
+
+
+def _reason(log: str) -> str:
+    """Return what ExecuTorch's log says about a failure, or ""."""
+    missing = re.findall(r"Missing operator: \[\d+\] (\S+)", log)
+    if missing:
+        return f"ExecuTorch has no kernel for {', '.join(missing)}"
+    failed = re.findall(r"failed at instruction \S+ in operator (\S+):", log)
+    checks = re.findall(r"Check failed \(.*?\): (.+)", log)
+    return "".join(f"{name} fails: {'; '.join(checks)}" for name in failed[-1:])
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -163,6 +163,7 @@ devices = st.builds(
     max_program_bytes=nanoseconds,
     confinement=st.lists(texts, max_size=2).map(tuple),
     agent_id=texts,
+    fast_fp16=st.none() | st.booleans(),
 )
 targets = st.builds(
     Target,

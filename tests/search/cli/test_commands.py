@@ -18,12 +18,13 @@ from latency_models.transfer import Transferred
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
-from search.cli import app, networks, search_run
+from search.cli import app, search_run
+from search.cli.networks import commands
 from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
-from search.space.architecture import Architecture
 from search.space.counts import counts
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -116,12 +117,15 @@ def test_accuracy_has_one_source() -> None:
     assert "from --table or --accuracy-command, not from both" in " ".join(result.stderr.split())
 
 
-Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
+Predict = Callable[[Sequence[object]], list[LatencyEstimate]]
 
 
 @dataclass
 class Predicting:
-    predict: Predict
+    predict_kernels: Predict
+
+    def kernels(self, networks: Sequence[object]) -> list[tuple[Kernel, ...]]:
+        return [()] * len(networks)
 
 
 def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
@@ -132,7 +136,7 @@ def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
         lab = cast(TargetLab, Predicting(predict))
         yield Session(cast(LatencyClient, None), TARGET, lab, deployment)
 
-    monkeypatch.setattr(networks, "session", session)
+    monkeypatch.setattr(commands, "session", session)
 
 
 @pytest.mark.parametrize(("coverage", "shown"), [(0.49, "49% low"), (0.5, "50% "), (1, "100% ")])
@@ -174,7 +178,7 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
 
 
 def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(asked: Sequence[Architecture]) -> list[LatencyEstimate]:
+    def predict(asked: Sequence[object]) -> list[LatencyEstimate]:
         raise NotReady("none yet")
 
     def from_others(

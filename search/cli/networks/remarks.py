@@ -1,0 +1,44 @@
+"""What a user should know about a program beside its latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from latlab.domain.kernel import Kernel
+from latlab.domain.precision import left_in_float
+from latlab.domain.program import Program
+from search.cli.session import Session
+
+_OUTSIDE = ("portable:", "delegate:")  # how the kinds of kernels that XNNPACK does not run begin
+
+
+def on_programs(opened: Session, programs: Mapping[str, Program]) -> Iterator[str]:
+    """Yield remarks on programs, which are given by the names of their networks."""
+    for name, program in programs.items():
+        _, _, note = program.exporter.partition(", ")  # such as "calibrated on 4 random inputs"
+        if note:
+            yield f"{name}: {note}"
+    yield from on_kernels(opened, {name: program.kernels for name, program in programs.items()})
+
+
+def on_kernels(opened: Session, networks: Mapping[str, Sequence[Kernel]]) -> Iterator[str]:
+    """Yield remarks on kernels that are often slower than one expects, by network."""
+    for name, kernels in networks.items():
+        outside = [k.kind for k in kernels if k.kind.startswith(_OUTSIDE)]
+        if outside:
+            operators = dict.fromkeys(kind.partition(":")[2] for kind in outside)
+            yield f"{name}: XNNPACK does not run {', '.join(operators)}, so they may be slow"
+        is_int8 = any(kernel.dtype.startswith("q") for kernel in kernels)
+        floats = [kind for kind in left_in_float(kernels) if kind not in outside]
+        if is_int8 and floats:
+            yield f"{name}: XNNPACK leaves {', '.join(floats)} in floating point"
+    half = any(kernel.dtype == "float16" for kernels in networks.values() for kernel in kernels)
+    if half and not _has_fast_fp16(opened):
+        yield f"{opened.target.name} has no fast float16: it may take longer than float32"
+
+
+def _has_fast_fp16(opened: Session) -> bool:
+    """Return False if a device of the target reports that it lacks the instructions."""
+    statuses = opened.client.devices()
+    devices = [s.device for s in statuses if s.device and opened.target.name in s.targets]
+    return all(device.fast_fp16 is not False for device in devices)
