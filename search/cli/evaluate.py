@@ -102,7 +102,7 @@ def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> li
     Whatever the split, a fitted network then has each kind. Probes are left out, and so are
     networks unlike all others.
     """
-    kinds_of_each = [{kernel.kind for kernel in network.kernels} for network in networks]
+    kinds_of_each = [{kernel.typed_kind for kernel in network.kernels} for network in networks]
     holders = Counter(kind for kinds in kinds_of_each for kind in kinds)
     most_held_out = max(1, round(len(networks) * held_out))
     common = {kind for kind, count in holders.items() if count > most_held_out}

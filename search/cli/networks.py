@@ -16,12 +16,14 @@ from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkS
 from latlab.domain.errors import InvalidRequest, NotReady
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
+from latlab.domain.precision import Precision
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
     MEASURING_PANEL,
     ClassesOption,
     FreshOption,
+    PrecisionOption,
     PriorityOption,
     ResolutionOption,
     Session,
@@ -58,9 +60,10 @@ def zoo(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
 ) -> None:
     """List the published networks with parameters, multiply-adds and, on request, latency."""
-    deployment = Deployment(resolution, classes)
+    deployment = Deployment(resolution, classes, precision)
     outcomes: Sequence[Measured | Failure] = []
     if measure:
         with session(target, deployment=deployment) as opened:
@@ -71,7 +74,7 @@ def zoo(
 
 def _zoo_table(deployment: Deployment, outcomes: Sequence[Measured | Failure]) -> Table:
     """Return the table of the zoo, with a column of latencies if there are outcomes."""
-    latency = ["latency"] if outcomes else []
+    latency = [f"latency{deployment.in_precision}"] if outcomes else []
     table = Table("network", "parameters", "multiply-adds", *latency)
     for number, (name, architecture) in enumerate(ZOO.items()):
         total = counts(architecture, deployment=deployment)

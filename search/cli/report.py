@@ -238,7 +238,7 @@ def _zoo(
         target_id: The target.
         measured: Measured networks by the ids of their measurements, the oldest first. The
             newest measurement of a network counts.
-        deployment: The shape of deployed networks.
+        deployment: The form of deployed networks.
     """
     networks = {name: kernels(network, deployment=deployment) for name, network in ZOO.items()}
     newest = {network.kernels: id_ for id_, network in measured.items()}

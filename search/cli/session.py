@@ -15,6 +15,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.data.readers import DatasetError
@@ -80,6 +81,15 @@ ClassesOption = Annotated[
         rich_help_panel=TARGETS_PANEL,
     ),
 ]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="Precision of deployed networks. int8 is quantized after training, by channel, and"
+        " calibrated on random inputs.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
 DEFAULT_RESOLUTION, DEFAULT_CLASSES = Deployment().resolution, Deployment().classes
 
 T = TypeVar("T", float, list[float], None)
@@ -108,7 +118,7 @@ class Session:
         client: The client of the lab.
         target: The target.
         lab: Measures and predicts on the target.
-        deployment: The shape of deployed networks.
+        deployment: The form of deployed networks.
     """
 
     client: LatencyClient
@@ -145,10 +155,10 @@ def sessions(
         spec: How to measure; None stands for the default.
         priority: Priority of the measurements.
         patience_s: Seconds without a visit after which measuring is given up.
-        deployment: The shape of deployed networks; None stands for the default.
+        deployment: The form of deployed networks; None stands for the default.
     """
     home = LabHome.from_environment()
-    shape = deployment or Deployment()
+    form = deployment or Deployment()
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,
@@ -159,8 +169,8 @@ def sessions(
             Session(
                 client,
                 target,
-                TargetLab(client, target, pool, spec, priority, patience_s, deployment=shape),
-                shape,
+                TargetLab(client, target, pool, spec, priority, patience_s, deployment=form),
+                form,
             )
             for target in found
         ]

@@ -46,7 +46,7 @@ def calibration_networks(
         space: The space that the candidates are drawn from.
         count: How many of the candidates to have measured in all; at most CANDIDATES.
         measured: The kernels of every network that was measured on the target.
-        deployment: The shape in which networks are measured.
+        deployment: The form in which networks are measured.
 
     Raises:
         ValueError: There are fewer candidates than `count`.

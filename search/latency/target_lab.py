@@ -68,7 +68,7 @@ class TargetLab:
             patience_s: Measuring ends if no visit came for so long. What was not measured is a
                 Failure DEVICE_LOST then, and until something is measured again, the next calls
                 wait for `AWAY_PATIENCE_S` only.
-            deployment: The shape in which networks are measured and predicted.
+            deployment: The form in which networks are measured and predicted.
         """
         self._client = client
         self._target = target
@@ -255,16 +255,17 @@ def export_spec(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> ExportSpec:
     """Return the network as it would be deployed, with seeded weights, for export."""
-    shape = deployment.input_shape
     return ExportSpec(
-        key=f"architecture {architecture.id}, {deployment.classes} classes, input {shape}",
-        build=partial(_build, architecture, deployment.classes),
-        input_shape=shape,
+        f"architecture {architecture.id}, {deployment.classes} classes, "
+        f"input {deployment.input_shape}{deployment.in_precision}",
+        partial(_make, architecture, deployment),
+        deployment.precision,
     )
 
 
-def _build(architecture: Architecture, classes: int) -> nn.Module:
+def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Inputs]:
     # This runs in an export worker, so that no other process imports torch.
     from search.space.network import build_network
 
-    return build_network(architecture, classes=classes, seed=0)
+    network = build_network(architecture, classes=deployment.classes, seed=0)
+    return network, deployment.input_shape

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from latlab.domain import kernel as k
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.precision import Precision
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.operators import Convolution, Layer, SqueezeExcite, describe
+
+
+# Kinds of the space that XNNPACK does not quantize. An int8 program runs them in float32.
+FLOAT_KINDS = frozenset({k.SIGMOID, k.AVG_POOL2D})
 
 
 def kernels(
@@ -17,8 +23,36 @@ def kernels(
     """Return a network's kernels in the order in which the backend runs them.
 
     They equal the kernels of the Program that `export_program` makes of
-    `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape`.
+    `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape` in
+    `deployment.precision`.
     """
+    in_float32 = _kernels(architecture, deployment)
+    if deployment.precision is Precision.FP16:
+        return tuple(replace(kernel, dtype="float16") for kernel in in_float32)
+    if deployment.precision is Precision.INT8:
+        return tuple(_quantized(in_float32))
+    return in_float32
+
+
+def _quantized(in_float32: Sequence[Kernel]) -> Iterator[Kernel]:
+    """Yield the kernels of the int8 program of a network with these float32 kernels."""
+    yield _convert(in_float32[0].inputs[0], "qint8")
+    for kernel in in_float32:
+        if kernel.kind in FLOAT_KINDS:
+            yield _convert(kernel.inputs[0], "float32")
+            yield kernel
+            yield _convert(kernel.output, "qint8")
+        else:
+            yield replace(kernel, dtype="qint8")
+    yield _convert(in_float32[-1].output, "float32")
+
+
+def _convert(shape: Shape, dtype: str) -> Kernel:
+    return Kernel(k.CONVERT, (shape,), shape, dtype=dtype)
+
+
+def _kernels(architecture: Architecture, deployment: Deployment) -> tuple[Kernel, ...]:
+    """Return the kernels of the float32 program."""
     network = describe(architecture, deployment)
     layers = (layer for block in network.blocks for layer in block)
     channels = architecture.head_channels
