@@ -24,8 +24,9 @@ from latlab.common.files import replacing
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
+from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
-from latlab.export import ProgramCache, export_int8, export_program
+from latlab.export import ProgramCache, export_program
 from latlab.export.execution.running import outputs
 from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import (
@@ -153,7 +154,8 @@ def export_both(
         return Finalist(architecture, precision, program=file)
 
     float32 = exported("float32", lambda: export_program(network, shape))
-    int8 = exported("int8", lambda: export_int8(network, shape, torch.split(images, 1)))
+    calibration = torch.split(images, 1)
+    int8 = exported("int8", lambda: export_program(network, shape, Precision.INT8, calibration))
     if int8.program is not None:
         validation = validation_batches(dataset, recipe, mean, std)
         int8 = replace(int8, accuracy=_program_accuracy(int8.program, validation))

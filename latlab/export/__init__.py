@@ -3,8 +3,8 @@
 torch is imported only when something is exported.
 """
 
-from latlab.export.exporter import EXPORTER, export_int8, export_program
+from latlab.export.exporter import EXPORTER, export_program
 from latlab.export.pool import ExportPool, ExportSpec
 from latlab.export.program_cache import ProgramCache
 
-__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_int8", "export_program"]
+__all__ = ["EXPORTER", "ExportPool", "ExportSpec", "ProgramCache", "export_program"]

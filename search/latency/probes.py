@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from latlab.domain.kernel import Shape
 from latlab.export import ExportSpec
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 
@@ -32,7 +33,7 @@ def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]
     ]
 
 
-def _make(index: int, deployment: Deployment) -> tuple[nn.Module, Inputs]:
+def _make(index: int, deployment: Deployment) -> tuple[nn.Module, Shape]:
     # This runs in an export worker, so that no other process imports torch.
     from search.latency.probe_networks import build_probe
 

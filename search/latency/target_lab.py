@@ -14,7 +14,7 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import Kernel, Shape
 from latlab.domain.measurement import Visit
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
@@ -116,10 +116,10 @@ class TargetLab:
             on_done: Called with the number of modules that have an outcome.
             fresh: Measure again what the lab has measured already.
         """
-        distinct = list({spec.key: spec for spec in specs}.values())
+        distinct = list({spec.identity: spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN_SIZE if take_turns else max(1, len(distinct))
-        outcomes: dict[str, MeasuredLatency | Failure] = {}  # by the spec's key
+        outcomes: dict[object, MeasuredLatency | Failure] = {}  # by the spec's identity
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
@@ -130,7 +130,7 @@ class TargetLab:
             )
         # The next predictions are to know what was measured now.
         self._min_measurements = self._client.target_status(self._target).measurements
-        return [_measured(outcomes.get(spec.key, NOT_REACHED)) for spec in specs]
+        return [_measured(outcomes.get(spec.identity, NOT_REACHED)) for spec in specs]
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """Export networks before they are measured; return those that cannot be exported."""
@@ -191,17 +191,17 @@ class TargetLab:
         done: int,
         export_first: bool,
         fresh: bool,
-    ) -> dict[str, MeasuredLatency | Failure]:
-        """Return the outcomes by the specs' keys; `done` specs have ended before."""
-        keys: list[str] = []  # the programs' specs, in the order in which they are measured
-        unexported: dict[str, MeasuredLatency | Failure] = {}
+    ) -> dict[object, MeasuredLatency | Failure]:
+        """Return the outcomes by the specs' identities; `done` specs have ended before."""
+        exported: list[object] = []  # the programs' specs, in the order in which they are measured
+        unexported: dict[object, MeasuredLatency | Failure] = {}
 
         def programs() -> Iterator[ProgramFile]:
             for spec, export in self._pool.export_each(specs):
                 if isinstance(export, ExportError):
-                    unexported[spec.key] = _export_failure(export)
+                    unexported[spec.identity] = _export_failure(export)
                 else:
-                    keys.append(spec.key)
+                    exported.append(spec.identity)
                     yield export
 
         outcomes = self._client.measure(
@@ -219,7 +219,7 @@ class TargetLab:
             isinstance(outcome, Failure) and outcome.kind in AWAY for outcome in outcomes
         )
         # If the call ran out of patience, the last exported programs may have no outcome.
-        return unexported | dict(zip(keys, outcomes, strict=False))
+        return unexported | dict(zip(exported, outcomes, strict=False))
 
 
 def latencies(
@@ -263,7 +263,7 @@ def export_spec(
     )
 
 
-def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Inputs]:
+def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:
     # This runs in an export worker, so that no other process imports torch.
     from search.space.network import build_network
 

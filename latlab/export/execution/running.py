@@ -27,15 +27,15 @@ def load(data: bytes) -> Method:
         return program.load_method("forward")
 
 
-def results(data: bytes, x: Tensor) -> list[Any]:
-    """Run a program of one input, and return all its outputs.
+def results(data: bytes, *inputs: Tensor) -> list[Any]:
+    """Run a program, and return all its outputs.
 
     Raises:
         RuntimeError: The program does not run.
     """
     method = load(data)
     with silent():  # the error says the same
-        return list(method.execute([x]))
+        return list(method.execute(inputs))
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -19,8 +19,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.overrides import TorchFunctionMode
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Shape
-from latlab.export.execution.checking import Reference, random_input
+from latlab.export.execution.checking import Reference
+from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.execution.isolation import running_code_of
 from latlab.export.lowering.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
 
@@ -33,7 +33,7 @@ _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.
 }
 
 
-def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
+def prepare(module: nn.Module, inputs: Inputs) -> nn.Module:
     """Return a copy of a module in evaluation mode, ready for direct or stock lowering.
 
     If the module can be traced, the copy is an fx.GraphModule with its batch-norms folded and
@@ -43,16 +43,16 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
         ExportError: A weight is NaN or infinite, a layer has zero width, or the network does not
             take the input.
     """
-    check(module, input_shape)
-    x = random_input(input_shape, input_dtype(module))
-    Reference(module, partial(evaluation_copy, module), x)
+    check(module)
+    example = example_of(module, inputs)
+    Reference(module, partial(evaluation_copy, module), example)
     copied = evaluation_copy(module)
     with running_code_of(module):
-        network = traced(copied, x)
+        network = traced(copied, example)
     return evaluation_copy(module) if network is None else network
 
 
-def check(module: nn.Module, input_shape: Shape) -> None:
+def check(module: nn.Module) -> None:
     """Check that a module can be exported.
 
     Raises:
@@ -60,10 +60,6 @@ def check(module: nn.Module, input_shape: Shape) -> None:
     """
     if not isinstance(module, nn.Module):
         raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
-    if not input_shape or not all(type(size) is int and size > 0 for size in input_shape):
-        raise ExportError(
-            f"an input of shape {input_shape} holds nothing: give whole numbers above 0"
-        )
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
     empty = [name for name, weight in weights.items() if weight.numel() == 0]
     if empty:
@@ -84,12 +80,6 @@ def check(module: nn.Module, input_shape: Shape) -> None:
 def _names(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def input_dtype(module: nn.Module) -> torch.dtype:
-    """Return float16 if all weights are float16, else float32."""
-    dtypes = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
-    return torch.float16 if dtypes == {torch.float16} else torch.float32
 
 
 def evaluation_copy(module: nn.Module) -> nn.Module:
@@ -140,7 +130,7 @@ class _ComputedTensorsDetached(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
+def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
     """Return a network's graph for lowering.
 
     Its weights are plain, its batch-norms folded, and each node's shape is in
@@ -148,12 +138,14 @@ def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
 
     Args:
         network: A network in evaluation mode. It is changed, and cannot be used any more.
-        x: An input that it takes.
+        example: Inputs that it takes.
 
     Returns:
-        The graph, or None if the network cannot be traced, for example because its control flow
-        depends on values.
+        The graph, or None if the network has several inputs or cannot be traced, for example
+        because its control flow depends on values.
     """
+    if example.kwargs or len(example.args) != 1:
+        return None
     make_plain(network)
     if not calls_are_plain():
         return None
@@ -161,7 +153,7 @@ def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
     try:
         module = fx.GraphModule(root, fx.Tracer().trace(root))
         with torch.no_grad():
-            _ShapesOnMeta(module).run(x.to("meta"))
+            _ShapesOnMeta(module).run(example.args[0].to("meta"))
         _fold_batch_norms(module)
     except MemoryError:
         raise

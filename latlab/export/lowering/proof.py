@@ -11,7 +11,7 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGr
 from torch import Tensor, nn
 
 from latlab.domain.kernel import Shape
-from latlab.export.execution.checking import random_input
+from latlab.export.execution.example import example_of
 from latlab.export.lowering import direct, stock
 from latlab.export.lowering.edge_operators import edge_module
 from latlab.export.lowering.preparation import prepare
@@ -46,11 +46,12 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
     prepared = prepare(module, input_shape)
     direct_data, _ = direct.lower(prepared)
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))
-    x = random_input(input_shape, torch.float32)
+    example = example_of(prepared, input_shape)
     with stock.captured_graphs() as graphs:
-        stock_data, _, _ = stock.lower(prepared, input_shape)
+        stock_data, _, _ = stock.lower(prepared, example)
     if [canonical(graph) for graph in graphs.values()] != [canonical(direct_graph)]:
         return False
+    (x,) = example.args
     expected, actual = run(stock_data, x), run(direct_data, x)
     return float((actual - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
 

@@ -13,7 +13,8 @@ from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGr
 from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import Kernel
+from latlab.export.execution.example import Inputs, example_of
 from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
@@ -23,16 +24,15 @@ from latlab.export.lowering.repairs import (
 )
 
 
-def lower(
-    module: nn.Module, input_shape: Shape, dtype: torch.dtype = torch.float32
-) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
-    """Lower a module in evaluation mode; `dtype` is the input's.
+def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
+    """Lower a module in evaluation mode.
 
     Raises any error of torch.export and ExecuTorch.
 
     Returns:
         The program's bytes, its kernels, and the operators outside the delegate.
     """
+    example = example_of(module, inputs)
     with (
         captured_graphs() as graphs,
         fused_one_after_another(),
@@ -40,7 +40,7 @@ def lower(
         operators_listed_once(),
         patterns_searched_where_possible(),
     ):
-        exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
+        exported = torch.export.export(module, example.args, dict(example.kwargs))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()
     kernels, undelegated = program_kernels(program.executorch_program, graphs)

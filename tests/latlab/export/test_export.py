@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile, TensorSpec
-from latlab.export import ExportPool, ExportSpec, ProgramCache, export_int8, export_program
+from latlab.export import ExportPool, ExportSpec, ProgramCache, export_program
 from latlab.export.execution import running
 from latlab.export.lowering import proof
 from latlab.export.lowering.edge_graph import Unsupported
@@ -290,16 +291,20 @@ def _convolution(channels: int) -> nn.Module:
     return nn.Conv2d(3, channels, 3)
 
 
-def _broken() -> nn.Module:
+def _made(channels: int, shape: Shape = SHAPE) -> tuple[nn.Module, Shape]:
+    return _convolution(channels), shape
+
+
+def _broken() -> tuple[nn.Module, Shape]:
     raise ValueError("no such layer")
 
 
 def test_a_pool_gives_every_outcome_its_place(tmp_path: Path) -> None:
     cache = ProgramCache(tmp_path)
-    good = ExportSpec("good", partial(_convolution, 4), SHAPE)
-    bad = ExportSpec("bad", partial(_convolution, 4), (1, 5, 8, 8))
-    broken = ExportSpec("broken", _broken, SHAPE)
-    deadly = ExportSpec("deadly", partial(os._exit, 1), SHAPE)
+    good = ExportSpec("good", partial(_made, 4))
+    bad = ExportSpec("bad", partial(_made, 4, (1, 5, 8, 8)))
+    broken = ExportSpec("broken", _broken)
+    deadly = ExportSpec("deadly", partial(os._exit, 1))
     # Whoever is exported beside the deadly one has to survive it.
     with ExportPool(cache, workers=2) as pool:
         outcomes = pool.export_all([bad, deadly, good, broken, good])
@@ -319,7 +324,7 @@ def test_what_is_cached_starts_no_worker(tmp_path: Path) -> None:
     cache = ProgramCache(tmp_path)
     stored = cache.put("a", *_program(100))
     with ExportPool(cache) as pool:
-        assert pool.export_all([ExportSpec("a", partial(os._exit, 1), SHAPE)]) == [stored]
+        assert pool.export_all([ExportSpec("a", partial(os._exit, 1))]) == [stored]
 
 
 def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
@@ -334,7 +339,7 @@ def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
         nn.Linear(8, 5),
     ).eval()
     inputs = list(torch.randn(16, *SHAPE))
-    program, data = export_int8(module, SHAPE, inputs)
+    program, data = export_program(module, SHAPE, Precision.INT8, inputs)
     assert program.undelegated == ()
     assert {kernel.dtype for kernel in program.kernels} == {"qint8", "float32"}
     assert [kernel.kind for kernel in program.kernels if kernel.dtype == "float32"] == ["convert"]
@@ -344,4 +349,4 @@ def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
 
 def test_int8_of_an_input_that_the_network_cannot_take() -> None:
     with pytest.raises(ExportError):
-        export_int8(nn.Linear(4, 2), SHAPE, [torch.zeros(SHAPE)])
+        export_program(nn.Linear(4, 2), SHAPE, Precision.INT8)

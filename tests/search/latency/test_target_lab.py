@@ -183,8 +183,9 @@ def test_networks_are_exported_as_they_are_deployed() -> None:
     deployment = Deployment(resolution=64, classes=10)
     architecture = ARCHITECTURES[0]
     spec = export_spec(architecture, deployment)
-    assert spec.input_shape == (1, 3, 64, 64)
-    assert spec.build()(torch.zeros(spec.input_shape)).shape == (1, 10)
+    network, shape = spec.make()
+    assert shape == (1, 3, 64, 64)
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
     assert spec.key != export_spec(architecture).key
     log: list[str] = []
     pool = cast(ExportPool, NotingPool(log))

@@ -1,0 +1,180 @@
+"""The inputs that a module is exported with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Shape
+from latlab.domain.program import DTYPES, INTEGER_RANGES, TensorSpec
+
+_SEED = 0
+_LARGEST_INT64 = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Example:
+    """The inputs of one call of a module.
+
+    Attributes:
+        args: The positional inputs.
+        kwargs: The keyword inputs, in the order in which the module's forward method names them.
+        ranges: For each input the lowest and the highest value, or None: see TensorSpec. An
+            integer tensor that the caller gave has the range of its values.
+        is_random: Whether any of the inputs was drawn, because only its kind was given.
+    """
+
+    args: tuple[Tensor, ...]
+    kwargs: Mapping[str, Tensor]
+    ranges: tuple[tuple[int, int] | None, ...]
+    is_random: bool
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All inputs in the order of the program's inputs."""
+        return (*self.args, *self.kwargs.values())
+
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Return what a runner fills the program's inputs with, in the program's order."""
+        return tuple(
+            TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), *(range_ or ()))
+            for tensor, range_ in zip(self.tensors, self.ranges, strict=True)
+        )
+
+    @property
+    def kind(self) -> str:
+        """The shapes and dtypes of the inputs, for a person."""
+        return " and ".join(f"{tuple(x.shape)} in {dtype_name(x.dtype)}" for x in self.tensors)
+
+    def copy(self) -> Example:
+        """Return the same inputs in tensors of their own, which a module may change."""
+        return self._of(list(map(Tensor.clone, self.tensors)))
+
+    def with_floats(self, change: Callable[[Tensor], Tensor]) -> Example:
+        """Return an example with `change` applied to the inputs of floating point."""
+        return self._of([change(x) if x.is_floating_point() else x for x in self.tensors])
+
+    def redrawn(self, seed: int) -> Example:
+        """Return random inputs of the same kinds."""
+        generator = torch.Generator().manual_seed(seed)
+        return replace(self._of([_drawn(s, generator) for s in self.specs()]), is_random=True)
+
+    def _of(self, tensors: Sequence[Tensor]) -> Example:
+        positional = len(self.args)
+        named = dict(zip(self.kwargs, tensors[positional:], strict=True))
+        return replace(self, args=tuple(tensors[:positional]), kwargs=named)
+
+
+Input = Shape | TensorSpec | Tensor
+# One input, several positional ones, or keyword inputs.
+Inputs = Input | Sequence[Input] | Mapping[str, Input] | Example
+
+
+def example_of(module: nn.Module, inputs: Inputs) -> Example:
+    """Return the inputs that a caller gave, with random values where only a kind was given.
+
+    The values are the same for the same kinds. The dtype of an input that is given as its shape
+    is float16 if all weights of the module are, else float32.
+
+    Raises:
+        ExportError: An input is of a type, dtype or shape that no program takes.
+    """
+    if isinstance(inputs, Example):
+        return inputs
+    named = inputs if isinstance(inputs, Mapping) else {}
+    positional: Sequence[Input] = ()
+    if not isinstance(inputs, Mapping):
+        positional = [inputs] if _is_one(inputs) else inputs  # type: ignore[assignment,list-item]
+    named = {name: named[name] for name in _in_order(module, named)}
+    generator = torch.Generator().manual_seed(_SEED)
+    given = [_given(each, module, generator) for each in (*positional, *named.values())]
+    tensors = [tensor for tensor, _ in given]
+    return Example(
+        args=tuple(tensors[: len(positional)]),
+        kwargs=dict(zip(named, tensors[len(positional) :], strict=True)),
+        ranges=tuple(range_ for _, range_ in given),
+        is_random=any(not isinstance(each, Tensor) for each in (*positional, *named.values())),
+    )
+
+
+def input_dtype(module: nn.Module) -> torch.dtype:
+    """Return float16 if all weights are float16, else float32."""
+    dtypes = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
+    return torch.float16 if dtypes == {torch.float16} else torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a dtype, such as "float32"."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _is_one(inputs: object) -> bool:
+    """Return whether these are one input: a shape holds numbers, several inputs do not."""
+    return not isinstance(inputs, (tuple, list)) or not any(
+        isinstance(part, (Tensor, TensorSpec, tuple, list)) for part in inputs
+    )
+
+
+def _in_order(module: nn.Module, names: Mapping[str, object]) -> list[str]:
+    """Return the names of keyword inputs in the order of torch.export."""
+    forward = inspect.signature(getattr(module, "_orig_mod", module).forward).parameters
+    known = [name for name in forward if name in names]
+    return [*known, *(name for name in names if name not in known)]
+
+
+def _given(
+    value: object, module: nn.Module, generator: torch.Generator
+) -> tuple[Tensor, tuple[int, int] | None]:
+    """Return an input's tensor and the range of its integers."""
+    if isinstance(value, Tensor):
+        return _checked(value), _range_of(value)
+    if isinstance(value, (tuple, list)):
+        if not value or not all(type(size) is int and size > 0 for size in value):
+            raise ExportError(
+                f"an input of shape {tuple(value)} holds nothing: give whole numbers above 0"
+            )
+        value = TensorSpec(tuple(value), dtype_name(input_dtype(module)))
+    if not isinstance(value, TensorSpec):
+        raise ExportError(
+            f"an input is a {type(value).__name__}: give a tensor, a TensorSpec or a shape"
+        )
+    range_ = None if value.low is None or value.high is None else (value.low, value.high)
+    return _drawn(value, generator), range_
+
+
+def _checked(tensor: Tensor) -> Tensor:
+    name = dtype_name(tensor.dtype)
+    if name not in DTYPES:
+        raise ExportError(f"an input is {name}: give one of {', '.join(DTYPES)}")
+    if tensor.device.type != "cpu" or tensor.layout != torch.strided:
+        raise ExportError(
+            f"an input lies on {tensor.device} in the layout {tensor.layout}: give a dense tensor "
+            "of the CPU"
+        )
+    if not tensor.numel():
+        raise ExportError(f"an input of shape {tuple(tensor.shape)} holds nothing")
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
+
+
+def _range_of(tensor: Tensor) -> tuple[int, int] | None:
+    if dtype_name(tensor.dtype) not in INTEGER_RANGES:
+        return None
+    return int(tensor.min()), int(tensor.max())
+
+
+def _drawn(spec: TensorSpec, generator: torch.Generator) -> Tensor:
+    """Return random values, which are the same ones for the same state of the generator."""
+    dtype: torch.dtype = getattr(torch, spec.dtype)
+    if dtype.is_floating_point:
+        values = torch.randn(spec.shape, generator=generator, dtype=torch.float32, device="cpu")
+        return values.to(dtype)
+    low, high = (0, 1) if spec.low is None or spec.high is None else (spec.low, spec.high)
+    if spec.low is None and spec.dtype in ("int8", "uint8"):
+        low, high = INTEGER_RANGES[spec.dtype]
+    values = torch.empty(spec.shape, dtype=torch.int64, device="cpu")
+    return values.random_(low, min(high + 1, _LARGEST_INT64), generator=generator).to(dtype)
