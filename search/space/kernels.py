@@ -12,7 +12,6 @@ from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.operators import Convolution, Layer, SqueezeExcite, describe
 
-
 # Kinds of the space that XNNPACK does not quantize. An int8 program runs them in float32.
 FLOAT_KINDS = frozenset({k.SIGMOID, k.AVG_POOL2D})
 
