@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from host.cli.console import reported
+from host.cli.console import console, reported
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
@@ -36,6 +36,10 @@ MOST_SEED = 2**32 - 1
 
 TARGETS_PANEL = "Targets and deployment"
 MEASURING_PANEL = "Measurements"
+RANDOM_CALIBRATION = (
+    "Networks in int8 are calibrated on random inputs, which changes their outputs, not their"
+    " latency."
+)
 
 TargetOption = Annotated[
     str | None,
@@ -159,6 +163,8 @@ def sessions(
     """
     home = LabHome.from_environment()
     form = deployment or Deployment()
+    if form.precision is Precision.INT8:
+        console.print(RANDOM_CALIBRATION)
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,
