@@ -28,3 +28,22 @@ def precision_of(kernels: Iterable[Kernel]) -> Precision:
     if "qint8" in dtypes:
         return Precision.INT8
     return Precision.FP16 if "float16" in dtypes else Precision.FP32
+
+
+def left_in_float(kernels: Iterable[Kernel]) -> tuple[str, ...]:
+    """Return the kinds of the kernels of an int8 program that compute in floating point.
+
+    What only converts between int8 and floating point is not among them.
+
+    Args:
+        kernels: The program's kernels.
+
+    Returns:
+        Each kind once, in order of appearance.
+    """
+    kinds = [
+        kernel.kind
+        for kernel in kernels
+        if kernel.dtype.startswith(("float", "bfloat")) and kernel.kind != "convert"
+    ]
+    return tuple(kind for kind in dict.fromkeys(kinds) if "quantize" not in kind)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from latlab.domain.errors import ExportError
+from latlab.export.execution.causes import explained
 from latlab.export.execution.example import Example, dtype_name
 from latlab.export.execution.isolation import running_code_of
 
@@ -194,7 +195,7 @@ def _run(network: nn.Module, example: Example) -> list[Any]:
     except Exception as error:
         raise ExportError(
             f"the network does not take an input of {example.kind}"
-            f"{_hint(network, example)}: {error}"
+            f"{_hint(network, example)}: {explained(error, network)}"
         ) from error
 
 

@@ -86,19 +86,28 @@ def example_of(module: nn.Module, inputs: Inputs) -> Example:
     """
     if isinstance(inputs, Example):
         return inputs
-    named = inputs if isinstance(inputs, Mapping) else {}
-    positional: Sequence[Input] = ()
-    if not isinstance(inputs, Mapping):
-        positional = [inputs] if _is_one(inputs) else inputs  # type: ignore[assignment,list-item]
-    named = {name: named[name] for name in _in_order(module, named)}
+    if isinstance(inputs, Mapping):
+        return example_of_call(module, (), inputs)
+    return example_of_call(module, (inputs,) if _is_one(inputs) else inputs, {})
+
+
+def example_of_call(
+    module: nn.Module, args: Sequence[object], kwargs: Mapping[str, object]
+) -> Example:
+    """Return the inputs of a call with these arguments, like `example_of`."""
+    forward = inspect.signature(getattr(module, "_orig_mod", module).forward).parameters
+    names = [name for name in forward if name in kwargs]
+    names += [name for name in kwargs if name not in forward]
+    values = [*args, *(kwargs[name] for name in names)]
+    if not values:
+        raise ExportError("the network is given no inputs: give one for each that it takes")
     generator = torch.Generator().manual_seed(_SEED)
-    given = [_given(each, module, generator) for each in (*positional, *named.values())]
-    tensors = [tensor for tensor, _ in given]
+    tensors, ranges = zip(*(_given(value, module, generator) for value in values), strict=True)
     return Example(
-        args=tuple(tensors[: len(positional)]),
-        kwargs=dict(zip(named, tensors[len(positional) :], strict=True)),
-        ranges=tuple(range_ for _, range_ in given),
-        is_random=any(not isinstance(each, Tensor) for each in (*positional, *named.values())),
+        args=tensors[: len(args)],
+        kwargs=dict(zip(names, tensors[len(args) :], strict=True)),
+        ranges=ranges,
+        is_random=not all(isinstance(value, Tensor) for value in values),
     )
 
 
@@ -118,13 +127,6 @@ def _is_one(inputs: object) -> bool:
     return not isinstance(inputs, (tuple, list)) or not any(
         isinstance(part, (Tensor, TensorSpec, tuple, list)) for part in inputs
     )
-
-
-def _in_order(module: nn.Module, names: Mapping[str, object]) -> list[str]:
-    """Return the names of keyword inputs in the order of torch.export."""
-    forward = inspect.signature(getattr(module, "_orig_mod", module).forward).parameters
-    known = [name for name in forward if name in names]
-    return [*known, *(name for name in names if name not in known)]
 
 
 def _given(

@@ -11,9 +11,12 @@ from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGraph
 from executorch.exir import to_edge_transform_and_lower
-from torch import nn
+from torch import fx, nn
+from torch.export import ExportedProgram
 
+from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
+from latlab.export.execution.causes import explained
 from latlab.export.execution.example import Inputs, example_of
 from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import (
@@ -27,20 +30,33 @@ from latlab.export.lowering.repairs import (
 def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     """Lower a module in evaluation mode.
 
-    Raises any error of torch.export and ExecuTorch.
-
     Returns:
         The program's bytes, its kernels, and the operators outside the delegate.
+
+    Raises:
+        ExportError: ExecuTorch cannot lower it. The message names the operator or construct.
     """
     example = example_of(module, inputs)
+    graph: fx.Graph | None = None
+    try:
+        with operators_listed_once():
+            exported = torch.export.export(module, example.args, dict(example.kwargs))
+            graph = exported.graph
+            return _lower(exported)
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = explained(error, module, graph)
+        raise ExportError(f"ExecuTorch cannot lower this network: {reason}") from error
+
+
+def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     with (
         captured_graphs() as graphs,
         fused_one_after_another(),
         normed_one_after_another(),
-        operators_listed_once(),
         patterns_searched_where_possible(),
     ):
-        exported = torch.export.export(module, example.args, dict(example.kwargs))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         program = edge.to_executorch()
     kernels, undelegated = program_kernels(program.executorch_program, graphs)

@@ -13,6 +13,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
 from latlab.domain.program import TensorSpec
+from latlab.export.execution.causes import explained
 from latlab.export.execution.checking import (
     INT8_TOLERANCE,
     Reference,
@@ -22,10 +23,11 @@ from latlab.export.execution.checking import (
 from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
+from latlab.export.execution.weights import check
 from latlab.export.lowering import direct, int8, stock
 from latlab.export.lowering.edge_graph import Unsupported
 from latlab.export.lowering.plain_layers import make_plain
-from latlab.export.lowering.preparation import check, evaluation_copy, traced
+from latlab.export.lowering.preparation import evaluation_copy, traced
 
 RANDOM_CALIBRATIONS = 4  # inputs that an int8 program is calibrated with if none are given
 
@@ -90,7 +92,7 @@ def _as_int8(source: _Source, calibration: Sequence[Inputs]) -> Lowered:
     network, example = _right_network(source), source.example
     ranges = _calibration(source, calibration)
     with running_code_of(source.module):
-        quantized = int8.quantize(network, ranges)
+        quantized = _quantized(network, ranges)
         expected = outputs_of(quantized, example.copy())
         data, kernels, undelegated = stock.lower(quantized, example)
     difference = computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE)
@@ -101,6 +103,17 @@ def _as_int8(source: _Source, calibration: Sequence[Inputs]) -> Lowered:
     kind = "random" if any(each.is_random for each in ranges) else "given"
     note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}"
     return Lowered("int8", data, kernels, undelegated, example.specs(), note=note)
+
+
+def _quantized(network: nn.Module, ranges: Sequence[Example]) -> nn.Module:
+    try:
+        return int8.quantize(network, ranges)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"the network cannot be quantized to int8: {explained(error, network)}"
+        ) from error
 
 
 def _calibration(source: _Source, given: Sequence[Inputs]) -> list[Example]:
@@ -135,7 +148,7 @@ class _Source:
     """The caller's module, its inputs, and its outputs for them."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, precision: Precision) -> None:
-        check(module)
+        check(module, precision)
         self.module = module
         self.is_half = precision is Precision.FP16
         example = example_of(module, inputs)
@@ -207,11 +220,8 @@ def _by_stock(source: _Source, doubts: tuple[str, ...]) -> Lowered:
         try:
             with running_code_of(source.module):
                 data, kernels, undelegated = stock.lower(network, source.example)
-        except MemoryError:
-            raise
-        except Exception as error:
-            problem = ExportError(f"ExecuTorch cannot lower this network: {error}")
-            problem.__cause__ = error
+        except ExportError as error:
+            problem = error
             continue
         difference = source.reference.disagreement(_runs(data))
         if difference is None:
