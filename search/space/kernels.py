@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from latlab.domain import kernel as k
@@ -25,41 +25,50 @@ def kernels(
     `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape` in
     `deployment.precision`.
     """
-    in_float32 = _kernels(architecture, deployment)
+    parts = _parts(architecture, deployment)
+    if deployment.precision is Precision.INT8:
+        return (
+            _convert(deployment.input_shape, "qint8"),
+            *(kernel for part in parts for kernel in _quantized(list(part))),
+            _convert((1, deployment.classes), "float32"),
+        )
+    in_float32 = tuple(kernel for part in parts for kernel in part)
     if deployment.precision is Precision.FP16:
         return tuple(replace(kernel, dtype="float16") for kernel in in_float32)
-    if deployment.precision is Precision.INT8:
-        return tuple(_quantized(in_float32))
     return in_float32
 
 
-def _quantized(in_float32: Sequence[Kernel]) -> Iterator[Kernel]:
-    """Yield the kernels of the int8 program of a network with these float32 kernels."""
-    yield _convert(in_float32[0].inputs[0], "qint8")
-    for kernel in in_float32:
-        if kernel.kind in FLOAT_KINDS:
+def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:
+    """Yield the int8 kernels of a part of a network with these float32 kernels."""
+    for kernel in part:
+        if kernel.kind == k.AVG_POOL2D:  # it pools what the part takes, converted at once
             yield _convert(kernel.inputs[0], "float32")
-            yield kernel
-            yield _convert(kernel.output, "qint8")
-        else:
+    for kernel in part:
+        if kernel.kind not in FLOAT_KINDS:
             yield replace(kernel, dtype="qint8")
-    yield _convert(in_float32[-1].output, "float32")
+            continue
+        if kernel.kind != k.AVG_POOL2D:
+            yield _convert(kernel.inputs[0], "float32")
+        yield kernel
+        yield _convert(kernel.output, "qint8")
 
 
 def _convert(shape: Shape, dtype: str) -> Kernel:
     return Kernel(k.CONVERT, (shape,), shape, dtype=dtype)
 
 
-def _kernels(architecture: Architecture, deployment: Deployment) -> tuple[Kernel, ...]:
-    """Return the kernels of the float32 program."""
+def _parts(architecture: Architecture, deployment: Deployment) -> Iterator[Iterable[Kernel]]:
+    """Yield the float32 kernels of the stem, of each layer and of the head."""
     network = describe(architecture, deployment)
-    layers = (layer for block in network.blocks for layer in block)
-    channels = architecture.head_channels
-    pooled = (1, 1, 1, channels)
-    return (
+    yield (
         Kernel(k.TRANSPOSE, (deployment.input_shape,), network.stem.input),
         _convolution(network.stem),
-        *(kernel for layer in layers for kernel in _layer(layer)),
+    )
+    for block in network.blocks:
+        yield from map(_layer, block)
+    channels = architecture.head_channels
+    pooled = (1, 1, 1, channels)
+    yield (
         _convolution(network.head),
         Kernel(k.GLOBAL_AVG_POOL2D, (network.head.output,), pooled),
         Kernel(k.TRANSPOSE, (pooled,), (1, channels, 1, 1)),
