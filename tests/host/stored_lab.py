@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,8 +161,17 @@ def stored_lab(database: Database, folder: Path) -> Iterator[tuple[LatencyClient
         yield client, device
 
 
+def as_announced(program: Program, path: Path) -> Program:
+    """Believes the client, since the bytes of `program_file` say nothing."""
+    return program
+
+
 @contextmanager
-def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]:
+def served(
+    database: Database,
+    folder: Path,
+    describe: Callable[[Program, Path], Program] = as_announced,
+) -> Iterator[tuple[str, FakeDevice]]:
     """Serves the database's target on a device that takes 1 ms for every network. Its
     address."""
     device, quiet = FakeDevice(), threading.Lock()
@@ -175,7 +184,9 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     )
     fleet.add(device)
     predictors.start()
-    lab = Lab(database, dispatcher, store, summarizer, predictors, fleet, lambda address: None)
+    lab = Lab(
+        database, dispatcher, store, summarizer, predictors, fleet, lambda address: None, describe
+    )
     server, port = serve_lab(lab, TOKEN)
     server.start()
     try:

@@ -14,13 +14,13 @@ from executorch.exir import to_edge_transform_and_lower
 from torch import nn
 
 from latlab.domain.kernel import Kernel, Shape
-from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
     normed_one_after_another,
     operators_listed_once,
     patterns_searched_where_possible,
 )
+from latlab.programs.reader import read_program
 
 
 def lower(
@@ -34,7 +34,6 @@ def lower(
         The program's bytes, its kernels, and the operators outside the delegate.
     """
     with (
-        captured_graphs() as graphs,
         fused_one_after_another(),
         normed_one_after_another(),
         operators_listed_once(),
@@ -42,9 +41,9 @@ def lower(
     ):
         exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-        program = edge.to_executorch()
-    kernels, undelegated = program_kernels(program.executorch_program, graphs)
-    return program.buffer, kernels, undelegated
+        data = edge.to_executorch().buffer
+    listing = read_program(data)
+    return data, listing.kernels, listing.undelegated
 
 
 @contextlib.contextmanager
