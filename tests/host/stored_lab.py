@@ -47,6 +47,8 @@ RUNS = 10
 ORDINARY = 12
 TOKEN = "the-token-of-these-tests"
 
+Describe = Callable[[Program, Path], Program]
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -154,23 +156,28 @@ class StoredPool:
         return cast(ExportPool, cls(stored))
 
 
-@contextmanager
-def stored_lab(database: Database, folder: Path) -> Iterator[tuple[LatencyClient, FakeDevice]]:
-    """A client of what `served` serves."""
-    with served(database, folder) as (address, device), LatencyClient(address, TOKEN) as client:
-        yield client, device
-
-
 def as_announced(program: Program, path: Path) -> Program:
     """Believes the client, since the bytes of `program_file` say nothing."""
     return program
 
 
 @contextmanager
+def stored_lab(
+    database: Database, folder: Path, describe: Describe = as_announced
+) -> Iterator[tuple[LatencyClient, FakeDevice]]:
+    """A client of what `served` serves."""
+    with (
+        served(database, folder, describe) as (address, device),
+        LatencyClient(address, TOKEN) as client,
+    ):
+        yield client, device
+
+
+@contextmanager
 def served(
     database: Database,
     folder: Path,
-    describe: Callable[[Program, Path], Program] = as_announced,
+    describe: Describe = as_announced,
 ) -> Iterator[tuple[str, FakeDevice]]:
     """Serves the database's target on a device that takes 1 ms for every network. Its
     address."""
