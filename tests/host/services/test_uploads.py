@@ -46,12 +46,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture
-def client(database: Database, tmp_path: Path) -> Iterator[LatencyClient]:
+@pytest.fixture(scope="module")
+def process() -> Iterator[ReaderProcess]:
     process = ReaderProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def client(database: Database, tmp_path: Path, process: ReaderProcess) -> Iterator[LatencyClient]:
     with stored_lab(database, tmp_path, partial(described, process.read)) as (client, _):
         yield client
-    process.close()
 
 
 def announced(folder: Path, data: bytes, *inputs: TensorSpec) -> ProgramFile:
