@@ -23,7 +23,7 @@ PORTABLE = "portable:"
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     k.CONV2D: ("Convolution", "Fully Connected"),  # the latter for 1×1
     k.DEPTHWISE_CONV2D: ("Convolution",),
-    "conv_transpose2d": ("Deconvolution",),
+    k.CONV_TRANSPOSE2D: ("Deconvolution",),
     k.MULTIPLY: ("Square",),  # a tensor times itself
     k.GLOBAL_AVG_POOL2D: ("Mean", "Global Average Pooling"),
     k.AVG_POOL2D: ("Average Pooling",),

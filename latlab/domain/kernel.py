@@ -84,6 +84,10 @@ RESHAPE = "reshape"
 CONSTANT_PAD = "constant_pad"
 CONVERT = "convert"
 
+# They occur in other networks than those of a search space.
+CONV_TRANSPOSE2D = "conv_transpose2d"
+BATCH_MATRIX_MULTIPLY = "batch_matrix_multiply"
+
 DELEGATED_KINDS = frozenset(
     {
         CONV2D,

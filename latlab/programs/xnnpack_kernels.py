@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from latlab.programs.schema import xnnpack_generated as xnn
-from latlab.programs.tables import UnreadableProgram, items
+from latlab.programs.tables import WEIGHTS_ELSEWHERE, UnreadableProgram, item, items, numbers
 
 _KINDS = {
     "XNNConv2d": k.CONV2D,
@@ -55,13 +55,25 @@ _SHARED_TABLES = [
 _INPUT = re.compile(r"Input\d?Id")
 
 
-def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """Return the kernel of each node of the graph, in order."""
+def graph_kernels(graph: xnn.XNNGraph, weights: Collection[bytes]) -> list[Kernel]:
+    """Return the kernel of each node of the graph, in order.
+
+    Args:
+        graph: The graph.
+        weights: The names of the weights that the program holds.
+
+    Raises:
+        UnreadableProgram: The program does not hold the graph's weights, or a node is unknown.
+    """
+    for constant in items(graph.ConstantData, graph.ConstantDataLength()):
+        key = constant.NamedKey()
+        if key and key not in weights:
+            raise UnreadableProgram(WEIGHTS_ELSEWHERE)
     count = graph.XvaluesLength()
 
     @cache
     def value(index: int) -> _Value:
-        return _read_value(graph.Xvalues(index))
+        return _read_value(item(graph.Xvalues, index, count))
 
     return [_kernel(node, value, count) for node in items(graph.Xnodes, graph.XnodesLength())]
 
@@ -140,7 +152,7 @@ def _read_value(value: xnn.XValue) -> _Value:
         tensor = quantized.TensorValue()
     else:
         tensor.Init(table.Bytes, table.Pos)
-    shape = tuple(items(tensor.Dims, tensor.DimsLength()))
+    shape = numbers(tensor, 2, "I")
     return _Value(shape, _dtype(tensor.Datatype()))
 
 

@@ -39,6 +39,7 @@ from search.space.zoo import ZOO
 from search.study.architecture_file import read_architecture
 
 STEADIED = "steadied: the learned effect of other work on the memory is removed"
+UNTRACED = "no kernel times for some: their traces do not match their kernels"
 HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 NETWORK_HELP = "A name from `latlab zoo`, or a JSON file as `latlab search` writes it."
 
@@ -135,6 +136,7 @@ def _remarks(outcomes: Sequence[Measured | Failure]) -> str:
     remarks = {
         STEADIED: any(each.latency.steadied for each in measured),
         HEAT_UNKNOWN: any(each.heat_unknown for each in measured),
+        UNTRACED: any(each.untraced for each in measured),
     }
     return "\n".join(remark for remark, holds in remarks.items() if holds)
 

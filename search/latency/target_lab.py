@@ -243,7 +243,11 @@ def _measured(outcome: MeasuredLatency | Failure) -> Measured | Failure:
     if isinstance(outcome, Failure):
         return outcome
     return Measured(
-        outcome.estimate, outcome.measurement_id, outcome.device_s, outcome.heat_unknown
+        outcome.estimate,
+        outcome.measurement_id,
+        outcome.device_s,
+        outcome.heat_unknown,
+        outcome.untraced,
     )
 
 
