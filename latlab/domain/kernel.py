@@ -84,6 +84,30 @@ RESHAPE = "reshape"
 CONSTANT_PAD = "constant_pad"
 CONVERT = "convert"
 
+# Operators of one input that compute element by element.
+UNARY_KINDS = frozenset(
+    {
+        SIGMOID,
+        HARDSWISH,
+        CLAMP,
+        "abs",
+        "ceiling",
+        "cos",
+        "elu",
+        "exp",
+        "floor",
+        "gelu",
+        "leaky_re_lu",
+        "log",
+        "negate",
+        "reciprocal_square_root",
+        "sin",
+        "square",
+        "square_root",
+        "tanh",
+    }
+)
+
 # They occur in other networks than those of a search space.
 CONV_TRANSPOSE2D = "conv_transpose2d"
 BATCH_MATRIX_MULTIPLY = "batch_matrix_multiply"

@@ -12,9 +12,6 @@ from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.operators import Convolution, Layer, SqueezeExcite, describe
 
-# Kinds of the space that XNNPACK does not quantize. An int8 program runs them in float32.
-FLOAT_KINDS = frozenset({k.SIGMOID, k.AVG_POOL2D})
-
 
 def kernels(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
@@ -40,17 +37,16 @@ def kernels(
 
 def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:
     """Yield the int8 kernels of a part of a network with these float32 kernels."""
+    # XNNPACK averages in float32 only. What a skip pools is converted before all else.
     for kernel in part:
-        if kernel.kind == k.AVG_POOL2D:  # it pools what the part takes, converted at once
+        if kernel.kind == k.AVG_POOL2D:
             yield _convert(kernel.inputs[0], "float32")
     for kernel in part:
-        if kernel.kind not in FLOAT_KINDS:
+        if kernel.kind == k.AVG_POOL2D:
+            yield kernel
+            yield _convert(kernel.output, "qint8")
+        else:
             yield replace(kernel, dtype="qint8")
-            continue
-        if kernel.kind != k.AVG_POOL2D:
-            yield _convert(kernel.inputs[0], "float32")
-        yield kernel
-        yield _convert(kernel.output, "qint8")
 
 
 def _convert(shape: Shape, dtype: str) -> Kernel:

@@ -18,6 +18,7 @@ from executorch.exir.scalar_type import ScalarType
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from latlab.export.lowering import direct
+from latlab.programs.xnnpack_kernels import with_look_up_tables
 
 Graphs = dict[bytes, xnn.XNNGraph]
 
@@ -90,12 +91,12 @@ def listed(
 
 
 def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """Return one kernel for each node of an XNNPACK graph, in the graph's order."""
+    """Return the kernels of an XNNPACK graph, in the graph's order."""
     # A quantized value holds a plain one and its scale.
     values = [
         getattr(value.xvalue_union, "tensor_value", value.xvalue_union) for value in graph.xvalues
     ]
-    return [_kernel(node, values) for node in graph.xnodes]
+    return with_look_up_tables(_kernel(node, values) for node in graph.xnodes)
 
 
 def _kernel(node: xnn.XNode, values: list[Any]) -> Kernel:
