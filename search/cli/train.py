@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from search.accuracy.data.datasets import OpenDataset
     from search.finalists import Finalist
 
-# The trace of an int8 program names fewer kernels than its list, and int8 latencies are not
-# predicted.
+# Only the latencies are shown, and traced visits would take time.
 UNTRACED = BenchmarkSpec(traced_visits=0)
 TRAINING_PANEL = "The training"
 _IMAGES = {"min": 1, "max": MOST_IMAGES, "show_default": "all", "rich_help_panel": TRAINING_PANEL}
