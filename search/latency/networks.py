@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel, Shape
-from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
@@ -41,14 +40,12 @@ def export_spec(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> ExportSpec:
     """Return the network as it would be deployed, with seeded weights, for export."""
-    precision = deployment.precision
-    key = (
+    return ExportSpec(
         f"architecture {architecture.id}, {deployment.classes} classes, "
-        f"input {deployment.input_shape}"
+        f"input {deployment.input_shape}{deployment.in_precision}",
+        partial(_make, architecture, deployment),
+        deployment.precision,
     )
-    if precision is not Precision.FP32:
-        key += f", {precision.value}"
-    return ExportSpec(key, partial(_make, architecture, deployment), precision)
 
 
 def identity(source: ProgramSource) -> object:
@@ -91,7 +88,7 @@ def kernels_of(
 ) -> list[tuple[Kernel, ...]]:
     """Return the kernels of each network, in input order.
 
-    Those of an architecture in float32 follow from it. Other networks are exported for them.
+    Those of an architecture follow from it. Other networks are exported for them.
 
     Raises:
         ExportError: A network cannot be exported.
@@ -99,7 +96,7 @@ def kernels_of(
     known: dict[Network, tuple[Kernel, ...]] = {
         network: _kernels(network, deployment)
         for network in networks
-        if isinstance(network, Architecture) and deployment.precision is Precision.FP32
+        if isinstance(network, Architecture)
     }
     programs = iter(export_all(pool, [n for n in networks if n not in known], deployment))
     return [known.get(network) or next(programs).program.kernels for network in networks]

@@ -69,7 +69,7 @@ class TargetLab:
             patience_s: Measuring ends if no visit came for so long. What was not measured is a
                 Failure DEVICE_LOST then, and until something is measured again, the next calls
                 wait for `AWAY_PATIENCE_S` only.
-            deployment: The shape in which networks are measured and predicted.
+            deployment: The form in which networks are measured and predicted.
         """
         self._client = client
         self._target = target
@@ -263,7 +263,12 @@ def _measured(
     if isinstance(outcome, Failure):
         return outcome
     return Measured(
-        outcome.estimate, outcome.measurement_id, outcome.device_s, outcome.heat_unknown, program
+        outcome.estimate,
+        outcome.measurement_id,
+        outcome.device_s,
+        outcome.heat_unknown,
+        outcome.untraced,
+        program,
     )
 
 

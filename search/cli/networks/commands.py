@@ -70,9 +70,10 @@ def zoo(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
 ) -> None:
     """List the published networks with parameters, multiply-adds and, on request, latency."""
-    deployment = Deployment(resolution, classes)
+    deployment = Deployment(resolution, classes, precision)
     outcomes: Sequence[Measured | Failure] = []
     if measure:
         with session(target, deployment=deployment) as opened:

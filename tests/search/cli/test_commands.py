@@ -64,6 +64,8 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("search --precision half", "'fp32', 'fp16', 'int8'"),
+        ("train --precision half", "'fp32', 'fp16', 'int8'"),
         ("search --ppo rate=1", "learning_rate=0.00035"),
         ("search --strategy tpe --ppo epochs=4", "no effect on --strategy tpe"),
         ("search --table-column top1", "no effect without --table"),
