@@ -44,7 +44,7 @@ class NotingPool:
             if spec.key == self.refused:
                 yield spec, ExportError("no such operator")
                 continue
-            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            program = Program(str(spec.key), 1, "xnnpack", (), (), (), "test")
             yield spec, ProgramFile(program, Path("none"))
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
