@@ -39,7 +39,7 @@ class Network(nn.Module):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: torch.sort(x)[0], r"sort.* in layers\.1 at .*test_refusals.py:\d+"),
+        (lambda x: torch.sort(x)[0], r"sort.*in layers\.1 at .*test_refusals.py:\d+"),
         (
             lambda x: torch.nonzero(x)[:3],
             r"data-dependent .*in layers\.1 at .*test_refusals.py:\d+\): choose with torch.where",
