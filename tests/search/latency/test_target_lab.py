@@ -34,7 +34,7 @@ ARCHITECTURES = list(ZOO.values())[:3]
 
 
 class NotingPool:
-    def __init__(self, log: list[str], refused: str = "") -> None:
+    def __init__(self, log: list[str], refused: str | None = None) -> None:
         self.log = log
         self.refused = refused
 
@@ -99,7 +99,7 @@ class NotingClient:
 
 
 def target_lab(
-    log: list[str], *, shares_host: bool, refused: str = "", answers: int = 1000
+    log: list[str], *, shares_host: bool, refused: str | None = None, answers: int = 1000
 ) -> TargetLab:
     client = cast(LatencyClient, NotingClient(log, shares_host, answers))
     return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
