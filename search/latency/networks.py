@@ -86,23 +86,30 @@ def export_all(
     return programs
 
 
-def kernels_of(
+def with_kernels(
     pool: ExportPool, networks: Sequence[Network], deployment: Deployment
-) -> list[tuple[Kernel, ...]]:
-    """Return the kernels of each network, in input order.
+) -> list[Architecture | ProgramFile]:
+    """Export the networks whose kernels nobody knows before, and return all in input order.
 
-    Those of an architecture in float32 follow from it. Other networks are exported for them.
+    An architecture in float32 stays as it is: its kernels follow from it.
 
     Raises:
-        ExportError: A network cannot be exported.
+        ExportError: A network cannot be exported. The message names it.
     """
-    known: dict[Network, tuple[Kernel, ...]] = {
-        network: _kernels(network, deployment)
+    is_float32 = deployment.precision is Precision.FP32
+    unknown = [n for n in networks if not (isinstance(n, Architecture) and is_float32)]
+    programs = iter(export_all(pool, unknown, deployment))
+    return [
+        network if isinstance(network, Architecture) and is_float32 else next(programs)
         for network in networks
-        if isinstance(network, Architecture) and deployment.precision is Precision.FP32
-    }
-    programs = iter(export_all(pool, [n for n in networks if n not in known], deployment))
-    return [known.get(network) or next(programs).program.kernels for network in networks]
+    ]
+
+
+def kernels_of(network: Architecture | ProgramFile, deployment: Deployment) -> tuple[Kernel, ...]:
+    """Return the kernels of a network that `with_kernels` has returned."""
+    if isinstance(network, ProgramFile):
+        return network.program.kernels
+    return _kernels(network, deployment)
 
 
 def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:

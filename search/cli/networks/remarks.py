@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from latlab.domain.kernel import Kernel
 from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
@@ -18,22 +17,16 @@ def on_programs(opened: Session, programs: Mapping[str, Program]) -> Iterator[st
         _, _, note = program.exporter.partition(", ")  # such as "calibrated on 4 random inputs"
         if note:
             yield f"{name}: {note}"
-    yield from on_kernels(opened, {name: program.kernels for name, program in programs.items()})
-
-
-def on_kernels(opened: Session, networks: Mapping[str, Sequence[Kernel]]) -> Iterator[str]:
-    """Yield remarks on kernels that are often slower than one expects, by network."""
-    for name, kernels in networks.items():
-        outside = [k.kind for k in kernels if k.kind.startswith(_OUTSIDE)]
+        outside = [k.kind for k in program.kernels if k.kind.startswith(_OUTSIDE)]
         if outside:
             operators = dict.fromkeys(kind.partition(":")[2] for kind in outside)
             yield f"{name}: XNNPACK does not run {', '.join(operators)}, so they may be slow"
-        is_int8 = any(kernel.dtype.startswith("q") for kernel in kernels)
-        floats = [kind for kind in left_in_float(kernels) if kind not in outside]
+        is_int8 = any(kernel.dtype.startswith("q") for kernel in program.kernels)
+        floats = [kind for kind in left_in_float(program.kernels) if kind not in outside]
         if is_int8 and floats:
             yield f"{name}: XNNPACK leaves {', '.join(floats)} in floating point"
-    half = any(kernel.dtype == "float16" for kernels in networks.values() for kernel in kernels)
-    if half and not _has_fast_fp16(opened):
+    dtypes = {kernel.dtype for program in programs.values() for kernel in program.kernels}
+    if "float16" in dtypes and not _has_fast_fp16(opened):
         yield f"{opened.target.name} has no fast float16: it may take longer than float32"
 
 

@@ -201,9 +201,10 @@ def test_what_int8_leaves_in_float_and_how_it_was_calibrated_is_said(lab: Lab) -
     lab.note = " executorch 1.5, calibrated on 4 random inputs"
     quantized = replace(OWN, dtype="qint8")
     lab.exports["net.py:Net"] = (quantized, replace(OWN, kind="hardswish"), quantized)
-    _, shown, _ = run("measure net.py:Net --precision int8")
-    assert "net.py:Net: calibrated on 4 random inputs" in shown
-    assert "net.py:Net: XNNPACK leaves hardswish in floating point" in shown
+    for command in ("measure", "predict"):
+        _, shown, _ = run(f"{command} net.py:Net --precision int8")
+        assert "net.py:Net: calibrated on 4 random inputs" in shown
+        assert "net.py:Net: XNNPACK leaves hardswish in floating point" in shown
 
 
 @pytest.mark.parametrize("fast", [True, False, None])
