@@ -22,6 +22,14 @@ class Precision(Enum):
     INT8 = "int8"
 
 
+def precision_of(kernels: Iterable[Kernel]) -> Precision:
+    """Return the precision of a network: int8 if any of its kernels is quantized to int8."""
+    dtypes = {kernel.dtype for kernel in kernels}
+    if "qint8" in dtypes:
+        return Precision.INT8
+    return Precision.FP16 if "float16" in dtypes else Precision.FP32
+
+
 def left_in_float(kernels: Iterable[Kernel]) -> tuple[str, ...]:
     """Return the kinds of the kernels of an int8 program that compute in floating point.
 

@@ -1,17 +1,17 @@
-"""The kernels of an XNNPACK graph, one for each of its nodes."""
+"""The kernels of an XNNPACK graph."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from latlab.programs.schema import xnnpack_generated as xnn
-from latlab.programs.tables import UnreadableProgram, items
+from latlab.programs.tables import WEIGHTS_ELSEWHERE, UnreadableProgram, item, items, numbers
 
 _KINDS = {
     "XNNConv2d": k.CONV2D,
@@ -55,15 +55,56 @@ _SHARED_TABLES = [
 _INPUT = re.compile(r"Input\d?Id")
 
 
-def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """Return the kernel of each node of the graph, in order."""
+def graph_kernels(graph: xnn.XNNGraph, weights: Collection[bytes]) -> list[Kernel]:
+    """Return the kernels of the graph, in order: one for each node or look-up table.
+
+    Args:
+        graph: The graph.
+        weights: The names of the weights that the program holds.
+
+    Raises:
+        UnreadableProgram: The program does not hold the graph's weights, or a node is unknown.
+    """
+    for constant in items(graph.ConstantData, graph.ConstantDataLength()):
+        key = constant.NamedKey()
+        if key and key not in weights:
+            raise UnreadableProgram(WEIGHTS_ELSEWHERE)
     count = graph.XvaluesLength()
 
     @cache
     def value(index: int) -> _Value:
-        return _read_value(graph.Xvalues(index))
+        return _read_value(item(graph.Xvalues, index, count))
 
-    return [_kernel(node, value, count) for node in items(graph.Xnodes, graph.XnodesLength())]
+    return with_look_up_tables(
+        _kernel(node, value, count) for node in items(graph.Xnodes, graph.XnodesLength())
+    )
+
+
+def with_look_up_tables(kernels: Iterable[Kernel]) -> list[Kernel]:
+    """Return the kernels of a graph's nodes as XNNPACK runs them in int8.
+
+    It makes one look-up table of a conversion from int8, an operator of one input that computes
+    element by element, and the conversion back. The result is the operator's kernel in int8.
+    """
+    run: list[Kernel] = []
+    for kernel in kernels:
+        if _ends_look_up_table(run[-2:], kernel):
+            run[-2:] = [replace(run[-1], dtype=kernel.dtype)]
+        else:
+            run.append(kernel)
+    return run
+
+
+def _ends_look_up_table(before: Sequence[Kernel], kernel: Kernel) -> bool:
+    """Return whether the last two kernels before a kernel become a look-up table with it."""
+    return (
+        len(before) == 2
+        and before[0].kind == kernel.kind == k.CONVERT
+        and kernel.dtype in ("qint8", "quint8")
+        and before[1].kind in k.UNARY_KINDS
+        and before[1].inputs == (before[0].output,)
+        and {each.dtype for each in before} == {"float32"}
+    )
 
 
 @dataclass(frozen=True)
@@ -140,7 +181,7 @@ def _read_value(value: xnn.XValue) -> _Value:
         tensor = quantized.TensorValue()
     else:
         tensor.Init(table.Bytes, table.Pos)
-    shape = tuple(items(tensor.Dims, tensor.DimsLength()))
+    shape = numbers(tensor, 2, "I")
     return _Value(shape, _dtype(tensor.Datatype()))
 
 

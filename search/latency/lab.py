@@ -23,6 +23,7 @@ class Measured(NamedTuple):
         device_s: For how many seconds the measurement kept the device, be it now or, if the lab
             had it already, earlier.
         heat_unknown: Whether the device could not report its heat.
+        untraced: Whether it has no kernel times, from which predictors learn most.
         program: The program that was measured, where it is at hand.
     """
 
@@ -30,6 +31,7 @@ class Measured(NamedTuple):
     measurement_id: str
     device_s: float
     heat_unknown: bool = False
+    untraced: bool = False
     program: Program | None = None
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel, Shape
-from latlab.domain.precision import Precision
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
 from search.space.architecture import Architecture
@@ -41,14 +40,12 @@ def export_spec(
     architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
 ) -> ExportSpec:
     """Return the network as it would be deployed, with seeded weights, for export."""
-    precision = deployment.precision
-    key = (
+    return ExportSpec(
         f"architecture {architecture.id}, {deployment.classes} classes, "
-        f"input {deployment.input_shape}"
+        f"input {deployment.input_shape}{deployment.in_precision}",
+        partial(_make, architecture, deployment),
+        deployment.precision,
     )
-    if precision is not Precision.FP32:
-        key += f", {precision.value}"
-    return ExportSpec(key, partial(_make, architecture, deployment), precision)
 
 
 def identity(source: ProgramSource) -> object:
@@ -88,28 +85,20 @@ def export_all(
 
 def with_kernels(
     pool: ExportPool, networks: Sequence[Network], deployment: Deployment
-) -> list[Architecture | ProgramFile]:
-    """Export the networks whose kernels nobody knows before, and return all in input order.
-
-    An architecture in float32 stays as it is: its kernels follow from it.
+) -> list[Architecture | Program]:
+    """Return the networks in a form that has kernels: users' modules are exported for that.
 
     Raises:
-        ExportError: A network cannot be exported. The message names it.
+        ExportError: A module cannot be exported. The message names it.
     """
-    is_float32 = deployment.precision is Precision.FP32
-    unknown = [n for n in networks if not (isinstance(n, Architecture) and is_float32)]
-    programs = iter(export_all(pool, unknown, deployment))
-    return [
-        network if isinstance(network, Architecture) and is_float32 else next(programs)
-        for network in networks
-    ]
+    others = [network for network in networks if not isinstance(network, Architecture)]
+    files = iter(export_all(pool, others, deployment))
+    return [n if isinstance(n, Architecture) else next(files).program for n in networks]
 
 
-def kernels_of(network: Architecture | ProgramFile, deployment: Deployment) -> tuple[Kernel, ...]:
-    """Return the kernels of a network that `with_kernels` has returned."""
-    if isinstance(network, ProgramFile):
-        return network.program.kernels
-    return _kernels(network, deployment)
+def kernels_of(network: Architecture | Program, deployment: Deployment) -> tuple[Kernel, ...]:
+    """Return the kernels of a network. They follow from an architecture."""
+    return network.kernels if isinstance(network, Program) else _kernels(network, deployment)
 
 
 def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:

@@ -69,7 +69,7 @@ class TargetLab:
             patience_s: Measuring ends if no visit came for so long. What was not measured is a
                 Failure DEVICE_LOST then, and until something is measured again, the next calls
                 wait for `AWAY_PATIENCE_S` only.
-            deployment: The shape in which networks are measured and predicted.
+            deployment: The form in which networks are measured and predicted.
         """
         self._client = client
         self._target = target
@@ -89,8 +89,12 @@ class TargetLab:
         """
         return export_all(self._pool, networks, self._deployment)
 
-    def with_kernels(self, networks: Sequence[Network]) -> list[Architecture | ProgramFile]:
-        """Export the networks whose kernels nobody knows before: see `with_kernels`."""
+    def with_kernels(self, networks: Sequence[Network]) -> list[Architecture | Program]:
+        """Return the networks in a form that has kernels: users' modules are exported for that.
+
+        Raises:
+            ExportError: A module cannot be exported.
+        """
         return with_kernels(self._pool, networks, self._deployment)
 
     def predict(self, networks: Sequence[Network]) -> list[LatencyEstimate]:
@@ -100,10 +104,17 @@ class TargetLab:
             NotReady: Too little was measured on the target.
             ExportError: A network must be exported for its kernels, and cannot be.
         """
-        known = self.with_kernels(networks)
+        return self.predict_known(self.with_kernels(networks))
+
+    def predict_known(self, networks: Sequence[Architecture | Program]) -> list[LatencyEstimate]:
+        """Return the predicted latency of each network, in input order.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+        """
         return self._client.predict(
             self._target.id,
-            [kernels_of(network, self._deployment) for network in known],
+            [kernels_of(network, self._deployment) for network in networks],
             min_measurements=self._min_measurements,
         )
 
@@ -258,7 +269,12 @@ def _measured(
     if isinstance(outcome, Failure):
         return outcome
     return Measured(
-        outcome.estimate, outcome.measurement_id, outcome.device_s, outcome.heat_unknown, program
+        outcome.estimate,
+        outcome.measurement_id,
+        outcome.device_s,
+        outcome.heat_unknown,
+        outcome.untraced,
+        program,
     )
 
 

@@ -21,12 +21,12 @@ from tests.bench.finished import Finished
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
-    "any": ("first_figure",),
     "latency": ("agent", "public", "transfer"),
     "latency-live": ("predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
+    "any": ("reader", "int8", "first_figure"),
     "house": ("house",),
     "search": ("search", "controller"),
     "search-live": ("train", "hybrid"),

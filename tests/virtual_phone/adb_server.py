@@ -88,7 +88,8 @@ class AdbServer(Adb):
 
     def stop(self) -> None:
         """Also one that a lab has started here since."""
-        self.run("kill-server")
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs, and is killed below
+            self.run("kill-server")
         if self._process is not None:
             self._process.kill()
             self._process.wait(TIMEOUT_S)

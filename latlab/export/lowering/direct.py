@@ -40,8 +40,8 @@ from torch import fx, nn
 from latlab.domain.kernel import Kernel, Shape
 from latlab.export.lowering.edge_graph import EdgeModule
 from latlab.export.lowering.edge_operators import edge_module
-from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import fused_one_after_another
+from latlab.programs.reader import read_program
 
 # The serializer resolves the type hints of a class for every field of every object. Caching them
 # halves the time of an export.
@@ -74,13 +74,11 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
     graph, weights = xnnpack_graph(edge)
     with mock.patch.object(_dataclass, "get_type_hints", _cached_type_hints):
         payload = serialize_xnnpack_binary(graph, bytearray())
-    program = _program(payload, *_borders(edge))
-    kernels, _ = program_kernels(program, {payload: graph})
-    data = serialize_pte_binary(
-        PTEFile(program, named_data=weights.get_named_data_store_output()),
-        extract_delegate_segments=True,
+    program = PTEFile(
+        _program(payload, *_borders(edge)), named_data=weights.get_named_data_store_output()
     )
-    return bytes(data), kernels
+    data = bytes(serialize_pte_binary(program, extract_delegate_segments=True))
+    return data, read_program(data).kernels
 
 
 def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:

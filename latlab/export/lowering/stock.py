@@ -18,7 +18,6 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
 from latlab.export.execution.causes import advice_for, explained, named_node, place
 from latlab.export.execution.example import Example, Inputs, example_of
-from latlab.export.lowering.kernel_list import program_kernels
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
     graphs_not_printed,
@@ -26,6 +25,7 @@ from latlab.export.lowering.repairs import (
     operators_listed_once,
     patterns_searched_where_possible,
 )
+from latlab.programs.reader import read_program
 
 
 def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
@@ -71,15 +71,14 @@ def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
 
 def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     with (
-        captured_graphs() as graphs,
         fused_one_after_another(),
         normed_one_after_another(),
         patterns_searched_where_possible(),
     ):
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-        program = edge.to_executorch()
-    kernels, undelegated = program_kernels(program.executorch_program, graphs)
-    return program.buffer, kernels, undelegated
+        data = edge.to_executorch().buffer
+    listing = read_program(data)
+    return data, listing.kernels, listing.undelegated
 
 
 @contextlib.contextmanager

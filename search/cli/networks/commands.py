@@ -15,7 +15,7 @@ from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkS
 from latlab.domain.errors import InvalidRequest, NotReady
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.precision import Precision
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from search.cli.networks import remarks
 from search.cli.networks.network_argument import (
     NETWORK_HELP,
@@ -70,9 +70,10 @@ def zoo(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
 ) -> None:
     """List the published networks with parameters, multiply-adds and, on request, latency."""
-    deployment = Deployment(resolution, classes)
+    deployment = Deployment(resolution, classes, precision)
     outcomes: Sequence[Measured | Failure] = []
     if measure:
         with session(target, deployment=deployment) as opened:
@@ -113,7 +114,7 @@ def measure(
             for name, outcome in zip(networks, outcomes, strict=True)
             if isinstance(outcome, Measured) and outcome.program is not None
         }
-        show(measurements_table(networks, outcomes, remarks.on_programs(opened, programs)))
+        show(measurements_table(networks, outcomes, remarks.on_networks(opened, programs)))
     _exit_if_failed(outcomes)
 
 
@@ -175,7 +176,7 @@ def compare(
             files = opened.lab.programs(found)
         result = _compared(opened, files, pairs)
         programs = {name: file.program for name, file in zip(names, files, strict=True)}
-        _show_comparison(names, result, remarks.on_programs(opened, programs))
+        _show_comparison(names, result, remarks.on_networks(opened, programs))
 
 
 def _compared(opened: Session, files: Sequence[ProgramFile], pairs: int) -> Comparison | Failure:
@@ -219,24 +220,20 @@ def predict(
         table = Table("network", "latency", "90 % interval", "from", "coverage")
         for name, cells in zip(networks, _predictions(opened, known), strict=True):
             table.add_row(name, *cells)
-        programs = {
-            name: network.program
-            for name, network in zip(networks, known, strict=True)
-            if isinstance(network, ProgramFile)
-        }
-        table.caption = "\n".join(remarks.on_programs(opened, programs))
+        notes = remarks.on_networks(opened, dict(zip(networks, known, strict=True)))
+        table.caption = "\n".join(notes)
         show(table)
 
 
 def _predictions(
-    opened: Session, networks: Sequence[Architecture | ProgramFile]
+    opened: Session, networks: Sequence[Architecture | Program]
 ) -> list[tuple[str | Text, ...]]:
     """Return the table's cells of each network.
 
     They come from the lab's other targets while this one has no predictor.
     """
     try:
-        estimates = opened.lab.predict(networks)
+        estimates = opened.lab.predict_known(networks)
     except NotReady as not_ready:
         try:
             return _from_other_targets(opened, networks)
@@ -253,7 +250,7 @@ def _predictions(
 
 
 def _from_other_targets(
-    opened: Session, networks: Sequence[Architecture | ProgramFile]
+    opened: Session, networks: Sequence[Architecture | Program]
 ) -> list[tuple[str | Text, ...]]:
     from search.latency.transfer import predict_from_other_targets
 

@@ -15,6 +15,7 @@ from search.space.deployment import Deployment
 from search.space.zoo import ZOO
 
 STEADIED = "steadied: the learned effect of other work on the memory is removed"
+UNTRACED = "no kernel times for some: their traces do not match their kernels"
 HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 
 Outcomes = Sequence[Measured | Failure]
@@ -22,7 +23,7 @@ Outcomes = Sequence[Measured | Failure]
 
 def zoo_table(deployment: Deployment, outcomes: Outcomes) -> Table:
     """Return the table of the zoo, with a column of latencies if there are outcomes."""
-    latency = ["latency"] if outcomes else []
+    latency = [f"latency{deployment.in_precision}"] if outcomes else []
     table = Table("network", "parameters", "multiply-adds", *latency)
     for number, (name, architecture) in enumerate(ZOO.items()):
         total = counts(architecture, deployment=deployment)
@@ -69,5 +70,6 @@ def _of_measurements(outcomes: Outcomes) -> list[str]:
     remarks = {
         STEADIED: any(each.latency.steadied for each in measured),
         HEAT_UNKNOWN: any(each.heat_unknown for each in measured),
+        UNTRACED: any(each.untraced for each in measured),
     }
     return [remark for remark, holds in remarks.items() if holds]

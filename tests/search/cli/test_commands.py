@@ -63,6 +63,8 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("search --precision half", "'fp32', 'fp16', 'int8'"),
+        ("train --precision half", "'fp32', 'fp16', 'int8'"),
         ("search --ppo rate=1", "learning_rate=0.00035"),
         ("search --strategy tpe --ppo epochs=4", "no effect on --strategy tpe"),
         ("search --table-column top1", "no effect without --table"),
@@ -121,7 +123,7 @@ Predict = Callable[[Sequence[object]], list[LatencyEstimate]]
 
 @dataclass
 class Predicting:
-    predict: Predict
+    predict_known: Predict
 
     def with_kernels(self, networks: Sequence[object]) -> Sequence[object]:
         return networks

@@ -16,6 +16,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target, TargetStatus
 from latlab.export import ExportPool, ExportSpec
@@ -194,6 +195,12 @@ def test_networks_are_exported_as_they_are_deployed() -> None:
     [outcome] = TargetLab(client, TARGET, pool, deployment=deployment).measure([architecture])
     assert isinstance(outcome, Measured)
     assert outcome.measurement_id == f"of {spec.key}"
+
+
+def test_a_network_in_int8_is_another_program() -> None:
+    spec = export_spec(ARCHITECTURES[0], Deployment(precision=Precision.INT8))
+    assert spec.key == f"{export_spec(ARCHITECTURES[0]).key} in int8"
+    assert spec.precision is Precision.INT8
 
 
 def test_programs_of_earlier_versions_are_found_again() -> None:

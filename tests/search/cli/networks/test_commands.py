@@ -147,9 +147,10 @@ def test_networks_of_all_kinds_are_predicted_together(lab: Lab) -> None:
     assert "model.pte: XNNPACK does not run native_layer_norm" in shown
 
 
-def test_the_kernels_of_another_precision_are_those_of_its_program(lab: Lab) -> None:
+def test_networks_are_predicted_in_the_precision_asked_for(lab: Lab) -> None:
     assert run("predict mnasnet-a1 net.py:Net --precision int8")[0] == 0
-    assert lab.predicted == [(OWN,), (OWN,)]
+    deployment = Deployment(precision=Precision.INT8)
+    assert lab.predicted == [kernels(ZOO["mnasnet-a1"], deployment), (OWN,)]
     assert lab.precisions == {Precision.INT8}
 
 

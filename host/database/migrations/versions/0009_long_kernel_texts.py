@@ -1,0 +1,19 @@
+"""Widen the column of kernels' texts: an operator may join many tensors."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("kernels") as kernels:
+        kernels.alter_column(
+            "text",
+            existing_type=sa.String(length=512),
+            type_=sa.String(length=2000),
+            existing_nullable=False,
+        )
