@@ -13,7 +13,8 @@ MAX_TEXT = 300
 _ADVICE = {
     "[Dd]ata.?dependent|Could not guard": "choose with torch.where or torch.cond, instead of with "
     "if and while, where values decide",
-    "out variants|not in Core ATen|no kernel for": "compute it from other operators, or outside of the network",
+    "out variants|not in Core ATen|no kernel for": "compute it from other operators, or outside of "
+    "the network",
     "'indices'": "give the input a dtype of integers, such as --input 1x128:int64",
     "index out of range": "give the range of the integers, such as --input 1x128:int64:0..999",
     "required positional argument": "give an input for each argument",
@@ -58,6 +59,7 @@ def place(node: fx.Node | None, module: str = "", line: str = "") -> str:
     operator = ""
     if node is not None:
         operator = str(getattr(node.target, "_op", node.target))  # of an edge operator
+        operator = "" if operator.startswith("<") else operator  # a function of Python
         module, line = _module_of(node) or module, _line_of(node) or line
     parts = (
         f"operator {operator}" if operator else "",

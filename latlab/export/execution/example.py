@@ -90,7 +90,8 @@ def example_of(module: nn.Module, inputs: Inputs) -> Example:
         return inputs
     if isinstance(inputs, Mapping):
         return example_of_call(module, (), inputs)
-    return example_of_call(module, (inputs,) if _is_one(inputs) else inputs, {})
+    several = (inputs,) if _is_one(inputs) else tuple(inputs)  # type: ignore[arg-type]
+    return example_of_call(module, several, {})
 
 
 def example_of_call(

@@ -17,7 +17,9 @@ from latlab.export.execution.turns import turn
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drop warnings, and this thread's log records up to WARNING.
+    """Drop warnings, and this thread's log records: up to WARNING, and all of PyTorch.
+
+    PyTorch logs the errors that it raises, with its traceback.
 
     Imports belong inside too, because some libraries warn when they load. Other threads go on
     logging, but Python's warnings are dropped for all threads.
@@ -32,7 +34,9 @@ def _without_records(thread: int) -> Iterator[None]:
     handle = logging.Logger.handle
 
     def handle_others(logger: logging.Logger, record: logging.LogRecord) -> None:
-        if record.levelno > logging.WARNING or threading.get_ident() != thread:
+        is_torchs = record.name.partition(".")[0] == "torch"
+        is_an_error = record.levelno > logging.WARNING and not is_torchs
+        if is_an_error or threading.get_ident() != thread:
             handle(logger, record)
 
     # If the root logger has no handler, logging.warning() installs one for good.

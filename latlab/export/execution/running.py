@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ def load(data: bytes) -> Method:
         from executorch.runtime import Runtime
 
     program = Runtime.get().load_program(data)
-    with silent():  # the thread pool prints errors on processors other than ARM
+    with _with_reasons():
         return program.load_method("forward")
 
 
@@ -34,9 +35,17 @@ def results(data: bytes, *inputs: Tensor) -> list[Any]:
     Raises:
         RuntimeError: The program does not run. The message names the operator that fails.
     """
+    method = load(data)
+    with _with_reasons():
+        return list(method.execute(inputs))
+
+
+@contextlib.contextmanager
+def _with_reasons() -> Iterator[None]:
+    """Raise a RuntimeError of the block with what ExecuTorch's log says about it."""
     with silent() as log:
         try:
-            return list(load(data).execute(inputs))
+            yield
         except RuntimeError as error:
             log.seek(0)
             reason = _reason(log.read().decode(errors="replace"))

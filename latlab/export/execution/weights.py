@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from latlab.common.program_store import MAX_PROGRAM_BYTES
 from latlab.domain.errors import ExportError
@@ -21,7 +21,7 @@ def check(module: nn.Module, precision: Precision = Precision.FP32) -> None:
     if not isinstance(module, nn.Module):
         raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
-    lazy = [name for name, weight in weights.items() if isinstance(weight, _LAZY)]
+    lazy = [name for name, weight in weights.items() if is_lazy(weight)]
     if lazy:
         raise ExportError(
             f"weights are lazy and have no shape yet: {_names(lazy)}: call the network once on an "
@@ -39,9 +39,6 @@ def check(module: nn.Module, precision: Precision = Precision.FP32) -> None:
     ]
     if invalid:
         raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
-
-
-_LAZY = UninitializedTensorMixin
 
 
 def _check_device(weights: Mapping[str, Tensor]) -> None:

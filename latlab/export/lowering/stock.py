@@ -65,6 +65,8 @@ def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
         module: A module that `lower` takes.
         example: Its inputs.
     """
+    if "::" not in text:
+        return ""
     node = named_node(text, traced(module, example).run_decompositions().graph)
     return place(node) + advice_for(text)
 

@@ -66,4 +66,4 @@ def test_what_is_no_module_is_refused_by_its_type() -> None:
     with LatencyClient("127.0.0.1:1", "token") as client:
         for ask in (client.predict, client.measure):
             with pytest.raises(ExportError, match="Module can be exported, not function"):
-                ask(nn.functional.relu, SHAPE)  # type: ignore[operator]
+                ask(nn.functional.relu, SHAPE)  # type: ignore[call-overload]

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from latlab.domain.errors import ExportError
 from latlab.domain.program import TensorSpec
-from latlab.export import Inputs, export_program
+from latlab.export import export_program
 from latlab.export.execution import running
 from latlab.export.execution.checking import disagreement
-from latlab.export.execution.example import example_of
+from latlab.export.execution.example import Inputs, example_of
 from latlab.programs.reader import read_program
 
 IDS = TensorSpec((1, 5), "int64", 0, 99)
@@ -73,7 +73,7 @@ def test_two_inputs_of_a_shape_have_values_of_their_own() -> None:
 @pytest.mark.parametrize("spec", [TensorSpec((4,), "int64", -(2**63), 2**63 - 1), MASK])
 def test_any_range_can_be_drawn(spec: TensorSpec) -> None:
     [x] = example_of(nn.Identity(), spec).args
-    assert len(x.unique()) > 1
+    assert x.min() < x.max()
 
 
 @pytest.mark.parametrize(
