@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel, Shape
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
 from search.space.architecture import Architecture
@@ -83,23 +83,22 @@ def export_all(
     return programs
 
 
-def kernels_of(
+def with_kernels(
     pool: ExportPool, networks: Sequence[Network], deployment: Deployment
-) -> list[tuple[Kernel, ...]]:
-    """Return the kernels of each network, in input order.
-
-    Those of an architecture follow from it. Other networks are exported for them.
+) -> list[Architecture | Program]:
+    """Return the networks in a form that has kernels: users' modules are exported for that.
 
     Raises:
-        ExportError: A network cannot be exported.
+        ExportError: A module cannot be exported. The message names it.
     """
-    known: dict[Network, tuple[Kernel, ...]] = {
-        network: _kernels(network, deployment)
-        for network in networks
-        if isinstance(network, Architecture)
-    }
-    programs = iter(export_all(pool, [n for n in networks if n not in known], deployment))
-    return [known.get(network) or next(programs).program.kernels for network in networks]
+    others = [network for network in networks if not isinstance(network, Architecture)]
+    files = iter(export_all(pool, others, deployment))
+    return [n if isinstance(n, Architecture) else next(files).program for n in networks]
+
+
+def kernels_of(network: Architecture | Program, deployment: Deployment) -> tuple[Kernel, ...]:
+    """Return the kernels of a network. They follow from an architecture."""
+    return network.kernels if isinstance(network, Program) else _kernels(network, deployment)
 
 
 def _make(architecture: Architecture, deployment: Deployment) -> tuple[nn.Module, Shape]:

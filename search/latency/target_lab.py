@@ -12,7 +12,6 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target
@@ -27,6 +26,7 @@ from search.latency.networks import (
     identity,
     kernels_of,
     program_source,
+    with_kernels,
 )
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -89,9 +89,13 @@ class TargetLab:
         """
         return export_all(self._pool, networks, self._deployment)
 
-    def kernels(self, networks: Sequence[Network]) -> list[tuple[Kernel, ...]]:
-        """Return the kernels of each network, in input order: see `kernels_of`."""
-        return kernels_of(self._pool, networks, self._deployment)
+    def with_kernels(self, networks: Sequence[Network]) -> list[Architecture | Program]:
+        """Return the networks in a form that has kernels: users' modules are exported for that.
+
+        Raises:
+            ExportError: A module cannot be exported.
+        """
+        return with_kernels(self._pool, networks, self._deployment)
 
     def predict(self, networks: Sequence[Network]) -> list[LatencyEstimate]:
         """Return the predicted latency of each network, in input order.
@@ -100,16 +104,18 @@ class TargetLab:
             NotReady: Too little was measured on the target.
             ExportError: A network must be exported for its kernels, and cannot be.
         """
-        return self.predict_kernels(self.kernels(networks))
+        return self.predict_known(self.with_kernels(networks))
 
-    def predict_kernels(self, networks: Sequence[tuple[Kernel, ...]]) -> list[LatencyEstimate]:
-        """Return the predicted latency of each network, which is given as its kernels.
+    def predict_known(self, networks: Sequence[Architecture | Program]) -> list[LatencyEstimate]:
+        """Return the predicted latency of each network, in input order.
 
         Raises:
             NotReady: Too little was measured on the target.
         """
         return self._client.predict(
-            self._target.id, networks, min_measurements=self._min_measurements
+            self._target.id,
+            [kernels_of(network, self._deployment) for network in networks],
+            min_measurements=self._min_measurements,
         )
 
     def measure(

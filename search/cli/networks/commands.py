@@ -14,9 +14,8 @@ from host.measuring.comparison import MIN_PAIRS, Comparison
 from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, NotReady
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from search.cli.networks import remarks
 from search.cli.networks.network_argument import (
     NETWORK_HELP,
@@ -45,7 +44,8 @@ from search.cli.session import (
     session,
 )
 from search.latency.lab import Measured
-from search.latency.networks import Network
+from search.latency.networks import Network, kernels_of
+from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
 
@@ -114,7 +114,7 @@ def measure(
             for name, outcome in zip(networks, outcomes, strict=True)
             if isinstance(outcome, Measured) and outcome.program is not None
         }
-        show(measurements_table(networks, outcomes, remarks.on_programs(opened, programs)))
+        show(measurements_table(networks, outcomes, remarks.on_networks(opened, programs)))
     _exit_if_failed(outcomes)
 
 
@@ -176,7 +176,7 @@ def compare(
             files = opened.lab.programs(found)
         result = _compared(opened, files, pairs)
         programs = {name: file.program for name, file in zip(names, files, strict=True)}
-        _show_comparison(names, result, remarks.on_programs(opened, programs))
+        _show_comparison(names, result, remarks.on_networks(opened, programs))
 
 
 def _compared(opened: Session, files: Sequence[ProgramFile], pairs: int) -> Comparison | Failure:
@@ -216,24 +216,24 @@ def predict(
     found = find_networks(networks, inputs, context)
     with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
         with console.status("exporting"):
-            kernels = opened.lab.kernels(found)
+            known = opened.lab.with_kernels(found)
         table = Table("network", "latency", "90 % interval", "from", "coverage")
-        for name, cells in zip(networks, _predictions(opened, kernels), strict=True):
+        for name, cells in zip(networks, _predictions(opened, known), strict=True):
             table.add_row(name, *cells)
-        notes = remarks.on_kernels(opened, dict(zip(networks, kernels, strict=True)))
+        notes = remarks.on_networks(opened, dict(zip(networks, known, strict=True)))
         table.caption = "\n".join(notes)
         show(table)
 
 
 def _predictions(
-    opened: Session, networks: Sequence[tuple[Kernel, ...]]
+    opened: Session, networks: Sequence[Architecture | Program]
 ) -> list[tuple[str | Text, ...]]:
     """Return the table's cells of each network.
 
     They come from the lab's other targets while this one has no predictor.
     """
     try:
-        estimates = opened.lab.predict_kernels(networks)
+        estimates = opened.lab.predict_known(networks)
     except NotReady as not_ready:
         try:
             return _from_other_targets(opened, networks)
@@ -250,12 +250,13 @@ def _predictions(
 
 
 def _from_other_targets(
-    opened: Session, networks: Sequence[tuple[Kernel, ...]]
+    opened: Session, networks: Sequence[Architecture | Program]
 ) -> list[tuple[str | Text, ...]]:
     from search.latency.transfer import predict_from_other_targets
 
+    kernels = [kernels_of(network, opened.deployment) for network in networks]
     predicted = predict_from_other_targets(
-        opened.client, opened.target, networks, deployment=opened.deployment
+        opened.client, opened.target, kernels, deployment=opened.deployment
     ).predicted
     bounds_ns = zip(predicted.latency_ns, predicted.lower_ns, predicted.upper_ns, strict=True)
     return [(*interval_cells(*ns), "other targets", "") for ns in bounds_ns]

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from latlab.domain.kernel import Kernel
 from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
+from search.latency.networks import kernels_of
+from search.space.architecture import Architecture
 
 _OUTSIDE = ("portable:", "delegate:")  # how the kinds of kernels that XNNPACK does not run begin
 
 
-def on_programs(opened: Session, programs: Mapping[str, Program]) -> Iterator[str]:
-    """Yield remarks on programs, which are given by the names of their networks."""
-    for name, program in programs.items():
-        _, _, note = program.exporter.partition(", ")  # such as "calibrated on 4 random inputs"
-        if note:
-            yield f"{name}: {note}"
-    yield from on_kernels(opened, {name: program.kernels for name, program in programs.items()})
-
-
-def on_kernels(opened: Session, networks: Mapping[str, Sequence[Kernel]]) -> Iterator[str]:
-    """Yield remarks on kernels that are often slower than one expects, by network."""
-    for name, kernels in networks.items():
+def on_networks(opened: Session, networks: Mapping[str, Architecture | Program]) -> Iterator[str]:
+    """Yield remarks on networks, which are given by their names."""
+    dtypes: set[str] = set()
+    for name, network in networks.items():
+        kernels = kernels_of(network, opened.deployment)
+        if isinstance(network, Program):
+            _, _, note = network.exporter.partition(", ")  # "calibrated on 4 random inputs", say
+            if note:
+                yield f"{name}: {note}"
         outside = [k.kind for k in kernels if k.kind.startswith(_OUTSIDE)]
         if outside:
             operators = dict.fromkeys(kind.partition(":")[2] for kind in outside)
@@ -32,8 +30,8 @@ def on_kernels(opened: Session, networks: Mapping[str, Sequence[Kernel]]) -> Ite
         floats = [kind for kind in left_in_float(kernels) if kind not in outside]
         if is_int8 and floats:
             yield f"{name}: XNNPACK leaves {', '.join(floats)} in floating point"
-    half = any(kernel.dtype == "float16" for kernels in networks.values() for kernel in kernels)
-    if half and not _has_fast_fp16(opened):
+        dtypes |= {kernel.dtype for kernel in kernels}
+    if "float16" in dtypes and not _has_fast_fp16(opened):
         yield f"{opened.target.name} has no fast float16: it may take longer than float32"
 
 

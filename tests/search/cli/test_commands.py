@@ -18,7 +18,6 @@ from latency_models.transfer import Transferred
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
-from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
 from search.cli import app, search_run
 from search.cli.networks import commands
@@ -124,10 +123,10 @@ Predict = Callable[[Sequence[object]], list[LatencyEstimate]]
 
 @dataclass
 class Predicting:
-    predict_kernels: Predict
+    predict_known: Predict
 
-    def kernels(self, networks: Sequence[object]) -> list[tuple[Kernel, ...]]:
-        return [()] * len(networks)
+    def with_kernels(self, networks: Sequence[object]) -> Sequence[object]:
+        return networks
 
 
 def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:

@@ -147,9 +147,10 @@ def test_networks_of_all_kinds_are_predicted_together(lab: Lab) -> None:
     assert "model.pte: XNNPACK does not run native_layer_norm" in shown
 
 
-def test_the_kernels_of_another_precision_are_those_of_its_program(lab: Lab) -> None:
+def test_networks_are_predicted_in_the_precision_asked_for(lab: Lab) -> None:
     assert run("predict mnasnet-a1 net.py:Net --precision int8")[0] == 0
-    assert lab.predicted == [(OWN,), (OWN,)]
+    deployment = Deployment(precision=Precision.INT8)
+    assert lab.predicted == [kernels(ZOO["mnasnet-a1"], deployment), (OWN,)]
     assert lab.precisions == {Precision.INT8}
 
 
@@ -201,9 +202,10 @@ def test_what_int8_leaves_in_float_and_how_it_was_calibrated_is_said(lab: Lab) -
     lab.note = " executorch 1.5, calibrated on 4 random inputs"
     quantized = replace(OWN, dtype="qint8")
     lab.exports["net.py:Net"] = (quantized, replace(OWN, kind="hardswish"), quantized)
-    _, shown, _ = run("measure net.py:Net --precision int8")
-    assert "net.py:Net: calibrated on 4 random inputs" in shown
-    assert "net.py:Net: XNNPACK leaves hardswish in floating point" in shown
+    for command in ("measure", "predict"):
+        _, shown, _ = run(f"{command} net.py:Net --precision int8")
+        assert "net.py:Net: calibrated on 4 random inputs" in shown
+        assert "net.py:Net: XNNPACK leaves hardswish in floating point" in shown
 
 
 @pytest.mark.parametrize("fast", [True, False, None])
