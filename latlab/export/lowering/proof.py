@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from latlab.domain.kernel import Shape
 from latlab.export.execution.example import example_of
 from latlab.export.lowering import direct, stock
-from latlab.export.lowering.edge_operators import edge_module
+from latlab.export.lowering.edge.layers import edge_module
 from latlab.export.lowering.preparation import prepare
 
 PROVED_WITH = "1.5.1"  # the version with which the tests compare every kernel kind
@@ -41,7 +41,7 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
     Their graphs must be equal, and the outputs of their programs differ by TOLERANCE at most.
 
     Raises:
-        edge_graph.Unsupported: Only stock lowering can lower the module.
+        edge.graph.Unsupported: Only stock lowering can lower the module.
     """
     prepared = prepare(module, input_shape)
     direct_data, _ = direct.lower(prepared)
