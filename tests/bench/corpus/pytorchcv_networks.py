@@ -7,10 +7,11 @@ Without --no-deps pip would install torchvision, which does not import beside th
 
 from __future__ import annotations
 
+import functools
+import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
-from unittest import mock
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,17 +56,19 @@ def make(name: str) -> tuple[nn.Module, Inputs]:
     """Return a network and its input's shape."""
     import torch
 
-    with mock.patch.dict(sys.modules, _stand_ins()):
-        from pytorchcv.model_provider import get_model
-
     size = _SIZES.get(name, 224)
     torch.manual_seed(0)
-    network: nn.Module = get_model(name, in_size=(size, size)).eval()
+    network: nn.Module = _provider().get_model(name, in_size=(size, size)).eval()
     return network, (1, 3, size, size)
 
 
-def _stand_ins() -> dict[str, ModuleType]:
-    """Return empty modules for what one network, which is not taken, imports of torchvision."""
-    ops = ModuleType("torchvision.ops")
-    ops.DeformConv2d = object  # type: ignore[attr-defined]
-    return {"torchvision": ModuleType("torchvision"), "torchvision.ops": ops}
+@functools.cache
+def _provider() -> ModuleType:
+    """Import pytorchcv with a stand-in for what one network, which is not taken, needs."""
+    stand_in: Any = ModuleType("torchvision.ops")
+    stand_in.DeformConv2d = object
+    sys.modules[stand_in.__name__] = stand_in
+    try:
+        return importlib.import_module("pytorchcv.model_provider")
+    finally:
+        del sys.modules[stand_in.__name__]

@@ -149,7 +149,7 @@ PROOFS: dict[str, tuple[nn.Module, str]] = {
     "shuffle": (Function(_shuffled), "static_slice"),
     "elementwise": (Function(_elementwise), "leaky_relu"),
     "concatenation-of-6": (Function(_inception), "static_resize_bilinear2_d"),
-    "norm-first": (NormFirst(), "prelu"),
+    "norm-first": (NormFirst(), "pre_lu"),
     "linear-of-rank-3": (nn.Sequential(nn.Flatten(2), nn.Linear(144, 5)), "fully_connected"),
     "branch": (Branching(), "clamp"),
 }

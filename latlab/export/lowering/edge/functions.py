@@ -123,8 +123,10 @@ def _interpolate(
     scale_factor: float | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Value:
-    require(mode == "bilinear", "an interpolation that is not bilinear")
+    require(mode == "bilinear" and not antialias, "an interpolation that is not bilinear")
     target = aten.upsample_bilinear2d.vec
     return b.emit(target, input, list(b.shape[2:]), bool(align_corners), None)
 
@@ -193,6 +195,21 @@ def _permute(b: Builder, input: Value, *dims: int | Sequence[int]) -> Value:
     return b.emit(aten.permute_copy.default, input, list(order))
 
 
+def _getitem(b: Builder, input: Value, index: Any) -> Value:  # noqa: ANN401 -- what Python allows
+    """Emit a slice for each dimension that is cropped."""
+    slices = index if isinstance(index, tuple) else (index,)
+    cropped = all(isinstance(part, slice) and part.step in (None, 1) for part in slices)
+    require(cropped, "an index that is not a slice of neighbours")
+    shape = list(input.meta["val"].shape)
+    for dim, part in enumerate(slices):
+        start, stop, _ = part.indices(shape[dim])
+        if (start, stop) != (0, shape[dim]):
+            shape[dim] = stop - start
+            arguments = input, dim, start, stop
+            input = b.emit(aten.slice_copy.Tensor, *arguments, shape=tuple(shape))
+    return input
+
+
 def _contiguous(b: Builder, input: Value) -> Value:
     return input
 
@@ -207,6 +224,7 @@ FUNCTIONS: dict[Any, Handler] = {
     operator.imul: _mul,
     torch.mul: _mul,
     operator.truediv: _div,
+    operator.getitem: _getitem,
     torch.div: _div,
     torch.relu: _relu,
     F.relu: _relu,
