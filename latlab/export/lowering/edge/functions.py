@@ -146,8 +146,11 @@ def _clamp(b: Builder, input: Value, min: float | None = None, max: float | None
     return b.emit(aten.clamp.default, input, min, max)
 
 
-def _softmax(b: Builder, input: Value, dim: int | None = None) -> Value:
-    require(dim is not None and dim % rank(input) == rank(input) - 1, "a softmax of inner values")
+def _softmax(
+    b: Builder, input: Value, dim: int | None = None, _stacklevel: int = 3, dtype: None = None
+) -> Value:
+    is_last = dim is not None and dim % rank(input) == rank(input) - 1
+    require(is_last and dtype is None, "a softmax of inner values or in another dtype")
     return b.emit(aten._softmax.default, input, dim, False)
 
 
