@@ -198,6 +198,16 @@ def _permute(b: Builder, input: Value, *dims: int | Sequence[int]) -> Value:
     return b.emit(aten.permute_copy.default, input, list(order))
 
 
+def _pixel_shuffle(b: Builder, input: Value, upscale_factor: int) -> Value:
+    batch, channels, height, width = input.meta["val"].shape
+    parts = batch, channels // upscale_factor**2, upscale_factor, upscale_factor, height, width
+    order = [0, 1, 4, 2, 5, 3]
+    split = b.emit(aten.view_copy.default, input, list(parts), shape=parts)
+    moved = tuple(parts[dim] for dim in order)
+    permuted = b.emit(aten.permute_copy.default, split, order, shape=moved)
+    return b.emit(aten.view_copy.default, permuted, list(b.shape))
+
+
 def _getitem(b: Builder, input: Value, index: Any) -> Value:  # noqa: ANN401 -- what Python allows
     """Emit a slice for each dimension that is cropped."""
     slices = index if isinstance(index, tuple) else (index,)
@@ -252,6 +262,7 @@ FUNCTIONS: dict[Any, Handler] = {
     torch.reshape: _reshape,
     torch.transpose: _transpose,
     torch.permute: _permute,
+    torch.pixel_shuffle: _pixel_shuffle,
 }
 
 METHODS: dict[Any, Handler] = {

@@ -110,6 +110,7 @@ _LAYERS: dict[type, Handler] = {
     nn.GELU: _layer(F.gelu, "approximate"),
     nn.Hardswish: _layer(F.hardswish),
     nn.Softmax: _layer(F.softmax, "dim"),
+    nn.PixelShuffle: _layer(torch.pixel_shuffle, "upscale_factor"),
     nn.Flatten: _layer(torch.flatten),
     nn.Identity: _same,
     nn.Dropout: _same,
