@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 from latlab.export import export_program
@@ -27,20 +26,18 @@ if TYPE_CHECKING:
     from latlab.export.execution.example import Inputs
 
 NETWORKS_OF_A_WORKER = 8  # each stock lowering leaks tens of MB
+NETWORK_DEADLINE_S = 900
 
 
 def main() -> None:
     networks = corpus.available()
     finished = Finished("foreign-networks")
-    with ProcessPoolExecutor(
-        1,
-        multiprocessing.get_context("spawn"),
-        initializer=warm_up,
-        max_tasks_per_child=NETWORKS_OF_A_WORKER,
-    ) as worker:
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(1, warm_up, maxtasksperchild=NETWORKS_OF_A_WORKER) as worker:
         for network in networks:
             if finished.get(network.name) is None:
-                finished.add(network.name, [worker.submit(timed, network).result()])
+                line = worker.apply_async(timed, (network,)).get(NETWORK_DEADLINE_S)
+                finished.add(network.name, [line])
     lines = {network.name: finished.get(network.name) or [] for network in networks}
     report_ratio({name: line for name, (line,) in lines.items()})
     finished.forget()

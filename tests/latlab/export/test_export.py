@@ -116,6 +116,8 @@ class NormFirst(nn.Sequential):
     def __init__(self) -> None:
         norms = [nn.BatchNorm2d(3), nn.BatchNorm2d(4)]
         for norm in norms:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             nn.init.uniform_(norm.weight, 0.5, 2.0)
             nn.init.uniform_(norm.running_mean, -1.0, 1.0)
             nn.init.uniform_(norm.running_var, 0.5, 2.0)

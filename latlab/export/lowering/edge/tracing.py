@@ -181,6 +181,8 @@ class _Tracer(fx.Tracer):
 class _KnownShape(fx.Proxy):
     """A value that is being traced. Its shape and dtype are known."""
 
+    tracer: _Tracer
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- as fx has it
         value = self.tracer.values[self.node]
         if name in _KNOWN and isinstance(value, Tensor):
