@@ -149,7 +149,7 @@ PROOFS: dict[str, tuple[nn.Module, str]] = {
     "pad": (Function(nn.ZeroPad2d((1, 2, 0, 1))), "constant_pad"),
     "activation-only": (nn.Sequential(nn.ReLU6()), "clamp"),
     "shuffle": (Function(_shuffled), "static_slice"),
-    "elementwise": (Function(_elementwise), "leaky_relu"),
+    "elementwise": (Function(_elementwise), "leaky_re_lu"),
     "concatenation-of-6": (Function(_inception), "static_resize_bilinear2_d"),
     "norm-first": (NormFirst(), "pre_lu"),
     "linear-of-rank-3": (nn.Sequential(nn.Flatten(2), nn.Linear(144, 5)), "fully_connected"),
