@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
+
+from latlab.domain.kernel import Kernel
 
 
 class Precision(Enum):
@@ -17,3 +20,22 @@ class Precision(Enum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+
+
+def left_in_float(kernels: Iterable[Kernel]) -> tuple[str, ...]:
+    """Return the kinds of the kernels of an int8 program that compute in floating point.
+
+    What only converts between int8 and floating point is not among them.
+
+    Args:
+        kernels: The program's kernels.
+
+    Returns:
+        Each kind once, in order of appearance.
+    """
+    kinds = [
+        kernel.kind
+        for kernel in kernels
+        if kernel.dtype.startswith(("float", "bfloat")) and kernel.kind != "convert"
+    ]
+    return tuple(kind for kind in dict.fromkeys(kinds) if "quantize" not in kind)

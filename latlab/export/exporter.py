@@ -41,6 +41,9 @@ def export_program(
     module computes. If a program of direct lowering does not, a warning is logged and
     ExecuTorch's own lowering is used.
 
+    Where the module's code reads a value, as an `if` does, and torch.export cannot follow, the
+    program has the value and the branch of the given inputs. `Program.exporter` says so.
+
     The module and the process are left as they were, even after an error. Threads may export at
     the same time; they take turns. Meanwhile other threads may run other modules, but nothing
     may run or train this one, and nothing else may trace (torch.fx, torch.export). Python's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from latlab.domain.errors import ExportError
+from latlab.export.execution.causes import explained
 from latlab.export.execution.example import Example, dtype_name
 from latlab.export.execution.isolation import running_code_of
 
@@ -56,23 +58,26 @@ class Reference:
         self, module: nn.Module, new_copy: Callable[[], nn.Module], example: Example
     ) -> None:
         """Run the module: see the class."""
-        dtypes = {x.dtype for x in (*example.tensors, *module.parameters())}
-        self.tolerance = HALF_TOLERANCE if torch.float16 in dtypes else TOLERANCE
+        copy = new_copy()
+        is_half = torch.float16 in {x.dtype for x in (*example.tensors, *copy.parameters())}
+        self.tolerance = HALF_TOLERANCE if is_half else TOLERANCE
         self._module = module
         self._new_copy = new_copy
         self.copy: nn.Module | None = None
         try:
-            self._run_first(example)
-        except ExportError:
-            if not any(x.dtype == torch.float16 for x in example.tensors):
+            self._run_first(copy, example)
+        except ExportError as error:
+            if not is_half:
                 raise
             # PyTorch lacks some operators in float16 on processors.
             self._new_copy = lambda: _InFloat(new_copy())
-            self._run_first(example)
-            self.copy = None
+            with contextlib.suppress(ExportError):
+                self._run_first(self._new_copy(), example)
+                self.copy = None
+                return
+            raise error
 
-    def _run_first(self, example: Example) -> None:
-        copy = self._new_copy()
+    def _run_first(self, copy: nn.Module, example: Example) -> None:
         before = _state(copy)
         with running_code_of(self._module):
             given = example.copy()
@@ -99,6 +104,8 @@ class Reference:
         with running_code_of(self._module):
             self._require_the_same(_run(copy, example.copy()))
             self._require_the_same(_run(copy, example.copy()))
+            if not any(x.is_floating_point() for x in example.tensors):
+                return
             outputs = _run(copy, large.copy())
         if all(leaf.isfinite().all() for leaf in outputs if isinstance(leaf, Tensor)):
             self._expected.append((large, outputs))
@@ -112,13 +119,19 @@ class Reference:
                 "network, and what it remembers from one call to the next"
             )
 
-    def disagreement(self, compute: Callable[[Example], list[Any]]) -> str | None:
+    def disagreement(
+        self, compute: Callable[[Example], list[Any]], only_example: bool = False
+    ) -> str | None:
         """Say how the outputs of `compute` differ from the module's, for the same inputs.
 
         Returns None where they agree within the tolerance, or within what rounding makes of
         this module: some deep networks amplify it to more than the tolerance.
+
+        Args:
+            compute: Returns the outputs for an example.
+            only_example: Do not compare for the larger inputs.
         """
-        for example, expected in self._expected:
+        for example, expected in self._expected[: 1 if only_example else None]:
             difference = computed_disagreement(compute, example, expected, self.tolerance)
             if difference is None:
                 continue
@@ -194,7 +207,7 @@ def _run(network: nn.Module, example: Example) -> list[Any]:
     except Exception as error:
         raise ExportError(
             f"the network does not take an input of {example.kind}"
-            f"{_hint(network, example)}: {error}"
+            f"{_hint(network, example)}: {explained(error, network)}"
         ) from error
 
 
@@ -205,7 +218,7 @@ def _hint(network: nn.Module, example: Example) -> str:
         for weight in network.parameters()
         if weight.is_floating_point() and weight.dtype not in dtypes
     }
-    if not other:
+    if not other or not any(x.is_floating_point() for x in example.tensors):
         return ""
     return f" (some of its weights are {', '.join(sorted(other))}: export module.float())"
 

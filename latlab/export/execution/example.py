@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,20 +88,37 @@ def example_of(module: nn.Module, inputs: Inputs) -> Example:
     """
     if isinstance(inputs, Example):
         return inputs
-    named = inputs if isinstance(inputs, Mapping) else {}
-    positional: Sequence[Input] = ()
-    if not isinstance(inputs, Mapping):
-        positional = [inputs] if _is_one(inputs) else inputs  # type: ignore[assignment,list-item]
-    named = {name: named[name] for name in _in_order(module, named)}
+    if isinstance(inputs, Mapping):
+        return example_of_call(module, (), inputs)
+    several = (inputs,) if _is_one(inputs) else tuple(inputs)  # type: ignore[arg-type]
+    return example_of_call(module, several, {})
+
+
+def example_of_call(
+    module: nn.Module, args: Sequence[object], kwargs: Mapping[str, object]
+) -> Example:
+    """Return the inputs of a call with these arguments, like `example_of`."""
+    names = _in_order(module, kwargs)
+    values = [*args, *(kwargs[name] for name in names)]
+    if not values:
+        raise ExportError("the network is given no inputs: give one for each that it takes")
     generator = torch.Generator().manual_seed(_SEED)
-    given = [_given(each, module, generator) for each in (*positional, *named.values())]
-    tensors = [tensor for tensor, _ in given]
+    tensors, ranges = zip(*(_given(value, module, generator) for value in values), strict=True)
     return Example(
-        args=tuple(tensors[: len(positional)]),
-        kwargs=dict(zip(named, tensors[len(positional) :], strict=True)),
-        ranges=tuple(range_ for _, range_ in given),
-        is_random=any(not isinstance(each, Tensor) for each in (*positional, *named.values())),
+        args=tensors[: len(args)],
+        kwargs=dict(zip(names, tensors[len(args) :], strict=True)),
+        ranges=ranges,
+        is_random=not all(isinstance(value, Tensor) for value in values),
     )
+
+
+def _in_order(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Return the names of keyword inputs in the order in which the forward method has them."""
+    forward: list[str] = []
+    with contextlib.suppress(ValueError, TypeError):  # some callables have no signature
+        uncompiled = getattr(module, "_orig_mod", module)
+        forward = list(inspect.signature(uncompiled.forward).parameters)
+    return sorted(names, key=lambda name: forward.index(name) if name in forward else len(forward))
 
 
 def input_dtype(module: nn.Module) -> torch.dtype:
@@ -120,31 +139,26 @@ def _is_one(inputs: object) -> bool:
     )
 
 
-def _in_order(module: nn.Module, names: Mapping[str, object]) -> list[str]:
-    """Return the names of keyword inputs in the order of torch.export."""
-    forward = inspect.signature(getattr(module, "_orig_mod", module).forward).parameters
-    known = [name for name in forward if name in names]
-    return [*known, *(name for name in names if name not in known)]
-
-
 def _given(
-    value: object, module: nn.Module, generator: torch.Generator
+    value: Any,  # noqa: ANN401 -- what a caller gives
+    module: nn.Module,
+    generator: torch.Generator,
 ) -> tuple[Tensor, tuple[int, int] | None]:
     """Return an input's tensor and the range of its integers."""
     if isinstance(value, Tensor):
         return _checked(value), _range_of(value)
-    if isinstance(value, (tuple, list)):
-        if not value or not all(type(size) is int and size > 0 for size in value):
-            raise ExportError(
-                f"an input of shape {tuple(value)} holds nothing: give whole numbers above 0"
-            )
-        value = TensorSpec(tuple(value), dtype_name(input_dtype(module)))
-    if not isinstance(value, TensorSpec):
+    is_shape = isinstance(value, (tuple, list))
+    spec = TensorSpec(tuple(value), dtype_name(input_dtype(module))) if is_shape else value
+    if not isinstance(spec, TensorSpec):
         raise ExportError(
             f"an input is a {type(value).__name__}: give a tensor, a TensorSpec or a shape"
         )
-    range_ = None if value.low is None or value.high is None else (value.low, value.high)
-    return _drawn(value, generator), range_
+    if (is_shape and not value) or not all(type(size) is int and size > 0 for size in spec.shape):
+        raise ExportError(
+            f"an input of shape {spec.shape} holds nothing: give whole numbers above 0"
+        )
+    range_ = None if spec.low is None or spec.high is None else (spec.low, spec.high)
+    return _drawn(spec, generator), range_
 
 
 def _checked(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Prepare modules for direct or stock lowering: check, copy and trace them."""
+"""Prepare modules for direct or stock lowering: copy and trace them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from latlab.domain.errors import ExportError
 from latlab.export.execution.checking import Reference
 from latlab.export.execution.example import Inputs, example_of
 from latlab.export.execution.isolation import running_code_of
+from latlab.export.execution.weights import check
 from latlab.export.lowering.edge.tracing import traced
 
 
@@ -36,36 +37,6 @@ def prepare(module: nn.Module, inputs: Inputs) -> nn.Module:
     with running_code_of(module):
         network = traced(copied, example)
     return evaluation_copy(module) if network is None else network
-
-
-def check(module: nn.Module) -> None:
-    """Check that a module can be exported.
-
-    Raises:
-        ExportError: It cannot. The message says why.
-    """
-    if not isinstance(module, nn.Module):
-        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
-    weights = dict(module.named_parameters()) | dict(module.named_buffers())
-    empty = [name for name, weight in weights.items() if weight.numel() == 0]
-    if empty:
-        raise ExportError(f"layers have zero width: {_names(empty)}")
-    elsewhere = [name for name, weight in weights.items() if weight.device.type != "cpu"]
-    if elsewhere:
-        device = weights[elsewhere[0]].device
-        raise ExportError(f"weights lie on {device}: {_names(elsewhere)}: use module.cpu()")
-    invalid = [
-        name
-        for name, weight in weights.items()
-        if weight.is_floating_point() and not weight.detach().isfinite().all()
-    ]
-    if invalid:
-        raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
 
 
 def evaluation_copy(module: nn.Module) -> nn.Module:

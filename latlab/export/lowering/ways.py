@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
 from latlab.domain.program import TensorSpec
+from latlab.export.execution.branches import OnOneBranch, values_read
 from latlab.export.execution.checking import (
     INT8_TOLERANCE,
     Reference,
@@ -22,13 +23,12 @@ from latlab.export.execution.checking import (
 from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
+from latlab.export.execution.weights import check
 from latlab.export.lowering import direct, int8, stock
 from latlab.export.lowering.edge.graph import Unsupported
 from latlab.export.lowering.edge.plain_layers import make_plain
 from latlab.export.lowering.edge.tracing import traced
-from latlab.export.lowering.preparation import check, evaluation_copy
-
-RANDOM_CALIBRATIONS = 4  # inputs that an int8 program is calibrated with if none are given
+from latlab.export.lowering.preparation import evaluation_copy
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Lowered:
         kernels: The kernels in execution order.
         undelegated: The operators outside the delegate.
         inputs: What a runner fills the inputs with.
-        note: What else there is to say about the way.
+        note: What else there is to say about the way, as the end of a sentence.
         doubts: Why direct lowering was not used although the network seemed to allow it.
     """
 
@@ -75,68 +75,37 @@ def lower(
     """
     with isolated():
         source = _Source(module, inputs, precision)
-        if precision is Precision.INT8:
-            return _as_int8(source, calibration)
         doubts: list[str] = []
-        if directly and source.traced is not None:
+        if directly and precision is not Precision.INT8 and source.traced is not None:
             lowered = _directly(source, source.traced, doubts)
             if lowered is not None:
                 return lowered
         source.reference.require_repeatable()
-        return _by_stock(source, tuple(doubts))
+        attempt = partial(_by_stock, source)
+        if precision is Precision.INT8:
+            ranges = int8.calibration_of(module, source.example, calibration)
+            attempt = partial(_as_int8, source, ranges)
+        return replace(_first_success(source, attempt), doubts=tuple(doubts))
 
 
-def _as_int8(source: _Source, calibration: Sequence[Inputs]) -> Lowered:
-    source.reference.require_repeatable()
-    network, example = _right_network(source), source.example
-    ranges = _calibration(source, calibration)
-    with running_code_of(source.module):
-        quantized = int8.quantize(network, ranges)
-        expected = outputs_of(quantized, example.copy())
-        data, kernels, undelegated = stock.lower(quantized, example)
-    difference = computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE)
-    if difference is not None:
-        raise ExportError(
-            f"the int8 program does not compute what its quantized module does: {difference}"
-        )
-    kind = "random" if any(each.is_random for each in ranges) else "given"
-    note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}"
-    return Lowered("int8", data, kernels, undelegated, example.specs(), note=note)
-
-
-def _calibration(source: _Source, given: Sequence[Inputs]) -> list[Example]:
-    """Return the inputs to calibrate with: the given ones, else random ones."""
-    example = source.example
-    if not given:
-        seeds = range(1, RANDOM_CALIBRATIONS) if example.is_random else ()
-        return [example, *map(example.redrawn, seeds)]
-    examples = [example_of(source.module, each) for each in given]
-    for each in examples:
-        if each.kind != example.kind:
-            raise ExportError(
-                f"an input for calibration is {each.kind}, and the network's is {example.kind}: "
-                "give inputs of the same shape and dtype"
-            )
-    return examples
-
-
-def _right_network(source: _Source) -> nn.Module:
-    """Return the first of the source's networks that computes what its module computes."""
-    differences: list[str] = []
+def _first_success(source: _Source, attempt: Callable[[nn.Module], Lowered]) -> Lowered:
+    """Return what an attempt makes of the first network that it succeeds with."""
+    problem: ExportError | None = None
     for network in source.networks():
-        with running_code_of(source.module):
-            difference = source.reference.disagreement(partial(outputs_of, network))
-        if difference is None:
-            return network
-        differences.append(difference)
-    raise ExportError(f"no copy of the network computes what the network does: {differences[-1]}")
+        try:
+            with running_code_of(source.module):
+                return attempt(network)
+        except ExportError as error:
+            problem = error
+    assert problem is not None
+    raise problem
 
 
 class _Source:
     """The caller's module, its inputs, and its outputs for them."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, precision: Precision) -> None:
-        check(module)
+        check(module, precision)
         self.module = module
         self.is_half = precision is Precision.FP16
         example = example_of(module, inputs)
@@ -157,6 +126,16 @@ class _Source:
         copy = self.copy()
         make_plain(copy)
         yield self._with_its_input_kept(copy)
+        with running_code_of(self.module):
+            values = values_read(self.copy(), self.example)
+        if values:
+            yield self._with_its_input_kept(OnOneBranch(self.copy(), values))
+
+    def disagreement(
+        self, network: nn.Module, compute: Callable[[Example], list[Any]]
+    ) -> str | None:
+        """Say how what was made of one of the networks differs from the module."""
+        return self.reference.disagreement(compute, only_example=_is_on_one_branch(network))
 
     def _with_its_input_kept(self, network: nn.Module) -> nn.Module:
         return _OnACopy(network) if self.reference.changes_its_input else network
@@ -202,25 +181,44 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     return Lowered("direct", data, kernels, (), source.example.specs())
 
 
-def _by_stock(source: _Source, doubts: tuple[str, ...]) -> Lowered:
-    problem: ExportError | None = None
-    for network in source.networks():
-        try:
-            with running_code_of(source.module):
-                data, kernels, undelegated = stock.lower(network, source.example)
-        except MemoryError:
-            raise
-        except Exception as error:
-            problem = ExportError(f"ExecuTorch cannot lower this network: {error}")
-            problem.__cause__ = error
-            continue
-        difference = source.reference.disagreement(_runs(data))
-        if difference is None:
-            inputs = source.example.specs()
-            return Lowered("stock", data, kernels, undelegated, inputs, doubts=doubts)
-        problem = ExportError(
-            "the program that ExecuTorch's own lowering makes does not compute what the "
-            f"network computes: {difference}"
+def _by_stock(source: _Source, network: nn.Module) -> Lowered:
+    data, kernels, undelegated = stock.lower(network, source.example)
+    difference = source.disagreement(network, _runs(data))
+    if difference is not None:
+        raise ExportError(
+            "the program that ExecuTorch's own lowering makes does not compute what the network "
+            f"computes: {difference}{stock.place_of_operator(difference, network, source.example)}"
         )
-    assert problem is not None
-    raise problem
+    inputs, note = source.example.specs(), _note(network)
+    return Lowered("stock", data, kernels, undelegated, inputs, note)
+
+
+def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> Lowered:
+    _require_none(
+        source.disagreement(network, partial(outputs_of, network)),
+        "a copy of the network does not compute what the network computes",
+    )
+    example = source.example
+    quantized = int8.quantize(network, ranges)
+    expected = outputs_of(quantized, example.copy())
+    data, kernels, undelegated = stock.lower(quantized, example)
+    _require_none(
+        computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE),
+        "the int8 program does not compute what its quantized module does",
+    )
+    kind = "random" if any(each.is_random for each in ranges) else "given"
+    note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}{_note(network)}"
+    return Lowered("int8", data, kernels, undelegated, example.specs(), note)
+
+
+def _require_none(difference: str | None, claim: str) -> None:
+    if difference is not None:
+        raise ExportError(f"{claim}: {difference}")
+
+
+def _note(network: nn.Module) -> str:
+    return ", on the branches of its example" if _is_on_one_branch(network) else ""
+
+
+def _is_on_one_branch(network: nn.Module) -> bool:
+    return any(isinstance(part, OnOneBranch) for part in network.modules())

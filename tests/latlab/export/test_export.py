@@ -18,6 +18,7 @@ from latlab.export import ExportPool, ExportSpec, ProgramCache, export_program
 from latlab.export.execution import running
 from latlab.export.lowering import proof
 from latlab.export.lowering.edge.graph import Unsupported
+from latlab.export.pool import _export
 
 SHAPE = (1, 3, 12, 12)
 
@@ -376,6 +377,15 @@ def test_what_is_cached_starts_no_worker(tmp_path: Path) -> None:
     stored = cache.put("a", *_program(100))
     with ExportPool(cache) as pool:
         assert pool.export_all([ExportSpec("a", partial(os._exit, 1))]) == [stored]
+
+
+def test_a_spec_without_a_key_is_stored_by_its_program(tmp_path: Path) -> None:
+    cache = ProgramCache(tmp_path)
+    first, again = (_export(ExportSpec(None, partial(_made, 4)), cache)[0] for _ in range(2))
+    assert isinstance(first, ProgramFile)
+    assert again == first == cache.get(first.program.sha256)
+    assert len(list(tmp_path.glob("*.pte"))) == 1
+    assert ExportSpec(None, _broken).identity != ExportSpec(None, os.getpid).identity  # type: ignore
 
 
 def test_int8_is_one_delegate_and_computes_about_the_same() -> None:

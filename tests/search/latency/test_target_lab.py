@@ -32,7 +32,7 @@ ARCHITECTURES = list(ZOO.values())[:3]
 
 
 class NotingPool:
-    def __init__(self, log: list[str], refused: str = "") -> None:
+    def __init__(self, log: list[str], refused: str | None = None) -> None:
         self.log = log
         self.refused = refused
 
@@ -44,7 +44,7 @@ class NotingPool:
             if spec.key == self.refused:
                 yield spec, ExportError("no such operator")
                 continue
-            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            program = Program(str(spec.key), 1, "xnnpack", (), (), (), "test")
             yield spec, ProgramFile(program, Path("none"))
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
@@ -97,7 +97,7 @@ class NotingClient:
 
 
 def target_lab(
-    log: list[str], *, shares_host: bool, refused: str = "", answers: int = 1000
+    log: list[str], *, shares_host: bool, refused: str | None = None, answers: int = 1000
 ) -> TargetLab:
     client = cast(LatencyClient, NotingClient(log, shares_host, answers))
     return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
