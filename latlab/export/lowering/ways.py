@@ -25,9 +25,10 @@ from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
 from latlab.export.execution.weights import check
 from latlab.export.lowering import direct, int8, stock
-from latlab.export.lowering.edge_graph import Unsupported
-from latlab.export.lowering.plain_layers import make_plain
-from latlab.export.lowering.preparation import evaluation_copy, traced
+from latlab.export.lowering.edge.graph import Unsupported
+from latlab.export.lowering.edge.plain_layers import make_plain
+from latlab.export.lowering.edge.tracing import traced
+from latlab.export.lowering.preparation import evaluation_copy
 
 
 @dataclass(frozen=True)
