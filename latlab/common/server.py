@@ -49,6 +49,8 @@ def make_server(
             ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_S * 1e3)),
             ("grpc.http2.settings_timeout", round(HANDSHAKE_S * 1e3)),
             ("grpc.max_connection_idle_ms", round(IDLE_S * 1e3)),
+            # Only uncompressed messages: a small compressed one may hold gigabytes.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             *options,
         ],
     )

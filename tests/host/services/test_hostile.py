@@ -46,6 +46,16 @@ def test_hostile_requests_are_refused_without_a_trace(daemon: Target) -> None:
     assert attack(replace(daemon, rpcs=quick), REQUESTS, seed_of_all=1) == []
 
 
+def test_a_compressed_request_is_refused_and_not_unpacked(daemon: Target) -> None:
+    """What unpacks to 64 MB takes 64 kB on the wire."""
+    look_up = LatencyServiceStub(daemon.channel).LookUp
+    metadata = (("authorization", f"Bearer {daemon.token}"),)
+    bomb = latency_pb2.LookUpRequest(measurement_ids=["0" * 1_000_000])
+    with pytest.raises(grpc.RpcError) as refused:
+        look_up(bomb, metadata=metadata, timeout=TIMEOUT_S, compression=grpc.Compression.Gzip)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 @pytest.fixture
 def channel(database_url: str, tmp_path: Path) -> Iterator[grpc.Channel]:
     """A channel to the services, on both databases."""
