@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +108,7 @@ class Lab:
             self._programs.add(program.sha256, program.size_bytes, chunks, in_use)
         known = self._known_program(program.sha256)
         if known is None:
-            program = self._described(program)
+            program = self._described(program, in_use)
         else:
             program = replace(
                 program,
@@ -175,12 +175,13 @@ class Lab:
         except UnreadableRow:  # it is replaced
             return None
 
-    def _described(self, program: Program) -> Program:
-        """Return a new program as its bytes describe it. Those of an unreadable one are removed."""
+    def _described(self, program: Program, in_use: Collection[str]) -> Program:
+        """Return a new program as its bytes describe it. Bytes that are of no use are removed."""
         try:
             return self._describe(program, self._programs.path(program.sha256))
         except InvalidRequest:
-            self._programs.remove(program.sha256)
+            if program.sha256 not in in_use:
+                self._programs.remove(program.sha256)
             raise
 
     def _status(self, target: Target, measurements: int) -> TargetStatus:

@@ -67,7 +67,9 @@ class PteFile:
     def plan(self) -> ExecutionPlan:
         """Return the plan of the method `forward`, or the only one."""
         program = self.program
-        plans = list(items(program.ExecutionPlan, program.ExecutionPlanLength()))
+        plans: list[ExecutionPlan] = list(
+            items(program.ExecutionPlan, program.ExecutionPlanLength())
+        )
         if len(plans) == 1:
             return plans[0]
         methods = {name(plan.Name()): plan for plan in plans}
@@ -114,7 +116,8 @@ def xnnpack_graph(payload: memoryview) -> XNNGraph:
     graph = payload[offset:] if magic == b"XH00" else payload
     if bytes(graph[4:8]) not in _XNNPACK_IDENTIFIERS:
         raise UnreadableProgram("the program's XNNPACK graph is of an unknown format")
-    return XNNGraph.GetRootAs(graph)
+    root: XNNGraph = XNNGraph.GetRootAs(graph)
+    return root
 
 
 def items(get: Callable[[int], Item], length: int) -> Iterator[Item]:

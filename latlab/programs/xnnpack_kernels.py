@@ -120,11 +120,12 @@ def _kernel(node: xnn.XNode, value: Callable[[int], _Value], count: int) -> Kern
             f"the program has an XNNPACK node of the unknown type {node.XnodeUnionType()}: it was"
             " made by another version of ExecuTorch"
         )
-    operator = _node_table(name)()
+    table_type = _node_table(name)
+    operator = table_type()
     table = node.XnodeUnion()
     operator.Init(table.Bytes, table.Pos)
     output = value(_output_index(operator))
-    inputs = (getattr(operator, method)() for method in _input_methods(type(operator)))
+    inputs = (getattr(operator, method)() for method in _input_methods(table_type))
     common: dict[str, Any] = {
         "kind": _KINDS.get(name) or _snake_case(name.removeprefix("XNN")),
         "inputs": tuple(value(index).shape for index in inputs if index < count),
@@ -167,7 +168,7 @@ def _output_index(operator: Any) -> int:  # noqa: ANN401
 
 
 @cache
-def _input_methods(table: type) -> list[str]:
+def _input_methods(table: Any) -> list[str]:  # noqa: ANN401 -- a class of the generated code
     return [method for method in vars(table) if _INPUT.fullmatch(method)]
 
 

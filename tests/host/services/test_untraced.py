@@ -17,7 +17,7 @@ from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.kernel import ADD, Kernel
 from search.cli import app
 from tests.host.fake_lab import DEVICE, TARGET
-from tests.host.stored_lab import SPEC, program_file, stored_lab
+from tests.host.stored_lab import SPEC, TOKEN, program_file, served
 
 TRACED = replace(SPEC, traced_visits=1)
 
@@ -28,8 +28,10 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LatencyC
     with database.writing() as connection:
         devices.register(connection, DEVICE, "fake", 1)
         devices.register_target(connection, TARGET)
-    with stored_lab(database, tmp_path) as (client, _):
-        monkeypatch.setattr(LatencyClient, "connect", staticmethod(lambda: client))
+    with served(database, tmp_path) as (address, _), LatencyClient(address, TOKEN) as client:
+        monkeypatch.setattr(
+            LatencyClient, "connect", staticmethod(lambda: LatencyClient(address, TOKEN))
+        )
         yield client
     database.close()
 

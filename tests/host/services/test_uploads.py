@@ -95,7 +95,7 @@ WIDE = plan([tensor((1,))] * 300, [tensor((1,))], [call(0, *range(301), 300)], [
     [
         (TINY, INPUTS[:1], "takes the inputs 1x4:int64, 1x4:float32, not 1x4:int64"),
         (TINY, (TensorSpec((2, 4), "int64"), INPUTS[1]), "not 2x4:int64, 1x4:float32"),
-        (plan(name="a", inputs=[7]), (), "damaged"),
+        (plan([tensor((1,))], instructions=[call(7, 0)]), (), "damaged"),
         (WIDE, (), "300 inputs, the limit is 100"),
     ],
 )
