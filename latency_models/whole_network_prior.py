@@ -45,9 +45,8 @@ class CostUnits:
         mean_counts = counts.mean(axis=0)
         by_kind: dict[str, FloatArray] = {}
         for kernel, mean_count in zip(kernels, mean_counts.tolist(), strict=True):
-            by_kind[kernel.typed_kind] = by_kind.get(kernel.typed_kind, 0.0) + mean_count * _costs(
-                kernel
-            )
+            kind = kernel.typed_kind
+            by_kind[kind] = by_kind.get(kind, 0.0) + mean_count * _costs(kernel)
         return cls({kind: np.where(sums > 0, sums, 1.0) for kind, sums in by_kind.items()})
 
     def compare(

@@ -152,15 +152,16 @@ def export_trained(
 
     def exported(precision: Precision) -> Finalist:
         key = f"{precision.value} of weights {digest}"
-        finalist = Finalist(architecture, precision)
+        in_float32 = precision is Precision.FP32
+        finalist = Finalist(architecture, precision, facts["accuracy"] if in_float32 else None)
         try:
             file = programs.get(key) or programs.put(
                 key, *export_program(network, shape, precision, calibration)
             )
         except ExportError as error:
             return replace(finalist, failure=str(error))
-        if precision is Precision.FP32:
-            return replace(finalist, program=file, accuracy=facts["accuracy"])
+        if in_float32:
+            return replace(finalist, program=file)
         validation = validation_batches(dataset, recipe, mean, std)
         return replace(finalist, program=file, accuracy=_program_accuracy(file, validation))
 

@@ -24,12 +24,7 @@ SPACE = mnasnet_space()
 # Every operator and skip in few layers, skips after skips, and convolutions of one channel.
 TINY = Architecture(
     1,
-    (
-        Block("dconv", 1, 3, 1, 0.5, "identity", 1, 2),
-        Block("dconv", 1, 3, 1, 0.0, "pool", 1, 1),
-        Block("conv", 1, 3, 1, 0.0, "pool", 1, 2),
-        Block("mbconv", 3, 5, 2, 0.25, "none", 8, 1),
-    ),
+    (Block("dconv", 1, 3, 1, 0.5, "identity", 1, 1), Block("conv", 1, 3, 1, 0.0, "pool", 1, 2)),
     16,
 )
 
