@@ -98,7 +98,7 @@ programs = Table(
     Column("input_values", JSON),  # dtype and range of each input; null: all are float32
     Column("kernel_ids", LargeBinary, nullable=False),  # int64, in execution order
     Column("undelegated", JSON, nullable=False),
-    Column("exporter", String(64), nullable=False),
+    Column("exporter", String(1000), nullable=False),
 )
 
 # A job has ended when a measurement or a failure names it; never both.

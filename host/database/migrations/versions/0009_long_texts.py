@@ -1,4 +1,4 @@
-"""Widen the column of kernels' texts: an operator may join many tensors."""
+"""Widen two columns: an operator may join many tensors, and an exporter may say much."""
 
 from __future__ import annotations
 
@@ -15,5 +15,12 @@ def upgrade() -> None:
             "text",
             existing_type=sa.String(length=512),
             type_=sa.String(length=2000),
+            existing_nullable=False,
+        )
+    with op.batch_alter_table("programs") as programs:
+        programs.alter_column(
+            "exporter",
+            existing_type=sa.String(length=64),
+            type_=sa.String(length=1000),
             existing_nullable=False,
         )
