@@ -50,7 +50,8 @@ def settings_from_document(document: object) -> StudySettings:
         values = upgraded(document) if version == 1 else dict(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DocumentError(
-            f"the settings, which version 0.1 wrote, are wrong: {type(error).__name__}: {error}"
+            "the settings, in the older form of version 1, are wrong: "
+            f"{type(error).__name__}: {error}"
         ) from error
     values.pop("version", None)
     return _structured(values, StudySettings)
