@@ -1,4 +1,4 @@
-"""The judge: finds out what a round's candidates need, and makes their trials."""
+"""The judge: gets accuracies and latencies of a round's architectures, and makes their trials."""
 
 from __future__ import annotations
 

@@ -134,8 +134,9 @@ class JobServer:
         try:
             outcome = self._visits.run(agent, state, run_id, needed.traced, DevicePhase.MEASURING)
         except Unavailable as error:
-            state.times_lost += 1
-            if self._stopping.is_set() or state.times_lost < MAX_TIMES_LOST:
+            route = self._connection.serving_route
+            state.times_lost[route] += 1
+            if self._stopping.is_set() or state.times_lost[route] < MAX_TIMES_LOST:
                 raise
             outcome = Failure(
                 FailureKind.DEVICE_LOST, f"the device was lost {MAX_TIMES_LOST} times: {error}"

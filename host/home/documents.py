@@ -42,7 +42,10 @@ def make_converter() -> Converter:
 
 
 def structure(converter: Converter, document: object, kind: type[T]) -> T:
-    """Return the document as an object of `kind`. Raises InvalidField for its first mistake."""
+    """Return what a file of the lab holds as an object of `kind`.
+
+    Raises InvalidField for the first field that is wrong.
+    """
     try:
         return converter.structure(document, kind)
     except (BaseValidationError, ForbiddenExtraKeysError, ValueError, InvalidRequest) as error:

@@ -187,7 +187,7 @@ class Dispatcher:
         with self._lock:
             state.asked = (run_id, needed)
             state.device_serial = device_serial
-            state.times_lost = 0
+            state.times_lost.clear()
             state.last_asked_ns = time.monotonic_ns()
         return run_id
 

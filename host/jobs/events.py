@@ -43,7 +43,8 @@ class EventQueue:
     Besides events it carries the end of the client's requests: None, or what was raised.
 
     Putting never waits. However slowly the client reads, the queue holds one event for each
-    program, and no more than WHOLE_MEASUREMENTS measurements. The database holds the others.
+    program: a newer one takes its place. It keeps no more than WHOLE_MEASUREMENTS measurements,
+    and reads the others from the database when the client asks for them.
     """
 
     def __init__(self, read: Callable[[str], Measurement | Failure]) -> None:

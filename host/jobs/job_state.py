@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -24,8 +25,9 @@ FINAL_KINDS = frozenset(
     }
 )
 MAX_FAILED_VISITS = 3
-# A device that connects but never answers must not hold a job for ever.
-MAX_TIMES_LOST = 3
+# A device that connects but never answers must not hold a job for ever. One that changes its
+# route is still there.
+MAX_TIMES_LOST = 3  # by each route
 # Nor must a job that the lab cannot go on with hold a device for ever.
 MAX_DEFECTS = 3
 
@@ -42,7 +44,7 @@ class JobState:
         asked: A run that was asked for and not yet answered, with its run_id. After a crash of
             the host it is fetched before anything else.
         device_serial: The device that was asked for the last run.
-        times_lost: How often that device was lost while the run was under way.
+        times_lost: How often that device was lost while the run was under way, by route.
         last_asked_ns: When the last run was asked for, in the time of `time.monotonic_ns`.
         suspect: Whether some visits were made while the sentinel had drifted.
         rests_until_ns: Until when the job rests, in the same time; 0 if it does not.
@@ -57,7 +59,7 @@ class JobState:
     failures: list[Failure] = field(default_factory=list)
     asked: tuple[str, NextVisit] | None = None
     device_serial: str = ""
-    times_lost: int = 0
+    times_lost: Counter[str] = field(default_factory=Counter)
     last_asked_ns: int = 0
     suspect: bool = False
     rests_until_ns: int = 0

@@ -51,7 +51,7 @@ class LogFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
-        """Return the log record as one line of text."""
+        """Return a log record as the one line of text that is written to the log."""
         return visible(super().formatMessage(record))
 
     def formatException(  # noqa: N802 -- as above

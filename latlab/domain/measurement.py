@@ -20,8 +20,8 @@ class Conditions:
         battery_level: The battery's charge, from 0 to 1.
         load_1min: The mean number of runnable processes over a minute.
         steal_ns: The time that a hypervisor has taken from the pinned cores since boot.
-        arithmetic_probe_ns: How long a fixed piece of arithmetic took.
-        memory_probe_ns: How long a fixed sweep over memory took.
+        arithmetic_probe_ns: How long a fixed piece of arithmetic took, in ns.
+        memory_probe_ns: How long a fixed sweep over memory took, in ns.
         throttled: Whether the machine lowers its clocks because of heat.
     """
 

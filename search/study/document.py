@@ -51,7 +51,8 @@ def settings_from_document(document: object) -> StudySettings:
         values = upgraded(document) if version == 1 else dict(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DocumentError(
-            f"settings of version 1 are wrong: {type(error).__name__}: {error}"
+            "the settings, in the older form of version 1, are wrong: "
+            f"{type(error).__name__}: {error}"
         ) from error
     values.pop("version", None)
     return _structured(values, StudySettings)
@@ -114,7 +115,7 @@ def _structured(value: object, kind: type[T]) -> T:
         raise DocumentError("; ".join(transform_error(error, "$", _in_words))) from error
     except (RecursionError, LabError) as error:
         raise DocumentError(
-            f"the document cannot be read: {type(error).__name__}: {error}"
+            f"the study's settings cannot be read: {type(error).__name__}: {error}"
         ) from error
 
 

@@ -30,7 +30,7 @@ AGREEMENT = "agreement_"
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document of version 2 that describes the same study as one of version 1.
+    """Return the settings of a study in the form of version 2, given those of version 1.
 
     Values are not checked, for the serializer checks them.
 

@@ -43,7 +43,10 @@ class Watch:
 
     @property
     def pause_s(self) -> float:
-        """The time that the target's jobs wait before the sentinel is measured again."""
+        """How long the target's jobs wait for the sentinel's next measurement, from its last one.
+
+        They wait while it may have drifted: the device may have become slower or faster.
+        """
         if not self.drifted:
             return CONFIRM_S * self.misses
         return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.misses - 2, 10))

@@ -1,4 +1,4 @@
-"""Run programs on this machine for what they compute, never for their latency."""
+"""Run programs on this machine to compare their outputs with their module's; never to time them."""
 
 from __future__ import annotations
 

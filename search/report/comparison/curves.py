@@ -14,7 +14,7 @@ from search.study.pareto import hypervolume, reference_point
 from search.study.study import Study
 from search.study.trial import Trial, is_measured
 
-WINDOW = 100  # the recent reward is the mean over so many samples
+WINDOW = 100  # a sample's recent reward is the mean over so many samples up to it
 
 
 class Point(NamedTuple):

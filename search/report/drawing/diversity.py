@@ -25,7 +25,7 @@ def blocks_at_each_place(architectures: Sequence[Architecture]) -> list[list[Blo
 
 
 def shares(blocks: Sequence[Block], aspect: Callable[[Block], str]) -> dict[str, float]:
-    """Return the share of the blocks that make each choice."""
+    """Return, for each value of an aspect of blocks, the share of the blocks that have it."""
     return {choice: count / len(blocks) for choice, count in Counter(map(aspect, blocks)).items()}
 
 

@@ -79,5 +79,5 @@ def millions(count: int, digits: int) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return the value with three decimals, and a dash for None."""
+    """Return a number as text with three decimals, and None as a dash."""
     return "–" if value is None else f"{value:.3f}"

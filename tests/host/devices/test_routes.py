@@ -21,6 +21,7 @@ from host.home.paths import sqlite_url
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue
+from host.jobs.job_state import MAX_TIMES_LOST
 from latlab.common.program_store import ProgramStore
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.device import DevicePhase, TransportKind
@@ -51,6 +52,7 @@ class Agent:
     id: str = "agent"
     results: dict[str, Visit] = field(default_factory=dict)
     running: threading.Event = field(default_factory=threading.Event)
+    changes: int = 0  # how often it still leaves the serving route for the other in mid-run
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Route(FakeDevice):
     cut_in_mid_run: Unavailable | None = None
     stopped: bool = False
     is_held: bool = False
+    other: Route | None = None
 
     def connect(self) -> Route:
         self.agent_id = self.agent.id
@@ -80,6 +83,10 @@ class Route(FakeDevice):
             self.agent.results[run_id] = visit
         self.agent.running.set()
         wait_until(lambda: not self.is_held)
+        if self.agent.changes and self.other is not None:
+            self.agent.changes -= 1
+            self.cut, self.other.cut = Unavailable("unplugged"), None
+            raise self.cut
         if self.cut_in_mid_run is not None:
             self.cut, self.cut_in_mid_run = self.cut_in_mid_run, None
             raise self.cut
@@ -197,6 +204,16 @@ def test_a_route_that_changes_in_mid_measurement_costs_no_visit_and_doubles_none
     assert [visit.run_id for visit in measured.visits] == list(first.agent.results)
     assert lab.visits() == 1
     lab.wait_for(a=LOST, b=IDLE)
+
+
+def test_a_device_whose_routes_change_again_and_again_is_not_given_up(lab: Lab) -> None:
+    first, second = two_routes(lab)
+    first.patience_s = second.patience_s = 60.0
+    first.other, second.other = second, first
+    first.agent.changes = 2 * (MAX_TIMES_LOST - 1)
+    measured = ended(lab.submit())
+    assert [visit.run_id for visit in measured.visits] == list(first.agent.results)
+    assert lab.visits() == 1
 
 
 def test_a_route_that_is_removed_leaves_agent_and_jobs_to_the_other(lab: Lab) -> None:
