@@ -59,7 +59,9 @@ def silent() -> Iterator[IO[bytes]]:
         kept = os.dup(2)
         try:
             os.dup2(log.fileno(), 2)
-            yield log
+            # ExecuTorch writes its log to Python's stderr, which may be another file.
+            with os.fdopen(2, "w", closefd=False) as file, contextlib.redirect_stderr(file):
+                yield log
         finally:
             os.dup2(kept, 2)
             os.close(kept)

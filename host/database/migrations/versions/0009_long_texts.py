@@ -17,10 +17,11 @@ def upgrade() -> None:
             type_=sa.String(length=2000),
             existing_nullable=False,
         )
-    with op.batch_alter_table("programs") as programs:
-        programs.alter_column(
-            "exporter",
-            existing_type=sa.String(length=64),
-            type_=sa.String(length=1000),
-            existing_nullable=False,
-        )
+    # Jobs refer to programs, so SQLite cannot write that table anew.
+    op.execute("ALTER TABLE programs RENAME COLUMN exporter TO short_exporter")
+    op.add_column(
+        "programs",
+        sa.Column("exporter", sa.String(length=1000), nullable=False, server_default=""),
+    )
+    op.execute("UPDATE programs SET exporter = short_exporter")
+    op.drop_column("programs", "short_exporter")

@@ -109,7 +109,7 @@ def test_each_kind_of_network_is_found(folder: Path, listed: None) -> None:
         ("missing.pt2", "missing.pt2: No such file"),
         ("missing.pte", "missing.pte: No such file"),
         ("folder.pte", "folder.pte: "),
-        ("empty.pte", "cannot use empty.pte: this file is not an ExecuTorch program"),
+        ("empty.pte", "cannot use empty.pte: this is not an ExecuTorch program"),
         ("large.pte", f"a program may have {MAX_PROGRAM_BYTES:,}: export a smaller network"),
         ("weights.pth", "FILE.py:NAME"),
     ],
