@@ -64,6 +64,7 @@ class Agent(DeviceAgentServicer):
             max_program_bytes=programs.max_program_bytes,
             confinement=runner.confinement,
             agent_id=uuid.uuid4().hex,
+            fast_fp16=identity.read_fast_fp16(root),
         )
 
     def close(self) -> None:

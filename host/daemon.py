@@ -6,6 +6,7 @@ python -m host.daemon        started in the background by `latlab lab up`
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -32,11 +33,13 @@ from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
+from host.services.program_contents import described
 from host.services.server import serve_lab
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError, StorageError, Unavailable
+from latlab.programs.reader_process import ReaderProcess
 
 STOP_GRACE_S = 2.0
 # For so long after a start, runs that were asked for before it wait for their devices.
@@ -87,7 +90,9 @@ def serve(
     def add_board(address: str) -> None:
         fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
-    lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board)
+    reader_process = ReaderProcess()
+    describe = functools.partial(described, reader_process.read)
+    lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
     server, port = serve_lab(lab, home.token())
     predictors.start()
     server.start()
@@ -104,6 +109,7 @@ def serve(
     _keep_house(home, dispatcher, config.max_age_h * 3_600e9, stopping)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
+    reader_process.close()
     predictors.stop()
     stopped.wait()
     fleet.stop()

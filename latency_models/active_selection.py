@@ -90,7 +90,7 @@ def _cost_ns(kernel: Kernel) -> float:
 
 
 def _covariance(table: Sequence[Kernel]) -> FloatArray:
-    kinds = np.array([kernel.kind for kernel in table])
+    kinds = np.array([kernel.typed_kind for kernel in table])
     near = Matern(_NEAR_OCTAVES, nu=2.5)(points(table))
     covariance: FloatArray = _SHARED * near * (kinds[:, None] == kinds) + _OWN * np.eye(len(table))
     return covariance

@@ -23,7 +23,7 @@ PORTABLE = "portable:"
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     k.CONV2D: ("Convolution", "Fully Connected"),  # the latter for 1×1
     k.DEPTHWISE_CONV2D: ("Convolution",),
-    "conv_transpose2d": ("Deconvolution",),
+    k.CONV_TRANSPOSE2D: ("Deconvolution",),
     k.MULTIPLY: ("Square",),  # a tensor times itself
     k.GLOBAL_AVG_POOL2D: ("Mean", "Global Average Pooling"),
     k.AVG_POOL2D: ("Average Pooling",),
@@ -36,6 +36,8 @@ _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     "sin": ("Sine",),
     "cos": ("Cosine",),
 }
+
+_LOOK_UP_TABLE = "Invalid Unary Op"  # XNNPACK's name for any operator that it tabulates in int8
 
 # These kinds always include their activation. For others it may be a separate clamp.
 _FUSE_ACTIVATION = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
@@ -97,6 +99,8 @@ def _is_next(unmatched: Sequence[tuple[str, Sequence[int]]], kind: str) -> bool:
     if kind.startswith(PORTABLE):
         return _operator(kind.removeprefix(PORTABLE)) == _operator(name)
     operator = name.split(" (")[0]
+    if name.startswith(_LOOK_UP_TABLE):
+        return kind in k.UNARY_KINDS
     return operator in _TRACE_NAMES.get(kind, ()) or _letters(operator) == _letters(kind)
 
 

@@ -29,14 +29,14 @@ class Neighbourhood:
         """Return the neighbourhood of measured kernels, which says what is near them."""
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in kernels:
-            by_kind[kernel.kind].append(kernel)
+            by_kind[kernel.typed_kind].append(kernel)
         return cls({kind: KDTree(points(of_kind)) for kind, of_kind in by_kind.items()})
 
     def holds(self, kernels: Sequence[Kernel]) -> NDArray[np.bool_]:
         """Return (kernels,): whether a measured kernel of the same kind is near each kernel."""
         near = np.zeros(len(kernels), dtype=np.bool_)
         for kind, tree in self.trees.items():
-            rows = [row for row, kernel in enumerate(kernels) if kernel.kind == kind]
+            rows = [row for row, kernel in enumerate(kernels) if kernel.typed_kind == kind]
             if rows:
                 octaves, _ = tree.query(points([kernels[row] for row in rows]), p=np.inf)
                 near[rows] = octaves <= _NEAR_OCTAVES

@@ -12,9 +12,26 @@ from numpy.typing import NDArray
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 
-_WORKERS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
+_WORKERS = frozenset(
+    {
+        k.CONV2D,
+        k.DEPTHWISE_CONV2D,
+        k.CONV_TRANSPOSE2D,
+        k.FULLY_CONNECTED,
+        k.BATCH_MATRIX_MULTIPLY,
+    }
+)
 _REMEMBERED_KERNELS = 10_000  # about 15 MB
-_ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}  # others are quantized to 1
+# Others are quantized to 1.
+_ELEMENT_BYTES = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+}
 
 # XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
 _TILE_CHANNELS = (8, 16, 32)
@@ -30,11 +47,14 @@ _TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB t
 
 
 def multiply_adds(kernel: Kernel) -> int:
-    """Return the multiply-adds of a convolution or fully connected layer; 0 for other kinds."""
+    """Return the multiply-adds of a convolution or a product of matrices; 0 for other kinds."""
     if kernel.kind not in _WORKERS:
         return 0
-    depth = _channels(_source(kernel)) // max(1, kernel.groups)
-    return _elements(kernel.output) * _elements(kernel.kernel_size) * depth
+    source, target = _source(kernel), kernel.output
+    if kernel.kind == k.CONV_TRANSPOSE2D:  # it adds each input to the outputs under the window
+        source, target = target, source
+    depth = _channels(source) // max(1, kernel.groups)
+    return _elements(target) * _elements(kernel.kernel_size) * depth
 
 
 def moved_bytes(kernels: Iterable[Kernel]) -> float:
@@ -74,7 +94,8 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
 def _work_terms(kernel: Kernel) -> tuple[float, ...]:
     output = _elements(kernel.output)
     taps = _elements(kernel.kernel_size)
-    pixels = output / _channels(kernel.output)
+    swept = _source(kernel) if kernel.kind == k.CONV_TRANSPOSE2D else kernel.output
+    pixels = _elements(swept) / _channels(swept)
     work = float(multiply_adds(kernel))
     inputs_bytes, output_bytes = _traffic_bytes(kernel)
     weights_bytes = work / pixels * _element_bytes(kernel)

@@ -150,7 +150,7 @@ def _hold_out(
         fold_networks = [
             network
             for network in (networks[row] for i in fold for row in rows[i])
-            if times.regressors.keys() >= {kernel.kind for kernel in network.kernels}
+            if times.regressors.keys() >= {kernel.typed_kind for kernel in network.kernels}
         ]
         if fold_networks:
             held_out += fold_networks

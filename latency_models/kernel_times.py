@@ -83,7 +83,7 @@ class KernelTimes:
         table = lookup_table(networks)
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in sorted(table):
-            by_kind[kernel.kind].append(kernel)
+            by_kind[kernel.typed_kind].append(kernel)
         regressors = {
             kind: KernelRegressor.fit(
                 kernels,
@@ -120,7 +120,7 @@ class KernelTimes:
         kinds = self.kinds
         columns = np.zeros((len(table), len(kinds) + 2))
         places = {kind: place for place, kind in enumerate(kinds)}
-        columns[np.arange(len(table)), [places[kernel.kind] for kernel in table]] = kernel_ns
+        columns[np.arange(len(table)), [places[kernel.typed_kind] for kernel in table]] = kernel_ns
         columns[:, -2] = kernel_ns * near
         columns[:, -1] = 1.0 - seen
         sums = count(table, lengths, indices) @ columns
@@ -133,7 +133,7 @@ class KernelTimes:
         """Return (kernels, 3): the time in ns, whether it was measured, whether one near it was."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
-            rows[kernel.kind].append(row)
+            rows[kernel.typed_kind].append(row)
         unknown = sorted(rows.keys() - self.regressors.keys())
         if unknown:
             raise UnknownKernelKinds(unknown)

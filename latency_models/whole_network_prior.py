@@ -45,7 +45,8 @@ class CostUnits:
         mean_counts = counts.mean(axis=0)
         by_kind: dict[str, FloatArray] = {}
         for kernel, mean_count in zip(kernels, mean_counts.tolist(), strict=True):
-            by_kind[kernel.kind] = by_kind.get(kernel.kind, 0.0) + mean_count * _costs(kernel)
+            kind = kernel.typed_kind
+            by_kind[kind] = by_kind.get(kind, 0.0) + mean_count * _costs(kernel)
         return cls({kind: np.where(sums > 0, sums, 1.0) for kind, sums in by_kind.items()})
 
     def compare(
@@ -60,15 +61,15 @@ class CostUnits:
         Raises:
             UnknownKernelKinds: There is no unit for a kind.
         """
-        unknown = sorted({kernel.kind for kernel in (*left, *right)} - self.by_kind.keys())
+        unknown = sorted({kernel.typed_kind for kernel in (*left, *right)} - self.by_kind.keys())
         if unknown:
             raise UnknownKernelKinds(unknown)
-        same_kind = np.equal.outer([x.kind for x in left], [x.kind for x in right])
+        same_kind = np.equal.outer([x.typed_kind for x in left], [x.typed_kind for x in right])
         products = self._in_units(left) @ self._in_units(right).T * same_kind
         return products, cdist(points(left), points(right), "sqeuclidean")
 
     def _in_units(self, kernels: Sequence[Kernel]) -> FloatArray:
-        return np.array([_costs(kernel) / self.by_kind[kernel.kind] for kernel in kernels])
+        return np.array([_costs(kernel) / self.by_kind[kernel.typed_kind] for kernel in kernels])
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
     import latlab
 
     with latlab.connect() as lab:
-        target = lab.default_target()
-        [outcome] = lab.measure(target.id, [program_file])
-        [estimate] = lab.predict(target.id, [program_file.program.kernels])
+        outcome = lab.measure(module, (1, 3, 224, 224))
+        estimate = lab.predict(module, (1, 3, 224, 224))
 
-If PyTorch is installed, `latlab.export.export_program` makes a program of a PyTorch module.
+If PyTorch is installed, modules of it are exported to programs: see `latlab.export`.
 Each name is loaded when it is first used, so `import latlab` alone is quick.
 """
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from latlab.domain.failure import Failure, FailureKind
     from latlab.domain.kernel import Kernel
     from latlab.domain.measurement import Measurement, Visit
+    from latlab.domain.precision import Precision
     from latlab.domain.program import Program, ProgramFile, TensorSpec
     from latlab.domain.target import Target
 
@@ -59,6 +59,7 @@ __all__ = [
     "Measurement",
     "NotFound",
     "NotReady",
+    "Precision",
     "Program",
     "ProgramFile",
     "Source",
@@ -82,6 +83,7 @@ _MODULES = {
     "domain.failure": ("Failure", "FailureKind"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),
+    "domain.precision": ("Precision",),
     "domain.program": ("Program", "ProgramFile", "TensorSpec"),
     "domain.target": ("Target",),
 }

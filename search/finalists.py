@@ -1,4 +1,4 @@
-"""The best networks of a study, trained in full, exported in two precisions and measured.
+"""The best networks of a study, trained in full, exported in several precisions and measured.
 
 runs/<study>/trained/
 ├── <architecture id>/checkpoint.safetensors   the training's state, until it ends
@@ -24,8 +24,9 @@ from latlab.common.files import replacing
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
-from latlab.domain.program import Program, ProgramFile
-from latlab.export import ProgramCache, export_int8, export_program
+from latlab.domain.precision import Precision
+from latlab.domain.program import ProgramFile
+from latlab.export import ProgramCache, export_program
 from latlab.export.execution.running import outputs
 from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import (
@@ -41,7 +42,6 @@ from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.study.settings import FullTraining
 
-PRECISIONS = ("float32", "int8")
 CALIBRATION_IMAGES = 128  # for the ranges of int8 activations
 
 
@@ -51,9 +51,9 @@ class Finalist:
 
     Attributes:
         architecture: The network.
-        precision: "float32" or "int8".
-        accuracy: Accuracy on the validation images, from 0 to 1. For int8 it is the accuracy of
-            the exported program.
+        precision: The precision.
+        accuracy: Accuracy on the validation images, from 0 to 1. For other precisions than float32
+            it is the accuracy of the exported program.
         program: The exported program.
         latency: Its measured latency.
         measurement_id: Id of the measurement.
@@ -61,7 +61,7 @@ class Finalist:
     """
 
     architecture: Architecture
-    precision: str
+    precision: Precision
     accuracy: float | None = None
     program: ProgramFile | None = None
     latency: LatencyEstimate | None = None
@@ -115,16 +115,21 @@ def train_one(
     return None
 
 
-def export_both(
-    architecture: Architecture, dataset: OpenDataset, recipe: FullTraining, folder: Path
+def export_trained(
+    architecture: Architecture,
+    dataset: OpenDataset,
+    recipe: FullTraining,
+    folder: Path,
+    precisions: Iterable[Precision],
 ) -> list[Finalist]:
-    """Export a trained network as float32 and as int8.
+    """Export a trained network in some precisions, calibrated on training images.
 
     Args:
         architecture: The network.
         dataset: The images that it was trained on.
         recipe: How it was trained.
         folder: The folder where `train_one` left its weights.
+        precisions: The precisions.
 
     Raises:
         CheckpointError: The weights are missing or damaged.
@@ -141,28 +146,33 @@ def export_both(
     reference = reference_images(dataset, recipe)
     mean, std = statistics(reference)
     images = normalized(reference[:CALIBRATION_IMAGES], mean, std)
+    calibration = torch.split(images, 1)
     programs = ProgramCache(folder / "programs")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def exported(precision: str, export: Callable[[], tuple[Program, bytes]]) -> Finalist:
-        key = f"{precision} of weights {digest}"
+    def exported(precision: Precision) -> Finalist:
+        key = f"{precision.value} of weights {digest}"
+        in_float32 = precision is Precision.FP32
+        finalist = Finalist(architecture, precision, facts["accuracy"] if in_float32 else None)
         try:
-            file = programs.get(key) or programs.put(key, *export())
+            file = programs.get(key) or programs.put(
+                key, *export_program(network, shape, precision, calibration)
+            )
         except ExportError as error:
-            return Finalist(architecture, precision, failure=str(error))
-        return Finalist(architecture, precision, program=file)
-
-    float32 = exported("float32", lambda: export_program(network, shape))
-    int8 = exported("int8", lambda: export_int8(network, shape, torch.split(images, 1)))
-    if int8.program is not None:
+            return replace(finalist, failure=str(error))
+        if in_float32:
+            return replace(finalist, program=file)
         validation = validation_batches(dataset, recipe, mean, std)
-        int8 = replace(int8, accuracy=_program_accuracy(int8.program, validation))
-    return [replace(float32, accuracy=facts["accuracy"]), int8]
+        return replace(finalist, program=file, accuracy=_program_accuracy(file, validation))
+
+    return list(map(exported, precisions))
 
 
-def untrained(architecture: Architecture, failure: AccuracyFailure) -> list[Finalist]:
+def untrained(
+    architecture: Architecture, failure: AccuracyFailure, precisions: Iterable[Precision]
+) -> list[Finalist]:
     """Return the finalists, all failed, of a network whose training has failed."""
-    return [Finalist(architecture, p, failure=failure.message) for p in PRECISIONS]
+    return [Finalist(architecture, p, failure=failure.message) for p in precisions]
 
 
 def with_outcomes(
@@ -203,6 +213,7 @@ def _to_json(finalist: Finalist) -> dict[str, Any]:
     return {
         "architecture_id": finalist.architecture.id,
         **asdict(replace(finalist, program=None)),
+        "precision": finalist.precision.value,
         "program": file
         and {
             "path": str(file.path),
@@ -222,11 +233,12 @@ def _made_with(dataset: OpenDataset, recipe: FullTraining) -> dict[str, Any]:
 
 def _program_accuracy(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     labels: list[int] = []
+    dtype = getattr(torch, file.program.inputs[0].dtype)
 
     def images() -> Iterator[Tensor]:
         for batch, batch_labels in batches:
             labels.extend(batch_labels.tolist())
-            yield from torch.split(batch.contiguous(), 1)
+            yield from torch.split(batch.contiguous().to(dtype), 1)
 
     answers = [int(logits.argmax()) for logits in outputs(file.path.read_bytes(), images())]
     right = sum(answer == label for answer, label in zip(answers, labels, strict=True))

@@ -22,8 +22,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "latlab.domain": "",
         "latlab.common": "latlab.domain",
         "latlab.convert": "latlab.v1 latlab.domain",
+        "latlab.programs": "latlab.domain",
         "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export",
-        "latlab.export": "latlab.domain latlab.common",
+        "latlab.export": "latlab.domain latlab.programs latlab.common",
         "latency_models": "latlab.domain",
         "device_agent": "latlab.v1 latlab.common latlab.convert latlab.domain",
         "host.home": "latlab.client latlab.common latlab.domain",
@@ -36,13 +37,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "host.devices": "host.jobs host.agent host.home host.database host.measuring"
         " latlab.domain latlab.common",
         "host.services": "host.devices host.predicting host.jobs host.database host.home"
-        " latlab.convert latlab.domain latlab.common latlab.v1",
+        " latlab.convert latlab.programs latlab.domain latlab.common latlab.v1",
         "host.doctor": "latlab.client latlab.common latlab.domain host.devices.transports"
         " host.agent host.home host.measuring",
         "host.cli": "latlab.client latlab.export latlab.common latlab.domain host.agent"
         " host.home host.measuring",
         "host.daemon": "host.services host.predicting host.devices host.jobs host.database"
-        " host.home latlab.common latlab.domain",
+        " host.home latlab.programs latlab.common latlab.domain",
         "search.space": "latlab.domain",
         "search.study": "search.space latlab.common latlab.domain",
         "search.strategies": "search.study search.space latlab.domain",
@@ -72,7 +73,7 @@ def modules() -> Mapping[str, Path]:
     found = {}
     for package in PACKAGES:
         for path in sorted((REPOSITORY / package).rglob("*.py")):
-            if not path.stem.endswith(("_pb2", "_pb2_grpc")):
+            if not path.stem.endswith(("_pb2", "_pb2_grpc", "_generated")):
                 parts = path.relative_to(REPOSITORY).with_suffix("").parts
                 found[".".join(parts).removesuffix(".__init__")] = path
     return found

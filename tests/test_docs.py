@@ -198,12 +198,12 @@ def test_the_python_of_the_readme_runs(
         monkeypatch.setattr(
             latlab.export,
             "export_program",
-            lambda module, shape: (SimpleNamespace(kernels=network.kernels), b""),
+            lambda *_: (SimpleNamespace(kernels=network.kernels), b""),
         )
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
-        exec(code, {"module": None})
+        exec(code, {"module": None, "example_inputs": None})
     database.close()
     assert re.fullmatch(r"[\d.]+ ms \((lookup|regression)\)\n", capsys.readouterr().out)

@@ -18,6 +18,7 @@ from latlab.common.files import replacing
 from latlab.v1.device_agent_pb2 import CoreClass
 
 _SAME_CLASS_RATIO = 1.1  # favoured cores clock a few percent higher than others of their class
+_FP16_FEATURES = {"avx512_fp16", "asimdhp"}  # as the kernel names them, on x86 and on ARM
 _CLASS_NAMES = {1: ("all",), 2: ("little", "big"), 3: ("little", "big", "prime")}
 
 
@@ -77,6 +78,17 @@ def read_memory_bytes(root: Path) -> int:
     """Return the memory's size, or 0 if the kernel does not report it."""
     total = _fields(read_text(root / "proc/meminfo") or "", ":").get("MemTotal", "0 kB")
     return int(total.split()[0]) * 1024
+
+
+def read_fast_fp16(root: Path) -> bool | None:
+    """Return whether every core has instructions for float16, or None if nobody knows."""
+    lines = (read_text(root / "proc/cpuinfo") or "").splitlines()
+    features = [
+        set(values.split())
+        for name, _, values in (line.partition(":") for line in lines)
+        if name.strip() in ("flags", "Features")  # on x86 and on ARM
+    ]
+    return all(each & _FP16_FEATURES for each in features) if features else None
 
 
 def read_core_classes(root: Path, cpus: Collection[int]) -> list[CoreClass]:

@@ -124,6 +124,8 @@ def _flags(stored: StoredMeasurement) -> str:
         flags.append("suspect")
     if stored.is_sentinel:
         flags.append("sentinel")
+    if stored.untraced:
+        flags.append("no kernel times")
     return "; ".join(flags)
 
 
@@ -143,6 +145,8 @@ def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
         facts.append(("Suspect", "the sentinel had drifted when it was taken"))
     if stored.is_sentinel:
         facts.append(("Sentinel", "the lab's own, held against its baseline"))
+    if stored.untraced:
+        facts.append(("Kernel times", "none: the trace does not match the program's kernels"))
     if (exclusion := stored.exclusion) is not None:
         facts.append(("Excluded", f"{_time(exclusion.unix_ns)}, {exclusion.why}"))
     for failure in stored.failed_visits:

@@ -92,4 +92,5 @@ def _listed(
         is_sentinel=row.is_sentinel,
         exclusion=exclusion,
         unusable=found.why if isinstance(found, Unusable) else "",
+        untraced=not isinstance(found, Unusable) and found.untraced,
     )

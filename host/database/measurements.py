@@ -70,6 +70,11 @@ class UsableMeasurement:
     summary: Summary
     network: MeasuredNetwork
 
+    @property
+    def untraced(self) -> bool:
+        """True if it has no kernel times although they were asked for."""
+        return self.spec.traced_visits > 0 and self.network.kernel_ns is None
+
 
 def get_measurement(connection: Connection, measurement_id: str) -> Measurement | None:
     """Return a measurement with its visits; None if there is none. It need not be usable.

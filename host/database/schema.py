@@ -33,6 +33,8 @@ from sqlalchemy import (
     false,
 )
 
+MAX_KERNEL_CHARS = 2_000  # a row of PostgreSQL's index has 2704 bytes at most
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -82,7 +84,7 @@ kernels = Table(
     "kernels",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("text", String(512), nullable=False, unique=True),
+    Column("text", String(MAX_KERNEL_CHARS), nullable=False, unique=True),
     Column("fields", JSON, nullable=False),
 )
 
@@ -96,7 +98,7 @@ programs = Table(
     Column("input_values", JSON),  # dtype and range of each input; null: all are float32
     Column("kernel_ids", LargeBinary, nullable=False),  # int64, in execution order
     Column("undelegated", JSON, nullable=False),
-    Column("exporter", String(64), nullable=False),
+    Column("exporter", String(1000), nullable=False),
 )
 
 # A job has ended when a measurement or a failure names it; never both.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -21,6 +22,8 @@ from latlab.domain.errors import LabError, TraceMismatch, Unavailable
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program
+
+log = logging.getLogger(__name__)
 
 
 class JobServer:
@@ -145,13 +148,14 @@ class JobServer:
         return True
 
     def _complete(self, state: JobState) -> None:
+        """End the job with its measurement, which has no kernel times if its trace is of no use."""
         try:
             kernel_ns = kernel_times_ns(state.program, state.visits)
         except TraceMismatch as error:
-            self._end(state, Failure(FailureKind.TRACE_MISMATCH, str(error)))
-        else:
-            self._board.complete(state, kernel_ns)
-            self._sentinels.job_ended(state.job.target_id)
+            log.warning("job %s is measured without kernel times: %s", state.job.id, error)
+            kernel_ns = None
+        self._board.complete(state, kernel_ns)
+        self._sentinels.job_ended(state.job.target_id)
 
     def _end(self, state: JobState, failure: Failure) -> None:
         self._board.end(state, failure)

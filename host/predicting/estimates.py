@@ -88,6 +88,7 @@ def measured_latency(
         disturbed_visits=usable.summary.visits - usable.summary.clean_visits,
         device_s=device_time_s(measurement),
         heat_unknown=measurement.heat_unknown,
+        untraced=usable.untraced,
     )
 
 

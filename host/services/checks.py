@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from host.database.schema import MAX_KERNEL_CHARS
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import Program, check_program_name
 
@@ -43,6 +44,11 @@ def check_program(program: Program) -> Program:
         check_text("an operator's name", operator)
     for kernel in program.kernels:
         check_text("the words of a kernel", f"{kernel.kind} {kernel.activation} {kernel.dtype}")
+        if (chars := len(str(kernel))) > MAX_KERNEL_CHARS:
+            raise InvalidRequest(
+                f"a kernel of the kind {kernel.kind} with {len(kernel.inputs)} inputs takes"
+                f" {chars} characters to describe, the limit is {MAX_KERNEL_CHARS}"
+            )
     return program
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
 from host.services.checks import check_text
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import InvalidRequest, NotFound
+from latlab.domain.errors import InvalidRequest, NotFound, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
@@ -34,7 +36,11 @@ from latlab.domain.target import Target, TargetStatus, find_target
 
 
 class Lab:
-    """The lab as its services see it."""
+    """The lab as its services see it.
+
+    `describe` returns an uploaded program as its bytes describe it, which lie at the path. It may
+    raise InvalidRequest.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Lab:
         predictors: Predictors,
         fleet: Fleet,
         add_board: Callable[[str], None],
+        describe: Callable[[Program, Path], Program],
     ) -> None:
         self.dispatcher = dispatcher
         self.predictors = predictors
@@ -54,6 +61,7 @@ class Lab:
         self.administration = Administration(database, fleet, dispatcher)
         self._database = database
         self._programs = programs
+        self._describe = describe
         self._summarizer = summarizer
         self._known_targets: list[Target] = []
 
@@ -86,7 +94,10 @@ class Lab:
         return [self._status(target, counts.get(target.id, 0)) for target in targets]
 
     def add_program(self, program: Program, chunks: Iterable[bytes]) -> None:
-        """Store a program. Its bytes are read only if the lab does not have them.
+        """Store a program. Its bytes are taken only if the lab does not have them.
+
+        What the client says about a program is only a hint: its kernels are those that its bytes
+        hold. A program that the lab knows keeps the kernels on which its measurements rest.
 
         Raises InvalidRequest, TooLarge and StorageError. If storage is full, the lab takes no
         program, and so no job, while what is being measured can still be stored.
@@ -95,6 +106,16 @@ class Lab:
         self._programs.keep_reserve({*in_use, program.sha256})
         if not self._programs.has(program.sha256, program.size_bytes):
             self._programs.add(program.sha256, program.size_bytes, chunks, in_use)
+        known = self._known_program(program.sha256)
+        if known is None:
+            program = self._described(program, in_use)
+        else:
+            program = replace(
+                program,
+                inputs=program.inputs or known.inputs,
+                kernels=known.kernels,
+                undelegated=known.undelegated,
+            )
         with self._database.writing() as connection:
             program_rows.add_program(connection, program)
 
@@ -146,6 +167,22 @@ class Lab:
         """
         steadying_of = functools.cache(functools.partial(current_steadying, self.predictors))
         return lambda measurement: measured_latency(self._database, measurement, steadying_of)
+
+    def _known_program(self, sha256: str) -> Program | None:
+        try:
+            with self._database.reading() as connection:
+                return program_rows.get_program(connection, sha256)
+        except UnreadableRow:  # it is replaced
+            return None
+
+    def _described(self, program: Program, in_use: Collection[str]) -> Program:
+        """Return a new program as its bytes describe it. Bytes that are of no use are removed."""
+        try:
+            return self._describe(program, self._programs.path(program.sha256))
+        except InvalidRequest:
+            if program.sha256 not in in_use:
+                self._programs.remove(program.sha256)
+            raise
 
     def _status(self, target: Target, measurements: int) -> TargetStatus:
         workers = self.fleet.workers

@@ -109,6 +109,12 @@ class ProgramStore:
         with replacing(path, mode=0o600) as draft:
             _write_verified(draft, sha256, size_bytes, chunks)
 
+    def remove(self, sha256: str) -> None:
+        """Remove a program, if it is stored. Raises StorageError."""
+        path = self.path(sha256)
+        with storing(path):
+            path.unlink(missing_ok=True)
+
     def keep_reserve(self, in_use: Collection[str]) -> None:
         """Remove programs that are not in use until the disk has its reserve of free space.
 

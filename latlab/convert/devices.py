@@ -40,6 +40,7 @@ def device_to_message(device: Device) -> device_agent_pb2.DeviceDescription:
         max_program_bytes=device.max_program_bytes,
         confinement=device.confinement,
         agent_id=device.agent_id,
+        fast_fp16=device.fast_fp16,
     )
 
 
@@ -66,6 +67,7 @@ def device_from_message(message: device_agent_pb2.DeviceDescription) -> Device:
         max_program_bytes=message.max_program_bytes,
         confinement=tuple(message.confinement),
         agent_id=message.agent_id,
+        fast_fp16=message.fast_fp16 if message.HasField("fast_fp16") else None,
     )
 
 

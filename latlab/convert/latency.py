@@ -171,6 +171,7 @@ def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
             disturbed_visits=measured.disturbed_visits,
             device_s=measured.device_s,
             heat_unknown=measured.heat_unknown,
+            untraced=measured.untraced,
         ),
     )
 
@@ -186,6 +187,7 @@ def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
         disturbed_visits=message.disturbed_visits,
         device_s=message.device_s,
         heat_unknown=message.heat_unknown,
+        untraced=message.untraced,
     )
 
 

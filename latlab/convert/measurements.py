@@ -24,6 +24,7 @@ def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
         is_sentinel=stored.is_sentinel,
         unusable=stored.unusable,
         failed_visits=map(failure_to_message, stored.failed_visits),
+        untraced=stored.untraced,
     )
     if stored.exclusion is not None:
         message.exclusion.unix_ns = stored.exclusion.unix_ns
@@ -52,4 +53,5 @@ def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement
         exclusion=exclusion,
         unusable=message.unusable,
         failed_visits=tuple(map(failure_from_message, message.failed_visits)),
+        untraced=message.untraced,
     )

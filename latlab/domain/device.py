@@ -102,6 +102,8 @@ class Device:
             "seccomp" and "landlock"; empty where it has neither, or the agent does not say.
         agent_id: A random id that its agent made when it started; empty if the agent is older
             than such ids. Machines that wrongly share a serial have agents of different ids.
+        fast_fp16: Whether the processor has instructions for float16; None where it is not known
+            or the agent is too old to say.
     """
 
     serial: str
@@ -117,6 +119,7 @@ class Device:
     max_program_bytes: int
     confinement: tuple[str, ...] = ()
     agent_id: str = ""
+    fast_fp16: bool | None = None
 
 
 class EventKind(str, Enum):

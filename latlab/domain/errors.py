@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latlab.domain.precision import Precision
+
 
 class LabError(Exception):
     """Base of all the lab's errors; the message says what is wrong and what to do."""
@@ -49,8 +51,15 @@ class UnknownKernelKinds(InvalidRequest):
         super().__init__(self.kinds)
 
     def __str__(self) -> str:
-        """Name the kinds."""
-        return f"never measured on this target: {', '.join(self.kinds)}"
+        """Name the kinds, and say what to do."""
+        text = f"never measured on this target: {', '.join(self.kinds)}"
+        prefixes = {kind.partition(" ")[0] for kind in self.kinds}
+        names = sorted(prefixes & {Precision.FP16.value, Precision.INT8.value})
+        if not names:
+            return f"{text}. Measure a network that has them first"
+        for name in names:
+            text += f"; measure {name} networks first (latlab calibrate --precision {name})"
+        return text
 
 
 class NotFound(LabError):

@@ -63,6 +63,8 @@ class MeasuredLatency:
         device_s: How long the visits kept the device, in seconds.
         heat_unknown: Whether the device could not report its heat, so that nobody knows whether
             heat slowed it down. False where the lab is of a version that does not say.
+        untraced: Whether it has no kernel times although they were asked for, because the trace
+            does not match the program's kernels. The latency is as good as any other.
     """
 
     measurement_id: str
@@ -72,6 +74,7 @@ class MeasuredLatency:
     disturbed_visits: int
     device_s: float
     heat_unknown: bool = False
+    untraced: bool = False
 
 
 def whole_ns(latency_ns: float) -> int:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
+# Names of precisions, by the dtype that most kernels have in it.
+_PRECISIONS = {"float16": "fp16", "qint8": "int8"}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kernel:
@@ -25,7 +28,7 @@ class Kernel:
         dilation: The dilation of a convolution or pool; else 1.
         groups: The number of groups of a convolution; else 1.
         activation: The fused activation, such as "relu"; empty if there is none.
-        dtype: The data type.
+        dtype: The data type of the output.
     """
 
     kind: str
@@ -37,6 +40,16 @@ class Kernel:
     groups: int = 1
     activation: str = ""
     dtype: str = "float32"
+
+    @property
+    def typed_kind(self) -> str:
+        """The kind, after the precision where that is not float32, as in "int8 conv2d".
+
+        Kernels of one typed kind share a model: another dtype is computed by other code.
+        """
+        if self.dtype == "float32":
+            return self.kind
+        return f"{_PRECISIONS.get(self.dtype, self.dtype)} {self.kind}"
 
     def __str__(self) -> str:
         """Return the kernel in one line. Lines are equal for equal kernels only."""
@@ -69,6 +82,35 @@ CONCATENATE = "concatenate"
 TRANSPOSE = "transpose"
 RESHAPE = "reshape"
 CONSTANT_PAD = "constant_pad"
+CONVERT = "convert"
+
+# Operators of one input that compute element by element.
+UNARY_KINDS = frozenset(
+    {
+        SIGMOID,
+        HARDSWISH,
+        CLAMP,
+        "abs",
+        "ceiling",
+        "cos",
+        "elu",
+        "exp",
+        "floor",
+        "gelu",
+        "leaky_re_lu",
+        "log",
+        "negate",
+        "reciprocal_square_root",
+        "sin",
+        "square",
+        "square_root",
+        "tanh",
+    }
+)
+
+# They occur in other networks than those of a search space.
+CONV_TRANSPOSE2D = "conv_transpose2d"
+BATCH_MATRIX_MULTIPLY = "batch_matrix_multiply"
 
 DELEGATED_KINDS = frozenset(
     {

@@ -215,6 +215,8 @@ class StoredMeasurement:
         exclusion: Why and when a person excluded it; None if nobody has.
         unusable: Why it cannot be used; empty if it can.
         failed_visits: The failures of the visits that brought no samples.
+        untraced: Whether it has no kernel times although they were asked for, because the trace
+            does not match the program's kernels.
     """
 
     id: str
@@ -232,3 +234,4 @@ class StoredMeasurement:
     exclusion: Exclusion | None
     unusable: str
     failed_visits: tuple[Failure, ...] = ()
+    untraced: bool = False

@@ -12,13 +12,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Shape
-from latlab.domain.program import BACKEND, Program, TensorSpec
+from latlab.domain.precision import Precision
+from latlab.domain.program import BACKEND, Program
 from latlab.export.execution.quiet import quiet
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
-    from torch import Tensor, nn
+    from torch import nn
 
+    from latlab.export.execution.example import Inputs
     from latlab.export.lowering.ways import Lowered
 
 EXPORTER = f"executorch {version('executorch')}"
@@ -28,12 +29,20 @@ _TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 _log = logging.getLogger(__name__)
 
 
-def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, bytes]:
+def export_program(
+    module: nn.Module,
+    inputs: Inputs,
+    precision: Precision = Precision.FP32,
+    calibration: Sequence[Inputs] = (),
+) -> tuple[Program, bytes]:
     """Lower a module for XNNPACK as it computes in evaluation mode.
 
-    The program is run on a random input and compared with the module, so it computes what the
+    The program is run on its inputs and compared with the module, so it computes what the
     module computes. If a program of direct lowering does not, a warning is logged and
     ExecuTorch's own lowering is used.
+
+    Where the module's code reads a value, as an `if` does, and torch.export cannot follow, the
+    program has the value and the branch of the given inputs. `Program.exporter` says so.
 
     The module and the process are left as they were, even after an error. Threads may export at
     the same time; they take turns. Meanwhile other threads may run other modules, but nothing
@@ -41,8 +50,13 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
     warnings are dropped for the whole process while an export runs.
 
     Args:
-        module: Any module of one input.
-        input_shape: The input's shape. Its dtype is float16 if all weights are, else float32.
+        module: Any module.
+        inputs: Its inputs: a shape, a TensorSpec or a tensor; a list or tuple of them for several
+            inputs; or a mapping of them for keyword inputs. The dtype of an input that is given
+            as its shape is float16 if all weights are, else float32.
+        precision: What the program computes with. FP32 leaves the module as it is.
+        calibration: For INT8, inputs like `inputs`. The activations' ranges over them are what
+            int8 spans. Without them random ones are used.
 
     Returns:
         The program and its bytes. `Program.exporter` begins with "direct" for direct lowering,
@@ -53,11 +67,11 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
             take the input, the network computes something else at every call, ExecuTorch cannot
             lower it, or the program does not compute what the network computes.
     """
-    with _every_error_is_an_export_error("export"), quiet(), _kept_environment():
+    with _every_error_is_an_export_error(), quiet(), _kept_environment():
         from latlab.export.lowering import proof, ways
 
         directly = proof.direct_lowering_holds()
-        lowered = ways.lower(module, input_shape, directly)
+        lowered = ways.lower(module, inputs, precision, calibration, directly)
     for doubt in lowered.doubts:
         _log.warning("%s; ExecuTorch's own lowering is used", doubt)
     if not directly:
@@ -66,37 +80,11 @@ def export_program(module: nn.Module, input_shape: Shape) -> tuple[Program, byte
             "every export takes ExecuTorch's own, slower one",
             stacklevel=2,
         )
-    return _program(lowered, tuple(input_shape)), lowered.data
-
-
-def export_int8(
-    module: nn.Module, input_shape: Shape, calibration: Sequence[Tensor]
-) -> tuple[Program, bytes]:
-    """Lower a module like `export_program`, with weights and activations quantized to int8.
-
-    The program is compared with the quantized module on the first calibration input.
-
-    Args:
-        module: A trained module.
-        input_shape: The input's shape.
-        calibration: Inputs of this shape. The activations' ranges over them are what int8 spans;
-            weights are quantized by channel.
-
-    Returns:
-        The program and its bytes.
-
-    Raises:
-        ExportError: As for `export_program`.
-    """
-    with _every_error_is_an_export_error("quantize"), quiet(), _kept_environment():
-        from latlab.export.lowering import ways
-
-        lowered = ways.lower_int8(module, input_shape, calibration)
-    return _program(lowered, tuple(input_shape)), lowered.data
+    return _program(lowered), lowered.data
 
 
 @contextlib.contextmanager
-def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
+def _every_error_is_an_export_error() -> Iterator[None]:
     """Raise any error of the module's code, torch or ExecuTorch as an ExportError."""
     try:
         yield
@@ -104,7 +92,7 @@ def _every_error_is_an_export_error(verb: str) -> Iterator[None]:
         raise
     except Exception as error:
         kind = type(error).__name__
-        raise ExportError(f"ExecuTorch cannot {verb} this network: {kind}: {error}") from error
+        raise ExportError(f"ExecuTorch cannot export this network: {kind}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -118,13 +106,13 @@ def _kept_environment() -> Iterator[None]:
             os.environ.pop(_TORCH_CACHE, None)
 
 
-def _program(lowered: Lowered, input_shape: Shape) -> Program:
+def _program(lowered: Lowered) -> Program:
     return Program(
         sha256=hashlib.sha256(lowered.data).hexdigest(),
         size_bytes=len(lowered.data),
         backend=BACKEND,
-        inputs=(TensorSpec(input_shape, lowered.dtype),),
+        inputs=lowered.inputs,
         kernels=lowered.kernels,
         undelegated=lowered.undelegated,
-        exporter=f"{lowered.way} {EXPORTER}",
+        exporter=f"{lowered.way} {EXPORTER}{lowered.note}",
     )

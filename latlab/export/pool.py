@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING
 
 from latlab.common.files import FULL, storage_error
 from latlab.domain.errors import ExportError, StorageError
-from latlab.domain.kernel import Shape
+from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export.exporter import export_program
 from latlab.export.program_cache import ProgramCache
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from latlab.export.execution.example import Inputs
 
 # A worker that uses more is replaced: each stock lowering leaks tens of MB.
 WORKER_MAX_RSS_BYTES = 2 << 30
@@ -40,16 +42,22 @@ class ExportSpec:
     """A module to export.
 
     Attributes:
-        key: Names everything that the program's bytes depend on. Specs with the same key are the
-            same program.
-        build: Makes the module in a worker, so it must pickle: a function at module level or a
-            functools.partial of one.
-        input_shape: Shape of the module's input.
+        key: Names everything that the program's bytes depend on, the precision among it. Specs
+            with the same key are the same program. None: nobody knows what the module depends
+            on, so it is exported every time.
+        make: Makes the module and its inputs in a worker, so it must pickle: a function at module
+            level or a functools.partial of one.
+        precision: What the program computes with.
     """
 
-    key: str
-    build: Callable[[], nn.Module]
-    input_shape: Shape
+    key: str | None
+    make: Callable[[], tuple[nn.Module, Inputs]]
+    precision: Precision = Precision.FP32
+
+    @property
+    def identity(self) -> object:
+        """What is equal for specs of the same program."""
+        return self if self.key is None else self.key
 
 
 Outcome = ProgramFile | ExportError
@@ -93,8 +101,8 @@ class ExportPool:
         Raises:
             StorageError: Programs cannot be stored, for example because the disk is full.
         """
-        outcomes = {spec.key: outcome for spec, outcome in self.export_each(specs)}
-        return [outcomes[spec.key] for spec in specs]
+        outcomes = {spec.identity: outcome for spec, outcome in self.export_each(specs)}
+        return [outcomes[spec.identity] for spec in specs]
 
     def export_each(self, specs: Iterable[ExportSpec]) -> Iterator[tuple[ExportSpec, Outcome]]:
         """Yield each distinct spec with its outcome as soon as it is exported.
@@ -105,8 +113,8 @@ class ExportPool:
             StorageError: Programs cannot be stored, for example because the disk is full.
         """
         pending: deque[ExportSpec] = deque()
-        for spec in {spec.key: spec for spec in specs}.values():
-            cached = self._cache.get(spec.key)
+        for spec in {spec.identity: spec for spec in specs}.values():
+            cached = None if spec.key is None else self._cache.get(spec.key)
             if cached is None:
                 pending.append(spec)
             else:
@@ -180,8 +188,9 @@ class ExportPool:
 
 
 def _died(spec: ExportSpec) -> ExportError:
+    name = "a network" if spec.key is None else spec.key
     return ExportError(
-        f"the worker exporting {spec.key} died, and so did a second one: the export runs out of "
+        f"the worker exporting {name} died, and so did a second one: the export runs out of "
         f"memory or takes more than {EXPORT_DEADLINE_S} s, so export a smaller network"
     )
 
@@ -208,8 +217,9 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
     signal.alarm(EXPORT_DEADLINE_S)  # ends this process; the pool replaces it
     outcome: Outcome | StorageError
     try:
-        program, data = export_program(spec.build(), spec.input_shape)
-        outcome = cache.put(spec.key, program, data)
+        module, inputs = spec.make()
+        program, data = export_program(module, inputs, spec.precision)
+        outcome = cache.put(spec.key or program.sha256, program, data)
     except StorageError as error:
         outcome = error
     except Exception as error:
@@ -218,7 +228,8 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
         elif isinstance(error, ExportError):
             outcome = error
         else:
-            outcome = ExportError(f"{spec.key}: {type(error).__name__}: {error}")
+            name = "" if spec.key is None else f"{spec.key}: "
+            outcome = ExportError(f"{name}{type(error).__name__}: {error}")
     finally:
         signal.alarm(0)
     _give_back_memory()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Shape
 from latlab.domain.program import ProgramFile
 from latlab.export.pool import ExportPool, ExportSpec
 from latlab.export.program_cache import ProgramCache
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SEED = 0
+INPUT_SHAPE: Shape = (1, 3, 192, 192)
 
 
 def build_reference() -> nn.Module:
@@ -48,7 +50,11 @@ def build_reference() -> nn.Module:
         ).eval()
 
 
-REFERENCE = ExportSpec("sentinel 1", build_reference, (1, 3, 192, 192))
+def _make() -> tuple[nn.Module, Shape]:
+    return build_reference(), INPUT_SHAPE
+
+
+REFERENCE = ExportSpec("sentinel 1", _make)
 
 
 def export_sentinel(exports: Path) -> ProgramFile:

@@ -37,7 +37,9 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     FAILURE_KIND_EXECUTION_ERROR: _FailureKind.ValueType  # 7
     """The runtime reported an error while it ran the program."""
     FAILURE_KIND_TRACE_MISMATCH: _FailureKind.ValueType  # 8
-    """The kernel list and the trace do not align."""
+    """The kernel list and the trace do not align. Only measurements of version 0.1 failed so: since
+    then they have no kernel times.
+    """
     FAILURE_KIND_DISTURBED: _FailureKind.ValueType  # 9
     """There were too few clean samples within the limits."""
     FAILURE_KIND_DEVICE_LOST: _FailureKind.ValueType  # 10
@@ -63,7 +65,9 @@ FAILURE_KIND_OUT_OF_MEMORY: FailureKind.ValueType  # 6
 FAILURE_KIND_EXECUTION_ERROR: FailureKind.ValueType  # 7
 """The runtime reported an error while it ran the program."""
 FAILURE_KIND_TRACE_MISMATCH: FailureKind.ValueType  # 8
-"""The kernel list and the trace do not align."""
+"""The kernel list and the trace do not align. Only measurements of version 0.1 failed so: since
+then they have no kernel times.
+"""
 FAILURE_KIND_DISTURBED: FailureKind.ValueType  # 9
 """There were too few clean samples within the limits."""
 FAILURE_KIND_DEVICE_LOST: FailureKind.ValueType  # 10

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from latlab.v1 import common_pb2 as latlab_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clatlab/v1/device_agent.proto\x12\tlatlab.v1\x1a\x16latlab/v1/common.proto\"\x1e\n\x0c\x45nrolRequest\x12\x0e\n\x06secret\x18\x01 \x01(\t\"\x1e\n\rEnrolResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\x11\n\x0f\x44\x65scribeRequest\"\x17\n\x15ReadConditionsRequest\"U\n\tCoreClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63pus\x18\x02 \x03(\r\x12\x1a\n\rmax_clock_khz\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_max_clock_khz\"\xa3\x02\n\x11\x44\x65viceDescription\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0b\n\x03soc\x18\x03 \x01(\t\x12\x10\n\x08os_build\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x62i\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\x12\x14\n\x0crunner_build\x18\x07 \x01(\t\x12\x10\n\x08\x62\x61\x63kends\x18\x08 \x03(\t\x12*\n\x0c\x63ore_classes\x18\t \x03(\x0b\x32\x14.latlab.v1.CoreClass\x12\x14\n\x0cmemory_bytes\x18\n \x01(\x04\x12\x19\n\x11max_program_bytes\x18\x0b \x01(\x04\x12\x13\n\x0b\x63onfinement\x18\x0c \x03(\t\x12\x10\n\x08\x61gent_id\x18\r \x01(\t\"3\n\rProgramHeader\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"[\n\x14UploadProgramRequest\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.latlab.v1.ProgramHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"0\n\x15UploadProgramResponse\x12\x17\n\x0f\x61lready_present\x18\x01 \x01(\x08\"\x81\x02\n\nRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\x04\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12&\n\x0cinput_shapes\x18\x04 \x03(\x0b\x32\x10.latlab.v1.Shape\x12\"\n\x04spec\x18\x05 \x01(\x0b\x32\x14.latlab.v1.VisitSpec\x12%\n\x06inputs\x18\x06 \x03(\x0b\x32\x15.latlab.v1.TensorSpec\x12\x16\n\x0elease_database\x18\x07 \x01(\t\x12\x14\n\x0clease_holder\x18\x08 \x01(\t\x12\x15\n\rlease_left_ns\x18\t \x01(\x04\"b\n\x0bRunResponse\x12!\n\x05visit\x18\x01 \x01(\x0b\x32\x10.latlab.v1.VisitH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.latlab.v1.FailureH\x00\x42\t\n\x07outcome\"%\n\x12\x41\x63knowledgeRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\"\x15\n\x13\x41\x63knowledgeResponse2\xf8\x02\n\x0b\x44\x65viceAgent\x12\x44\n\x08\x44\x65scribe\x12\x1a.latlab.v1.DescribeRequest\x1a\x1c.latlab.v1.DeviceDescription\x12I\n\x0eReadConditions\x12 .latlab.v1.ReadConditionsRequest\x1a\x15.latlab.v1.Conditions\x12T\n\rUploadProgram\x12\x1f.latlab.v1.UploadProgramRequest\x1a .latlab.v1.UploadProgramResponse(\x01\x12\x34\n\x03Run\x12\x15.latlab.v1.RunRequest\x1a\x16.latlab.v1.RunResponse\x12L\n\x0b\x41\x63knowledge\x12\x1d.latlab.v1.AcknowledgeRequest\x1a\x1e.latlab.v1.AcknowledgeResponse2G\n\tEnrolment\x12:\n\x05\x45nrol\x12\x17.latlab.v1.EnrolRequest\x1a\x18.latlab.v1.EnrolResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clatlab/v1/device_agent.proto\x12\tlatlab.v1\x1a\x16latlab/v1/common.proto\"\x1e\n\x0c\x45nrolRequest\x12\x0e\n\x06secret\x18\x01 \x01(\t\"\x1e\n\rEnrolResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\x11\n\x0f\x44\x65scribeRequest\"\x17\n\x15ReadConditionsRequest\"U\n\tCoreClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63pus\x18\x02 \x03(\r\x12\x1a\n\rmax_clock_khz\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x10\n\x0e_max_clock_khz\"\xc9\x02\n\x11\x44\x65viceDescription\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0b\n\x03soc\x18\x03 \x01(\t\x12\x10\n\x08os_build\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x62i\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\x12\x14\n\x0crunner_build\x18\x07 \x01(\t\x12\x10\n\x08\x62\x61\x63kends\x18\x08 \x03(\t\x12*\n\x0c\x63ore_classes\x18\t \x03(\x0b\x32\x14.latlab.v1.CoreClass\x12\x14\n\x0cmemory_bytes\x18\n \x01(\x04\x12\x19\n\x11max_program_bytes\x18\x0b \x01(\x04\x12\x13\n\x0b\x63onfinement\x18\x0c \x03(\t\x12\x10\n\x08\x61gent_id\x18\r \x01(\t\x12\x16\n\tfast_fp16\x18\x0e \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_fast_fp16\"3\n\rProgramHeader\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"[\n\x14UploadProgramRequest\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.latlab.v1.ProgramHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"0\n\x15UploadProgramResponse\x12\x17\n\x0f\x61lready_present\x18\x01 \x01(\x08\"\x81\x02\n\nRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\x04\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12&\n\x0cinput_shapes\x18\x04 \x03(\x0b\x32\x10.latlab.v1.Shape\x12\"\n\x04spec\x18\x05 \x01(\x0b\x32\x14.latlab.v1.VisitSpec\x12%\n\x06inputs\x18\x06 \x03(\x0b\x32\x15.latlab.v1.TensorSpec\x12\x16\n\x0elease_database\x18\x07 \x01(\t\x12\x14\n\x0clease_holder\x18\x08 \x01(\t\x12\x15\n\rlease_left_ns\x18\t \x01(\x04\"b\n\x0bRunResponse\x12!\n\x05visit\x18\x01 \x01(\x0b\x32\x10.latlab.v1.VisitH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.latlab.v1.FailureH\x00\x42\t\n\x07outcome\"%\n\x12\x41\x63knowledgeRequest\x12\x0f\n\x07run_ids\x18\x01 \x03(\t\"\x15\n\x13\x41\x63knowledgeResponse2\xf8\x02\n\x0b\x44\x65viceAgent\x12\x44\n\x08\x44\x65scribe\x12\x1a.latlab.v1.DescribeRequest\x1a\x1c.latlab.v1.DeviceDescription\x12I\n\x0eReadConditions\x12 .latlab.v1.ReadConditionsRequest\x1a\x15.latlab.v1.Conditions\x12T\n\rUploadProgram\x12\x1f.latlab.v1.UploadProgramRequest\x1a .latlab.v1.UploadProgramResponse(\x01\x12\x34\n\x03Run\x12\x15.latlab.v1.RunRequest\x1a\x16.latlab.v1.RunResponse\x12L\n\x0b\x41\x63knowledge\x12\x1d.latlab.v1.AcknowledgeRequest\x1a\x1e.latlab.v1.AcknowledgeResponse2G\n\tEnrolment\x12:\n\x05\x45nrol\x12\x17.latlab.v1.EnrolRequest\x1a\x18.latlab.v1.EnrolResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,23 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CORECLASS']._serialized_start=175
   _globals['_CORECLASS']._serialized_end=260
   _globals['_DEVICEDESCRIPTION']._serialized_start=263
-  _globals['_DEVICEDESCRIPTION']._serialized_end=554
-  _globals['_PROGRAMHEADER']._serialized_start=556
-  _globals['_PROGRAMHEADER']._serialized_end=607
-  _globals['_UPLOADPROGRAMREQUEST']._serialized_start=609
-  _globals['_UPLOADPROGRAMREQUEST']._serialized_end=700
-  _globals['_UPLOADPROGRAMRESPONSE']._serialized_start=702
-  _globals['_UPLOADPROGRAMRESPONSE']._serialized_end=750
-  _globals['_RUNREQUEST']._serialized_start=753
-  _globals['_RUNREQUEST']._serialized_end=1010
-  _globals['_RUNRESPONSE']._serialized_start=1012
-  _globals['_RUNRESPONSE']._serialized_end=1110
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1112
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1149
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1151
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1172
-  _globals['_DEVICEAGENT']._serialized_start=1175
-  _globals['_DEVICEAGENT']._serialized_end=1551
-  _globals['_ENROLMENT']._serialized_start=1553
-  _globals['_ENROLMENT']._serialized_end=1624
+  _globals['_DEVICEDESCRIPTION']._serialized_end=592
+  _globals['_PROGRAMHEADER']._serialized_start=594
+  _globals['_PROGRAMHEADER']._serialized_end=645
+  _globals['_UPLOADPROGRAMREQUEST']._serialized_start=647
+  _globals['_UPLOADPROGRAMREQUEST']._serialized_end=738
+  _globals['_UPLOADPROGRAMRESPONSE']._serialized_start=740
+  _globals['_UPLOADPROGRAMRESPONSE']._serialized_end=788
+  _globals['_RUNREQUEST']._serialized_start=791
+  _globals['_RUNREQUEST']._serialized_end=1048
+  _globals['_RUNRESPONSE']._serialized_start=1050
+  _globals['_RUNRESPONSE']._serialized_end=1148
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1150
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1187
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1189
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1210
+  _globals['_DEVICEAGENT']._serialized_start=1213
+  _globals['_DEVICEAGENT']._serialized_end=1589
+  _globals['_ENROLMENT']._serialized_start=1591
+  _globals['_ENROLMENT']._serialized_end=1662
 # @@protoc_insertion_point(module_scope)

@@ -137,6 +137,7 @@ class DeviceDescription(_message.Message):
     MAX_PROGRAM_BYTES_FIELD_NUMBER: _builtins.int
     CONFINEMENT_FIELD_NUMBER: _builtins.int
     AGENT_ID_FIELD_NUMBER: _builtins.int
+    FAST_FP16_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
     model: _builtins.str
     soc: _builtins.str
@@ -151,6 +152,8 @@ class DeviceDescription(_message.Message):
     """A random id that the agent makes when it starts. Two addresses that show the same id are
     one agent, and two machines with the same serial show two. Older agents have none.
     """
+    fast_fp16: _builtins.bool
+    """Whether the processor has instructions for float16. Absent where nobody knows."""
     @_builtins.property
     def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -177,12 +180,15 @@ class DeviceDescription(_message.Message):
         max_program_bytes: _builtins.int = ...,
         confinement: _abc.Iterable[_builtins.str] | None = ...,
         agent_id: _builtins.str = ...,
+        fast_fp16: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fast_fp16", b"_fast_fp16", "fast_fp16", b"fast_fp16"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abi", b"abi", "agent_id", b"agent_id", "backends", b"backends", "confinement", b"confinement", "core_classes", b"core_classes", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_fp16", b"_fast_fp16", "abi", b"abi", "agent_id", b"agent_id", "backends", b"backends", "confinement", b"confinement", "core_classes", b"core_classes", "fast_fp16", b"fast_fp16", "max_program_bytes", b"max_program_bytes", "memory_bytes", b"memory_bytes", "model", b"model", "os_build", b"os_build", "runner_build", b"runner_build", "runtime_version", b"runtime_version", "serial", b"serial", "soc", b"soc"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fast_fp16: _TypeAlias = _typing.Literal["fast_fp16"]  # noqa: Y015
+    _WhichOneofArgType__fast_fp16: _TypeAlias = _typing.Literal["_fast_fp16", b"_fast_fp16"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fast_fp16) -> _WhichOneofReturnType__fast_fp16 | None: ...
 
 Global___DeviceDescription: _TypeAlias = DeviceDescription  # noqa: Y015
 

@@ -496,6 +496,7 @@ class MeasuredLatency(_message.Message):
     DISTURBED_VISITS_FIELD_NUMBER: _builtins.int
     DEVICE_S_FIELD_NUMBER: _builtins.int
     HEAT_UNKNOWN_FIELD_NUMBER: _builtins.int
+    UNTRACED_FIELD_NUMBER: _builtins.int
     measurement_id: _builtins.str
     clean_visits: _builtins.int
     """Number of untraced visits that count for the latency, and of those that other work
@@ -506,6 +507,8 @@ class MeasuredLatency(_message.Message):
     """Time for which the visits kept the device."""
     heat_unknown: _builtins.bool
     """The device could not report its heat, so that nobody knows whether heat slowed it down."""
+    untraced: _builtins.bool
+    """It has no kernel times, because the trace does not match the program's kernels."""
     @_builtins.property
     def estimate(self) -> Global___LatencyEstimate: ...
     def __init__(
@@ -517,10 +520,11 @@ class MeasuredLatency(_message.Message):
         disturbed_visits: _builtins.int = ...,
         device_s: _builtins.float = ...,
         heat_unknown: _builtins.bool = ...,
+        untraced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "device_s", b"device_s", "disturbed_visits", b"disturbed_visits", "estimate", b"estimate", "heat_unknown", b"heat_unknown", "measurement_id", b"measurement_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "device_s", b"device_s", "disturbed_visits", b"disturbed_visits", "estimate", b"estimate", "heat_unknown", b"heat_unknown", "measurement_id", b"measurement_id", "untraced", b"untraced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

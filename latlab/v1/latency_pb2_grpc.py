@@ -87,7 +87,9 @@ class LatencyServiceServicer:
 
     def UploadProgram(self, request_iterator, context):
         """UploadProgram takes the program's description first, then its bytes in chunks. It answers
-        at once, without reading the bytes, if the lab has them.
+        at once, without taking the bytes, if the lab has them. The lab reads the kernels, inputs and
+        operators from the bytes; the description adds the ranges of integers.
+        INVALID_ARGUMENT: the bytes are not a program that can be measured, or take other inputs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

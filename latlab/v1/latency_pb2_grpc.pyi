@@ -39,7 +39,9 @@ class LatencyServiceStub:
     """ListTargets lists every target that the lab knows."""
     UploadProgram: _grpc.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]
     """UploadProgram takes the program's description first, then its bytes in chunks. It answers
-    at once, without reading the bytes, if the lab has them.
+    at once, without taking the bytes, if the lab has them. The lab reads the kernels, inputs and
+    operators from the bytes; the description adds the ranges of integers.
+    INVALID_ARGUMENT: the bytes are not a program that can be measured, or take other inputs.
     """
     Predict: _grpc.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]
     """Predict estimates the latencies of networks. The first call for a target waits for its
@@ -76,7 +78,9 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """ListTargets lists every target that the lab knows."""
     UploadProgram: _aio.StreamUnaryMultiCallable[_latency_pb2.UploadRequest, _latency_pb2.UploadResponse]  # type: ignore[assignment]
     """UploadProgram takes the program's description first, then its bytes in chunks. It answers
-    at once, without reading the bytes, if the lab has them.
+    at once, without taking the bytes, if the lab has them. The lab reads the kernels, inputs and
+    operators from the bytes; the description adds the ranges of integers.
+    INVALID_ARGUMENT: the bytes are not a program that can be measured, or take other inputs.
     """
     Predict: _aio.UnaryUnaryMultiCallable[_latency_pb2.PredictRequest, _latency_pb2.PredictResponse]  # type: ignore[assignment]
     """Predict estimates the latencies of networks. The first call for a target waits for its
@@ -122,7 +126,9 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.UploadResponse, _abc.Awaitable[_latency_pb2.UploadResponse]]:
         """UploadProgram takes the program's description first, then its bytes in chunks. It answers
-        at once, without reading the bytes, if the lab has them.
+        at once, without taking the bytes, if the lab has them. The lab reads the kernels, inputs and
+        operators from the bytes; the description adds the ranges of integers.
+        INVALID_ARGUMENT: the bytes are not a program that can be measured, or take other inputs.
         """
 
     @_abc_1.abstractmethod

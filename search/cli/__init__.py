@@ -38,15 +38,19 @@ class LatlabCommands(LateCommands):
         "dashboard": LateCommand(
             "search.cli.dashboard:dashboard", "Show a study in optuna-dashboard.", STUDIES
         ),
-        "zoo": LateCommand("search.cli.networks:zoo", "List the published networks.", NETWORKS),
+        "zoo": LateCommand(
+            "search.cli.networks.commands:zoo", "List the published networks.", NETWORKS
+        ),
         "measure": LateCommand(
-            "search.cli.networks:measure", "Measure networks on a device.", NETWORKS
+            "search.cli.networks.commands:measure", "Measure networks on a device.", NETWORKS
         ),
         "predict": LateCommand(
-            "search.cli.networks:predict", "Predict latencies without measuring.", NETWORKS
+            "search.cli.networks.commands:predict", "Predict latencies without measuring.", NETWORKS
         ),
         "compare": LateCommand(
-            "search.cli.networks:compare", "Measure how much faster one network is.", NETWORKS
+            "search.cli.networks.commands:compare",
+            "Measure how much faster one network is.",
+            NETWORKS,
         ),
         "calibrate": LateCommand(
             "search.cli.calibrate:calibrate", "Measure networks to fit a predictor on.", PREDICTORS

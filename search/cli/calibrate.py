@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from statistics import fmean, median, stdev
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import Progress, TaskID
@@ -13,12 +13,14 @@ from rich.table import Table
 
 from host.cli.console import console, milliseconds, progress_bar, show
 from latlab.domain.failure import Failure
+from latlab.domain.precision import Precision
 from latlab.export import ExportSpec
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
     MEASURING_PANEL,
     ClassesOption,
+    PrecisionOption,
     PriorityOption,
     ResolutionOption,
     Session,
@@ -26,15 +28,12 @@ from search.cli.session import (
     session,
 )
 from search.latency.calibration import CANDIDATES, calibration_networks, random_networks
+from search.latency.networks import export_spec
 from search.latency.probes import probe_specs
-from search.latency.target_lab import export_spec
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.space import Space, mnasnet_space
 from search.study.settings import CalibrationSettings
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_NETWORKS = CalibrationSettings().networks
 
@@ -62,15 +61,17 @@ def calibrate(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
     priority: PriorityOption = 0,
 ) -> None:
     """Measure networks on a target and fit its predictor.
 
     The most informative networks of the space are measured, and probes of every kernel kind.
-    Networks that were measured before are not measured again.
+    Networks that were measured before are not measured again. Each precision is calibrated alone.
     """
     settings = CalibrationSettings(networks, transfer)
-    with session(target, priority=priority, deployment=Deployment(resolution, classes)) as opened:
+    deployment = Deployment(resolution, classes, precision)
+    with session(target, priority=priority, deployment=deployment) as opened:
         probes = [] if transfer else probe_specs(deployment=opened.deployment)
         failed = run_calibration(opened, mnasnet_space(), settings.networks, probes)
         if transfer:
@@ -92,10 +93,10 @@ def run_calibration(
         count: Number of networks of the space to have measured in all.
         probes: Other networks to measure.
     """
-    shape = opened.deployment
+    form = opened.deployment
     measured = [network.kernels for network in opened.client.measured_networks(opened.target.id)]
-    networks = calibration_networks(space, count, measured, deployment=shape)
-    specs = [*(export_spec(network, deployment=shape) for network in networks), *probes]
+    networks = calibration_networks(space, count, measured, deployment=form)
+    specs = [*(export_spec(network, deployment=form) for network in networks), *probes]
     with progress_bar() as bar:
         task = bar.add_task(f"calibrating {opened.target.name}", total=len(specs))
         outcomes = opened.lab.measure_specs(specs, lambda done: bar.update(task, completed=done))
@@ -138,13 +139,14 @@ def repeatability(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
 ) -> None:
     """Measure a few networks repeatedly, and report how much their latencies vary.
 
     No prediction can be more accurate than this noise.
     """
     chosen = random_networks(mnasnet_space(), networks)
-    with session(target, deployment=Deployment(resolution, classes)) as opened:
+    with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
         latencies_ns = _measured_repeatedly(opened, chosen, times)
     show(_variation_table(chosen, latencies_ns))
     if any(len(known) < times for known in latencies_ns):

@@ -17,7 +17,7 @@ from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import ExportError, LabError
 from latlab.export import ExportPool, ProgramCache
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.zoo import ZOO
 
 LOG = Path("first-phone.log")

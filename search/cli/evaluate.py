@@ -15,8 +15,9 @@ from latency_models.measured_networks import newest_of_each
 from latlab.common.files import storing
 from latlab.domain.errors import NotReady
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.precision import Precision, precision_of
 from latlab.domain.target import Target
-from search.cli.session import TargetOption, finite, session
+from search.cli.session import TARGETS_PANEL, TargetOption, finite, session
 from search.report.study.data import PredictorEvaluation
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 def evaluate(
     target: TargetOption = None,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="Precision of the networks to judge the predictor by.",
+            rich_help_panel=TARGETS_PANEL,
+        ),
+    ] = Precision.FP32,
     splits: Annotated[
         int,
         typer.Option(
@@ -46,7 +54,8 @@ def evaluate(
 ) -> None:
     """Hold measured networks out of the predictor, and report how well it predicts them."""
     with session(target) as opened:
-        networks = opened.client.measured_networks(opened.target.id)
+        measured = opened.client.measured_networks(opened.target.id)
+        networks = [each for each in measured if precision_of(each.kernels) is precision]
         evaluation = evaluation_of(networks, splits, held_out)
         show(_table(evaluation, opened.target))
         _plot_parity(for_report(evaluation), opened.target, plot)
@@ -102,7 +111,7 @@ def _of_common_kinds(networks: Sequence[MeasuredNetwork], held_out: float) -> li
     Whatever the split, a fitted network then has each kind. Probes are left out, and so are
     networks unlike all others.
     """
-    kinds_of_each = [{kernel.kind for kernel in network.kernels} for network in networks]
+    kinds_of_each = [{kernel.typed_kind for kernel in network.kernels} for network in networks]
     holders = Counter(kind for kinds in kinds_of_each for kind in kinds)
     most_held_out = max(1, round(len(networks) * held_out))
     common = {kind for kind, count in holders.items() if count > most_held_out}

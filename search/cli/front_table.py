@@ -15,7 +15,8 @@ def front_table(data: ReportData) -> Table:
 
     It has a column for each target if there are several, and no rows if nothing was measured.
     """
-    table = Table(title=f"{data.study}: the front, from measurements alone", title_justify="left")
+    title = f"{data.study}: the front, from measurements{data.deployment.in_precision} alone"
+    table = Table(title=title, title_justify="left")
     on_each = [f"on {name} (ms)" for name in data.targets]
     for name in ("", "accuracy", "latency (ms)", *on_each, "params (M)", "MAdds (M)"):
         table.add_column(name, justify="right", no_wrap=name not in on_each)

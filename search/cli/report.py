@@ -16,9 +16,16 @@ from host.cli.console import console, show
 from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
 from latlab.common.files import storing
-from latlab.domain.errors import LabError, NotFound, NotReady, StorageError
+from latlab.domain.errors import (
+    LabError,
+    NotFound,
+    NotReady,
+    StorageError,
+    UnknownKernelKinds,
+)
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
+from latlab.domain.precision import precision_of
 from latlab.domain.target import Target
 from search.cli.evaluate import evaluation_of, for_report
 from search.report.study.data import PredictorEvaluation, ReportData, ZooRow
@@ -47,7 +54,8 @@ class LabKnowledge:
 
     Attributes:
         targets: The names of the targets, or their ids without a lab.
-        measured: All networks measured on the first target, the oldest first.
+        measured: All networks measured on the first target in the study's precision, the oldest
+            first.
         front_measurements: Measurements of networks on the front, by their ids.
         zoo: The published networks, with their latencies on the targets.
     """
@@ -174,7 +182,15 @@ def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> La
     try:
         with LatencyClient.connect() as client:
             targets = list(map(client.find_target, settings.target_ids))
-            measured = [client.measured_networks_by_id(target.id) for target in targets]
+            precision = settings.deployment.precision
+            measured = [
+                {
+                    id_: network
+                    for id_, network in client.measured_networks_by_id(target.id).items()
+                    if precision_of(network.kernels) is precision
+                }
+                for target in targets
+            ]
             zoos = [
                 _zoo(client, target.id, networks, settings.deployment)
                 for target, networks in zip(targets, measured, strict=True)
@@ -201,6 +217,11 @@ def _measurements(
 
 
 def _in_words(settings: StudySettings, targets: Sequence[str]) -> str:
+    """Return where latencies are measured, and in which precision if not in float32."""
+    return f"{_combined(settings, targets)}{settings.deployment.in_precision}"
+
+
+def _combined(settings: StudySettings, targets: Sequence[str]) -> str:
     if len(targets) == 1:
         return targets[0]
     weights = [target.weight for target in settings.targets if target.weight is not None]
@@ -238,14 +259,14 @@ def _zoo(
         target_id: The target.
         measured: Measured networks by the ids of their measurements, the oldest first. The
             newest measurement of a network counts.
-        deployment: The shape of deployed networks.
+        deployment: The form of deployed networks.
     """
     networks = {name: kernels(network, deployment=deployment) for name, network in ZOO.items()}
     newest = {network.kernels: id_ for id_, network in measured.items()}
     ids = {name: newest[network] for name, network in networks.items() if network in newest}
     latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
     rest = [name for name in networks if name not in ids]
-    with suppress(NotReady):
+    with suppress(NotReady, UnknownKernelKinds):
         predicted = client.predict(target_id, [networks[name] for name in rest])
         latencies |= dict(zip(rest, predicted, strict=True))
     return tuple(ZooRow(name, network, latencies.get(name)) for name, network in ZOO.items())

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from host.cli.console import reported
+from latlab.domain.precision import Precision
 from search.cli import search_options as options
 from search.cli.report import DEFAULT_RUNS, RunsOption
 from search.cli.search_run import SearchRequest, run
@@ -16,6 +17,7 @@ from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
     ClassesOption,
+    PrecisionOption,
     PriorityOption,
     ResolutionOption,
 )
@@ -55,6 +57,7 @@ def search(
     weights: options.WeightsOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
     space: options.SpaceOption = options.DEFAULT_SPACE,
     strategy: options.StrategyOption = StrategyName.PPO,
     ppo: options.PPOOption = None,
@@ -94,7 +97,7 @@ def search(
         request = from_options(
             SearchRequest,
             context.params,
-            deployment=Deployment(resolution, classes),
+            deployment=Deployment(resolution, classes, precision),
             ppo=PPOSettings.parsed(ppo or []),
             reward=options.REWARDS[reward],
             loop=from_options(LoopSettings, context.params),

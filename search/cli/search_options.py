@@ -196,7 +196,7 @@ MaxMultiplyAddsOption = Annotated[
 ]
 MaxSizeOption = Annotated[
     float | None,
-    typer.Option(help="Megabytes of a candidate's float32 program, at most.", **_Millions),
+    typer.Option(help="Megabytes of a candidate's program, at most.", **_Millions),
 ]
 DATASET_HELP = (
     "Images to train on: digits, fashion-mnist, fashion-mnist:DIR, an .npz file, or a folder"

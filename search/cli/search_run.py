@@ -60,7 +60,7 @@ class SearchRequest:
         targets: Ids or names of targets; None stands for the default target.
         target_latencies_ms: Wanted latency on each target; None for the default.
         weights: Weight of each target; None if the worst target counts.
-        deployment: The shape of deployed networks.
+        deployment: The form of deployed networks.
         space: Name of the search space.
         strategy: What proposes candidates.
         ppo: Settings of PPO.

@@ -10,11 +10,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from host.cli.console import reported
+from host.cli.console import console, reported
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.data.readers import DatasetError
@@ -35,6 +36,10 @@ MOST_SEED = 2**32 - 1
 
 TARGETS_PANEL = "Targets and deployment"
 MEASURING_PANEL = "Measurements"
+RANDOM_CALIBRATION = (
+    "Networks in int8 are calibrated on random inputs, which changes their outputs, not their"
+    " latency."
+)
 
 TargetOption = Annotated[
     str | None,
@@ -80,6 +85,14 @@ ClassesOption = Annotated[
         rich_help_panel=TARGETS_PANEL,
     ),
 ]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        help="What programs compute with. int8 is quantized after training, by channel, and"
+        " calibrated on the network's own example inputs, else on random ones.",
+        rich_help_panel=TARGETS_PANEL,
+    ),
+]
 DEFAULT_RESOLUTION, DEFAULT_CLASSES = Deployment().resolution, Deployment().classes
 
 T = TypeVar("T", float, list[float], None)
@@ -108,7 +121,7 @@ class Session:
         client: The client of the lab.
         target: The target.
         lab: Measures and predicts on the target.
-        deployment: The shape of deployed networks.
+        deployment: The form of deployed networks.
     """
 
     client: LatencyClient
@@ -145,10 +158,12 @@ def sessions(
         spec: How to measure; None stands for the default.
         priority: Priority of the measurements.
         patience_s: Seconds without a visit after which measuring is given up.
-        deployment: The shape of deployed networks; None stands for the default.
+        deployment: The form of deployed networks; None stands for the default.
     """
     home = LabHome.from_environment()
-    shape = deployment or Deployment()
+    form = deployment or Deployment()
+    if form.precision is Precision.INT8:
+        console.print(RANDOM_CALIBRATION)
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,
@@ -159,8 +174,8 @@ def sessions(
             Session(
                 client,
                 target,
-                TargetLab(client, target, pool, spec, priority, patience_s, deployment=shape),
-                shape,
+                TargetLab(client, target, pool, spec, priority, patience_s, deployment=form),
+                form,
             )
             for target in found
         ]

@@ -18,6 +18,7 @@ from latlab.client.client import LatencyClient
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.precision import Precision
 from search.cli.report import DEFAULT_RUNS, STUDY_PANEL, RunsOption
 from search.cli.search_options import DATASET_HELP, SeedOption
 from search.cli.session import (
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from search.accuracy.data.datasets import OpenDataset
     from search.finalists import Finalist
 
-# The trace of an int8 program names fewer kernels than its list, and int8 latencies are not
-# predicted.
+# Only the latencies are shown, and traced visits would take time.
 UNTRACED = BenchmarkSpec(traced_visits=0)
 TRAINING_PANEL = "The training"
+_IMAGES = {"min": 1, "max": MOST_IMAGES, "show_default": "all", "rich_help_panel": TRAINING_PANEL}
 
 
 @dataclass(frozen=True)
@@ -95,28 +96,23 @@ def train(
             rich_help_panel=TARGETS_PANEL,
         ),
     ] = None,
+    precisions: Annotated[
+        list[Precision] | None,
+        typer.Option(
+            "--precision",
+            help="Precision to export the networks in. Repeat the option for several. The default"
+            " is fp32, int8 and the study's.",
+            rich_help_panel=TARGETS_PANEL,
+        ),
+    ] = None,
     dataset: Annotated[
         str, typer.Option(help=DATASET_HELP, rich_help_panel=TRAINING_PANEL)
     ] = "auto",
     train_images: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=MOST_IMAGES,
-            show_default="all",
-            help="Number of images to train on, at most.",
-            rich_help_panel=TRAINING_PANEL,
-        ),
+        int, typer.Option(help="Number of images to train on, at most.", **_IMAGES)
     ] = MOST_IMAGES,
     val_images: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=MOST_IMAGES,
-            show_default="all",
-            help="Number of images to validate on, at most.",
-            rich_help_panel=TRAINING_PANEL,
-        ),
+        int, typer.Option(help="Number of images to validate on, at most.", **_IMAGES)
     ] = MOST_IMAGES,
     epochs: Annotated[
         int,
@@ -145,22 +141,19 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a study's best networks in full, export them as float32 and int8, and measure both.
+    """Train a study's best networks in full, export them as float32 and int8, and measure them.
 
     The training follows the MnasNet paper: RMSProp, warm-up, decay, dropout and averaged weights.
     Interrupted, the same command resumes. `accelerate launch` spreads it over several GPUs.
     Without a running lab the latencies are missing, and the same command adds them later.
     """
     found = read_study(study_folder(runs, study))
-    recipe = FullTraining(
-        epochs=epochs,
-        resolution=resolution or found.settings.deployment.resolution,
-        batch_size=batch_size,
-        seed=seed,
-        classes=classes,
-    )
+    searched, on = found.settings.deployment, target or found.settings.target_ids[0]
+    size = resolution or searched.resolution
+    recipe = FullTraining(epochs, size, batch_size, seed=seed, classes=classes)
     images = TrainingImages(dataset, train_images, val_images)
-    train_best(found, top, images, recipe, augment, target or found.settings.target_ids[0])
+    wanted = dict.fromkeys(precisions or [Precision.FP32, Precision.INT8, searched.precision])
+    train_best(found, top, images, recipe, augment, on, list(wanted))
 
 
 def train_best(
@@ -170,6 +163,7 @@ def train_best(
     recipe: FullTraining,
     augment: bool | None,
     target: str,
+    precisions: Sequence[Precision],
 ) -> None:
     """Train, export and measure the best networks of a study, and show what came of them.
 
@@ -180,6 +174,7 @@ def train_best(
         recipe: How to train; `augment` is set here.
         augment: Whether to learn from random crops; None stands for doing so with image files.
         target: Id or name of the target to measure on.
+        precisions: The precisions to export in.
     """
     # PyTorch and its dependencies take seconds to import, which other errors need not wait for.
     from accelerate import PartialState
@@ -202,7 +197,7 @@ def train_best(
         if PartialState().is_main_process:
             console.print(f"Accuracy: {data.note}.")
         folder = study.directory / "trained"
-        finalists = _trained(chosen, data, recipe, folder)
+        finalists = _trained(chosen, data, recipe, folder, precisions)
         if not PartialState().is_main_process:
             return
         finalists = _measured(finalists, target)
@@ -212,12 +207,16 @@ def train_best(
 
 
 def _trained(
-    chosen: Sequence[Architecture], data: OpenDataset, recipe: FullTraining, folder: Path
+    chosen: Sequence[Architecture],
+    data: OpenDataset,
+    recipe: FullTraining,
+    folder: Path,
+    precisions: Sequence[Precision],
 ) -> list[Finalist]:
     """Train all networks, and export them from the main process, which alone returns any."""
     from accelerate import PartialState
 
-    from search.finalists import export_both, train_one, untrained
+    from search.finalists import export_trained, train_one, untrained
 
     failures = {}
     with progress_bar() as bar:
@@ -231,9 +230,9 @@ def _trained(
     if PartialState().is_main_process:
         for architecture, failure in failures.items():
             finalists += (
-                untrained(architecture, failure)
+                untrained(architecture, failure, precisions)
                 if failure
-                else export_both(architecture, data, recipe, folder)
+                else export_trained(architecture, data, recipe, folder, precisions)
             )
     return finalists
 
@@ -291,7 +290,7 @@ def _table(finalists: list[Finalist]) -> Table:
         accuracy, file, latency = finalist.accuracy, finalist.program, finalist.latency
         table.add_row(
             finalist.architecture.id,
-            finalist.precision,
+            finalist.precision.value,
             "" if accuracy is None else f"{accuracy:.1%}",
             "" if file is None else f"{file.program.size_bytes / 1e6:.2f} MB",
             "" if latency is None else interval(latency),

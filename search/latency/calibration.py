@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import precision_of
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
@@ -40,13 +41,13 @@ def calibration_networks(
     """Return the networks that remain to be measured for a calibration with `count` networks.
 
     The reference comes first. Then come the candidates that tell most beside all that was
-    measured.
+    measured in the same precision.
 
     Args:
         space: The space that the candidates are drawn from.
         count: How many of the candidates to have measured in all; at most CANDIDATES.
         measured: The kernels of every network that was measured on the target.
-        deployment: The shape in which networks are measured.
+        deployment: The form in which networks are measured.
 
     Raises:
         ValueError: There are fewer candidates than `count`.
@@ -56,7 +57,7 @@ def calibration_networks(
     candidates = {
         kernels(network, deployment): network for network in random_networks(space, CANDIDATES)
     }
-    known = dict.fromkeys(measured)
+    known = dict.fromkeys(n for n in measured if precision_of(n) is deployment.precision)
     unmeasured = [network for network in candidates if network not in known]
     missing = max(0, count - (len(candidates) - len(unmeasured)))
     chosen = [network for network in unmeasured[:missing] if candidates[network] == REFERENCE]

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.program import Program
 from search.space.architecture import Architecture
 
 # Failures of the device, not of the network: a later measurement may succeed.
@@ -22,12 +23,16 @@ class Measured(NamedTuple):
         device_s: For how many seconds the measurement kept the device, be it now or, if the lab
             had it already, earlier.
         heat_unknown: Whether the device could not report its heat.
+        untraced: Whether it has no kernel times, from which predictors learn most.
+        program: The program that was measured, where it is at hand.
     """
 
     latency: LatencyEstimate
     measurement_id: str
     device_s: float
     heat_unknown: bool = False
+    untraced: bool = False
+    program: Program | None = None
 
 
 class Lab(Protocol):

@@ -131,4 +131,5 @@ class MultiTargetLab:
             "+".join(each.measurement_id for each in measured),
             sum(each.device_s for each in measured),
             any(each.heat_unknown for each in measured),
+            any(each.untraced for each in measured),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from latlab.domain.kernel import Shape
 from latlab.export import ExportSpec
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 
@@ -18,21 +19,22 @@ PROBES = 12
 
 
 def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]:
-    """Return the probe networks for a deployment's resolution, the same ones every time.
+    """Return the probe networks for a deployment, the same ones every time.
 
     Each takes a few ms on one server core and, at 224 pixels, has 40 to 70 kernels.
     """
-    shape = deployment.input_shape
     return [
         ExportSpec(
-            f"probe {index}, input {shape}", partial(_build, index, deployment.resolution), shape
+            f"probe {index}, input {deployment.input_shape}{deployment.in_precision}",
+            partial(_make, index, deployment),
+            deployment.precision,
         )
         for index in range(PROBES)
     ]
 
 
-def _build(index: int, resolution: int) -> nn.Module:
+def _make(index: int, deployment: Deployment) -> tuple[nn.Module, Shape]:
     # This runs in an export worker, so that no other process imports torch.
     from search.latency.probe_networks import build_probe
 
-    return build_probe(index, resolution)
+    return build_probe(index, deployment.resolution), deployment.input_shape

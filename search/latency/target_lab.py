@@ -1,11 +1,9 @@
-"""Latencies of Architectures on one target."""
+"""Latencies of networks on one target."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from host.measuring.comparison import Comparison, compare, paired_spec
 from latlab.client.client import LatencyClient
@@ -14,18 +12,24 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Visit
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target
-from latlab.export import ExportPool, ExportSpec
+from latlab.export import ExportPool
 from search.latency.lab import AWAY, Measured
+from search.latency.networks import (
+    Network,
+    ProgramSource,
+    export_all,
+    export_each,
+    export_spec,
+    identity,
+    kernels_of,
+    program_source,
+    with_kernels,
+)
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
-from search.space.kernels import kernels
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # How long a target that was away is waited for again.
 AWAY_PATIENCE_S = 60.0
@@ -35,9 +39,6 @@ NOT_REACHED = Failure(
 
 # On the lab's own machine, exports and measurements take turns in groups of so many networks.
 TURN_SIZE = 64
-
-# A search predicts the same networks again and again.
-_kernels: Callable[[Architecture, Deployment], tuple[Kernel, ...]] = cache(kernels)
 
 
 class TargetLab:
@@ -68,7 +69,7 @@ class TargetLab:
             patience_s: Measuring ends if no visit came for so long. What was not measured is a
                 Failure DEVICE_LOST then, and until something is measured again, the next calls
                 wait for `AWAY_PATIENCE_S` only.
-            deployment: The shape in which networks are measured and predicted.
+            deployment: The form in which networks are measured and predicted.
         """
         self._client = client
         self._target = target
@@ -80,7 +81,32 @@ class TargetLab:
         self._is_away = False
         self._min_measurements = 0
 
-    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
+    def programs(self, networks: Sequence[Network]) -> list[ProgramFile]:
+        """Return the program of each network, in input order.
+
+        Raises:
+            ExportError: A network cannot be exported.
+        """
+        return export_all(self._pool, networks, self._deployment)
+
+    def with_kernels(self, networks: Sequence[Network]) -> list[Architecture | Program]:
+        """Return the networks in a form that has kernels: users' modules are exported for that.
+
+        Raises:
+            ExportError: A module cannot be exported.
+        """
+        return with_kernels(self._pool, networks, self._deployment)
+
+    def predict(self, networks: Sequence[Network]) -> list[LatencyEstimate]:
+        """Return the predicted latency of each network, in input order.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+            ExportError: A network must be exported for its kernels, and cannot be.
+        """
+        return self.predict_known(self.with_kernels(networks))
+
+    def predict_known(self, networks: Sequence[Architecture | Program]) -> list[LatencyEstimate]:
         """Return the predicted latency of each network, in input order.
 
         Raises:
@@ -88,38 +114,39 @@ class TargetLab:
         """
         return self._client.predict(
             self._target.id,
-            [_kernels(architecture, self._deployment) for architecture in architectures],
+            [kernels_of(network, self._deployment) for network in networks],
             min_measurements=self._min_measurements,
         )
 
     def measure(
         self,
-        architectures: Sequence[Architecture],
+        networks: Sequence[Network],
         on_done: Callable[[int], None] = lambda done: None,
         *,
         fresh: bool = False,
     ) -> list[Measured | Failure]:
         """Measure networks as they would be deployed: see `measure_specs`."""
-        return self.measure_specs(self._specs(architectures), on_done, fresh=fresh)
+        sources = [program_source(network, self._deployment) for network in networks]
+        return self.measure_specs(sources, on_done, fresh=fresh)
 
     def measure_specs(
         self,
-        specs: Sequence[ExportSpec],
+        specs: Sequence[ProgramSource],
         on_done: Callable[[int], None] = lambda done: None,
         *,
         fresh: bool = False,
     ) -> list[Measured | Failure]:
-        """Measure modules and return the outcome of each, in input order.
+        """Measure modules and programs, and return the outcome of each, in input order.
 
         Args:
-            specs: The modules.
-            on_done: Called with the number of modules that have an outcome.
+            specs: What to export, and programs that are measured as they are.
+            on_done: Called with the number of specs that have an outcome.
             fresh: Measure again what the lab has measured already.
         """
-        distinct = list({spec.key: spec for spec in specs}.values())
+        distinct = list({identity(spec): spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN_SIZE if take_turns else max(1, len(distinct))
-        outcomes: dict[str, MeasuredLatency | Failure] = {}  # by the spec's key
+        outcomes: dict[object, Measured | Failure] = {}  # by the spec's identity
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
@@ -130,11 +157,12 @@ class TargetLab:
             )
         # The next predictions are to know what was measured now.
         self._min_measurements = self._client.target_status(self._target).measurements
-        return [_measured(outcomes.get(spec.key, NOT_REACHED)) for spec in specs]
+        return [outcomes.get(identity(spec), NOT_REACHED) for spec in specs]
 
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """Export networks before they are measured; return those that cannot be exported."""
-        exports = self._pool.export_all(self._specs(architectures))
+        specs = [export_spec(architecture, self._deployment) for architecture in architectures]
+        exports = self._pool.export_all(specs)
         return {
             architecture: _export_failure(export)
             for architecture, export in zip(architectures, exports, strict=True)
@@ -143,8 +171,8 @@ class TargetLab:
 
     def compare(
         self,
-        first: Architecture,
-        second: Architecture,
+        first: Network,
+        second: Network,
         pairs: int,
         on_done: Callable[[int], None] = lambda visits: None,
     ) -> Comparison | Failure:
@@ -158,16 +186,12 @@ class TargetLab:
 
         Raises:
             ValueError: There are too few pairs.
+            ExportError: A network cannot be exported.
         """
         spec = paired_spec(pairs)
-        programs: list[ProgramFile] = []
-        for export in self._pool.export_all(self._specs([first, second])):
-            if isinstance(export, ExportError):
-                return _export_failure(export)
-            programs.append(export)
         outcomes = self._client.measure(
             self._target.id,
-            programs,
+            self.programs([first, second]),
             spec,
             fresh=True,
             priority=self._priority,
@@ -180,28 +204,25 @@ class TargetLab:
             visits.append(self._client.measurement(outcome.measurement_id).visits)
         return compare(*visits)
 
-    def _specs(self, architectures: Sequence[Architecture]) -> list[ExportSpec]:
-        return [export_spec(architecture, self._deployment) for architecture in architectures]
-
     def _measure(
         self,
-        specs: Sequence[ExportSpec],
+        specs: Sequence[ProgramSource],
         on_done: Callable[[int], None],
         *,
         done: int,
         export_first: bool,
         fresh: bool,
-    ) -> dict[str, MeasuredLatency | Failure]:
-        """Return the outcomes by the specs' keys; `done` specs have ended before."""
-        keys: list[str] = []  # the programs' specs, in the order in which they are measured
-        unexported: dict[str, MeasuredLatency | Failure] = {}
+    ) -> dict[object, Measured | Failure]:
+        """Return the outcomes by the specs' identities; `done` specs have ended before."""
+        exported: list[tuple[object, Program]] = []  # in the order in which they are measured
+        unexported: dict[object, Measured | Failure] = {}
 
         def programs() -> Iterator[ProgramFile]:
-            for spec, export in self._pool.export_each(specs):
+            for spec, export in export_each(self._pool, specs):
                 if isinstance(export, ExportError):
-                    unexported[spec.key] = _export_failure(export)
+                    unexported[identity(spec)] = _export_failure(export)
                 else:
-                    keys.append(spec.key)
+                    exported.append((identity(spec), export.program))
                     yield export
 
         outcomes = self._client.measure(
@@ -219,7 +240,10 @@ class TargetLab:
             isinstance(outcome, Failure) and outcome.kind in AWAY for outcome in outcomes
         )
         # If the call ran out of patience, the last exported programs may have no outcome.
-        return unexported | dict(zip(keys, outcomes, strict=False))
+        return unexported | {
+            key: _measured(outcome, program)
+            for (key, program), outcome in zip(exported, outcomes, strict=False)
+        }
 
 
 def latencies(
@@ -239,32 +263,20 @@ def latencies(
     ]
 
 
-def _measured(outcome: MeasuredLatency | Failure) -> Measured | Failure:
+def _measured(
+    outcome: MeasuredLatency | Failure, program: Program | None = None
+) -> Measured | Failure:
     if isinstance(outcome, Failure):
         return outcome
     return Measured(
-        outcome.estimate, outcome.measurement_id, outcome.device_s, outcome.heat_unknown
+        outcome.estimate,
+        outcome.measurement_id,
+        outcome.device_s,
+        outcome.heat_unknown,
+        outcome.untraced,
+        program,
     )
 
 
 def _export_failure(error: ExportError) -> Failure:
     return Failure(FailureKind.UNSUPPORTED, str(error))
-
-
-def export_spec(
-    architecture: Architecture, deployment: Deployment = DEFAULT_DEPLOYMENT
-) -> ExportSpec:
-    """Return the network as it would be deployed, with seeded weights, for export."""
-    shape = deployment.input_shape
-    return ExportSpec(
-        key=f"architecture {architecture.id}, {deployment.classes} classes, input {shape}",
-        build=partial(_build, architecture, deployment.classes),
-        input_shape=shape,
-    )
-
-
-def _build(architecture: Architecture, classes: int) -> nn.Module:
-    # This runs in an export worker, so that no other process imports torch.
-    from search.space.network import build_network
-
-    return build_network(architecture, classes=classes, seed=0)

@@ -13,6 +13,7 @@ from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernelKinds
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import precision_of
 from latlab.domain.target import Target
 from search.latency.calibration import CANDIDATES, random_networks
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -46,18 +47,21 @@ def predict_from_other_targets(
 ) -> TransferPrediction:
     """Predict latencies from few measurements and the predictors of other targets.
 
-    A target's predictor is used if it knows all kinds of kernels of the networks.
+    A target's predictor is used if it knows all kinds of kernels of the networks. Measurements in
+    another precision than the deployment's are left out, because targets differ in how much faster
+    it makes them.
 
     Args:
         client: The lab.
         target: The target with few measurements.
         networks: The networks, as their kernels in execution order.
-        deployment: The shape of the space's networks on which the targets are compared.
+        deployment: The form of the space's networks in which the targets are compared.
 
     Raises:
         NotReady: No other target's predictor can be used, or too little was measured.
     """
-    newest = newest_of_each(client.measured_networks(target.id))
+    measured = client.measured_networks(target.id)
+    newest = newest_of_each(n for n in measured if precision_of(n.kernels) is deployment.precision)
     candidates = (
         kernels(network, deployment) for network in random_networks(mnasnet_space(), CANDIDATES)
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from latlab.domain import kernel as k
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.precision import Precision
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.operators import Convolution, Layer, SqueezeExcite, describe
@@ -17,16 +19,52 @@ def kernels(
     """Return a network's kernels in the order in which the backend runs them.
 
     They equal the kernels of the Program that `export_program` makes of
-    `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape`.
+    `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape` in
+    `deployment.precision`.
     """
+    parts = _parts(architecture, deployment)
+    if deployment.precision is Precision.INT8:
+        return (
+            _convert(deployment.input_shape, "qint8"),
+            *(kernel for part in parts for kernel in _quantized(list(part))),
+            _convert((1, deployment.classes), "float32"),
+        )
+    in_float32 = tuple(kernel for part in parts for kernel in part)
+    if deployment.precision is Precision.FP16:
+        return tuple(replace(kernel, dtype="float16") for kernel in in_float32)
+    return in_float32
+
+
+def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:
+    """Yield the int8 kernels of a part of a network with these float32 kernels."""
+    # XNNPACK averages in float32 only. What a skip pools is converted before all else.
+    for kernel in part:
+        if kernel.kind == k.AVG_POOL2D:
+            yield _convert(kernel.inputs[0], "float32")
+    for kernel in part:
+        if kernel.kind == k.AVG_POOL2D:
+            yield kernel
+            yield _convert(kernel.output, "qint8")
+        else:
+            yield replace(kernel, dtype="qint8")
+
+
+def _convert(shape: Shape, dtype: str) -> Kernel:
+    return Kernel(k.CONVERT, (shape,), shape, dtype=dtype)
+
+
+def _parts(architecture: Architecture, deployment: Deployment) -> Iterator[Iterable[Kernel]]:
+    """Yield the float32 kernels of the stem, of each layer and of the head."""
     network = describe(architecture, deployment)
-    layers = (layer for block in network.blocks for layer in block)
-    channels = architecture.head_channels
-    pooled = (1, 1, 1, channels)
-    return (
+    yield (
         Kernel(k.TRANSPOSE, (deployment.input_shape,), network.stem.input),
         _convolution(network.stem),
-        *(kernel for layer in layers for kernel in _layer(layer)),
+    )
+    for block in network.blocks:
+        yield from map(_layer, block)
+    channels = architecture.head_channels
+    pooled = (1, 1, 1, channels)
+    yield (
         _convolution(network.head),
         Kernel(k.GLOBAL_AVG_POOL2D, (network.head.output,), pooled),
         Kernel(k.TRANSPOSE, (pooled,), (1, channels, 1, 1)),

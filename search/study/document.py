@@ -15,6 +15,7 @@ from cattrs.strategies import configure_tagged_union
 from latlab.domain.errors import LabError
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture
+from search.space.deployment import Deployment
 from search.study.settings import AccuracySource, Reward, StrategyName, StudySettings
 from search.study.trial import Trial
 from search.study.upgrade import upgraded
@@ -158,6 +159,10 @@ def _make_converter() -> Converter:
         configure_tagged_union(union, converter, operator.attrgetter("kind"), tag_name="kind")
     converter.register_structure_hook(Architecture, lambda value, _: Architecture.from_dict(value))
     converter.register_unstructure_hook(Architecture, Architecture.to_dict)
+    converter.register_unstructure_hook(  # studies of float32 are written as before
+        Deployment,
+        make_dict_unstructure_fn(Deployment, converter, precision=override(omit_if_default=True)),
+    )
     _register_estimates(converter)
     converter.register_structure_hook(
         Trial, make_dict_structure_fn(Trial, converter, _cattrs_forbid_extra_keys=False)

@@ -26,6 +26,7 @@ GROUPS = {
     "lab": ("lab", "agent_cost", "bundle", "scale"),
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
+    "any": ("reader", "int8", "first_figure", "any", "foreign"),
     "house": ("house",),
     "search": ("search", "controller"),
     "search-live": ("train", "hybrid"),

@@ -20,7 +20,7 @@ from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
 from latlab.domain.measured_network import MeasuredNetwork
 from search.latency.calibration import random_networks
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.space import mnasnet_space
 from tests.bench.figures import report
 from tests.bench.real_lab import real_lab

@@ -21,7 +21,7 @@ import numpy as np
 
 from latlab.export import ExportPool, ProgramCache, export_program
 from latlab.export.lowering.stock import lower as stock_lower
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.space import mnasnet_space

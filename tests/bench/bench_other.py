@@ -11,17 +11,24 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from torch import nn
+
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
 from latlab.domain.errors import UnknownKernelKinds
+from latlab.domain.kernel import Shape
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
+from search.latency.networks import export_spec
 from search.latency.probes import probe_specs
-from search.latency.target_lab import export_spec
 from search.space.space import mnasnet_space
 from tests.bench.figures import at_least, report
 from tests.bench.real_lab import real_lab
 from tests.networks import INPUT_SHAPE, NETWORKS, build
+
+
+def _make(name: str) -> tuple[nn.Module, Shape]:
+    return build(name), INPUT_SHAPE
 
 
 def main() -> None:
@@ -30,8 +37,7 @@ def main() -> None:
     of_the_space = random_networks(mnasnet_space(), 1 + train_size)[1:]
     train_specs = [*map(export_spec, of_the_space), *probe_specs()]
     other_specs = [
-        ExportSpec(f"{name}, input {INPUT_SHAPE}", partial(build, name), INPUT_SHAPE)
-        for name in NETWORKS
+        ExportSpec(f"{name}, input {INPUT_SHAPE}", partial(_make, name)) for name in NETWORKS
     ]
     with real_lab() as opened:
         train = [network for network in opened.measured(train_specs) if network]

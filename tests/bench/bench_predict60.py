@@ -22,7 +22,8 @@ from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.export import ExportSpec
 from search.latency.calibration import random_networks
-from search.latency.target_lab import TargetLab, export_spec
+from search.latency.networks import export_spec
+from search.latency.target_lab import TargetLab
 from search.space.space import mnasnet_space
 from tests.bench.figures import Goal, at_least, report, within
 from tests.bench.real_lab import RealLab, real_lab

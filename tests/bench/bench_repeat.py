@@ -32,7 +32,7 @@ from latlab.domain.measurement import Measurement
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.space import mnasnet_space
 from tests.bench.figures import at_least, at_most, report
 from tests.bench.real_lab import calibrated

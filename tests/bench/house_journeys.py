@@ -37,7 +37,7 @@ from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO

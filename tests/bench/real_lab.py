@@ -17,7 +17,8 @@ from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from search.latency.calibration import random_networks
-from search.latency.target_lab import TargetLab, export_spec
+from search.latency.networks import export_spec
+from search.latency.target_lab import TargetLab
 from search.space.space import mnasnet_space
 
 

@@ -133,14 +133,16 @@ def branching() -> bytes:
 @functools.cache
 def int8() -> bytes:
     """1x3x16x16."""
-    from latlab.export import export_int8
+    from latlab.domain.precision import Precision
+    from latlab.export import export_program
 
     layers = [
         *(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, groups=8)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)),
     ]
     calibration = [torch.randn(1, 3, 16, 16) for _ in range(4)]
-    return export_int8(nn.Sequential(*layers).eval(), (1, 3, 16, 16), calibration)[1]
+    network = nn.Sequential(*layers).eval()
+    return export_program(network, (1, 3, 16, 16), Precision.INT8, calibration)[1]
 
 
 @functools.cache

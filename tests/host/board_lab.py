@@ -22,6 +22,8 @@ from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from search.cli import app
 from tests.device_agent.agent_process import REPOSITORY, AgentProcess, wait_until
+from tests.device_agent.conftest import SOURCE_MARK
+from tests.pte_file import idle_program
 
 SPEC = BenchmarkSpec(
     VisitSpec(warmup_runs=1, warmup_ns=0, timed_runs=3, timed_ns=0),
@@ -80,13 +82,14 @@ def connected(client: LatencyClient, boards: int) -> str:
     return client.devices()[0].targets[0]
 
 
-def program(folder: Path, source: str) -> ProgramFile:
-    """For the stand-in, which runs it as Python."""
-    data = source.encode()
+def program(
+    folder: Path, source: str, inputs: tuple[TensorSpec, ...] = (TensorSpec((1, 3)),)
+) -> ProgramFile:
+    """For the stand-in, which runs the source as Python; a program to those who only read it."""
+    data = idle_program(inputs) + SOURCE_MARK.encode() + source.encode()
     sha256 = hashlib.sha256(data).hexdigest()
     path = folder / f"{sha256}.pte"
     path.write_bytes(data)
-    inputs = (TensorSpec((1, 3)),)
     return ProgramFile(Program(sha256, len(data), "xnnpack", inputs, (), (), "test"), path)
 
 

@@ -140,10 +140,10 @@ class FailingCampaigns:
         """A new one."""
         self._programs += 1
         source = {"crashing": CRASHING, "malformed": MALFORMED}.get(kind, [GOOD])
-        file = program(self.folder, f"{self.rng.choice(source)}  # {self._programs}")
+        text = f"{self.rng.choice(source)}  # {self._programs}"
         if kind != "refused":
-            return file
-        return replace(file, program=replace(file.program, inputs=self.rng.choice(REFUSED)))
+            return program(self.folder, text)
+        return program(self.folder, text, self.rng.choice(REFUSED))
 
     def _note(self, outcome: str, is_right: bool) -> None:
         self.outcomes[outcome] += 1

@@ -84,7 +84,7 @@ class FakeDevice(AgentClient):
             ns = round(ns * self.slowness[check])
         self.ran.append(program.sha256)
         now = self.read_conditions()
-        visit = replace(QUIET, run_id=run_id, before=now, after=now)
+        visit = replace(QUIET, run_id=run_id, traced=spec.traced, before=now, after=now)
         return replace(visit, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20)
 
     def upload(self, program: Program, path: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Conditions, KernelTrace, Visit
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import Reference, Space
@@ -46,6 +46,8 @@ SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 RUNS = 10
 ORDINARY = 12
 TOKEN = "the-token-of-these-tests"
+
+Describe = Callable[[Program, Path], Program]
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,29 @@ class StoredPool:
         return cast(ExportPool, cls(stored))
 
 
+def as_announced(program: Program, path: Path) -> Program:
+    """Believes the client, since the bytes of `program_file` say nothing."""
+    return program
+
+
 @contextmanager
-def stored_lab(database: Database, folder: Path) -> Iterator[tuple[LatencyClient, FakeDevice]]:
+def stored_lab(
+    database: Database, folder: Path, describe: Describe = as_announced
+) -> Iterator[tuple[LatencyClient, FakeDevice]]:
     """A client of what `served` serves."""
-    with served(database, folder) as (address, device), LatencyClient(address, TOKEN) as client:
+    with (
+        served(database, folder, describe) as (address, device),
+        LatencyClient(address, TOKEN) as client,
+    ):
         yield client, device
 
 
 @contextmanager
-def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]:
+def served(
+    database: Database,
+    folder: Path,
+    describe: Describe = as_announced,
+) -> Iterator[tuple[str, FakeDevice]]:
     """Serves the database's target on a device that takes 1 ms for every network. Its
     address."""
     device, quiet = FakeDevice(), threading.Lock()
@@ -175,7 +191,9 @@ def served(database: Database, folder: Path) -> Iterator[tuple[str, FakeDevice]]
     )
     fleet.add(device)
     predictors.start()
-    lab = Lab(database, dispatcher, store, summarizer, predictors, fleet, lambda address: None)
+    lab = Lab(
+        database, dispatcher, store, summarizer, predictors, fleet, lambda address: None, describe
+    )
     server, port = serve_lab(lab, TOKEN)
     server.start()
     try:

@@ -31,6 +31,7 @@ TRACE_NAMES = {
     k.AVG_POOL2D: "Average Pooling (NHWC, F32) Pixelwise Average Pooling",
     k.TRANSPOSE: "Transpose (ND, X32)",
     k.RESHAPE: "Static Reshape (NC)",
+    k.CONVERT: "Convert (NC)",
 }
 
 _VISITS = 5

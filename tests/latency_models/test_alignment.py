@@ -49,6 +49,27 @@ def test_kernels_that_pack_their_input_keep_their_names() -> None:
     assert align(NETWORK, packed) == align(NETWORK, trace())
 
 
+def test_int8_programs_tabulate_operators_of_one_input() -> None:
+    shape = (1, 1, 1, 16)
+    kernels = (
+        Kernel(k.CONVERT, (shape,), shape, dtype="qint8"),
+        Kernel(k.CONV2D, (shape,), shape, dtype="qint8"),
+        Kernel(k.SIGMOID, (shape,), shape, dtype="qint8"),
+        Kernel(k.MULTIPLY, (shape, shape), shape, dtype="qint8"),
+    )
+    names = (
+        "Convert (NC) #1",
+        "Fully Connected (NC, QS8, QC8W) GEMM #1",
+        "Invalid Unary Op #1",
+        "Multiply (ND) #1",
+    )
+    traces = [(name, [1_000 * (i + 1)]) for i, name in enumerate(names)]
+    assert align(kernels, traces) == (1_000, 2_000, 3_000, 4_000)
+    traces[2], traces[3] = traces[3], traces[2]
+    with pytest.raises(TraceMismatch, match="position 2"):
+        align(kernels, traces)
+
+
 @given(POSITIONS, POSITIONS)
 def test_the_first_kernel_of_another_kind_is_named_with_its_position(one: int, other: int) -> None:
     traces = trace()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models.features import coordinates, cost_terms, multiply_adds
+from latency_models.features import coordinates, cost_terms, moved_bytes, multiply_adds
 from latlab.domain import kernel as k
 from latlab.domain.kernel import DELEGATED_KINDS, Kernel
 from search.space.kernels import kernels
@@ -16,7 +16,14 @@ from search.space.zoo import ZOO
 SHAPES = st.lists(st.integers(0, 300), max_size=4).map(tuple)
 KERNELS = st.builds(
     Kernel,
-    st.sampled_from([*sorted(DELEGATED_KINDS), "portable:aten.mean.out"]),
+    st.sampled_from(
+        [
+            *sorted(DELEGATED_KINDS),
+            k.CONV_TRANSPOSE2D,
+            k.BATCH_MATRIX_MULTIPLY,
+            "portable:aten.mean.out",
+        ]
+    ),
     st.lists(SHAPES, max_size=2).map(tuple),
     SHAPES,
     kernel_size=st.tuples(st.integers(0, 7), st.integers(0, 7)),
@@ -39,6 +46,29 @@ def convolution(pixels: int, in_channels: int, channels: int, size: int = 1) -> 
 def test_multiply_adds_of_published_networks(name: str, millions: float) -> None:
     total = sum(map(multiply_adds, kernels(ZOO[name])))
     assert total / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_multiply_adds_of_products_of_matrices_and_transposed_convolutions() -> None:
+    product = Kernel(k.BATCH_MATRIX_MULTIPLY, ((12, 128, 64), (12, 64, 96)), (12, 128, 96))
+    assert multiply_adds(product) == 12 * 128 * 64 * 96
+    doubling = Kernel(
+        k.CONV_TRANSPOSE2D,
+        ((1, 8, 8, 32),),
+        (1, 17, 17, 16),
+        kernel_size=(3, 3),
+        stride=(2, 2),
+        groups=2,
+    )
+    assert multiply_adds(doubling) == 8 * 8 * 32 * 3 * 3 * 16 // 2
+    assert multiply_adds(Kernel("softmax", ((1, 8),), (1, 8))) == 0
+
+
+def test_the_traffic_of_a_kernel_follows_its_dtype() -> None:
+    bytes_by_dtype = {
+        dtype: moved_bytes([Kernel(k.ADD, ((8,), (8,)), (8,), dtype=dtype)])
+        for dtype in ("int64", "float32", "float16", "qint8", "bool")
+    }
+    assert [moved / 24 for moved in bytes_by_dtype.values()] == [8, 4, 2, 1, 1]
 
 
 @given(KERNELS)

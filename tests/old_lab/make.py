@@ -29,7 +29,8 @@ from latlab.client.client import LatencyClient
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec, ProgramCache
-from search.latency.target_lab import TargetLab, export_spec
+from search.latency.networks import export_spec
+from search.latency.target_lab import TargetLab
 from search.loop import run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy

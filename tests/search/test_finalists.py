@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.precision import Precision, precision_of
 from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
 from search.accuracy.data.readers import DatasetError
 from search.accuracy.training import network_for
-from search.finalists import export_both, train_one, with_outcomes, write_results
+from search.finalists import export_trained, train_one, with_outcomes, write_results
 from search.space.architecture import Architecture, Block
 from search.study.settings import FullTraining
 from search.study.trial import Trial, best_by_reward
@@ -38,19 +39,27 @@ def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: 
     epochs: list[int] = []
     assert train_one(NETWORK, digits, RECIPE, tmp_path, epochs.append) is None
     assert epochs[-1] == RECIPE.epochs
-    float32, int8 = export_both(NETWORK, digits, RECIPE, tmp_path)
+    precisions = (Precision.FP32, Precision.INT8)
+    float32, int8 = export_trained(NETWORK, digits, RECIPE, tmp_path, precisions)
     assert float32.accuracy is not None
     assert int8.accuracy is not None
     assert float32.accuracy > 0.3
     assert abs(int8.accuracy - float32.accuracy) < 0.15
     assert float32.program is not None
     assert int8.program is not None
-    assert {kernel.dtype for kernel in int8.program.program.kernels} >= {"qint8"}
+    assert precision_of(int8.program.program.kernels) is Precision.INT8
+    assert "calibrated on 128 given inputs" in int8.program.program.exporter
 
     # Again, nothing is trained or exported.
     assert train_one(NETWORK, digits, RECIPE, tmp_path, epochs.append) is None
     assert len(epochs) == RECIPE.epochs + 1
-    assert export_both(NETWORK, digits, RECIPE, tmp_path) == [float32, int8]
+    assert export_trained(NETWORK, digits, RECIPE, tmp_path, precisions) == [float32, int8]
+
+    [float16] = export_trained(NETWORK, digits, RECIPE, tmp_path, [Precision.FP16])
+    assert float16.accuracy == pytest.approx(float32.accuracy, abs=0.05)
+    assert float16.program is not None
+    assert precision_of(float16.program.program.kernels) is Precision.FP16
+
     with pytest.raises(CheckpointError, match="dropout"):
         train_one(NETWORK, digits, replace(RECIPE, dropout=0.0), tmp_path, epochs.append)
 
@@ -59,6 +68,7 @@ def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: 
     write_results(tmp_path / "results.json", finalists, {"dataset": digits.note})
     written = json.loads((tmp_path / "results.json").read_text())
     assert [row["failure"] for row in written["results"]] == ["unplugged"] * 2
+    assert [row["precision"] for row in written["results"]] == ["fp32", "int8"]
     assert Architecture.from_dict(written["results"][0]["architecture"]) == NETWORK
 
 

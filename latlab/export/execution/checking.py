@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Shape
+from latlab.export.execution.causes import explained
+from latlab.export.execution.example import Example, dtype_name
 from latlab.export.execution.isolation import running_code_of
 
 # The largest errors that arithmetic in another order makes, as shares of an output's largest
-# value, by the dtype of the input.
-TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
+# value, in float32 and in float16.
+TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
 INT8_TOLERANCE = 0.3  # rounding errors add up to 0.07 to 0.12 in untrained MnasNets
 
 # Programs may differ from their module by this many times the module's own rounding error, up
@@ -25,75 +27,88 @@ MOST_ROUNDING = 1e-2
 
 LARGE = 8.0  # times a standard normal input
 
-_SEED = 0
 
+def outputs_of(network: nn.Module, example: Example) -> list[Any]:
+    """Return what the network returns for the inputs, flattened to a list.
 
-def random_input(shape: Shape, dtype: torch.dtype) -> Tensor:
-    """Return standard normal values, the same ones for the same shape."""
-    generator = torch.Generator().manual_seed(_SEED)
-    return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(dtype)
-
-
-def outputs_of(network: nn.Module, x: Tensor) -> list[Any]:
-    """Return what the network returns for `x`, flattened to a list.
-
-    The network may return other values than tensors, and may work on `x` in place.
+    The network may return other values than tensors, and may work on the inputs in place.
     """
     with torch.no_grad():
-        leaves = pytree.tree_leaves(network(x))
+        leaves = pytree.tree_leaves(network(*example.args, **example.kwargs))
     return [leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
 
 
 class Reference:
-    """The outputs of a module in evaluation mode for a random input.
+    """The outputs of a module in evaluation mode for its example inputs.
 
     Args:
         module: The caller's module.
         new_copy: Returns a copy of it in evaluation mode.
-        x: The input.
+        example: The inputs.
 
     Attributes:
-        copy: The copy that was run.
-        is_stateful: Whether running it has changed the copy.
-        changes_its_input: Whether the module works on its input in place.
+        copy: The copy that was run; None if that has changed it.
+        changes_its_input: Whether the module works on an input in place.
 
     Raises:
         ExportError: The module cannot be run, or computes something else each time.
     """
 
-    def __init__(self, module: nn.Module, new_copy: Callable[[], nn.Module], x: Tensor) -> None:
+    def __init__(
+        self, module: nn.Module, new_copy: Callable[[], nn.Module], example: Example
+    ) -> None:
         """Run the module: see the class."""
-        self.tolerance = TOLERANCES[x.dtype]
+        copy = new_copy()
+        is_half = torch.float16 in {x.dtype for x in (*example.tensors, *copy.parameters())}
+        self.tolerance = HALF_TOLERANCE if is_half else TOLERANCE
         self._module = module
         self._new_copy = new_copy
-        self.copy = copy = new_copy()
+        self.copy: nn.Module | None = None
+        try:
+            self._run_first(copy, example)
+        except ExportError as error:
+            if not is_half:
+                raise
+            # PyTorch lacks some operators in float16 on processors.
+            self._new_copy = lambda: _InFloat(new_copy())
+            with contextlib.suppress(ExportError):
+                self._run_first(self._new_copy(), example)
+                self.copy = None
+                return
+            raise error
+
+    def _run_first(self, copy: nn.Module, example: Example) -> None:
         before = _state(copy)
-        with running_code_of(module):
-            given = x.clone()
-            self._expected = [(x, _run(copy, given))]
-            self.changes_its_input = given._version > 0
+        with running_code_of(self._module):
+            given = example.copy()
+            self._expected = [(example, _run(copy, given))]
+            self.changes_its_input = any(x._version > 0 for x in given.tensors)
             after = _state(copy)
-            self.is_stateful = len(before) != len(after) or not all(map(_same, before, after))
-            if self.is_stateful:
-                self._require_the_same(_run(copy, x.clone()))
+            if len(before) == len(after) and all(map(_same, before, after)):
+                self.copy = copy
+            else:
+                self._require_the_same(_run(copy, example.copy()))
 
     def require_repeatable(self) -> None:
         """Check that a fresh copy of the module computes the same outputs again.
 
-        From now on programs are compared for a larger input too, which exceeds the limits of
+        From now on programs are compared for larger inputs too, which exceed the limits of
         clamping activations.
 
         Raises:
             ExportError: The copy computes something else.
         """
-        x, _ = self._expected[0]
+        example, _ = self._expected[0]
+        large = example.with_floats(lambda x: LARGE * x)
         copy = self._new_copy()
         with running_code_of(self._module):
-            self._require_the_same(_run(copy, x.clone()))
-            self._require_the_same(_run(copy, x.clone()))
-            large = _run(copy, LARGE * x)
-        if all(leaf.isfinite().all() for leaf in large if isinstance(leaf, Tensor)):
-            self._expected.append((LARGE * x, large))
+            self._require_the_same(_run(copy, example.copy()))
+            self._require_the_same(_run(copy, example.copy()))
+            if not any(x.is_floating_point() for x in example.tensors):
+                return
+            outputs = _run(copy, large.copy())
+        if all(leaf.isfinite().all() for leaf in outputs if isinstance(leaf, Tensor)):
+            self._expected.append((large, outputs))
 
     def _require_the_same(self, again: list[Any]) -> None:
         difference = disagreement(again, self._expected[0][1], self.tolerance)
@@ -104,22 +119,30 @@ class Reference:
                 "network, and what it remembers from one call to the next"
             )
 
-    def disagreement(self, compute: Callable[[Tensor], list[Any]]) -> str | None:
+    def disagreement(
+        self, compute: Callable[[Example], list[Any]], only_example: bool = False
+    ) -> str | None:
         """Say how the outputs of `compute` differ from the module's, for the same inputs.
 
         Returns None where they agree within the tolerance, or within what rounding makes of
         this module: some deep networks amplify it to more than the tolerance.
+
+        Args:
+            compute: Returns the outputs for an example.
+            only_example: Do not compare for the larger inputs.
         """
-        for x, expected in self._expected:
-            difference = computed_disagreement(compute, x, expected, self.tolerance)
+        for example, expected in self._expected[: 1 if only_example else None]:
+            difference = computed_disagreement(compute, example, expected, self.tolerance)
             if difference is None:
                 continue
-            rounding = min(MOST_ROUNDING, ROUNDING_MARGIN * self._rounding_error(x, expected))
-            if rounding <= self.tolerance or computed_disagreement(compute, x, expected, rounding):
+            rounding = min(MOST_ROUNDING, ROUNDING_MARGIN * self._rounding_error(example, expected))
+            if rounding <= self.tolerance or computed_disagreement(
+                compute, example, expected, rounding
+            ):
                 return difference
         return None
 
-    def _rounding_error(self, x: Tensor, expected: Sequence[Any]) -> float:
+    def _rounding_error(self, example: Example, expected: Sequence[Any]) -> float:
         """Return by how much the module's outputs differ from its outputs in float64.
 
         The error is a share of each output's largest value. It is 0 if the module does not run in
@@ -127,7 +150,7 @@ class Reference:
         """
         try:
             with running_code_of(self._module):
-                precise = _run(self._new_copy().double(), x.double())
+                precise = _run(self._new_copy().double(), example.with_floats(Tensor.double))
             pairs = zip(expected, precise, strict=True)
             return max((_relative_error(a.double(), b) for a, b in pairs), default=0.0)
         except MemoryError:
@@ -136,15 +159,39 @@ class Reference:
             return 0.0
 
 
+class _InFloat(nn.Module):
+    """Computes in float32 what a network of float16 computes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.float()
+        self.training = False
+
+    def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:  # noqa: ANN401 -- as the network
+        args, kwargs = pytree.tree_map_only(Tensor, _float_of_half, (args, kwargs))
+        return pytree.tree_map_only(Tensor, _half_of_float, self.network(*args, **kwargs))
+
+
+def _float_of_half(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.float16 else x
+
+
+def _half_of_float(x: Tensor) -> Tensor:
+    return x.half() if x.dtype == torch.float32 else x
+
+
 def computed_disagreement(
-    compute: Callable[[Tensor], list[Any]], x: Tensor, expected: Sequence[Any], tolerance: float
+    compute: Callable[[Example], list[Any]],
+    example: Example,
+    expected: Sequence[Any],
+    tolerance: float,
 ) -> str | None:
-    """Say how the result of `compute` for `x` differs from `expected`, or that it fails.
+    """Say how the result of `compute` differs from `expected`, or that it fails.
 
     Returns None if they agree: see `disagreement`.
     """
     try:
-        actual = compute(x.clone())
+        actual = compute(example.copy())
     except MemoryError:
         raise
     except Exception as error:
@@ -152,33 +199,28 @@ def computed_disagreement(
     return disagreement(actual, expected, tolerance)
 
 
-def _run(network: nn.Module, x: Tensor) -> list[Any]:
+def _run(network: nn.Module, example: Example) -> list[Any]:
     try:
-        return outputs_of(network, x)
+        return outputs_of(network, example)
     except MemoryError:
         raise
     except Exception as error:
         raise ExportError(
-            f"the network does not take an input of {tuple(x.shape)} in {dtype_name(x.dtype)}"
-            f"{_hint(network, x.dtype)}: {error}"
+            f"the network does not take an input of {example.kind}"
+            f"{_hint(network, example)}: {explained(error, network)}"
         ) from error
 
 
-def _hint(network: nn.Module, dtype: torch.dtype) -> str:
+def _hint(network: nn.Module, example: Example) -> str:
+    dtypes = {x.dtype for x in example.tensors}
     other = {
         dtype_name(weight.dtype)
         for weight in network.parameters()
-        if weight.is_floating_point() and weight.dtype != dtype
+        if weight.is_floating_point() and weight.dtype not in dtypes
     }
-    if not other:
+    if not other or not any(x.is_floating_point() for x in example.tensors):
         return ""
     return f" (some of its weights are {', '.join(sorted(other))}: export module.float())"
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return the name of a dtype, such as "float32"."""
-    """Return the name of a dtype, such as "float32"."""
-    return str(dtype).removeprefix("torch.")
 
 
 def _state(network: nn.Module) -> list[object]:

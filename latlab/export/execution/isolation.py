@@ -45,7 +45,7 @@ def running_code_of(module: nn.Module) -> Iterator[None]:
     of the random number generators are what they were before.
     """
     flags = [vars(part) for part in module.modules() if vars(part).get("training")]
-    with _kept_random_states():
+    with kept_random_states():
         try:
             for attributes in flags:
                 attributes["training"] = False
@@ -56,7 +56,8 @@ def running_code_of(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kept_random_states() -> Iterator[None]:
+def kept_random_states() -> Iterator[None]:
+    """Put back the states of the random number generators after the `with` block."""
     python, arrays = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         try:
@@ -64,6 +65,13 @@ def _kept_random_states() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(arrays)
+
+
+def seed() -> None:
+    """Seed all random number generators, always the same way."""
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
 
 
 @contextlib.contextmanager

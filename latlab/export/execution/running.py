@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +25,41 @@ def load(data: bytes) -> Method:
         from executorch.runtime import Runtime
 
     program = Runtime.get().load_program(data)
-    with silent():  # the thread pool prints errors on processors other than ARM
+    with _with_reasons():
         return program.load_method("forward")
 
 
-def results(data: bytes, x: Tensor) -> list[Any]:
-    """Run a program of one input, and return all its outputs.
+def results(data: bytes, *inputs: Tensor) -> list[Any]:
+    """Run a program, and return all its outputs.
 
     Raises:
-        RuntimeError: The program does not run.
+        RuntimeError: The program does not run. The message names the operator that fails.
     """
     method = load(data)
-    with silent():  # the error says the same
-        return list(method.execute([x]))
+    with _with_reasons():
+        return list(method.execute(inputs))
+
+
+@contextlib.contextmanager
+def _with_reasons() -> Iterator[None]:
+    """Raise a RuntimeError of the block with what ExecuTorch's log says about it."""
+    with silent() as log:
+        try:
+            yield
+        except RuntimeError as error:
+            log.seek(0)
+            reason = _reason(log.read().decode(errors="replace"))
+            raise RuntimeError(reason or str(error)) from error
+
+
+def _reason(log: str) -> str:
+    """Return what ExecuTorch's log says about a failure, or ""."""
+    missing = re.findall(r"Missing operator: \[\d+\] (\S+)", log)
+    if missing:
+        return f"ExecuTorch has no kernel for {', '.join(missing)}"
+    failed = re.findall(r"failed at instruction \S+ in operator (\S+):", log)
+    checks = re.findall(r"Check failed \(.*?\): (.+)", log)
+    return "".join(f"{name} fails: {'; '.join(checks)}" for name in failed[-1:])
 
 
 def outputs(data: bytes, inputs: Iterable[Tensor]) -> Iterator[Tensor]:

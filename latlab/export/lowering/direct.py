@@ -1,6 +1,6 @@
 """Direct lowering: makes the same program as ExecuTorch's own lowering, thirty times faster.
 
-It takes convolutional networks of the operators in `latlab.export.lowering.edge_operators`.
+It takes convolutional networks of the operators in `latlab.export.lowering.edge`.
 
 ExecuTorch's own ("stock") lowering spends its time on tracing the network again after every pass.
 Here the edge graph is written once from the traced module. ExecuTorch's own code then fuses
@@ -20,6 +20,7 @@ from executorch.backends.xnnpack._passes.channels_last_tagged_reshape_pass impor
     ChannelsLastTaggedReshapePass,
 )
 from executorch.backends.xnnpack._passes.fuse_activation_pass import FuseActivationPass
+from executorch.backends.xnnpack._passes.remove_redundant_copy_pass import RemoveRedundantCopyPass
 from executorch.backends.xnnpack.operators.node_visitor import get_node_visitors
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import (
     ConstantDataOffset,
@@ -38,10 +39,10 @@ from executorch.exir.scalar_type import ScalarType
 from torch import fx, nn
 
 from latlab.domain.kernel import Kernel, Shape
-from latlab.export.lowering.edge_graph import EdgeModule
-from latlab.export.lowering.edge_operators import edge_module
-from latlab.export.lowering.kernel_list import program_kernels
+from latlab.export.lowering.edge.graph import EdgeModule
+from latlab.export.lowering.edge.layers import edge_module
 from latlab.export.lowering.repairs import fused_one_after_another
+from latlab.programs.reader import read_program
 
 # The serializer resolves the type hints of a class for every field of every object. Caching them
 # halves the time of an export.
@@ -67,20 +68,18 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
         The program's bytes and its kernels.
 
     Raises:
-        edge_graph.Unsupported: The module could not be traced, or only stock lowering knows one
+        edge.graph.Unsupported: The module could not be traced, or only stock lowering knows one
             of its operators.
     """
     edge = edge_module(module)
     graph, weights = xnnpack_graph(edge)
     with mock.patch.object(_dataclass, "get_type_hints", _cached_type_hints):
         payload = serialize_xnnpack_binary(graph, bytearray())
-    program = _program(payload, *_borders(edge))
-    kernels, _ = program_kernels(program, {payload: graph})
-    data = serialize_pte_binary(
-        PTEFile(program, named_data=weights.get_named_data_store_output()),
-        extract_delegate_segments=True,
+    program = PTEFile(
+        _program(payload, *_borders(edge)), named_data=weights.get_named_data_store_output()
     )
-    return bytes(data), kernels
+    data = bytes(serialize_pte_binary(program, extract_delegate_segments=True))
+    return data, read_program(data).kernels
 
 
 def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
@@ -94,8 +93,8 @@ def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:
         ),
     )
     with fused_one_after_another():
-        for transform in (_FuseActivation(exported), _AssignLayouts(exported)):
-            transform.call(edge)
+        for transform in (_FuseActivation, _AssignLayouts, _RemoveRedundantCopies):
+            transform(exported).call(edge)
     externals = generate_node_to_external_map(exported, edge)
     weights = NamedDataStore()
     visitors = get_node_visitors(exported, externals, weights)
@@ -134,6 +133,10 @@ class _FuseActivation(FuseActivationPass, _WithoutRetracing):  # type: ignore[mi
 
 
 class _AssignLayouts(ChannelsLastTaggedReshapePass, _WithoutRetracing):  # type: ignore[misc]
+    pass
+
+
+class _RemoveRedundantCopies(RemoveRedundantCopyPass, _WithoutRetracing):  # type: ignore[misc]
     pass
 
 

@@ -1,39 +1,26 @@
-"""Prepare modules for direct or stock lowering.
-
-A module is checked, copied and traced, its batch-norms are folded and its shapes found.
-"""
+"""Prepare modules for direct or stock lowering: copy and trace them."""
 
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
-from torch.fx.passes.shape_prop import _extract_tensor_metadata
-from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.overrides import TorchFunctionMode
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Shape
-from latlab.export.execution.checking import Reference, random_input
+from latlab.export.execution.checking import Reference
+from latlab.export.execution.example import Inputs, example_of
 from latlab.export.execution.isolation import running_code_of
-from latlab.export.lowering.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
-
-_FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.Parameter]]]] = {
-    # The input must have this rank for the batch-norm to be over the layer's channels.
-    (nn.Conv1d, nn.BatchNorm1d): (3, fuse_conv_bn_weights),
-    (nn.Conv2d, nn.BatchNorm2d): (4, fuse_conv_bn_weights),
-    (nn.Conv3d, nn.BatchNorm3d): (5, fuse_conv_bn_weights),
-    (nn.Linear, nn.BatchNorm1d): (2, fuse_linear_bn_weights),
-}
+from latlab.export.execution.weights import check
+from latlab.export.lowering.edge.tracing import traced
 
 
-def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
+def prepare(module: nn.Module, inputs: Inputs) -> nn.Module:
     """Return a copy of a module in evaluation mode, ready for direct or stock lowering.
 
     If the module can be traced, the copy is an fx.GraphModule with its batch-norms folded and
@@ -43,53 +30,13 @@ def prepare(module: nn.Module, input_shape: Shape) -> nn.Module:
         ExportError: A weight is NaN or infinite, a layer has zero width, or the network does not
             take the input.
     """
-    check(module, input_shape)
-    x = random_input(input_shape, input_dtype(module))
-    Reference(module, partial(evaluation_copy, module), x)
+    check(module)
+    example = example_of(module, inputs)
+    Reference(module, partial(evaluation_copy, module), example)
     copied = evaluation_copy(module)
     with running_code_of(module):
-        network = traced(copied, x)
+        network = traced(copied, example)
     return evaluation_copy(module) if network is None else network
-
-
-def check(module: nn.Module, input_shape: Shape) -> None:
-    """Check that a module can be exported.
-
-    Raises:
-        ExportError: It cannot. The message says why.
-    """
-    if not isinstance(module, nn.Module):
-        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
-    if not input_shape or not all(type(size) is int and size > 0 for size in input_shape):
-        raise ExportError(
-            f"an input of shape {input_shape} holds nothing: give whole numbers above 0"
-        )
-    weights = dict(module.named_parameters()) | dict(module.named_buffers())
-    empty = [name for name, weight in weights.items() if weight.numel() == 0]
-    if empty:
-        raise ExportError(f"layers have zero width: {_names(empty)}")
-    elsewhere = [name for name, weight in weights.items() if weight.device.type != "cpu"]
-    if elsewhere:
-        device = weights[elsewhere[0]].device
-        raise ExportError(f"weights lie on {device}: {_names(elsewhere)}: use module.cpu()")
-    invalid = [
-        name
-        for name, weight in weights.items()
-        if weight.is_floating_point() and not weight.detach().isfinite().all()
-    ]
-    if invalid:
-        raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def input_dtype(module: nn.Module) -> torch.dtype:
-    """Return float16 if all weights are float16, else float32."""
-    dtypes = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
-    return torch.float16 if dtypes == {torch.float16} else torch.float32
 
 
 def evaluation_copy(module: nn.Module) -> nn.Module:
@@ -138,116 +85,3 @@ class _ComputedTensorsDetached(TorchFunctionMode):
             memo[id(tensor)] = tensor.detach().clone()
             return memo[id(tensor)]
         return function(*args, **(kwargs or {}))
-
-
-def traced(network: nn.Module, x: Tensor) -> fx.GraphModule | None:
-    """Return a network's graph for lowering.
-
-    Its weights are plain, its batch-norms folded, and each node's shape is in
-    meta["tensor_meta"].
-
-    Args:
-        network: A network in evaluation mode. It is changed, and cannot be used any more.
-        x: An input that it takes.
-
-    Returns:
-        The graph, or None if the network cannot be traced, for example because its control flow
-        depends on values.
-    """
-    make_plain(network)
-    if not calls_are_plain():
-        return None
-    root = network if _is_its_forward(network) else _Called(network)
-    try:
-        module = fx.GraphModule(root, fx.Tracer().trace(root))
-        with torch.no_grad():
-            _ShapesOnMeta(module).run(x.to("meta"))
-        _fold_batch_norms(module)
-    except MemoryError:
-        raise
-    except Exception:
-        return None
-    return module
-
-
-def _is_its_forward(network: nn.Module) -> bool:
-    """Return whether calling the network runs its class's forward method and nothing else.
-
-    A tracer takes that for granted. It must also trace through this method.
-    """
-    return not (
-        network._forward_hooks
-        or network._forward_pre_hooks
-        or "forward" in vars(network)
-        or type(network).__call__ is not nn.Module.__call__
-        or fx.Tracer().is_leaf_module(network, "")
-    )
-
-
-class _Called(nn.Module):
-    """Calls a network, so that a tracer sees the whole call."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.training = False
-
-    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 -- what the network returns
-        return self.network(x)
-
-
-def _fold_batch_norms(traced: fx.GraphModule) -> None:
-    """Fold batch-norms into the layer before, if nothing else reads its output or weights."""
-    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
-    layers = {node: traced.get_submodule(str(node.target)) for node in calls}
-    uses = Counter(map(id, layers.values()))
-    uses.update(id(layer) for layer in _layers_read_directly(traced))
-    for node, norm in layers.items():
-        source = node.args[0] if len(node.args) == 1 and not node.kwargs else None
-        if not isinstance(source, fx.Node) or source not in layers:
-            continue
-        first = layers[source]
-        rank, fuse = _FOLDS.get((type(first), type(norm)), (0, None))
-        if (
-            fuse is not None
-            and uses[id(first)] == uses[id(norm)] == len(source.users) == 1
-            and len(source.meta["tensor_meta"].shape) == rank
-            and is_plain(first)
-            and is_plain(norm)
-            and norm.running_mean is not None
-        ):
-            statistics = norm.running_mean, norm.running_var, norm.eps
-            first.weight, first.bias = fuse(
-                first.weight, first.bias, *statistics, norm.weight, norm.bias
-            )
-            node.replace_all_uses_with(source)
-            traced.graph.erase_node(node)
-    traced.recompile()
-
-
-def _layers_read_directly(traced: fx.GraphModule) -> Iterable[nn.Module]:
-    """Yield the layers with a weight that the network reads itself."""
-    for node in traced.graph.nodes:
-        if node.op == "get_attr":
-            yield traced.get_submodule(str(node.target).rpartition(".")[0])
-
-
-class _ShapesOnMeta(fx.Interpreter):
-    """Finds shapes with meta tensors, which have no values; the weights stay as they are."""
-
-    def run_node(self, node: fx.Node) -> Any:  # noqa: ANN401 -- what the node computes
-        result = super().run_node(node)
-        if isinstance(result, Tensor):
-            node.meta["tensor_meta"] = _extract_tensor_metadata(result)
-        return result
-
-    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        layer = self.module.get_submodule(target)
-        if type(layer) in NORMS and args:  # PyTorch would take milliseconds
-            return torch.empty_like(args[0])
-        weights = dict(layer.named_parameters()) | dict(layer.named_buffers())
-        on_meta = {name: weight.to("meta") for name, weight in weights.items()}
-        return torch.func.functional_call(layer, on_meta, args, kwargs)
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        return super().get_attr(target, args, kwargs).to("meta")

@@ -21,6 +21,7 @@ from executorch.backends.xnnpack._passes.xnnpack_pass import XNNPACKPass
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import OutputMinMax
 from torch import fx
 from torch._export import utils as export_utils
+from torch.export import _trace as export_trace
 from torch.fx.passes.infra.pass_base import PassResult
 
 # The passes that search for a pattern of operators, and parts of the names of operators that each
@@ -83,6 +84,13 @@ def operators_listed_once() -> Iterator[None]:
     """
     list_operators = functools.cache(export_utils._materialize_cpp_cia_ops)
     with mock.patch.object(export_utils, "_materialize_cpp_cia_ops", list_operators):
+        yield
+
+
+@contextlib.contextmanager
+def graphs_not_printed() -> Iterator[None]:
+    """Keep torch.export from printing what it has traced when it fails."""
+    with mock.patch.object(export_trace, "print", create=True):
         yield
 
 

@@ -11,40 +11,76 @@ from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGraph
 from executorch.exir import to_edge_transform_and_lower
-from torch import nn
+from torch import fx, nn
+from torch.export import ExportedProgram
 
-from latlab.domain.kernel import Kernel, Shape
-from latlab.export.lowering.kernel_list import program_kernels
+from latlab.domain.errors import ExportError
+from latlab.domain.kernel import Kernel
+from latlab.export.execution.causes import advice_for, explained, named_node, place
+from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
+    graphs_not_printed,
     normed_one_after_another,
     operators_listed_once,
     patterns_searched_where_possible,
 )
+from latlab.programs.reader import read_program
 
 
-def lower(
-    module: nn.Module, input_shape: Shape, dtype: torch.dtype = torch.float32
-) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
-    """Lower a module in evaluation mode; `dtype` is the input's.
-
-    Raises any error of torch.export and ExecuTorch.
+def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
+    """Lower a module in evaluation mode.
 
     Returns:
         The program's bytes, its kernels, and the operators outside the delegate.
+
+    Raises:
+        ExportError: ExecuTorch cannot lower it. The message names the operator or construct.
     """
+    example = example_of(module, inputs)
+    graph: fx.Graph | None = None
+    try:
+        with operators_listed_once():
+            exported = traced(module, example)
+            graph = exported.graph
+            return _lower(exported)
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = explained(error, module, graph)
+        raise ExportError(f"ExecuTorch cannot lower this network: {reason}") from error
+
+
+def traced(module: nn.Module, example: Example) -> ExportedProgram:
+    """Return what torch.export makes of a module. Raises any of its errors."""
+    with operators_listed_once(), graphs_not_printed():
+        return torch.export.export(module, example.args, dict(example.kwargs))
+
+
+def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
+    """Return where the operator that an error names is in a module, and what to try.
+
+    Args:
+        text: The error's text.
+        module: A module that `lower` takes.
+        example: Its inputs.
+    """
+    if "::" not in text:
+        return ""
+    node = named_node(text, traced(module, example).run_decompositions().graph)
+    return place(node) + advice_for(text)
+
+
+def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
     with (
-        captured_graphs() as graphs,
         fused_one_after_another(),
         normed_one_after_another(),
-        operators_listed_once(),
         patterns_searched_where_possible(),
     ):
-        exported = torch.export.export(module, (torch.zeros(input_shape, dtype=dtype),))
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-        program = edge.to_executorch()
-    kernels, undelegated = program_kernels(program.executorch_program, graphs)
-    return program.buffer, kernels, undelegated
+        data = edge.to_executorch().buffer
+    listing = read_program(data)
+    return data, listing.kernels, listing.undelegated
 
 
 @contextlib.contextmanager

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import Kernel
+from latlab.domain.precision import Precision
+from latlab.domain.program import TensorSpec
+from latlab.export.execution.branches import OnOneBranch, values_read
 from latlab.export.execution.checking import (
     INT8_TOLERANCE,
     Reference,
     computed_disagreement,
-    dtype_name,
     outputs_of,
-    random_input,
 )
+from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
+from latlab.export.execution.weights import check
 from latlab.export.lowering import direct, int8, stock
-from latlab.export.lowering.edge_graph import Unsupported
-from latlab.export.lowering.plain_layers import make_plain
-from latlab.export.lowering.preparation import check, evaluation_copy, input_dtype, traced
+from latlab.export.lowering.edge.graph import Unsupported
+from latlab.export.lowering.edge.plain_layers import make_plain
+from latlab.export.lowering.edge.tracing import traced
+from latlab.export.lowering.preparation import evaluation_copy
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Lowered:
         data: The program's bytes.
         kernels: The kernels in execution order.
         undelegated: The operators outside the delegate.
-        dtype: The input's dtype.
+        inputs: What a runner fills the inputs with.
+        note: What else there is to say about the way, as the end of a sentence.
         doubts: Why direct lowering was not used although the network seemed to allow it.
     """
 
@@ -44,82 +49,75 @@ class Lowered:
     data: bytes
     kernels: tuple[Kernel, ...]
     undelegated: tuple[str, ...]
-    dtype: str
+    inputs: tuple[TensorSpec, ...]
+    note: str = ""
     doubts: tuple[str, ...] = ()
 
 
-def lower(module: nn.Module, input_shape: Shape, directly: bool) -> Lowered:
+def lower(
+    module: nn.Module,
+    inputs: Inputs,
+    precision: Precision,
+    calibration: Sequence[Inputs],
+    directly: bool,
+) -> Lowered:
     """Lower a module directly if that is possible and allowed, else by stock lowering.
 
     Args:
         module: The caller's module.
-        input_shape: Shape of its input.
+        inputs: Its inputs.
+        precision: What the program computes with.
+        calibration: For INT8, the inputs whose ranges are spanned; empty for random ones.
         directly: Direct lowering is allowed.
 
     Raises:
         ExportError: No way makes a program that computes what the module computes.
     """
     with isolated():
-        source = _Source(module, input_shape)
+        source = _Source(module, inputs, precision)
         doubts: list[str] = []
-        if directly and source.traced is not None:
+        if directly and precision is not Precision.INT8 and source.traced is not None:
             lowered = _directly(source, source.traced, doubts)
             if lowered is not None:
                 return lowered
         source.reference.require_repeatable()
-        return _by_stock(source, tuple(doubts))
+        attempt = partial(_by_stock, source)
+        if precision is Precision.INT8:
+            ranges = int8.calibration_of(module, source.example, calibration)
+            attempt = partial(_as_int8, source, ranges)
+        return replace(_first_success(source, attempt), doubts=tuple(doubts))
 
 
-def lower_int8(module: nn.Module, input_shape: Shape, calibration: Sequence[Tensor]) -> Lowered:
-    """Lower a module with its weights and activations quantized to int8.
-
-    Raises:
-        ExportError: It cannot be lowered, or the program's outputs differ from the quantized
-            module's by more than INT8_TOLERANCE.
-    """
-    with isolated():
-        source = _Source(module, input_shape)
-        source.reference.require_repeatable()
-        network, x = _right_network(source), calibration[0]
-        with running_code_of(module):
-            quantized = int8.quantize(network, calibration)
-            expected = outputs_of(quantized, x)
-            data, kernels, undelegated = stock.lower(quantized, tuple(x.shape), x.dtype)
-        difference = computed_disagreement(partial(results, data), x, expected, INT8_TOLERANCE)
-        if difference is not None:
-            raise ExportError(
-                f"the int8 program does not compute what its quantized module does: {difference}"
-            )
-        return Lowered("int8", data, kernels, undelegated, dtype_name(x.dtype))
-
-
-def _right_network(source: _Source) -> nn.Module:
-    """Return the first of the source's networks that computes what its module computes."""
-    differences: list[str] = []
+def _first_success(source: _Source, attempt: Callable[[nn.Module], Lowered]) -> Lowered:
+    """Return what an attempt makes of the first network that it succeeds with."""
+    problem: ExportError | None = None
     for network in source.networks():
-        with running_code_of(source.module):
-            difference = source.reference.disagreement(partial(outputs_of, network))
-        if difference is None:
-            return network
-        differences.append(difference)
-    raise ExportError(f"no copy of the network computes what the network does: {differences[-1]}")
+        try:
+            with running_code_of(source.module):
+                return attempt(network)
+        except ExportError as error:
+            problem = error
+    assert problem is not None
+    raise problem
 
 
 class _Source:
-    """The caller's module, an input, and the module's outputs for it."""
+    """The caller's module, its inputs, and its outputs for them."""
 
-    def __init__(self, module: nn.Module, input_shape: Shape) -> None:
-        check(module, input_shape)
+    def __init__(self, module: nn.Module, inputs: Inputs, precision: Precision) -> None:
+        check(module, precision)
         self.module = module
-        self.shape = tuple(input_shape)
-        self.x = random_input(input_shape, input_dtype(module))
-        self.reference = Reference(module, self.copy, self.x)
-        copy = self.copy() if self.reference.is_stateful else self.reference.copy
+        self.is_half = precision is Precision.FP16
+        example = example_of(module, inputs)
+        self.example = example.with_floats(Tensor.half) if self.is_half else example
+        self.reference = Reference(module, self.copy, self.example)
+        copy = self.reference.copy or self.copy()
         with running_code_of(module):
-            self.traced: fx.GraphModule | None = traced(copy, self.x)
+            self.traced: fx.GraphModule | None = traced(copy, self.example)
 
     def copy(self) -> nn.Module:
-        return evaluation_copy(self.module)
+        copied = evaluation_copy(self.module)
+        return copied.half() if self.is_half else copied
 
     def networks(self) -> Iterator[nn.Module]:
         """Yield the networks that stock lowering may start from, the faster one first."""
@@ -128,6 +126,16 @@ class _Source:
         copy = self.copy()
         make_plain(copy)
         yield self._with_its_input_kept(copy)
+        with running_code_of(self.module):
+            values = values_read(self.copy(), self.example)
+        if values:
+            yield self._with_its_input_kept(OnOneBranch(self.copy(), values))
+
+    def disagreement(
+        self, network: nn.Module, compute: Callable[[Example], list[Any]]
+    ) -> str | None:
+        """Say how what was made of one of the networks differs from the module."""
+        return self.reference.disagreement(compute, only_example=_is_on_one_branch(network))
 
     def _with_its_input_kept(self, network: nn.Module) -> nn.Module:
         return _OnACopy(network) if self.reference.changes_its_input else network
@@ -141,8 +149,14 @@ class _OnACopy(nn.Module):
         self.network = network
         self.training = False
 
-    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 -- what the network returns
-        return self.network(x.clone())
+    def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:  # noqa: ANN401 -- as the network
+        copies = {name: x.clone() for name, x in kwargs.items()}
+        return self.network(*(x.clone() for x in args), **copies)
+
+
+def _runs(data: bytes) -> Callable[[Example], list[Any]]:
+    """Return what runs a program on an example."""
+    return lambda example: results(data, *example.tensors)
 
 
 def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lowered | None:
@@ -159,33 +173,52 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     except Exception as error:
         doubts.append(f"direct lowering failed: {type(error).__name__}: {error}")
         return None
-    difference = source.reference.disagreement(partial(results, data))
+    difference = source.reference.disagreement(_runs(data))
     if difference is not None:
         source.traced = None  # the traced network may be the cause
         doubts.append(f"direct lowering made a program that is not its network: {difference}")
         return None
-    return Lowered("direct", data, kernels, (), dtype_name(source.x.dtype))
+    return Lowered("direct", data, kernels, (), source.example.specs())
 
 
-def _by_stock(source: _Source, doubts: tuple[str, ...]) -> Lowered:
-    problem: ExportError | None = None
-    for network in source.networks():
-        try:
-            with running_code_of(source.module):
-                data, kernels, undelegated = stock.lower(network, source.shape, source.x.dtype)
-        except MemoryError:
-            raise
-        except Exception as error:
-            problem = ExportError(f"ExecuTorch cannot lower this network: {error}")
-            problem.__cause__ = error
-            continue
-        difference = source.reference.disagreement(partial(results, data))
-        if difference is None:
-            dtype = dtype_name(source.x.dtype)
-            return Lowered("stock", data, kernels, undelegated, dtype, doubts)
-        problem = ExportError(
-            "the program that ExecuTorch's own lowering makes does not compute what the "
-            f"network computes: {difference}"
+def _by_stock(source: _Source, network: nn.Module) -> Lowered:
+    data, kernels, undelegated = stock.lower(network, source.example)
+    difference = source.disagreement(network, _runs(data))
+    if difference is not None:
+        raise ExportError(
+            "the program that ExecuTorch's own lowering makes does not compute what the network "
+            f"computes: {difference}{stock.place_of_operator(difference, network, source.example)}"
         )
-    assert problem is not None
-    raise problem
+    inputs, note = source.example.specs(), _note(network)
+    return Lowered("stock", data, kernels, undelegated, inputs, note)
+
+
+def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> Lowered:
+    _require_none(
+        source.disagreement(network, partial(outputs_of, network)),
+        "a copy of the network does not compute what the network computes",
+    )
+    example = source.example
+    quantized = int8.quantize(network, ranges)
+    expected = outputs_of(quantized, example.copy())
+    data, kernels, undelegated = stock.lower(quantized, example)
+    _require_none(
+        computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE),
+        "the int8 program does not compute what its quantized module does",
+    )
+    kind = "random" if any(each.is_random for each in ranges) else "given"
+    note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}{_note(network)}"
+    return Lowered("int8", data, kernels, undelegated, example.specs(), note)
+
+
+def _require_none(difference: str | None, claim: str) -> None:
+    if difference is not None:
+        raise ExportError(f"{claim}: {difference}")
+
+
+def _note(network: nn.Module) -> str:
+    return ", on the branches of its example" if _is_on_one_branch(network) else ""
+
+
+def _is_on_one_branch(network: nn.Module) -> bool:
+    return any(isinstance(part, OnOneBranch) for part in network.modules())

@@ -40,7 +40,8 @@ def described(settings: StudySettings) -> dict[str, str]:
         "target": _text(settings.target_ids),
         "target latency": ", ".join(f"{t.latency_ns / 1e6:.6g} ms" for t in settings.targets),
         **({"weights": _text(weights)} if weights else {}),
-        "deployment": f"{deployment.resolution} px, {deployment.classes} classes",
+        "deployment": f"{deployment.resolution} px, {deployment.classes} classes"
+        f"{deployment.in_precision}",
         "space": settings.space,
         "round size": str(settings.round_size),
         "seed": str(settings.seed),

@@ -94,7 +94,7 @@ class ReportData:
             are several.
         devices: The targets themselves, in the same order; none without a lab.
         front_measurements: Measurements of networks on the front, by their ids.
-        deployment: The shape in which networks are deployed, which their sizes depend on.
+        deployment: The form in which networks are deployed, which their sizes depend on.
     """
 
     study: str

@@ -12,7 +12,7 @@ class Limits:
     Attributes:
         parameters: Number of parameters.
         multiply_adds: Number of multiply-adds for one image.
-        program_bytes: Size of the exported program in float32.
+        program_bytes: Size of the exported program.
     """
 
     parameters: int | None = None

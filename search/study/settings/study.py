@@ -62,7 +62,7 @@ class StudySettings:
         targets: The targets that networks are searched for, one or several.
         accuracy: Where accuracies come from.
         reward: How accuracy and latency become one number.
-        deployment: The shape in which networks are measured, predicted and counted.
+        deployment: The form in which networks are measured, predicted and counted.
         round_size: Number of candidates for each round.
         seed: Seed of everything that is drawn.
         limits: What a candidate may have at most.

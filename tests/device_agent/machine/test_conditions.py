@@ -202,3 +202,20 @@ def test_a_computer_is_named_by_its_firmware(tmp_path: Path) -> None:
     )
     assert identity.read_model(tmp_path) == "Dell Inc. OptiPlex 7000"
     assert identity.read_soc(tmp_path) == "12th Gen Intel(R) Core(TM) i5-12500"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "fast"),
+    [
+        ("processor\t: 0\nFeatures\t: fp asimd fphp asimdhp\n" * 2, True),
+        ("Features\t: fp asimd asimdhp\nFeatures\t: fp asimd\n", False),
+        ("flags\t\t: fpu avx2 f16c\n", False),
+        ("flags\t\t: fpu avx512_fp16\n", True),
+        ("Hardware\t: BCM2835\n", None),
+    ],
+)
+def test_float16_is_fast_where_every_core_has_its_instructions(
+    tmp_path: Path, cpuinfo: str, fast: bool | None
+) -> None:
+    write(tmp_path, {"proc/cpuinfo": cpuinfo})
+    assert identity.read_fast_fp16(tmp_path) is fast

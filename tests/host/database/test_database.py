@@ -99,6 +99,15 @@ def test_programs_come_back_as_they_were(database: Database, program: Program) -
         connection.rollback()
 
 
+def test_an_operator_that_joins_many_tensors_is_stored(database: Database) -> None:
+    cat = Kernel("portable:cat", ((1, 1000, 7, 7),) * 170, (1, 170_000, 7, 7))
+    assert schema.MAX_KERNEL_CHARS - 300 < len(str(cat)) <= schema.MAX_KERNEL_CHARS
+    joining = replace(PROGRAM, sha256="ca" * 32, kernels=(cat,))
+    with database.writing() as connection:
+        programs.add_program(connection, joining)
+        assert programs.get_program(connection, joining.sha256) == joining
+
+
 def test_the_kernels_of_known_bytes_cannot_change(database: Database) -> None:
     with (
         pytest.raises(InvalidRequest, match="another list"),

@@ -271,15 +271,12 @@ def test_an_unknown_target_is_named_and_the_known_ones_listed(
         client.predict(wanted, [])
 
 
-def test_what_is_no_program_is_a_failure_of_that_kind(
-    client: LatencyClient, tmp_path: Path
-) -> None:
-    [outcome] = client.measure(client.default_target().id, [junk(tmp_path)], SPEC)
-    assert isinstance(outcome, Failure)
-    assert outcome.kind is FailureKind.NOT_A_PROGRAM
+def test_what_is_no_program_is_refused(client: LatencyClient, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="not an ExecuTorch program"):
+        client.measure(client.default_target().id, [junk(tmp_path)], SPEC)
 
 
-def test_a_shape_that_the_program_does_not_take_is_a_failure_of_that_kind(
+def test_a_shape_that_the_program_does_not_take_is_refused(
     client: LatencyClient, small_programs: list[ProgramFile], tmp_path: Path
 ) -> None:
     # The same bytes with another shape are another upload to another lab's eyes, so alter
@@ -292,12 +289,10 @@ def test_a_shape_that_the_program_does_not_take_is_a_failure_of_that_kind(
         inputs=(TensorSpec((1, 3, 7, 7)),),
     )
     (tmp_path / "other.pte").write_bytes(data)
-    [outcome] = client.measure(
-        client.default_target().id, [ProgramFile(program, tmp_path / "other.pte")], SPEC
-    )
-    assert isinstance(outcome, Failure)
-    assert outcome.kind is FailureKind.BAD_INPUT
-    assert "7" in outcome.message
+    with pytest.raises(InvalidRequest, match="takes the inputs 1x3x32x32:float32, not 1x3x7x7"):
+        client.measure(
+            client.default_target().id, [ProgramFile(program, tmp_path / "other.pte")], SPEC
+        )
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def measuring(
     """Meanwhile; the outcomes are there at the end."""
     outcomes: list[Outcome] = []
     thread = threading.Thread(
-        target=lambda: outcomes.extend(client.measure(*arguments, fresh=fresh))  # type: ignore[arg-type]
+        target=lambda: outcomes.extend(client.measure(*arguments, fresh=fresh))  # type: ignore[call-overload]
     )
     thread.start()
     try:

@@ -163,6 +163,7 @@ devices = st.builds(
     max_program_bytes=nanoseconds,
     confinement=st.lists(texts, max_size=2).map(tuple),
     agent_id=texts,
+    fast_fp16=st.none() | st.booleans(),
 )
 targets = st.builds(
     Target,
@@ -204,6 +205,7 @@ measured_latencies = st.builds(
     disturbed_visits=counts,
     device_s=st.floats(0, 1e9),
     heat_unknown=st.booleans(),
+    untraced=st.booleans(),
 )
 target_statuses = st.builds(
     TargetStatus,
@@ -254,6 +256,7 @@ stored_measurements = st.builds(
     exclusion=st.none() | st.builds(Exclusion, nanoseconds, texts),
     unusable=texts,
     failed_visits=st.lists(failures, max_size=2).map(tuple),
+    untraced=st.booleans(),
 )
 histories = st.builds(
     DeviceHistory,

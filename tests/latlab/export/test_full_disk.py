@@ -10,10 +10,11 @@ import pytest
 from torch import nn
 
 from latlab.domain.errors import ExportError, StorageError
+from latlab.domain.kernel import Shape
 from latlab.domain.program import Program
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from latlab.export.pool import _export
-from search.latency.target_lab import export_spec
+from search.latency.networks import export_spec
 from search.space.zoo import ZOO
 from tests.small_disk import small_disk
 
@@ -25,7 +26,7 @@ class FullCache(ProgramCache):
         raise StorageError("the disk that holds x is full")
 
 
-def raise_error(error: Exception) -> nn.Module:
+def raise_error(error: Exception) -> tuple[nn.Module, Shape]:
     raise error
 
 
@@ -41,14 +42,14 @@ def test_what_cannot_be_stored_is_a_storage_error(tmp_path: Path) -> None:
 def test_a_full_disk_behind_another_error_is_a_storage_error(tmp_path: Path, number: int) -> None:
     wrapped = ExportError("ExecuTorch cannot lower this network")
     wrapped.__cause__ = OSError(number, "full", "/tmp/x")
-    spec = ExportSpec("key", partial(raise_error, wrapped), (1, 3))
+    spec = ExportSpec("key", partial(raise_error, wrapped))
     outcome = outcome_of(ProgramCache(tmp_path), spec)
     assert isinstance(outcome, StorageError)
     assert "the disk that holds /tmp is full" in str(outcome)
 
 
 def test_another_error_is_still_the_networks(tmp_path: Path) -> None:
-    spec = ExportSpec("key", partial(raise_error, OSError(errno.EIO, "broken")), (1, 3))
+    spec = ExportSpec("key", partial(raise_error, OSError(errno.EIO, "broken")))
     assert isinstance(outcome_of(ProgramCache(tmp_path), spec), ExportError)
 
 

@@ -42,7 +42,7 @@ def test_threads_take_turns(activation: type[nn.Module]) -> None:
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.ELU()])
 def test_modules_in_other_threads_compute_as_ever(activation: nn.Module) -> None:
     shared = nn.Linear(4, 4)
-    other = nn.Sequential(shared, nn.Dropout(0.5), nn.Sequential(shared, nn.Tanh())).eval()
+    other = nn.Sequential(shared, nn.Dropout(0.5), nn.Sequential(shared, nn.Mish())).eval()
     x = torch.randn(2, 4)
     expected = other(x)
     ended = threading.Event()
@@ -97,12 +97,12 @@ class FailsWhileTraced(nn.Module):
 def test_an_export_that_fails_leaves_the_process_sound(
     network: nn.Module, error: type[BaseException]
 ) -> None:
-    export_program(nn.Sequential(nn.Tanh()), SHAPE)
+    export_program(nn.Sequential(nn.Mish()), SHAPE)
     before = process_state()
     with pytest.raises(error):
         export_program(network, SHAPE)
     assert not changes("the process", before, process_state())
-    for activation in (nn.ReLU(), nn.Tanh()):
+    for activation in (nn.ReLU(), nn.Mish()):
         export_program(nn.Sequential(nn.Conv2d(3, 4, 3), activation), SHAPE)
 
 
@@ -111,7 +111,7 @@ def test_an_interrupt_in_the_middle(way: types.ModuleType, monkeypatch: pytest.M
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU() if way is direct else nn.Tanh())
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU() if way is direct else nn.Mish())
     before = process_state()
     with monkeypatch.context() as patch:
         patch.setattr(way, "lower", interrupted)
@@ -166,7 +166,7 @@ def test_what_the_thread_has_set_does_not_matter() -> None:
     with torch.inference_mode(), torch.autocast("cpu"), torch.device("meta"):
         before = process_state()
         program, _ = export_program(network, SHAPE)
-        export_program(nn.Sequential(nn.Tanh()), SHAPE)
+        export_program(nn.Sequential(nn.Mish()), SHAPE)
         assert not changes("the process", before, process_state())
     assert program == expected
 
@@ -201,7 +201,7 @@ def test_other_threads_go_on_logging(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_environment_is_kept() -> None:
     before = dict(os.environ)
-    export_program(nn.Sequential(nn.Tanh()), SHAPE)
+    export_program(nn.Sequential(nn.Mish()), SHAPE)
     assert dict(os.environ) == before
 
 

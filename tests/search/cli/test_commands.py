@@ -19,11 +19,11 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.target import Target
-from search.cli import app, networks, search_run
+from search.cli import app, search_run
+from search.cli.networks import commands
 from search.cli.session import Session
 from search.latency import transfer
 from search.latency.target_lab import TargetLab
-from search.space.architecture import Architecture
 from search.space.counts import counts
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -63,6 +63,8 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
         ("search --strategy guess", "--strategy"),
+        ("search --precision half", "'fp32', 'fp16', 'int8'"),
+        ("train --precision half", "'fp32', 'fp16', 'int8'"),
         ("search --ppo rate=1", "learning_rate=0.00035"),
         ("search --strategy tpe --ppo epochs=4", "no effect on --strategy tpe"),
         ("search --table-column top1", "no effect without --table"),
@@ -116,12 +118,15 @@ def test_accuracy_has_one_source() -> None:
     assert "from --table or --accuracy-command, not from both" in " ".join(result.stderr.split())
 
 
-Predict = Callable[[Sequence[Architecture]], list[LatencyEstimate]]
+Predict = Callable[[Sequence[object]], list[LatencyEstimate]]
 
 
 @dataclass
 class Predicting:
-    predict: Predict
+    predict_known: Predict
+
+    def with_kernels(self, networks: Sequence[object]) -> Sequence[object]:
+        return networks
 
 
 def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
@@ -132,7 +137,7 @@ def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
         lab = cast(TargetLab, Predicting(predict))
         yield Session(cast(LatencyClient, None), TARGET, lab, deployment)
 
-    monkeypatch.setattr(networks, "session", session)
+    monkeypatch.setattr(commands, "session", session)
 
 
 @pytest.mark.parametrize(("coverage", "shown"), [(0.49, "49% low"), (0.5, "50% "), (1, "100% ")])
@@ -174,7 +179,7 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
 
 
 def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    def predict(asked: Sequence[Architecture]) -> list[LatencyEstimate]:
+    def predict(asked: Sequence[object]) -> list[LatencyEstimate]:
         raise NotReady("none yet")
 
     def from_others(

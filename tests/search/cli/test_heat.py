@@ -9,7 +9,7 @@ import pytest
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.measurement import Measurement
-from search.cli.networks import HEAT_UNKNOWN, _measurements_table, _zoo_table
+from search.cli.networks.tables import HEAT_UNKNOWN, UNTRACED, measurements_table, zoo_table
 from search.latency.lab import Measured
 from search.report.study.measured import described_conditions
 from search.space.deployment import DEFAULT_DEPLOYMENT
@@ -24,10 +24,16 @@ ESTIMATE = LatencyEstimate(10**7, 10**7, 10**7, Source.MEASURED, 1, 1, 0)
 def test_tables_say_it_below(unknown: bool) -> None:
     outcomes = [Measured(ESTIMATE, "id", 1.0, unknown)] * len(ZOO)
     for table in (
-        _measurements_table(list(ZOO), outcomes),
-        _zoo_table(DEFAULT_DEPLOYMENT, outcomes),
+        measurements_table(list(ZOO), outcomes),
+        zoo_table(DEFAULT_DEPLOYMENT, outcomes),
     ):
         assert (table.caption == HEAT_UNKNOWN) == unknown
+
+
+def test_a_table_says_below_that_kernel_times_are_missing() -> None:
+    outcomes = [Measured(ESTIMATE, "id", 1.0), Measured(ESTIMATE, "id", 1.0, untraced=True)]
+    assert measurements_table(["a", "b"], outcomes).caption == UNTRACED
+    assert not measurements_table(["a"], outcomes[:1]).caption
 
 
 @pytest.mark.parametrize("unknown", [True, False])

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from latlab.client.client import LatencyClient
-from latlab.domain.errors import NotReady
+from latlab.domain.errors import NotReady, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.precision import Precision
 from search.cli import app
 from search.cli import report as report_command
 from search.finalists import Finalist, write_results
@@ -48,7 +49,7 @@ def test_several_are_compared_in_a_folder_named_after_them(tmp_path: Path) -> No
     for seed in range(2):
         searched(tmp_path / "runs" / f"s{seed}", rounds=1, seed=seed)
     (tmp_path / "runs" / "s1" / "trained").mkdir()
-    finalist = Finalist(ZOO["mnasnet-a1"], "int8", accuracy=0.7)
+    finalist = Finalist(ZOO["mnasnet-a1"], Precision.INT8, accuracy=0.7)
     write_results(tmp_path / "runs" / "s1" / "trained" / "results.json", [finalist], {})
     assert "s0, s1" in report("s0", "s1")
     made = tmp_path / "runs" / "comparisons" / "s0-s1"
@@ -106,7 +107,12 @@ def test_published_networks_are_as_measured_where_they_were_else_as_predicted() 
         assert latency.latency_ns == (5_000_000 if measured else 10**6)
 
 
-def test_without_a_predictor_only_measured_ones_have_a_latency() -> None:
-    client = cast(LatencyClient, FakeClient(not_ready))
+def other_precision(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+    raise UnknownKernelKinds(["conv2d"])
+
+
+@pytest.mark.parametrize("predicts", [not_ready, other_precision])
+def test_without_a_predictor_only_measured_ones_have_a_latency(predicts: Predict) -> None:
+    client = cast(LatencyClient, FakeClient(predicts))
     rows = report_command._zoo(client, "target", MEASURED, Deployment())
     assert {row.name for row in rows if row.latency is not None} == {"mnasnet-a1"}

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from host.cli.console import reported
 from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
+from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from search.cli import app, search_run
 from search.cli.session import Session
@@ -124,6 +125,23 @@ def test_the_deployed_shape_is_of_the_study() -> None:
     assert code == 2
     assert "deployment.resolution was 96 and is now 128" in said
     assert "deployment.classes" not in said
+
+
+def test_the_precision_is_of_the_study_and_named_in_its_report() -> None:
+    assert search("--target", "phone")[0] == 0
+    assert " in " not in Path("runs/first/report.json").read_text().partition('"settings"')[0]
+    code, said = search("--target", "phone", "--study", "small", "--precision", "int8")
+    assert code == 0, said
+    assert "small: the front, from measurements in int8 alone" in said
+    directory = Path("runs/small")
+    assert read_settings(directory).deployment.precision is Precision.INT8
+    report = json.loads((directory / "report.json").read_text())
+    assert report["target"].endswith(" in int8")
+    assert report["settings"]["deployment"] == "224 px, 1000 classes in int8"
+    assert f"ms</b> on {report['target']}, " in (directory / "report.html").read_text()
+    code, said = search("--target", "phone", "--study", "small")
+    assert code == 2
+    assert "deployment.precision was 'int8' and is now 'fp32'" in said
 
 
 def test_the_worst_and_a_mean_do_not_compare() -> None:

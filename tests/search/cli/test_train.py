@@ -51,7 +51,7 @@ def test_the_best_is_trained_on_files_one_of_which_is_no_image(study: Path) -> N
     written = json.loads((study / "trained" / "results.json").read_text())
     assert written["unreadable"] == [str(broken)]
     assert written["recipe"]["augment"]
-    assert [row["precision"] for row in written["results"]] == ["float32", "int8"]
+    assert [row["precision"] for row in written["results"]] == ["fp32", "int8"]
     for row in written["results"]:
         assert Architecture.from_dict(row["architecture"]) == BEST
         assert 0 <= row["accuracy"] <= 1

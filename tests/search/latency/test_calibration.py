@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import Precision
 from search.latency.calibration import CANDIDATES, REFERENCE, calibration_networks, random_networks
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
@@ -66,3 +69,5 @@ def test_a_calibration_is_of_networks_as_they_are_deployed() -> None:
     measured = [kernels(network, small) for network in networks]
     assert calibration_networks(SPACE, 5, measured, small) == []
     assert len(calibration_networks(SPACE, 5, measured)) == 5
+    in_int8 = replace(small, precision=Precision.INT8)
+    assert len(calibration_networks(SPACE, 5, measured, in_int8)) == 5

@@ -16,11 +16,13 @@ from latlab.domain.errors import ExportError
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target, TargetStatus
 from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import Measured
-from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab, export_spec
+from search.latency.networks import export_spec
+from search.latency.target_lab import AWAY_PATIENCE_S, TURN_SIZE, TargetLab
 from search.space.deployment import Deployment
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
@@ -32,7 +34,7 @@ ARCHITECTURES = list(ZOO.values())[:3]
 
 
 class NotingPool:
-    def __init__(self, log: list[str], refused: str = "") -> None:
+    def __init__(self, log: list[str], refused: str | None = None) -> None:
         self.log = log
         self.refused = refused
 
@@ -44,7 +46,7 @@ class NotingPool:
             if spec.key == self.refused:
                 yield spec, ExportError("no such operator")
                 continue
-            program = Program(spec.key, 1, "xnnpack", (), (), (), "test")
+            program = Program(str(spec.key), 1, "xnnpack", (), (), (), "test")
             yield spec, ProgramFile(program, Path("none"))
 
     def export_all(self, specs: Sequence[ExportSpec]) -> list[ProgramFile | ExportError]:
@@ -97,7 +99,7 @@ class NotingClient:
 
 
 def target_lab(
-    log: list[str], *, shares_host: bool, refused: str = "", answers: int = 1000
+    log: list[str], *, shares_host: bool, refused: str | None = None, answers: int = 1000
 ) -> TargetLab:
     client = cast(LatencyClient, NotingClient(log, shares_host, answers))
     return TargetLab(client, TARGET, cast(ExportPool, NotingPool(log, refused)))
@@ -128,7 +130,7 @@ def test_on_the_labs_own_machine_they_take_turns() -> None:
 
 def test_each_architecture_has_its_outcome_whatever_becomes_of_others() -> None:
     first, second, third = ARCHITECTURES
-    refused = export_spec(second).key
+    refused = str(export_spec(second).key)
     for shares_host in (True, False):
         lab = target_lab([], shares_host=shares_host, refused=refused)
         outcomes = lab.measure([third, second, first, third])
@@ -173,7 +175,7 @@ def test_a_predictor_must_know_what_was_measured_before() -> None:
 
 def test_exporting_alone_tells_what_cannot_be() -> None:
     log: list[str] = []
-    lab = target_lab(log, shares_host=True, refused=export_spec(ARCHITECTURES[1]).key)
+    lab = target_lab(log, shares_host=True, refused=str(export_spec(ARCHITECTURES[1]).key))
     failure = Failure(FailureKind.UNSUPPORTED, "no such operator")
     assert lab.export(ARCHITECTURES) == {ARCHITECTURES[1]: failure}
     assert log == ["export"] * len(ARCHITECTURES)
@@ -183,8 +185,9 @@ def test_networks_are_exported_as_they_are_deployed() -> None:
     deployment = Deployment(resolution=64, classes=10)
     architecture = ARCHITECTURES[0]
     spec = export_spec(architecture, deployment)
-    assert spec.input_shape == (1, 3, 64, 64)
-    assert spec.build()(torch.zeros(spec.input_shape)).shape == (1, 10)
+    network, shape = spec.make()
+    assert shape == (1, 3, 64, 64)
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
     assert spec.key != export_spec(architecture).key
     log: list[str] = []
     pool = cast(ExportPool, NotingPool(log))
@@ -192,6 +195,12 @@ def test_networks_are_exported_as_they_are_deployed() -> None:
     [outcome] = TargetLab(client, TARGET, pool, deployment=deployment).measure([architecture])
     assert isinstance(outcome, Measured)
     assert outcome.measurement_id == f"of {spec.key}"
+
+
+def test_a_network_in_int8_is_another_program() -> None:
+    spec = export_spec(ARCHITECTURES[0], Deployment(precision=Precision.INT8))
+    assert spec.key == f"{export_spec(ARCHITECTURES[0]).key} in int8"
+    assert spec.precision is Precision.INT8
 
 
 def test_programs_of_earlier_versions_are_found_again() -> None:

@@ -112,6 +112,16 @@ def test_targets_that_cannot_tell_are_left_out(networks: list[Network]) -> None:
         predict_from_other_targets(cast(LatencyClient, fake), NEW, [])
 
 
+def test_measurements_in_another_precision_are_left_out(networks: list[Network]) -> None:
+    """On the new target they take as long as in float32 elsewhere."""
+    in_float16 = [tuple(replace(k, dtype="float16") for k in network) for network in networks]
+    mixed = client([*networks[:10], *in_float16[:10]])
+    alone = predict_from_other_targets(client(networks[:10]), NEW, networks[10:])
+    together = predict_from_other_targets(mixed, NEW, networks[10:])
+    np.testing.assert_allclose(together.predicted.latency_ns, alone.predicted.latency_ns)
+    assert len(together.errors) == 10
+
+
 @pytest.mark.parametrize("measured", [0, 3])
 def test_too_few_measurements_say_so(networks: list[Network], measured: int) -> None:
     with pytest.raises(NotReady, match=f"there are {measured}: measure more"):

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from latlab.domain.precision import Precision, precision_of
 from latlab.export import export_program
 from latlab.export.lowering import proof
 from latlab.export.lowering.preparation import prepare
 from latlab.export.lowering.stock import lower
-from search.space.architecture import Architecture
+from search.space.architecture import Architecture, Block
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.network import build_network
@@ -19,6 +20,13 @@ from search.space.zoo import ZOO
 from tests.search.drawn import EVERY_OPERATOR
 
 SPACE = mnasnet_space()
+
+# Every operator and skip in few layers, skips after skips, and convolutions of one channel.
+TINY = Architecture(
+    1,
+    (Block("dconv", 1, 3, 1, 0.5, "identity", 1, 1), Block("conv", 1, 3, 1, 0.0, "pool", 1, 2)),
+    16,
+)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -55,6 +63,16 @@ def test_weights_are_neither_zero_nor_denormal() -> None:
     for name, weight in network.named_parameters():
         if name.endswith("weight"):
             assert weight.abs().min() >= torch.finfo(weight.dtype).tiny
+
+
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+def test_kernels_in_other_precisions_are_the_exported_programs(precision: Precision) -> None:
+    deployment = Deployment(33, classes=10, precision=precision)
+    network = build_network(TINY, classes=10, seed=0)
+    program, _ = export_program(network, deployment.input_shape, precision)
+    assert kernels(TINY, deployment) == program.kernels
+    assert program.undelegated == ()
+    assert precision_of(program.kernels) is precision
 
 
 def test_kernels_are_those_of_stock_lowering_too() -> None:

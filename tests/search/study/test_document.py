@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latlab.domain.precision import Precision
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -83,7 +84,7 @@ studies = st.builds(
     ),
     accuracy=sources,
     reward=rewards,
-    deployment=st.builds(Deployment, counts, counts),
+    deployment=st.builds(Deployment, counts, counts, st.sampled_from(Precision)),
     round_size=counts,
     seed=st.integers(0, 2**32 - 1),
     limits=st.builds(Limits, *[st.none() | counts] * 3),
@@ -103,6 +104,20 @@ def test_what_is_written_is_read(made: StudySettings) -> None:
 @given(studies, studies)
 def test_flat_settings_tell_studies_apart(one: StudySettings, other: StudySettings) -> None:
     assert (one == other) == (flat_settings(one) == flat_settings(other))
+
+
+def test_a_study_in_float32_is_written_as_before_there_were_precisions() -> None:
+    document = settings_to_document(settings(deployment=Deployment(96, 10)))
+    assert document["deployment"] == {"resolution": 96, "classes": 10}
+    assert settings_from_document(document).deployment.precision is Precision.FP32
+
+
+def test_a_study_in_int8_says_so() -> None:
+    document = settings_to_document(settings(deployment=Deployment(96, 10, Precision.INT8)))
+    assert document["deployment"] == {"resolution": 96, "classes": 10, "precision": "int8"}
+    document["deployment"]["precision"] = "int9"
+    with pytest.raises(DocumentError, match=r"'int9'.*precision"):
+        settings_from_document(document)
 
 
 def test_the_time_limit_of_a_command_may_change() -> None:

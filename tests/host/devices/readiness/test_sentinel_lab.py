@@ -17,7 +17,7 @@ from latlab.domain.errors import NotFound
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
 from latlab.export import export_program
-from latlab.export.reference import REFERENCE, build_reference
+from latlab.export.reference import REFERENCE
 
 SPEC = BenchmarkSpec(
     visit=VisitSpec(warmup_runs=2, warmup_ns=0, timed_runs=5, timed_ns=0),
@@ -70,8 +70,8 @@ def test_what_does_not_exist_cannot_be_pinned_or_renewed(
 
 def test_the_reference_is_the_same_program_every_time() -> None:
     random_state = torch.random.get_rng_state()
-    first, _ = export_program(build_reference(), REFERENCE.input_shape)
-    second, _ = export_program(build_reference(), REFERENCE.input_shape)
+    first, _ = export_program(*REFERENCE.make())
+    second, _ = export_program(*REFERENCE.make())
     assert first == second
     assert first.undelegated == ()
     assert {"conv2d", "depthwise_conv2d"} <= {kernel.kind for kernel in first.kernels}

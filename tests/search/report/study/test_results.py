@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from latlab.domain.precision import Precision
 from search.finalists import Finalist, write_results
 from search.report.study.data import ZooRow
 from search.report.study.results import published, result_record, results_table, trained
@@ -50,13 +51,13 @@ def test_networks_trained_in_full_are_rows(tmp_path: Path) -> None:
     assert trained(tmp_path) == []
     a1 = ZOO["mnasnet-a1"]
     finalists = [
-        Finalist(a1, "float32", accuracy=0.75, latency=estimate(7_000_000)),
-        Finalist(a1, "int8", accuracy=0.74, failure="not measured"),
+        Finalist(a1, Precision.FP32, accuracy=0.75, latency=estimate(7_000_000)),
+        Finalist(a1, Precision.INT8, accuracy=0.74, failure="not measured"),
     ]
     (tmp_path / "trained").mkdir()
     write_results(tmp_path / "trained" / "results.json", finalists, {"dataset": "digits"})
     one, other = trained(tmp_path)
-    assert one.model == f"{a1.id}, trained, float32"
+    assert one.model == f"{a1.id}, trained, fp32"
     assert (one.accuracy, one.latency) == (0.75, estimate(7_000_000))
     assert one.size is not None
     assert one.size.parameters == 3_887_038

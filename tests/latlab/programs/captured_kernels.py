@@ -1,16 +1,26 @@
-"""Read the kernels of a program from the structures that are serialized into it."""
+"""List the kernels of a program without reading its bytes: from the graphs that ExecuTorch
+serializes into it, and from the program as ExecuTorch itself reads it."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unittest import mock
 
+from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as xnn
 from executorch.exir import schema
+from executorch.exir._serialize._program import deserialize_pte_binary
+from executorch.exir.scalar_type import ScalarType
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
+from latlab.export.lowering import direct
+from latlab.programs.xnnpack_kernels import with_look_up_tables
+
+Graphs = dict[bytes, xnn.XNNGraph]
 
 _KINDS: dict[type, str] = {
     xnn.XNNConv2d: k.CONV2D,
@@ -33,22 +43,38 @@ _KINDS: dict[type, str] = {
     xnn.XNNStaticConstantPad: k.CONSTANT_PAD,
 }
 
+_TORCH_NAMES = {
+    ScalarType.FLOAT: "float32",
+    ScalarType.HALF: "float16",
+    ScalarType.LONG: "int64",
+    ScalarType.BOOL: "bool",
+}
 _ACTIVATIONS = {(0.0, float("inf")): "relu", (0.0, 6.0): "relu6"}
 
 
-def program_kernels(
-    program: schema.Program, graphs: Mapping[bytes, xnn.XNNGraph]
+@contextlib.contextmanager
+def captured_graphs() -> Iterator[Graphs]:
+    """Collect the XNNPACK graphs that the `with` block serializes, by what they become."""
+    graphs: Graphs = {}
+    serialize = xnnpack_preprocess.serialize_xnnpack_binary
+
+    def capture(graph: xnn.XNNGraph, constants: bytearray) -> bytes:
+        payload: bytes = serialize(graph, constants)
+        graphs[payload] = graph
+        return payload
+
+    with (
+        mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", capture),
+        mock.patch.object(direct, "serialize_xnnpack_binary", capture),
+    ):
+        yield graphs
+
+
+def listed(
+    data: bytes, graphs: Mapping[bytes, xnn.XNNGraph]
 ) -> tuple[tuple[Kernel, ...], tuple[str, ...]]:
-    """Return a program's kernels, and the operators outside the delegates.
-
-    Args:
-        program: A program with its delegates' payloads inline.
-        graphs: The graph that each payload was serialized from.
-
-    Returns:
-        The kernels in the order in which they run, and the names of the operators that no
-        delegate took. Such an operator is a kernel of kind "portable:<operator>".
-    """
+    """Return a program's kernels and the operators outside its delegates."""
+    program = deserialize_pte_binary(data).program
     (plan,) = program.execution_plan
     kernels: list[Kernel] = []
     undelegated: dict[str, None] = {}
@@ -65,17 +91,17 @@ def program_kernels(
 
 
 def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
-    """Return one kernel for each node of an XNNPACK graph, in the graph's order."""
+    """Return the kernels of an XNNPACK graph, in the graph's order."""
     # A quantized value holds a plain one and its scale.
     values = [
         getattr(value.xvalue_union, "tensor_value", value.xvalue_union) for value in graph.xvalues
     ]
-    return [_kernel(node, values) for node in graph.xnodes]
+    return with_look_up_tables(_kernel(node, values) for node in graph.xnodes)
 
 
 def _kernel(node: xnn.XNode, values: list[Any]) -> Kernel:
     op = node.xnode_union
-    output = values[op.output_id]
+    output = values[getattr(op, "output_id", None) or op.output_value_id]
     inputs = [
         values[getattr(op, name)]
         for name in vars(op)
@@ -118,11 +144,7 @@ def _dtype(datatype: xnn.XNNDatatype) -> str:
 
 
 def _portable_kernel(name: str, call: schema.KernelCall, plan: schema.ExecutionPlan) -> Kernel:
-    """Return the kernel of an operator outside the delegates.
-
-    The last argument of a call is its output, which is also among the others. Tensors with data
-    in the program are weights. The first of several outputs represents all.
-    """
+    """Return the kernel of an operator outside the delegates. Its last argument is its output."""
     *before, last = (list(_tensors(plan.values[index].val, plan)) for index in call.args)
     inputs = [
         tensor
@@ -134,6 +156,7 @@ def _portable_kernel(name: str, call: schema.KernelCall, plan: schema.ExecutionP
         kind=f"portable:{name}",
         inputs=tuple(_shape(tensor) for tensor in inputs),
         output=_shape(last[0]),
+        dtype=_TORCH_NAMES[last[0].scalar_type],
     )
 
 

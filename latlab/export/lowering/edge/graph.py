@@ -1,6 +1,6 @@
 """Write a traced module as the edge graph that ExecuTorch would decompose it to.
 
-`edge_operators` says which operators there are, and what each becomes.
+`layers` and `functions` say which operators there are, and what each becomes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from torch.fx.passes.shape_prop import TensorMetadata
 
 from latlab.domain.errors import LabError
 from latlab.domain.kernel import Shape
-from latlab.export.lowering.plain_layers import is_compact, is_plain
+from latlab.export.lowering.edge.plain_layers import is_compact, is_plain
 
 aten = ops.edge.aten
 
 Value = fx.Node  # a node of the edge graph
+
+# What PyTorch computes without copying.
+_VIEWS = {aten.view_copy.default, aten.permute_copy.default, aten.slice_copy.Tensor}
 
 
 class Unsupported(LabError):
@@ -112,10 +115,16 @@ class Builder:
         else:
             raise Unsupported(f"direct lowering does not know {node.op} {node.target}")
 
-    def emit(self, target: Any, *args: Any) -> Value:  # noqa: ANN401 -- as fx has them
-        """Add an operator's call to the edge graph and return its node."""
+    def emit(self, target: Any, *args: Any, shape: Shape | None = None) -> Value:  # noqa: ANN401
+        """Add an operator's call to the edge graph and return its node.
+
+        Args:
+            target: The operator.
+            args: Its arguments.
+            shape: Shape of what it computes, where that is not what the traced node computes.
+        """
         value = self.graph.call_function(target, args)
-        value.meta["val"] = _on_meta(self.shape)
+        value.meta["val"] = _on_meta(self.shape if shape is None else shape)
         return value
 
     def weight(self, tensor: Tensor) -> Value:
@@ -125,12 +134,16 @@ class Builder:
                 is_compact(tensor) and tensor.dtype == torch.float32,
                 "a weight is not a plain tensor of float32",
             )
-            name = f"weight_{len(self._weights)}"
-            self.module.register_buffer(name, tensor.detach())
-            value = self.graph.get_attr(name)
-            value.meta["val"] = _on_meta(tuple(tensor.shape))
-            self._weights[id(tensor)] = value
+            self._weights[id(tensor)] = self.constant(tensor)
         return self._weights[id(tensor)]
+
+    def constant(self, tensor: Tensor) -> Value:
+        """Add a constant to the edge graph and return its node."""
+        name = f"constant_{len(self.module._buffers)}"
+        self.module.register_buffer(name, tensor.detach())
+        value = self.graph.get_attr(name)
+        value.meta["val"] = _on_meta(tuple(tensor.shape))
+        return value
 
     def _input(self, node: fx.Node) -> Value:
         if self._values or node.args:
@@ -166,7 +179,7 @@ class Builder:
         value = handler(*call.args, **call.kwargs)
         self._values[node] = value
         passed_on = value in map(self._values.__getitem__, node.all_input_nodes)
-        if in_place or passed_on or value.target is aten.view_copy.default:
+        if in_place or passed_on or value.target in _VIEWS:
             self._aliases.add(node)
 
     def _require_unread(self, changed: fx.Node) -> None:

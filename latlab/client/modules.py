@@ -1,0 +1,40 @@
+"""Export a caller's PyTorch module for one call of the client."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latlab.common.files import storing
+from latlab.domain.errors import ExportError
+from latlab.domain.precision import Precision
+from latlab.domain.program import ProgramFile
+
+if TYPE_CHECKING:
+    from latlab.export import Inputs, Module
+
+
+@contextlib.contextmanager
+def exported(module: Module, inputs: Inputs, precision: Precision) -> Iterator[ProgramFile]:
+    """Export a module to a file that is removed afterwards.
+
+    Raises:
+        ExportError: The module cannot be exported, or PyTorch is not installed.
+        StorageError: The file cannot be written.
+    """
+    try:
+        from latlab.export import export_program
+    except ImportError as error:
+        raise ExportError(
+            f"{error}: modules are exported with PyTorch, so install latlab[export]"
+        ) from error
+
+    program, data = export_program(module, inputs, precision)
+    with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
+        path = Path(folder, "program.pte")
+        with storing(path):
+            path.write_bytes(data)
+        yield ProgramFile(program, path)

@@ -1,0 +1,98 @@
+"""The part of the lab's client that is about targets and what was measured on them."""
+
+from __future__ import annotations
+
+from latlab.client.calls import Calls
+from latlab.client.devices import DevicesClient
+from latlab.convert.latency import network_from_message
+from latlab.convert.status import target_status_from_message
+from latlab.domain.errors import NotFound
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import Target, TargetStatus, find_target
+from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1.latency_pb2_grpc import LatencyServiceStub
+
+FIT_TIMEOUT_S = 300.0
+
+
+class TargetsClient(DevicesClient):
+    """The calls about targets. A target is given by its id or name."""
+
+    def __init__(self, calls: Calls) -> None:
+        """Use the channel of `calls`."""
+        super().__init__(calls)
+        self._latency = LatencyServiceStub(calls.channel)
+
+    def targets(self) -> list[TargetStatus]:
+        """Return every target that the lab knows, with its state."""
+        response = self._calls.one(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
+        return list(map(target_status_from_message, response.targets))
+
+    def default_target(self) -> Target:
+        """Return the target of one thread on the fastest cores of the first device.
+
+        Raises:
+            NotFound: No device is connected.
+        """
+        for status in self.targets():
+            if status.devices and status.target.threads == 1:
+                return status.target
+        raise NotFound("no device is connected: see `latlab lab status`")
+
+    def find_target(self, wanted: str) -> Target:
+        """Return the target with this id or name.
+
+        Raises:
+            NotFound: There is no such target. The message lists those there are.
+            InvalidRequest: Several targets have this name.
+        """
+        statuses = self.targets()
+        served = [status.target for status in statuses if status.devices]
+        return find_target(wanted, served, [status.target for status in statuses])
+
+    def target_status(self, target: Target) -> TargetStatus:
+        """Return the state of one target.
+
+        Raises:
+            NotFound: The lab does not know the target.
+        """
+        for status in self.targets():
+            if status.target == target:
+                return status
+        raise NotFound(f"the lab does not know the target {target.name}")
+
+    def shares_host(self, target: Target) -> bool:
+        """Return whether a device of the target is the lab's own machine.
+
+        Other work on it disturbs measurements, so work and measurements take turns.
+        """
+        return any(status.shares_host for status in self.targets() if status.target == target)
+
+    def measured_networks(self, target: str) -> list[MeasuredNetwork]:
+        """Return each network as it was measured on the target, the oldest measurement first."""
+        return list(self.measured_networks_by_id(target).values())
+
+    def measured_networks_by_id(self, target: str) -> dict[str, MeasuredNetwork]:
+        """Return each network measured on the target by measurement id, the oldest first."""
+        request = latency_pb2.ListMeasuredNetworksRequest(target=target)
+        stream = self._calls.stream(
+            self._latency.ListMeasuredNetworks, request, timeout_s=FIT_TIMEOUT_S
+        )
+        return {each.measurement_id: network_from_message(each) for each in stream}
+
+    def refit(self, target: str) -> tuple[int, float]:
+        """Fit the target's predictor on everything measured there.
+
+        Returns:
+            How many measurements the predictor has learned from, and how many seconds it took.
+
+        Raises:
+            NotReady: Too little was measured on the target.
+        """
+        request = lab_pb2.RefitRequest(target=target)
+        response = self._calls.one(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
+        return response.measurements, response.fit_s
+
+    def renew_baseline(self, target: str) -> None:
+        """Make the target's next sentinel measurement its new baseline."""
+        self._calls.one(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))

@@ -1,0 +1,1 @@
+"""From a module to the edge graph that ExecuTorch would decompose it to."""

@@ -1,0 +1,1 @@
+"""The commands about networks, and how a network is named on the command line."""

@@ -1,0 +1,262 @@
+"""`latlab zoo`, `measure`, `predict` and `compare`: the commands about single networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from host.cli.console import console, progress_bar, show, words
+from host.measuring.comparison import MIN_PAIRS, Comparison
+from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec
+from latlab.domain.errors import InvalidRequest, NotReady
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.precision import Precision
+from latlab.domain.program import Program, ProgramFile
+from search.cli.networks import remarks
+from search.cli.networks.network_argument import (
+    NETWORK_HELP,
+    InputsOption,
+    NetworksArgument,
+    find_networks,
+)
+from search.cli.networks.tables import (
+    HEAT_UNKNOWN,
+    interval_cells,
+    latency_cells,
+    measurements_table,
+    zoo_table,
+)
+from search.cli.session import (
+    DEFAULT_CLASSES,
+    DEFAULT_RESOLUTION,
+    MEASURING_PANEL,
+    ClassesOption,
+    FreshOption,
+    PrecisionOption,
+    PriorityOption,
+    ResolutionOption,
+    Session,
+    TargetOption,
+    session,
+)
+from search.latency.lab import Measured
+from search.latency.networks import Network, kernels_of
+from search.space.architecture import Architecture
+from search.space.deployment import Deployment
+from search.space.zoo import ZOO
+
+# Failures that are a network's own, on every device.
+_OF_NETWORKS = {
+    FailureKind.NOT_A_PROGRAM,
+    FailureKind.BAD_INPUT,
+    FailureKind.UNSUPPORTED,
+    FailureKind.OUT_OF_MEMORY,
+}
+
+
+def zoo(
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure the networks on the target as well.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = False,
+    target: TargetOption = None,
+    resolution: ResolutionOption = DEFAULT_RESOLUTION,
+    classes: ClassesOption = DEFAULT_CLASSES,
+    precision: PrecisionOption = Precision.FP32,
+) -> None:
+    """List the published networks with parameters, multiply-adds and, on request, latency."""
+    deployment = Deployment(resolution, classes, precision)
+    outcomes: Sequence[Measured | Failure] = []
+    if measure:
+        with session(target, deployment=deployment) as opened:
+            outcomes = _measured(opened, list(ZOO.values()))
+    show(zoo_table(deployment, outcomes))
+    _exit_if_failed(outcomes)
+
+
+def measure(
+    context: typer.Context,
+    networks: NetworksArgument,
+    inputs: InputsOption = None,
+    precision: PrecisionOption = Precision.FP32,
+    target: TargetOption = None,
+    resolution: ResolutionOption = DEFAULT_RESOLUTION,
+    classes: ClassesOption = DEFAULT_CLASSES,
+    fresh: FreshOption = False,
+    priority: PriorityOption = 0,
+    sustained_s: Annotated[
+        int | None,
+        typer.Option(
+            "--sustained",
+            min=1,
+            max=MAX_SUSTAINED_S,
+            help="Seconds of load before each visit, to measure a device that is warm.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = None,
+) -> None:
+    """Measure networks on a target."""
+    found = find_networks(networks, inputs, context)
+    spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
+    with session(target, spec, priority, Deployment(resolution, classes, precision)) as opened:
+        outcomes = _measured(opened, found, fresh=fresh)
+        _refuse_if_unfit(networks, outcomes)
+        programs = {
+            name: outcome.program
+            for name, outcome in zip(networks, outcomes, strict=True)
+            if isinstance(outcome, Measured) and outcome.program is not None
+        }
+        show(measurements_table(networks, outcomes, remarks.on_networks(opened, programs)))
+    _exit_if_failed(outcomes)
+
+
+def _measured(
+    opened: Session, networks: Sequence[Network], *, fresh: bool = False
+) -> Sequence[Measured | Failure]:
+    with progress_bar() as bar:
+        task = bar.add_task(f"measuring on {opened.target.name}", total=len(networks))
+        return opened.lab.measure(
+            networks, lambda done: bar.update(task, completed=done), fresh=fresh
+        )
+
+
+def _refuse_if_unfit(names: Sequence[str], outcomes: Sequence[Measured | Failure]) -> None:
+    """Raise InvalidRequest if there is nothing to show but what is wrong with the networks."""
+    faults = [
+        f"{name}: {outcome.message}"
+        for name, outcome in zip(names, outcomes, strict=True)
+        if isinstance(outcome, Failure) and outcome.kind in _OF_NETWORKS
+    ]
+    if len(faults) == len(outcomes):
+        raise InvalidRequest("; ".join(faults))
+
+
+def _exit_if_failed(outcomes: Sequence[Measured | Failure]) -> None:
+    if any(isinstance(outcome, Failure) for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def compare(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="NETWORK", help=NETWORK_HELP)],
+    second: Annotated[
+        str, typer.Argument(metavar="OTHER", help="The network to compare the first with.")
+    ],
+    inputs: InputsOption = None,
+    precision: PrecisionOption = Precision.FP32,
+    target: TargetOption = None,
+    resolution: ResolutionOption = DEFAULT_RESOLUTION,
+    classes: ClassesOption = DEFAULT_CLASSES,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            min=MIN_PAIRS,
+            max=MAX_VISITS,
+            help="Number of pairs of visits, one for each network in turn.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = 20,
+) -> None:
+    """Measure two networks in turn, and report how many times as long the first one takes.
+
+    This detects a difference of 1 % on a noisy machine.
+    """
+    names = first, second
+    found = find_networks(names, inputs, context)
+    with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
+        with console.status("exporting"):
+            files = opened.lab.programs(found)
+        result = _compared(opened, files, pairs)
+        programs = {name: file.program for name, file in zip(names, files, strict=True)}
+        _show_comparison(names, result, remarks.on_networks(opened, programs))
+
+
+def _compared(opened: Session, files: Sequence[ProgramFile], pairs: int) -> Comparison | Failure:
+    first, second = files
+    with progress_bar() as bar:
+        task = bar.add_task(f"measuring in turn on {opened.target.name}", total=2 * pairs)
+        return opened.lab.compare(
+            first, second, pairs, lambda visits: bar.update(task, completed=visits)
+        )
+
+
+def _show_comparison(
+    names: tuple[str, str], result: Comparison | Failure, notes: Iterable[str]
+) -> None:
+    if isinstance(result, Failure):
+        console.print(words((result.kind.value, "red"), f": {result.message}"))
+        raise typer.Exit(1)
+    first, second = names
+    console.print(
+        f"{first} takes {result.ratio:.3f} times as long as {second}"
+        f" (90 % interval {result.lower:.3f} to {result.upper:.3f}, {result.pairs} pairs)."
+    )
+    for note in [HEAT_UNKNOWN] * result.heat_unknown + [*notes]:
+        console.print(note)
+
+
+def predict(
+    context: typer.Context,
+    networks: NetworksArgument,
+    inputs: InputsOption = None,
+    precision: PrecisionOption = Precision.FP32,
+    target: TargetOption = None,
+    resolution: ResolutionOption = DEFAULT_RESOLUTION,
+    classes: ClassesOption = DEFAULT_CLASSES,
+) -> None:
+    """Predict latencies on a target, without measuring."""
+    found = find_networks(networks, inputs, context)
+    with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
+        with console.status("exporting"):
+            known = opened.lab.with_kernels(found)
+        table = Table("network", "latency", "90 % interval", "from", "coverage")
+        for name, cells in zip(networks, _predictions(opened, known), strict=True):
+            table.add_row(name, *cells)
+        notes = remarks.on_networks(opened, dict(zip(networks, known, strict=True)))
+        table.caption = "\n".join(notes)
+        show(table)
+
+
+def _predictions(
+    opened: Session, networks: Sequence[Architecture | Program]
+) -> list[tuple[str | Text, ...]]:
+    """Return the table's cells of each network.
+
+    They come from the lab's other targets while this one has no predictor.
+    """
+    try:
+        estimates = opened.lab.predict_known(networks)
+    except NotReady as not_ready:
+        try:
+            return _from_other_targets(opened, networks)
+        except NotReady as error:
+            raise NotReady(f"{not_ready}; other targets do not help: {error}") from error
+    return [
+        (
+            *latency_cells(estimate),
+            estimate.source.value,
+            words(f"{estimate.coverage:.0%}", (" low" if estimate.extrapolates else "", "yellow")),
+        )
+        for estimate in estimates
+    ]
+
+
+def _from_other_targets(
+    opened: Session, networks: Sequence[Architecture | Program]
+) -> list[tuple[str | Text, ...]]:
+    from search.latency.transfer import predict_from_other_targets
+
+    kernels = [kernels_of(network, opened.deployment) for network in networks]
+    predicted = predict_from_other_targets(
+        opened.client, opened.target, kernels, deployment=opened.deployment
+    ).predicted
+    bounds_ns = zip(predicted.latency_ns, predicted.lower_ns, predicted.upper_ns, strict=True)
+    return [(*interval_cells(*ns), "other targets", "") for ns in bounds_ns]

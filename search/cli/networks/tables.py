@@ -1,0 +1,75 @@
+"""Tables of networks and their latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Column, Table
+
+from host.cli.console import milliseconds, words
+from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.failure import Failure
+from search.latency.lab import Measured
+from search.space.counts import counts
+from search.space.deployment import Deployment
+from search.space.zoo import ZOO
+
+STEADIED = "steadied: the learned effect of other work on the memory is removed"
+UNTRACED = "no kernel times for some: their traces do not match their kernels"
+HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
+
+Outcomes = Sequence[Measured | Failure]
+
+
+def zoo_table(deployment: Deployment, outcomes: Outcomes) -> Table:
+    """Return the table of the zoo, with a column of latencies if there are outcomes."""
+    latency = [f"latency{deployment.in_precision}"] if outcomes else []
+    table = Table("network", "parameters", "multiply-adds", *latency)
+    for number, (name, architecture) in enumerate(ZOO.items()):
+        total = counts(architecture, deployment=deployment)
+        row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
+        table.add_row(*row, *map(_in_words, outcomes[number : number + 1]))
+    table.caption = "\n".join(_of_measurements(outcomes))
+    return table
+
+
+def measurements_table(
+    names: Sequence[str], outcomes: Outcomes, remarks: Iterable[str] = ()
+) -> Table:
+    """Return the table of measured networks, with remarks below it."""
+    table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
+    table.caption = "\n".join([*_of_measurements(outcomes), *remarks])
+    for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
+        else:
+            measurement_id = words((outcome.measurement_id, "dim"))
+            table.add_row(name, *latency_cells(outcome.latency), measurement_id)
+    return table
+
+
+def latency_cells(estimate: LatencyEstimate) -> tuple[str, str]:
+    """Return a latency and its interval as cells."""
+    return interval_cells(estimate.latency_ns, estimate.lower_ns, estimate.upper_ns)
+
+
+def interval_cells(latency_ns: float, lower_ns: float, upper_ns: float) -> tuple[str, str]:
+    """Return a latency and its interval as cells."""
+    return milliseconds(latency_ns), f"{milliseconds(lower_ns)} to {milliseconds(upper_ns)}"
+
+
+def _in_words(outcome: Measured | Failure) -> str:
+    if isinstance(outcome, Failure):
+        return f"failed: {outcome.message}"
+    return milliseconds(outcome.latency.latency_ns)
+
+
+def _of_measurements(outcomes: Outcomes) -> list[str]:
+    """Return a remark for each condition that holds for an outcome."""
+    measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
+    remarks = {
+        STEADIED: any(each.latency.steadied for each in measured),
+        HEAT_UNKNOWN: any(each.heat_unknown for each in measured),
+        UNTRACED: any(each.untraced for each in measured),
+    }
+    return [remark for remark, holds in remarks.items() if holds]

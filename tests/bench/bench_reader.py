@@ -1,0 +1,70 @@
+"""reader.equal and reader.ms: programs that are read from their own bytes.
+
+- reader.equal: the share of networks whose kernels, as the reader lists them, are those of the
+  graphs that were serialized into the program: the zoo's and random ones of the
+  space, 113 in all.
+- reader.ms: the median time to read MnasNet-A1.
+
+python -m tests.bench.bench_reader
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+
+from latlab.export import EXPORTER, export_program
+from latlab.programs.reader import read_program
+from search.space.architecture import Architecture
+from search.space.network import build_network
+from search.space.space import mnasnet_space
+from search.space.zoo import ZOO
+from tests.bench.figures import at_most, exactly, quick, report
+from tests.latlab.programs.captured_kernels import captured_graphs, listed
+
+SEED = 20260
+SHAPE = (1, 3, 224, 224)
+READS = 200
+
+
+def main() -> None:
+    space, rng = mnasnet_space(), random.Random(SEED)
+    sampled = [space.resolve(space.sample(rng)) for _ in range(quick(113 - len(ZOO)))]
+    networks = [*ZOO.values(), *sampled]
+    equal = sum(map(_is_equal, networks))
+    report(
+        "reader.equal",
+        equal / len(networks),
+        "share",
+        exactly(1),
+        networks=len(networks),
+        seed=SEED,
+        exporter=EXPORTER,
+    )
+    _, data = export_program(build_network(ZOO["mnasnet-a1"], seed=0), SHAPE)
+    times_ms = []
+    for _ in range(READS):
+        start_s = time.perf_counter()
+        listing = read_program(data)
+        times_ms.append(1e3 * (time.perf_counter() - start_s))
+    report(
+        "reader.ms",
+        statistics.median(times_ms),
+        "ms",
+        at_most(20),
+        network="mnasnet-a1",
+        kernels=len(listing.kernels),
+        reads=READS,
+    )
+
+
+def _is_equal(network: Architecture) -> bool:
+    with captured_graphs() as graphs:
+        _, data = export_program(build_network(network, seed=0), SHAPE)
+    listing = read_program(data)
+    return (listing.kernels, listing.undelegated) == listed(data, graphs)
+
+
+if __name__ == "__main__":
+    main()
