@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.kernel import Kernel, Shape
@@ -18,6 +20,8 @@ INTEGER_RANGES = {
     "uint8": (0, 255),
 }
 DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
+T = TypeVar("T")
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -112,3 +116,12 @@ class ProgramFile:
 
     program: Program
     path: Path
+
+
+def from_json(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return a Kernel or a TensorSpec, given its fields as JSON holds them: tuples as lists."""
+    return kind(**{name: _tuples(value) for name, value in fields.items()})
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401 -- what JSON holds
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -16,7 +16,7 @@ from typing import Any
 from latlab.common.files import OLD_PART_S, remove_parts, replacing, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.kernel import Kernel
-from latlab.domain.program import Program, ProgramFile, TensorSpec
+from latlab.domain.program import Program, ProgramFile, TensorSpec, from_json
 from latlab.export.exporter import EXPORTER
 
 DEFAULT_MAX_BYTES = 4 << 30
@@ -102,18 +102,8 @@ def _program_from_json(value: dict[str, Any]) -> Program:
     return Program(
         **{
             **value,
-            "inputs": tuple(
-                TensorSpec(**{name: _tuples(part) for name, part in spec.items()})
-                for spec in inputs
-            ),
-            "kernels": tuple(
-                Kernel(**{name: _tuples(part) for name, part in kernel.items()})
-                for kernel in value["kernels"]
-            ),
+            "inputs": tuple(from_json(TensorSpec, spec) for spec in inputs),
+            "kernels": tuple(from_json(Kernel, kernel) for kernel in value["kernels"]),
             "undelegated": tuple(value["undelegated"]),
         }
     )
-
-
-def _tuples(value: Any) -> Any:  # noqa: ANN401 -- JSON has lists only
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

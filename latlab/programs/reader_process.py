@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from latlab.domain.kernel import Kernel
-from latlab.domain.program import TensorSpec
+from latlab.domain.program import TensorSpec, from_json
 from latlab.programs.reader import Listing, read_program
 from latlab.programs.tables import UnreadableProgram
 
@@ -105,19 +105,11 @@ def _ask(process: subprocess.Popen[bytes], path: Path) -> bytes:
 
 def _listing(answer: dict[str, Any]) -> Listing:
     return Listing(
-        inputs=tuple(TensorSpec(**_fields(spec)) for spec in answer["inputs"]),
-        kernels=tuple(Kernel(**_fields(kernel)) for kernel in answer["kernels"]),
+        inputs=tuple(from_json(TensorSpec, spec) for spec in answer["inputs"]),
+        kernels=tuple(from_json(Kernel, kernel) for kernel in answer["kernels"]),
         undelegated=tuple(answer["undelegated"]),
         planned_bytes=answer["planned_bytes"],
     )
-
-
-def _fields(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _tuples(value) for name, value in values.items()}
-
-
-def _tuples(value: Any) -> Any:  # noqa: ANN401 -- JSON has lists only
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -122,9 +122,7 @@ def xnnpack_graph(payload: memoryview) -> XNNGraph:
 
 def items(get: Callable[[int], Item], length: int) -> Iterator[Item]:
     """Yield the items of a FlatBuffer's vector, whose length is not to be trusted."""
-    if length > _MOST_ITEMS:
-        raise UnreadableProgram(f"the program has a list of {length} items: it is damaged")
-    return map(get, range(length))
+    return map(get, range(_checked(length)))
 
 
 def numbers(table: Any, field: int, code: str) -> tuple[int, ...]:  # noqa: ANN401 -- generated
@@ -139,10 +137,14 @@ def numbers(table: Any, field: int, code: str) -> tuple[int, ...]:  # noqa: ANN4
     offset = fields.Offset(4 + 2 * field)
     if offset == 0:
         return ()
-    length = fields.VectorLen(offset)
+    length = _checked(fields.VectorLen(offset))
+    return struct.unpack_from(f"<{length}{code}", fields.Bytes, fields.Vector(offset))
+
+
+def _checked(length: int) -> int:
     if length > _MOST_ITEMS:
         raise UnreadableProgram(f"the program has a list of {length} items: it is damaged")
-    return struct.unpack_from(f"<{length}{code}", fields.Bytes, fields.Vector(offset))
+    return length
 
 
 def name(written: bytes | None) -> str:

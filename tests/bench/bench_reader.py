@@ -15,13 +15,14 @@ import statistics
 import time
 
 from latlab.export import EXPORTER, export_program
+from latlab.export.lowering.proof import captured_graphs
 from latlab.programs.reader import read_program
 from search.space.architecture import Architecture
 from search.space.network import build_network
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from tests.bench.figures import at_most, exactly, quick, report
-from tests.latlab.programs.captured_kernels import captured_graphs, listed
+from tests.latlab.programs.captured_kernels import listed
 
 SEED = 20260
 SHAPE = (1, 3, 224, 224)

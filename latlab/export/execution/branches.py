@@ -6,7 +6,7 @@ that the code read in an ordinary call are given to it again instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,15 +30,20 @@ def values_read(network: nn.Module, example: Example) -> list[Any]:
 
     There are none if the network does not run, as some do not in float16.
     """
-    recorder = _Recorder()
+    values: list[Any] = []
+
+    def noted(read: Callable[[], Any]) -> Any:  # noqa: ANN401 -- a value of any dtype
+        values.append(read())
+        return values[-1]
+
     try:
-        with recorder:
+        with _Reads(noted):
             outputs_of(network, example.copy())
     except MemoryError:
         raise
     except Exception:
         return []
-    return recorder.values
+    return values
 
 
 class OnOneBranch(nn.Module):
@@ -53,32 +58,17 @@ class OnOneBranch(nn.Module):
 
     def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:  # noqa: ANN401 -- as the network
         """Return what the network returns."""
-        with _Replayer(iter(self._values)):
+        values = iter(self._values)
+        with _Reads(lambda read: next(values)):
             return self.network(*args, **kwargs)
 
 
-class _Recorder(TorchFunctionMode):
-    def __init__(self) -> None:
+class _Reads(TorchFunctionMode):
+    """Answers what the code reads of a tensor by `answer`, which gets the call that reads it."""
+
+    def __init__(self, answer: Callable[[Callable[[], Any]], Any]) -> None:
         super().__init__()
-        self.values: list[Any] = []
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> object:
-        result = function(*args, **(kwargs or {}))
-        if function in _READS:
-            self.values.append(result)
-        return result
-
-
-class _Replayer(TorchFunctionMode):
-    def __init__(self, values: Iterator[Any]) -> None:
-        super().__init__()
-        self._values = values
+        self._answer = answer
 
     def __torch_function__(
         self,
@@ -88,5 +78,5 @@ class _Replayer(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> object:
         if function in _READS:
-            return next(self._values)
+            return self._answer(lambda: function(*args, **(kwargs or {})))
         return function(*args, **(kwargs or {}))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
+from unittest import mock
 
 import torch
+from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGraph
 from torch import Tensor, nn
 
@@ -47,7 +51,7 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
     direct_data, _ = direct.lower(prepared)
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))
     example = example_of(prepared, input_shape)
-    with stock.captured_graphs() as graphs:
+    with captured_graphs() as graphs:
         stock_data, _, _ = stock.lower(prepared, example)
     if [canonical(graph) for graph in graphs.values()] != [canonical(direct_graph)]:
         return False
@@ -56,18 +60,39 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
     return float((actual - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
 
 
+@contextlib.contextmanager
+def captured_graphs() -> Iterator[dict[bytes, XNNGraph]]:
+    """Collect each XNNPACK graph that the `with` block serializes, by the payload it became."""
+    graphs: dict[bytes, XNNGraph] = {}
+    serialize = xnnpack_preprocess.serialize_xnnpack_binary
+
+    def capture(graph: XNNGraph, constants: bytearray) -> bytes:
+        payload: bytes = serialize(graph, constants)
+        graphs[payload] = graph
+        return payload
+
+    with (
+        mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", capture),
+        mock.patch.object(direct, "serialize_xnnpack_binary", capture),
+    ):
+        yield graphs
+
+
 def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
     """Return a graph's nodes and values in a form that is equal for equal computations.
 
     Values are numbered by first use, weights named by their hash, and debug handles left out.
-    Numbers are left out as well: ExecuTorch hands them to the delegate as inputs, and direct
-    lowering writes them into it. The kernels are the same.
+    Where a number comes from is left out as well: ExecuTorch hands it to the delegate as an
+    input, and direct lowering writes it into the delegate. The kernels are the same.
     """
     numbers: dict[int, int] = {}
+    of_layers: set[int] = set()  # filters and biases, which are no numbers
     nodes = []
     for node in graph.xnodes:
         fields = []
         for name, field in vars(node.xnode_union).items():
+            if name in ("filter_id", "bias_id"):
+                of_layers.add(field)
             if name.endswith("_id"):
                 field = numbers.setdefault(field, len(numbers))
             fields.append((name, tuple(field) if isinstance(field, list) else field))
@@ -84,7 +109,8 @@ def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
         if id_ < len(graph.xvalues):  # a missing bias has an id beyond all others
             value = graph.xvalues[id_].xvalue_union
             weight = graph.constant_data[value.constant_buffer_idx].named_key
-            held = () if list(value.dims) == [1] else (value.flags, weight)
+            is_number = list(value.dims) == [1] and id_ not in of_layers
+            held = () if is_number else (value.flags, weight)
             values.append((value.datatype, list(value.dims), *held))
     return nodes, values
 

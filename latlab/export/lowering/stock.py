@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from unittest import mock
-
 import torch
-from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGraph
 from executorch.exir import to_edge_transform_and_lower
 from torch import fx, nn
 from torch.export import ExportedProgram
@@ -40,10 +34,9 @@ def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...],
     example = example_of(module, inputs)
     graph: fx.Graph | None = None
     try:
-        with operators_listed_once():
-            exported = traced(module, example)
-            graph = exported.graph
-            return _lower(exported)
+        exported = traced(module, example)
+        graph = exported.graph
+        return _lower(exported)
     except MemoryError:
         raise
     except Exception as error:
@@ -75,24 +68,10 @@ def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[
     with (
         fused_one_after_another(),
         normed_one_after_another(),
+        operators_listed_once(),
         patterns_searched_where_possible(),
     ):
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         data = edge.to_executorch().buffer
     listing = read_program(data)
     return data, listing.kernels, listing.undelegated
-
-
-@contextlib.contextmanager
-def captured_graphs() -> Iterator[dict[bytes, XNNGraph]]:
-    """Collect each XNNPACK graph that the `with` block serializes, by the payload it became."""
-    graphs: dict[bytes, XNNGraph] = {}
-    serialize = xnnpack_preprocess.serialize_xnnpack_binary
-
-    def capture(graph: XNNGraph, constants: bytearray) -> bytes:
-        payload: bytes = serialize(graph, constants)
-        graphs[payload] = graph
-        return payload
-
-    with mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", capture):
-        yield graphs

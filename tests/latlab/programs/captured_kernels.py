@@ -3,13 +3,10 @@ serializes into it, and from the program as ExecuTorch itself reads it."""
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from unittest import mock
 
-from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.serialization import xnnpack_graph_schema as xnn
 from executorch.exir import schema
 from executorch.exir._serialize._program import deserialize_pte_binary
@@ -17,7 +14,6 @@ from executorch.exir.scalar_type import ScalarType
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
-from latlab.export.lowering import direct
 from latlab.programs.xnnpack_kernels import with_look_up_tables
 
 Graphs = dict[bytes, xnn.XNNGraph]
@@ -50,24 +46,6 @@ _TORCH_NAMES = {
     ScalarType.BOOL: "bool",
 }
 _ACTIVATIONS = {(0.0, float("inf")): "relu", (0.0, 6.0): "relu6"}
-
-
-@contextlib.contextmanager
-def captured_graphs() -> Iterator[Graphs]:
-    """Collect the XNNPACK graphs that the `with` block serializes, by what they become."""
-    graphs: Graphs = {}
-    serialize = xnnpack_preprocess.serialize_xnnpack_binary
-
-    def capture(graph: xnn.XNNGraph, constants: bytearray) -> bytes:
-        payload: bytes = serialize(graph, constants)
-        graphs[payload] = graph
-        return payload
-
-    with (
-        mock.patch.object(xnnpack_preprocess, "serialize_xnnpack_binary", capture),
-        mock.patch.object(direct, "serialize_xnnpack_binary", capture),
-    ):
-        yield graphs
 
 
 def listed(

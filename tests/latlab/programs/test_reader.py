@@ -24,11 +24,12 @@ from torch import Tensor, nn
 from latlab.domain.kernel import Kernel, Shape
 from latlab.domain.program import Program, TensorSpec
 from latlab.export import export_program
+from latlab.export.lowering.proof import captured_graphs
 from latlab.programs.reader import read_program
 from latlab.programs.tables import PteFile, UnreadableProgram, xnnpack_graph
 from latlab.programs.xnnpack_kernels import _node_table, graph_kernels
 from tests.device_agent.conftest import executorch_package
-from tests.latlab.programs.captured_kernels import Graphs, captured_graphs, listed
+from tests.latlab.programs.captured_kernels import Graphs, listed
 from tests.latlab.programs.captured_kernels import graph_kernels as listed_nodes
 from tests.pte_file import Json, call, instruction, plan, pte_file, tensor, value
 

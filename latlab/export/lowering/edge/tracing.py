@@ -22,8 +22,7 @@ _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.
     (nn.Linear, nn.BatchNorm1d): (2, fuse_linear_bn_weights),
 }
 
-
-# What a value's kind alone answers.
+# What a tensor without values can tell.
 _KNOWN = frozenset({"shape", "size", "ndim", "dim", "numel", "dtype"})
 
 
