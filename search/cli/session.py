@@ -36,9 +36,9 @@ MOST_SEED = 2**32 - 1
 
 TARGETS_PANEL = "Targets and deployment"
 MEASURING_PANEL = "Measurements"
-RANDOM_CALIBRATION = (
-    "Networks in int8 are calibrated on random inputs, which changes their outputs, not their"
-    " latency."
+INT8_CALIBRATION = (
+    "Programs in int8 are calibrated on a network's example inputs, else on random ones, which"
+    " changes their outputs, not their latency."
 )
 
 TargetOption = Annotated[
@@ -163,7 +163,7 @@ def sessions(
     home = LabHome.from_environment()
     form = deployment or Deployment()
     if form.precision is Precision.INT8:
-        console.print(RANDOM_CALIBRATION)
+        console.print(INT8_CALIBRATION)
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,

@@ -25,7 +25,7 @@ def on_networks(opened: Session, networks: Mapping[str, Architecture | Program])
         outside = [k.kind for k in kernels if k.kind.startswith(_OUTSIDE)]
         if outside:
             operators = dict.fromkeys(kind.partition(":")[2] for kind in outside)
-            yield f"{name}: XNNPACK does not run {', '.join(operators)}, so they may be slow"
+            yield f"{name}: XNNPACK does not run {', '.join(operators)}, which may be slow"
         is_int8 = any(kernel.dtype.startswith("q") for kernel in kernels)
         floats = [kind for kind in left_in_float(kernels) if kind not in outside]
         if is_int8 and floats:
