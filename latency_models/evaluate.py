@@ -135,7 +135,10 @@ def evaluate(
 
 
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
-    """Return errors and rank correlations of predicted (networks,) latencies, all above 0."""
+    """Return the errors and rank correlations of predicted latencies.
+
+    Both arrays are (networks,), with latencies above 0.
+    """
     errors = np.abs(predicted_ns / measured_ns - 1)
     has_order = bool(np.ptp(predicted_ns) > 0 and np.ptp(measured_ns) > 0)
     return Metrics(

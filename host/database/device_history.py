@@ -124,7 +124,8 @@ def history(connection: Connection, serial: str, until_unix_ns: int | None) -> D
     Args:
         connection: A connection to the database.
         serial: The device's serial.
-        until_unix_ns: The time until which the device is connected; None if it is not.
+        until_unix_ns: The time up to which a connected device counts as connected, which is now;
+            None if the device is not connected.
     """
     device = connection.execute(
         select(devices.c.note, devices.c.first_seen_unix_ns).where(devices.c.serial == serial)

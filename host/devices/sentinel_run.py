@@ -52,7 +52,7 @@ class SentinelRun:
     def measure(
         self, agent: AgentClient, serial: str, target_id: str, sentinel: Program
     ) -> Measurement | None:
-        """Measure the sentinel on a target of the device `serial`.
+        """Measure the sentinel, the program that shows whether a target still is as fast as before.
 
         Returns:
             The measurement; None if it failed.

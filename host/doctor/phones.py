@@ -127,7 +127,7 @@ def phone_serials(home: LabHome) -> set[str]:
 
 
 def serials_of(statuses: Iterable[DeviceStatus]) -> set[str]:
-    """Return the serials of the phones among devices: adb's names for them and their own."""
+    """Return two serials of each phone among the devices: the one that adb uses and its own."""
     phones = [each for each in statuses if each.transport_kind is TransportKind.ADB]
     own = {phone.device.serial for phone in phones if phone.device is not None}
     return own | {phone.address for phone in phones}

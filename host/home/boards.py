@@ -69,7 +69,7 @@ class Boards:
         return [stem for stem in stems if _is_address(stem)]
 
     def add(self, board: Board) -> None:
-        """Keep a board, in place of what was kept of it before. Raises StorageError."""
+        """Store a board's record, which replaces an older record of it. Raises StorageError."""
         with storing(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(self._file(board.address), mode=0o600) as draft:

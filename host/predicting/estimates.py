@@ -1,4 +1,4 @@
-"""Estimate the latencies of measured networks from their measurements."""
+"""Turn stored measurements into latencies with intervals, without the delay by other work."""
 
 from __future__ import annotations
 

@@ -163,7 +163,8 @@ class Lab:
     def outcomes(self) -> Callable[[Measurement], MeasuredLatency | Failure]:
         """Return a function that turns a campaign's measurements into the outcomes to report.
 
-        All outcomes of a campaign are corrected by one predictor of their target.
+        It removes interference from the latencies. For all measurements of the campaign the
+        correction is the one that the target's predictor has learned by now.
         """
         steadying_of = functools.cache(functools.partial(current_steadying, self.predictors))
         return lambda measurement: measured_latency(self._database, measurement, steadying_of)

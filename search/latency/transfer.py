@@ -1,4 +1,4 @@
-"""Predict latencies on a target with few measurements from the lab's other targets."""
+"""Predict latencies on a target from those on other targets, where few were measured on it."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
         The program's bytes and its kernels.
 
     Raises:
-        edge.graph.Unsupported: The module could not be traced, or only stock lowering knows one
-            of its operators.
+        edge.graph.Unsupported: The module could not be traced, or only ExecuTorch's own lowering
+            takes one of its operators.
     """
     edge = edge_module(module)
     graph, weights = xnnpack_graph(edge)

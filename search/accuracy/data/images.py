@@ -75,7 +75,7 @@ class FileSplit:
     channels: int = 3
 
     def picture(self, index: int, side: int) -> Image.Image | None:
-        """Return an image with sides not below `side`, or None if it cannot be read."""
+        """Return an image whose sides are at least `side` pixels, or None if it cannot be read."""
         try:
             with Image.open(self.paths[index]) as image:
                 if image.width * image.height > MAX_IMAGE_PIXELS:

@@ -168,7 +168,7 @@ def _program_file(path: Path, inputs: tuple[TensorSpec, ...]) -> ProgramFile:
     if inputs and _kinds(inputs) != _kinds(listing.inputs):
         raise InvalidRequest(
             f"{path} takes {_words(listing.inputs)}, not {_words(inputs)}: leave out --input, or "
-            "use it only to give ranges to integers"
+            "use it only to say which values integer inputs have"
         )
     program = Program(
         sha256=hashlib.sha256(data).hexdigest(),

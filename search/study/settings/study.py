@@ -111,5 +111,8 @@ class StudySettings:
 
     @property
     def target_ns(self) -> int:
-        """The latency wanted on the first target, in whose time combined latencies are given."""
+        """The latency wanted on the first target.
+
+        Latencies on several targets are combined into one, which is compared with it.
+        """
         return self.targets[0].latency_ns
