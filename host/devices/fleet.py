@@ -42,7 +42,8 @@ class Fleet:
             if (known := self._workers.get(transport.name)) is not None:
                 if known.is_removed:
                     raise NotReady(
-                        f"{transport.name} was removed, and its last visit still runs: add it again later"
+                        f"{transport.name} was removed, but its last visit still runs: add it "
+                        "again later"
                     )
                 known.reconnect()
                 return
