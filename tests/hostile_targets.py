@@ -175,7 +175,8 @@ def strange_files(folder: Path) -> list[str]:
         *("serial", "tls.pem", "token"),
     }
     state = folder / "a" / "b" / "c" / "state"
-    beside = {folder / "a", folder / "a/b", folder / "a/b/c", state, state.with_name("state.out")}
+    outputs = map(state.with_name, ("state.out", "state.err"))
+    beside = {folder / "a", folder / "a/b", folder / "a/b/c", state, *outputs}
     stores = {state / "programs", state / "results", state / "runner"}
     [copy] = (state / "runner").iterdir()
     return [

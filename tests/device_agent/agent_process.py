@@ -85,13 +85,12 @@ class AgentProcess:
         state.parent.mkdir(parents=True, exist_ok=True)
         self.output = state.with_name(f"{state.name}.out")
         command = [*within, *program, "--state-dir", state, "--runner", runner, *options]
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                command, cwd=REPOSITORY, stdout=output, stderr=subprocess.PIPE
-            )
+        self.errors = state.with_name(f"{state.name}.err")  # a pipe that nobody reads fills up
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=errors)
         announcement = state / "agent.json"
         wait_until(lambda: self._announced(announcement) or self.process.poll() is not None)
-        assert self.process.poll() is None, self.process.communicate()[1]
+        assert self.process.poll() is None, self.errors.read_text()
         self.port = int(json.loads(announcement.read_text())["port"])
         self.token = (state / "token").read_text()
         self._channel: grpc.Channel | None = None
@@ -182,7 +181,4 @@ class AgentProcess:
         if self._channel is not None:
             self._channel.close()
         os.kill(self.process.pid, signal_number)
-        code = self.process.wait(TIMEOUT_S)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
+        return self.process.wait(TIMEOUT_S)

@@ -107,7 +107,8 @@ def test_refusals_are_logged_and_secrets_are_not(
     refusal(channel, "guessed")
     token = enrol(channel, secret_of(board))
     board.process.send_signal(signal.SIGTERM)
-    log = board.process.communicate(timeout=TIMEOUT_S)[1].decode()
+    board.process.wait(TIMEOUT_S)
+    log = board.errors.read_text()
     assert "enrolment refused to ipv4:127.0.0.1" in log
     assert "the code is wrong" in log
     for secret in ("guessed", secret_of(board), token):
