@@ -71,7 +71,7 @@ def test_a_module_is_measured_and_predicted_in_one_line(
 def test_a_program_larger_than_the_memory_is_not_uploaded(
     lab: tuple[LatencyClient, FakeDevice], stored: list[Stored]
 ) -> None:
-    client, device = lab
+    client, _ = lab
     small, large = (
         ProgramFile(Program(digit * 64, size_bytes, "xnnpack", (), (), (), "test"), Path("absent"))
         for digit, size_bytes in (("1", 2 << 30), ("2", 3 << 30))
