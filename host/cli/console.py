@@ -35,6 +35,7 @@ from typer.core import TyperCommand, TyperGroup
 from latlab.common.files import storage_error
 from latlab.domain.checks.text import visible
 from latlab.domain.errors import LabError
+from latlab.domain.estimate import milliseconds_text
 
 NARROWEST = 20  # columns; output for a narrower screen is written for this width
 MAX_ERROR = 2_000  # characters
@@ -278,5 +279,5 @@ def progress_bar() -> Progress:
 
 
 def milliseconds(ns: float) -> str:
-    """Return a time in ns as text in ms."""
-    return f"{ns / 1e6:.2f} ms"
+    """Return a time in ns as text in ms, with at least three significant digits."""
+    return f"{milliseconds_text(ns)} ms"

@@ -202,7 +202,7 @@ def _conditions(conditions: Conditions) -> str:
 def _interval(stored: StoredMeasurement) -> str:
     if stored.lower_ns is None or stored.upper_ns is None:
         return ""
-    return f"{stored.lower_ns / 1e6:.2f} to {milliseconds(stored.upper_ns)}"
+    return f"{milliseconds(stored.lower_ns)} to {milliseconds(stored.upper_ns)}"
 
 
 def _time(unix_ns: int) -> str:

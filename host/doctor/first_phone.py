@@ -21,6 +21,7 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.checks.text import visible
 from latlab.domain.device import DeviceState, DeviceStatus, TransportKind
 from latlab.domain.errors import LabError, TraceMismatch
+from latlab.domain.estimate import milliseconds_text
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile
 
@@ -133,17 +134,17 @@ def _measured(
     summary = summarize(visits)
     if summary is None:
         raise NotAccepted("no visit of the measurement was clean")
-    low_ms, latency_ms, high_ms = (
-        ns / 1e6 for ns in (summary.lower_ns, summary.latency_ns, summary.upper_ns)
+    low, latency, high = map(
+        milliseconds_text, (summary.lower_ns, summary.latency_ns, summary.upper_ns)
     )
-    log(f"measured: {latency_ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}), {summary.visits} visits")
+    log(f"measured: {latency} ms ({low} to {high}), {summary.visits} visits")
     try:
         kernel_ns = kernel_times_ns(program.program, list(visits))
     except TraceMismatch as error:
         raise NotAccepted(f"the trace does not fit the program: {error}") from error
     if kernel_ns is None:
         raise NotAccepted("no visit of the measurement was traced")
-    log(f"traced: {len(kernel_ns)} kernels, {sum(kernel_ns) / 1e6:.3f} ms together")
+    log(f"traced: {len(kernel_ns)} kernels, {milliseconds_text(sum(kernel_ns))} ms together")
     return summary.latency_ns
 
 

@@ -135,7 +135,7 @@ class LatencyClient(TargetsClient):
         precision: Precision = Precision.FP32,
         min_measurements: int = 0,
     ) -> LatencyEstimate:
-        with exported(module, example_inputs, precision) as file:
+        with exported(module, example_inputs, precision, lambda: None) as file:
             networks = [file.program.kernels]
         target = target or self.default_target().id
         [estimate] = self._predict(target, networks, min_measurements=min_measurements)
@@ -227,7 +227,10 @@ class LatencyClient(TargetsClient):
         precision: Precision = Precision.FP32,
         **options: Any,  # noqa: ANN401 -- as for programs
     ) -> Outcome:
-        with exported(module, example_inputs, precision) as file:
+        def memory_bytes() -> int | None:
+            return self.memory_bytes(target or self.default_target().id)
+
+        with exported(module, example_inputs, precision, memory_bytes) as file:
             target = target or self.default_target().id
             [outcome] = self._measure(target, [file], spec, **options)
         return outcome
@@ -250,8 +253,9 @@ class LatencyClient(TargetsClient):
             priority=priority,
             without_visits=True,
         )
+        memory_bytes = self.memory_bytes(target)
         return measure_programs(
-            self._calls, self._latency, request, programs, patience_s, on_progress
+            self._calls, self._latency, request, programs, memory_bytes, patience_s, on_progress
         )
 
     def measurement(self, measurement_id: str) -> Measurement:

@@ -12,7 +12,7 @@ from latlab.convert.visits import failure_from_message
 from latlab.domain.errors import LabError, Unavailable
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import ProgramFile, memory_excess
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
@@ -38,6 +38,7 @@ def measure_programs(
     latency: LatencyServiceStub,
     request: latency_pb2.MeasureRequest,
     programs: Iterable[ProgramFile],
+    memory_bytes: int | None,
     patience_s: float,
     on_progress: Callable[[int, int], None],
 ) -> list[Outcome]:
@@ -48,18 +49,25 @@ def measure_programs(
         latency: The stub of the service whose methods are called.
         request: The request for each program, without its SHA-256.
         programs: What to measure.
+        memory_bytes: The memory of the target's devices. A larger program is not uploaded, and
+            its outcome is a Failure OUT_OF_MEMORY. None: it is not known.
         patience_s: The call ends if nothing came for so many seconds.
         on_progress: Called with the visits done and the programs ended.
     """
     window = UploadWindow(programs)
+    outcomes: dict[str, Outcome] = {}
 
-    def named(file: ProgramFile) -> latency_pb2.MeasureRequest:
+    def named(file: ProgramFile) -> latency_pb2.MeasureRequest | None:
+        if excess := memory_excess(file.program.size_bytes, memory_bytes):
+            outcomes[file.program.sha256] = Failure(
+                FailureKind.OUT_OF_MEMORY, f"the program takes {excess}"
+            )
+            return None
         upload(calls, latency, file)
         named = latency_pb2.MeasureRequest(program_sha256=[file.program.sha256])
         named.MergeFrom(request)
         return named
 
-    outcomes: dict[str, Outcome] = {}
     visits_done: dict[str, int] = {}
     events = calls.stream(latency.Measure, window.map(named), MEASURE_TIMEOUT_S, patience_s)
     try:

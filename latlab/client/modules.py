@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def exported(module: Module, inputs: Inputs, precision: Precision) -> Iterator[ProgramFile]:
+def exported(
+    module: Module, inputs: Inputs, precision: Precision, memory_bytes: Callable[[], int | None]
+) -> Iterator[ProgramFile]:
     """Export a module to a file that is removed afterwards.
+
+    Args:
+        module: The module.
+        inputs: Its inputs.
+        precision: What the program computes with.
+        memory_bytes: Returns the memory of the device that will run it, or None.
 
     Raises:
         ExportError: The module cannot be exported, or PyTorch is not installed.
@@ -27,12 +35,14 @@ def exported(module: Module, inputs: Inputs, precision: Precision) -> Iterator[P
     """
     try:
         from latlab.export import export_program
+        from latlab.export.execution.weights import require_module
     except ImportError as error:
         raise ExportError(
             f"{error}: modules are exported with PyTorch, so install latlab[export]"
         ) from error
 
-    program, data = export_program(module, inputs, precision)
+    require_module(module)
+    program, data = export_program(module, inputs, precision, memory_bytes=memory_bytes())
     with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
         path = Path(folder, "program.pte")
         with storing(path):

@@ -68,6 +68,19 @@ class TargetsClient(DevicesClient):
         """
         return any(status.shares_host for status in self.targets() if status.target == target)
 
+    def memory_bytes(self, target: str) -> int | None:
+        """Return the largest memory of the devices that serve a target.
+
+        It is None if no device is connected, or one of them does not report its memory.
+
+        Raises:
+            NotFound: There is no such target.
+            InvalidRequest: Several targets have this name.
+        """
+        name = self.find_target(target).name
+        sizes = [s.device.memory_bytes for s in self.devices() if s.device and name in s.targets]
+        return max(sizes) if sizes and all(sizes) else None
+
     def measured_networks(self, target: str) -> list[MeasuredNetwork]:
         """Return each network as it was measured on the target, the oldest measurement first."""
         return list(self.measured_networks_by_id(target).values())

@@ -31,8 +31,8 @@ class UploadWindow:
         self._room = threading.Semaphore(MAX_AHEAD)
         self._closed = threading.Event()
 
-    def map(self, send: Callable[[ProgramFile], T]) -> Iterator[T]:
-        """Yield the result of `send` for each distinct program."""
+    def map(self, send: Callable[[ProgramFile], T | None]) -> Iterator[T]:
+        """Yield the result of `send` for each distinct program; None: it was not sent."""
         sent: set[str] = set()
         try:
             for file in self._programs:
@@ -40,8 +40,9 @@ class UploadWindow:
                 self.order.append(sha256)
                 if sha256 not in sent:
                     sent.add(sha256)
-                    yield send(file)
-                    self._wait_for_room()
+                    if (result := send(file)) is not None:
+                        yield result
+                        self._wait_for_room()
                 if self._closed.is_set():
                     return
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -83,3 +84,10 @@ def whole_ns(latency_ns: float) -> int:
     Every network takes some time, and every estimate must fit into its protobuf message.
     """
     return round(min(max(latency_ns, 1.0), float(MAX_LATENCY_NS)))
+
+
+def milliseconds_text(ns: float) -> str:
+    """Return a time in ms, without the unit, with at least three significant digits."""
+    value = ns / 1e6
+    whole_digits = math.floor(math.log10(value)) + 1 if value > 0 else 1
+    return f"{value:.{max(0, 3 - whole_digits)}f}"

@@ -125,3 +125,23 @@ def from_json(kind: type[T], fields: Mapping[str, Any]) -> T:
 
 def _tuples(value: Any) -> Any:  # noqa: ANN401 -- what JSON holds
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def memory_excess(size_bytes: int, memory_bytes: int | None) -> str:
+    """Return both sizes and what to do if something does not fit in a device's memory, or "".
+
+    Args:
+        size_bytes: The size of a program, or of a module's weights.
+        memory_bytes: The device's memory; None if it is not known.
+    """
+    if memory_bytes is None or size_bytes <= memory_bytes:
+        return ""
+    return (
+        f"{gib(size_bytes)}, and the device has {gib(memory_bytes)} of memory: choose a smaller "
+        "network or precision, or a device with more memory"
+    )
+
+
+def gib(size_bytes: int) -> str:
+    """Return a size as text in GiB."""
+    return f"{size_bytes / 2**30:.3g} GiB"

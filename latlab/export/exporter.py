@@ -34,6 +34,7 @@ def export_program(
     inputs: Inputs,
     precision: Precision = Precision.FP32,
     calibration: Sequence[Inputs] = (),
+    memory_bytes: int | None = None,
 ) -> tuple[Program, bytes]:
     """Lower a module for XNNPACK as it computes in evaluation mode.
 
@@ -57,21 +58,24 @@ def export_program(
         precision: What the program computes with. FP32 leaves the module as it is.
         calibration: For INT8, inputs like `inputs`. The activations' ranges over them are what
             int8 spans. Without them random ones are used.
+        memory_bytes: The memory of the device that will run the program. A module whose weights
+            need more is refused at once. None: it is not known.
 
     Returns:
         The program and its bytes. `Program.exporter` begins with "direct" for direct lowering,
         and with "stock" for ExecuTorch's own, which takes what the direct way cannot.
 
     Raises:
-        ExportError: A weight is NaN or infinite, a layer has zero width, the network does not
-            take the input, the network computes something else at every call, ExecuTorch cannot
-            lower it, or the program does not compute what the network computes.
+        ExportError: A weight is NaN or infinite, the weights exceed the memory, a layer has zero
+            width, the network does not take the input, the network computes something else at
+            every call, ExecuTorch cannot lower it, or the program does not compute what the
+            network computes.
     """
     with _every_error_is_an_export_error(), quiet(), _kept_environment():
         from latlab.export.lowering import proof, ways
 
         directly = proof.direct_lowering_holds()
-        lowered = ways.lower(module, inputs, precision, calibration, directly)
+        lowered = ways.lower(module, inputs, precision, calibration, directly, memory_bytes)
     for doubt in lowered.doubts:
         _log.warning("%s; ExecuTorch's own lowering is used", doubt)
     if not directly:

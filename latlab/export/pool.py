@@ -26,6 +26,12 @@ from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export.exporter import export_program
 from latlab.export.program_cache import ProgramCache
+from latlab.export.time_limit import (
+    EXPORT_DEADLINE_S,
+    EXPORT_PROCESSOR_S,
+    OutOfTime,
+    limited_time,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +40,6 @@ if TYPE_CHECKING:
 
 # A worker that uses more is replaced: each stock lowering leaks tens of MB.
 WORKER_MAX_RSS_BYTES = 2 << 30
-EXPORT_DEADLINE_S = 300
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,14 @@ class ExportSpec:
         make: Makes the module and its inputs in a worker, so it must pickle: a function at module
             level or a functools.partial of one.
         precision: What the program computes with.
+        memory_bytes: The memory of the device that will run the program. A module whose weights
+            need more is not exported. None: it is not known.
     """
 
     key: str | None
     make: Callable[[], tuple[nn.Module, Inputs]]
     precision: Precision = Precision.FP32
+    memory_bytes: int | None = None
 
     @property
     def identity(self) -> object:
@@ -187,11 +195,23 @@ class ExportPool:
         self._executor = None
 
 
-def _died(spec: ExportSpec) -> ExportError:
-    name = "a network" if spec.key is None else spec.key
+def _out_of_time(spec: ExportSpec) -> ExportError:
     return ExportError(
-        f"the worker exporting {name} died, and so did a second one: the export runs out of "
-        f"memory or takes more than {EXPORT_DEADLINE_S} s, so export a smaller network"
+        f"the export of {_name(spec)} was ended after {EXPORT_PROCESSOR_S} s of processor time: "
+        "export a smaller network, or one with a shorter sequence, because torch.export writes "
+        "out each step of an LSTM or a GRU"
+    )
+
+
+def _name(spec: ExportSpec) -> str:
+    return "a network" if spec.key is None else spec.key
+
+
+def _died(spec: ExportSpec) -> ExportError:
+    return ExportError(
+        f"the worker exporting {_name(spec)} died, and so did a second one: the export runs out of "
+        f"memory or has not ended after {EXPORT_DEADLINE_S} s: export a smaller network, or export "
+        "when this machine has less other work"
     )
 
 
@@ -214,12 +234,17 @@ def _end_with_parent() -> None:
 
 
 def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
-    signal.alarm(EXPORT_DEADLINE_S)  # ends this process; the pool replaces it
     outcome: Outcome | StorageError
     try:
-        module, inputs = spec.make()
-        program, data = export_program(module, inputs, spec.precision)
-        outcome = cache.put(spec.key or program.sha256, program, data)
+        with limited_time():
+            module, inputs = spec.make()
+            program, data = export_program(
+                module, inputs, spec.precision, memory_bytes=spec.memory_bytes
+            )
+            outcome = cache.put(spec.key or program.sha256, program, data)
+    except OutOfTime:
+        # Whatever it was in the middle of, this process exports nothing more.
+        return _out_of_time(spec), WORKER_MAX_RSS_BYTES + 1
     except StorageError as error:
         outcome = error
     except Exception as error:
@@ -230,8 +255,6 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
         else:
             name = "" if spec.key is None else f"{spec.key}: "
             outcome = ExportError(f"{name}{type(error).__name__}: {error}")
-    finally:
-        signal.alarm(0)
     _give_back_memory()
     return outcome, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -87,6 +87,14 @@ def read_program(data: Buffer) -> Listing:
         raise UnreadableProgram(f"the program is damaged: {error}") from error
 
 
+def operator_names(data: Buffer) -> list[str]:
+    """Return the full names, such as "aten::add.out", of a readable program's operators."""
+    plan = PteFile(data).plan()
+    operators = items(plan.Operators, plan.OperatorsLength())
+    parts = ((name(operator.Name()), name(operator.Overload())) for operator in operators)
+    return [".".join(filter(None, each)) for each in parts]
+
+
 def _listing(file: PteFile) -> Listing:
     plan = file.plan()
     values = [_Value.read(value) for value in items(plan.Values, plan.ValuesLength())]

@@ -94,7 +94,7 @@ def run_calibration(
         probes: Other networks to measure.
     """
     form = opened.deployment
-    measured = [network.kernels for network in opened.client.measured_networks(opened.target.id)]
+    measured = opened.client.measured_networks(opened.target.id)
     networks = calibration_networks(space, count, measured, deployment=form)
     specs = [*(export_spec(network, deployment=form) for network in networks), *probes]
     with progress_bar() as bar:

@@ -157,8 +157,11 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     settings = studies[0].settings
     lab = _ask_lab(settings)
     finals = [result for study in studies for result in trained(study.directory)]
-    target = _in_words(settings, lab.targets)
-    data = Comparison(groups, target, lab.zoo, settings.accuracy.description, finals)
+    target, zoo = _in_words(settings, lab.targets), lab.zoo
+    if len({study.settings.deployment.precision for study in studies}) > 1:
+        # The groups' labels say their precisions, and the lab was asked for that of the first.
+        target, zoo = _combined(settings, lab.targets), LabKnowledge(()).zoo
+    data = Comparison(groups, target, zoo, settings.accuracy.description, finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)
         console.print(f"{group.label}: {names}")

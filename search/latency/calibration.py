@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.precision import precision_of
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -35,7 +35,7 @@ def random_networks(space: Space, count: int) -> list[Architecture]:
 def calibration_networks(
     space: Space,
     count: int,
-    measured: Collection[tuple[Kernel, ...]],
+    measured: Collection[MeasuredNetwork],
     deployment: Deployment = DEFAULT_DEPLOYMENT,
 ) -> list[Architecture]:
     """Return the networks that remain to be measured for a calibration with `count` networks.
@@ -46,7 +46,8 @@ def calibration_networks(
     Args:
         space: The space that the candidates are drawn from.
         count: How many of the candidates to have measured in all; at most CANDIDATES.
-        measured: The kernels of every network that was measured on the target.
+        measured: Every network that was measured on the target. Only those with kernel times
+            teach about the kernels of others.
         deployment: The form in which networks are measured.
 
     Raises:
@@ -57,10 +58,12 @@ def calibration_networks(
     candidates = {
         kernels(network, deployment): network for network in random_networks(space, CANDIDATES)
     }
-    known = dict.fromkeys(n for n in measured if precision_of(n) is deployment.precision)
+    in_precision = [n for n in measured if precision_of(n.kernels) is deployment.precision]
+    known = {network.kernels for network in in_precision}
+    traced = dict.fromkeys(n.kernels for n in in_precision if n.kernel_ns is not None)
     unmeasured = [network for network in candidates if network not in known]
     missing = max(0, count - (len(candidates) - len(unmeasured)))
     chosen = [network for network in unmeasured[:missing] if candidates[network] == REFERENCE]
     others = unmeasured[len(chosen) :]
-    rows = most_informative(others, [*known, *chosen], missing - len(chosen))
+    rows = most_informative(others, [*traced, *chosen], missing - len(chosen))
     return [candidates[network] for network in chosen + [others[row] for row in rows]]

@@ -15,7 +15,7 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target
-from latlab.export import ExportPool
+from latlab.export import ExportPool, ExportSpec
 from search.latency.lab import AWAY, Measured
 from search.latency.networks import (
     Network,
@@ -143,6 +143,11 @@ class TargetLab:
             on_done: Called with the number of specs that have an outcome.
             fresh: Measure again what the lab has measured already.
         """
+        memory_bytes = self._client.memory_bytes(self._target.id)
+        specs = [
+            replace(spec, memory_bytes=memory_bytes) if isinstance(spec, ExportSpec) else spec
+            for spec in specs
+        ]
         distinct = list({identity(spec): spec for spec in specs}.values())
         take_turns = self._client.shares_host(self._target)
         turn = TURN_SIZE if take_turns else max(1, len(distinct))

@@ -32,8 +32,19 @@ from latlab.domain.program import Program, TensorSpec
 from latlab.domain.target import targets_of
 from tests.host.measuring.test_statistics import NOW, QUIET
 
+MEMORY_BYTES = 1 << 30
 DEVICE = Device(
-    "serial", "m", "s", "os", "abi", "rt", "rb", ("xnnpack",), (CoreClass("all", (0,)),), 1, 1
+    "serial",
+    "m",
+    "s",
+    "os",
+    "abi",
+    "rt",
+    "rb",
+    ("xnnpack",),
+    (CoreClass("all", (0,)),),
+    MEMORY_BYTES,
+    1,
 )
 [TARGET] = targets_of(DEVICE)
 SENTINEL = Program("5e" * 32, 1, "xnnpack", (TensorSpec((1, 8)),), (), (), "test")

@@ -188,15 +188,16 @@ def computed_disagreement(
 ) -> str | None:
     """Say how the result of `compute` differs from `expected`, or that it fails.
 
-    Returns None if they agree: see `disagreement`.
+    Returns None if they agree (see `disagreement`), else what follows the name of what was run.
     """
     try:
         actual = compute(example.copy())
     except MemoryError:
         raise
     except Exception as error:
-        return f"it does not run: {error}"
-    return disagreement(actual, expected, tolerance)
+        return f"does not run: {error}"
+    difference = disagreement(actual, expected, tolerance)
+    return difference and f"does not compute what the network computes: {difference}"
 
 
 def _run(network: nn.Module, example: Example) -> list[Any]:

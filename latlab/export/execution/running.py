@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from latlab.export.execution.quiet import quiet, silent
+from latlab.programs.reader import operator_names
 
 if TYPE_CHECKING:
     from executorch.runtime import Method
@@ -19,12 +20,18 @@ def load(data: bytes) -> Method:
     """Load a program with ExecuTorch, and return its method, which runs it.
 
     Raises:
-        RuntimeError: ExecuTorch cannot load the program.
+        RuntimeError: ExecuTorch cannot load the program. The message names the operators that it
+            has no kernel for.
     """
     with quiet():
         from executorch.runtime import Runtime
 
-    program = Runtime.get().load_program(data)
+    runtime = Runtime.get()
+    known = runtime.operator_registry.operator_names
+    missing = [operator for operator in operator_names(data) if operator not in known]
+    if missing:
+        raise RuntimeError(f"ExecuTorch has no kernel for {', '.join(missing)}")
+    program = runtime.load_program(data)
     with _with_reasons():
         return program.load_method("forward")
 
@@ -54,9 +61,6 @@ def _with_reasons() -> Iterator[None]:
 
 def _reason(log: str) -> str:
     """Return what ExecuTorch's log says about a failure, or ""."""
-    missing = re.findall(r"Missing operator: \[\d+\] (\S+)", log)
-    if missing:
-        return f"ExecuTorch has no kernel for {', '.join(missing)}"
     failed = re.findall(r"failed at instruction \S+ in operator (\S+):", log)
     checks = re.findall(r"Check failed \(.*?\): (.+)", log)
     return "".join(f"{name} fails: {'; '.join(checks)}" for name in failed[-1:])

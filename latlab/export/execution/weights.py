@@ -10,16 +10,18 @@ from torch.nn.parameter import is_lazy
 from latlab.common.program_store import MAX_PROGRAM_BYTES
 from latlab.domain.errors import ExportError
 from latlab.domain.precision import Precision
+from latlab.domain.program import gib, memory_excess
 
 
-def check(module: nn.Module, precision: Precision = Precision.FP32) -> None:
-    """Check that a module can be exported.
+def check(
+    module: nn.Module, precision: Precision = Precision.FP32, memory_bytes: int | None = None
+) -> None:
+    """Check that a module can be exported, and that its weights fit in the device's memory.
 
     Raises:
         ExportError: It cannot. The message says why.
     """
-    if not isinstance(module, nn.Module):
-        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
+    require_module(module)
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
     lazy = [name for name, weight in weights.items() if is_lazy(weight)]
     if lazy:
@@ -32,6 +34,9 @@ def check(module: nn.Module, precision: Precision = Precision.FP32) -> None:
         raise ExportError(f"layers have zero width: {_names(empty)}")
     _check_device(weights)
     _check_size(weights, precision)
+    size_bytes = _size_bytes(weights, precision)
+    if excess := memory_excess(size_bytes, memory_bytes):
+        raise ExportError(f"the weights take {excess}")
     invalid = [
         name
         for name, weight in weights.items()
@@ -39,6 +44,12 @@ def check(module: nn.Module, precision: Precision = Precision.FP32) -> None:
     ]
     if invalid:
         raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
+
+
+def require_module(module: object) -> None:
+    """Raise an ExportError if the object is not a module."""
+    if not isinstance(module, nn.Module):
+        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
 
 
 def _check_device(weights: Mapping[str, Tensor]) -> None:
@@ -57,8 +68,8 @@ def _check_size(weights: Mapping[str, Tensor], precision: Precision) -> None:
         return
     fitting = [p.value for p in Precision if _size_bytes(weights, p) <= MAX_PROGRAM_BYTES]
     raise ExportError(
-        f"the weights take {_gib(_size_bytes(weights, precision))} in {precision.value}, and a "
-        f"program has at most {_gib(MAX_PROGRAM_BYTES)}: export a smaller network"
+        f"the weights take {gib(_size_bytes(weights, precision))} in {precision.value}, and a "
+        f"program has at most {gib(MAX_PROGRAM_BYTES)}: export a smaller network"
         + "".join(f", or this one in {name}" for name in fitting)
     )
 
@@ -71,10 +82,6 @@ def _size_bytes(weights: Mapping[str, Tensor], precision: Precision) -> int:
         * min(weight.element_size(), widths.get(precision, 8) if weight.is_floating_point() else 8)
         for weight in weights.values()
     )
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.3g} GiB"
 
 
 def _names(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import to_edge_transform_and_lower
 from torch import fx, nn
 from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
@@ -40,7 +41,7 @@ def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...],
     except MemoryError:
         raise
     except Exception as error:
-        reason = explained(error, module, graph)
+        reason = _shaped_by_values(graph) or explained(error, module, graph)
         raise ExportError(f"ExecuTorch cannot lower this network: {reason}") from error
 
 
@@ -58,10 +59,24 @@ def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
         module: A module that `lower` takes.
         example: Its inputs.
     """
+    exported = traced(module, example)
     if "::" not in text:
-        return ""
-    node = named_node(text, traced(module, example).run_decompositions().graph)
+        reason = _shaped_by_values(exported.graph)
+        return reason and f"; {reason}"
+    node = named_node(text, exported.run_decompositions().graph)
     return place(node) + advice_for(text)
+
+
+def _shaped_by_values(graph: fx.Graph | None) -> str:
+    """Say which operator's output has a shape that depends on values, if one has."""
+    for node in () if graph is None else graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor) and free_unbacked_symbols(value):
+            return (
+                f"the shape of an output is data-dependent{place(node)}: choose with torch.where, "
+                "instead of nonzero and masks, or compute it outside of the network"
+            )
+    return ""
 
 
 def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:

@@ -60,6 +60,7 @@ def lower(
     precision: Precision,
     calibration: Sequence[Inputs],
     directly: bool,
+    memory_bytes: int | None = None,
 ) -> Lowered:
     """Lower a module directly if that is possible and allowed, else by stock lowering.
 
@@ -69,11 +70,13 @@ def lower(
         precision: What the program computes with.
         calibration: For INT8, the inputs whose ranges are spanned; empty for random ones.
         directly: Direct lowering is allowed.
+        memory_bytes: The device's memory; None if it is not known.
 
     Raises:
         ExportError: No way makes a program that computes what the module computes.
     """
     with isolated():
+        check(module, precision, memory_bytes)
         source = _Source(module, inputs, precision)
         doubts: list[str] = []
         if directly and precision is not Precision.INT8 and source.traced is not None:
@@ -105,7 +108,6 @@ class _Source:
     """The caller's module, its inputs, and its outputs for them."""
 
     def __init__(self, module: nn.Module, inputs: Inputs, precision: Precision) -> None:
-        check(module, precision)
         self.module = module
         self.is_half = precision is Precision.FP16
         example = example_of(module, inputs)
@@ -176,7 +178,7 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     difference = source.reference.disagreement(_runs(data))
     if difference is not None:
         source.traced = None  # the traced network may be the cause
-        doubts.append(f"direct lowering made a program that is not its network: {difference}")
+        doubts.append(f"the program of direct lowering {difference}")
         return None
     return Lowered("direct", data, kernels, (), source.example.specs())
 
@@ -186,8 +188,8 @@ def _by_stock(source: _Source, network: nn.Module) -> Lowered:
     difference = source.disagreement(network, _runs(data))
     if difference is not None:
         raise ExportError(
-            "the program that ExecuTorch's own lowering makes does not compute what the network "
-            f"computes: {difference}{stock.place_of_operator(difference, network, source.example)}"
+            f"the program that ExecuTorch's own lowering makes {difference}"
+            f"{stock.place_of_operator(difference, network, source.example)}"
         )
     inputs, note = source.example.specs(), _note(network)
     return Lowered("stock", data, kernels, undelegated, inputs, note)
@@ -196,7 +198,7 @@ def _by_stock(source: _Source, network: nn.Module) -> Lowered:
 def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> Lowered:
     _require_none(
         source.disagreement(network, partial(outputs_of, network)),
-        "a copy of the network does not compute what the network computes",
+        "a copy of the network",
     )
     example = source.example
     quantized = int8.quantize(network, ranges)
@@ -204,16 +206,16 @@ def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> 
     data, kernels, undelegated = stock.lower(quantized, example)
     _require_none(
         computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE),
-        "the int8 program does not compute what its quantized module does",
+        "the int8 program, compared with the quantized network,",
     )
     kind = "random" if any(each.is_random for each in ranges) else "given"
     note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}{_note(network)}"
     return Lowered("int8", data, kernels, undelegated, example.specs(), note)
 
 
-def _require_none(difference: str | None, claim: str) -> None:
+def _require_none(difference: str | None, subject: str) -> None:
     if difference is not None:
-        raise ExportError(f"{claim}: {difference}")
+        raise ExportError(f"{subject} {difference}")
 
 
 def _note(network: nn.Module) -> str:

@@ -54,7 +54,7 @@ class Comparison:
 
     @property
     def deployment(self) -> Deployment:
-        """The form in which networks are deployed, which all studies share."""
+        """The form in which networks are deployed, which all studies share but for precision."""
         return self.studies[0].settings.deployment
 
     @cached_property

@@ -108,15 +108,17 @@ def _check_comparable(one: Study, other: Study) -> None:
 
 
 def _target(settings: StudySettings) -> dict[str, Any]:
-    """Return the settings that latencies depend on.
+    """Return the settings that must be equal for latencies to be comparable.
 
-    Latencies on several targets depend on the target latencies too.
+    Latencies on several targets depend on the target latencies too. The precision may differ:
+    which precision is worth its accuracy is a question that a comparison answers.
     """
     several = len(settings.targets) > 1
     return {
         name: value
         for name, value in flat_settings(settings).items()
         if name.startswith(("targets", "deployment"))
+        and name != "deployment.precision"
         and (several or not name.endswith("latency_ns"))
     }
 

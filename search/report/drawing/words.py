@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, milliseconds_text
 from search.space.architecture import Architecture, Block
 
 SKIPS = {"identity": "identity skip", "pool": "pool skip", "none": "no skip"}
@@ -42,8 +42,7 @@ def describe(block: Block) -> str:
 
 def milliseconds(latency_ns: float) -> str:
     """Return the latency in milliseconds with three significant digits, without the unit."""
-    value = latency_ns / 1e6
-    return f"{value:.{max(0, 2 - len(str(int(value))) + 1)}f}"
+    return milliseconds_text(latency_ns)
 
 
 def bounds(estimate: LatencyEstimate) -> str:

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from rich.table import Column, Table
 from typer.testing import CliRunner
 
-from host.cli.console import DEFECT, Commands, console, show, words
+from host.cli.console import DEFECT, Commands, console, milliseconds, show, words
 from latlab.domain.errors import LabError
 
 HASH = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(41_234, "0.0412 ms"), (7.52e6, "7.52 ms"), (123.4e6, "123 ms"), (0, "0.00 ms")],
+)
+def test_a_latency_has_three_significant_digits(ns: float, text: str) -> None:
+    assert milliseconds(ns) == text
 
 
 def shown(table: Table, capsys: pytest.CaptureFixture[str]) -> str:

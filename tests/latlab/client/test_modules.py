@@ -15,6 +15,8 @@ from host.home.paths import sqlite_url
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import MeasuredLatency
+from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.program import Program, ProgramFile
 from search.space.network import build_network
 from tests.host.fake_lab import TARGET, FakeDevice
 from tests.host.stored_lab import SPEC, Stored, stored_lab, write_ordinary
@@ -64,6 +66,21 @@ def test_a_module_is_measured_and_predicted_in_one_line(
     again = client.measure(module=module, example_inputs=SHAPE, target=TARGET.id, spec=SPEC)
     assert isinstance(again, MeasuredLatency)
     assert again.measurement_id == outcome.measurement_id
+
+
+def test_a_program_larger_than_the_memory_is_not_uploaded(
+    lab: tuple[LatencyClient, FakeDevice], stored: list[Stored]
+) -> None:
+    client, _ = lab
+    small, large = (
+        ProgramFile(Program(digit * 64, size_bytes, "xnnpack", (), (), (), "test"), Path("absent"))
+        for digit, size_bytes in (("1", 2 << 30), ("2", 3 << 30))
+    )
+    outcomes = client.measure(TARGET.id, [small, large], SPEC)
+    for outcome, size in zip(outcomes, ("2 GiB", "3 GiB"), strict=True):
+        assert isinstance(outcome, Failure)
+        assert outcome.kind is FailureKind.OUT_OF_MEMORY
+        assert f"{size}, and the device has 1 GiB" in outcome.message
 
 
 def test_what_is_no_module_is_refused_by_its_type() -> None:

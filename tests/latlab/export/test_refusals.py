@@ -80,3 +80,20 @@ def test_too_many_weights_are_refused_before_anything_is_done(
     with pytest.raises(ExportError, match=r"weights take .* in fp32, .*, or this one in fp16, or"):
         export_program(module, (1, 64))
     weights.check(module, Precision.INT8)
+
+
+def test_weights_larger_than_the_devices_memory_are_refused_with_both_sizes() -> None:
+    network = nn.Linear(1024, 1024, bias=False)
+    with pytest.raises(ExportError, match=r"weights take 0.00391 GiB, .* has 0.00195 GiB"):
+        export_program(network, (1, 1024), memory_bytes=2 << 20)
+    weights.check(network, Precision.INT8, memory_bytes=2 << 20)
+
+
+def test_operators_without_a_kernel_are_named_before_the_program_runs() -> None:
+    with pytest.raises(ExportError, match="no kernel for aten::max_pool3d_with_indices"):
+        export_program(nn.MaxPool3d(2), (1, 1, 4, 4, 4))
+
+
+def test_an_operator_whose_output_depends_on_values_is_named() -> None:
+    with pytest.raises(ExportError, match=r"data-dependent \(operator aten.nonzero.*torch.where"):
+        export_program(Function(torch.nonzero), SHAPE)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.precision import Precision
 from search.latency.calibration import CANDIDATES, REFERENCE, calibration_networks, random_networks
 from search.space.deployment import Deployment
@@ -16,6 +17,10 @@ from search.space.space import mnasnet_space
 
 SPACE = mnasnet_space()
 RANDOM = random_networks(SPACE, 10)
+
+
+def network_of(network: tuple[Kernel, ...], *, traced: bool = True) -> MeasuredNetwork:
+    return MeasuredNetwork(network, (1.0,) * len(network) if traced else None, 1.0, 1.0, 1.0, 0)
 
 
 def test_random_networks_are_distinct_and_more_of_them_only_add() -> None:
@@ -35,27 +40,40 @@ def test_the_candidates_hold_most_kernels_of_the_space() -> None:
 @given(st.sets(st.integers(0, 9)), st.integers(0, 4))
 def test_what_was_measured_counts_and_is_not_measured_again(rows: set[int], more: int) -> None:
     measured = {network: kernels(network) for network in map(RANDOM.__getitem__, rows)}
-    networks = calibration_networks(SPACE, len(rows) + more, list(measured.values()))
+    networks = calibration_networks(
+        SPACE, len(rows) + more, list(map(network_of, measured.values()))
+    )
     assert len({*networks, *measured}) == len(rows) + more
     if 0 not in rows:
         assert networks[:1] == [REFERENCE][:more]
-    assert calibration_networks(SPACE, len(rows), list(measured.values())) == []
+    assert calibration_networks(SPACE, len(rows), list(map(network_of, measured.values()))) == []
 
 
 def test_a_calibration_goes_on_where_it_stopped() -> None:
     networks = calibration_networks(SPACE, 5, [])
-    assert calibration_networks(SPACE, 5, list(map(kernels, networks[:2]))) == networks[2:]
+    assert (
+        calibration_networks(SPACE, 5, [network_of(kernels(n)) for n in networks[:2]])
+        == networks[2:]
+    )
 
 
 def test_what_was_measured_besides_is_known_but_does_not_count() -> None:
     shape = (1, 7, 7, 8)
     other = (Kernel(k.HARDSWISH, (shape,), shape),)
     alone = calibration_networks(SPACE, 4, [])
-    assert calibration_networks(SPACE, 4, [other]) == alone
+    assert calibration_networks(SPACE, 4, [network_of(other)]) == alone
     everything = tuple(kernel for n in random_networks(SPACE, CANDIDATES) for kernel in kernels(n))
-    networks = calibration_networks(SPACE, 4, [everything])
+    networks = calibration_networks(SPACE, 4, [network_of(everything)])
     assert len(networks) == 4
     assert networks != alone
+
+
+def test_only_traced_networks_tell_the_times_of_kernels() -> None:
+    alone = calibration_networks(SPACE, 4, [])
+    everything = tuple(kernel for n in random_networks(SPACE, CANDIDATES) for kernel in kernels(n))
+    assert calibration_networks(SPACE, 4, [network_of(everything, traced=False)]) == alone
+    untraced = [network_of(kernels(network), traced=False) for network in alone]
+    assert calibration_networks(SPACE, 4, untraced) == []
 
 
 def test_more_than_the_candidates_cannot_be_asked_for() -> None:
@@ -66,7 +84,7 @@ def test_more_than_the_candidates_cannot_be_asked_for() -> None:
 def test_a_calibration_is_of_networks_as_they_are_deployed() -> None:
     small = Deployment(resolution=64, classes=10)
     networks = calibration_networks(SPACE, 5, [], small)
-    measured = [kernels(network, small) for network in networks]
+    measured = [network_of(kernels(network, small)) for network in networks]
     assert calibration_networks(SPACE, 5, measured, small) == []
     assert len(calibration_networks(SPACE, 5, measured)) == 5
     in_int8 = replace(small, precision=Precision.INT8)

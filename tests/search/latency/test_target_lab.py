@@ -63,6 +63,9 @@ class NotingClient:
         self.waited_s: list[float] = []
         self.known: list[int] = []
 
+    def memory_bytes(self, target: str) -> None:
+        return None
+
     def shares_host(self, target: Target) -> bool:
         return self.is_shared
 

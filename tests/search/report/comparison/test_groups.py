@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from latlab.domain.precision import Precision
 from search.report.comparison.groups import described, group_studies
+from search.space.deployment import Deployment
 from search.study.document import settings_from_document
 from search.study.settings import (
     HardReward,
@@ -100,6 +102,15 @@ def test_one_group_is_labelled_too() -> None:
 def test_what_does_not_compare_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         group_studies([study("a"), study("b", **change)])
+
+
+def test_studies_of_two_precisions_compare_and_say_them() -> None:
+    groups = group_studies(
+        [study("a"), study("b", deployment=Deployment(precision=Precision.INT8))]
+    )
+    assert [group.label.rpartition(" classes")[2] for group in groups] == ["", " in int8"]
+    with pytest.raises(StudyError, match="latencies"):
+        group_studies([study("a"), study("b", deployment=Deployment(resolution=64))])
 
 
 def test_every_setting_is_described() -> None:
