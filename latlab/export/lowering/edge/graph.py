@@ -161,7 +161,7 @@ class Builder:
     def _output(self, node: fx.Node) -> None:
         leaves, tree = pytree.tree_flatten(_ordinary(node.args[0]))
         outputs = [self._values[leaf] for leaf in leaves if isinstance(leaf, fx.Node)]
-        computed = [value for value in self.graph.nodes if value in set(outputs)]
+        computed = [value for value in self.graph.nodes if value in outputs]
         require(
             0 < len(leaves) == len(outputs) == len(computed)
             and all(value.op == "call_function" for value in outputs),

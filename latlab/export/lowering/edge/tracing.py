@@ -46,9 +46,9 @@ def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
     if not calls_are_plain():
         return None
     takes_one = len(example.tensors) == len(example.args) == 1
-    is_root = takes_one and _is_its_forward(network)
-    root = network if is_root else _Called(network, len(example.args), list(example.kwargs))
     try:
+        is_root = takes_one and _is_its_forward(network)
+        root = network if is_root else _Called(network, len(example.args), list(example.kwargs))
         with torch.no_grad():
             graph = _Tracer(root, example.args[0] if is_root else example.tensors).trace(root)
             if isinstance(root, _Called):
