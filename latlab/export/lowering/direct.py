@@ -37,6 +37,7 @@ from executorch.exir._serialize._program import PTEFile, serialize_pte_binary
 from executorch.exir.pass_base import ExportPass, PassResult
 from executorch.exir.scalar_type import ScalarType
 from torch import fx, nn
+from torch.utils import _pytree as pytree
 
 from latlab.domain.kernel import Kernel, Shape
 from latlab.export.lowering.edge.graph import EdgeModule
@@ -51,14 +52,6 @@ _cached_type_hints = functools.cache(get_type_hints)
 # ExecuTorch's memory planner has the same values.
 _ALIGNMENT_BYTES = 16
 _OVERREAD_BYTES = 64  # XNNPACK's kernels may read so far beyond their input
-
-# torch.export describes one input tensor and one output tensor like this.
-_ONE_IN = (
-    '[1, {"type": "builtins.tuple", "context": "null", "children_spec": [{"type": '
-    '"builtins.tuple", "context": "null", "children_spec": [{"type": null, "context": null, '
-    '"children_spec": []}]}, {"type": "builtins.dict", "context": "[]", "children_spec": []}]}]'
-)
-_ONE_OUT = '[1, {"type": null, "context": null, "children_spec": []}]'
 
 
 def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
@@ -75,9 +68,7 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
     graph, weights = xnnpack_graph(edge)
     with mock.patch.object(_dataclass, "get_type_hints", _cached_type_hints):
         payload = serialize_xnnpack_binary(graph, bytearray())
-    program = PTEFile(
-        _program(payload, *_borders(edge)), named_data=weights.get_named_data_store_output()
-    )
+    program = PTEFile(_program(payload, edge), named_data=weights.get_named_data_store_output())
     data = bytes(serialize_pte_binary(program, extract_delegate_segments=True))
     return data, read_program(data).kernels
 
@@ -140,30 +131,30 @@ class _RemoveRedundantCopies(RemoveRedundantCopyPass, _WithoutRetracing):  # typ
     pass
 
 
-def _borders(edge: EdgeModule) -> tuple[Shape, Shape]:
-    nodes = list(edge.graph.nodes)
-    source = next(node for node in nodes if node.op == "placeholder")
-    ((result,),) = nodes[-1].args
-    return tuple(source.meta["val"].shape), tuple(result.meta["val"].shape)
-
-
-def _program(payload: bytes, input_shape: Shape, output_shape: Shape) -> schema.Program:
+def _program(payload: bytes, edge: EdgeModule) -> schema.Program:
     """Return a program of one delegate call, as ExecuTorch's emitter writes it."""
-    output_offset = _planned_bytes(input_shape)
+    inputs = [node for node in edge.graph.nodes if node.op == "placeholder"]
+    (outputs,) = next(reversed(edge.graph.nodes)).args
+    values, used_bytes = [], 0
+    for node in (*inputs, *outputs):
+        shape = tuple(node.meta["val"].shape)
+        values.append(schema.EValue(_tensor(shape, used_bytes)))
+        used_bytes += _planned_bytes(shape)
+    numbers = list(range(len(values)))
+    input_tree = pytree.tree_structure((tuple(inputs), {}))
     plan = schema.ExecutionPlan(
         name="forward",
-        container_meta_type=schema.ContainerMetadata(_ONE_IN, _ONE_OUT),
-        values=[
-            schema.EValue(_tensor(input_shape, 0)),
-            schema.EValue(_tensor(output_shape, output_offset)),
-        ],
-        inputs=[0],
-        outputs=[1],
+        container_meta_type=schema.ContainerMetadata(
+            pytree.treespec_dumps(input_tree), edge.output_tree
+        ),
+        values=values,
+        inputs=numbers[: len(inputs)],
+        outputs=[len(inputs) + place for place in edge.output_order],
         chains=[
             schema.Chain(
                 inputs=[],
                 outputs=[],
-                instructions=[schema.Instruction(schema.DelegateCall(0, [0, 1]))],
+                instructions=[schema.Instruction(schema.DelegateCall(0, numbers))],
                 stacktrace=None,
             )
         ],
@@ -175,7 +166,7 @@ def _program(payload: bytes, input_shape: Shape, output_shape: Shape) -> schema.
                 compile_specs=[],
             )
         ],
-        non_const_buffer_sizes=[0, output_offset + _planned_bytes(output_shape) + _OVERREAD_BYTES],
+        non_const_buffer_sizes=[0, used_bytes + _OVERREAD_BYTES],
     )
     return schema.Program(
         version=0,

@@ -14,8 +14,8 @@ from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.serialization.xnnpack_graph_schema import XNNGraph
 from torch import Tensor, nn
 
-from latlab.domain.kernel import Shape
-from latlab.export.execution.example import example_of
+from latlab.export.execution import running
+from latlab.export.execution.example import Inputs, example_of
 from latlab.export.lowering import direct, stock
 from latlab.export.lowering.edge.layers import edge_module
 from latlab.export.lowering.preparation import prepare
@@ -39,7 +39,7 @@ def direct_lowering_holds() -> bool:
         return False
 
 
-def agrees(module: nn.Module, input_shape: Shape) -> bool:
+def agrees(module: nn.Module, inputs: Inputs) -> bool:
     """Return whether direct and stock lowering of a module agree.
 
     Their graphs must be equal, and the outputs of their programs differ by TOLERANCE at most.
@@ -47,17 +47,19 @@ def agrees(module: nn.Module, input_shape: Shape) -> bool:
     Raises:
         edge.graph.Unsupported: Only stock lowering can lower the module.
     """
-    prepared = prepare(module, input_shape)
+    example = example_of(module, inputs)
+    prepared = prepare(module, example)
     direct_data, _ = direct.lower(prepared)
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))
-    example = example_of(prepared, input_shape)
     with captured_graphs() as graphs:
         stock_data, _, _ = stock.lower(prepared, example)
     if [canonical(graph) for graph in graphs.values()] != [canonical(direct_graph)]:
         return False
-    (x,) = example.args
-    expected, actual = run(stock_data, x), run(direct_data, x)
-    return float((actual - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
+    results = [running.results(data, *example.tensors) for data in (direct_data, stock_data)]
+    return all(
+        float((actual - expected).abs().max()) <= TOLERANCE * float(expected.abs().max())
+        for actual, expected in zip(*results, strict=True)
+    )
 
 
 @contextlib.contextmanager
@@ -117,9 +119,7 @@ def canonical(graph: XNNGraph) -> tuple[list[Any], list[Any]]:
 
 def run(data: bytes, x: Tensor) -> Tensor:
     """Run a program of one input and one output, and return its output."""
-    from latlab.export.execution.running import outputs
-
-    return next(outputs(data, [x]))
+    return next(running.outputs(data, [x]))
 
 
 class EveryKind(nn.Module):

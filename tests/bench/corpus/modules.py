@@ -170,7 +170,7 @@ class Lstm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(32, 64, batch_first=True)
+        self.lstm = nn.LSTM(32, 64, num_layers=2, batch_first=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         out: tuple[Tensor, tuple[Tensor, Tensor]] = self.lstm(x)

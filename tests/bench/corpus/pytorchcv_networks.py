@@ -28,7 +28,6 @@ NAMES = (
     "dla34",
     "efficientnet_b0",
     "fastscnn_cityscapes",
-    "fbnet_cb",
     "ghostnet",
     "hardnet39ds",
     "igcv3_w1",
@@ -46,12 +45,10 @@ NAMES = (
     "regnety002",
     "resnet18",
     "resnext26_32x4d",
-    "selecsls42",
     "seresnet18",
     "shufflenet_g3_w1",
     "shufflenetv2_w1",
     "squeezenet_v1_1",
-    "vovnet27s",
 )
 
 

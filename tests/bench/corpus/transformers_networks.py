@@ -67,6 +67,11 @@ _RECIPES = {
         _IMAGE,
     ),
     "deit": _Recipe("DeiTForImageClassificationWithTeacher", _TINY_VIT, _IMAGE),
+    "distilbert": _Recipe(
+        "DistilBertForSequenceClassification",
+        {"vocab_size": 1000, "dim": 128, "n_layers": 2, "n_heads": 2, "hidden_dim": 512},
+        _MASKED_TEXT,
+    ),
     "gpt2": _Recipe(
         "GPT2LMHeadModel",
         {"vocab_size": 1000, "n_embd": 128, "n_layer": 2, "n_head": 2, "use_cache": False},
@@ -98,6 +103,16 @@ _RECIPES = {
         "MobileViTForImageClassification",
         {"hidden_sizes": (64, 80, 96), "neck_hidden_sizes": (16, 16, 24, 48, 64, 80, 320)},
         (1, 3, 256, 256),
+    ),
+    "poolformer": _Recipe(
+        "PoolFormerForImageClassification",
+        {"hidden_sizes": (32, 64, 160, 256), "depths": (1, 1, 2, 1)},
+        _IMAGE,
+    ),
+    "regnet": _Recipe(
+        "RegNetForImageClassification",
+        {"hidden_sizes": (24, 56, 152, 368), "depths": (1, 1, 4, 7), "groups_width": 8},
+        _IMAGE,
     ),
     "segformer": _Recipe(
         "SegformerForSemanticSegmentation",

@@ -174,6 +174,20 @@ class Changing(nn.Module):
         return x + float(self.calls)
 
 
+ELEMENTWISE: tuple[Callable[[Tensor], Tensor], ...] = (
+    torch.abs,
+    lambda x: torch.exp(-x.abs()),
+    lambda x: (x.abs() + 1.0).sqrt(),
+    lambda x: x**2,
+    torch.square,
+    lambda x: 1.0 - x,
+    lambda x: 0.5 * x,
+    lambda x: torch.maximum(x, torch.sigmoid(x)),
+    lambda x: torch.minimum(torch.tanh(x), x),
+    nn.Hardtanh(-0.5, 2.0),
+)
+
+
 LAYERS: dict[str, Callable[[Shape, Numbers], list[nn.Module]]] = {
     "conv": _conv,
     "norm": _conv_norm,
@@ -208,5 +222,6 @@ LAYERS: dict[str, Callable[[Shape, Numbers], list[nn.Module]]] = {
     "functional-dropout": lambda shape, n: [Function(lambda x: F.dropout(x, 0.5))],
     "own-parameter": lambda shape, n: [OwnWeight(shape[1], buffer=False)],
     "own-buffer": lambda shape, n: [OwnWeight(shape[1], buffer=True)],
+    "elementwise": lambda shape, n: [Function(ELEMENTWISE[n[0] % len(ELEMENTWISE)])],
     "linear-image": lambda shape, n: [nn.Linear(shape[-1], 3)],
 }

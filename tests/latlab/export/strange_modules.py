@@ -33,11 +33,12 @@ from tests.latlab.export.strange_layers import LAYERS
 DIRECT = (
     *("conv", "conv", "conv", "norm", "norm", "relu", "relu6", "sigmoid", "silu", "hardswish"),
     *("f-relu", "f-silu", "avg-pool", "max-pool", "global-pool", "zero-pad", "dropout"),
-    *("identity", "residual", "gate", "concatenation", "linear-head"),
+    *("identity", "residual", "gate", "concatenation", "linear-head", "tanh", "softmax"),
+    *("ceil-pool", "number", "linear-image", "elementwise"),
 )
 STOCK = (
-    *("tanh", "softmax", "counting-pool", "ceil-pool", "reflect-pad", "batch-statistics"),
-    *("number", "functional-dropout", "own-parameter", "own-buffer", "linear-image"),
+    *("counting-pool", "reflect-pad", "batch-statistics", "functional-dropout"),
+    *("own-parameter", "own-buffer"),
 )
 
 WHOLES = ("half", "double", "bfloat16", "mixed", "tied", "flat-vector", "called-twice")

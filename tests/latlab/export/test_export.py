@@ -16,6 +16,7 @@ from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec, ProgramCache, export_program
 from latlab.export.execution import running
+from latlab.export.execution.example import example_of_call
 from latlab.export.lowering import proof
 from latlab.export.lowering.edge.graph import Unsupported
 from latlab.export.pool import _export
@@ -93,6 +94,33 @@ def _elementwise(x: Tensor) -> Tensor:
     return nn.functional.softmax(torch.tanh(nn.functional.gelu(x)), dim=-1)
 
 
+def _arithmetic(x: Tensor) -> Tensor:
+    """Numbers that stand first, and what norms and distances are made of."""
+    root = (x.abs() + 1.5).sqrt() - torch.exp(-x) * 0.5
+    largest = torch.maximum(1.0 - x, 0.5 * root)
+    return torch.minimum(largest, x**2) + nn.functional.hardtanh(x, -0.5, 0.5)
+
+
+class SeveralOutputs(nn.Module):
+    """Two inputs, one by keyword, and one that is left out; nested outputs of several ranks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.image = nn.Conv2d(3, 8, 3)
+        self.numbers = nn.Linear(5, 8)
+
+    def forward(
+        self, image: Tensor, mask: Tensor | None = None, *, numbers: Tensor
+    ) -> dict[str, object]:
+        features = self.image(image)
+        if mask is not None:
+            features = features * mask
+        hidden = torch.sigmoid(self.numbers(numbers))
+        gated = features * hidden.view(1, 8, 1, 1)
+        return {"hidden": hidden, "maps": (torch.relu(gated), features)}
+
+
 def _inception(x: Tensor) -> Tensor:
     """Six branches, which one XNNPACK kernel cannot concatenate."""
     pools = [
@@ -151,6 +179,7 @@ PROOFS: dict[str, tuple[nn.Module, str]] = {
     "activation-only": (nn.Sequential(nn.ReLU6()), "clamp"),
     "shuffle": (Function(_shuffled), "static_slice"),
     "elementwise": (Function(_elementwise), "leaky_re_lu"),
+    "arithmetic": (Function(_arithmetic), "square_root"),
     "concatenation-of-6": (Function(_inception), "static_resize_bilinear2_d"),
     "norm-first": (NormFirst(), "pre_lu"),
     "linear-of-rank-3": (nn.Sequential(nn.Flatten(2), nn.Linear(144, 5)), "fully_connected"),
@@ -168,6 +197,22 @@ def test_direct_lowering_makes_what_stock_lowering_makes(name: str) -> None:
     x = torch.randn(SHAPE)
     with torch.no_grad():
         assert _close(proof.run(data, x), module.eval()(x), 1e-4)
+
+
+def test_several_inputs_and_outputs_are_lowered_as_stock_lowers_them() -> None:
+    module = SeveralOutputs()
+    image, numbers = torch.randn(SHAPE), torch.randn(1, 5)
+    example = example_of_call(module, (image,), {"numbers": numbers})
+    assert proof.agrees(module, example)
+    program, data = export_program(module, example)
+    assert program.exporter.startswith("direct executorch ")
+    assert program.input_shapes == (SHAPE, (1, 5))
+    with torch.no_grad():
+        expected = module(image, numbers=numbers)
+    hidden, gated, features = running.results(data, image, numbers)
+    assert _close(hidden, expected["hidden"], 1e-4)
+    assert _close(gated, expected["maps"][0], 1e-4)
+    assert _close(features, expected["maps"][1], 1e-4)
 
 
 def test_kernels_carry_shapes_strides_and_activation() -> None:

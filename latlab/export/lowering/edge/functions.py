@@ -11,57 +11,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx
 
-from latlab.export.lowering.edge.graph import Builder, Handler, Value, aten, require
+from latlab.export.lowering.edge.elementwise import ELEMENTWISE
+from latlab.export.lowering.edge.graph import Builder, Handler, Value, aten, rank, require
 
 Size = int | tuple[int, int]
 
 
 def _pair(size: Size) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
-
-
-def rank(x: Value) -> int:
-    """Return the number of a value's dimensions."""
-    return int(x.meta["val"].dim())
-
-
-def _binary(target: object) -> Handler:
-    """Return the handler of an operator with two operands, the second of which may be a number."""
-
-    def handler(b: Builder, input: Value, other: Value | float) -> Value:
-        require(isinstance(input, fx.Node), "arithmetic with a number first")
-        if isinstance(other, float):
-            return b.emit(target, input, b.constant(torch.tensor(other)))
-        # ExecuTorch converts integers outside the delegate.
-        require(isinstance(other, fx.Node), "arithmetic with an integer")
-        require(input is not other, "arithmetic of a tensor with itself")
-        require(rank(input) == rank(other), "operands of different rank")
-        return b.emit(target, input, other)
-
-    return handler
-
-
-def _unary(target: object, *options: object) -> Handler:
-    """Return the handler of an operator with one operand, and with options that it always has."""
-
-    def handler(b: Builder, input: Value, inplace: bool = False) -> Value:
-        return b.emit(target, input, *options)
-
-    return handler
-
-
-_add, _mul = _binary(aten.add.Tensor), _binary(aten.mul.Tensor)
-_sub, _div = _binary(aten.sub.Tensor), _binary(aten.div.Tensor)
-_relu, _relu6 = _unary(aten.relu.default), _unary(aten.hardtanh.default, 0.0, 6.0)
-_sigmoid, _tanh = _unary(aten.sigmoid.default), _unary(aten.tanh.default)
-_hardswish = _unary(aten.hardswish.default)
-
-
-def _silu(b: Builder, input: Value, inplace: bool = False) -> Value:
-    """Emit two kernels, because XNNPACK has none for SiLU."""
-    return b.emit(aten.mul.Tensor, input, _sigmoid(b, input))
 
 
 def _avg_pool2d(
@@ -129,21 +87,6 @@ def _interpolate(
     require(mode == "bilinear" and not antialias, "an interpolation that is not bilinear")
     target = aten.upsample_bilinear2d.vec
     return b.emit(target, input, list(b.shape[2:]), bool(align_corners), None)
-
-
-def _gelu(b: Builder, input: Value, approximate: str = "none") -> Value:
-    require(approximate == "none", "an approximate GELU")
-    return b.emit(aten.gelu.default, input)
-
-
-def _leaky_relu(
-    b: Builder, input: Value, negative_slope: float = 0.01, inplace: bool = False
-) -> Value:
-    return b.emit(aten.leaky_relu.default, input, negative_slope)
-
-
-def _clamp(b: Builder, input: Value, min: float | None = None, max: float | None = None) -> Value:
-    return b.emit(aten.clamp.default, input, min, max)
 
 
 def _softmax(
@@ -228,27 +171,8 @@ def _contiguous(b: Builder, input: Value) -> Value:
 
 
 FUNCTIONS: dict[Any, Handler] = {
-    operator.add: _add,
-    operator.iadd: _add,
-    torch.add: _add,
-    operator.sub: _sub,
-    torch.sub: _sub,
-    operator.mul: _mul,
-    operator.imul: _mul,
-    torch.mul: _mul,
-    operator.truediv: _div,
+    **ELEMENTWISE,
     operator.getitem: _getitem,
-    torch.div: _div,
-    torch.relu: _relu,
-    F.relu: _relu,
-    F.relu6: _relu6,
-    F.leaky_relu: _leaky_relu,
-    F.silu: _silu,
-    F.gelu: _gelu,
-    F.hardswish: _hardswish,
-    torch.sigmoid: _sigmoid,
-    torch.tanh: _tanh,
-    torch.clamp: _clamp,
     torch.softmax: _softmax,
     F.softmax: _softmax,
     F.avg_pool2d: _avg_pool2d,
@@ -277,6 +201,14 @@ METHODS: dict[Any, Handler] = {
             "sigmoid",
             "tanh",
             "clamp",
+            "abs",
+            "exp",
+            "sqrt",
+            "neg",
+            "square",
+            "pow",
+            "maximum",
+            "minimum",
             "softmax",
             "mean",
             "flatten",

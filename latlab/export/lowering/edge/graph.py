@@ -14,6 +14,7 @@ import torch
 from executorch.exir.dialects._ops import ops
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
+from torch.utils import _pytree as pytree
 
 from latlab.domain.errors import LabError
 from latlab.domain.kernel import Shape
@@ -35,12 +36,19 @@ class EdgeModule(nn.Module):
     """An edge graph in a module whose attributes are the weights, for passes to work on.
 
     An fx.GraphModule would generate its code anew after each pass.
+
+    Attributes:
+        graph: The graph. It returns its outputs in the order in which they are computed.
+        output_order: For each output of the network its place among those of the graph.
+        output_tree: How the network returns its outputs, as torch.export describes it.
     """
 
     def __init__(self) -> None:
         """Begin with an empty graph."""
         super().__init__()
         self.graph = fx.Graph()
+        self.output_order: list[int] = []
+        self.output_tree = ""
 
     def recompile(self) -> None:
         """Do nothing: the graph is serialized, never run."""
@@ -146,17 +154,22 @@ class Builder:
         return value
 
     def _input(self, node: fx.Node) -> Value:
-        if self._values or node.args:
-            raise Unsupported("the network has more than one input")
         value = self.graph.placeholder(node.name)
         value.meta["val"] = _on_meta(self.shape)
         return value
 
     def _output(self, node: fx.Node) -> None:
-        (result,) = node.args
-        if not isinstance(result, fx.Node) or self._values[result].op != "call_function":
-            raise Unsupported("the network must return one tensor, and not its input or a constant")
-        self.graph.output((self._values[result],))
+        leaves, tree = pytree.tree_flatten(_ordinary(node.args[0]))
+        outputs = [self._values[leaf] for leaf in leaves if isinstance(leaf, fx.Node)]
+        computed = [value for value in self.graph.nodes if value in outputs]
+        require(
+            0 < len(leaves) == len(outputs) == len(computed)
+            and all(value.op == "call_function" for value in outputs),
+            "the network must return tensors, each once, and neither an input nor a constant",
+        )
+        self.module.output_order = list(map(computed.index, outputs))
+        self.module.output_tree = pytree.treespec_dumps(tree)
+        self.graph.output(tuple(computed))
 
     def _call(
         self,
@@ -195,6 +208,20 @@ class Builder:
 def _is_in_place(key: object, arguments: Mapping[str, Any]) -> bool:
     by_option = arguments.get("inplace") or getattr(arguments.get("layer"), "inplace", False)
     return bool(by_option) or key in (operator.iadd, operator.imul)
+
+
+def rank(x: Value) -> int:
+    """Return the number of a value's dimensions."""
+    return int(x.meta["val"].dim())
+
+
+def _ordinary(result: Any) -> Any:  # noqa: ANN401 -- what a network returns
+    """Return a traced network's result in Python's own containers instead of fx's."""
+    if isinstance(result, dict):
+        return {key: _ordinary(value) for key, value in result.items()}
+    if isinstance(result, list):
+        return list(map(_ordinary, result))
+    return tuple(map(_ordinary, result)) if isinstance(result, tuple) else result
 
 
 def _on_meta(shape: Shape) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from executorch.backends.xnnpack._passes.decompose_batch_norm import DecomposeBatchNorm
 from torch import nn
 
-from latlab.export.lowering.edge.functions import FUNCTIONS, METHODS, rank
+from latlab.export.lowering.edge.functions import FUNCTIONS, METHODS
 from latlab.export.lowering.edge.graph import (
     Builder,
     EdgeModule,
@@ -22,6 +22,7 @@ from latlab.export.lowering.edge.graph import (
     Value,
     aten,
     build,
+    rank,
     require,
 )
 
@@ -102,6 +103,7 @@ _LAYERS: dict[type, Handler] = {
     nn.ZeroPad2d: _layer(F.pad, "padding"),
     nn.ReLU: _layer(F.relu),
     nn.ReLU6: _layer(F.relu6),
+    nn.Hardtanh: _layer(F.hardtanh, "min_val", "max_val"),
     nn.LeakyReLU: _layer(F.leaky_relu, "negative_slope"),
     nn.PReLU: _prelu,
     nn.Sigmoid: _layer(torch.sigmoid),

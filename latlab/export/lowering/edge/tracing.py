@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import _extract_tensor_metadata
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+from torch.utils import _pytree as pytree
 
 from latlab.export.execution.example import Example
 from latlab.export.lowering.edge.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
@@ -37,18 +39,20 @@ def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
         example: Inputs that it takes.
 
     Returns:
-        The graph, or None if the network has several inputs or cannot be traced, for example
-        because its control flow depends on values.
+        The graph, or None if the network cannot be traced, for example because its control flow
+        depends on values.
     """
-    if example.kwargs or len(example.args) != 1:
-        return None
     make_plain(network)
     if not calls_are_plain():
         return None
-    root = network if _is_its_forward(network) else _Called(network)
+    takes_one = len(example.tensors) == len(example.args) == 1
     try:
+        is_root = takes_one and _is_its_forward(network)
+        root = network if is_root else _Called(network, len(example.args), list(example.kwargs))
         with torch.no_grad():
-            graph = _Tracer(root, example.args[0]).trace(root)
+            graph = _Tracer(root, example.args[0] if is_root else example.tensors).trace(root)
+            if isinstance(root, _Called):
+                _take_apart(graph, root.names)
         module = fx.GraphModule(root, graph)
         _fold_batch_norms(module)
     except MemoryError:
@@ -61,9 +65,10 @@ def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
 def _is_its_forward(network: nn.Module) -> bool:
     """Return whether calling the network runs its class's forward method and nothing else.
 
-    A tracer takes that for granted. It must also trace through this method.
+    A tracer takes that for granted. It must also trace through this method, which it would call
+    with a value for each optional parameter.
     """
-    return not (
+    return len(inspect.signature(network.forward).parameters) == 1 and not (
         network._forward_hooks
         or network._forward_pre_hooks
         or "forward" in vars(network)
@@ -73,15 +78,32 @@ def _is_its_forward(network: nn.Module) -> bool:
 
 
 class _Called(nn.Module):
-    """Calls a network, so that a tracer sees the whole call."""
+    """Calls a network with all its inputs, so that a tracer sees the whole call."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, positional: int, keywords: Sequence[str]) -> None:
         super().__init__()
         self.network = network
         self.training = False
+        self.names = [*(f"input_{index}" for index in range(positional)), *keywords]
+        self._positional = positional
 
-    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 -- what the network returns
-        return self.network(x)
+    def forward(self, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 -- what the network returns
+        named = {name: inputs[index] for index, name in enumerate(self.names)}
+        args = [named.pop(name) for name in self.names[: self._positional]]
+        return self.network(*args, **named)
+
+
+def _take_apart(graph: fx.Graph, names: Sequence[str]) -> None:
+    """Replace the sequence of inputs that a _Called takes by an input for each name."""
+    sequence = next(iter(graph.nodes))
+    reads = {node.args[1]: node for node in sequence.users}
+    with graph.inserting_before(sequence):
+        for index, name in enumerate(names):
+            value = graph.placeholder(name)
+            value.meta = reads[index].meta
+            reads[index].replace_all_uses_with(value)
+            graph.erase_node(reads[index])
+    graph.erase_node(sequence)
 
 
 def _fold_batch_norms(traced: fx.GraphModule) -> None:
@@ -121,16 +143,16 @@ def _layers_read_directly(traced: fx.GraphModule) -> Iterable[nn.Module]:
 
 
 class _Tracer(fx.Tracer):
-    """Traces a network for one input.
+    """Traces a network for one input, or for one sequence of inputs.
 
     Each value is computed on meta tensors, which have shapes but no values. So code that computes
     with shapes or branches on them is traced as it runs for this input.
     """
 
-    def __init__(self, root: nn.Module, x: Tensor) -> None:
+    def __init__(self, root: nn.Module, x: Tensor | Sequence[Tensor]) -> None:
         super().__init__()
         self.values: dict[fx.Node, Any] = {}
-        self._x = x.to("meta")
+        self._x = pytree.tree_map(lambda tensor: tensor.to("meta"), x)
         self._on_meta = _OnMeta(root, graph=fx.Graph())
         self._is_computing = False
 
