@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import torch
 from torch import fx, nn
 
 from latlab.export.execution.user_code import frames, is_users
@@ -58,7 +59,8 @@ def place(node: fx.Node | None, module: str = "", line: str = "") -> str:
     """
     operator = ""
     if node is not None:
-        operator = str(getattr(node.target, "_op", node.target))  # of an edge operator
+        inner = getattr(node.target, "_op", None)  # of an edge operator
+        operator = str(inner if isinstance(inner, torch._ops.OpOverload) else node.target)
         operator = "" if operator.startswith("<") else operator  # a function of Python
         module, line = _module_of(node) or module, _line_of(node) or line
     parts = (

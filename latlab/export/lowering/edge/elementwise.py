@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from latlab.export.lowering.edge.graph import Builder, Handler, Value, aten, rank, require
+from latlab.export.lowering.edge.graph import (
+    Builder,
+    Handler,
+    Unsupported,
+    Value,
+    aten,
+    rank,
+    require,
+)
 
 
 def _binary(target: object) -> Handler:
@@ -20,7 +28,9 @@ def _binary(target: object) -> Handler:
             input, other = other, input  # as PyTorch does
         if isinstance(input, float) and target is aten.sub.Tensor:
             return b.emit(target, b.constant(torch.tensor(input)), other)
-        require(isinstance(input, fx.Node), "an integer first, or division of a number")
+        if isinstance(input, float):
+            raise Unsupported("division of a number")
+        require(isinstance(input, fx.Node), "an integer first")
         if isinstance(other, float):
             return b.emit(target, input, b.constant(torch.tensor(other)))
         # ExecuTorch converts integers outside the delegate.
