@@ -36,6 +36,7 @@ INTERNAL_WORDS = re.compile(
 )
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BEGINNING = re.compile(r"[0-9a-f]{6,64}")
 _RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 ODD_TEXTS = (
@@ -218,7 +219,8 @@ def _has_bad_name(message: Any) -> bool:  # noqa: ANN401 -- any generated type
     for field_, value in message.ListFields():
         values = value if field_.is_repeated else [value]
         if field_.name in ("program_sha256", "sha256"):
-            if not all(map(_SHA256.fullmatch, values)):
+            is_cancelling = type(message).__name__ == "CancelJobsRequest"  # it takes a beginning
+            if not all(map((_BEGINNING if is_cancelling else _SHA256).fullmatch, values)):
                 return True
         elif field_.name in ("run_id", "run_ids"):
             if not all(map(_RUN_ID.fullmatch, values)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from host.jobs.job_state import JobState
 from latlab.domain.errors import InvalidRequest, NotFound
 
 MIN_PREFIX = 6
+_BEGINNING = re.compile(f"[0-9a-f]{{{MIN_PREFIX},64}}")  # of a job's id or a SHA-256
 
 
 def choose(
@@ -53,7 +55,7 @@ def _one(states: Sequence[JobState], prefix: str) -> JobState:
 
 
 def _check(what: str, prefix: str) -> None:
-    if len(prefix) < MIN_PREFIX:
+    if not _BEGINNING.fullmatch(prefix):
         raise InvalidRequest(
-            f"{prefix!r} is not {what}: give it, or at least its first {MIN_PREFIX} characters"
+            f"{prefix[:80]!r} is not {what}: give it, or at least its first {MIN_PREFIX} digits"
         )

@@ -165,6 +165,9 @@ def test_jobs_are_chosen_by_every_condition() -> None:
 @pytest.mark.parametrize(
     ("ids", "program", "error", "said"),
     [
+        ([], "../../x", InvalidRequest, "'../../x' is not the SHA-256 of a program"),
+        ([], "FFFFFF", InvalidRequest, "is not the SHA-256 of a program"),
+        (["m/all/1t"], "", InvalidRequest, "'m/all/1t' is not the id of a job"),
         (["aaaaaa"], "", InvalidRequest, "several jobs begin with 'aaaaaa'"),
         (["cccccc"], "", NotFound, "no open job 'cccccc'"),
         (["a"], "", InvalidRequest, "'a' is not the id of a job"),
