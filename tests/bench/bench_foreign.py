@@ -1,7 +1,7 @@
 """export.foreign_*: how fast foreign networks lower, and how many direct lowering takes.
 
-Every network that direct lowering takes is lowered by ExecuTorch's own lowering as well. What was
-timed is kept until all are, so an interrupted run continues where it stopped.
+Every network that direct lowering takes is lowered by ExecuTorch's own lowering as well, and both
+programs must have the same kernels. What was timed is kept until all are, so an interrupted run continues where it stopped.
 
 python -m tests.bench.bench_foreign
 """
@@ -17,12 +17,13 @@ from latlab.export import export_program
 from tests.bench import corpus, figures
 from tests.bench.bench_export import one_core
 from tests.bench.corpus import ForeignNetwork
-from tests.bench.figures import at_least, report
+from tests.bench.figures import at_least, exactly, report
 from tests.bench.finished import Finished
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from latlab.domain.kernel import Kernel
     from latlab.export.execution.example import Inputs
 
 NETWORKS_OF_A_WORKER = 8  # each stock lowering leaks tens of MB
@@ -71,15 +72,18 @@ def timed(network: ForeignNetwork) -> figures.Line:
     if not program.exporter.startswith("direct"):
         return {"stock_because": "its direct program did not compute what the network does"}
     start_s = time.perf_counter()
-    stock(module, inputs)
-    return {"direct_s": direct_s, "stock_s": time.perf_counter() - start_s}
+    kernels = stock(module, inputs)
+    stock_s = time.perf_counter() - start_s
+    return {"direct_s": direct_s, "stock_s": stock_s, "equal": kernels == program.kernels}
 
 
-def stock(module: nn.Module, inputs: Inputs) -> None:
+def stock(module: nn.Module, inputs: Inputs) -> tuple[Kernel, ...]:
+    """Return the kernels of the program that ExecuTorch's own lowering makes."""
     from latlab.export.lowering.preparation import prepare
     from latlab.export.lowering.stock import lower
 
-    lower(prepare(module, inputs), inputs)
+    _, kernels, _ = lower(prepare(module, inputs), inputs)
+    return kernels
 
 
 def report_ratio(lines: dict[str, figures.Line]) -> None:
@@ -95,6 +99,15 @@ def report_ratio(lines: dict[str, figures.Line]) -> None:
         at_least(10),
         networks=len(ratios),
         each={name: round(ratio, 1) for name, ratio in ratios.items()},
+    )
+    different = [name for name in ratios if not lines[name]["equal"]]
+    report(
+        "export.foreign_equal",
+        1 - len(different) / max(1, len(ratios)),
+        "share",
+        exactly(1),
+        networks=len(ratios),
+        different=different,
     )
     report(
         "export.foreign_direct_share",
