@@ -1,7 +1,8 @@
 """export.foreign_*: how fast foreign networks lower, and how many direct lowering takes.
 
 Every network that direct lowering takes is lowered by ExecuTorch's own lowering as well, and both
-programs must have the same kernels. What was timed is kept until all are, so an interrupted run continues where it stopped.
+programs must have the same kernels. What was timed is kept until all are, so an interrupted run
+continues where it stopped.
 
 python -m tests.bench.bench_foreign
 """
