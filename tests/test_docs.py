@@ -198,7 +198,7 @@ def test_the_python_of_the_readme_runs(
         monkeypatch.setattr(
             latlab.export,
             "export_program",
-            lambda *_: (SimpleNamespace(kernels=network.kernels), b""),
+            lambda *_, **__: (SimpleNamespace(kernels=network.kernels), b""),
         )
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):
