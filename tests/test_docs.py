@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import typer
 from typer.core import TyperGroup
 
@@ -204,6 +205,6 @@ def test_the_python_of_the_readme_runs(
         while not any(status.devices for status in client.targets()):
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
-        exec(code, {"module": None, "example_inputs": None})
+        exec(code, {"module": torch.nn.Identity(), "example_inputs": None})
     database.close()
     assert re.fullmatch(r"[\d.]+ ms \((lookup|regression)\)\n", capsys.readouterr().out)

@@ -35,11 +35,13 @@ def exported(
     """
     try:
         from latlab.export import export_program
+        from latlab.export.execution.weights import require_module
     except ImportError as error:
         raise ExportError(
             f"{error}: modules are exported with PyTorch, so install latlab[export]"
         ) from error
 
+    require_module(module)
     program, data = export_program(module, inputs, precision, memory_bytes=memory_bytes())
     with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
         path = Path(folder, "program.pte")

@@ -21,8 +21,7 @@ def check(
     Raises:
         ExportError: It cannot. The message says why.
     """
-    if not isinstance(module, nn.Module):
-        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
+    require_module(module)
     weights = dict(module.named_parameters()) | dict(module.named_buffers())
     lazy = [name for name, weight in weights.items() if is_lazy(weight)]
     if lazy:
@@ -45,6 +44,12 @@ def check(
     ]
     if invalid:
         raise ExportError(f"weights are NaN or infinite: {_names(invalid)}")
+
+
+def require_module(module: object) -> None:
+    """Raise an ExportError if the object is not a module."""
+    if not isinstance(module, nn.Module):
+        raise ExportError(f"only a torch.nn.Module can be exported, not {type(module).__name__}")
 
 
 def _check_device(weights: Mapping[str, Tensor]) -> None:
