@@ -27,6 +27,7 @@ from host.measuring.device_time import device_time_s
 from host.measuring.statistics import summarize
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
+from latlab.common.program_store import MAX_PROGRAM_BYTES
 from latlab.convert.latency import measurement_from_message, spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.device import DevicePhase
@@ -301,7 +302,7 @@ def test_a_shape_that_the_program_does_not_take_is_refused(
         ({"sha256": "00" * 32}, InvalidRequest, "hashes to"),
         ({"size_bytes": 20}, InvalidRequest, "ended after 13 of 20"),
         ({"size_bytes": 5}, InvalidRequest, "longer than the 5"),
-        ({"size_bytes": 1 << 40}, TooLarge, "limit"),
+        ({"size_bytes": MAX_PROGRAM_BYTES + 1}, TooLarge, "limit"),
     ],
 )
 def test_a_bad_upload_is_refused(

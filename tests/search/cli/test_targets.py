@@ -77,7 +77,7 @@ def test_the_worst_of_two_is_searched_and_shown_with_each() -> None:
     code, said = search("--target", "phone", "--target", "board", *limits)
     assert code == 0
     assert (
-        "Target latency on phone/all/1t: 1.00 ms. Target latency on board/all/1t: 0.50 ms" in said
+        "Target latency on phone/all/1t: 1.00 ms. Target latency on board/all/1t: 0.500 ms" in said
     )
     study = read_study(Path("runs/first"))
     latencies_ns = [target.latency_ns for target in study.settings.targets]
