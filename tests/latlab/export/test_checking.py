@@ -182,13 +182,18 @@ def test_a_stride_over_the_whole_input(size: int, stride: int) -> None:
 
 # The comparison itself.
 
-numbers = st.floats(-1e3, 1e3, width=32)
+numbers = st.floats(-1e3, 1e3, width=32, allow_subnormal=False)
 values = st.lists(numbers | st.sampled_from([0.0, float("inf"), -float("inf"), float("nan")]))
 
 
 @given(values)
 def test_outputs_agree_with_themselves(values: list[float]) -> None:
     assert disagreement([torch.tensor(values)], [torch.tensor(values)], 0.0) is None
+
+
+def test_values_too_small_for_float32_may_be_flushed_to_zero() -> None:
+    assert disagreement([torch.zeros(1)], [torch.tensor([2e-42])], 1e-4) is None
+    assert disagreement([torch.zeros(1)], [torch.tensor([2e-38])], 1e-4) is not None
 
 
 @given(st.lists(numbers, min_size=1), st.data())
