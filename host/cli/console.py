@@ -279,5 +279,5 @@ def progress_bar() -> Progress:
 
 
 def milliseconds(ns: float) -> str:
-    """Return a time in ns as text in ms, with at least three significant digits."""
+    """Return a time in ns as text in ms, with the unit; see `milliseconds_text`."""
     return f"{milliseconds_text(ns)} ms"

@@ -135,7 +135,7 @@ class LatencyClient(TargetsClient):
         precision: Precision = Precision.FP32,
         min_measurements: int = 0,
     ) -> LatencyEstimate:
-        with exported(module, example_inputs, precision, lambda: None) as file:
+        with exported(module, example_inputs, precision) as file:
             networks = [file.program.kernels]
         target = target or self.default_target().id
         [estimate] = self._predict(target, networks, min_measurements=min_measurements)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def exported(
-    module: Module, inputs: Inputs, precision: Precision, memory_bytes: Callable[[], int | None]
+    module: Module,
+    inputs: Inputs,
+    precision: Precision,
+    memory_bytes: Callable[[], int | None] = lambda: None,
 ) -> Iterator[ProgramFile]:
     """Export a module to a file that is removed afterwards.
 
@@ -27,7 +30,8 @@ def exported(
         module: The module.
         inputs: Its inputs.
         precision: What the program computes with.
-        memory_bytes: Returns the memory of the device that will run it, or None.
+        memory_bytes: Returns the memory of the device that will run it; None if it is not known.
+            It is called once it is clear that there is a module, for it may ask the lab.
 
     Raises:
         ExportError: The module cannot be exported, or PyTorch is not installed.

@@ -88,6 +88,7 @@ def whole_ns(latency_ns: float) -> int:
 
 def milliseconds_text(ns: float) -> str:
     """Return a time in ms, without the unit, with at least three significant digits."""
-    value = float(f"{ns / 1e6:.3g}")  # 0.9999 has as many decimals as 1.00
-    whole_digits = math.floor(math.log10(value)) + 1 if value > 0 else 1
-    return f"{value:.{max(0, 3 - whole_digits)}f}"
+    ms = ns / 1e6
+    rounded_ms = float(f"{ms:.3g}")  # 0.9999 has as many decimals as 1.00
+    whole_digits = math.floor(math.log10(rounded_ms)) + 1 if rounded_ms > 0 else 1
+    return f"{ms:.{max(0, 3 - whole_digits)}f}"

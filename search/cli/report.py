@@ -160,7 +160,7 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     target, zoo = _in_words(settings, lab.targets), lab.zoo
     if len({study.settings.deployment.precision for study in studies}) > 1:
         # The groups' labels say their precisions, and the lab was asked for that of the first.
-        target, zoo = _combined(settings, lab.targets), LabKnowledge(()).zoo
+        target, zoo = _combined(settings, lab.targets), LabKnowledge.zoo  # without latencies
     data = Comparison(groups, target, zoo, settings.accuracy.description, finals)
     for group in groups:
         names = ", ".join(study.directory.name for study in group.studies)

@@ -33,10 +33,7 @@ def check(
     if empty:
         raise ExportError(f"layers have zero width: {_names(empty)}")
     _check_device(weights)
-    _check_size(weights, precision)
-    size_bytes = _size_bytes(weights, precision)
-    if excess := memory_excess(size_bytes, memory_bytes):
-        raise ExportError(f"the weights take {excess}")
+    _check_size(weights, precision, memory_bytes)
     invalid = [
         name
         for name, weight in weights.items()
@@ -63,15 +60,19 @@ def _check_device(weights: Mapping[str, Tensor]) -> None:
     raise ExportError(f"weights lie on {device}: {_names(elsewhere)}: {advice}")
 
 
-def _check_size(weights: Mapping[str, Tensor], precision: Precision) -> None:
-    if _size_bytes(weights, precision) <= MAX_PROGRAM_BYTES:
-        return
-    fitting = [p.value for p in Precision if _size_bytes(weights, p) <= MAX_PROGRAM_BYTES]
-    raise ExportError(
-        f"the weights take {gib(_size_bytes(weights, precision))} in {precision.value}, and a "
-        f"program has at most {gib(MAX_PROGRAM_BYTES)}: export a smaller network"
-        + "".join(f", or this one in {name}" for name in fitting)
-    )
+def _check_size(
+    weights: Mapping[str, Tensor], precision: Precision, memory_bytes: int | None
+) -> None:
+    size_bytes = _size_bytes(weights, precision)
+    if size_bytes > MAX_PROGRAM_BYTES:
+        fitting = [p.value for p in Precision if _size_bytes(weights, p) <= MAX_PROGRAM_BYTES]
+        raise ExportError(
+            f"the weights take {gib(size_bytes)} in {precision.value}, and a program has at most "
+            f"{gib(MAX_PROGRAM_BYTES)}: export a smaller network"
+            + "".join(f", or this one in {name}" for name in fitting)
+        )
+    if excess := memory_excess(size_bytes, memory_bytes):
+        raise ExportError(f"the weights take {excess}")
 
 
 def _size_bytes(weights: Mapping[str, Tensor], precision: Precision) -> int:

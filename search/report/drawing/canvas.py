@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from latlab.domain.estimate import milliseconds_text
 from search.report.drawing.arrays import FloatArray
 from search.report.drawing.palette import LIGHT
-from search.report.drawing.words import milliseconds
 
 MS = 1e-6  # per nanosecond
 WIDE_RANGE = 5  # an axis is logarithmic if its largest latency is so many times its smallest
@@ -75,7 +75,7 @@ def draw_target(axes: Axes, target_ns: float) -> None:
     """Draw the target latency as a vertical line; the x axis is in ms."""
     axes.axvline(target_ns * MS, color=LIGHT["target"], linestyle=(0, (5, 4)), linewidth=1.4)
     axes.annotate(
-        f"target {milliseconds(target_ns)} ms",
+        f"target {milliseconds_text(target_ns)} ms",
         (target_ns * MS, 1),
         (6, -2),
         xycoords=("data", "axes fraction"),

@@ -6,8 +6,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from latlab.domain.checks.text import cleaned
+from latlab.domain.estimate import milliseconds_text
 from search.report.drawing.palette import css_variables
-from search.report.drawing.words import bounds, millions, milliseconds, number, percent, share
+from search.report.drawing.words import bounds, millions, number, percent, share
 
 
 def _harmless(value: object) -> object:
@@ -23,9 +24,8 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {
-    each.__name__: each for each in (bounds, milliseconds, millions, number, percent, share)
-}
+_ENVIRONMENT.filters |= {each.__name__: each for each in (bounds, millions, number, percent, share)}
+_ENVIRONMENT.filters["milliseconds"] = milliseconds_text
 _ENVIRONMENT.globals["palette"] = Markup(css_variables())
 
 

@@ -40,19 +40,14 @@ def describe(block: Block) -> str:
     )
 
 
-def milliseconds(latency_ns: float) -> str:
-    """Return the latency in milliseconds with three significant digits, without the unit."""
-    return milliseconds_text(latency_ns)
-
-
 def bounds(estimate: LatencyEstimate) -> str:
     """Return the estimate's 90 % interval in milliseconds, as in "7.41–7.66"."""
-    return f"{milliseconds(estimate.lower_ns)}–{milliseconds(estimate.upper_ns)}"
+    return f"{milliseconds_text(estimate.lower_ns)}–{milliseconds_text(estimate.upper_ns)}"
 
 
 def interval(estimate: LatencyEstimate) -> str:
     """Return the latency and its 90 % interval in milliseconds, as in "7.52 [7.41–7.66]"."""
-    return f"{milliseconds(estimate.latency_ns)} [{bounds(estimate)}]"
+    return f"{milliseconds_text(estimate.latency_ns)} [{bounds(estimate)}]"
 
 
 def seconds(value_s: float) -> str:

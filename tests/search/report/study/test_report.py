@@ -18,11 +18,11 @@ from rich.console import Console
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.checks.text import cleaned
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import milliseconds_text as milliseconds
 from latlab.domain.measurement import Conditions, Measurement, Visit
 from latlab.domain.target import Target
 from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
-from search.report.drawing.words import milliseconds
 from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, on_each_target
 from search.report.study.page import write_report
 from search.report.study.plots import plot_parity
