@@ -23,24 +23,64 @@ class RelativeInterval:
 
     @classmethod
     def fit(cls, predicted_ns: FloatArray, measured_ns: FloatArray) -> RelativeInterval:
-        """Fit a conformal interval: a rank of |log(measured / predicted)|.
-
-        Fewer than 9 networks have no rank for 90 %. Then the interval is that of Student's t
-        distribution on their root mean square.
+        """Fit a conformal interval of |log(measured / predicted)|.
 
         Args:
             predicted_ns: (networks,) predictions of held-out networks, at least one, above 0.
             measured_ns: (networks,) their measured latencies, above 0.
         """
-        errors = np.sort(np.abs(np.log(measured_ns / predicted_ns)))
-        count = len(errors)
-        rank = ceil((count + 1) * LEVEL)
-        if rank <= count:
-            return cls.of(float(errors[rank - 1]))
-        spread = np.sqrt(np.mean(errors**2) * (1 + 1 / count))
-        return cls.of(float(stdtrit(count, (1 + LEVEL) / 2) * spread))
+        return cls.of(conformal_bound(np.abs(np.log(measured_ns / predicted_ns))))
 
     @classmethod
     def of(cls, log_factor: float) -> RelativeInterval:
         """Return the interval with a factor of exp(log_factor), which is kept finite."""
         return cls(exp(min(log_factor, _MAX_LOG_FACTOR)))
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedInterval:
+    """An interval as wide as a network's latency is uncertain.
+
+    It goes from prediction / factor to prediction × factor, where the logarithm of the factor is
+    the network's predicted deviation times `multiple` (normalized conformal prediction,
+    Papadopoulos and others, "Normalized nonconformity measures for regression conformal
+    prediction", 2008).
+    """
+
+    multiple: float
+
+    @classmethod
+    def fit(
+        cls, predicted_ns: FloatArray, measured_ns: FloatArray, deviations: FloatArray
+    ) -> NormalizedInterval:
+        """Fit the multiple that holds for LEVEL of the held-out networks.
+
+        Args:
+            predicted_ns: (networks,) predictions of held-out networks, at least one, above 0.
+            measured_ns: (networks,) their measured latencies, above 0.
+            deviations: (networks,) the predicted standard deviation of the logarithm of each
+                latency, above 0, from models that were not fitted on the network.
+        """
+        return cls(conformal_bound(np.abs(np.log(measured_ns / predicted_ns)) / deviations))
+
+    def factors(self, deviations: FloatArray) -> FloatArray:
+        """Return the (networks,) factors for predicted deviations; all are finite."""
+        factors: FloatArray = np.exp(np.minimum(self.multiple * deviations, _MAX_LOG_FACTOR))
+        return factors
+
+
+def conformal_bound(scores: FloatArray) -> float:
+    """Return what the score of one more network exceeds with a probability of 1 - LEVEL.
+
+    It is a rank of the scores. Fewer than 9 have no rank for 90 %. Then Student's t distribution
+    on their root mean square gives the bound.
+
+    Args:
+        scores: (networks,) absolute errors of held-out networks, at least one.
+    """
+    count = len(scores)
+    rank = ceil((count + 1) * LEVEL)
+    if rank <= count:
+        return float(np.sort(scores)[rank - 1])
+    spread = np.sqrt(np.mean(scores**2) * (1 + 1 / count))
+    return float(stdtrit(count, (1 + LEVEL) / 2) * spread)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.intervals import LEVEL, RelativeInterval
+from latency_models.intervals import LEVEL, NormalizedInterval, RelativeInterval
 from latency_models.network_correction import Correction
 
 
@@ -60,3 +60,26 @@ def test_an_interval_is_finite_and_as_wide_for_slow_as_for_fast(ratios: list[flo
     factor = RelativeInterval.fit(np.ones_like(measured), measured).factor
     assert 1 <= factor < np.inf
     assert RelativeInterval.fit(measured, np.ones_like(measured)).factor == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("count", [4, 12, 40])
+def test_normalized_intervals_hold_their_share_and_are_wide_where_errors_are(count: int) -> None:
+    rng = np.random.default_rng(count)
+    held = []
+    for _ in range(500):
+        deviations = rng.choice([0.01, 0.3], count + 20)
+        measured_ns = np.exp(deviations * rng.standard_normal(count + 20))
+        interval = NormalizedInterval.fit(
+            np.ones(count), measured_ns[:count], 2 * deviations[:count]
+        )
+        factors = interval.factors(2 * deviations[count:])
+        held.append(np.mean(np.abs(np.log(measured_ns[count:])) <= np.log(factors)))
+        assert interval.factors(np.array([0.6, 0.02])) == pytest.approx(
+            np.exp(interval.multiple * np.array([0.6, 0.02]))
+        )
+    assert np.mean(held) == pytest.approx(LEVEL, abs=0.05)
+
+
+def test_a_normalized_interval_is_finite() -> None:
+    interval = NormalizedInterval.fit(np.ones(3), np.array([1e9, 1.0, 1.0]), np.full(3, 1e-3))
+    assert np.isfinite(interval.factors(np.array([1e9])))
