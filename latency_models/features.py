@@ -57,9 +57,35 @@ def multiply_adds(kernel: Kernel) -> int:
     return _elements(target) * _elements(kernel.kernel_size) * depth
 
 
+def model_kind(kernel: Kernel) -> str:
+    """Return the name of the model that predicts the kernel: one for each kind and precision.
+
+    A product of many rows with one matrix is what a 1 × 1 convolution computes, so both share the
+    convolution's model.
+    """
+    if kernel.kind == k.FULLY_CONNECTED and prod(kernel.output[:-1]) > 1:
+        return kernel.typed_kind.replace(k.FULLY_CONNECTED, k.CONV2D)
+    return kernel.typed_kind
+
+
+def variant(kernel: Kernel) -> tuple[int, ...]:
+    """Return what selects the code that computes a kernel of its kind: its window and groups.
+
+    How long a window of another size, stride or dilation takes does not follow from the windows
+    that were measured: often other code computes it.
+    """
+    groups = 1 if kernel.kind == k.DEPTHWISE_CONV2D else kernel.groups
+    return (*kernel.kernel_size, *kernel.stride, kernel.dilation, groups)
+
+
 def moved_bytes(kernels: Iterable[Kernel]) -> float:
     """Return the bytes that the kernels read and write, without weights."""
     return sum(sum(_traffic_bytes(kernel)) for kernel in kernels)
+
+
+def weights_bytes(kernel: Kernel) -> float:
+    """Return the bytes of a kernel's weights; 0 for a kind without any."""
+    return multiply_adds(kernel) / _pixels(kernel) * _element_bytes(kernel)
 
 
 # A fit asks for those of the same kernels again and again: once for each fold.
@@ -94,12 +120,11 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
 def _work_terms(kernel: Kernel) -> tuple[float, ...]:
     output = _elements(kernel.output)
     taps = _elements(kernel.kernel_size)
-    swept = _source(kernel) if kernel.kind == k.CONV_TRANSPOSE2D else kernel.output
-    pixels = _elements(swept) / _channels(swept)
+    pixels = _pixels(kernel)
     work = float(multiply_adds(kernel))
     inputs_bytes, output_bytes = _traffic_bytes(kernel)
-    weights_bytes = work / pixels * _element_bytes(kernel)
-    loaded_bytes = inputs_bytes + weights_bytes
+    matrix_bytes = weights_bytes(kernel)
+    loaded_bytes = inputs_bytes + matrix_bytes
     # A 1×1 convolution is a product of matrices. Others gather their input, and their tiles may
     # have another size.
     gathers = taps > 1 or kernel.stride != (1, 1)
@@ -110,13 +135,33 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
         *(padded if gathers else 0.0 for padded in tiled),
         inputs_bytes,
         output_bytes,
-        weights_bytes,
+        matrix_bytes,
         pixels * taps,  # pointers that are set up, one for each tap
         float(output * taps * gathers),  # pointers that are followed, for each tile of channels
-        *_spills(work, _reused_bytes(kernel, weights_bytes), _REUSED_RUNGS_BYTES),
+        *_spills(work, _reused_bytes(kernel, matrix_bytes), _REUSED_RUNGS_BYTES),
         *_spills(loaded_bytes, loaded_bytes, _TOTAL_RUNGS_BYTES),
         *_spills(output_bytes, output_bytes, _TOTAL_RUNGS_BYTES),
     )
+
+
+def usual_coefficients(kernel: Kernel, call: float, work: float, moved: float) -> list[float]:
+    """Return coefficients of `cost_terms` that give every kernel a device's usual times.
+
+    Args:
+        kernel: Any kernel of the kind.
+        call: ns that a call takes.
+        work: ns that a multiply-add takes.
+        moved: ns that a moved byte takes.
+
+    Returns:
+        (terms,) in ns for each unit of a term; 0 where a term adds to what others count.
+    """
+    terms = len(cost_terms(kernel))
+    if kernel.kind not in _WORKERS:
+        return [call, moved, moved] + [0.0] * (terms - 3)
+    tiled = [work / len(_TILE_CHANNELS)] * (2 * len(_TILE_CHANNELS))
+    usual = [call, *tiled, moved, moved, moved]
+    return usual + [0.0] * (terms - len(usual))
 
 
 @lru_cache(maxsize=_REMEMBERED_KERNELS)
@@ -154,6 +199,12 @@ def _channels(shape: Shape) -> int:
     return _elements(shape[-1:])
 
 
+def _pixels(kernel: Kernel) -> float:
+    """Return the number of pixels, or rows of a matrix, that share one set of weights."""
+    swept = _source(kernel) if kernel.kind == k.CONV_TRANSPOSE2D else kernel.output
+    return _elements(swept) / _channels(swept)
+
+
 def _groups(kernel: Kernel) -> int:
     """Return the number of groups that are computed one by one; a depthwise kernel is one."""
     return 1 if kernel.kind == k.DEPTHWISE_CONV2D else max(1, kernel.groups)
@@ -180,12 +231,12 @@ def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
     return [rows * tile * ceil(channels / tile) / channels for tile in tiles]
 
 
-def _reused_bytes(kernel: Kernel, weights_bytes: float) -> float:
+def _reused_bytes(kernel: Kernel, matrix_bytes: float) -> float:
     """Return the bytes in constant use: the rows under a depthwise window, or the weights."""
     if kernel.kind == k.DEPTHWISE_CONV2D:
         rows = kernel.kernel_size[0] * _elements(_source(kernel)[-2:])
         return float(rows * _element_bytes(kernel))
-    return weights_bytes
+    return matrix_bytes
 
 
 def _spills(cost: float, size_bytes: float, rungs_bytes: tuple[float, ...]) -> list[float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
 FloatArray = NDArray[np.float64]
@@ -23,7 +24,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The posterior mean of a Gaussian process over standardized points, as plain arrays.
+    """The posterior of a Gaussian process over standardized points, as plain arrays.
 
     Predicting needs no scikit-learn, so that a process that only predicts never imports it.
 
@@ -33,6 +34,7 @@ class GaussianProcess:
         scale: (features,) what a point is then divided by.
         points: (samples, features) the standardized points that it was fitted on.
         weights: (samples,) the dual coefficients.
+        factor: (samples, samples) the lower Cholesky factor of the samples' covariance.
     """
 
     hyperparameters: Hyperparameters
@@ -40,6 +42,7 @@ class GaussianProcess:
     scale: FloatArray
     points: FloatArray
     weights: FloatArray
+    factor: FloatArray
 
     @classmethod
     def fit(
@@ -79,13 +82,22 @@ class GaussianProcess:
             scaler.scale_,
             process.X_train_,
             process.alpha_,
+            process.L_,
         )
 
-    def predict(self, points: FloatArray) -> FloatArray:
-        """Return the (n,) posterior mean at (n, features) points."""
+    def predict(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Predict the values at (n, features) points.
+
+        Returns:
+            The (n,) posterior means, and the (n,) standard deviations of new values, noise
+            included.
+        """
         standardized = (points - self.mean) / self.scale
         length = self.hyperparameters.length_scale
         distances = np.sqrt(5.0) * cdist(standardized / length, self.points / length)
         covariance = (1.0 + distances + distances**2 / 3.0) * np.exp(-distances)
-        predicted: FloatArray = self.hyperparameters.variance * (covariance @ self.weights)
-        return predicted
+        covariance *= self.hyperparameters.variance
+        explained = solve_triangular(self.factor, covariance.T, lower=True)
+        variances = self.hyperparameters.variance - np.sum(explained**2, axis=0)
+        noise = self.hyperparameters.noise
+        return covariance @ self.weights, np.sqrt(np.maximum(variances, 0.0) + noise)

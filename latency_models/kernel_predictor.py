@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from latency_models.interference import Steadying
-from latency_models.intervals import RelativeInterval
-from latency_models.kernel_times import KernelTimes
-from latency_models.measured_networks import rows_of_each
+from latency_models.intervals import NormalizedInterval
+from latency_models.kernel_times import KernelSums, KernelTimes
+from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.network_correction import Correction
 from latency_models.packing import check, pack
 from latency_models.predictor import MIN_NETWORKS
-from latlab.domain.errors import NotEnoughData
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -25,28 +26,38 @@ IntArray = NDArray[np.int64]
 
 _MAX_FOLDS = 10
 _FOLD_SEED = 0
+# The interval is learned from networks that take at least so long, if there are enough: of shorter
+# ones the fixed time of a run is a large part, and the µs of the runtime's profiler are coarse.
+_MIN_INTERVAL_NS = 200_000.0
+_MIN_INTERVAL_NETWORKS = 9
+_LEAST_DEVIATION = 0.003  # no latency is measured better
+_MEDIAN_OF_NORMAL = float(norm.ppf(0.75))  # of the absolute value, in standard deviations
 
 
 @dataclass(frozen=True)
 class KernelPredictor:
     """Sums a network's kernel times and corrects the sum.
 
-    All parts are fitted on steadied measurements. The interval comes from networks that the
-    other parts were not fitted on.
+    All parts are fitted on steadied measurements, in which each network counts once. The interval
+    comes from networks that the other parts were not fitted on. It is wider for a network whose
+    kernels are less certain.
 
     Attributes:
         steadying: The correction for interference.
         kernel_times: The times of single kernels.
         correction: The correction from their sum to the latency of the network.
+        deviation: The standard deviation of the logarithm of the latency of a network whose
+            kernels are well known.
         interval: The prediction interval.
-        samples: The number of measurements that it was fitted on.
-        newest_unix_ns: The time of the newest of them.
+        samples: The number of networks that it was fitted on.
+        newest_unix_ns: The time of the newest measurement.
     """
 
     steadying: Steadying
     kernel_times: KernelTimes
     correction: Correction
-    interval: RelativeInterval
+    deviation: float
+    interval: NormalizedInterval
     samples: int
     newest_unix_ns: int
 
@@ -58,32 +69,35 @@ class KernelPredictor:
             NotEnoughData: Fewer than MIN_NETWORKS have kernel times, or hardly any of them can
                 be predicted from the others.
         """
-        traced = list(filter(cls.learns_from, networks))
-        if len(traced) < MIN_NETWORKS:
+        measurements = list(filter(cls.learns_from, networks))
+        rows = rows_of_each(measurements)
+        if len(rows) < MIN_NETWORKS:
             raise NotEnoughData(
-                f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(traced)}"
+                f"{MIN_NETWORKS} measured networks with traces are needed, there are {len(rows)}"
             )
-        kernel_times = KernelTimes.fit(traced)
-        held_out, sums_ns = _hold_out(traced, kernel_times)
-        if len(held_out) < MIN_NETWORKS // 2:
-            raise NotEnoughData(
-                f"the {len(traced)} measured networks share too few kinds of kernels "
-                "for one to be predicted from the others"
-            )
-        correction = Correction.fit(kernel_times.kinds, sums_ns, _latencies_ns(held_out))
-        steadying = Steadying.fit(held_out, correction(sums_ns))
-        traced = list(map(steadying, traced))
-        kernel_times = KernelTimes.fit(traced, like=kernel_times)
-        held_out, sums_ns = _hold_out(traced, kernel_times)
-        latencies_ns = _latencies_ns(held_out)
-        corrected_ns = _hold_out_correction(kernel_times.kinds, sums_ns, latencies_ns)
+        once = each_once(measurements)
+        kernel_times = KernelTimes.fit(once)
+        held_out = _HeldOut.predict(once, kernel_times)
+        correction = Correction.fit(kernel_times.kinds, held_out.sums_ns, held_out.latencies_ns)
+        predicted_ns = correction(held_out.sums_ns).tolist()
+        steadying = Steadying.fit(
+            [measurements[row] for i in held_out.rows for row in rows[i]],
+            np.array(
+                [ns for i, ns in zip(held_out.rows, predicted_ns, strict=True) for _ in rows[i]]
+            ),
+        )
+        once = each_once(list(map(steadying, measurements)))
+        kernel_times = KernelTimes.fit(once, like=kernel_times)
+        held_out = _HeldOut.predict(once, kernel_times)
+        deviation, interval = held_out.interval(kernel_times.kinds)
         return cls(
             steadying,
             kernel_times,
-            Correction.fit(kernel_times.kinds, sums_ns, latencies_ns),
-            RelativeInterval.fit(corrected_ns, latencies_ns),
-            len(traced),
-            max(network.unix_ns for network in traced),
+            Correction.fit(kernel_times.kinds, held_out.sums_ns, held_out.latencies_ns),
+            deviation,
+            interval,
+            len(once),
+            max(network.unix_ns for network in once),
         )
 
     @staticmethod
@@ -92,90 +106,152 @@ class KernelPredictor:
         return bool(network.kernel_ns)
 
     def predict(
-        self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
+        self,
+        table: Sequence[Kernel],
+        lengths: IntArray,
+        indices: IntArray,
+        now_unix_ns: int,
+        *,
+        guess: bool = False,
     ) -> list[LatencyEstimate]:
         """Return the latency estimate of each network, as `Predictor.predict` says.
 
-        An estimate is a lookup if every kernel was measured, and else a regression. Its
-        coverage is the share of the time from kernels near measured ones.
+        An estimate is a lookup if every kernel was measured, a bound if a kernel is of a kind
+        that never was, and else a regression. Its coverage is the share of the time from kernels
+        near measured ones.
         """
         check(table, lengths, indices)
         if len(lengths) == 0:
             return []
+        unknown = self.kernel_times.unknown_kinds(table)
+        if unknown and not guess:
+            raise UnknownKernelKinds(unknown)
         kernels = self.kernel_times.sum(table, lengths, indices)
-        latencies_ns = self.correction(kernels.sums_ns)
+        latencies_ns = self.correction(kernels.sums_ns, kernels.guessed_ns)
+        factors = self.interval.factors(np.hypot(self.deviation, kernels.deviations))
+        kinds = _unknown_kinds(table, lengths, indices, unknown)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
                 latency_ns=whole_ns(latency_ns),
-                lower_ns=whole_ns(latency_ns / self.interval.factor),
-                upper_ns=whole_ns(latency_ns * self.interval.factor),
-                source=Source.LOOKUP if all_seen else Source.REGRESSION,
+                lower_ns=whole_ns(latency_ns / factor),
+                upper_ns=whole_ns(latency_ns * factor),
+                source=_source(all_seen, unknown_kinds),
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
                 age_s=age_s,
                 steadied=self.steadying.is_learned,
+                unknown_kinds=unknown_kinds,
             )
-            for latency_ns, all_seen, coverage in zip(
+            for latency_ns, factor, all_seen, coverage, unknown_kinds in zip(
                 latencies_ns.tolist(),
+                factors.tolist(),
                 kernels.all_seen.tolist(),
                 kernels.coverage.tolist(),
+                kinds,
                 strict=True,
             )
         ]
 
 
-def _hold_out(
-    networks: Sequence[MeasuredNetwork], like: KernelTimes
-) -> tuple[list[MeasuredNetwork], FloatArray]:
-    """Sum the kernel times of each network by models that were not fitted on it.
+def _source(all_seen: bool, unknown_kinds: Sequence[str]) -> Source:
+    if unknown_kinds:
+        return Source.BOUND
+    return Source.LOOKUP if all_seen else Source.REGRESSION
 
-    All measurements of a network are in one fold. A network is left out if it has a kind of
-    kernel that no other fold has.
 
-    Args:
-        networks: Measured networks with kernel times.
-        like: The fit whose hyperparameters are kept.
+def _unknown_kinds(
+    table: Sequence[Kernel], lengths: IntArray, indices: IntArray, unknown: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Return the kinds of each network's kernels that are unknown, sorted."""
+    if not unknown:
+        return [()] * len(lengths)
+    kinds = [kernel.typed_kind for kernel in table]
+    return [
+        tuple(sorted({kinds[row] for row in rows.tolist()} & set(unknown)))
+        for rows in np.split(indices, np.cumsum(lengths)[:-1])
+    ]
 
-    Returns:
-        The networks, fold by fold, and (networks, kinds) sums, with kinds in the order of `like`.
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Measured networks, each summed by models that were not fitted on it.
+
+    Attributes:
+        rows: (networks,) which networks they are.
+        sums_ns: (networks, kinds) the sums of the times of each kind's kernels.
+        deviations: (networks,) how uncertain they are: see `KernelSums.deviations`.
+        latencies_ns: (networks,) the measured latencies.
     """
-    rows = rows_of_each(networks)
-    held_out: list[MeasuredNetwork] = []
-    sums_ns = [np.empty((0, len(like.kinds)))]
-    order = np.random.default_rng(_FOLD_SEED).permutation(len(rows))
-    for fold in np.array_split(order, min(_MAX_FOLDS, len(rows))):
-        rest = [networks[row] for i in np.setdiff1d(order, fold) for row in rows[i]]
-        times = KernelTimes.fit(rest, like=like)
-        fold_networks = [
-            network
-            for network in (networks[row] for i in fold for row in rows[i])
-            if times.regressors.keys() >= {kernel.typed_kind for kernel in network.kernels}
-        ]
-        if fold_networks:
-            held_out += fold_networks
-            known_ns = times.sum(*pack(network.kernels for network in fold_networks)).sums_ns
-            all_kinds_ns = np.zeros((len(fold_networks), len(like.kinds)))
-            all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = known_ns
-            sums_ns.append(all_kinds_ns)
-    return held_out, np.concatenate(sums_ns)
 
+    rows: list[int]
+    sums_ns: FloatArray
+    deviations: FloatArray
+    latencies_ns: FloatArray
 
-def _hold_out_correction(
-    kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray
-) -> FloatArray:
-    """Return the (networks,) latencies, each by a correction that was fitted on the others.
+    @classmethod
+    def predict(cls, networks: Sequence[MeasuredNetwork], like: KernelTimes) -> _HeldOut:
+        """Sum the kernel times of each network by models that were fitted on other networks.
 
-    A correction that was fitted on all of them is closer to them than to new networks. Its
-    errors would make the interval too narrow.
-    """
-    corrected_ns = np.empty(len(sums_ns))
-    rows = np.arange(len(sums_ns))
-    for fold in np.array_split(rows, min(_MAX_FOLDS, len(rows))):
-        rest = np.setdiff1d(rows, fold)
-        corrected_ns[fold] = Correction.fit(kinds, sums_ns[rest], latencies_ns[rest])(sums_ns[fold])
-    return corrected_ns
+        A network is left out if it has a kind of kernel that no other fold has.
 
+        Args:
+            networks: Measured networks with kernel times, each once.
+            like: The fit whose kinds and hyperparameters are kept.
 
-def _latencies_ns(networks: Sequence[MeasuredNetwork]) -> FloatArray:
-    return np.array([network.latency_ns for network in networks])
+        Raises:
+            NotEnoughData: Hardly any network can be predicted from the others.
+        """
+        rows: list[int] = []
+        folds: list[KernelSums] = []
+        sums_ns = [np.empty((0, len(like.kinds)))]
+        order = np.random.default_rng(_FOLD_SEED).permutation(len(networks))
+        for fold in np.array_split(order, min(_MAX_FOLDS, len(networks))):
+            rest = [networks[row] for row in np.setdiff1d(order, fold)]
+            times = KernelTimes.fit(rest, like=like)
+            known = [row for row in fold if not times.unknown_kinds(networks[row].kernels)]
+            if known:
+                sums = times.sum(*pack(networks[row].kernels for row in known))
+                all_kinds_ns = np.zeros((len(known), len(like.kinds)))
+                all_kinds_ns[:, np.isin(like.kinds, times.kinds)] = sums.sums_ns
+                rows += known
+                folds.append(sums)
+                sums_ns.append(all_kinds_ns)
+        if len(rows) < MIN_NETWORKS // 2:
+            raise NotEnoughData(
+                f"the {len(networks)} measured networks share too few kinds of kernels "
+                "for one to be predicted from the others"
+            )
+        return cls(
+            rows,
+            np.concatenate(sums_ns),
+            np.concatenate([sums.deviations for sums in folds]),
+            np.array([networks[row].latency_ns for row in rows]),
+        )
+
+    def interval(self, kinds: Sequence[str]) -> tuple[float, NormalizedInterval]:
+        """Return the deviation of well-known networks, and the interval that fits the errors."""
+        predicted_ns = self._corrected_ns(kinds)
+        errors = np.abs(np.log(self.latencies_ns / predicted_ns))
+        long = self.latencies_ns >= _MIN_INTERVAL_NS
+        if np.count_nonzero(long) < _MIN_INTERVAL_NETWORKS:
+            long = np.ones(len(errors), dtype=np.bool_)
+        deviation = max(_LEAST_DEVIATION, float(np.median(errors[long])) / _MEDIAN_OF_NORMAL)
+        deviations = np.hypot(deviation, self.deviations[long])
+        return deviation, NormalizedInterval.fit(
+            predicted_ns[long], self.latencies_ns[long], deviations
+        )
+
+    def _corrected_ns(self, kinds: Sequence[str]) -> FloatArray:
+        """Return the (networks,) latencies, each by a correction that was fitted on the others.
+
+        A correction that was fitted on all of them is closer to them than to new networks. Its
+        errors would make the interval too narrow.
+        """
+        corrected_ns = np.empty(len(self.rows))
+        places = np.arange(len(self.rows))
+        for fold in np.array_split(places, min(_MAX_FOLDS, len(places))):
+            rest = np.setdiff1d(places, fold)
+            correction = Correction.fit(kinds, self.sums_ns[rest], self.latencies_ns[rest])
+            corrected_ns[fold] = correction(self.sums_ns[fold])
+        return corrected_ns

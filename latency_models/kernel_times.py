@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from statistics import fmean
+from statistics import fmean, median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_models.coverage import Neighbourhood
+from latency_models.coverage import NEAR_OCTAVES, Neighbourhood
+from latency_models.features import model_kind, variant
 from latency_models.kernel_memory import KernelMemory
 from latency_models.packing import count
-from latency_models.regressor import KernelRegressor
-from latlab.domain.errors import UnknownKernelKinds
+from latency_models.regressor import OFFSET_NS, KernelRegressor, Rates
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+# A kernel so many octaves further than near ones is as uncertain as one of a new variant.
+_FAR_OCTAVES = 2.0
+# The error of a regressor for a new variant: at least the first; the second where no kind has two
+# variants to learn it from.
+_LEAST_NOVELTY = 0.2
+_USUAL_NOVELTY = 0.5
+_USUAL_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +46,53 @@ class KernelTime:
     spread_ns: float
     networks: int
 
+    def deviation(self, typical_spread: float) -> float:
+        """Return the relative standard deviation of the kernel's time in one more network.
+
+        Args:
+            typical_spread: The relative spread of a kernel that was measured in one network.
+        """
+        if self.networks == 1:
+            return typical_spread * sqrt(2)
+        return self.spread_ns / (self.mean_ns + OFFSET_NS) * sqrt(1 + 1 / self.networks)
+
 
 @dataclass(frozen=True, slots=True)
 class KernelSums:
     """Sums over the kernels of each network.
 
     Attributes:
-        sums_ns: (networks, kinds) the sum of the times of each kind's kernels.
+        sums_ns: (networks, kinds) the sum of the times of each kind's kernels. The kinds are in
+            the order of `KernelTimes.kinds`.
+        guessed_ns: (networks,) the sum of the times of kernels of other kinds.
+        deviations: (networks,) the standard deviation of the logarithm of the whole sum that
+            follows from how uncertain the kernels are.
         coverage: (networks,) the share of the time from kernels near measured ones, 0 to 1.
         all_seen: (networks,) whether every kernel was measured itself.
     """
 
     sums_ns: FloatArray
+    guessed_ns: FloatArray
+    deviations: FloatArray
     coverage: FloatArray
     all_seen: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """What is predicted of each kernel, as parallel (kernels,) arrays.
+
+    Attributes:
+        ns: The time.
+        deviations: The standard deviation of its logarithm.
+        seen: Whether it was measured itself.
+        near: Whether one near it was measured.
+    """
+
+    ns: FloatArray
+    deviations: FloatArray
+    seen: BoolArray
+    near: BoolArray
 
 
 @dataclass(frozen=True)
@@ -60,13 +101,21 @@ class KernelTimes:
 
     Attributes:
         table: The measured kernels.
-        regressors: A regressor for each kind of kernel.
+        regressors: A regressor for each kind of kernel, by `features.model_kind`.
+        rates: What work usually takes, for kinds without a regressor.
+        typical_spread: The standard deviation between networks of a kernel's time, as a share of
+            it, for a kernel that was measured in one network.
+        novelty: The standard deviation of the logarithm of a kernel's time around its
+            regressor's, for a kernel far from all that were measured.
         neighbourhood: The measured kernels by their coordinates.
         memory: The kernels that were predicted before.
     """
 
     table: Mapping[Kernel, KernelTime]
     regressors: Mapping[str, KernelRegressor]
+    rates: Rates
+    typical_spread: float
+    novelty: float
     neighbourhood: Neighbourhood
     memory: KernelMemory = field(default_factory=KernelMemory, compare=False, repr=False)
 
@@ -77,75 +126,151 @@ class KernelTimes:
         """Fit the times of single kernels on networks with kernel times.
 
         Args:
-            networks: Measured networks of one target.
+            networks: Measured networks of one target, each once.
             like: A fit whose hyperparameters are kept, which is faster than fitting them.
         """
         table = lookup_table(networks)
+        means_ns = {kernel: time.mean_ns for kernel, time in table.items()}
+        rates = Rates.fit(means_ns)
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in sorted(table):
-            by_kind[kernel.typed_kind].append(kernel)
+            by_kind[model_kind(kernel)].append(kernel)
+        earlier = like.regressors if like else {}
         regressors = {
-            kind: KernelRegressor.fit(
-                kernels,
-                np.array([table[kernel].mean_ns for kernel in kernels]),
-                like=like.regressors.get(kind) if like else None,
-            )
+            kind: _fit_regressor(kernels, means_ns, rates, earlier.get(kind))
             for kind, kernels in by_kind.items()
         }
-        return cls(table, regressors, Neighbourhood.of(table))
+        novelty = like.novelty if like else _novelty(by_kind, means_ns, rates, regressors)
+        return cls(
+            table, regressors, rates, _typical_spread(table), novelty, Neighbourhood.of(table)
+        )
 
     @property
     def kinds(self) -> list[str]:
         """The known kinds of kernels, sorted."""
         return sorted(self.regressors)
 
+    def unknown_kinds(self, kernels: Iterable[Kernel]) -> list[str]:
+        """Return the kinds of kernels that were never measured, sorted."""
+        return sorted({k.typed_kind for k in kernels if model_kind(k) not in self.regressors})
+
     def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, BoolArray]:
         """Return the (kernels,) time of each kernel in ns, and whether it was measured.
 
-        Raises:
-            UnknownKernelKinds: No kernel of a kind was measured.
+        Kernels of a kind that was never measured have the time that the rates give.
         """
-        rows = self.memory.rows(kernels, self._compute)
-        return rows[:, 0], rows[:, 1] > 0
+        predicted = self._predict(kernels)
+        return predicted.ns, predicted.seen
 
     def sum(self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> KernelSums:
         """Sum the kernel times of each network, given in the form of `packing.pack`.
 
-        The kinds are in the order of `kinds`.
-
-        Raises:
-            UnknownKernelKinds: No kernel of a kind was measured.
+        The errors of kernels that were measured are independent. Those of other kernels of one
+        kind are taken to be equal, because one model predicts them.
         """
-        kernel_ns, seen, near = self.memory.rows(table, self._compute).T
+        kernels = self._predict(table)
         kinds = self.kinds
-        columns = np.zeros((len(table), len(kinds) + 2))
-        places = {kind: place for place, kind in enumerate(kinds)}
-        columns[np.arange(len(table)), [places[kernel.typed_kind] for kernel in table]] = kernel_ns
-        columns[:, -2] = kernel_ns * near
-        columns[:, -1] = 1.0 - seen
+        # Guessed kinds come after the known ones.
+        guessed = self.unknown_kinds(table)
+        places = {kind: place for place, kind in enumerate([*kinds, *guessed])}
+        rows = [
+            places[kind if (kind := model_kind(kernel)) in places else kernel.typed_kind]
+            for kernel in table
+        ]
+        by_kind = np.zeros((len(table), len(places)))
+        by_kind[np.arange(len(table)), rows] = kernels.ns
+        errors_ns = kernels.ns * kernels.deviations
+        columns = np.column_stack(
+            [
+                kernels.ns * kernels.near,
+                ~kernels.seen,
+                np.where(kernels.seen, errors_ns**2, 0.0),
+                by_kind,
+                by_kind * np.where(kernels.seen, 0.0, kernels.deviations)[:, None],
+            ]
+        )
         sums = count(table, lengths, indices) @ columns
-        sums_ns = sums[:, :-2]
+        near_ns, unseen, variances = sums[:, 0], sums[:, 1], sums[:, 2]
+        sums_ns, shared_errors_ns = np.split(sums[:, 3:], 2, axis=1)
+        totals_ns = np.maximum(sums_ns.sum(axis=1), 1.0)
         return KernelSums(
-            sums_ns, sums[:, -2] / np.maximum(sums_ns.sum(axis=1), 1.0), sums[:, -1] == 0
+            sums_ns[:, : len(kinds)],
+            sums_ns[:, len(kinds) :].sum(axis=1),
+            np.sqrt(variances + np.sum(shared_errors_ns**2, axis=1)) / totals_ns,
+            near_ns / totals_ns,
+            unseen == 0,
         )
 
+    def _predict(self, kernels: Sequence[Kernel]) -> _Predicted:
+        ns, deviations, seen, near = self.memory.rows(kernels, self._compute).T
+        return _Predicted(ns, deviations, seen > 0, near > 0)
+
     def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return (kernels, 3): the time in ns, whether it was measured, whether one near it was."""
-        rows: dict[str, list[int]] = defaultdict(list)
+        """Return (kernels, 4): the columns of _Predicted."""
+        octaves = self.neighbourhood.octaves(kernels)
+        rows = np.zeros((len(kernels), 4))
+        rows[:, 3] = octaves <= NEAR_OCTAVES
+        unseen: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
-            rows[kernel.typed_kind].append(row)
-        unknown = sorted(rows.keys() - self.regressors.keys())
-        if unknown:
-            raise UnknownKernelKinds(unknown)
-        kernel_ns = np.empty(len(kernels))
-        for kind, kind_rows in rows.items():
-            kernel_ns[kind_rows] = self.regressors[kind].predict(
-                [kernels[row] for row in kind_rows]
-            )
-        seen = np.array([kernel in self.table for kernel in kernels], dtype=np.bool_)
-        for row in np.flatnonzero(seen).tolist():
-            kernel_ns[row] = self.table[kernels[row]].mean_ns
-        return np.column_stack([kernel_ns, seen, self.neighbourhood.holds(kernels)])
+            if (time := self.table.get(kernel)) is not None:
+                rows[row, :3] = time.mean_ns, time.deviation(self.typical_spread), 1.0
+            else:
+                unseen[model_kind(kernel)].append(row)
+        for kind, kind_rows in unseen.items():
+            of_kind = [kernels[row] for row in kind_rows]
+            if regressor := self.regressors.get(kind):
+                ns, deviations = regressor.predict(of_kind)
+                # All that is known of a kernel far away is how well the roofline extrapolates.
+                remoteness = np.clip((octaves[kind_rows] - NEAR_OCTAVES) / _FAR_OCTAVES, 0.0, 1.0)
+                rows[kind_rows, 0] = ns
+                rows[kind_rows, 1] = np.hypot(deviations, self.novelty * remoteness)
+            else:
+                rows[kind_rows, 0] = self.rates.guess_ns(of_kind)
+                rows[kind_rows, 1] = self.rates.deviation
+        return rows
+
+
+def _fit_regressor(
+    kernels: Sequence[Kernel],
+    means_ns: Mapping[Kernel, float],
+    rates: Rates,
+    like: KernelRegressor | None,
+) -> KernelRegressor:
+    kernel_ns = np.array([means_ns[kernel] for kernel in kernels])
+    return KernelRegressor.fit(kernels, kernel_ns, rates, like=like)
+
+
+def _novelty(
+    by_kind: Mapping[str, Sequence[Kernel]],
+    means_ns: Mapping[Kernel, float],
+    rates: Rates,
+    regressors: Mapping[str, KernelRegressor],
+) -> float:
+    """Return how wrong regressors are for windows that they were not fitted on.
+
+    Each variant of each kind is left out once. The result is the root mean square of the errors
+    of logarithms, in which each variant counts once.
+    """
+    errors = []
+    for kind, kernels in by_kind.items():
+        variants = sorted({variant(kernel) for kernel in kernels})
+        for left_out in variants if len(variants) > 1 else ():
+            rest = [kernel for kernel in kernels if variant(kernel) != left_out]
+            held_out = [kernel for kernel in kernels if variant(kernel) == left_out]
+            regressor = _fit_regressor(rest, means_ns, rates, regressors[kind])
+            predicted_ns, _ = regressor.predict(held_out)
+            measured_ns = np.array([means_ns[kernel] for kernel in held_out])
+            misfits = np.log((measured_ns + OFFSET_NS) / (predicted_ns + OFFSET_NS))
+            errors.append(float(np.mean(misfits**2)))
+    return max(_LEAST_NOVELTY, float(np.sqrt(np.mean(errors)))) if errors else _USUAL_NOVELTY
+
+
+def _typical_spread(table: Mapping[Kernel, KernelTime]) -> float:
+    """Return the median relative spread of the kernels that were measured in several networks."""
+    spreads = [
+        time.spread_ns / (time.mean_ns + OFFSET_NS) for time in table.values() if time.networks > 1
+    ]
+    return median(spreads) if spreads else _USUAL_SPREAD
 
 
 def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelTime]:

@@ -69,9 +69,15 @@ class Correction:
         ).x
         return cls(float(intercept) * typical_ns, tuple(kinds), scale * np.array(kind_scales))
 
-    def __call__(self, sums_ns: FloatArray) -> FloatArray:
-        """Return the (networks,) latencies in ns, at least 1, for (networks, kinds) sums."""
-        corrected: FloatArray = self.intercept_ns + sums_ns @ self.scales
+    def __call__(self, sums_ns: FloatArray, guessed_ns: FloatArray | float = 0.0) -> FloatArray:
+        """Return the (networks,) latencies in ns, at least 1.
+
+        Args:
+            sums_ns: (networks, kinds) the times of each kind's kernels.
+            guessed_ns: (networks,) the times of kernels of other kinds. They are scaled like most.
+        """
+        usual_scale = float(np.median(self.scales)) if len(self.scales) else 1.0
+        corrected: FloatArray = self.intercept_ns + sums_ns @ self.scales + usual_scale * guessed_ns
         return np.maximum(corrected, _MIN_LATENCY_NS)
 
     def __str__(self) -> str:

@@ -51,7 +51,13 @@ class Predictor(Protocol):
         ...
 
     def predict(
-        self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
+        self,
+        table: Sequence[Kernel],
+        lengths: IntArray,
+        indices: IntArray,
+        now_unix_ns: int,
+        *,
+        guess: bool = False,
     ) -> list[LatencyEstimate]:
         """Return the latency estimate of each network, in input order.
 
@@ -61,9 +67,11 @@ class Predictor(Protocol):
             indices: (sum of lengths,) rows of `table`, network after network. `packing.pack`
                 makes the three.
             now_unix_ns: The current time, from which the age of the estimates is counted.
+            guess: Whether to guess the times of kernels of kinds that were never measured, from
+                what work usually takes on the target. Such an estimate is a wide bound.
 
         Raises:
-            UnknownKernelKinds: The predictor has not seen kernels of a kind.
+            UnknownKernelKinds: The predictor has not seen kernels of a kind, and may not guess.
             ValueError: The three arguments do not fit together.
         """
         ...

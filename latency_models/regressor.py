@@ -1,15 +1,23 @@
-"""A kernel's time from its shape: one model for each kind of kernel."""
+"""A kernel's time from its shape: one model for each kind of kernel, and rates for all kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import lsq_linear, nnls
 
-from latency_models.features import cost_terms, points
+from latency_models.features import (
+    cost_terms,
+    moved_bytes,
+    multiply_adds,
+    points,
+    usual_coefficients,
+    weights_bytes,
+)
 from latency_models.gaussian_process import GaussianProcess
 from latlab.domain.kernel import Kernel
 
@@ -17,9 +25,80 @@ FloatArray = NDArray[np.float64]
 
 # Times are compared as log(time + 0.5 µs): relative where they matter, and finite where
 # the runtime's profiler, which counts in µs, reads 0.
-_OFFSET_NS = 500.0
+OFFSET_NS = 500.0
+_TINY = 1e-300  # instead of 0 in a divisor
 _MIN_FOR_RESIDUAL = 8
 _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
+
+# A roofline's coefficients are the device's usual ones, give or take this factor's share, where
+# the kernels of a kind are too few to tell them. Its relative errors are about the second number.
+_USUAL_SHARE = 1.0
+_ROOFLINE_ERROR = 0.05
+
+# The relative error of a guess from rates alone: at least a factor of two. Without kinds to learn
+# it from, a factor of four.
+_LEAST_GUESS_DEVIATION = log(2)
+_GUESS_DEVIATION = log(4)
+_MAX_GUESS_DEVIATION = log(30)
+# The deviation of a roofline that has no smooth factor beside it, because of too few kernels.
+_ROOFLINE_DEVIATION = 0.4
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What work usually takes on a device: physical bounds for kernels that nobody measured.
+
+    Attributes:
+        call_ns: The time of a call.
+        multiply_add_ns: The time of a multiply-add.
+        byte_ns: The time of a moved byte.
+        deviation: The standard deviation of the logarithm of a kernel's time around what the
+            rates give, for a kind of kernel that they were not fitted on.
+    """
+
+    call_ns: float
+    multiply_add_ns: float
+    byte_ns: float
+    deviation: float
+
+    @classmethod
+    def fit(cls, kernel_ns: Mapping[Kernel, float]) -> Rates:
+        """Fit rates to the times of measured kernels, in which each kind counts alike.
+
+        Each kind is left out once, and predicted from the others, to learn the deviation.
+        """
+        kernels = list(kernel_ns)
+        costs = np.array([_costs(kernel) for kernel in kernels])
+        times_ns = np.array([kernel_ns[kernel] for kernel in kernels])
+        kinds, places = np.unique([kernel.typed_kind for kernel in kernels], return_inverse=True)
+        weights = 1 / np.sqrt(np.bincount(places)[places])
+        rates = _fit_rates(costs, times_ns, weights)
+        errors = []
+        for kind in range(len(kinds) if len(kinds) > 1 else 0):
+            rest, held_out = places != kind, places == kind
+            guesses_ns = costs[held_out] @ _fit_rates(costs[rest], times_ns[rest], weights[rest])
+            misfits = np.log((times_ns[held_out] + OFFSET_NS) / (guesses_ns + OFFSET_NS))
+            errors.append(float(np.mean(misfits**2)))
+        deviation = float(np.sqrt(np.mean(errors))) if errors else _GUESS_DEVIATION
+        bounded = min(max(deviation, _LEAST_GUESS_DEVIATION), _MAX_GUESS_DEVIATION)
+        call_ns, multiply_add_ns, byte_ns = rates.tolist()
+        return cls(call_ns, multiply_add_ns, byte_ns, bounded)
+
+    def guess_ns(self, kernels: Sequence[Kernel]) -> FloatArray:
+        """Return the (kernels,) time of each kernel in ns, whatever its kind."""
+        rates = np.array([self.call_ns, self.multiply_add_ns, self.byte_ns])
+        guesses_ns: FloatArray = np.array([_costs(kernel) for kernel in kernels]) @ rates
+        return guesses_ns
+
+
+def _costs(kernel: Kernel) -> tuple[float, float, float]:
+    """Return the call itself, the multiply-adds and the moved bytes, weights included."""
+    return 1.0, float(multiply_adds(kernel)), moved_bytes([kernel]) + weights_bytes(kernel)
+
+
+def _fit_rates(costs: FloatArray, times_ns: FloatArray, weights: FloatArray) -> FloatArray:
+    """Fit (3,) rates of at least 0 by least squares on relative errors."""
+    return _non_negative(costs, times_ns, weights / (times_ns + OFFSET_NS))
 
 
 @dataclass(frozen=True)
@@ -27,8 +106,9 @@ class KernelRegressor:
     """A model of the times of one kind of kernel: a roofline, times a smooth factor.
 
     The roofline is a sum of cost terms with coefficients of at least 0, so that it stays sane
-    where it extrapolates. The factor is a Gaussian process over the logarithms of shapes. It
-    learns the errors of the roofline, and it fades to 1 away from the kernels it has seen.
+    where it extrapolates. Its prior are the device's usual rates. The factor is a Gaussian
+    process over the logarithms of shapes. It learns the errors of the roofline, and it fades to 1
+    away from the kernels it has seen.
 
     Attributes:
         coefficients: (terms,) the roofline's coefficients.
@@ -43,6 +123,7 @@ class KernelRegressor:
         cls,
         kernels: Sequence[Kernel],
         kernel_ns: FloatArray,
+        rates: Rates,
         *,
         like: KernelRegressor | None = None,
     ) -> KernelRegressor:
@@ -51,40 +132,61 @@ class KernelRegressor:
         Args:
             kernels: Distinct kernels of one kind.
             kernel_ns: (kernels,) the time of each.
+            rates: The device's rates.
             like: A regressor whose hyperparameters are kept instead of fitted, which is most
                 of the cost.
         """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
-        coefficients = _fit_roofline(terms, kernel_ns)
+        usual = usual_coefficients(kernels[0], rates.call_ns, rates.multiply_add_ns, rates.byte_ns)
+        coefficients = _fit_roofline(terms, kernel_ns, np.array(usual))
         if len(kernels) < _MIN_FOR_RESIDUAL:
             return cls(coefficients, None)
-        log_factors = np.log((kernel_ns + _OFFSET_NS) / (terms @ coefficients + _OFFSET_NS))
+        log_factors = np.log((kernel_ns + OFFSET_NS) / (terms @ coefficients + OFFSET_NS))
         some = np.unique(np.linspace(0, len(kernels) - 1, _MAX_FOR_RESIDUAL).astype(np.int64))
         fixed = like.residual.hyperparameters if like and like.residual else None
         residual = GaussianProcess.fit(points(kernels)[some], log_factors[some], fixed)
         return cls(coefficients, residual)
 
-    def predict(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return the (kernels,) time of each kernel in ns, at least 0."""
+    def predict(self, kernels: Sequence[Kernel]) -> tuple[FloatArray, FloatArray]:
+        """Predict times of kernels.
+
+        Returns:
+            The (kernels,) time of each in ns, at least 0, and the (kernels,) standard deviation
+            of its logarithm.
+        """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
         roofline_ns: FloatArray = terms @ self.coefficients
         if self.residual is None:
-            return roofline_ns
-        factor: FloatArray = np.exp(self.residual.predict(points(kernels)))
-        kernel_ns: FloatArray = np.maximum((roofline_ns + _OFFSET_NS) * factor - _OFFSET_NS, 0.0)
-        return kernel_ns
+            return roofline_ns, np.full(len(kernels), _ROOFLINE_DEVIATION)
+        log_factors, deviations = self.residual.predict(points(kernels))
+        kernel_ns = np.maximum((roofline_ns + OFFSET_NS) * np.exp(log_factors) - OFFSET_NS, 0.0)
+        return kernel_ns, deviations
 
 
-def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray) -> FloatArray:
-    """Fit coefficients by non-negative least squares on relative errors."""
-    weights = 1 / (kernel_ns + _OFFSET_NS)
-    largest = np.maximum(terms.max(axis=0), 1.0)
-    shares = terms / largest
+def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray) -> FloatArray:
+    """Fit coefficients by non-negative least squares on relative errors, with a Gaussian prior.
+
+    The prior of a coefficient has the usual one as its mean. Where that is 0, only a small
+    penalty decides between terms that the kernels cannot tell apart.
+    """
+    weights = 1 / (kernel_ns + OFFSET_NS)
+    largest_shares = np.maximum((terms * weights[:, None]).max(axis=0), _TINY)
+    scales = np.where(usual > 0, usual, 1 / largest_shares)
+    rows = np.vstack([terms, np.diag(1 / scales)])
+    return _non_negative(
+        rows,
+        np.concatenate([kernel_ns, usual / scales]),
+        np.concatenate([weights, np.full(len(usual), _ROOFLINE_ERROR / _USUAL_SHARE)]),
+    )
+
+
+def _non_negative(terms: FloatArray, values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the (terms,) coefficients of at least 0 with the least weighted squared errors."""
+    largest = np.maximum(np.abs(terms * weights[:, None]).max(axis=0), _TINY)
+    scaled, wanted = terms * weights[:, None] / largest, values * weights
     try:
-        solution, _ = nnls(shares * weights[:, None], kernel_ns * weights, maxiter=1_000)
+        solution, _ = nnls(scaled, wanted, maxiter=1_000)
     except RuntimeError:  # no solution in so many steps, for terms that hardly differ
-        solution = lsq_linear(
-            shares * weights[:, None], kernel_ns * weights, bounds=(0.0, np.inf)
-        ).x
+        solution = lsq_linear(scaled, wanted, bounds=(0.0, np.inf)).x
     coefficients: FloatArray = solution / largest
     return coefficients

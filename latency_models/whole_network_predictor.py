@@ -153,7 +153,13 @@ class WholeNetworkPredictor:
         return bool(network.kernels)
 
     def predict(
-        self, table: Sequence[Kernel], lengths: IntArray, indices: IntArray, now_unix_ns: int
+        self,
+        table: Sequence[Kernel],
+        lengths: IntArray,
+        indices: IntArray,
+        now_unix_ns: int,
+        *,
+        guess: bool = False,
     ) -> list[LatencyEstimate]:
         """Return the latency estimate of each network, as `Predictor.predict` says.
 

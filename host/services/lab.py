@@ -127,6 +127,7 @@ class Lab:
         indices: NDArray[np.int64],
         *,
         min_measurements: int = 0,
+        guess: bool = False,
         timeout_s: float = WAIT_S,
     ) -> list[LatencyEstimate]:
         """Return one estimate for each network, given in the form of `latlab.domain.kernel.pack`.
@@ -137,19 +138,21 @@ class Lab:
             lengths: (networks,) how many kernels each network has.
             indices: (sum of lengths,) rows of the table, network after network.
             min_measurements: How many measurements the predictor must know.
+            guess: Whether to guess the times of kernels of kinds that were never measured.
             timeout_s: How long to wait for a predictor that is still to be fitted.
 
         Raises:
             NotFound: There is no such target.
             NotReady: Too little was measured on the target.
-            UnknownKernelKinds: The predictor has never seen some kinds of kernels.
+            UnknownKernelKinds: The predictor has never seen some kinds of kernels, and may not
+                guess their times.
             InvalidRequest: Table, lengths and indices do not fit together.
         """
         is_fitted = self.predictors.find(target) is not None
         target_id = target if is_fitted else self.find_target(target).id
         snapshot = self.predictors.get(target_id, min_measurements, timeout_s)
         try:
-            return snapshot.predictor.predict(table, lengths, indices, time.time_ns())
+            return snapshot.predictor.predict(table, lengths, indices, time.time_ns(), guess=guess)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 

@@ -81,6 +81,7 @@ class LatencyServicer(LatencyServiceServicer):
             np.array(request.lengths, dtype=np.int64),
             np.array(request.indices, dtype=np.int64),
             min_measurements=request.min_measurements,
+            guess=request.guess,
             timeout_s=min(context.time_remaining() or WAIT_S, WAIT_S),
         )
         return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))

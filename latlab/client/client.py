@@ -7,7 +7,6 @@ with latlab.connect() as lab:
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,9 +15,9 @@ from latlab.client.calls import Calls
 from latlab.client.discovery import find_lab, home_folder
 from latlab.client.measuring import MEASURE_TIMEOUT_S, Outcome, measure_programs, upload
 from latlab.client.modules import exported
+from latlab.client.predicting import predict_request
 from latlab.client.stored import StoredMeasurements
 from latlab.client.targets import FIT_TIMEOUT_S, TargetsClient
-from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
     measurement_from_message,
@@ -26,7 +25,7 @@ from latlab.convert.latency import (
 )
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate
-from latlab.domain.kernel import Kernel, pack
+from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from latlab.export import Inputs, Module
 
 OnProgress = Callable[[int, int], None]
-
-# Networks share most of their kernels. Nothing changes the messages.
-_kernel_to_message = functools.lru_cache(maxsize=65_536)(kernel_to_message)
 
 
 class LatencyClient(TargetsClient):
@@ -90,6 +86,7 @@ class LatencyClient(TargetsClient):
         networks: Sequence[Sequence[Kernel]],
         *,
         min_measurements: int = 0,
+        strict: bool = False,
     ) -> list[LatencyEstimate]: ...
 
     @overload
@@ -101,12 +98,15 @@ class LatencyClient(TargetsClient):
         target: str | None = None,
         precision: Precision = Precision.FP32,
         min_measurements: int = 0,
+        strict: bool = False,
     ) -> LatencyEstimate: ...
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D417 -- see the overloads
         """Return the predicted latency of a PyTorch module, or of each network.
 
-        The first call for a target waits until its predictor is fitted.
+        The first call for a target waits until its predictor is fitted. The times of kernels of a
+        kind that was never measured are guesses: the estimate lists the kinds, and its interval is
+        wide.
 
         Args:
             module: A module. It is exported first.
@@ -116,10 +116,11 @@ class LatencyClient(TargetsClient):
             precision: What the module's program computes with.
             min_measurements: The predictor must have been fitted when at least so many
                 measurements were stored. One that knows fewer is fitted anew first.
+            strict: Refuse networks with kernels of a kind that was never measured.
 
         Raises:
             NotReady: Too little was measured on the target.
-            UnknownKernelKinds: The predictor has never seen some kinds of kernels.
+            UnknownKernelKinds: `strict` is set, and some kinds of kernels were never measured.
             ExportError: The module cannot be exported.
         """
         if _is_about_a_module(args, kwargs):
@@ -133,25 +134,21 @@ class LatencyClient(TargetsClient):
         *,
         target: str | None = None,
         precision: Precision = Precision.FP32,
-        min_measurements: int = 0,
+        **options: Any,  # noqa: ANN401 -- as for networks
     ) -> LatencyEstimate:
         with exported(module, example_inputs, precision) as file:
             networks = [file.program.kernels]
         target = target or self.default_target().id
-        [estimate] = self._predict(target, networks, min_measurements=min_measurements)
+        [estimate] = self._predict(target, networks, **options)
         return estimate
 
     def _predict(
-        self, target: str, networks: Sequence[Sequence[Kernel]], *, min_measurements: int = 0
+        self,
+        target: str,
+        networks: Sequence[Sequence[Kernel]],
+        **options: Any,  # noqa: ANN401 -- as for a module
     ) -> list[LatencyEstimate]:
-        table, lengths, indices = pack(networks)
-        request = latency_pb2.PredictRequest(
-            target=target,
-            kernels=map(_kernel_to_message, table),
-            lengths=lengths,
-            indices=indices,
-            min_measurements=min_measurements,
-        )
+        request = predict_request(target, networks, **options)
         response = self._calls.one(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
         return list(map(estimate_from_message, response.estimates))
 

@@ -142,6 +142,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
         samples=estimate.samples,
         age_s=estimate.age_s,
         steadied=estimate.steadied,
+        unknown_kinds=estimate.unknown_kinds,
     )
 
 
@@ -157,6 +158,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         samples=message.samples,
         age_s=message.age_s,
         steadied=message.steadied,
+        unknown_kinds=tuple(message.unknown_kinds),
     )
 
 

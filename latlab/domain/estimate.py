@@ -11,11 +11,12 @@ MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
-    """The origin of a latency estimate: measured, looked up or regressed."""
+    """The origin of a latency estimate: measured, looked up, regressed or guessed."""
 
     MEASURED = "measured"
     LOOKUP = "lookup"  # every kernel was timed inside some measured network
     REGRESSION = "regression"  # at least one kernel's time is predicted from its shape
+    BOUND = "bound"  # at least one kernel is of a kind that was never measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class LatencyEstimate:
         samples: The number of measured networks that it rests on.
         age_s: The age of the newest of these measurements, in s.
         steadied: Whether the time that other users of the machine's memory add was removed.
+        unknown_kinds: The kinds of kernels that were never measured on the target, sorted. Their
+            times were guessed from what work usually takes there.
         parts: The estimates on each target where this one combines those on several.
     """
 
@@ -43,6 +46,7 @@ class LatencyEstimate:
     samples: int
     age_s: float
     steadied: bool = False
+    unknown_kinds: tuple[str, ...] = ()
     parts: tuple[LatencyEstimate, ...] = ()
 
     @property

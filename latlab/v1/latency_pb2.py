@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from latlab.v1 import common_pb2 as latlab_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17latlab/v1/latency.proto\x12\tlatlab.v1\x1a\x16latlab/v1/common.proto\"\xaf\x01\n\x06Target\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x65vice_model\x18\x03 \x01(\t\x12\x10\n\x08os_build\x18\x04 \x01(\t\x12\x17\n\x0fruntime_version\x18\x05 \x01(\t\x12\x14\n\x0crunner_build\x18\x06 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x07 \x01(\t\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x12\n\ncore_class\x18\t \x01(\t\"\xcb\x01\n\x0cTargetStatus\x12!\n\x06target\x18\x01 \x01(\x0b\x32\x11.latlab.v1.Target\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\r\x12\x14\n\x0cmeasurements\x18\x03 \x01(\r\x12\x1b\n\x13\x66itted_measurements\x18\x04 \x01(\r\x12\x13\n\x0bshares_host\x18\x05 \x01(\x08\x12\x1b\n\x0esentinel_drift\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x64rifted\x18\x07 \x01(\x08\x42\x11\n\x0f_sentinel_drift\"\x14\n\x12ListTargetsRequest\"?\n\x13ListTargetsResponse\x12(\n\x07targets\x18\x01 \x03(\x0b\x32\x17.latlab.v1.TargetStatus\"\xd8\x01\n\x07Program\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12&\n\x0cinput_shapes\x18\x04 \x03(\x0b\x32\x10.latlab.v1.Shape\x12\"\n\x07kernels\x18\x05 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x13\n\x0bundelegated\x18\x06 \x03(\t\x12\x10\n\x08\x65xporter\x18\x07 \x01(\t\x12%\n\x06inputs\x18\x08 \x03(\x0b\x32\x15.latlab.v1.TensorSpec\"O\n\rUploadRequest\x12%\n\x07program\x18\x01 \x01(\x0b\x32\x12.latlab.v1.ProgramH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x10\n\x0eUploadResponse\"\x80\x01\n\x0ePredictRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\"\n\x07kernels\x18\x02 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x0f\n\x07lengths\x18\x03 \x03(\r\x12\x0f\n\x07indices\x18\x04 \x03(\r\x12\x18\n\x10min_measurements\x18\x05 \x01(\r\"\xb8\x01\n\x0fLatencyEstimate\x12\x12\n\nlatency_ns\x18\x01 \x01(\x03\x12\x10\n\x08lower_ns\x18\x02 \x01(\x03\x12\x10\n\x08upper_ns\x18\x03 \x01(\x03\x12)\n\x06source\x18\x04 \x01(\x0e\x32\x19.latlab.v1.EstimateSource\x12\x10\n\x08\x63overage\x18\x05 \x01(\x01\x12\x0f\n\x07samples\x18\x06 \x01(\r\x12\r\n\x05\x61ge_s\x18\x07 \x01(\x01\x12\x10\n\x08steadied\x18\x08 \x01(\x08\"@\n\x0fPredictResponse\x12-\n\testimates\x18\x01 \x03(\x0b\x32\x1a.latlab.v1.LatencyEstimate\"\x9a\x01\n\rBenchmarkSpec\x12#\n\x05visit\x18\x01 \x01(\x0b\x32\x14.latlab.v1.VisitSpec\x12\x12\n\nmin_visits\x18\x02 \x01(\r\x12\x12\n\nmax_visits\x18\x03 \x01(\r\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x15\n\rtraced_visits\x18\x05 \x01(\r\x12\x12\n\nspacing_ns\x18\x06 \x01(\x03\"\x99\x01\n\x0eMeasureRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x02 \x03(\t\x12&\n\x04spec\x18\x03 \x01(\x0b\x32\x18.latlab.v1.BenchmarkSpec\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x16\n\x0ewithout_visits\x18\x06 \x01(\x08\"\xb0\x01\n\x0bMeasurement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12&\n\x04spec\x18\x04 \x01(\x0b\x32\x18.latlab.v1.BenchmarkSpec\x12\x0f\n\x07unix_ns\x18\x05 \x01(\x03\x12 \n\x06visits\x18\x06 \x03(\x0b\x32\x10.latlab.v1.Visit\x12\x0f\n\x07suspect\x18\x07 \x01(\x08\"\xc1\x01\n\x0fMeasuredLatency\x12\x16\n\x0emeasurement_id\x18\x01 \x01(\t\x12,\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x1a.latlab.v1.LatencyEstimate\x12\x14\n\x0c\x63lean_visits\x18\x03 \x01(\r\x12\x18\n\x10\x64isturbed_visits\x18\x04 \x01(\r\x12\x10\n\x08\x64\x65vice_s\x18\x05 \x01(\x01\x12\x14\n\x0cheat_unknown\x18\x06 \x01(\x08\x12\x10\n\x08untraced\x18\x07 \x01(\x08\"\x8c\x02\n\x0cMeasureEvent\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\x12\x34\n\x08progress\x18\x02 \x01(\x0b\x32 .latlab.v1.MeasureEvent.ProgressH\x00\x12-\n\x0bmeasurement\x18\x03 \x01(\x0b\x32\x16.latlab.v1.MeasurementH\x00\x12%\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.latlab.v1.FailureH\x00\x12.\n\x08measured\x18\x05 \x01(\x0b\x32\x1a.latlab.v1.MeasuredLatencyH\x00\x1a\x1f\n\x08Progress\x12\x13\n\x0bvisits_done\x18\x01 \x01(\rB\x07\n\x05\x65vent\"#\n\x15GetMeasurementRequest\x12\n\n\x02id\x18\x01 \x01(\t\"(\n\rLookUpRequest\x12\x17\n\x0fmeasurement_ids\x18\x01 \x03(\t\"?\n\x0eLookUpResponse\x12-\n\testimates\x18\x01 \x03(\x0b\x32\x1a.latlab.v1.LatencyEstimate\"-\n\x1bListMeasuredNetworksRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\xb3\x02\n\x0fMeasuredNetwork\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\x12\x16\n\x0emeasurement_id\x18\x02 \x01(\t\x12\x0f\n\x07unix_ns\x18\x03 \x01(\x03\x12\"\n\x07kernels\x18\x04 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x11\n\tkernel_ns\x18\x05 \x03(\x01\x12\x12\n\nlatency_ns\x18\x06 \x01(\x01\x12\x10\n\x08lower_ns\x18\x07 \x01(\x01\x12\x10\n\x08upper_ns\x18\x08 \x01(\x01\x12\x1c\n\x0fmemory_probe_ns\x18\t \x01(\x01H\x00\x88\x01\x01\x12#\n\x16traced_memory_probe_ns\x18\n \x01(\x01H\x01\x88\x01\x01\x42\x12\n\x10_memory_probe_nsB\x19\n\x17_traced_memory_probe_ns*\x8b\x01\n\x0e\x45stimateSource\x12\x1f\n\x1b\x45STIMATE_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45STIMATE_SOURCE_MEASURED\x10\x01\x12\x1a\n\x16\x45STIMATE_SOURCE_LOOKUP\x10\x02\x12\x1e\n\x1a\x45STIMATE_SOURCE_REGRESSION\x10\x03\x32\x94\x04\n\x0eLatencyService\x12L\n\x0bListTargets\x12\x1d.latlab.v1.ListTargetsRequest\x1a\x1e.latlab.v1.ListTargetsResponse\x12\x46\n\rUploadProgram\x12\x18.latlab.v1.UploadRequest\x1a\x19.latlab.v1.UploadResponse(\x01\x12@\n\x07Predict\x12\x19.latlab.v1.PredictRequest\x1a\x1a.latlab.v1.PredictResponse\x12\x41\n\x07Measure\x12\x19.latlab.v1.MeasureRequest\x1a\x17.latlab.v1.MeasureEvent(\x01\x30\x01\x12J\n\x0eGetMeasurement\x12 .latlab.v1.GetMeasurementRequest\x1a\x16.latlab.v1.Measurement\x12=\n\x06LookUp\x12\x18.latlab.v1.LookUpRequest\x1a\x19.latlab.v1.LookUpResponse\x12\\\n\x14ListMeasuredNetworks\x12&.latlab.v1.ListMeasuredNetworksRequest\x1a\x1a.latlab.v1.MeasuredNetwork0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17latlab/v1/latency.proto\x12\tlatlab.v1\x1a\x16latlab/v1/common.proto\"\xaf\x01\n\x06Target\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x65vice_model\x18\x03 \x01(\t\x12\x10\n\x08os_build\x18\x04 \x01(\t\x12\x17\n\x0fruntime_version\x18\x05 \x01(\t\x12\x14\n\x0crunner_build\x18\x06 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x07 \x01(\t\x12\x0f\n\x07threads\x18\x08 \x01(\r\x12\x12\n\ncore_class\x18\t \x01(\t\"\xcb\x01\n\x0cTargetStatus\x12!\n\x06target\x18\x01 \x01(\x0b\x32\x11.latlab.v1.Target\x12\x0f\n\x07\x64\x65vices\x18\x02 \x01(\r\x12\x14\n\x0cmeasurements\x18\x03 \x01(\r\x12\x1b\n\x13\x66itted_measurements\x18\x04 \x01(\r\x12\x13\n\x0bshares_host\x18\x05 \x01(\x08\x12\x1b\n\x0esentinel_drift\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x64rifted\x18\x07 \x01(\x08\x42\x11\n\x0f_sentinel_drift\"\x14\n\x12ListTargetsRequest\"?\n\x13ListTargetsResponse\x12(\n\x07targets\x18\x01 \x03(\x0b\x32\x17.latlab.v1.TargetStatus\"\xd8\x01\n\x07Program\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0f\n\x07\x62\x61\x63kend\x18\x03 \x01(\t\x12&\n\x0cinput_shapes\x18\x04 \x03(\x0b\x32\x10.latlab.v1.Shape\x12\"\n\x07kernels\x18\x05 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x13\n\x0bundelegated\x18\x06 \x03(\t\x12\x10\n\x08\x65xporter\x18\x07 \x01(\t\x12%\n\x06inputs\x18\x08 \x03(\x0b\x32\x15.latlab.v1.TensorSpec\"O\n\rUploadRequest\x12%\n\x07program\x18\x01 \x01(\x0b\x32\x12.latlab.v1.ProgramH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x10\n\x0eUploadResponse\"\x8f\x01\n\x0ePredictRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\"\n\x07kernels\x18\x02 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x0f\n\x07lengths\x18\x03 \x03(\r\x12\x0f\n\x07indices\x18\x04 \x03(\r\x12\x18\n\x10min_measurements\x18\x05 \x01(\r\x12\r\n\x05guess\x18\x06 \x01(\x08\"\xcf\x01\n\x0fLatencyEstimate\x12\x12\n\nlatency_ns\x18\x01 \x01(\x03\x12\x10\n\x08lower_ns\x18\x02 \x01(\x03\x12\x10\n\x08upper_ns\x18\x03 \x01(\x03\x12)\n\x06source\x18\x04 \x01(\x0e\x32\x19.latlab.v1.EstimateSource\x12\x10\n\x08\x63overage\x18\x05 \x01(\x01\x12\x0f\n\x07samples\x18\x06 \x01(\r\x12\r\n\x05\x61ge_s\x18\x07 \x01(\x01\x12\x10\n\x08steadied\x18\x08 \x01(\x08\x12\x15\n\runknown_kinds\x18\t \x03(\t\"@\n\x0fPredictResponse\x12-\n\testimates\x18\x01 \x03(\x0b\x32\x1a.latlab.v1.LatencyEstimate\"\x9a\x01\n\rBenchmarkSpec\x12#\n\x05visit\x18\x01 \x01(\x0b\x32\x14.latlab.v1.VisitSpec\x12\x12\n\nmin_visits\x18\x02 \x01(\r\x12\x12\n\nmax_visits\x18\x03 \x01(\r\x12\x11\n\ttolerance\x18\x04 \x01(\x01\x12\x15\n\rtraced_visits\x18\x05 \x01(\r\x12\x12\n\nspacing_ns\x18\x06 \x01(\x03\"\x99\x01\n\x0eMeasureRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x02 \x03(\t\x12&\n\x04spec\x18\x03 \x01(\x0b\x32\x18.latlab.v1.BenchmarkSpec\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x16\n\x0ewithout_visits\x18\x06 \x01(\x08\"\xb0\x01\n\x0bMeasurement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttarget_id\x18\x02 \x01(\t\x12\x16\n\x0eprogram_sha256\x18\x03 \x01(\t\x12&\n\x04spec\x18\x04 \x01(\x0b\x32\x18.latlab.v1.BenchmarkSpec\x12\x0f\n\x07unix_ns\x18\x05 \x01(\x03\x12 \n\x06visits\x18\x06 \x03(\x0b\x32\x10.latlab.v1.Visit\x12\x0f\n\x07suspect\x18\x07 \x01(\x08\"\xc1\x01\n\x0fMeasuredLatency\x12\x16\n\x0emeasurement_id\x18\x01 \x01(\t\x12,\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x1a.latlab.v1.LatencyEstimate\x12\x14\n\x0c\x63lean_visits\x18\x03 \x01(\r\x12\x18\n\x10\x64isturbed_visits\x18\x04 \x01(\r\x12\x10\n\x08\x64\x65vice_s\x18\x05 \x01(\x01\x12\x14\n\x0cheat_unknown\x18\x06 \x01(\x08\x12\x10\n\x08untraced\x18\x07 \x01(\x08\"\x8c\x02\n\x0cMeasureEvent\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\x12\x34\n\x08progress\x18\x02 \x01(\x0b\x32 .latlab.v1.MeasureEvent.ProgressH\x00\x12-\n\x0bmeasurement\x18\x03 \x01(\x0b\x32\x16.latlab.v1.MeasurementH\x00\x12%\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.latlab.v1.FailureH\x00\x12.\n\x08measured\x18\x05 \x01(\x0b\x32\x1a.latlab.v1.MeasuredLatencyH\x00\x1a\x1f\n\x08Progress\x12\x13\n\x0bvisits_done\x18\x01 \x01(\rB\x07\n\x05\x65vent\"#\n\x15GetMeasurementRequest\x12\n\n\x02id\x18\x01 \x01(\t\"(\n\rLookUpRequest\x12\x17\n\x0fmeasurement_ids\x18\x01 \x03(\t\"?\n\x0eLookUpResponse\x12-\n\testimates\x18\x01 \x03(\x0b\x32\x1a.latlab.v1.LatencyEstimate\"-\n\x1bListMeasuredNetworksRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"\xb3\x02\n\x0fMeasuredNetwork\x12\x16\n\x0eprogram_sha256\x18\x01 \x01(\t\x12\x16\n\x0emeasurement_id\x18\x02 \x01(\t\x12\x0f\n\x07unix_ns\x18\x03 \x01(\x03\x12\"\n\x07kernels\x18\x04 \x03(\x0b\x32\x11.latlab.v1.Kernel\x12\x11\n\tkernel_ns\x18\x05 \x03(\x01\x12\x12\n\nlatency_ns\x18\x06 \x01(\x01\x12\x10\n\x08lower_ns\x18\x07 \x01(\x01\x12\x10\n\x08upper_ns\x18\x08 \x01(\x01\x12\x1c\n\x0fmemory_probe_ns\x18\t \x01(\x01H\x00\x88\x01\x01\x12#\n\x16traced_memory_probe_ns\x18\n \x01(\x01H\x01\x88\x01\x01\x42\x12\n\x10_memory_probe_nsB\x19\n\x17_traced_memory_probe_ns*\xa6\x01\n\x0e\x45stimateSource\x12\x1f\n\x1b\x45STIMATE_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45STIMATE_SOURCE_MEASURED\x10\x01\x12\x1a\n\x16\x45STIMATE_SOURCE_LOOKUP\x10\x02\x12\x1e\n\x1a\x45STIMATE_SOURCE_REGRESSION\x10\x03\x12\x19\n\x15\x45STIMATE_SOURCE_BOUND\x10\x04\x32\x94\x04\n\x0eLatencyService\x12L\n\x0bListTargets\x12\x1d.latlab.v1.ListTargetsRequest\x1a\x1e.latlab.v1.ListTargetsResponse\x12\x46\n\rUploadProgram\x12\x18.latlab.v1.UploadRequest\x1a\x19.latlab.v1.UploadResponse(\x01\x12@\n\x07Predict\x12\x19.latlab.v1.PredictRequest\x1a\x1a.latlab.v1.PredictResponse\x12\x41\n\x07Measure\x12\x19.latlab.v1.MeasureRequest\x1a\x17.latlab.v1.MeasureEvent(\x01\x30\x01\x12J\n\x0eGetMeasurement\x12 .latlab.v1.GetMeasurementRequest\x1a\x16.latlab.v1.Measurement\x12=\n\x06LookUp\x12\x18.latlab.v1.LookUpRequest\x1a\x19.latlab.v1.LookUpResponse\x12\\\n\x14ListMeasuredNetworks\x12&.latlab.v1.ListMeasuredNetworksRequest\x1a\x1a.latlab.v1.MeasuredNetwork0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latlab.v1.latency_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ESTIMATESOURCE']._serialized_start=2696
-  _globals['_ESTIMATESOURCE']._serialized_end=2835
+  _globals['_ESTIMATESOURCE']._serialized_start=2734
+  _globals['_ESTIMATESOURCE']._serialized_end=2900
   _globals['_TARGET']._serialized_start=63
   _globals['_TARGET']._serialized_end=238
   _globals['_TARGETSTATUS']._serialized_start=241
@@ -49,33 +49,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADRESPONSE']._serialized_start=833
   _globals['_UPLOADRESPONSE']._serialized_end=849
   _globals['_PREDICTREQUEST']._serialized_start=852
-  _globals['_PREDICTREQUEST']._serialized_end=980
-  _globals['_LATENCYESTIMATE']._serialized_start=983
-  _globals['_LATENCYESTIMATE']._serialized_end=1167
-  _globals['_PREDICTRESPONSE']._serialized_start=1169
-  _globals['_PREDICTRESPONSE']._serialized_end=1233
-  _globals['_BENCHMARKSPEC']._serialized_start=1236
-  _globals['_BENCHMARKSPEC']._serialized_end=1390
-  _globals['_MEASUREREQUEST']._serialized_start=1393
-  _globals['_MEASUREREQUEST']._serialized_end=1546
-  _globals['_MEASUREMENT']._serialized_start=1549
-  _globals['_MEASUREMENT']._serialized_end=1725
-  _globals['_MEASUREDLATENCY']._serialized_start=1728
-  _globals['_MEASUREDLATENCY']._serialized_end=1921
-  _globals['_MEASUREEVENT']._serialized_start=1924
-  _globals['_MEASUREEVENT']._serialized_end=2192
-  _globals['_MEASUREEVENT_PROGRESS']._serialized_start=2152
-  _globals['_MEASUREEVENT_PROGRESS']._serialized_end=2183
-  _globals['_GETMEASUREMENTREQUEST']._serialized_start=2194
-  _globals['_GETMEASUREMENTREQUEST']._serialized_end=2229
-  _globals['_LOOKUPREQUEST']._serialized_start=2231
-  _globals['_LOOKUPREQUEST']._serialized_end=2271
-  _globals['_LOOKUPRESPONSE']._serialized_start=2273
-  _globals['_LOOKUPRESPONSE']._serialized_end=2336
-  _globals['_LISTMEASUREDNETWORKSREQUEST']._serialized_start=2338
-  _globals['_LISTMEASUREDNETWORKSREQUEST']._serialized_end=2383
-  _globals['_MEASUREDNETWORK']._serialized_start=2386
-  _globals['_MEASUREDNETWORK']._serialized_end=2693
-  _globals['_LATENCYSERVICE']._serialized_start=2838
-  _globals['_LATENCYSERVICE']._serialized_end=3370
+  _globals['_PREDICTREQUEST']._serialized_end=995
+  _globals['_LATENCYESTIMATE']._serialized_start=998
+  _globals['_LATENCYESTIMATE']._serialized_end=1205
+  _globals['_PREDICTRESPONSE']._serialized_start=1207
+  _globals['_PREDICTRESPONSE']._serialized_end=1271
+  _globals['_BENCHMARKSPEC']._serialized_start=1274
+  _globals['_BENCHMARKSPEC']._serialized_end=1428
+  _globals['_MEASUREREQUEST']._serialized_start=1431
+  _globals['_MEASUREREQUEST']._serialized_end=1584
+  _globals['_MEASUREMENT']._serialized_start=1587
+  _globals['_MEASUREMENT']._serialized_end=1763
+  _globals['_MEASUREDLATENCY']._serialized_start=1766
+  _globals['_MEASUREDLATENCY']._serialized_end=1959
+  _globals['_MEASUREEVENT']._serialized_start=1962
+  _globals['_MEASUREEVENT']._serialized_end=2230
+  _globals['_MEASUREEVENT_PROGRESS']._serialized_start=2190
+  _globals['_MEASUREEVENT_PROGRESS']._serialized_end=2221
+  _globals['_GETMEASUREMENTREQUEST']._serialized_start=2232
+  _globals['_GETMEASUREMENTREQUEST']._serialized_end=2267
+  _globals['_LOOKUPREQUEST']._serialized_start=2269
+  _globals['_LOOKUPREQUEST']._serialized_end=2309
+  _globals['_LOOKUPRESPONSE']._serialized_start=2311
+  _globals['_LOOKUPRESPONSE']._serialized_end=2374
+  _globals['_LISTMEASUREDNETWORKSREQUEST']._serialized_start=2376
+  _globals['_LISTMEASUREDNETWORKSREQUEST']._serialized_end=2421
+  _globals['_MEASUREDNETWORK']._serialized_start=2424
+  _globals['_MEASUREDNETWORK']._serialized_end=2731
+  _globals['_LATENCYSERVICE']._serialized_start=2903
+  _globals['_LATENCYSERVICE']._serialized_end=3435
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,8 @@ class _EstimateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Estima
     ESTIMATE_SOURCE_MEASURED: _EstimateSource.ValueType  # 1
     ESTIMATE_SOURCE_LOOKUP: _EstimateSource.ValueType  # 2
     ESTIMATE_SOURCE_REGRESSION: _EstimateSource.ValueType  # 3
+    ESTIMATE_SOURCE_BOUND: _EstimateSource.ValueType  # 4
+    """At least one kernel is of a kind that was never measured: a wide interval."""
 
 class EstimateSource(_EstimateSource, metaclass=_EstimateSourceEnumTypeWrapper): ...
 
@@ -37,6 +39,8 @@ ESTIMATE_SOURCE_UNSPECIFIED: EstimateSource.ValueType  # 0
 ESTIMATE_SOURCE_MEASURED: EstimateSource.ValueType  # 1
 ESTIMATE_SOURCE_LOOKUP: EstimateSource.ValueType  # 2
 ESTIMATE_SOURCE_REGRESSION: EstimateSource.ValueType  # 3
+ESTIMATE_SOURCE_BOUND: EstimateSource.ValueType  # 4
+"""At least one kernel is of a kind that was never measured: a wide interval."""
 Global___EstimateSource: _TypeAlias = EstimateSource  # noqa: Y015
 
 @_typing.final
@@ -271,11 +275,17 @@ class PredictRequest(_message.Message):
     LENGTHS_FIELD_NUMBER: _builtins.int
     INDICES_FIELD_NUMBER: _builtins.int
     MIN_MEASUREMENTS_FIELD_NUMBER: _builtins.int
+    GUESS_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Id or name of the target."""
     min_measurements: _builtins.int
     """The predictor must have been fitted when at least so many measurements of the target were
     stored. One that knows fewer is fitted anew first. 0: any predictor will do.
+    """
+    guess: _builtins.bool
+    """Guess the times of kernels of kinds that were never measured on the target, from what work
+    usually takes there. The source of such an estimate is a bound. Clients of version 0.1 do not
+    set this.
     """
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
@@ -291,10 +301,11 @@ class PredictRequest(_message.Message):
         lengths: _abc.Iterable[_builtins.int] | None = ...,
         indices: _abc.Iterable[_builtins.int] | None = ...,
         min_measurements: _builtins.int = ...,
+        guess: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "min_measurements", b"min_measurements", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guess", b"guess", "indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "min_measurements", b"min_measurements", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -312,6 +323,7 @@ class LatencyEstimate(_message.Message):
     SAMPLES_FIELD_NUMBER: _builtins.int
     AGE_S_FIELD_NUMBER: _builtins.int
     STEADIED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_KINDS_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
     """Bounds of the 90 % interval."""
@@ -325,6 +337,10 @@ class LatencyEstimate(_message.Message):
     """Age of the newest of them."""
     steadied: _builtins.bool
     """The estimate was corrected for what other work on the machine's memory adds."""
+    @_builtins.property
+    def unknown_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of kernels that were never measured on the target, whose times are guesses."""
+
     def __init__(
         self,
         *,
@@ -336,10 +352,11 @@ class LatencyEstimate(_message.Message):
         samples: _builtins.int = ...,
         age_s: _builtins.float = ...,
         steadied: _builtins.bool = ...,
+        unknown_kinds: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "steadied", b"steadied", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "steadied", b"steadied", "unknown_kinds", b"unknown_kinds", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,8 @@ class LatencyServiceServicer:
         """Predict estimates the latencies of networks. The first call for a target waits for its
         predictor to be fitted.
         FAILED_PRECONDITION: too little has been measured on the target.
-        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
+        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed, and the
+        request does not ask to guess their times.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

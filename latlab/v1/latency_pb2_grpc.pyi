@@ -47,7 +47,8 @@ class LatencyServiceStub:
     """Predict estimates the latencies of networks. The first call for a target waits for its
     predictor to be fitted.
     FAILED_PRECONDITION: too little has been measured on the target.
-    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
+    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed, and the
+    request does not ask to guess their times.
     """
     Measure: _grpc.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]
     """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
@@ -86,7 +87,8 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """Predict estimates the latencies of networks. The first call for a target waits for its
     predictor to be fitted.
     FAILED_PRECONDITION: too little has been measured on the target.
-    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
+    INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed, and the
+    request does not ask to guess their times.
     """
     Measure: _aio.StreamStreamMultiCallable[_latency_pb2.MeasureRequest, _latency_pb2.MeasureEvent]  # type: ignore[assignment]
     """Measure runs a campaign. It answers one outcome for each distinct program, in the order in
@@ -140,7 +142,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Predict estimates the latencies of networks. The first call for a target waits for its
         predictor to be fitted.
         FAILED_PRECONDITION: too little has been measured on the target.
-        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed.
+        INVALID_ARGUMENT: the predictor has never seen some kernel kinds, which are listed, and the
+        request does not ask to guess their times.
         """
 
     @_abc_1.abstractmethod

@@ -106,16 +106,24 @@ class TargetLab:
         """
         return self.predict_known(self.with_kernels(networks))
 
-    def predict_known(self, networks: Sequence[Architecture | Program]) -> list[LatencyEstimate]:
+    def predict_known(
+        self, networks: Sequence[Architecture | Program], *, strict: bool = False
+    ) -> list[LatencyEstimate]:
         """Return the predicted latency of each network, in input order.
+
+        Args:
+            networks: Networks that have kernels.
+            strict: Refuse networks with kernels of a kind that was never measured.
 
         Raises:
             NotReady: Too little was measured on the target.
+            UnknownKernelKinds: `strict` is set, and some kinds were never measured.
         """
         return self._client.predict(
             self._target.id,
             [kernels_of(network, self._deployment) for network in networks],
             min_measurements=self._min_measurements,
+            strict=strict,
         )
 
     def measure(

@@ -90,7 +90,7 @@ def _sources_ns(
         if status.target == target or not status.measurements:
             continue
         try:
-            estimates = client.predict(status.target.id, networks)
+            estimates = client.predict(status.target.id, networks, strict=True)
         except (NotReady, UnknownKernelKinds):
             continue
         sources_ns[status.target] = np.array([float(e.latency_ns) for e in estimates])

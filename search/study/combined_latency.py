@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.study.settings import SearchTarget
 
-FROM_SURE_TO_UNSURE = (Source.MEASURED, Source.LOOKUP, Source.REGRESSION)
+FROM_SURE_TO_UNSURE = (Source.MEASURED, Source.LOOKUP, Source.REGRESSION, Source.BOUND)
 
 
 @dataclass(frozen=True)
@@ -55,5 +55,6 @@ class Combination:
             samples=min(part.samples for part in parts),
             age_s=max(part.age_s for part in parts),
             steadied=any(part.steadied for part in parts),
+            unknown_kinds=tuple(sorted({kind for part in parts for kind in part.unknown_kinds})),
             parts=tuple(parts),
         )

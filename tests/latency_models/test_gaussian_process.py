@@ -37,9 +37,11 @@ def test_it_predicts_as_scikit_learn_does(
     new = rng.uniform(-3, 15, (20, 5))
     kernel = ConstantKernel(variance) * Matern(length_scale, nu=2.5) + WhiteKernel(noise)
     pipeline = make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, optimizer=None))
-    expected = pipeline.fit(points, values).predict(new)
+    expected, deviations = pipeline.fit(points, values).predict(new, return_std=True)
     process = GaussianProcess.fit(points, values, Hyperparameters(variance, length_scale, noise))
-    assert process.predict(new) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    predicted, uncertain = process.predict(new)
+    assert predicted == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert uncertain**2 == pytest.approx(deviations**2, rel=1e-6, abs=1e-9)
 
 
 def test_hyperparameters_are_fitted_and_kept() -> None:
@@ -47,10 +49,10 @@ def test_hyperparameters_are_fitted_and_kept() -> None:
     points = rng.uniform(0, 8, (40, 3))
     values = np.sin(points.sum(axis=1))
     process = GaussianProcess.fit(points, values)
-    assert process.predict(points) == pytest.approx(values, abs=0.1)
+    assert process.predict(points)[0] == pytest.approx(values, abs=0.1)
     again = GaussianProcess.fit(points, values, process.hyperparameters)
     assert again.hyperparameters == process.hyperparameters
-    assert again.predict(points) == pytest.approx(process.predict(points), rel=1e-6, abs=1e-6)
+    assert again.predict(points)[0] == pytest.approx(process.predict(points)[0], rel=1e-6, abs=1e-6)
 
 
 def test_a_fitted_predictor_is_used_without_scikit_learn(

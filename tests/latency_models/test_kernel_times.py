@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +11,13 @@ from hypothesis import strategies as st
 
 from latency_models.kernel_times import KernelTimes, lookup_table
 from latency_models.packing import pack
-from latency_models.regressor import KernelRegressor
+from latency_models.regressor import KernelRegressor, Rates, _costs
 from latlab.domain import kernel as k
-from latlab.domain.errors import UnknownKernelKinds
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine
 
+RATES = Rates(call_ns=1_000, multiply_add_ns=0.05, byte_ns=0.1, deviation=1.0)
 ADD = Kernel(k.ADD, ((1, 7, 7, 8), (1, 7, 7, 8)), (1, 7, 7, 8))
 SIGMOID = Kernel(k.SIGMOID, ((1, 1, 1, 8),), (1, 1, 1, 8))
 
@@ -52,12 +54,45 @@ def test_what_was_measured_is_looked_up_exactly() -> None:
     assert seen.all()
 
 
-def test_every_unknown_kind_is_listed() -> None:
+def test_kernels_of_unknown_kinds_are_listed_and_guessed_from_the_rates() -> None:
     times = KernelTimes.fit([network((ADD, 10.0))])
     strangers = [Kernel(kind, ((1, 8),), (1, 8)) for kind in ("portable:aten.erf.out", "clamp")]
-    with pytest.raises(UnknownKernelKinds, match=r"clamp, portable:aten\.erf\.out") as raised:
-        times.predict([ADD, *strangers])
-    assert raised.value.kinds == ("clamp", "portable:aten.erf.out")
+    assert times.unknown_kinds([ADD, *strangers]) == ["clamp", "portable:aten.erf.out"]
+    kernel_ns, seen = times.predict([ADD, *strangers])
+    assert kernel_ns[1:].tolist() == times.rates.guess_ns(strangers).tolist()
+    assert seen.tolist() == [True, False, False]
+
+
+def test_rates_are_those_of_the_device_and_know_how_wrong_they_are() -> None:
+    kernels = [pointwise(*shape) for shape in ((7, 256, 64), (14, 64, 256), (56, 16, 16))]
+    kernels += [Kernel(k.FULLY_CONNECTED, ((1, n),), (1, n)) for n in (64, 256, 1024)]
+    adds = [Kernel(k.ADD, ((1, n, n, 64),) * 2, (1, n, n, 64)) for n in (7, 14, 28, 56)]
+    exact = Rates.fit({kernel: _exact_ns(kernel) for kernel in (*kernels, *adds)})
+    guesses_ns = exact.guess_ns(kernels)
+    assert guesses_ns == pytest.approx([_exact_ns(kernel) for kernel in kernels], rel=0.01)
+    assert exact.deviation == pytest.approx(log(2))  # the least that is assumed of another kind
+    slow_adds = {kernel: 20 * _exact_ns(kernel) for kernel in adds}
+    rough = Rates.fit({kernel: _exact_ns(kernel) for kernel in kernels} | slow_adds)
+    assert rough.deviation > 1.0
+
+
+def _exact_ns(kernel: Kernel) -> float:
+    """Return 2 µs and 0.05 ns for each multiply-add and 0.1 ns for each byte."""
+    _, macs, moved = _costs(kernel)
+    return 2_000 + 0.05 * macs + 0.1 * moved
+
+
+def test_a_new_window_is_less_certain_than_a_new_shape(measured: list[MeasuredNetwork]) -> None:
+    times = KernelTimes.fit(measured[:20])
+    shape = (1, 28, 28, 72)
+    known, new = (
+        (Kernel(k.DEPTHWISE_CONV2D, (shape,), shape, (size, size), groups=72, activation="relu"),)
+        for size in (5, 7)
+    )
+    known_sums, new_sums = (times.sum(*pack([network])) for network in (known, new))
+    assert known_sums.coverage[0] == 1.0
+    assert new_sums.coverage[0] == 0.0
+    assert new_sums.deviations[0] > max(0.2, 2 * known_sums.deviations[0])
 
 
 def test_the_order_of_networks_does_not_matter(measured: list[MeasuredNetwork]) -> None:
@@ -81,8 +116,9 @@ def test_unseen_kernels_are_predicted_from_their_shape(
 
 def test_tiny_kernels_that_read_as_zero_are_no_trouble() -> None:
     kernels = [pointwise(1, i, i) for i in range(1, 30)]
-    regressor = KernelRegressor.fit(kernels, np.zeros(len(kernels)))
-    assert regressor.predict([*kernels, pointwise(1, 64, 64)]).max() < 200
+    regressor = KernelRegressor.fit(kernels, np.zeros(len(kernels)), RATES)
+    kernel_ns, _ = regressor.predict([*kernels, pointwise(1, 64, 64)])
+    assert kernel_ns.max() < 200
 
 
 @settings(max_examples=20, deadline=None)
@@ -93,8 +129,8 @@ def test_far_beyond_what_was_seen_time_grows_with_work(
     rng = np.random.default_rng(seed)
     kernels = [pointwise(14, *rng.integers(8, 64, 2).tolist()) for _ in range(count)]
     kernel_ns = np.array([0.1 * 196 * c.inputs[0][-1] * c.output[-1] for c in kernels])
-    regressor = KernelRegressor.fit(kernels, kernel_ns)
-    near_ns, far_ns = regressor.predict(
+    regressor = KernelRegressor.fit(kernels, kernel_ns, RATES)
+    (near_ns, far_ns), _ = regressor.predict(
         [pointwise(14, 400, 400), pointwise(14, 400, 400 * (1 + times_more))]
     )
     assert far_ns >= 0.8 * near_ns > 0

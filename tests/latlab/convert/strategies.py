@@ -194,6 +194,7 @@ estimates = st.builds(
     samples=counts,
     age_s=st.floats(0, 1e9),
     steadied=st.booleans(),
+    unknown_kinds=st.lists(st.text(max_size=20), max_size=3).map(tuple),
 )
 
 measured_latencies = st.builds(
