@@ -56,7 +56,7 @@ class UnknownKernelKinds(InvalidRequest):
         prefixes = {kind.partition(" ")[0] for kind in self.kinds}
         names = sorted(prefixes & {Precision.FP16.value, Precision.INT8.value})
         if not names:
-            return f"{text}. Measure a network that has them first"
+            return f"{text}. Measure them first (latlab calibrate --for NETWORK)"
         for name in names:
             text += f"; measure {name} networks first (latlab calibrate --precision {name})"
         return text

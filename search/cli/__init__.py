@@ -53,13 +53,17 @@ class LatlabCommands(LateCommands):
             NETWORKS,
         ),
         "calibrate": LateCommand(
-            "search.cli.calibrate:calibrate", "Measure networks to fit a predictor on.", PREDICTORS
+            "search.cli.networks.calibrate:calibrate",
+            "Measure networks to fit a predictor on.",
+            PREDICTORS,
         ),
         "evaluate": LateCommand(
             "search.cli.evaluate:evaluate", "Report how well a predictor predicts.", PREDICTORS
         ),
         "repeatability": LateCommand(
-            "search.cli.calibrate:repeatability", "Report the noise of measurements.", PREDICTORS
+            "search.cli.networks.calibrate:repeatability",
+            "Report the noise of measurements.",
+            PREDICTORS,
         ),
     }
 

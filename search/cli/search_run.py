@@ -15,7 +15,7 @@ from host.cli.console import console, milliseconds, progress_bar
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
-from search.cli.calibrate import run_calibration
+from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
 from search.cli.session import Session, sessions
 from search.latency.calibration import REFERENCE

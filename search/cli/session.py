@@ -121,12 +121,14 @@ class Session:
         client: The client of the lab.
         target: The target.
         lab: Measures and predicts on the target.
+        pool: Exports networks.
         deployment: The form of deployed networks.
     """
 
     client: LatencyClient
     target: Target
     lab: TargetLab
+    pool: ExportPool
     deployment: Deployment = field(default_factory=Deployment)
 
 
@@ -175,6 +177,7 @@ def sessions(
                 client,
                 target,
                 TargetLab(client, target, pool, spec, priority, patience_s, deployment=form),
+                pool,
                 form,
             )
             for target in found

@@ -21,7 +21,8 @@ from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.export import ExportPool, ProgramCache
 from search.accuracy.table import FittedTable, read_table
-from search.cli.calibrate import DEFAULT_NETWORKS, run_calibration
+from search.cli.calibration_run import run_calibration
+from search.cli.networks.calibrate import DEFAULT_NETWORKS
 from search.cli.session import EXPORT_WORKERS, Session
 from search.latency.target_lab import TargetLab
 from search.loop import run_search
@@ -63,7 +64,7 @@ def main() -> None:
                 ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
             ):
                 target = client.default_target()
-                opened = Session(client, target, TargetLab(client, target, pool))
+                opened = Session(client, target, TargetLab(client, target, pool), pool)
                 study = search(opened, accuracy, candidates, Path(folder) / "study")
                 failed = sum(
                     is_settled(trial) and not is_measured(trial)

@@ -26,8 +26,8 @@ from search.cli.networks.network_argument import (
 from search.cli.networks.tables import (
     HEAT_UNKNOWN,
     interval_cells,
-    latency_cells,
     measurements_table,
+    prediction_cells,
     zoo_table,
 )
 from search.cli.session import (
@@ -211,42 +211,50 @@ def predict(
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse networks with kinds of kernels that were never measured on the target, "
+            "instead of guessing.",
+        ),
+    ] = False,
 ) -> None:
     """Predict latencies on a target, without measuring."""
     found = find_networks(networks, inputs, context)
     with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
         with console.status("exporting"):
             known = opened.lab.with_kernels(found)
-        table = Table("network", "latency", "90 % interval", "from", "coverage")
-        for name, cells in zip(networks, _predictions(opened, known), strict=True):
-            table.add_row(name, *cells)
-        notes = remarks.on_networks(opened, dict(zip(networks, known, strict=True)))
-        table.caption = "\n".join(notes)
-        show(table)
+        show(_predictions_table(opened, networks, known, strict=strict))
 
 
-def _predictions(
-    opened: Session, networks: Sequence[Architecture | Program]
-) -> list[tuple[str | Text, ...]]:
-    """Return the table's cells of each network.
+def _predictions_table(
+    opened: Session,
+    names: Sequence[str],
+    networks: Sequence[Architecture | Program],
+    *,
+    strict: bool,
+) -> Table:
+    """Return the table of predictions, with remarks below it.
 
     They come from the lab's other targets while this one has no predictor.
     """
+    table = Table("network", "latency", "90 % interval", "from", "coverage")
+    notes = list(remarks.on_networks(opened, dict(zip(names, networks, strict=True))))
     try:
-        estimates = opened.lab.predict_known(networks)
+        estimates = opened.lab.predict_known(networks, strict=strict)
     except NotReady as not_ready:
         try:
-            return _from_other_targets(opened, networks)
+            rows = _from_other_targets(opened, networks)
         except NotReady as error:
             raise NotReady(f"{not_ready}; other targets do not help: {error}") from error
-    return [
-        (
-            *latency_cells(estimate),
-            estimate.source.value,
-            words(f"{estimate.coverage:.0%}", (" low" if estimate.extrapolates else "", "yellow")),
-        )
-        for estimate in estimates
-    ]
+    else:
+        rows = [prediction_cells(estimate) for estimate in estimates]
+        notes += remarks.on_estimates(dict(zip(names, estimates, strict=True)))
+    for name, cells in zip(names, rows, strict=True):
+        table.add_row(name, *cells)
+    table.caption = "\n".join(notes)
+    return table
 
 
 def _from_other_targets(

@@ -86,7 +86,7 @@ def find_networks(
     """
     specs = tuple(map(parse_input, inputs or ()))
     networks = [find_network(text, specs) for text in texts]
-    for option in _given(context):
+    for option in given_options(context):
         kinds = _TAKEN_BY.get(option)
         if kinds and not any(isinstance(network, kinds) for network in networks):
             raise InvalidRequest(
@@ -197,7 +197,7 @@ def _require_file(name: str) -> None:
         raise InvalidRequest(f"{name} is not a file")
 
 
-def _given(context: typer.Context) -> list[str]:
+def given_options(context: typer.Context) -> list[str]:
     """Return the options that stand on the command line."""
     return [
         parameter.opts[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
@@ -33,6 +34,16 @@ def on_networks(opened: Session, networks: Mapping[str, Architecture | Program])
         dtypes |= {kernel.dtype for kernel in kernels}
     if "float16" in dtypes and not _has_fast_fp16(opened):
         yield f"{opened.target.name} has no fast float16: it may take longer than float32"
+
+
+def on_estimates(estimates: Mapping[str, LatencyEstimate]) -> Iterator[str]:
+    """Yield remarks on predictions, which are given by their networks' names."""
+    guessed = {name: each.unknown_kinds for name, each in estimates.items() if each.unknown_kinds}
+    for name, kinds in guessed.items():
+        yield f"{name}: never measured on this target, so guessed: {', '.join(kinds)}"
+    if guessed:
+        needed = " ".join(f"--for {name}" for name in guessed)
+        yield f"measure what is missing: latlab calibrate {needed}"
 
 
 def _has_fast_fp16(opened: Session) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.table import Column, Table
+from rich.text import Text
 
 from host.cli.console import milliseconds, words
 from latlab.domain.estimate import LatencyEstimate
@@ -51,6 +52,13 @@ def measurements_table(
 def latency_cells(estimate: LatencyEstimate) -> tuple[str, str]:
     """Return a latency and its interval as cells."""
     return interval_cells(estimate.latency_ns, estimate.lower_ns, estimate.upper_ns)
+
+
+def prediction_cells(estimate: LatencyEstimate) -> tuple[str | Text, ...]:
+    """Return a prediction as cells: latency, interval, source and coverage."""
+    low = " low" if estimate.extrapolates else ""
+    coverage = words(f"{estimate.coverage:.0%}", (low, "yellow"))
+    return *latency_cells(estimate), estimate.source.value, coverage
 
 
 def interval_cells(latency_ns: float, lower_ns: float, upper_ns: float) -> tuple[str, str]:

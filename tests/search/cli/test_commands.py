@@ -19,6 +19,7 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.target import Target
+from latlab.export import ExportPool
 from search.cli import app, search_run
 from search.cli.networks import commands
 from search.cli.session import Session
@@ -123,7 +124,11 @@ Predict = Callable[[Sequence[object]], list[LatencyEstimate]]
 
 @dataclass
 class Predicting:
-    predict_known: Predict
+    predict: Predict
+
+    def predict_known(self, asked: Sequence[object], *, strict: bool) -> list[LatencyEstimate]:
+        assert not strict
+        return self.predict(asked)
 
     def with_kernels(self, networks: Sequence[object]) -> Sequence[object]:
         return networks
@@ -135,7 +140,7 @@ def opens(monkeypatch: pytest.MonkeyPatch, predict: Predict) -> None:
     @contextmanager
     def session(target: str | None, *, deployment: Deployment) -> Iterator[Session]:
         lab = cast(TargetLab, Predicting(predict))
-        yield Session(cast(LatencyClient, None), TARGET, lab, deployment)
+        yield Session(cast(LatencyClient, None), TARGET, lab, cast(ExportPool, None), deployment)
 
     monkeypatch.setattr(commands, "session", session)
 

@@ -17,6 +17,7 @@ from latlab.client.client import LatencyClient
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
+from latlab.export import ExportPool
 from search.cli import app, search_run
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
@@ -49,6 +50,7 @@ def phone_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                     cast(LatencyClient, None),
                     Target(name, "os", "rt", "build", "xnnpack", 1, "all"),
                     cast(TargetLab, Exporting(slowness=1 + NAMES.index(name))),
+                    cast(ExportPool, None),
                     deployment,
                 )
                 for name in targets

@@ -95,7 +95,12 @@ class NotingClient:
         return TargetStatus(target, 1, self.log.count("measure"), 0, self.is_shared)
 
     def predict(
-        self, target: str, networks: Sequence[Sequence[Kernel]], *, min_measurements: int
+        self,
+        target: str,
+        networks: Sequence[Sequence[Kernel]],
+        *,
+        min_measurements: int,
+        strict: bool,
     ) -> list[LatencyEstimate]:
         self.known.append(min_measurements)
         return [ESTIMATE] * len(networks)

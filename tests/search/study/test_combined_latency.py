@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.domain.estimate import LatencyEstimate, Source
-from search.study.combined_latency import Combination
+from search.study.combined_latency import FROM_SURE_TO_UNSURE, Combination
 from search.study.settings import SearchTarget
 from tests.search.fakes import estimate
 
@@ -109,13 +109,15 @@ def test_each_is_held_against_its_own_target() -> None:
     assert combination_of(targets_ns, (4, 2)).combine(parts).latency_ns == 80_000_000
 
 
-def test_a_regression_is_less_sure_than_a_lookup() -> None:
+def test_a_combination_is_as_sure_as_its_least_sure_part() -> None:
+    assert set(FROM_SURE_TO_UNSURE) == set(Source)
     looked_up = estimate(10**6, Source.LOOKUP)
     for other in Source:
-        sources = {looked_up.source, other}
-        combined = combination_of((1, 1)).combine([looked_up, replace(looked_up, source=other)])
-        wanted = Source.REGRESSION if Source.REGRESSION in sources else Source.LOOKUP
-        assert combined.source is wanted
+        part = replace(looked_up, source=other, unknown_kinds=("clamp",))
+        combined = combination_of((1, 1)).combine([looked_up, part])
+        less_sure = max(Source.LOOKUP, other, key=FROM_SURE_TO_UNSURE.index)
+        assert combined.source is less_sure
+        assert combined.unknown_kinds == ("clamp",)
 
 
 @pytest.mark.parametrize(

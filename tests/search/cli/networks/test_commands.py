@@ -15,8 +15,8 @@ from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DevicePhase, DeviceState, DeviceStatus
-from latlab.domain.errors import ExportError
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
+from latlab.domain.errors import ExportError, UnknownKernelKinds
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
@@ -49,6 +49,7 @@ class Lab:
     note: str = ""
     device: Device = DEVICE
     predicted: list[tuple[Kernel, ...]] = field(default_factory=list)
+    unknown_kinds: tuple[str, ...] = ()
     measured: list[str] = field(default_factory=list)
     precisions: set[Precision] = field(default_factory=set)
 
@@ -94,10 +95,19 @@ class Lab:
         return Measurement(measurement_id, TARGET.id, "", BenchmarkSpec(), 0, ())
 
     def predict(
-        self, target: str, networks: Sequence[tuple[Kernel, ...]], *, min_measurements: int
+        self,
+        target: str,
+        networks: Sequence[tuple[Kernel, ...]],
+        *,
+        min_measurements: int,
+        strict: bool,
     ) -> list[LatencyEstimate]:
+        if strict and self.unknown_kinds:
+            raise UnknownKernelKinds(self.unknown_kinds)
         self.predicted += networks
-        return [estimate(10**7)] * len(networks)
+        known = estimate(10**7)
+        guessed = replace(known, source=Source.BOUND, unknown_kinds=self.unknown_kinds)
+        return [guessed if network == FOREIGN else known for network in networks]
 
 
 @pytest.fixture
@@ -113,7 +123,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     ) -> Iterator[Session]:
         client = cast(LatencyClient, lab)
         opened = TargetLab(client, TARGET, cast(ExportPool, lab), deployment=deployment)
-        yield Session(client, TARGET, opened, deployment)
+        yield Session(client, TARGET, opened, cast(ExportPool, lab), deployment)
 
     listing = Listing((TensorSpec((1, 8)),), FOREIGN, ("native_layer_norm",), 1)
     monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
@@ -148,6 +158,20 @@ def test_networks_of_all_kinds_are_predicted_together(lab: Lab) -> None:
     assert code == 0
     assert lab.predicted == [kernels(ZOO["mnasnet-a1"]), (OWN,), FOREIGN, (OWN,)]
     assert "model.pte: XNNPACK does not run native_layer_norm" in shown
+
+
+def test_a_guess_names_the_kinds_and_what_measures_them_and_strict_refuses_it(lab: Lab) -> None:
+    lab.unknown_kinds = ("portable:aten.erf.out",)
+    code, shown, _ = run("predict mnasnet-a1 model.pte")
+    assert code == 0
+    assert "bound" in shown
+    text = " ".join(shown.split())
+    assert "model.pte: never measured on this target, so guessed: portable:aten.erf.out" in text
+    assert "latlab calibrate --for model.pte" in text
+    code, _, error = run("predict mnasnet-a1 model.pte --strict")
+    assert code == 2
+    assert "portable:aten.erf.out" in error
+    assert "latlab calibrate --for NETWORK" in error
 
 
 def test_networks_are_predicted_in_the_precision_asked_for(lab: Lab) -> None:

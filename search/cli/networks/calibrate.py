@@ -1,4 +1,4 @@
-"""`latlab calibrate`, `evaluate` and `repeatability`: making a predictor and judging it."""
+"""`latlab calibrate` and `repeatability`: measuring for a predictor, and judging the noise."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from host.cli.console import console, milliseconds, progress_bar, show
+from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
-from latlab.export import ExportSpec
+from search.cli.calibration_run import measure_all, refit, run_calibration
+from search.cli.networks.network_argument import InputsOption, find_networks, given_options
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
@@ -27,18 +29,20 @@ from search.cli.session import (
     TargetOption,
     session,
 )
-from search.latency.calibration import CANDIDATES, calibration_networks, random_networks
-from search.latency.networks import export_spec
+from search.latency.calibration import CANDIDATES, random_networks
+from search.latency.missing_kernels import missing_kernels, operator_programs
+from search.latency.networks import Network, kernels_of
 from search.latency.probes import probe_specs
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
-from search.space.space import Space, mnasnet_space
+from search.space.space import mnasnet_space
 from search.study.settings import CalibrationSettings
 
 DEFAULT_NETWORKS = CalibrationSettings().networks
 
 
 def calibrate(
+    context: typer.Context,
     networks: Annotated[
         int,
         typer.Option(
@@ -58,6 +62,16 @@ def calibrate(
             rich_help_panel=MEASURING_PANEL,
         ),
     ] = False,
+    needed_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="NETWORK",
+            help="Measure only the single operators of this network that no measured network has, "
+            "and that are unlike all measured ones. Repeat the option for several networks.",
+        ),
+    ] = None,
+    inputs: InputsOption = None,
     target: TargetOption = None,
     resolution: ResolutionOption = DEFAULT_RESOLUTION,
     classes: ClassesOption = DEFAULT_CLASSES,
@@ -68,49 +82,66 @@ def calibrate(
 
     The most informative networks of the space are measured, and probes of every kernel kind.
     Networks that were measured before are not measured again. Each precision is calibrated alone.
+    With --for, only what the predictor lacks for a network of yours is measured.
     """
-    settings = CalibrationSettings(networks, transfer)
     deployment = Deployment(resolution, classes, precision)
+    found = _networks(needed_by, inputs, context)
     with session(target, priority=priority, deployment=deployment) as opened:
-        probes = [] if transfer else probe_specs(deployment=opened.deployment)
-        failed = run_calibration(opened, mnasnet_space(), settings.networks, probes)
+        if found:
+            failed = _measure_missing(opened, found)
+        else:
+            probes = [] if transfer else probe_specs(deployment=opened.deployment)
+            failed = run_calibration(opened, mnasnet_space(), networks, probes)
         if transfer:
             _show_transfer(opened)
         else:
-            _refit(opened)
+            refit(opened)
     if failed:
         raise typer.Exit(1)
 
 
-def run_calibration(
-    opened: Session, space: Space, count: int, probes: Sequence[ExportSpec] = ()
-) -> int:
-    """Measure the most informative networks of a space, and return how many failed.
+def _networks(
+    texts: list[str] | None, inputs: list[str] | None, context: typer.Context
+) -> list[Network]:
+    """Return the networks of --for.
 
-    Args:
-        opened: The target.
-        space: The space whose latencies will be predicted.
-        count: Number of networks of the space to have measured in all.
-        probes: Other networks to measure.
+    Raises:
+        InvalidRequest: There is no such network, or an option has no effect beside it.
     """
-    form = opened.deployment
-    measured = opened.client.measured_networks(opened.target.id)
-    networks = calibration_networks(space, count, measured, deployment=form)
-    specs = [*(export_spec(network, deployment=form) for network in networks), *probes]
-    with progress_bar() as bar:
-        task = bar.add_task(f"calibrating {opened.target.name}", total=len(specs))
-        outcomes = opened.lab.measure_specs(specs, lambda done: bar.update(task, completed=done))
-    failed = 0
-    for spec, outcome in zip(specs, outcomes, strict=True):
-        if isinstance(outcome, Failure):
-            failed += 1
-            console.print(f"{spec.key}: {outcome.kind.value}: {outcome.message}", style="yellow")
+    if not texts:
+        if inputs:
+            raise InvalidRequest("--input is for the networks of --for: leave it out")
+        return []
+    for option in {"--transfer", "--networks"}.intersection(given_options(context)):
+        raise InvalidRequest(
+            f"{option} has no effect beside --for, which measures single operators only: leave it"
+            " out"
+        )
+    return find_networks(texts, inputs, context)
+
+
+def _measure_missing(opened: Session, networks: Sequence[Network]) -> int:
+    """Measure the operators that the predictor lacks, and return how many failed."""
+    with console.status("exporting"):
+        kernels = [
+            kernel
+            for network in opened.lab.with_kernels(networks)
+            for kernel in kernels_of(network, opened.deployment)
+        ]
+        measured = opened.client.measured_networks(opened.target.id)
+        missing = missing_kernels(kernels, measured)
+        programs = (
+            operator_programs(networks, missing, opened.pool, opened.deployment) if missing else []
+        )
+    failed = measure_all(opened, programs) if programs else 0
+    remaining = missing_kernels(missing, opened.client.measured_networks(opened.target.id))
+    console.print(
+        f"{len(missing)} of {len(set(kernels))} kernels were unlike all measured ones; "
+        f"{len(programs) - failed} single operators were measured, and {len(remaining)} remain."
+    )
+    for kernel in remaining:
+        console.print(f"not measured: {kernel}", style="yellow")
     return failed
-
-
-def _refit(opened: Session) -> None:
-    measurements, fit_s = opened.client.refit(opened.target.id)
-    console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
 
 
 def _show_transfer(opened: Session) -> None:
