@@ -11,13 +11,14 @@ from scipy import stats
 
 from latency_models.features import multiply_adds
 from latency_models.fitting import choose_predictor
-from latency_models.measured_networks import newest_of_each
+from latency_models.measured_networks import each_once
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
 from latlab.domain.errors import NotEnoughData
 from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,30 @@ class Parity:
     lower_ns: FloatArray
     upper_ns: FloatArray
 
+    @property
+    def inside(self) -> BoolArray:
+        """Return (networks,): whether each measured latency is inside its interval."""
+        inside: BoolArray = (self.lower_ns <= self.measured_ns) & (
+            self.measured_ns <= self.upper_ns
+        )
+        return inside
+
+    @property
+    def widths(self) -> FloatArray:
+        """Return the (networks,) widths of the intervals, as shares of the predictions."""
+        widths: FloatArray = (self.upper_ns - self.lower_ns) / self.predicted_ns
+        return widths
+
+    def coverage_by_third(self) -> tuple[float, ...]:
+        """Return the share of latencies inside their intervals, by thirds of the widths.
+
+        The networks with the narrowest intervals come first. There are fewer parts if there are
+        fewer than three networks.
+        """
+        order = np.argsort(self.widths, kind="stable")
+        thirds = np.array_split(self.inside[order], min(3, len(order)))
+        return tuple(float(third.mean()) for third in thirds)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -60,6 +85,8 @@ class Evaluation:
         predictor: Metrics of the predictor, as means over the splits.
         multiply_adds: Metrics of a line fitted to multiply-adds, as means over the splits.
         interval_coverage: Share of the measured latencies inside their predicted intervals.
+        coverage_by_third: The same for each third of the networks, from the narrowest intervals
+            to the widest.
         interval_width: Median of (upper - lower) / predicted.
         repeat_cv: Median over networks of the relative standard error of their measurement.
         parity: The held-out networks of all splits.
@@ -68,6 +95,7 @@ class Evaluation:
     predictor: Metrics
     multiply_adds: Metrics
     interval_coverage: float
+    coverage_by_third: tuple[float, ...]
     interval_width: float
     repeat_cv: float
     parity: Parity
@@ -85,7 +113,7 @@ def evaluate(
 
     Each split draws its networks anew. The predictor is the one that `choose_predictor` gives
     for all networks, and only networks that it learns from take part. A network that was
-    measured several times takes part once, with its newest measurement, so that no network is
+    measured several times takes part once, with its measurements combined, so that no network is
     both learned and held out. The measured latencies are steadied like the predictor's own.
 
     Args:
@@ -100,9 +128,9 @@ def evaluate(
             needs more.
         UnknownKernelKinds: A held-out network has a kind of kernel that the others lack.
     """
-    newest = list(newest_of_each(networks).values())
-    predictor_class = choose_predictor(newest)
-    networks = list(filter(predictor_class.learns_from, newest))
+    once = each_once(networks)
+    predictor_class = choose_predictor(once)
+    networks = list(filter(predictor_class.learns_from, once))
     if len(networks) < train_size + test_size:
         raise NotEnoughData(
             f"{train_size + test_size} measured networks are needed, there are {len(networks)}"
@@ -123,12 +151,12 @@ def evaluate(
             for field in fields(Parity)
         )
     )
-    inside = (pooled.lower_ns <= pooled.measured_ns) & (pooled.measured_ns <= pooled.upper_ns)
     return Evaluation(
         _mean(predictor_metrics),
         _mean(baseline_metrics),
-        float(inside.mean()),
-        float(np.median((pooled.upper_ns - pooled.lower_ns) / pooled.predicted_ns)),
+        float(pooled.inside.mean()),
+        pooled.coverage_by_third(),
+        float(np.median(pooled.widths)),
         repeat_cv(networks),
         pooled,
     )

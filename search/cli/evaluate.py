@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from host.cli.console import console, show
-from latency_models.measured_networks import newest_of_each
+from latency_models.measured_networks import each_once
 from latlab.common.files import storing
 from latlab.domain.errors import NotReady
 from latlab.domain.measured_network import MeasuredNetwork
@@ -93,8 +93,8 @@ def evaluation_of(
     from latency_models.fitting import choose_predictor
     from latlab.domain.errors import NotEnoughData
 
-    newest = list(newest_of_each(measured).values())
-    learnable = list(filter(choose_predictor(newest).learns_from, newest))
+    once = each_once(list(measured))
+    learnable = list(filter(choose_predictor(once).learns_from, once))
     networks = _of_common_kinds(learnable, held_out)
     test_size = max(1, round(len(networks) * held_out))
     try:
@@ -154,6 +154,8 @@ def _table(evaluation: Evaluation, target: Target) -> Table:
     row("Spearman", "spearman", ".3f")
     table.add_section()
     table.add_row("inside their 90 % intervals", f"{evaluation.interval_coverage:.0%}", "")
+    thirds = " ".join(f"{share:.0%}" for share in evaluation.coverage_by_third)
+    table.add_row("the same by width, narrowest first", thirds, "")
     table.add_row("median width of the intervals", f"{evaluation.interval_width:.1%}", "")
     table.add_row("noise within measurements", f"{evaluation.repeat_cv:.1%}", "")
     return table

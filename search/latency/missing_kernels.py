@@ -12,8 +12,7 @@ from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.operators import operators_of
-from search.latency.networks import Network, program_source
-from search.space.deployment import Deployment
+from search.latency.networks import ProgramSource
 
 MAX_OPERATORS = 200  # measured for one command; each takes a second or two
 
@@ -27,18 +26,14 @@ def missing_kernels(kernels: Iterable[Kernel], measured: Iterable[MeasuredNetwor
 
 
 def operator_programs(
-    networks: Sequence[Network],
-    missing: Collection[Kernel],
-    pool: ExportPool,
-    deployment: Deployment,
+    sources: Sequence[ProgramSource], missing: Collection[Kernel], pool: ExportPool
 ) -> list[ProgramFile]:
     """Export single operators of networks, and return the programs that have missing kernels.
 
     Args:
-        networks: The networks that have the kernels.
+        sources: The networks that have the kernels.
         missing: The kernels.
         pool: Exports the operators.
-        deployment: The form in which the networks are measured.
 
     Returns:
         At most MAX_OPERATORS programs, in the order in which the networks run the operators.
@@ -49,8 +44,7 @@ def operator_programs(
     """
     sizes = {_size(shape) for kernel in missing for shape in (*kernel.inputs, kernel.output)}
     candidates: dict[str, ExportSpec] = {}
-    for network in networks:
-        source = program_source(network, deployment)
+    for source in sources:
         if isinstance(source, ProgramFile):
             raise InvalidRequest(
                 f"{source.path} is a program, and its operators cannot be exported alone. Give the"
@@ -58,7 +52,7 @@ def operator_programs(
             )
         for operator in operators_of(source.make):
             if any(_size(shape) in sizes for shape in operator.shapes):
-                spec = ExportSpec(None, operator.make, deployment.precision)
+                spec = ExportSpec(None, operator.make, source.precision)
                 candidates.setdefault(operator.name, spec)
     exported = pool.export_all(list(candidates.values()))
     helpful = [

@@ -72,9 +72,16 @@ def _activation(draw: Random) -> nn.Module:
 
 
 def _conv(
-    draw: Random, channels: int, out: int, kernel_size: int, stride: int = 1, groups: int = 1
+    draw: Random,
+    channels: int,
+    out: int,
+    kernel_size: int,
+    stride: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
 ) -> nn.Sequential:
-    layer = nn.Conv2d(channels, out, kernel_size, stride, kernel_size // 2, groups=groups)
+    padding = dilation * (kernel_size // 2)
+    layer = nn.Conv2d(channels, out, kernel_size, stride, padding, dilation, groups)
     return nn.Sequential(layer, _activation(draw))
 
 
@@ -106,8 +113,19 @@ def _depthwise(draw: Random, channels: int, size: int) -> Layers:
     layers = (
         _conv(draw, channels, wide, 1),
         _conv(draw, wide, wide, draw.choice((3, 5)), groups=wide),
-        _conv(draw, wide, wide, draw.choice((3, 5)), groups=wide),
+        _conv(draw, wide, wide, 7, groups=wide),
         nn.Conv2d(wide, out, 1),
+    )
+    return nn.Sequential(*layers), out
+
+
+def _dilated(draw: Random, channels: int, size: int) -> Layers:
+    wide, out = _wide(draw, size), _width(draw, size)
+    layers = (
+        _conv(draw, channels, wide, 1),
+        _conv(draw, wide, wide, draw.choice((3, 5)), groups=wide, dilation=2),
+        _conv(draw, wide, out, 1),
+        _conv(draw, out, out, 3, dilation=draw.choice((2, 4))),
     )
     return nn.Sequential(*layers), out
 
@@ -182,7 +200,7 @@ def _strided_depthwise(draw: Random, channels: int, size: int) -> Layers:
     wide, out = _wide(draw, size), _width(draw, size)
     layers = (
         _conv(draw, channels, wide, 1),
-        _conv(draw, wide, wide, draw.choice((3, 5)), stride=2, groups=wide),
+        _conv(draw, wide, wide, draw.choice((3, 5, 7)), stride=2, groups=wide),
         nn.Conv2d(wide, out, 1),
     )
     return nn.Sequential(*layers), out
@@ -209,6 +227,7 @@ _UNITS: Sequence[Unit] = (
     _gated,
     _concatenated,
     _pointwise,
+    _dilated,
 )
 _STOCK_UNITS: Sequence[Unit] = (_hard_gated, _shuffled, _sliced)
 _REDUCTIONS: Sequence[Unit] = (

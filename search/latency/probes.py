@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PROBES = 12
+EDITION = 2  # grows whenever the probes change, so that no other edition's program is taken
 
 
 def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]:
@@ -25,7 +26,8 @@ def probe_specs(deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[ExportSpec]
     """
     return [
         ExportSpec(
-            f"probe {index}, input {deployment.input_shape}{deployment.in_precision}",
+            f"probe {index} of edition {EDITION}, "
+            f"input {deployment.input_shape}{deployment.in_precision}",
             partial(_make, index, deployment),
             deployment.precision,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_models.measured_networks import newest_of_each
+from latency_models.measured_networks import each_once
 from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernelKinds
@@ -61,19 +61,19 @@ def predict_from_other_targets(
         NotReady: No other target's predictor can be used, or too little was measured.
     """
     measured = client.measured_networks(target.id)
-    newest = newest_of_each(n for n in measured if precision_of(n.kernels) is deployment.precision)
+    once = each_once([n for n in measured if precision_of(n.kernels) is deployment.precision])
     candidates = (
         kernels(network, deployment) for network in random_networks(mnasnet_space(), CANDIDATES)
     )
-    known = [*newest, *candidates]
+    known = [*(network.kernels for network in once), *candidates]
     sources_ns = _sources_ns(client, target, [*known, *networks])
     if not sources_ns:
         raise NotReady(f"no other target has a predictor that can help {target.name}")
     columns = np.column_stack(list(sources_ns.values()))
-    measured_ns = np.array([network.latency_ns for network in newest.values()])
+    measured_ns = np.array([network.latency_ns for network in once])
     try:
-        fitted = Transfer.fit(columns[: len(known)], np.arange(len(newest)), measured_ns)
-        errors = leave_one_out_errors(columns[: len(newest)], measured_ns)
+        fitted = Transfer.fit(columns[: len(known)], np.arange(len(once)), measured_ns)
+        errors = leave_one_out_errors(columns[: len(once)], measured_ns)
     except NotEnoughData as error:
         raise NotReady(
             f"{error}: measure more networks first (latlab calibrate --transfer)"

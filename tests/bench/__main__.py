@@ -26,7 +26,7 @@ GROUPS = {
     "lab": ("lab", "agent_cost", "bundle", "scale"),
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
-    "any": ("reader", "int8", "first_figure", "any", "foreign"),
+    "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "house": ("house",),
     "search": ("search", "controller"),
     "search-live": ("train", "hybrid"),

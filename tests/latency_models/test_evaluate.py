@@ -29,6 +29,8 @@ def test_a_predictor_beats_multiply_adds_on_networks_held_out(
     assert result.predictor.mean_error < 0.5 * result.multiply_adds.mean_error
     assert result.predictor.kendall > result.multiply_adds.kendall
     assert 0.75 <= result.interval_coverage <= 1.0
+    assert len(result.coverage_by_third) == 3
+    assert np.mean(result.coverage_by_third) == pytest.approx(result.interval_coverage, abs=0.05)
     assert 0 < result.interval_width < 0.2
     assert 0.01 < result.repeat_cv < 0.03  # visits vary by 3 %; the median of five by less
     assert result.parity.measured_ns.shape == result.parity.upper_ns.shape == (40,)

@@ -31,7 +31,7 @@ from search.cli.session import (
 )
 from search.latency.calibration import CANDIDATES, random_networks
 from search.latency.missing_kernels import missing_kernels, operator_programs
-from search.latency.networks import Network, kernels_of
+from search.latency.networks import Network, kernels_of, program_source
 from search.latency.probes import probe_specs
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
@@ -128,11 +128,10 @@ def _measure_missing(opened: Session, networks: Sequence[Network]) -> int:
             for network in opened.lab.with_kernels(networks)
             for kernel in kernels_of(network, opened.deployment)
         ]
+        sources = [program_source(network, opened.deployment) for network in networks]
         measured = opened.client.measured_networks(opened.target.id)
         missing = missing_kernels(kernels, measured)
-        programs = (
-            operator_programs(networks, missing, opened.pool, opened.deployment) if missing else []
-        )
+        programs = operator_programs(sources, missing, opened.pool) if missing else []
     failed = measure_all(opened, programs) if programs else 0
     remaining = missing_kernels(missing, opened.client.measured_networks(opened.target.id))
     console.print(

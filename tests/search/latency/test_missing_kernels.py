@@ -8,12 +8,11 @@ from latlab.domain import kernel as k
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
 from latlab.export import ExportPool, ProgramCache
 from latlab.export.user_network import UserNetwork
 from search.latency.missing_kernels import missing_kernels, operator_programs
-from search.space.deployment import DEFAULT_DEPLOYMENT
+from search.latency.networks import program_source
 
 SHAPE = (1, 14, 14, 32)
 MODULE = """
@@ -49,12 +48,9 @@ def test_only_operators_with_missing_kernels_are_exported(
     shape = (1, 16, 16, 8)
     missing = [Kernel(k.DEPTHWISE_CONV2D, (shape,), shape, (7, 7), groups=8)]
     with ExportPool(ProgramCache(tmp_path / "cache")) as pool:
-        [file] = operator_programs(
-            [UserNetwork("my_net.py:net")], missing, pool, DEFAULT_DEPLOYMENT
-        )
+        [file] = operator_programs([program_source(UserNetwork("my_net.py:net"))], missing, pool)
     [kernel] = [each for each in file.program.kernels if each.kind == k.DEPTHWISE_CONV2D]
     assert (kernel.kernel_size, kernel.output) == ((7, 7), shape)
-    assert DEFAULT_DEPLOYMENT.precision is Precision.FP32
 
 
 def test_a_program_cannot_be_taken_apart(tmp_path: Path) -> None:
@@ -63,4 +59,4 @@ def test_a_program_cannot_be_taken_apart(tmp_path: Path) -> None:
         ExportPool(ProgramCache(tmp_path)) as pool,
         pytest.raises(InvalidRequest, match=r"model\.pte .*latlab measure"),
     ):
-        operator_programs([program], [depthwise(7)], pool, DEFAULT_DEPLOYMENT)
+        operator_programs([program], [depthwise(7)], pool)

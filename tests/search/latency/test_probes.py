@@ -25,6 +25,9 @@ def test_probes_carry_every_kernel_kind_at_varied_shapes() -> None:
     of_hard_sigmoid = {"div", "portable:dim_order_ops::_to_dim_order_copy"}
     of_shuffling = {"static_slice", "portable:split_with_sizes_copy"}
     assert distinct.keys() == DELEGATED_KINDS | of_hard_sigmoid | of_shuffling
+    windows = {(k.kernel_size[0], k.dilation) for k in distinct["depthwise_conv2d"]}
+    assert windows >= {(3, 1), (5, 1), (7, 1)}
+    assert {kernel.dilation for kernel in distinct["conv2d"]} > {1}
     for kind in ("conv2d", "multiply", "sigmoid", "hardswish"):
         assert len(distinct[kind]) >= 20
 
@@ -37,7 +40,7 @@ def test_probes_are_always_the_same_networks() -> None:
         for name, weight in first.state_dict().items():
             assert torch.equal(weight, again.state_dict()[name])
     assert len(keys) == len(probe_specs())
-    assert "probe 0, input (1, 3, 224, 224)" in keys
+    assert "probe 0 of edition 2, input (1, 3, 224, 224)" in keys
 
 
 @pytest.mark.parametrize("resolution", [32, 97, 448])
