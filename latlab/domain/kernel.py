@@ -143,7 +143,16 @@ def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int],
     rows: dict[Kernel, int] = {}
     lengths: list[int] = []
     indices: list[int] = []
+    # Networks share objects, and hashing one takes longer than looking up its address. An object
+    # is kept as long as its address counts.
+    kept: list[Kernel] = []
+    rows_by_address: dict[int, int] = {}
     for kernels in networks:
         lengths.append(len(kernels))
-        indices.extend(rows.setdefault(kernel, len(rows)) for kernel in kernels)
+        for kernel in kernels:
+            row = rows_by_address.get(id(kernel))
+            if row is None:
+                row = rows_by_address[id(kernel)] = rows.setdefault(kernel, len(rows))
+                kept.append(kernel)
+            indices.append(row)
     return list(rows), lengths, indices

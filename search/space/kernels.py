@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 from latlab.domain.precision import Precision
-from search.space.architecture import Architecture
+from search.space.architecture import Architecture, Block
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
-from search.space.operators import Convolution, Layer, SqueezeExcite, describe
+from search.space.operators import Convolution, Layer, SqueezeExcite, layer_of, stem_of
+
+# Groups of layers recur: the networks of a space are made of a few thousand.
+_REMEMBERED_GROUPS = 16_384
 
 
 def kernels(
@@ -20,19 +24,75 @@ def kernels(
 
     They equal the kernels of the Program that `export_program` makes of
     `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape` in
-    `deployment.precision`.
+    `deployment.precision`. Networks that share a group of layers share its kernels' objects.
     """
-    parts = _parts(architecture, deployment)
+    found, shape = _stem(architecture.stem_channels, deployment)
+    for block in architecture.blocks:
+        group, shape = _group(block, shape, deployment.precision)
+        found += group
+    return found + _head(shape, architecture.head_channels, deployment)
+
+
+@lru_cache(maxsize=_REMEMBERED_GROUPS)
+def _stem(channels: int, deployment: Deployment) -> tuple[tuple[Kernel, ...], Shape]:
+    """Return the kernels of the stem, and the shape of its output."""
+    stem = stem_of(channels, deployment)
+    found = _in_precision(
+        [Kernel(k.TRANSPOSE, (deployment.input_shape,), stem.input), _convolution(stem)],
+        deployment.precision,
+    )
     if deployment.precision is Precision.INT8:
-        return (
-            _convert(deployment.input_shape, "qint8"),
-            *(kernel for part in parts for kernel in _quantized(list(part))),
-            _convert((1, deployment.classes), "float32"),
-        )
-    in_float32 = tuple(kernel for part in parts for kernel in part)
-    if deployment.precision is Precision.FP16:
-        return tuple(replace(kernel, dtype="float16") for kernel in in_float32)
-    return in_float32
+        found = (_convert(deployment.input_shape, "qint8"), *found)
+    return found, stem.output
+
+
+@lru_cache(maxsize=_REMEMBERED_GROUPS)
+def _group(block: Block, shape: Shape, precision: Precision) -> tuple[tuple[Kernel, ...], Shape]:
+    """Return the kernels of a block whose input has this shape, and the shape of its output."""
+    single = replace(block, layers=1)
+    found, shape = _layer_group(single, shape, block.stride, precision)
+    if block.layers > 1:
+        again, shape = _layer_group(single, shape, 1, precision)
+        found += again * (block.layers - 1)
+    return found, shape
+
+
+@lru_cache(maxsize=_REMEMBERED_GROUPS)
+def _layer_group(
+    block: Block, shape: Shape, stride: int, precision: Precision
+) -> tuple[tuple[Kernel, ...], Shape]:
+    """Return the kernels of one layer of a block, and the shape of its output."""
+    layer = layer_of(block, shape, stride)
+    return _in_precision(list(_layer(layer)), precision), layer.output
+
+
+@lru_cache(maxsize=_REMEMBERED_GROUPS)
+def _head(shape: Shape, channels: int, deployment: Deployment) -> tuple[Kernel, ...]:
+    """Return the kernels from the last convolution on, whose input has this shape."""
+    head = Convolution(shape, channels)
+    pooled = (1, 1, 1, channels)
+    found = _in_precision(
+        [
+            _convolution(head),
+            Kernel(k.GLOBAL_AVG_POOL2D, (head.output,), pooled),
+            Kernel(k.TRANSPOSE, (pooled,), (1, channels, 1, 1)),
+            Kernel(k.RESHAPE, ((1, channels, 1, 1),), (1, channels)),
+            Kernel(k.FULLY_CONNECTED, ((1, channels),), (1, deployment.classes)),
+        ],
+        deployment.precision,
+    )
+    if deployment.precision is Precision.INT8:
+        return (*found, _convert((1, deployment.classes), "float32"))
+    return found
+
+
+def _in_precision(part: Sequence[Kernel], precision: Precision) -> tuple[Kernel, ...]:
+    """Return the kernels of a part of a network, given in float32, in a precision."""
+    if precision is Precision.INT8:
+        return tuple(_quantized(part))
+    if precision is Precision.FP16:
+        return tuple(replace(kernel, dtype="float16") for kernel in part)
+    return tuple(part)
 
 
 def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:
@@ -51,26 +111,6 @@ def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:
 
 def _convert(shape: Shape, dtype: str) -> Kernel:
     return Kernel(k.CONVERT, (shape,), shape, dtype=dtype)
-
-
-def _parts(architecture: Architecture, deployment: Deployment) -> Iterator[Iterable[Kernel]]:
-    """Yield the float32 kernels of the stem, of each layer and of the head."""
-    network = describe(architecture, deployment)
-    yield (
-        Kernel(k.TRANSPOSE, (deployment.input_shape,), network.stem.input),
-        _convolution(network.stem),
-    )
-    for block in network.blocks:
-        yield from map(_layer, block)
-    channels = architecture.head_channels
-    pooled = (1, 1, 1, channels)
-    yield (
-        _convolution(network.head),
-        Kernel(k.GLOBAL_AVG_POOL2D, (network.head.output,), pooled),
-        Kernel(k.TRANSPOSE, (pooled,), (1, channels, 1, 1)),
-        Kernel(k.RESHAPE, ((1, channels, 1, 1),), (1, channels)),
-        Kernel(k.FULLY_CONNECTED, ((1, channels),), (1, network.classes)),
-    )
 
 
 def _layer(layer: Layer) -> Iterator[Kernel]:

@@ -124,8 +124,7 @@ def describe(
     stem_stride: int = 2,
 ) -> Network:
     """Return the network that an architecture becomes in a deployment."""
-    image = (1, deployment.resolution, deployment.resolution, input_channels)
-    stem = Convolution(image, architecture.stem_channels, kernel_size=3, stride=stem_stride)
+    stem = stem_of(architecture.stem_channels, deployment, input_channels, stem_stride)
     shape = stem.output
     blocks: list[tuple[Layer, ...]] = []
     for block in architecture.blocks:
@@ -135,15 +134,24 @@ def describe(
     return Network(stem, tuple(blocks), head, deployment.classes)
 
 
+def stem_of(
+    channels: int, deployment: Deployment, input_channels: int = 3, stride: int = 2
+) -> Convolution:
+    """Return the first convolution of a network with so many channels behind it."""
+    image = (1, deployment.resolution, deployment.resolution, input_channels)
+    return Convolution(image, channels, kernel_size=3, stride=stride)
+
+
 def _layers(block: Block, shape: Shape) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     for index in range(block.layers):
-        layers.append(_layer(block, shape, block.stride if index == 0 else 1))
+        layers.append(layer_of(block, shape, block.stride if index == 0 else 1))
         shape = layers[-1].output
     return tuple(layers)
 
 
-def _layer(block: Block, shape: Shape, stride: int) -> Layer:
+def layer_of(block: Block, shape: Shape, stride: int) -> Layer:
+    """Return a layer of a block whose input has this shape."""
     in_channels = shape[-1]
     body: list[Convolution | SqueezeExcite] = []
 
