@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from host.cli.console import console, milliseconds
+from host.cli.console import RAW_COLUMNS, console, milliseconds, raw_cells
 from host.cli.console import show as show_table
 from host.measuring.statistics import clean_samples, visit_latency_ns
 from latlab.client.client import LatencyClient
@@ -65,10 +65,8 @@ def show(measurement: IdArgument) -> None:
         except StorageError:  # `stored` says why
             whole = None
     facts = _facts(stored)
-    if whole is not None:
-        facts.append(("All samples", _quantiles_in_words(whole)))
-        if whole.heat_unknown:
-            facts.append(("Heat", "unknown: the device did not report it"))
+    if whole is not None and whole.heat_unknown:
+        facts.append(("Heat", "unknown: the device did not report it"))
     for label, value in facts:
         console.print(f"{label}: {value}")
     if whole is not None:
@@ -100,7 +98,8 @@ def include(measurement: IdArgument) -> None:
 
 
 def _list_table(shown: Sequence[StoredMeasurement]) -> Table:
-    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "remarks")
+    columns = ("id", "when", "target", "latency", "90 % interval", *RAW_COLUMNS, "remarks")
+    table = Table(*columns)
     for stored in shown:
         table.add_row(
             stored.id[:12],
@@ -108,7 +107,7 @@ def _list_table(shown: Sequence[StoredMeasurement]) -> Table:
             stored.target,
             "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
             _interval(stored),
-            f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
+            *raw_cells(stored.raw),
             _flags(stored),
         )
     return table
@@ -138,7 +137,10 @@ def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
     ]
     if stored.latency_ns is not None:
         facts.append(("Latency", f"{milliseconds(stored.latency_ns)}, 90 % {_interval(stored)}"))
-        facts.append(("Clean visits", f"{stored.clean_visits} of {stored.visits}"))
+    if stored.raw is not None:
+        quantiles = stored.raw.quantiles_text
+        facts.append(("All runs", f"median, p90 and p99 of {stored.raw.runs}: {quantiles}"))
+        facts.append(("Clean visits", stored.raw.visits_text))
     if stored.unusable:
         facts.append(("Unusable", stored.unusable))
     if stored.suspect:
@@ -152,15 +154,6 @@ def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
     for failure in stored.failed_visits:
         facts.append(("Failed visit", f"{failure.kind.value}: {failure.message}"))
     return facts
-
-
-def _quantiles_in_words(measurement: Measurement) -> str:
-    """Return quantiles of all samples of the untraced visits."""
-    samples_ns = [ns for visit in measurement.visits if not visit.traced for ns in visit.wall_ns]
-    if not samples_ns:
-        return "there is no untraced visit"
-    p50, p90, p99 = _quantiles(samples_ns)
-    return f"median {p50}, p90 {p90}, p99 {p99}, of {len(samples_ns)}"
 
 
 def _visits_table(measurement: Measurement) -> Table:

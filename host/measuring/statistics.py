@@ -25,7 +25,7 @@ from scipy.special import bdtr
 from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.measurement import Summary, Visit
 
-VERSION = 1  # stored with each summary; every change of the statistic raises it
+VERSION = 2  # stored with each summary; every change of the statistic raises it
 
 # Why visits have no summary, in words for people.
 NONE_CLEAN = "none of its untraced visits is clean"
@@ -34,6 +34,7 @@ MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
 VISIT_QUANTILE = 0.1
 QUANTILE = 0.25
+RAW_QUANTILES = (0.5, 0.9, 0.99)
 CONFIDENCE = 0.9
 # A sample's wall time may always exceed its CPU time by this share before it counts as spoiled:
 # timer interrupts alone cost about as much.
@@ -76,12 +77,18 @@ def summarize(visits: Sequence[Visit]) -> Summary | None:
     if not latencies_ns:
         return None
     low, high = interval_ranks(len(latencies_ns), QUANTILE)
+    runs_ns = np.concatenate([visit.wall_ns for visit in untraced])
+    median_ns, p90_ns, p99_ns = np.quantile(runs_ns, RAW_QUANTILES).tolist()
     return Summary(
         latency_ns=float(np.quantile(latencies_ns, QUANTILE)),
         lower_ns=latencies_ns[low],
         upper_ns=latencies_ns[high],
         clean_visits=len(latencies_ns),
         visits=len(untraced),
+        median_ns=median_ns,
+        p90_ns=p90_ns,
+        p99_ns=p99_ns,
+        runs=len(runs_ns),
         memory_probe_ns=memory_probe_ns(untraced),
         traced_memory_probe_ns=memory_probe_ns(traced),
     )

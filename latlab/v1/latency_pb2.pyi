@@ -312,6 +312,7 @@ class LatencyEstimate(_message.Message):
     SAMPLES_FIELD_NUMBER: _builtins.int
     AGE_S_FIELD_NUMBER: _builtins.int
     STEADIED_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
     """Bounds of the 90 % interval."""
@@ -325,6 +326,10 @@ class LatencyEstimate(_message.Message):
     """Age of the newest of them."""
     steadied: _builtins.bool
     """The estimate was corrected for what other work on the machine's memory adds."""
+    @_builtins.property
+    def raw(self) -> _common_pb2.RawSamples:
+        """The quantiles of all timed runs. Absent unless the latency was measured."""
+
     def __init__(
         self,
         *,
@@ -336,10 +341,11 @@ class LatencyEstimate(_message.Message):
         samples: _builtins.int = ...,
         age_s: _builtins.float = ...,
         steadied: _builtins.bool = ...,
+        raw: _common_pb2.RawSamples | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "steadied", b"steadied", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "samples", b"samples", "source", b"source", "steadied", b"steadied", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,6 +16,7 @@ from host.measuring.statistics import (
 )
 from host.measuring.stopping import NextVisit, progress
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.estimate import RawSamples
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 
@@ -30,6 +31,17 @@ def test_samples_that_were_switched_out_or_waited_are_spoiled() -> None:
     cpu_ns = (99_900, 100_900, 100_400, 100_000, 100_100, 100_000)
     visit = replace(QUIET, wall_ns=wall_ns, cpu_ns=cpu_ns, involuntary_switches=(0, 0, 2, 0, 0, 0))
     assert clean_samples(visit).tolist() == [True, True, False, False, True, True]
+
+
+def test_the_quantiles_of_all_runs_include_disturbed_ones_and_no_traced_ones() -> None:
+    wall_ns = tuple(range(1, 101))
+    slow = replace(SPOILED, wall_ns=tuple(range(101, 201)), cpu_ns=wall_ns)
+    slow = replace(slow, involuntary_switches=(1,) * 100)
+    quiet = replace(QUIET, wall_ns=wall_ns, cpu_ns=wall_ns, involuntary_switches=(0,) * 100)
+    summary = summarize([quiet, slow, replace(TRACED, wall_ns=(10**6,) * 20)])
+    assert summary is not None
+    assert summary.raw == RawSamples(100, 180, 198, 200, clean_visits=1, disturbed_visits=1)
+    assert summary.latency_ns < 100
 
 
 def test_a_visit_is_judged_by_its_clean_samples_alone() -> None:

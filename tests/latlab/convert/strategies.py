@@ -17,7 +17,7 @@ from latlab.domain.device import (
     SentinelReading,
     TransportKind,
 )
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -184,6 +184,15 @@ measurements = st.builds(
     unix_ns=nanoseconds,
     visits=st.lists(visits, max_size=2).map(tuple),
 )
+raw_samples = st.builds(
+    RawSamples,
+    median_ns=nanoseconds,
+    p90_ns=nanoseconds,
+    p99_ns=nanoseconds,
+    runs=counts,
+    clean_visits=counts,
+    disturbed_visits=counts,
+)
 estimates = st.builds(
     LatencyEstimate,
     latency_ns=nanoseconds,
@@ -194,6 +203,7 @@ estimates = st.builds(
     samples=counts,
     age_s=st.floats(0, 1e9),
     steadied=st.booleans(),
+    raw=st.none() | raw_samples,
 )
 
 measured_latencies = st.builds(
@@ -257,6 +267,7 @@ stored_measurements = st.builds(
     unusable=texts,
     failed_visits=st.lists(failures, max_size=2).map(tuple),
     untraced=st.booleans(),
+    raw=st.none() | raw_samples,
 )
 histories = st.builds(
     DeviceHistory,
