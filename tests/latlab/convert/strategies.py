@@ -184,15 +184,7 @@ measurements = st.builds(
     unix_ns=nanoseconds,
     visits=st.lists(visits, max_size=2).map(tuple),
 )
-raw_samples = st.builds(
-    RawSamples,
-    median_ns=nanoseconds,
-    p90_ns=nanoseconds,
-    p99_ns=nanoseconds,
-    runs=counts,
-    clean_visits=counts,
-    disturbed_visits=counts,
-)
+raw_samples = st.builds(RawSamples, *[nanoseconds] * 3, *[counts] * 3)
 estimates = st.builds(
     LatencyEstimate,
     latency_ns=nanoseconds,
