@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from host.measuring.statistics import QUANTILE
+from host.measuring.interval import QUANTILE
 from latency_models.alignment import align
 from latlab.domain.errors import TraceMismatch
 from latlab.domain.measurement import Visit

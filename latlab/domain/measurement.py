@@ -141,10 +141,9 @@ class Summary:
 
     Attributes:
         latency_ns: The lower quartile of the clean visits' lower deciles.
-        lower_ns: The lower bound of the latency's 90 % interval, an order statistic of the
-            visits. With fewer than 11 visits it is the fastest visit, and the confidence is
-            somewhat lower.
-        upper_ns: The upper bound, likewise.
+        lower_ns: The lower bound of the latency's 90 % interval. It may lie below the fastest
+            visit.
+        upper_ns: The upper bound.
         clean_visits: How many untraced visits count for the latency.
         visits: How many untraced visits there are.
         median_ns: The median over all runs of the untraced visits, disturbed or not.
