@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Unavailable,
         UnknownKernelKinds,
     )
-    from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+    from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
     from latlab.domain.failure import Failure, FailureKind
     from latlab.domain.kernel import Kernel
     from latlab.domain.measurement import Measurement, Visit
@@ -62,6 +62,7 @@ __all__ = [
     "Precision",
     "Program",
     "ProgramFile",
+    "RawSamples",
     "Source",
     "StorageError",
     "Target",
@@ -79,7 +80,7 @@ _MODULES = {
     "client.client": ("LatencyClient", "connect"),
     "domain.benchmark_spec": ("BenchmarkSpec", "VisitSpec"),
     "domain.device": ("Device",),
-    "domain.estimate": ("LatencyEstimate", "MeasuredLatency", "Source"),
+    "domain.estimate": ("LatencyEstimate", "MeasuredLatency", "RawSamples", "Source"),
     "domain.failure": ("Failure", "FailureKind"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),

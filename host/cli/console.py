@@ -35,7 +35,7 @@ from typer.core import TyperCommand, TyperGroup
 from latlab.common.files import storage_error
 from latlab.domain.checks.text import visible
 from latlab.domain.errors import LabError
-from latlab.domain.estimate import milliseconds_text
+from latlab.domain.estimate import RawSamples, milliseconds_text
 
 NARROWEST = 20  # columns; output for a narrower screen is written for this width
 MAX_ERROR = 2_000  # characters
@@ -46,6 +46,7 @@ EXIT_CODES = (
     "in one line; 130 when interrupted."
 )
 OPTIONS_PANEL = "Options"  # for options without a panel of their own
+RAW_COLUMNS = ("median, p90, p99", "clean visits")
 _WIDER_THAN_ANY = 100_000  # columns
 
 
@@ -281,3 +282,8 @@ def progress_bar() -> Progress:
 def milliseconds(ns: float) -> str:
     """Return a time in ns as text in ms, with the unit; see `milliseconds_text`."""
     return f"{milliseconds_text(ns)} ms"
+
+
+def raw_cells(raw: RawSamples | None) -> tuple[str, str]:
+    """Return the cells of RAW_COLUMNS: quantiles of all timed runs, and how many visits count."""
+    return ("", "") if raw is None else (raw.quantiles_text, raw.visits_text)

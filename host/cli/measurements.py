@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from host.cli.console import console, milliseconds
+from host.cli.console import RAW_COLUMNS, console, milliseconds, raw_cells
 from host.cli.console import show as show_table
-from host.measuring.statistics import clean_samples, visit_latency_ns
+from host.cli.shown_measurement import (
+    facts,
+    interval,
+    kernels_table,
+    plot_table,
+    time_text,
+    visits_table,
+)
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import StorageError
-from latlab.domain.measurement import Conditions, Measurement, StoredMeasurement
+from latlab.domain.measurement import StoredMeasurement
 
 app = typer.Typer(
     help="List, show, exclude and include stored measurements.",
@@ -56,23 +61,24 @@ def list_measurements(
 
 
 @app.command()
-def show(measurement: IdArgument) -> None:
-    """Show one measurement: its latency, its visits and the machine's conditions."""
+def show(
+    measurement: IdArgument,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show all kernels, in the order in which they run.")
+    ] = False,
+) -> None:
+    """Show one measurement: its latency, visits, conditions, samples and kernels."""
     with LatencyClient.connect() as client:
         stored = client.stored.find(measurement)
         try:
             whole = client.measurement(stored.id)
         except StorageError:  # `stored` says why
             whole = None
-    facts = _facts(stored)
-    if whole is not None:
-        facts.append(("All samples", _quantiles_in_words(whole)))
-        if whole.heat_unknown:
-            facts.append(("Heat", "unknown: the device did not report it"))
-    for label, value in facts:
+    for label, value in facts(stored, whole):
         console.print(f"{label}: {value}")
     if whole is not None:
-        show_table(_visits_table(whole))
+        for table in (visits_table(whole), plot_table(whole), kernels_table(whole, every)):
+            show_table(table)
 
 
 @app.command()
@@ -100,15 +106,16 @@ def include(measurement: IdArgument) -> None:
 
 
 def _list_table(shown: Sequence[StoredMeasurement]) -> Table:
-    table = Table("id", "when", "target", "latency", "90 % interval", "clean visits", "remarks")
+    columns = ("id", "when", "target", "latency", "90 % interval", *RAW_COLUMNS, "remarks")
+    table = Table(*columns)
     for stored in shown:
         table.add_row(
             stored.id[:12],
-            _time(stored.unix_ns),
+            time_text(stored.unix_ns),
             stored.target,
             "" if stored.latency_ns is None else milliseconds(stored.latency_ns),
-            _interval(stored),
-            f"{stored.clean_visits} of {stored.visits}" if stored.visits else "",
+            interval(stored),
+            *raw_cells(stored.raw),
             _flags(stored),
         )
     return table
@@ -127,83 +134,3 @@ def _flags(stored: StoredMeasurement) -> str:
     if stored.untraced:
         flags.append("no kernel times")
     return "; ".join(flags)
-
-
-def _facts(stored: StoredMeasurement) -> list[tuple[str, str]]:
-    facts = [
-        ("Measurement", stored.id),
-        ("Taken", _time(stored.unix_ns)),
-        ("Target", f"{stored.target} ({stored.target_id})"),
-        ("Program", stored.program_sha256),
-    ]
-    if stored.latency_ns is not None:
-        facts.append(("Latency", f"{milliseconds(stored.latency_ns)}, 90 % {_interval(stored)}"))
-        facts.append(("Clean visits", f"{stored.clean_visits} of {stored.visits}"))
-    if stored.unusable:
-        facts.append(("Unusable", stored.unusable))
-    if stored.suspect:
-        facts.append(("Suspect", "the sentinel had drifted when it was taken"))
-    if stored.is_sentinel:
-        facts.append(("Sentinel", "the lab's own, held against its baseline"))
-    if stored.untraced:
-        facts.append(("Kernel times", "none: the trace does not match the program's kernels"))
-    if (exclusion := stored.exclusion) is not None:
-        facts.append(("Excluded", f"{_time(exclusion.unix_ns)}, {exclusion.why}"))
-    for failure in stored.failed_visits:
-        facts.append(("Failed visit", f"{failure.kind.value}: {failure.message}"))
-    return facts
-
-
-def _quantiles_in_words(measurement: Measurement) -> str:
-    """Return quantiles of all samples of the untraced visits."""
-    samples_ns = [ns for visit in measurement.visits if not visit.traced for ns in visit.wall_ns]
-    if not samples_ns:
-        return "there is no untraced visit"
-    p50, p90, p99 = _quantiles(samples_ns)
-    return f"median {p50}, p90 {p90}, p99 {p99}, of {len(samples_ns)}"
-
-
-def _visits_table(measurement: Measurement) -> Table:
-    """Return a table of visits. The quantiles include disturbed samples."""
-    columns = ("visit", "latency", "p50", "p90", "p99", "clean", "before", "after")
-    table = Table(*columns, title="Visits")
-    for visit in measurement.visits:
-        latency_ns = visit_latency_ns(visit)
-        table.add_row(
-            "traced" if visit.traced else "untraced",
-            "disturbed" if latency_ns is None else milliseconds(latency_ns),
-            *_quantiles(visit.wall_ns),
-            f"{clean_samples(visit).mean():.0%}",
-            _conditions(visit.before),
-            _conditions(visit.after),
-        )
-    return table
-
-
-def _quantiles(samples_ns: Sequence[int]) -> list[str]:
-    return [milliseconds(float(ns)) for ns in np.quantile(samples_ns, (0.5, 0.9, 0.99))]
-
-
-def _conditions(conditions: Conditions) -> str:
-    parts = []
-    if conditions.temperature_c is not None:
-        parts.append(f"{conditions.temperature_c:.0f} °C")
-    if conditions.clock_khz is not None:
-        parts.append(f"{conditions.clock_khz / 1e3:.0f} MHz")
-    if conditions.load_1min is not None:
-        parts.append(f"load {conditions.load_1min:.2f}")
-    if conditions.memory_probe_ns is not None:
-        parts.append(f"memory probe {milliseconds(conditions.memory_probe_ns)}")
-    if conditions.throttled:
-        parts.append("throttled")
-    return ", ".join(parts)
-
-
-def _interval(stored: StoredMeasurement) -> str:
-    if stored.lower_ns is None or stored.upper_ns is None:
-        return ""
-    return f"{milliseconds(stored.lower_ns)} to {milliseconds(stored.upper_ns)}"
-
-
-def _time(unix_ns: int) -> str:
-    return f"{datetime.fromtimestamp(unix_ns / 1e9):%Y-%m-%d %H:%M:%S}"

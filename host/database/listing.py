@@ -93,4 +93,5 @@ def _listed(
         exclusion=exclusion,
         unusable=found.why if isinstance(found, Unusable) else "",
         untraced=not isinstance(found, Unusable) and found.untraced,
+        raw=None if summary is None else summary.raw,
     )

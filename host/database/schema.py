@@ -178,6 +178,10 @@ summaries = Table(
     Column("upper_ns", Double),
     Column("clean_visits", Integer),
     Column("visits", Integer),
+    Column("median_ns", Double),
+    Column("p90_ns", Double),
+    Column("p99_ns", Double),
+    Column("runs", Integer),
     Column("memory_probe_ns", Double),
     Column("traced_memory_probe_ns", Double),
     Column("unusable", Text, nullable=False),  # empty if there is a summary

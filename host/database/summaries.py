@@ -18,6 +18,10 @@ FIELDS = (
     "upper_ns",
     "clean_visits",
     "visits",
+    "median_ns",
+    "p90_ns",
+    "p99_ns",
+    "runs",
     "memory_probe_ns",
     "traced_memory_probe_ns",
 )
@@ -54,9 +58,10 @@ def not_summarized(connection: Connection, version: int, limit: int) -> Sequence
 
 def summary_from_row(row: Row[Any]) -> Summary:
     """Read the summary of a row with COLUMNS. Raises UnreadableRow if there is none."""
-    if row.summary_unusable is None:
-        raise UnreadableRow("the measurement has not been summarised yet: ask again in a minute")
     if row.summary_unusable:
         raise UnreadableRow(row.summary_unusable)
+    # Earlier versions stored summaries without the quantiles of all runs.
+    if row.summary_unusable is None or row.summary_median_ns is None:
+        raise UnreadableRow("the measurement has not been summarised yet: ask again in a minute")
     with reading("its summary"):
         return Summary(*(row._mapping[f"summary_{name}"] for name in FIELDS))

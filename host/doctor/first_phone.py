@@ -137,7 +137,8 @@ def _measured(
     low, latency, high = map(
         milliseconds_text, (summary.lower_ns, summary.latency_ns, summary.upper_ns)
     )
-    log(f"measured: {latency} ms ({low} to {high}), {summary.visits} visits")
+    log(f"measured: {latency} ms ({low} to {high}), {summary.raw.visits_text} visits clean")
+    log(f"median, p90 and p99 of all runs: {summary.raw.quantiles_text}")
     try:
         kernel_ns = kernel_times_ns(program.program, list(visits))
     except TraceMismatch as error:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import bdtr
 
-from host.measuring.statistics import interval_ranks, visit_latency_ns
+from host.measuring.statistics import visit_latency_ns
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 
 # With fewer pairs, even the interval from the lowest to the highest ratio hardly holds 90 %.
 MIN_PAIRS = 5
+CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def compare(first: Sequence[Visit], second: Sequence[Visit]) -> Comparison | Fai
             f"only {len(ratios)} of {min(len(first), len(second))} pairs of visits were clean:"
             " something else ran on the measured cores; free them and compare again",
         )
-    low, high = interval_ranks(len(ratios), 0.5)
+    low, high = median_ranks(len(ratios))
     return Comparison(
         float(np.median(ratios)),
         ratios[low],
@@ -78,3 +80,16 @@ def compare(first: Sequence[Visit], second: Sequence[Visit]) -> Comparison | Fai
         len(ratios),
         heat_unknown=not all(visit.heat_is_known for visit in (*first, *second)),
     )
+
+
+def median_ranks(n: int) -> tuple[int, int]:
+    """Return the ranks, from 0, of the values that bound the median of their population.
+
+    The interval is distribution-free: how many of `n` values lie below the median follows a
+    binomial distribution. It holds the median with at least CONFIDENCE, or with as much as so few
+    values allow.
+    """
+    low = 0
+    while low < n - 1 and bdtr(low + 1, n, 0.5) <= (1 - CONFIDENCE) / 2:
+        low += 1
+    return min(low, n - 1 - low), max(low, n - 1 - low)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from host.measuring.statistics import QUANTILE
+import numpy as np
+from numpy.typing import NDArray
+
+from host.measuring.interval import QUANTILE
 from latency_models.alignment import align
 from latlab.domain.errors import TraceMismatch
 from latlab.domain.measurement import Visit
@@ -22,6 +25,23 @@ def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] 
     Raises:
         TraceMismatch: The kernels and the traces do not align.
     """
+    found = fastest_traces(visits)
+    if found is None:
+        return None
+    names, durations_ns = found
+    return align(program.kernels, list(zip(names, durations_ns.tolist(), strict=True)))
+
+
+def fastest_traces(visits: Sequence[Visit]) -> tuple[list[str], NDArray[np.float64]] | None:
+    """Return the kernels' names and how long each took in the fastest quarter of all traced runs.
+
+    Returns:
+        The backend's names of the kernels in the order in which they run, and (kernels, runs)
+        times in ns; None without a traced visit.
+
+    Raises:
+        TraceMismatch: The traces do not fit together.
+    """
     traced = [visit for visit in visits if visit.traced]
     if not traced:
         return None
@@ -32,8 +52,9 @@ def kernel_times_ns(program: Program, visits: list[Visit]) -> tuple[float, ...] 
         if len({len(trace.durations_ns) for trace in visit.kernel_traces}) > 1:
             raise TraceMismatch("kernels of one visit were traced in different numbers of runs")
     if not any(trace.durations_ns for visit in traced for trace in visit.kernel_traces):
-        return align(program.kernels, [(name, ()) for name in names])
-    durations_ns = np.hstack([[trace.durations_ns for trace in v.kernel_traces] for v in traced])
+        return names, np.empty((len(names), 0))
+    durations_ns = np.hstack(
+        [np.array([t.durations_ns for t in v.kernel_traces], np.float64) for v in traced]
+    )
     totals_ns = durations_ns.sum(axis=0)
-    fastest = durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]
-    return align(program.kernels, list(zip(names, fastest.tolist(), strict=True)))
+    return names, durations_ns[:, totals_ns <= np.quantile(totals_ns, QUANTILE)]

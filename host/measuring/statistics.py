@@ -20,12 +20,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr
 
+from host.measuring.interval import QUANTILE, quiet_latency
 from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.measurement import Summary, Visit
 
-VERSION = 1  # stored with each summary; every change of the statistic raises it
+VERSION = 3  # stored with each summary; every change of the statistic raises it
 
 # Why visits have no summary, in words for people.
 NONE_CLEAN = "none of its untraced visits is clean"
@@ -33,8 +33,7 @@ NONE_CLEAN = "none of its untraced visits is clean"
 MIN_CLEAN_SHARE = 0.25
 MIN_CLEAN_SAMPLES = 5
 VISIT_QUANTILE = 0.1
-QUANTILE = 0.25
-CONFIDENCE = 0.9
+RAW_QUANTILES = (0.5, 0.9, 0.99)
 # A sample's wall time may always exceed its CPU time by this share before it counts as spoiled:
 # timer interrupts alone cost about as much.
 EXCESS_SLACK = 0.01
@@ -72,16 +71,22 @@ def summarize(visits: Sequence[Visit]) -> Summary | None:
     """Summarise the untraced visits; None if none of them is clean."""
     untraced = [visit for visit in visits if not visit.traced]
     traced = [visit for visit in visits if visit.traced]
-    latencies_ns = sorted(ns for ns in map(visit_latency_ns, untraced) if ns is not None)
+    latencies_ns = [ns for ns in map(visit_latency_ns, untraced) if ns is not None]
     if not latencies_ns:
         return None
-    low, high = interval_ranks(len(latencies_ns), QUANTILE)
+    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns)
+    runs_ns = np.concatenate([visit.wall_ns for visit in untraced])
+    median_ns, p90_ns, p99_ns = np.quantile(runs_ns, RAW_QUANTILES).tolist()
     return Summary(
-        latency_ns=float(np.quantile(latencies_ns, QUANTILE)),
-        lower_ns=latencies_ns[low],
-        upper_ns=latencies_ns[high],
+        latency_ns=latency_ns,
+        lower_ns=lower_ns,
+        upper_ns=upper_ns,
         clean_visits=len(latencies_ns),
         visits=len(untraced),
+        median_ns=median_ns,
+        p90_ns=p90_ns,
+        p99_ns=p99_ns,
+        runs=len(runs_ns),
         memory_probe_ns=memory_probe_ns(untraced),
         traced_memory_probe_ns=memory_probe_ns(traced),
     )
@@ -100,19 +105,3 @@ def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
         if conditions.memory_probe_ns is not None and conditions.memory_probe_ns > 0
     ]
     return float(np.quantile(probes_ns, QUANTILE)) if probes_ns else None
-
-
-def interval_ranks(n: int, quantile: float) -> tuple[int, int]:
-    """Return the ranks, from 0, of the values that bound a quantile of their population.
-
-    The interval is distribution-free: how many of `n` values lie below the quantile follows a
-    binomial distribution. It holds the quantile with at least `CONFIDENCE`, or with as much as
-    so few values allow.
-    """
-    tail = (1 - CONFIDENCE) / 2
-    low, high = 0, n - 1
-    while low < n - 1 and bdtr(low + 1, n, quantile) <= tail:
-        low += 1
-    while high > 0 and bdtr(n - high, n, 1 - quantile) <= tail:
-        high -= 1
-    return low, high

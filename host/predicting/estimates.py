@@ -14,7 +14,6 @@ from latency_models.interference import Steadying
 from latlab.domain.errors import NotFound, NotReady, Unavailable, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source, whole_ns
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement, Unusable
 
 # A database limits the parameters of a query.
@@ -107,14 +106,7 @@ def _estimate(
     # No predictor has learned of devices that are warm.
     sustained = usable.spec.visit.is_sustained
     steadying = Steadying.none() if sustained else steadying_of(usable.target_id)
-    return measured_estimate(usable.network, steadying, time.time_ns())
-
-
-def measured_estimate(
-    network: MeasuredNetwork, steadying: Steadying, now_unix_ns: int
-) -> LatencyEstimate:
-    """Return the latency estimate that a measurement gives for its own network."""
-    steady = steadying(network)
+    steady = steadying(usable.network)
     return LatencyEstimate(
         latency_ns=whole_ns(steady.latency_ns),
         lower_ns=whole_ns(steady.lower_ns),
@@ -122,6 +114,7 @@ def measured_estimate(
         source=Source.MEASURED,
         coverage=1.0,
         samples=1,
-        age_s=max(0.0, (now_unix_ns - network.unix_ns) / 1e9),
+        age_s=max(0.0, (time.time_ns() - steady.unix_ns) / 1e9),
         steadied=steadying.is_learned,
+        raw=usable.summary.raw,
     )

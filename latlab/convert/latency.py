@@ -12,6 +12,7 @@ from latlab.convert.kernels import (
     tensor_spec_to_message,
     tensor_specs_from_messages,
 )
+from latlab.convert.measurements import raw_from_message, raw_to_message
 from latlab.convert.visits import (
     visit_from_message,
     visit_spec_from_message,
@@ -143,6 +144,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
         age_s=estimate.age_s,
         steadied=estimate.steadied,
         unknown_kinds=estimate.unknown_kinds,
+        raw=raw_to_message(estimate.raw),
     )
 
 
@@ -159,6 +161,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         age_s=message.age_s,
         steadied=message.steadied,
         unknown_kinds=tuple(message.unknown_kinds),
+        raw=raw_from_message(message),
     )
 
 

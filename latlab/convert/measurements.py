@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from latlab.convert.fields import fields_of
 from latlab.convert.visits import failure_from_message, failure_to_message
+from latlab.domain.estimate import RawSamples
 from latlab.domain.measurement import Exclusion, StoredMeasurement
-from latlab.v1 import lab_pb2
+from latlab.v1 import common_pb2, lab_pb2, latency_pb2
+
+
+def raw_to_message(raw: RawSamples | None) -> common_pb2.RawSamples | None:
+    """Return the protobuf message for the quantiles of all runs; None for None."""
+    return None if raw is None else common_pb2.RawSamples(**asdict(raw))
+
+
+def raw_from_message(
+    message: latency_pb2.LatencyEstimate | lab_pb2.StoredMeasurement,
+) -> RawSamples | None:
+    """Return the quantiles of all runs that a message holds; None if it has none."""
+    return RawSamples(**fields_of(message.raw)) if message.HasField("raw") else None
 
 
 def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
@@ -25,6 +41,7 @@ def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
         unusable=stored.unusable,
         failed_visits=map(failure_to_message, stored.failed_visits),
         untraced=stored.untraced,
+        raw=raw_to_message(stored.raw),
     )
     if stored.exclusion is not None:
         message.exclusion.unix_ns = stored.exclusion.unix_ns
@@ -54,4 +71,5 @@ def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement
         unusable=message.unusable,
         failed_visits=tuple(map(failure_from_message, message.failed_visits)),
         untraced=message.untraced,
+        raw=raw_from_message(message),
     )

@@ -20,6 +20,41 @@ class Source(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class RawSamples:
+    """The latencies of all timed runs of a measurement, disturbed or not.
+
+    The quiet latency says what a network takes when nothing else uses the machine. These
+    quantiles say what its runs took while they were measured.
+
+    Attributes:
+        median_ns: The median over the runs of all untraced visits.
+        p90_ns: The 90th percentile.
+        p99_ns: The 99th percentile.
+        runs: The number of runs.
+        clean_visits: How many untraced visits count for the quiet latency.
+        disturbed_visits: How many untraced visits were disturbed by other work.
+    """
+
+    median_ns: int
+    p90_ns: int
+    p99_ns: int
+    runs: int
+    clean_visits: int
+    disturbed_visits: int
+
+    @property
+    def quantiles_text(self) -> str:
+        """The median, p90 and p99 for people, as in "12.1, 12.4, 13.0 ms"."""
+        quantiles_ns = (self.median_ns, self.p90_ns, self.p99_ns)
+        return f"{', '.join(map(milliseconds_text, quantiles_ns))} ms"
+
+    @property
+    def visits_text(self) -> str:
+        """How many of the untraced visits were clean, for people, as in "6 of 7"."""
+        return f"{self.clean_visits} of {self.clean_visits + self.disturbed_visits}"
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyEstimate:
     """The estimated latency of a network on a target.
 
@@ -36,6 +71,7 @@ class LatencyEstimate:
         unknown_kinds: The kinds of kernels that were never measured on the target, sorted. Their
             times were guessed from what work usually takes there.
         parts: The estimates on each target where this one combines those on several.
+        raw: The quantiles of all timed runs; None unless the latency was measured, on one target.
     """
 
     latency_ns: int
@@ -48,6 +84,7 @@ class LatencyEstimate:
     steadied: bool = False
     unknown_kinds: tuple[str, ...] = ()
     parts: tuple[LatencyEstimate, ...] = ()
+    raw: RawSamples | None = None
 
     @property
     def extrapolates(self) -> bool:

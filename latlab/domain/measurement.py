@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.estimate import RawSamples, whole_ns
 from latlab.domain.failure import Failure
 
 
@@ -140,12 +141,15 @@ class Summary:
 
     Attributes:
         latency_ns: The lower quartile of the clean visits' lower deciles.
-        lower_ns: The lower bound of the latency's 90 % interval, an order statistic of the
-            visits. With fewer than 11 visits it is the fastest visit, and the confidence is
-            somewhat lower.
-        upper_ns: The upper bound, likewise.
+        lower_ns: The lower bound of the latency's 90 % interval. It may lie below the fastest
+            visit.
+        upper_ns: The upper bound.
         clean_visits: How many untraced visits count for the latency.
         visits: How many untraced visits there are.
+        median_ns: The median over all runs of the untraced visits, disturbed or not.
+        p90_ns: The 90th percentile of these runs.
+        p99_ns: The 99th percentile of these runs.
+        runs: How many runs these are.
         memory_probe_ns: How long a sweep over memory took beside the untraced visits; None
             without a probe.
         traced_memory_probe_ns: The same beside the traced visits.
@@ -156,6 +160,10 @@ class Summary:
     upper_ns: float
     clean_visits: int
     visits: int
+    median_ns: float
+    p90_ns: float
+    p99_ns: float
+    runs: int
     memory_probe_ns: float | None = None
     traced_memory_probe_ns: float | None = None
 
@@ -163,6 +171,18 @@ class Summary:
     def half_width(self) -> float:
         """Half the width of the latency's 90 % interval, as a share of the latency."""
         return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
+
+    @property
+    def raw(self) -> RawSamples:
+        """The quantiles of all timed runs, in whole ns, and the numbers of visits."""
+        return RawSamples(
+            median_ns=whole_ns(self.median_ns),
+            p90_ns=whole_ns(self.p90_ns),
+            p99_ns=whole_ns(self.p99_ns),
+            runs=self.runs,
+            clean_visits=self.clean_visits,
+            disturbed_visits=self.visits - self.clean_visits,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +237,7 @@ class StoredMeasurement:
         failed_visits: The failures of the visits that brought no samples.
         untraced: Whether it has no kernel times although they were asked for, because the trace
             does not match the program's kernels.
+        raw: The quantiles of all timed runs; None if the latency cannot be computed.
     """
 
     id: str
@@ -235,3 +256,4 @@ class StoredMeasurement:
     unusable: str
     failed_visits: tuple[Failure, ...] = ()
     untraced: bool = False
+    raw: RawSamples | None = None

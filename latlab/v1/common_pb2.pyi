@@ -454,6 +454,46 @@ class Visit(_message.Message):
 Global___Visit: _TypeAlias = Visit  # noqa: Y015
 
 @_typing.final
+class RawSamples(_message.Message):
+    """The latencies of all timed runs of a measurement's untraced visits, disturbed or not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIAN_NS_FIELD_NUMBER: _builtins.int
+    P90_NS_FIELD_NUMBER: _builtins.int
+    P99_NS_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    CLEAN_VISITS_FIELD_NUMBER: _builtins.int
+    DISTURBED_VISITS_FIELD_NUMBER: _builtins.int
+    median_ns: _builtins.int
+    p90_ns: _builtins.int
+    p99_ns: _builtins.int
+    runs: _builtins.int
+    """The number of runs."""
+    clean_visits: _builtins.int
+    """The number of untraced visits that count for the quiet latency, and of those that other work
+    disturbed.
+    """
+    disturbed_visits: _builtins.int
+    def __init__(
+        self,
+        *,
+        median_ns: _builtins.int = ...,
+        p90_ns: _builtins.int = ...,
+        p99_ns: _builtins.int = ...,
+        runs: _builtins.int = ...,
+        clean_visits: _builtins.int = ...,
+        disturbed_visits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "disturbed_visits", b"disturbed_visits", "median_ns", b"median_ns", "p90_ns", b"p90_ns", "p99_ns", b"p99_ns", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RawSamples: _TypeAlias = RawSamples  # noqa: Y015
+
+@_typing.final
 class Failure(_message.Message):
     """A visit or a measurement that brought no samples."""
 

@@ -914,6 +914,7 @@ class StoredMeasurement(_message.Message):
     UNUSABLE_FIELD_NUMBER: _builtins.int
     FAILED_VISITS_FIELD_NUMBER: _builtins.int
     UNTRACED_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     unix_ns: _builtins.int
     target: _builtins.str
@@ -940,6 +941,10 @@ class StoredMeasurement(_message.Message):
 
     @_builtins.property
     def failed_visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Failure]: ...
+    @_builtins.property
+    def raw(self) -> _common_pb2.RawSamples:
+        """The quantiles of all timed runs. Absent if the latency cannot be computed."""
+
     def __init__(
         self,
         *,
@@ -959,10 +964,11 @@ class StoredMeasurement(_message.Message):
         unusable: _builtins.str = ...,
         failed_visits: _abc.Iterable[_common_pb2.Failure] | None = ...,
         untraced: _builtins.bool = ...,
+        raw: _common_pb2.RawSamples | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "exclusion", b"exclusion", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "exclusion", b"exclusion", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "upper_ns", b"upper_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "clean_visits", b"clean_visits", "exclusion", b"exclusion", "failed_visits", b"failed_visits", "id", b"id", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "program_sha256", b"program_sha256", "suspect", b"suspect", "target", b"target", "target_id", b"target_id", "unix_ns", b"unix_ns", "untraced", b"untraced", "unusable", b"unusable", "upper_ns", b"upper_ns", "visits", b"visits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "clean_visits", b"clean_visits", "exclusion", b"exclusion", "failed_visits", b"failed_visits", "id", b"id", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "program_sha256", b"program_sha256", "raw", b"raw", "suspect", b"suspect", "target", b"target", "target_id", b"target_id", "unix_ns", b"unix_ns", "untraced", b"untraced", "unusable", b"unusable", "upper_ns", b"upper_ns", "visits", b"visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ns: _TypeAlias = _typing.Literal["latency_ns"]  # noqa: Y015
     _WhichOneofArgType__latency_ns: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns"]  # noqa: Y015

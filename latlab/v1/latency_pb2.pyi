@@ -324,6 +324,7 @@ class LatencyEstimate(_message.Message):
     AGE_S_FIELD_NUMBER: _builtins.int
     STEADIED_FIELD_NUMBER: _builtins.int
     UNKNOWN_KINDS_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
     """Bounds of the 90 % interval."""
@@ -341,6 +342,10 @@ class LatencyEstimate(_message.Message):
     def unknown_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of kernels that were never measured on the target, whose times are guesses."""
 
+    @_builtins.property
+    def raw(self) -> _common_pb2.RawSamples:
+        """The quantiles of all timed runs. Absent unless the latency was measured."""
+
     def __init__(
         self,
         *,
@@ -353,10 +358,11 @@ class LatencyEstimate(_message.Message):
         age_s: _builtins.float = ...,
         steadied: _builtins.bool = ...,
         unknown_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        raw: _common_pb2.RawSamples | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "samples", b"samples", "source", b"source", "steadied", b"steadied", "unknown_kinds", b"unknown_kinds", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "samples", b"samples", "source", b"source", "steadied", b"steadied", "unknown_kinds", b"unknown_kinds", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
 from host.cli.console import words
-from search.report.drawing.words import interval, short
+from latlab.domain.estimate import LatencyEstimate
+from search.report.drawing.words import interval, raw_lines, short
 from search.report.study.data import ReportData
 from search.space.counts import counts
 
@@ -28,10 +30,13 @@ def front_table(data: ReportData) -> Table:
         table.add_row(
             str(number),
             f"{trial.accuracy:.1%}",
-            interval(trial.latency),
-            *map(interval, trial.latency.parts),
+            *map(_latency, (trial.latency, *trial.latency.parts)),
             f"{size.parameters / 1e6:.2f}",
             f"{size.multiply_adds / 1e6:.0f}",
             words(trial.architecture.id, "\n", (short(trial.architecture), "dim")),
         )
     return table
+
+
+def _latency(estimate: LatencyEstimate) -> Text:
+    return words(interval(estimate), (raw_lines(estimate), "dim"))

@@ -23,6 +23,7 @@ from latlab.domain.errors import (
     StorageError,
     UnknownKernelKinds,
 )
+from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
 from latlab.domain.precision import precision_of
@@ -34,9 +35,10 @@ from search.space.kernels import kernels
 from search.space.zoo import ZOO
 from search.study.combined_latency import Combination
 from search.study.front import front
+from search.study.renewal import measurement_ids, renewed
 from search.study.settings import StudySettings
 from search.study.study import Study, read_study, study_folder
-from search.study.trial import is_measured
+from search.study.trial import Trial, is_measured
 
 STUDY_PANEL = "The study"
 RunsOption = Annotated[
@@ -56,6 +58,7 @@ class LabKnowledge:
         targets: The names of the targets, or their ids without a lab.
         measured: All networks measured on the first target in the study's precision, the oldest
             first.
+        latencies: The latencies of the study's measurements, by their ids, corrected alike.
         front_measurements: Measurements of networks on the front, by their ids.
         zoo: The published networks, with their latencies on the targets.
     """
@@ -63,6 +66,7 @@ class LabKnowledge:
     targets: tuple[str, ...]
     devices: tuple[Target, ...] = ()
     measured: Sequence[MeasuredNetwork] = ()
+    latencies: Mapping[str, LatencyEstimate] = field(default_factory=dict)
     front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
     zoo: tuple[ZooRow, ...] = tuple(ZooRow(name, network) for name, network in ZOO.items())
 
@@ -105,10 +109,10 @@ def show_report(study: Study, output: Path | None = None) -> None:
     from search.report.study.results import trained
 
     measured = list(filter(is_measured, study.latest().values()))
-    ids = [id_ for trial in front(measured) for id_ in (trial.measurement_id or "").split("+")]
-    lab = _ask_lab(study.settings, ids)
+    lab = _ask_lab(study.settings, measured)
     target = _in_words(study.settings, lab.targets)
     trials = [trial for finished in study.rounds for trial in finished.trials]
+    trials = renewed(trials, lab.latencies, study.settings)
     data = ReportData(
         study=study.directory.name,
         settings={**described(study.settings), "target": target},
@@ -180,8 +184,9 @@ def _folder_name(names: Sequence[str]) -> str:
     return f"{len(names)}-studies-{digest}"
 
 
-def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> LabKnowledge:
+def _ask_lab(settings: StudySettings, measured_trials: Sequence[Trial] = ()) -> LabKnowledge:
     """Ask the running lab; if there is none, print so and return what is known without one."""
+    ids = [id_ for trial in measured_trials for id_ in measurement_ids(trial)]
     try:
         with LatencyClient.connect() as client:
             targets = list(map(client.find_target, settings.target_ids))
@@ -198,11 +203,15 @@ def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> La
                 _zoo(client, target.id, networks, settings.deployment)
                 for target, networks in zip(targets, measured, strict=True)
             ]
+            latencies = _latencies(client, ids)
+            on_front = front(renewed(measured_trials, latencies, settings))
+            front_ids = [id_ for trial in on_front for id_ in measurement_ids(trial)]
             return LabKnowledge(
                 tuple(target.name for target in targets),
                 tuple(targets),
                 list(measured[0].values()),
-                dict(_measurements(client, measurement_ids)),
+                latencies,
+                dict(_measurements(client, front_ids)),
                 tuple(_on_all(row, settings) for row in zip(*zoos, strict=True)),
             )
     except LabError as error:
@@ -210,11 +219,18 @@ def _ask_lab(settings: StudySettings, measurement_ids: Sequence[str] = ()) -> La
         return LabKnowledge(tuple(settings.target_ids))
 
 
-def _measurements(
-    client: LatencyClient, measurement_ids: Iterable[str]
-) -> Iterator[tuple[str, Measurement]]:
+def _latencies(client: LatencyClient, ids: Sequence[str]) -> dict[str, LatencyEstimate]:
+    """Return the latencies of the measurements by their ids, or none if one cannot be used."""
+    try:
+        return dict(zip(ids, client.look_up(ids), strict=True))
+    except (NotFound, StorageError) as error:
+        console.print(f"Latencies are shown as the study recorded them: {error}", style="yellow")
+        return {}
+
+
+def _measurements(client: LatencyClient, ids: Iterable[str]) -> Iterator[tuple[str, Measurement]]:
     """Yield those of the measurements that the lab can read."""
-    for measurement_id in measurement_ids:
+    for measurement_id in ids:
         with suppress(NotFound, StorageError):
             yield measurement_id, client.measurement(measurement_id)
 

@@ -29,7 +29,7 @@ from search.cli.session import (
     TARGETS_PANEL,
 )
 from search.latency.target_lab import latencies
-from search.report.drawing.words import interval
+from search.report.drawing.words import interval, raw_lines
 from search.space.architecture import Architecture
 from search.study.settings import FullTraining, StudyError
 from search.study.study import Study, read_study, study_folder
@@ -293,7 +293,7 @@ def _table(finalists: list[Finalist]) -> Table:
             finalist.precision.value,
             "" if accuracy is None else f"{accuracy:.1%}",
             "" if file is None else f"{file.program.size_bytes / 1e6:.2f} MB",
-            "" if latency is None else interval(latency),
+            "" if latency is None else interval(latency) + raw_lines(latency),
             finalist.failure or "",
         )
     return table

@@ -187,7 +187,10 @@ def _register_estimates(converter: Converter) -> None:
     converter.register_unstructure_hook(LatencyEstimate, unstructure)
     structure_fields = make_dict_structure_fn(LatencyEstimate, converter)
     unstructure_fields = make_dict_unstructure_fn(
-        LatencyEstimate, converter, parts=override(omit_if_default=True)
+        LatencyEstimate,
+        converter,
+        parts=override(omit_if_default=True),
+        raw=override(omit_if_default=True),
     )
 
 

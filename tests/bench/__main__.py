@@ -22,7 +22,7 @@ GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
-    "latency-live": ("predict60", "repeat", "other", "active"),
+    "latency-live": ("measure_coverage", "predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),

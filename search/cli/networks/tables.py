@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Column, Table
 from rich.text import Text
 
-from host.cli.console import milliseconds, words
+from host.cli.console import RAW_COLUMNS, milliseconds, raw_cells, words
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
 from search.latency.lab import Measured
@@ -24,12 +24,14 @@ Outcomes = Sequence[Measured | Failure]
 
 def zoo_table(deployment: Deployment, outcomes: Outcomes) -> Table:
     """Return the table of the zoo, with a column of latencies if there are outcomes."""
-    latency = [f"latency{deployment.in_precision}"] if outcomes else []
+    latency = [f"latency{deployment.in_precision}", *RAW_COLUMNS] if outcomes else []
     table = Table("network", "parameters", "multiply-adds", *latency)
     for number, (name, architecture) in enumerate(ZOO.items()):
         total = counts(architecture, deployment=deployment)
         row = [name, f"{total.parameters:,}", f"{total.multiply_adds / 1e6:.1f} M"]
-        table.add_row(*row, *map(_in_words, outcomes[number : number + 1]))
+        for outcome in outcomes[number : number + 1]:
+            row += _cells(outcome)
+        table.add_row(*row)
     table.caption = "\n".join(_of_measurements(outcomes))
     return table
 
@@ -38,14 +40,16 @@ def measurements_table(
     names: Sequence[str], outcomes: Outcomes, remarks: Iterable[str] = ()
 ) -> Table:
     """Return the table of measured networks, with remarks below it."""
-    table = Table("network", "latency", "90 % interval", Column("measurement", overflow="fold"))
+    columns = ("network", "latency", "90 % interval", *RAW_COLUMNS)
+    table = Table(*columns, Column("measurement", overflow="fold"))
     table.caption = "\n".join([*_of_measurements(outcomes), *remarks])
     for name, outcome in zip(names, outcomes, strict=True):
         if isinstance(outcome, Failure):
-            table.add_row(name, words((outcome.kind.value, "red")), outcome.message, "")
+            table.add_row(name, words((outcome.kind.value, "red")), outcome.message)
         else:
-            measurement_id = words((outcome.measurement_id, "dim"))
-            table.add_row(name, *latency_cells(outcome.latency), measurement_id)
+            latency = outcome.latency
+            cells = (*latency_cells(latency), *raw_cells(latency.raw))
+            table.add_row(name, *cells, words((outcome.measurement_id, "dim")))
     return table
 
 
@@ -66,10 +70,11 @@ def interval_cells(latency_ns: float, lower_ns: float, upper_ns: float) -> tuple
     return milliseconds(latency_ns), f"{milliseconds(lower_ns)} to {milliseconds(upper_ns)}"
 
 
-def _in_words(outcome: Measured | Failure) -> str:
+def _cells(outcome: Measured | Failure) -> list[str]:
+    """Return an outcome as cells of the zoo's table."""
     if isinstance(outcome, Failure):
-        return f"failed: {outcome.message}"
-    return milliseconds(outcome.latency.latency_ns)
+        return [f"failed: {outcome.message}"]
+    return [milliseconds(outcome.latency.latency_ns), *raw_cells(outcome.latency.raw)]
 
 
 def _of_measurements(outcomes: Outcomes) -> list[str]:

@@ -50,6 +50,17 @@ def interval(estimate: LatencyEstimate) -> str:
     return f"{milliseconds_text(estimate.latency_ns)} [{bounds(estimate)}]"
 
 
+def raw_lines(estimate: LatencyEstimate) -> str:
+    """Return the quantiles of a measurement's runs and its clean visits, in short lines.
+
+    Each line begins with a line break. There are none if the quantiles are not known.
+    """
+    if (raw := estimate.raw) is None:
+        return ""
+    median, p90, p99 = map(milliseconds_text, (raw.median_ns, raw.p90_ns, raw.p99_ns))
+    return f"\nmedian {median}\np90 {p90}, p99 {p99}\n{raw.visits_text} visits clean"
+
+
 def seconds(value_s: float) -> str:
     """Return a duration as in "45 s", "12.5 min" or "3.2 h"."""
     if value_s < 120:

@@ -9,12 +9,12 @@ from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measurement import Measurement
 from latlab.domain.target import Target
 from search.report.drawing.arrays import FloatArray
-from search.report.study.measured import LatencyQuantiles
 from search.space.architecture import Architecture
 from search.space.counts import Counts
 from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
 from search.study.front import front
+from search.study.renewal import measurement_ids
 from search.study.trial import Trial, best_by_reward, is_measured
 
 
@@ -136,15 +136,7 @@ class ReportData:
 
     def measurements_of(self, trial: Trial) -> list[Measurement | None]:
         """Return the trial's measurement on each target; None where it is not known."""
-        ids = (trial.measurement_id or "").split("+")
-        return [self.front_measurements.get(measurement_id) for measurement_id in ids]
-
-    def quantiles_of(self, trial: Trial) -> list[LatencyQuantiles | None]:
-        """Return the latency quantiles of the trial's measurement on each target."""
-        return [
-            None if measurement is None else LatencyQuantiles.of(measurement)
-            for measurement in self.measurements_of(trial)
-        ]
+        return list(map(self.front_measurements.get, measurement_ids(trial)))
 
 
 def exceeds(trial: Trial, target_ns: int) -> float:
@@ -154,5 +146,5 @@ def exceeds(trial: Trial, target_ns: int) -> float:
 
 
 def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
-    """Return the parts of a latency on several targets; none if there is one target."""
-    return latency.parts
+    """Return the latency on each target: the parts on several, or itself if there is one."""
+    return latency.parts or (latency,)

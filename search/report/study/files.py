@@ -12,7 +12,7 @@ from typing import Any
 
 from search.report.drawing.words import short
 from search.report.study.data import ReportData, on_each_target
-from search.report.study.results import result_record, study_results
+from search.report.study.results import raw_record, result_record, study_results
 from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.study.trial import Trial
@@ -37,7 +37,7 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
         "front": [
             {
                 **trial_record(trial, data.targets, data.deployment),
-                "quantiles_ns": _quantiles(data, trial),
+                "quantiles_ns": _quantiles(trial),
                 "layers": trial.architecture.to_dict(),
             }
             for trial in data.measured_front()
@@ -49,9 +49,10 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
     return ["trials.csv", "results.csv", "report.json"]
 
 
-def _quantiles(data: ReportData, trial: Trial) -> list[dict[str, float] | None]:
-    """Return the latency quantiles on each target."""
-    return [None if each is None else asdict(each) for each in data.quantiles_of(trial)]
+def _quantiles(trial: Trial) -> list[dict[str, int] | None]:
+    """Return the quantiles of all timed runs on each target; None where they are not known."""
+    latencies = on_each_target(trial.latency) if trial.latency else ()
+    return [None if each.raw is None else asdict(each.raw) for each in latencies]
 
 
 def trial_record(
@@ -78,6 +79,7 @@ def trial_record(
         "latency_lower_ns": latency and latency.lower_ns,
         "latency_upper_ns": latency and latency.upper_ns,
         "latency_source": latency and latency.source.value,
+        **raw_record(latency),
         **{
             f"latency_ns on {name}": parts[name].latency_ns if name in parts else None
             for name in targets

@@ -1,30 +1,12 @@
-"""The latency quantiles of measurements, and the conditions that they were taken in."""
+"""The conditions that measurements were taken in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-
-import numpy as np
 
 from latlab.domain.measurement import Conditions, Measurement
 from latlab.domain.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyQuantiles:
-    """Latency quantiles of all timed runs, including those that other work slowed down."""
-
-    median_ns: float
-    p90_ns: float
-    p99_ns: float
-
-    @classmethod
-    def of(cls, measurement: Measurement) -> LatencyQuantiles | None:
-        """Return the quantiles over a measurement's untraced visits; None if these have no runs."""
-        samples_ns = [ns for v in measurement.visits if not v.traced for ns in v.wall_ns]
-        return cls(*np.quantile(samples_ns, (0.5, 0.9, 0.99)).tolist()) if samples_ns else None
 
 
 def described_conditions(target: Target, measurements: Sequence[Measurement]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, RawSamples
 from search.report.drawing.blocks import draw
 from search.report.drawing.canvas import Plot, save
 from search.report.drawing.diversity_plot import diversity
@@ -24,7 +24,7 @@ from search.report.study.data import (
     on_each_target,
 )
 from search.report.study.files import write_report_data
-from search.report.study.measured import LatencyQuantiles, described_conditions
+from search.report.study.measured import described_conditions
 from search.report.study.results import study_results
 from search.space.counts import Counts, counts
 from search.study.trial import Trial, best_by_reward, is_measured
@@ -36,7 +36,11 @@ class OnTarget:
 
     target: str
     latency: LatencyEstimate
-    quantiles: LatencyQuantiles | None
+
+    @property
+    def raw(self) -> RawSamples | None:
+        """The quantiles of all its timed runs; None in a study of an earlier version."""
+        return self.latency.raw
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -
         front=front,
         winner=next((row for row in front if row.trial is best), None),
         **_summary(data, best),
-        has_quantiles=any(each.quantiles for row in front for each in row.on_targets),
+        has_quantiles=any(each.raw for row in front for each in row.on_targets),
         conditions=_conditions(data),
         parity=[figures[name] for name in ("held-out", "search-parity") if name in figures],
         scores=_scores(data.evaluation),
@@ -114,9 +118,8 @@ def _summary(data: ReportData, best: Trial | None) -> dict[str, object]:
 
 def _row(data: ReportData, trial: Trial) -> FrontRow:
     assert trial.latency is not None
-    latencies = on_each_target(trial.latency) or (trial.latency,)
     names = data.targets or (data.target,)
-    rows = zip(names, latencies, data.quantiles_of(trial), strict=True)
+    rows = zip(names, on_each_target(trial.latency), strict=True)
     on_targets = [OnTarget(*row) for row in rows]
     size = counts(trial.architecture, deployment=data.deployment)
     return FrontRow(trial, size, draw(trial.architecture), on_targets)

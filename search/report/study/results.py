@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from latlab.common.files import read_regular
+from latlab.domain.estimate import LatencyEstimate
 from search.report.drawing.html import render
 from search.report.study.data import ReportData, Result, ZooRow
 from search.space.architecture import Architecture, ArchitectureError
@@ -105,9 +106,17 @@ def result_record(result: Result) -> dict[str, Any]:
         "latency_lower_ns": latency and latency.lower_ns,
         "latency_upper_ns": latency and latency.upper_ns,
         "latency_source": latency and latency.source.value,
+        **raw_record(latency),
         "published_parameters_m": known and known.parameters_m,
         "published_multiply_adds_m": known and known.multiply_adds_m,
         "published_top1": known and known.top1,
         "published_top5": known and known.top5,
         "published_pixel1_ms": known and known.pixel1_ms,
     }
+
+
+def raw_record(latency: LatencyEstimate | None) -> dict[str, int | None]:
+    """Return the quantiles of all timed runs as fields of a record; None if there are none."""
+    names = ("median_ns", "p90_ns", "p99_ns", "clean_visits", "disturbed_visits")
+    raw = latency.raw if latency else None
+    return {name: None if raw is None else getattr(raw, name) for name in names}

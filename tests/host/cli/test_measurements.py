@@ -49,9 +49,13 @@ def test_listed_excluded_shown_and_included(stored: list[Stored]) -> None:
 
     code, said = measurements("show", odd.id[:8])
     assert code == 0
+    for label in ("Latency: ", "All runs: median, p90 and p99 of ", "Clean visits: 3 of 3"):
+        assert label in said
     for expected in (odd.id, TARGET.id, odd.file.program.sha256, "[b]a build ran", "p99", "40 °C"):
         assert expected in said
     assert said.count("100%") == 4  # visits, all clean
+    for table in ("Visits", "Samples", "Kernels", "Add (ND)"):
+        assert table in said
 
     assert measurements("include", odd.id)[0] == 0
     assert "excluded" not in measurements("list")[1]

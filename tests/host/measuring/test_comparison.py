@@ -5,8 +5,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
-from host.measuring.comparison import MIN_PAIRS, Comparison, compare, paired_spec
+from host.measuring.comparison import (
+    CONFIDENCE,
+    MIN_PAIRS,
+    Comparison,
+    compare,
+    median_ranks,
+    paired_spec,
+)
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 
@@ -45,3 +53,14 @@ def test_too_few_pairs_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 5 pairs"):
         paired_spec(4)
     assert paired_spec(20).min_visits == paired_spec(20).max_visits == 20
+
+
+@given(st.integers(1, 200))
+def test_the_interval_holds_the_median_as_often_as_it_says(n: int) -> None:
+    low, high = median_ranks(n)
+    assert 0 <= low <= high < n
+    assert low == n - 1 - high
+    below = binom(n, 0.5)  # how many values lie below the median
+    tail = (1 - CONFIDENCE) / 2
+    assert low == 0 or below.cdf(low) <= tail * (1 + 1e-9)
+    assert low >= (n - 1) // 2 or below.cdf(low + 1) > tail * (1 - 1e-9)

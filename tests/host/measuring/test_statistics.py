@@ -5,17 +5,15 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from host.measuring.statistics import (
-    CONFIDENCE,
     clean_samples,
-    interval_ranks,
     summarize,
     visit_latency_ns,
 )
 from host.measuring.stopping import NextVisit, progress
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.estimate import RawSamples
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 
@@ -32,6 +30,17 @@ def test_samples_that_were_switched_out_or_waited_are_spoiled() -> None:
     assert clean_samples(visit).tolist() == [True, True, False, False, True, True]
 
 
+def test_the_quantiles_of_all_runs_include_disturbed_ones_and_no_traced_ones() -> None:
+    wall_ns = tuple(range(1, 101))
+    slow = replace(SPOILED, wall_ns=tuple(range(101, 201)), cpu_ns=wall_ns)
+    slow = replace(slow, involuntary_switches=(1,) * 100)
+    quiet = replace(QUIET, wall_ns=wall_ns, cpu_ns=wall_ns, involuntary_switches=(0,) * 100)
+    summary = summarize([quiet, slow, replace(TRACED, wall_ns=(10**6,) * 20)])
+    assert summary is not None
+    assert summary.raw == RawSamples(100, 180, 198, 200, clean_visits=1, disturbed_visits=1)
+    assert summary.latency_ns < 100
+
+
 def test_a_visit_is_judged_by_its_clean_samples_alone() -> None:
     wall_ns = (100_000,) * 15 + (400_000,) * 5
     switches = (0,) * 15 + (1,) * 5
@@ -46,12 +55,12 @@ def test_no_clean_visit_means_no_summary() -> None:
 
 
 @given(st.lists(st.integers(10**5, 10**9), min_size=1, max_size=30))
-def test_a_summary_lies_among_the_visits_inside_its_interval(medians: list[int]) -> None:
+def test_a_latency_lies_among_the_visits_and_inside_its_interval(medians: list[int]) -> None:
     visits = [replace(QUIET, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20) for ns in medians]
     summary = summarize([*visits, SPOILED, replace(TRACED, wall_ns=(1,) * 20)])
     assert summary is not None
-    assert min(medians) <= summary.lower_ns <= summary.latency_ns <= summary.upper_ns
-    assert summary.upper_ns <= max(medians)
+    assert min(medians) <= summary.latency_ns <= max(medians)
+    assert 0 < summary.lower_ns < summary.latency_ns < summary.upper_ns
     # What slows half of the visits, however much, leaves the latency alone.
     slower = [replace(v, wall_ns=(10**10,) * 20, cpu_ns=(10**10,) * 20) for v in visits]
     disturbed = summarize(visits + slower[: len(visits) // 3])
@@ -60,23 +69,7 @@ def test_a_summary_lies_among_the_visits_inside_its_interval(medians: list[int])
     assert (summary.clean_visits, summary.visits) == (len(medians), len(medians) + 1)
 
 
-@given(st.integers(1, 200), st.sampled_from([0.1, 0.25, 0.5]))
-def test_the_interval_covers_the_quantile_as_often_as_it_says(n: int, quantile: float) -> None:
-    low, high = interval_ranks(n, quantile)
-    assert 0 <= low <= high < n
-    below = binom(n, quantile)  # how many values lie below the quantile
-
-    def misses(low: int, high: int) -> tuple[float, float]:
-        return float(below.cdf(low)), float(below.sf(high))
-
-    tail = (1 - CONFIDENCE) / 2
-    assert low == 0 or misses(low, high)[0] <= tail * (1 + 1e-9)
-    assert high == n - 1 or misses(low, high)[1] <= tail * (1 + 1e-9)
-    assert low == n - 1 or misses(low + 1, high)[0] > tail * (1 - 1e-9)
-    assert high == 0 or misses(low, high - 1)[1] > tail * (1 - 1e-9)
-
-
-SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.01, traced_visits=2, spacing_ns=0)
+SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.02, traced_visits=2, spacing_ns=0)
 
 
 def test_a_measurement_ends_when_its_visits_agree_and_were_traced() -> None:

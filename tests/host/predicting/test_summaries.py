@@ -57,6 +57,22 @@ def test_an_older_measurement_is_summarized_as_its_visits_are(
     assert stored(database, measurement_id) == summarize(VISITS)
 
 
+def test_a_summary_of_a_version_that_knew_fewer_figures_is_not_used(
+    database: Database, tmp_path: Path
+) -> None:
+    measurement_id = add(database, tmp_path, VISITS)
+    Summarizer(database).complete()
+    with database.writing() as connection:  # as the migration leaves it
+        connection.execute(
+            schema.summaries.update().values(
+                version=1, median_ns=None, p90_ns=None, p99_ns=None, runs=None
+            )
+        )
+    assert "not been summarised yet" in str(stored(database, measurement_id))
+    Summarizer(database).complete()
+    assert stored(database, measurement_id) == summarize(VISITS)
+
+
 def test_one_that_amounts_to_nothing_says_so_and_is_looked_at_once(
     database: Database, tmp_path: Path
 ) -> None:
@@ -73,7 +89,7 @@ def test_another_version_of_the_statistic_summarizes_anew(
 ) -> None:
     measurement_id = add(database, tmp_path, VISITS)
     Summarizer(database).complete()
-    other = Summary(1.0, 1.0, 1.0, 1, 1)
+    other = Summary(1.0, 1.0, 1.0, 1, 1, 1.0, 1.0, 1.0, 1)
     monkeypatch.setattr(summaries, "VERSION", VERSION + 1)
     monkeypatch.setattr(summaries, "summarize", lambda visits: other)
     Summarizer(database).complete()

@@ -201,6 +201,7 @@ def test_a_measurement_looked_up_says_its_latency_and_whether_it_is_steadied(
         assert summary is not None
         assert estimate.source is Source.MEASURED
         assert estimate.steadied
+        assert estimate.raw == summary.raw == client.stored.find(measurement_id).raw
         assert 0.5 * summary.latency_ns <= estimate.latency_ns <= 2 * summary.latency_ns
     with pytest.raises(NotFound, match="nothing"):
         client.look_up([*ids, "nothing"])

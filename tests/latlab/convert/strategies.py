@@ -17,7 +17,7 @@ from latlab.domain.device import (
     SentinelReading,
     TransportKind,
 )
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -184,6 +184,7 @@ measurements = st.builds(
     unix_ns=nanoseconds,
     visits=st.lists(visits, max_size=2).map(tuple),
 )
+raw_samples = st.builds(RawSamples, *[nanoseconds] * 3, *[counts] * 3)
 estimates = st.builds(
     LatencyEstimate,
     latency_ns=nanoseconds,
@@ -195,6 +196,7 @@ estimates = st.builds(
     age_s=st.floats(0, 1e9),
     steadied=st.booleans(),
     unknown_kinds=st.lists(st.text(max_size=20), max_size=3).map(tuple),
+    raw=st.none() | raw_samples,
 )
 
 measured_latencies = st.builds(
@@ -258,6 +260,7 @@ stored_measurements = st.builds(
     unusable=texts,
     failed_visits=st.lists(failures, max_size=2).map(tuple),
     untraced=st.booleans(),
+    raw=st.none() | raw_samples,
 )
 histories = st.builds(
     DeviceHistory,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latlab.domain.estimate import RawSamples
 from latlab.domain.precision import Precision
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
@@ -292,9 +294,16 @@ def test_a_wrong_trial_is_refused(change: dict[str, Any], message: str) -> None:
         trial_from_document({**document, **change})
 
 
+def test_the_quantiles_of_a_measurement_are_kept_with_its_latency() -> None:
+    measured = replace(estimate(10**6), raw=RawSamples(10**6, 10**6, 2 * 10**6, 60, 5, 1))
+    document = trial_to_document(trial(ZOO["mnasnet-a1"], latency=measured))["latency"]
+    assert estimate_from_document(json.loads(json.dumps(document))) == measured
+
+
 def test_an_estimate_without_a_latency_is_refused() -> None:
     document = trial_to_document(trial(ZOO["mnasnet-a1"], latency=estimate(10**6)))["latency"]
     assert estimate_from_document(document) == estimate(10**6)
+    assert "raw" not in document
     with pytest.raises(DocumentError, match="the latency must be above zero"):
         estimate_from_document({**document, "latency_ns": 0})
 

@@ -16,7 +16,7 @@ from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import Device, DevicePhase, DeviceState, DeviceStatus
 from latlab.domain.errors import ExportError, UnknownKernelKinds
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
@@ -87,7 +87,9 @@ class Lab:
         for file in programs:
             name = file.program.sha256
             self.measured.append(name)
-            measured = MeasuredLatency(f"of {name[:12]}", name, estimate(10**7), 5, 0, 1.0)
+            raw = RawSamples(11_000_000, 12_000_000, 13_000_000, 500, 5, 1)
+            latency = replace(estimate(10**7), raw=raw)
+            measured = MeasuredLatency(f"of {name[:12]}", name, latency, 5, 1, 1.0)
             outcomes.append(self.failures.get(name, measured))
         return outcomes
 
@@ -149,6 +151,7 @@ def test_networks_of_all_kinds_are_measured_together(lab: Lab) -> None:
     assert lab.precisions == {Precision.INT8}
     rows = [name for name in ("mnasnet-a1", "net.py:Net", "model.pte") if f"│ {name} │" in shown]
     assert len(rows) == 3
+    assert shown.count("11.0, 12.0, 13.0 ms │ 5 of 6") == 3
     assert "model.pte: XNNPACK does not run native_layer_norm" in shown
     assert "net.py:Net: XNNPACK" not in shown
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.checks.text import cleaned
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import LatencyEstimate, RawSamples, Source
 from latlab.domain.estimate import milliseconds_text as milliseconds
 from latlab.domain.measurement import Conditions, Measurement, Visit
 from latlab.domain.target import Target
@@ -199,7 +199,7 @@ def measurement(trial: Trial) -> Measurement:
         Visit(
             run_id=f"v{number}",
             traced=number == 2,
-            wall_ns=tuple(range(ns, ns + 101_000_000, 1_000_000)),
+            wall_ns=(ns,) * 101,
             cpu_ns=(ns,) * 101,
             involuntary_switches=(0,) * 101,
             warmup_runs=1,
@@ -215,24 +215,52 @@ def measurement(trial: Trial) -> Measurement:
     )
 
 
-def test_the_lab_adds_quantiles_and_conditions(tmp_path: Path) -> None:
+def test_the_lab_adds_conditions(tmp_path: Path) -> None:
     made = trials(6, measured_every=1)
     known = {made[0].measurement_id: measurement(made[0])} | {
         trial.measurement_id: measurement(trial) for trial in report_data(made).measured_front()
     }
     with_lab = report_data(made, devices=[TARGET], front_measurements=known)
     text = text_of(write_report(with_lab, tmp_path / "with"))
-    for trial in with_lab.measured_front():
-        assert trial.latency is not None
-        for quantile_ns in (50_000_000, 90_000_000, 99_000_000):
-            assert milliseconds(trial.latency.latency_ns + quantile_ns) in text
     for condition in (TARGET.device_model, "41 to 47 °C", "2.40 GHz", "performance", "202 timed"):
         assert condition in text
-    [record, *_] = json.loads((tmp_path / "with" / "report.json").read_text())["front"]
-    assert record["quantiles_ns"][0]["p99_ns"] == record["latency_ns"] + 99_000_000
     text = text_of(write_report(report_data(made), tmp_path / "without"))
     assert "How the front was measured" not in text
     assert "if the lab that measured the networks runs" in text
+
+
+def printed(data: ReportData) -> str:
+    """Return the front as it is printed on a wide screen."""
+    console = Console(width=240)
+    with console.capture() as capture:
+        console.print(front_table(data))
+    return capture.get()
+
+
+def with_raw(trial: Trial) -> Trial:
+    assert trial.latency is not None
+    ns = trial.latency.latency_ns
+    raw = RawSamples(ns + 50_000_000, ns + 90_000_000, ns + 99_000_000, 606, 5, 2)
+    return replace(trial, latency=replace(trial.latency, raw=raw))
+
+
+def test_quantiles_of_all_runs_stand_beside_measured_latencies(tmp_path: Path) -> None:
+    data = report_data([with_raw(trial) for trial in trials(6, measured_every=1)])
+    text = text_of(write_report(data, tmp_path))
+    shown = printed(data)
+    for trial in data.measured_front():
+        assert trial.latency is not None
+        for quantile_ns in (50_000_000, 90_000_000, 99_000_000):
+            quantile = milliseconds(trial.latency.latency_ns + quantile_ns)
+            assert quantile in text
+            assert quantile in shown
+    assert "5 of 7" in text
+    assert "5 of 7" in shown
+    [record, *_] = json.loads((tmp_path / "report.json").read_text())["front"]
+    assert record["quantiles_ns"][0]["p99_ns"] == record["latency_ns"] + 99_000_000
+    [row, *_] = csv.DictReader((tmp_path / "trials.csv").open())
+    assert int(row["median_ns"]) == int(row["latency_ns"]) + 50_000_000
+    assert (row["clean_visits"], row["disturbed_visits"]) == ("5", "2")
 
 
 def test_points_have_tooltips(full: Path) -> None:
@@ -346,10 +374,7 @@ def test_every_layer_is_drawn() -> None:
 
 def test_table_for_the_terminal() -> None:
     data = report_data(trials(12))
-    console = Console(width=200)
-    with console.capture() as capture:
-        console.print(front_table(data))
-    table = capture.get()
+    table = printed(data)
     for trial in data.measured_front():
         assert trial.latency is not None
         assert milliseconds(trial.latency.latency_ns) in table

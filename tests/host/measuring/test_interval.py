@@ -1,0 +1,91 @@
+"""The 90 % interval holds the truth on machines that its margins were not calibrated on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from host.measuring.interval import MARGINS, QUANTILE, quiet_latency
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from tests.host.measuring.simulated_visits import FIT_SEED, machine, truth_ns, windows
+
+SEED = 918_273  # no calibration has used it
+MACHINES, WINDOWS = 600, 12
+FloatArray = NDArray[np.float64]
+
+latencies = st.lists(st.floats(1, 1e12), min_size=1, max_size=30)
+
+
+@pytest.fixture(scope="module")
+def machines() -> list[FloatArray]:
+    assert SEED != FIT_SEED
+    rng = np.random.default_rng(SEED)
+    return [machine(rng) for _ in range(MACHINES)]
+
+
+def holds(latencies_ns: FloatArray, truth: float) -> bool:
+    _, lower_ns, upper_ns = quiet_latency(latencies_ns.tolist())
+    return lower_ns <= truth <= upper_ns
+
+
+@pytest.mark.parametrize("visits", [6, 8, 11, 20])
+def test_it_holds_90_percent_for_any_number_of_visits(
+    machines: list[FloatArray], visits: int
+) -> None:
+    drawn = windows(machines, visits, WINDOWS, np.random.default_rng(SEED + visits))
+    held = [
+        holds(window, truth_ns(each))
+        for each, of_machine in zip(machines, drawn, strict=True)
+        for window in of_machine
+    ]
+    assert 0.88 <= np.mean(held) <= 0.93
+
+
+def test_it_holds_90_percent_where_measurements_end_when_their_visits_agree(
+    machines: list[FloatArray],
+) -> None:
+    spec = BenchmarkSpec()
+    drawn = windows(machines, spec.max_visits, WINDOWS, np.random.default_rng(SEED))
+    held, early = [], []
+    for each, of_machine in zip(machines, drawn, strict=True):
+        for window in of_machine:
+            sizes = range(spec.min_visits, spec.max_visits + 1)
+            size = next((n for n in sizes if agree(window[:n], spec)), spec.max_visits)
+            held.append(holds(window[:size], truth_ns(each)))
+            early.append(size < spec.max_visits)
+    assert 0.02 < np.mean(early) < 0.98
+    assert 0.88 <= np.mean(held) <= 0.93
+
+
+def agree(latencies_ns: FloatArray, spec: BenchmarkSpec) -> bool:
+    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns.tolist())
+    return upper_ns - lower_ns <= 2 * spec.tolerance * latency_ns
+
+
+@given(latencies, st.floats(1e-3, 1e3))
+def test_it_is_finite_and_does_not_depend_on_the_unit(
+    latencies_ns: list[float], scale: float
+) -> None:
+    latency_ns, lower_ns, upper_ns = bounds = quiet_latency(latencies_ns)
+    assert 0 < lower_ns < latency_ns < upper_ns < 1e15
+    assert latency_ns == np.quantile(latencies_ns, QUANTILE)
+    scaled = quiet_latency([scale * each for each in latencies_ns])
+    assert scaled == pytest.approx(tuple(scale * each for each in bounds))
+
+
+@given(st.lists(st.floats(1, 1e12), min_size=2, max_size=30))
+def test_the_slowest_quarter_of_the_visits_does_not_widen_it(latencies_ns: list[float]) -> None:
+    once = quiet_latency(latencies_ns * 4)
+    slowest = sorted(latencies_ns * 4)
+    slowest[-len(latencies_ns) + 1 :] = [1e13] * (len(latencies_ns) - 1)
+    assert quiet_latency(slowest) == pytest.approx(once)
+
+
+def test_margins_shrink_with_the_number_of_visits() -> None:
+    sizes, below, above = zip(*MARGINS, strict=True)
+    assert list(sizes) == sorted(sizes)
+    for margins in (below, above):
+        assert list(margins) == sorted(margins, reverse=True)
