@@ -9,7 +9,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
-from torch import nn
+from torch import fx, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from latlab.domain.errors import ExportError
@@ -19,6 +19,10 @@ from latlab.export.lowering import stock
 from latlab.export.lowering.repairs import operators_listed_once
 
 RANDOM_CALIBRATIONS = 4
+_OF_SCALARS = {
+    torch.ops.aten.add.Tensor: torch.ops.aten.add.Scalar,
+    torch.ops.aten.mul.Tensor: torch.ops.aten.mul.Scalar,
+}
 
 
 def calibration_of(module: nn.Module, example: Example, given: Sequence[Inputs]) -> list[Example]:
@@ -57,7 +61,9 @@ def quantize(network: nn.Module, calibration: Sequence[Example]) -> nn.Module:
     )
     try:
         with operators_listed_once():
-            observed = prepare_pt2e(stock.traced(network, calibration[0]).module(), quantizer)
+            traced = stock.traced(network, calibration[0]).module()
+            _keep_integers(traced)
+            observed = prepare_pt2e(traced, quantizer)
             with torch.no_grad():
                 for example in calibration:
                     observed(*example.args, **example.kwargs)
@@ -69,3 +75,18 @@ def quantize(network: nn.Module, calibration: Sequence[Example]) -> nn.Module:
             f"the network cannot be quantized to int8: {explained(error, network)}"
         ) from error
     return quantized
+
+
+def _keep_integers(traced: fx.GraphModule) -> None:
+    """Keep the scalars of integer arithmetic, such as that of positions, integers.
+
+    The quantizer makes each scalar of an add.Tensor or mul.Tensor a float tensor. The result
+    would be floats, which cannot be indices.
+    """
+    for node in traced.graph.nodes:
+        value = node.meta.get("val")
+        scalar = _OF_SCALARS.get(node.target)
+        takes_scalar = len(node.all_input_nodes) == 1 and len(node.args) > 1
+        if scalar and takes_scalar and not value.is_floating_point():
+            node.target = scalar
+    traced.recompile()
