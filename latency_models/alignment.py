@@ -55,9 +55,9 @@ def align(
 ) -> tuple[float, ...]:
     """Return the mean time of each kernel in ns, in the order of `kernels`.
 
-    The runtime fuses a clamp into the kernel before it and a pad into the convolution after it
-    where it can. Then their time is 0 ns. It also splits the activation off an addition. Then
-    the addition's time is the sum of both.
+    The runtime fuses some kernels into the one before or after them: see `_is_fused`. Then their
+    time is 0 ns. It also splits the activation off an addition. Then the addition's time is the
+    sum of both.
 
     Args:
         kernels: The network's kernels.
@@ -70,10 +70,10 @@ def align(
     kernel_ns: list[float] = []
     unmatched = deque(traces)
     for position, kernel in enumerate(kernels):
-        if kernel.kind in _FUSED_WHERE_POSSIBLE and not _is_next(unmatched, kernel.kind):
-            kernel_ns.append(0.0)
-            continue
         if not _is_next(unmatched, kernel.kind):
+            if _is_fused(kernel, kernels[position - 1] if position else None):
+                kernel_ns.append(0.0)
+                continue
             raise TraceMismatch(
                 f"the trace differs from the network at position {position}: expected {kernel}, "
                 f"the trace has {unmatched[0][0] if unmatched else 'ended'} "
@@ -90,6 +90,22 @@ def align(
             f"({len(kernels)} kernels, {len(traces)} in the trace)"
         )
     return tuple(kernel_ns)
+
+
+def _is_fused(kernel: Kernel, previous: Kernel | None) -> bool:
+    """Return whether the runtime may have fused a kernel that its trace lacks.
+
+    It fuses a clamp into the kernel before it, a pad into the convolution after it, a reshape into
+    a reshape before it, and in int8 a tensor's product with its own sigmoid into one table.
+    """
+    if kernel.kind in _FUSED_WHERE_POSSIBLE:
+        return True
+    if previous is None:
+        return False
+    if kernel.kind == k.MULTIPLY:
+        is_int8 = kernel.dtype == previous.dtype == "qint8"
+        return is_int8 and previous.kind == k.SIGMOID and previous.output == kernel.output
+    return kernel.kind == previous.kind == k.RESHAPE
 
 
 def _is_next(unmatched: Sequence[tuple[str, Sequence[int]]], kind: str) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -128,6 +130,30 @@ def test_clamps_that_the_runtime_fuses_and_activations_that_it_splits_off() -> N
     assert align([pool, clamp, add], [pooling, clamping, adding]) == (5_000, 2_000, 3_000)
     with pytest.raises(TraceMismatch, match="position 1: expected no more kernels"):
         align([pool], [pooling, clamping])
+
+
+def test_a_reshape_after_a_reshape_and_a_product_with_a_table_s_sigmoid_take_no_time() -> None:
+    shape = (1, 4, 4, 8)
+    kernels = (
+        Kernel(k.RESHAPE, ((1, 4, 32),), (1, 128)),
+        Kernel(k.RESHAPE, ((1, 128),), shape),
+        Kernel(k.SIGMOID, (shape,), shape, dtype="qint8"),
+        Kernel(k.MULTIPLY, (shape, shape), shape, dtype="qint8"),
+        Kernel(k.CONV2D, (shape,), shape, dtype="qint8"),
+    )
+    names = (
+        "Static Reshape (NC) #1",
+        "Invalid Unary Op #1",
+        "Fully Connected (NC, QS8, QC8W) GEMM #1",
+    )
+    fused = [(name, [1_000 * (i + 1)]) for i, name in enumerate(names)]
+    assert align(kernels, fused) == (1_000, 0, 2_000, 0, 3_000)
+    apart = [*fused[:1], ("Static Reshape (NC) #2", [7_000]), *fused[1:]]
+    apart.insert(3, ("Multiply (ND) #1", [9_000]))
+    assert align(kernels, apart) == (1_000, 7_000, 2_000, 9_000, 3_000)
+    in_float32 = [replace(kernel, dtype="float32") for kernel in kernels]
+    with pytest.raises(TraceMismatch, match="position 3: expected multiply"):
+        align(in_float32, fused)
 
 
 def test_a_pad_that_the_runtime_fuses_into_a_convolution_took_no_time() -> None:
