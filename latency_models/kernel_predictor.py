@@ -26,10 +26,10 @@ IntArray = NDArray[np.int64]
 
 _MAX_FOLDS = 10
 _FOLD_SEED = 0
-# The interval is learned from networks that take at least so long, if there are enough: of shorter
-# ones the fixed time of a run is a large part, and the µs of the runtime's profiler are coarse.
-_MIN_INTERVAL_NS = 200_000.0
-_MIN_INTERVAL_NETWORKS = 9
+# Correction and interval are learned from networks that take at least so long, if there are enough.
+# Of single operators, the fixed time of a run is a large part, and the profiler's µs are coarse.
+_LONG_NS = 200_000.0
+_ENOUGH_LONG = 9
 _LEAST_DEVIATION = 0.003  # no latency is measured better
 _MEDIAN_OF_NORMAL = float(norm.ppf(0.75))  # of the absolute value, in standard deviations
 
@@ -193,7 +193,8 @@ class _HeldOut:
     def predict(cls, networks: Sequence[MeasuredNetwork], like: KernelTimes) -> _HeldOut:
         """Sum the kernel times of each network by models that were fitted on other networks.
 
-        A network is left out if it has a kind of kernel that no other fold has.
+        A network is left out if it has a kind of kernel that no other fold has, and where there
+        are enough others, if it is very short.
 
         Args:
             networks: Measured networks with kernel times, each once.
@@ -222,25 +223,23 @@ class _HeldOut:
                 f"the {len(networks)} measured networks share too few kinds of kernels "
                 "for one to be predicted from the others"
             )
+        latencies_ns = np.array([networks[row].latency_ns for row in rows])
+        long = np.flatnonzero(latencies_ns >= _LONG_NS)
+        kept = long if len(long) >= _ENOUGH_LONG else np.arange(len(rows))
         return cls(
-            rows,
-            np.concatenate(sums_ns),
-            np.concatenate([sums.deviations for sums in folds]),
-            np.array([networks[row].latency_ns for row in rows]),
+            [rows[place] for place in kept],
+            np.concatenate(sums_ns)[kept],
+            np.concatenate([sums.deviations for sums in folds])[kept],
+            latencies_ns[kept],
         )
 
     def interval(self, kinds: Sequence[str]) -> tuple[float, NormalizedInterval]:
         """Return the deviation of well-known networks, and the interval that fits the errors."""
         predicted_ns = self._corrected_ns(kinds)
         errors = np.abs(np.log(self.latencies_ns / predicted_ns))
-        long = self.latencies_ns >= _MIN_INTERVAL_NS
-        if np.count_nonzero(long) < _MIN_INTERVAL_NETWORKS:
-            long = np.ones(len(errors), dtype=np.bool_)
-        deviation = max(_LEAST_DEVIATION, float(np.median(errors[long])) / _MEDIAN_OF_NORMAL)
-        deviations = np.hypot(deviation, self.deviations[long])
-        return deviation, NormalizedInterval.fit(
-            predicted_ns[long], self.latencies_ns[long], deviations
-        )
+        deviation = max(_LEAST_DEVIATION, float(np.median(errors)) / _MEDIAN_OF_NORMAL)
+        deviations = np.hypot(deviation, self.deviations)
+        return deviation, NormalizedInterval.fit(predicted_ns, self.latencies_ns, deviations)
 
     def _corrected_ns(self, kinds: Sequence[str]) -> FloatArray:
         """Return the (networks,) latencies, each by a correction that was fitted on the others.

@@ -12,9 +12,10 @@ from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS
 from latlab.domain import kernel as k
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
-from latlab.domain.estimate import Source
+from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
+from tests.latency_models.synthetic import Machine
 
 NOW_UNIX_NS = 10_000_000_000
 
@@ -90,6 +91,52 @@ def test_every_unknown_kind_is_listed(
     strangers = tuple(Kernel(kind, ((1, 8),), (1, 8)) for kind in ("max_pool2d", "hardswish"))
     with pytest.raises(UnknownKernelKinds, match="hardswish, max_pool2d"):
         predictor.predict(*pack([networks[0], (*networks[1], *strangers)]), NOW_UNIX_NS)
+
+
+def test_a_guess_is_a_wide_bound_that_names_the_unknown_kinds(
+    predictor: KernelPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    shape = (1, 56, 56, 96)
+    stranger = Kernel(k.HARDSWISH, (shape,), shape)
+    known, guessed = predictor.predict(
+        *pack([networks[0], (*networks[0], *[stranger] * 100)]), NOW_UNIX_NS, guess=True
+    )
+    assert (known.source, known.unknown_kinds) == (Source.LOOKUP, ())
+    assert (guessed.source, guessed.unknown_kinds) == (Source.BOUND, (k.HARDSWISH,))
+    assert guessed.coverage < known.coverage
+    assert guessed.latency_ns > known.latency_ns
+    assert _width(guessed) > 1.5 * _width(known)
+    [alone] = predictor.predict(*pack([(stranger,)]), NOW_UNIX_NS, guess=True)
+    assert alone.upper_ns > 2 * alone.latency_ns
+
+
+def test_a_network_with_a_window_never_measured_has_a_wider_interval(
+    predictor: KernelPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    wider = tuple(
+        replace(kernel, kernel_size=(7, 7)) if kernel.kind == k.DEPTHWISE_CONV2D else kernel
+        for kernel in networks[0]
+    )
+    usual, new = predictor.predict(*pack([networks[0], wider]), NOW_UNIX_NS)
+    assert new.coverage < usual.coverage
+    assert _width(new) > 1.2 * _width(usual)
+
+
+def test_a_network_that_was_measured_often_counts_once(
+    machine: Machine, measured: list[MeasuredNetwork], networks: list[tuple[Kernel, ...]]
+) -> None:
+    again = [machine.measure(network.kernels) for network in measured[:2] for _ in range(20)]
+    once = KernelPredictor.fit(measured[:20])
+    often = KernelPredictor.fit([*measured[:20], *again])
+    assert often.samples == once.samples == 20
+    assert lookup(often, *networks[40:]) == pytest.approx(lookup(once, *networks[40:]), rel=0.02)
+    assert often.interval.multiple * often.deviation == pytest.approx(
+        once.interval.multiple * once.deviation, rel=0.3
+    )
+
+
+def _width(estimate: LatencyEstimate) -> float:
+    return (estimate.upper_ns - estimate.lower_ns) / estimate.latency_ns
 
 
 @pytest.mark.parametrize(
