@@ -30,6 +30,15 @@ def test_samples_that_were_switched_out_or_waited_are_spoiled() -> None:
     assert clean_samples(visit).tolist() == [True, True, False, False, True, True]
 
 
+def test_a_long_run_may_be_switched_out_as_often_as_an_idle_machine_does() -> None:
+    wall_ns = (350_000_000, 351_000_000, 352_000_000, 353_000_000)
+    switches = (3, 0, 4, 2)
+    visit = replace(QUIET, wall_ns=wall_ns, cpu_ns=wall_ns, involuntary_switches=switches)
+    assert clean_samples(visit).tolist() == [True, True, False, True]
+    waited = replace(visit, cpu_ns=(300_000_000, *wall_ns[1:]))
+    assert clean_samples(waited).tolist() == [False, True, False, True]
+
+
 def test_the_quantiles_of_all_runs_include_disturbed_ones_and_no_traced_ones() -> None:
     wall_ns = tuple(range(1, 101))
     slow = replace(SPOILED, wall_ns=tuple(range(101, 201)), cpu_ns=wall_ns)
