@@ -8,6 +8,7 @@ from math import ceil, exp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
+from scipy.stats import norm
 
 FloatArray = NDArray[np.float64]
 
@@ -35,6 +36,17 @@ class RelativeInterval:
     def of(cls, log_factor: float) -> RelativeInterval:
         """Return the interval with a factor of exp(log_factor), which is kept finite."""
         return cls(exp(min(log_factor, _MAX_LOG_FACTOR)))
+
+    def with_guesses(self, shares: FloatArray, deviation: float) -> FloatArray:
+        """Return the (networks,) factors of networks of which parts are guesses.
+
+        Args:
+            shares: (networks,) the share of each latency that is a guess, 0 to 1.
+            deviation: The standard deviation of the logarithm of a guess.
+        """
+        guessed = norm.ppf((1 + LEVEL) / 2) * deviation * shares
+        factors: FloatArray = np.exp(np.hypot(np.log(self.factor), guessed))
+        return factors
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from latency_models.intervals import NormalizedInterval
 from latency_models.kernel_times import KernelSums, KernelTimes
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.network_correction import Correction
-from latency_models.packing import check, pack
+from latency_models.packing import check, kinds_among, pack
 from latency_models.predictor import MIN_NETWORKS
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
@@ -129,7 +129,7 @@ class KernelPredictor:
         kernels = self.kernel_times.sum(table, lengths, indices)
         latencies_ns = self.correction(kernels.sums_ns, kernels.guessed_ns)
         factors = self.interval.factors(np.hypot(self.deviation, kernels.deviations))
-        kinds = _unknown_kinds(table, lengths, indices, unknown)
+        kinds = kinds_among(table, lengths, indices, unknown)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -158,19 +158,6 @@ def _source(all_seen: bool, unknown_kinds: Sequence[str]) -> Source:
     if unknown_kinds:
         return Source.BOUND
     return Source.LOOKUP if all_seen else Source.REGRESSION
-
-
-def _unknown_kinds(
-    table: Sequence[Kernel], lengths: IntArray, indices: IntArray, unknown: Sequence[str]
-) -> list[tuple[str, ...]]:
-    """Return the kinds of each network's kernels that are unknown, sorted."""
-    if not unknown:
-        return [()] * len(lengths)
-    kinds = [kernel.typed_kind for kernel in table]
-    return [
-        tuple(sorted({kinds[row] for row in rows.tolist()} & set(unknown)))
-        for rows in np.split(indices, np.cumsum(lengths)[:-1])
-    ]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,19 @@ def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_
     return csr_array((np.ones(len(indices)), indices, starts), shape=shape)
 
 
+def kinds_among(
+    table: Sequence[Kernel], lengths: IntArray, indices: IntArray, kinds: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Return which of some typed kinds each packed network has, sorted."""
+    if not kinds:
+        return [()] * len(lengths)
+    kind_of_rows = [kernel.typed_kind for kernel in table]
+    return [
+        tuple(sorted({kind_of_rows[row] for row in rows.tolist()}.intersection(kinds)))
+        for rows in np.split(indices, np.cumsum(lengths)[:-1])
+    ]
+
+
 def check(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> None:
     """Check that packed networks are sound.
 

@@ -20,11 +20,12 @@ from latency_models.coverage import Neighbourhood
 from latency_models.interference import Steadying
 from latency_models.intervals import RelativeInterval
 from latency_models.kernel_memory import KernelMemory
-from latency_models.measured_networks import rows_of_each
-from latency_models.packing import check, count, pack
+from latency_models.measured_networks import each_once, rows_of_each
+from latency_models.packing import check, count, kinds_among, pack
 from latency_models.predictor import MIN_NETWORKS
+from latency_models.regressor import Rates
 from latency_models.whole_network_prior import CostUnits, KernelSums, Prior, definite, surprise
-from latlab.domain.errors import NotEnoughData
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -56,11 +57,12 @@ class WholeNetworkPredictor:
         prior: The fitted prior.
         kernels: The distinct kernels of the measured networks.
         weights_ns: (kernels,) the dual coefficients of the posterior.
+        rates: What work usually takes, for kinds of kernels that no measured network has.
         fixed_ns: The fixed time of every network.
         neighbourhood: The kernels by their coordinates.
         interval: The prediction interval.
-        samples: The number of measurements that it was fitted on.
-        newest_unix_ns: The time of the newest of them.
+        samples: The number of networks that it was fitted on.
+        newest_unix_ns: The time of the newest measurement.
         memory: The kernels that were predicted before.
     """
 
@@ -69,6 +71,7 @@ class WholeNetworkPredictor:
     prior: Prior
     kernels: tuple[Kernel, ...]
     weights_ns: FloatArray
+    rates: Rates
     fixed_ns: float
     neighbourhood: Neighbourhood
     interval: RelativeInterval
@@ -88,9 +91,9 @@ class WholeNetworkPredictor:
             NotEnoughData: Fewer than MIN_NETWORKS networks have kernels.
         """
         networks = list(filter(cls.learns_from, networks))
-        if len(networks) < MIN_NETWORKS:
+        if (distinct := len(rows_of_each(networks))) < MIN_NETWORKS:
             raise NotEnoughData(
-                f"{MIN_NETWORKS} measured networks are needed, there are {len(networks)}"
+                f"{MIN_NETWORKS} measured networks are needed, there are {distinct}"
             )
         most = len(networks) // _NETWORKS_PER_OUTLIER
         while True:
@@ -108,12 +111,18 @@ class WholeNetworkPredictor:
     def _fit(
         cls, networks: Sequence[MeasuredNetwork], steadying: Steadying
     ) -> tuple[WholeNetworkPredictor, FloatArray]:
-        """Fit a predictor, and return it with the (networks,) leave-one-out predictions."""
-        kernels, lengths, indices = pack(network.kernels for network in networks)
+        """Fit a predictor to measurements.
+
+        Returns:
+            The predictor, and the (measurements,) latency of each network, predicted from the
+            others.
+        """
+        once = each_once(networks)
+        kernels, lengths, indices = pack(network.kernels for network in once)
         counts = count(kernels, lengths, indices)
         units = CostUnits.fit(kernels, counts)
         sums = KernelSums(counts, *units.compare(kernels, kernels))
-        latencies_ns = np.array([network.latency_ns for network in networks])
+        latencies_ns = np.array([network.latency_ns for network in once])
         mean_ns = float(latencies_ns.mean())
         shares = latencies_ns / mean_ns
 
@@ -126,26 +135,28 @@ class WholeNetworkPredictor:
         known, _ = definite(covariance(prior))
         inverse = np.linalg.inv(known)
         solution = inverse @ shares
-        # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12, for
-        # all measurements of one network at a time.
-        left_out_ns = latencies_ns.copy()
-        for rows in rows_of_each(networks):
-            block = inverse[np.ix_(rows, rows)]
-            left_out_ns[rows] -= mean_ns * np.linalg.solve(block, solution[rows])
+        # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12.
+        left_out_ns = latencies_ns - mean_ns * solution / np.diag(inverse)
         left_out_ns = np.maximum(left_out_ns, _MIN_LATENCY_NS)
+        weights_ns = mean_ns * (counts.T @ solution)
+        implied_ns = prior.covariance(*units.compare(kernels, kernels)) @ weights_ns
         predictor = cls(
             steadying,
             units,
             prior,
             tuple(kernels),
-            mean_ns * (counts.T @ solution),
+            weights_ns,
+            Rates.fit(dict(zip(kernels, np.maximum(implied_ns, 0.0).tolist(), strict=True))),
             mean_ns * _FIXED_VARIANCE * float(solution.sum()),
             Neighbourhood.of(kernels),
             RelativeInterval.fit(left_out_ns, latencies_ns),
-            len(networks),
-            max(network.unix_ns for network in networks),
+            len(once),
+            max(network.unix_ns for network in once),
         )
-        return predictor, left_out_ns
+        of_measurements_ns = np.empty(len(networks))
+        for rows, left_out in zip(rows_of_each(networks), left_out_ns, strict=True):
+            of_measurements_ns[rows] = left_out
+        return predictor, of_measurements_ns
 
     @staticmethod
     def learns_from(network: MeasuredNetwork) -> bool:
@@ -168,25 +179,37 @@ class WholeNetworkPredictor:
         check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        kernel_ns, near = self.memory.rows(table, self._compute).T
+        unknown = sorted({kernel.typed_kind for kernel in table} - self.units.by_kind.keys())
+        if unknown and not guess:
+            raise UnknownKernelKinds(unknown)
+        kernel_ns, near, guessed = self.memory.rows(table, self._compute).T
         sizes_ns = np.abs(kernel_ns)
-        columns = np.column_stack([kernel_ns, sizes_ns, sizes_ns * near])
-        totals_ns, total_sizes_ns, near_ns = (count(table, lengths, indices) @ columns).T
+        columns = np.column_stack([kernel_ns, sizes_ns, sizes_ns * near, kernel_ns * guessed])
+        sums_ns = count(table, lengths, indices) @ columns
+        totals_ns, total_sizes_ns, near_ns, guessed_ns = sums_ns.T
         latencies_ns = np.maximum(self.fixed_ns + totals_ns, _MIN_LATENCY_NS)
         coverages = near_ns / np.maximum(total_sizes_ns, _MIN_LATENCY_NS)
+        factors = self.interval.with_guesses(guessed_ns / latencies_ns, self.rates.deviation)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
                 latency_ns=whole_ns(latency_ns),
-                lower_ns=whole_ns(latency_ns / self.interval.factor),
-                upper_ns=whole_ns(latency_ns * self.interval.factor),
-                source=Source.REGRESSION,
+                lower_ns=whole_ns(latency_ns / factor),
+                upper_ns=whole_ns(latency_ns * factor),
+                source=Source.BOUND if kinds else Source.REGRESSION,
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
                 steadied=self.steadying.is_learned,
+                unknown_kinds=kinds,
             )
-            for latency_ns, coverage in zip(latencies_ns.tolist(), coverages.tolist(), strict=True)
+            for latency_ns, factor, coverage, kinds in zip(
+                latencies_ns.tolist(),
+                factors.tolist(),
+                coverages.tolist(),
+                kinds_among(table, lengths, indices, unknown),
+                strict=True,
+            )
         ]
 
     def kernel_ns(self, kernels: Sequence[Kernel]) -> FloatArray:
@@ -203,8 +226,12 @@ class WholeNetworkPredictor:
         return kernel_ns
 
     def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return (kernels, 2): the time in ns, and whether a kernel near it was measured."""
-        return np.column_stack([self.kernel_ns(kernels), self.neighbourhood.holds(kernels)])
+        """Return (kernels, 3): time in ns, whether one near it was measured, if it is a guess."""
+        guessed = np.array([kernel.typed_kind not in self.units.by_kind for kernel in kernels])
+        known = [kernel for kernel, guess in zip(kernels, guessed, strict=True) if not guess]
+        kernel_ns = self.rates.guess_ns(kernels)
+        kernel_ns[~guessed] = self.kernel_ns(known) if known else []
+        return np.column_stack([kernel_ns, self.neighbourhood.holds(kernels), guessed])
 
 
 def _outlier(networks: Sequence[MeasuredNetwork], left_out_ns: FloatArray) -> int | None:

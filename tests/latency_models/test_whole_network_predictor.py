@@ -156,6 +156,30 @@ def test_every_unknown_kind_is_listed(
         estimate(whole, networks[0], (*networks[1], *strangers))
 
 
+def test_a_guess_is_a_bound_that_names_the_unknown_kinds(
+    whole: WholeNetworkPredictor, networks: list[tuple[Kernel, ...]]
+) -> None:
+    shape = (1, 112, 112, 96)
+    stranger = Kernel(k.HARDSWISH, (shape,), shape)
+    packed = pack([networks[0], (*networks[0], *[stranger] * 50)])
+    known, guessed = whole.predict(*packed, NOW_UNIX_NS, guess=True)
+    assert (known.source, known.unknown_kinds) == (Source.REGRESSION, ())
+    assert (guessed.source, guessed.unknown_kinds) == (Source.BOUND, (k.HARDSWISH,))
+    assert guessed.coverage < known.coverage
+    assert guessed.latency_ns > known.latency_ns
+    assert guessed.upper_ns / guessed.latency_ns > known.upper_ns / known.latency_ns
+
+
+def test_a_network_that_was_measured_often_counts_once(
+    whole: WholeNetworkPredictor, untraced: list[MeasuredNetwork]
+) -> None:
+    again = [replace(untraced[0], unix_ns=1)] * 20
+    often = WholeNetworkPredictor.fit([*untraced[:TRAIN], *again])
+    assert often.samples == TRAIN
+    networks = [network.kernels for network in untraced[TRAIN:]]
+    assert latencies_ns(often, networks) == pytest.approx(latencies_ns(whole, networks), rel=1e-3)
+
+
 def test_too_few_networks_says_how_many_are_needed(untraced: list[MeasuredNetwork]) -> None:
     with pytest.raises(NotEnoughData, match=f"{MIN_NETWORKS} .* there are {MIN_NETWORKS - 1}"):
         WholeNetworkPredictor.fit(untraced[: MIN_NETWORKS - 1])
