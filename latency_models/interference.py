@@ -130,7 +130,7 @@ class Steadying:
 
     @property
     def correction(self) -> Correction | None:
-        """What the estimates of corrected latencies say about it; None if it changes none."""
+        """The correction as estimates name it; None if it changes no latency."""
         if not self.is_learned:
             return None
         digest = hashlib.sha256(repr(self).encode()).hexdigest()
