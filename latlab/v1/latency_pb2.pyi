@@ -435,7 +435,7 @@ class BenchmarkSpec(_message.Message):
     min_visits: _builtins.int
     max_visits: _builtins.int
     tolerance: _builtins.float
-    """Half-width of the interval, as a share of the latency, at which visits agree."""
+    """Visits agree when half of the range of their faster half is at most this share of the latency."""
     traced_visits: _builtins.int
     spacing_ns: _builtins.int
     """Least time from the start of one visit to the start of the next."""
