@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 # The relative error that measurements of one network at different times have besides the one that
 # their intervals show.
 _SESSION_ERROR = 0.01
-_HALF_WIDTHS = float(norm.ppf(0.95))  # of a 90 % interval, in standard deviations
+HALF_WIDTHS = float(norm.ppf(0.95))  # of a 90 % interval, in standard deviations
 
 
 def newest_of_each(
@@ -51,11 +51,11 @@ def combined(measurements: Sequence[MeasuredNetwork]) -> MeasuredNetwork:
     """
     if len(measurements) == 1:
         return measurements[0]
-    errors = np.array([log(n.upper_ns / n.lower_ns) / (2 * _HALF_WIDTHS) for n in measurements])
+    errors = np.array([log(n.upper_ns / n.lower_ns) / (2 * HALF_WIDTHS) for n in measurements])
     weights = 1 / (errors**2 + _SESSION_ERROR**2)
     logarithms = np.log([network.latency_ns for network in measurements])
     latency_ns = exp(np.average(logarithms, weights=weights))
-    factor = exp(_HALF_WIDTHS / np.sqrt(weights.sum()))
+    factor = exp(HALF_WIDTHS / np.sqrt(weights.sum()))
     kernel_ns = _mean([network.kernel_ns for network in measurements], weights)
     return MeasuredNetwork(
         kernels=measurements[0].kernels,

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
         Unavailable,
         UnknownKernelKinds,
     )
-    from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
+    from latlab.domain.estimate import (
+        Correction,
+        LatencyEstimate,
+        MeasuredLatency,
+        RawSamples,
+        Source,
+    )
     from latlab.domain.failure import Failure, FailureKind
     from latlab.domain.kernel import Kernel
     from latlab.domain.measurement import Measurement, Visit
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BenchmarkSpec",
+    "Correction",
     "Device",
     "ExportError",
     "Failure",
@@ -80,7 +87,7 @@ _MODULES = {
     "client.client": ("LatencyClient", "connect"),
     "domain.benchmark_spec": ("BenchmarkSpec", "VisitSpec"),
     "domain.device": ("Device",),
-    "domain.estimate": ("LatencyEstimate", "MeasuredLatency", "RawSamples", "Source"),
+    "domain.estimate": ("Correction", "LatencyEstimate", "MeasuredLatency", "RawSamples", "Source"),
     "domain.failure": ("Failure", "FailureKind"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from latlab.domain.errors import NotFound, StorageError
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
 from search.accuracy.accuracy import Accuracy, AccuracyFailure
@@ -83,6 +84,23 @@ class Judge:
             for trial, estimate in zip(unmeasured, estimates, strict=True)
         }
 
+    def renew(self, trials: Iterable[Trial]) -> Trials:
+        """Return the measured trials whose latencies the lab corrects differently by now.
+
+        They have the latencies, all corrected alike, that the lab gives for their measurements.
+        None are returned if the lab no longer has all of the measurements.
+        """
+        measured = {t.measurement_id: t for t in trials if t.measurement_id is not None}
+        try:
+            estimates = self.lab.look_up(list(measured))
+        except (NotFound, StorageError):
+            return {}
+        return {
+            trial.architecture: self._with_latency(trial, estimate)
+            for trial, estimate in zip(measured.values(), estimates, strict=True)
+            if trial.latency is None or _bounds_ns(trial.latency) != _bounds_ns(estimate)
+        }
+
     def measure(self, trials: Sequence[Trial]) -> MeasuredTrials:
         """Measure the networks of trials.
 
@@ -135,3 +153,7 @@ class Judge:
 
     def _on_done(self, activity: str, total: int) -> Callable[[int], None]:
         return lambda done: self.on_progress(activity, done, total)
+
+
+def _bounds_ns(estimate: LatencyEstimate) -> tuple[int, int, int]:
+    return estimate.lower_ns, estimate.latency_ns, estimate.upper_ns

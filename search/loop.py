@@ -87,6 +87,7 @@ def run_search(
         study.append(trials)
         search.note(f"round {number} of {settings.rounds}")
     search.measure_front()
+    search.renew()
     return measured_front(study.latest().values())
 
 
@@ -134,6 +135,7 @@ class _Search:
         """
         while True:
             judge, latest = self._judge(None), self.study.latest()
+            latest |= judge.renew(latest.values())
             latest |= judge.predict(filter(is_open, latest.values()))
             wanted = contenders(latest.values())
             allowed = _allowed(self.settings, latest.values())
@@ -157,6 +159,12 @@ class _Search:
                 f"the limits allow no more: {sum(map(attempts, latest.values()))} of "
                 f"{len(latest)} candidates were measured"
             )
+
+    def renew(self) -> None:
+        """Record the latencies of all measured networks anew, so that they are corrected alike."""
+        renewed = self._judge(None).renew(self.study.latest().values())
+        if renewed:
+            self.study.append(list(renewed.values()), asked=False)
 
     def note(self, when: str) -> None:
         """Report how the study stands, and whether predictions disagree with measurements."""

@@ -26,7 +26,7 @@ from host.measuring.interval import QUANTILE, quiet_latency
 from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.measurement import Summary, Visit
 
-VERSION = 3  # stored with each summary; every change of the statistic raises it
+VERSION = 4  # stored with each summary; every change of the statistic raises it
 
 # Why visits have no summary, in words for people.
 NONE_CLEAN = "none of its untraced visits is clean"

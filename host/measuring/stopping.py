@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host.measuring.statistics import summarize
+from host.measuring.interval import disagreement
+from host.measuring.statistics import visit_latency_ns
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
@@ -39,11 +40,9 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     """
     traced = sum(visit.traced for visit in visits)
     untraced = len(visits) - traced
-    summary = summarize(visits)
-    clean = summary.clean_visits if summary else 0
-    agreed = (
-        summary is not None and clean >= spec.min_visits and summary.half_width <= spec.tolerance
-    )
+    latencies_ns = [ns for v in visits if not v.traced and (ns := visit_latency_ns(v)) is not None]
+    clean = len(latencies_ns)
+    agreed = clean >= spec.min_visits and disagreement(latencies_ns) <= spec.tolerance
     rounds, in_round = divmod(untraced, spec.max_visits)
     enough = clean >= math.ceil(spec.min_visits / 2)
     spacing_s = spec.spacing_ns / 1e9

@@ -117,4 +117,5 @@ def _estimate(
         age_s=max(0.0, (time.time_ns() - steady.unix_ns) / 1e9),
         steadied=steadying.is_learned,
         raw=usable.summary.raw,
+        correction=steadying.correction,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -50,10 +51,13 @@ class MeasurementStore:
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """Return the latency estimate of each measurement, in input order.
 
+        All of one target are corrected by one revision of the correction, also if a refit ends
+        meanwhile.
+
         Raises NotFound, and UnreadableRow if one cannot be used.
         """
         self._summarizer.complete()
-        steadying_of = partial(current_steadying, self._predictors)
+        steadying_of = functools.cache(partial(current_steadying, self._predictors))
         return look_up(self._database, measurement_ids, steadying_of)
 
     def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:

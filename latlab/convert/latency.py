@@ -20,7 +20,7 @@ from latlab.convert.visits import (
     visit_to_message,
 )
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import Correction, LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program
@@ -132,6 +132,18 @@ def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
     )
 
 
+def correction_to_message(correction: Correction | None) -> latency_pb2.Correction | None:
+    """Return the protobuf message for a correction; None for None."""
+    return None if correction is None else latency_pb2.Correction(**asdict(correction))
+
+
+def correction_from_message(message: latency_pb2.LatencyEstimate) -> Correction | None:
+    """Return the correction that the message of an estimate holds; None if it has none."""
+    if not message.HasField("correction"):
+        return None
+    return Correction(**fields_of(message.correction))
+
+
 def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimate:
     """Return the protobuf message for an estimate."""
     return latency_pb2.LatencyEstimate(
@@ -145,6 +157,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
         steadied=estimate.steadied,
         unknown_kinds=estimate.unknown_kinds,
         raw=raw_to_message(estimate.raw),
+        correction=correction_to_message(estimate.correction),
     )
 
 
@@ -162,6 +175,7 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         steadied=message.steadied,
         unknown_kinds=tuple(message.unknown_kinds),
         raw=raw_from_message(message),
+        correction=correction_from_message(message),
     )
 
 

@@ -88,8 +88,8 @@ class BenchmarkSpec:
         visit: What each visit does.
         min_visits: The least number of untraced visits.
         max_visits: The most untraced visits.
-        tolerance: The visits agree, and no more are made, when the interval of their latency is
-            within this share of it.
+        tolerance: The visits agree, and no more are made, when the faster half of the clean
+            ones lies within this share of the latency around its middle.
         traced_visits: How many traced visits follow. They yield the kernel timings and never
             the latency.
         spacing_ns: The least time from one visit to the next. A machine has moods of seconds,

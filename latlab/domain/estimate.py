@@ -55,6 +55,21 @@ class RawSamples:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """How a latency was corrected for other work on the machine's memory.
+
+    Attributes:
+        revision: Names what was learned. Latencies of one target that have the same revision are
+            corrected alike.
+        quiet_probe_ns: The state that they are corrected to: how long a sweep over memory takes
+            while the machine is left to itself.
+    """
+
+    revision: str
+    quiet_probe_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyEstimate:
     """The estimated latency of a network on a target.
 
@@ -72,6 +87,7 @@ class LatencyEstimate:
             times were guessed from what work usually takes there.
         parts: The estimates on each target where this one combines those on several.
         raw: The quantiles of all timed runs; None unless the latency was measured, on one target.
+        correction: How a measured latency was steadied; None unless it was, on one target.
     """
 
     latency_ns: int
@@ -85,6 +101,7 @@ class LatencyEstimate:
     unknown_kinds: tuple[str, ...] = ()
     parts: tuple[LatencyEstimate, ...] = ()
     raw: RawSamples | None = None
+    correction: Correction | None = None
 
     @property
     def extrapolates(self) -> bool:

@@ -168,11 +168,6 @@ class Summary:
     traced_memory_probe_ns: float | None = None
 
     @property
-    def half_width(self) -> float:
-        """Half the width of the latency's 90 % interval, as a share of the latency."""
-        return (self.upper_ns - self.lower_ns) / (2 * self.latency_ns)
-
-    @property
     def raw(self) -> RawSamples:
         """The quantiles of all timed runs, in whole ns, and the numbers of visits."""
         return RawSamples(

@@ -325,6 +325,7 @@ class LatencyEstimate(_message.Message):
     STEADIED_FIELD_NUMBER: _builtins.int
     UNKNOWN_KINDS_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
     lower_ns: _builtins.int
     """Bounds of the 90 % interval."""
@@ -346,6 +347,10 @@ class LatencyEstimate(_message.Message):
     def raw(self) -> _common_pb2.RawSamples:
         """The quantiles of all timed runs. Absent unless the latency was measured."""
 
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """How a measured latency was steadied. Absent unless it was."""
+
     def __init__(
         self,
         *,
@@ -359,14 +364,43 @@ class LatencyEstimate(_message.Message):
         steadied: _builtins.bool = ...,
         unknown_kinds: _abc.Iterable[_builtins.str] | None = ...,
         raw: _common_pb2.RawSamples | None = ...,
+        correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["raw", b"raw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "samples", b"samples", "source", b"source", "steadied", b"steadied", "unknown_kinds", b"unknown_kinds", "upper_ns", b"upper_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "correction", b"correction", "coverage", b"coverage", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "samples", b"samples", "source", b"source", "steadied", b"steadied", "unknown_kinds", b"unknown_kinds", "upper_ns", b"upper_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LatencyEstimate: _TypeAlias = LatencyEstimate  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """Correction is what the lab has learned about the time that other work on the machine's memory adds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    QUIET_PROBE_NS_FIELD_NUMBER: _builtins.int
+    revision: _builtins.str
+    """Names what was learned. Latencies of one target with the same revision are corrected alike."""
+    quiet_probe_ns: _builtins.int
+    """The state that latencies are corrected to: how long a sweep over memory takes while the machine
+    is left to itself.
+    """
+    def __init__(
+        self,
+        *,
+        revision: _builtins.str = ...,
+        quiet_probe_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quiet_probe_ns", b"quiet_probe_ns", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class PredictResponse(_message.Message):
@@ -401,7 +435,7 @@ class BenchmarkSpec(_message.Message):
     min_visits: _builtins.int
     max_visits: _builtins.int
     tolerance: _builtins.float
-    """Half-width of the interval, as a share of the latency, at which visits agree."""
+    """Visits agree when half of the range of their faster half is at most this share of the latency."""
     traced_visits: _builtins.int
     spacing_ns: _builtins.int
     """Least time from the start of one visit to the start of the next."""

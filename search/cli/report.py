@@ -199,11 +199,12 @@ def _ask_lab(settings: StudySettings, measured_trials: Sequence[Trial] = ()) -> 
                 }
                 for target in targets
             ]
+            zoo_ids = [_zoo_ids(networks, settings.deployment) for networks in measured]
+            latencies = _latencies(client, ids, [id_ for each in zoo_ids for id_ in each.values()])
             zoos = [
-                _zoo(client, target.id, networks, settings.deployment)
-                for target, networks in zip(targets, measured, strict=True)
+                _zoo(client, target.id, {n: latencies[id_] for n, id_ in known.items()}, settings)
+                for target, known in zip(targets, zoo_ids, strict=True)
             ]
-            latencies = _latencies(client, ids)
             on_front = front(renewed(measured_trials, latencies, settings))
             front_ids = [id_ for trial in on_front for id_ in measurement_ids(trial)]
             return LabKnowledge(
@@ -219,13 +220,19 @@ def _ask_lab(settings: StudySettings, measured_trials: Sequence[Trial] = ()) -> 
         return LabKnowledge(tuple(settings.target_ids))
 
 
-def _latencies(client: LatencyClient, ids: Sequence[str]) -> dict[str, LatencyEstimate]:
-    """Return the latencies of the measurements by their ids, or none if one cannot be used."""
+def _latencies(
+    client: LatencyClient, ids: Sequence[str], others: Sequence[str]
+) -> dict[str, LatencyEstimate]:
+    """Return the latencies of measurements by their ids, all corrected alike.
+
+    If one of the first ids cannot be used, there are only those of the others.
+    """
+    together = [*ids, *others]
     try:
-        return dict(zip(ids, client.look_up(ids), strict=True))
+        return dict(zip(together, client.look_up(together), strict=True))
     except (NotFound, StorageError) as error:
         console.print(f"Latencies are shown as the study recorded them: {error}", style="yellow")
-        return {}
+        return dict(zip(others, client.look_up(others), strict=True))
 
 
 def _measurements(client: LatencyClient, ids: Iterable[str]) -> Iterator[tuple[str, Measurement]]:
@@ -265,27 +272,28 @@ def _evaluation(measured: Iterable[MeasuredNetwork]) -> PredictorEvaluation | No
         return None
 
 
+def _zoo_ids(measured: Mapping[str, MeasuredNetwork], deployment: Deployment) -> dict[str, str]:
+    """Return the id of the newest measurement of each published network that was measured.
+
+    Args:
+        measured: Measured networks by the ids of their measurements, the oldest first.
+        deployment: The form of deployed networks.
+    """
+    newest = {network.kernels: id_ for id_, network in measured.items()}
+    networks = {name: kernels(network, deployment=deployment) for name, network in ZOO.items()}
+    return {name: newest[network] for name, network in networks.items() if network in newest}
+
+
 def _zoo(
     client: LatencyClient,
     target_id: str,
-    measured: Mapping[str, MeasuredNetwork],
-    deployment: Deployment,
+    known: Mapping[str, LatencyEstimate],
+    settings: StudySettings,
 ) -> tuple[ZooRow, ...]:
-    """Return the published networks with measured latencies, or with predicted ones.
-
-    Args:
-        client: The lab.
-        target_id: The target.
-        measured: Measured networks by the ids of their measurements, the oldest first. The
-            newest measurement of a network counts.
-        deployment: The form of deployed networks.
-    """
-    networks = {name: kernels(network, deployment=deployment) for name, network in ZOO.items()}
-    newest = {network.kernels: id_ for id_, network in measured.items()}
-    ids = {name: newest[network] for name, network in networks.items() if network in newest}
-    latencies = dict(zip(ids, client.look_up(list(ids.values())), strict=True))
-    rest = [name for name in networks if name not in ids]
+    """Return the published networks with known latencies, by name, or with predicted ones."""
+    rest = {name: network for name, network in ZOO.items() if name not in known}
+    latencies = dict(known)
     with suppress(NotReady, UnknownKernelKinds):
-        predicted = client.predict(target_id, [networks[name] for name in rest])
-        latencies |= dict(zip(rest, predicted, strict=True))
+        asked_for = [kernels(each, deployment=settings.deployment) for each in rest.values()]
+        latencies |= dict(zip(rest, client.predict(target_id, asked_for), strict=True))
     return tuple(ZooRow(name, network, latencies.get(name)) for name, network in ZOO.items())

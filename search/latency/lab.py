@@ -58,3 +58,18 @@ class Lab(Protocol):
             on_done: Called with the number of networks that have an outcome.
         """
         ...
+
+    def look_up(self, measurement_ids: Sequence[str], /) -> Sequence[LatencyEstimate]:
+        """Return the latencies of measurements, in input order.
+
+        The lab learns how other work on a machine delays networks. All latencies that are looked
+        up together are corrected by what it knows now, and so can be compared.
+
+        Args:
+            measurement_ids: The ids, as in outcomes.
+
+        Raises:
+            NotFound: The lab does not have one of them.
+            StorageError: One of them cannot be used.
+        """
+        ...

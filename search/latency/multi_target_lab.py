@@ -88,6 +88,14 @@ class MultiTargetLab:
             outcomes |= zip(exported, map(self._combined, rows), strict=True)
         return [outcomes[a] for a in architectures]
 
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        """Return the combined latencies of measurements, all corrected alike, in input order."""
+        columns = zip(*(id_.split("+") for id_ in measurement_ids), strict=True)
+        looked_up = [
+            target.lab.look_up(ids) for target, ids in zip(self._targets, columns, strict=False)
+        ]
+        return [self._combination.combine(row) for row in zip(*looked_up, strict=True)]
+
     def _measure_on_each(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[Sequence[Measured | Failure]]:

@@ -172,6 +172,10 @@ class TargetLab:
         self._min_measurements = self._client.target_status(self._target).measurements
         return [outcomes.get(identity(spec), NOT_REACHED) for spec in specs]
 
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        """Return the latencies of measurements, all corrected alike, in input order."""
+        return self._client.look_up(measurement_ids)
+
     def export(self, architectures: Sequence[Architecture]) -> dict[Architecture, Failure]:
         """Export networks before they are measured; return those that cannot be exported."""
         specs = [export_spec(architecture, self._deployment) for architecture in architectures]

@@ -191,6 +191,7 @@ def _register_estimates(converter: Converter) -> None:
         converter,
         parts=override(omit_if_default=True),
         raw=override(omit_if_default=True),
+        correction=override(omit_if_default=True),
     )
 
 

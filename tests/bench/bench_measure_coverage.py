@@ -70,6 +70,10 @@ class Window:
         return self.summary.lower_ns <= self.truth_ns <= self.summary.upper_ns
 
     @property
+    def half_width(self) -> float:
+        return (self.summary.upper_ns - self.summary.lower_ns) / (2 * self.summary.latency_ns)
+
+    @property
     def needed(self) -> float:
         """By which factor the interval's logarithmic margins must grow to just hold the truth."""
         error = np.log(self.truth_ns / self.summary.latency_ns)
@@ -207,7 +211,7 @@ def show(name: str, windows: list[list[Window]], conditions: dict[str, object]) 
         each=[round(share, 2) for share in each],
         windows=len(pooled),
         mean_visits=round(fmean(window.summary.visits for window in pooled), 2),
-        median_half_width_pct=round(100 * median(w.summary.half_width for w in pooled), 2),
+        median_half_width_pct=round(100 * median(w.half_width for w in pooled), 2),
         margins_that_would_hold_90_pct=round(
             float(np.quantile([window.needed for window in pooled], 0.9)), 3
         ),

@@ -85,6 +85,7 @@ class Watched:
         self.evaluate = self.clock.watch("evaluate", self.lab.accuracy.evaluate)
         self.predict = self.clock.watch("predict", self.lab.predict)
         self.measure = self.lab.measure
+        self.look_up = self.lab.look_up
 
 
 def main() -> None:

@@ -69,6 +69,10 @@ class TableLab:
     ) -> list[Measured | Failure]:
         raise AssertionError("a table has no device")
 
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        assert not measurement_ids
+        return []
+
     def hypervolume(self, accuracies: Sequence[float], latencies_ns: Sequence[int]) -> float:
         """Return the hypervolume above the table's reference point, in units of its ranges."""
         reference = reference_point(self.accuracies, self.latencies_ns)

@@ -145,7 +145,7 @@ def test_networks_of_no_kernels_tell_nothing(fit: Fit) -> None:
 
 def test_the_steadying_of_a_network_that_took_no_time() -> None:
     nothing = MeasuredNetwork((), (), 40.0, 39.0, 41.0, 0, 100.0, 100.0)
-    assert Steadying(0.1, 100.0, 50.0, 200.0)(nothing) == nothing
+    assert Steadying(0.1, 100.0, 50.0, 200.0, 0.01)(nothing) == nothing
 
 
 @given(
@@ -160,7 +160,7 @@ def test_no_probe_takes_out_or_puts_in_more_than_half(
     network = MeasuredNetwork(
         (large,), (latency_ns,), latency_ns, latency_ns, latency_ns, 0, probe_ns, probe_ns
     )
-    steady = Steadying(delay, 3e6, 1e6, 9e6)(network)
+    steady = Steadying(delay, 3e6, 1e6, 9e6, 0.1 * delay)(network)
     assert 0.5 * latency_ns <= steady.latency_ns <= 1.5 * latency_ns
     assert steady.kernel_ns is not None
     assert 0.5 * latency_ns <= sum(steady.kernel_ns) <= 1.5 * latency_ns

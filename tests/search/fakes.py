@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from latlab.domain.errors import NotFound
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.failure import Failure, FailureKind
 from search.accuracy.accuracy import AccuracyFailure
@@ -99,14 +100,17 @@ class FakeAccuracy:
 class FakeLab:
     """Predicts `bias` times the true latency, in an interval of ±10 %. `is_away` is asked at
     each call of measure, of the number of calls before it; `asked` has none of these.
-    `disturbs` is asked of each network, and the same number."""
+    `disturbs` is asked of each network, and the same number. The correction of measured
+    latencies grows by `learns` with each call of measure."""
 
     fails: Fails = never
     bias: float = 1.03
     is_away: Callable[[int], bool] = lambda call: False
     disturbs: Callable[[Architecture, int], bool] = lambda architecture, call: False
+    learns: float = 0.0
     asked: list[Architecture] = field(default_factory=list)
     calls: int = 0
+    measured: dict[str, Architecture] = field(default_factory=dict)
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         return [estimate(int(true_latency_ns(a) * self.bias)) for a in architectures]
@@ -126,8 +130,19 @@ class FakeLab:
             return Failure(FailureKind.CRASHED, "no latency")
         if self.disturbs(architecture, self.calls - 1):
             return Failure(FailureKind.DISTURBED, "1 of 9 visits were clean")
-        latency = estimate(true_latency_ns(architecture), Source.MEASURED, 0.02)
-        return Measured(latency, f"measurement of {architecture.id}", DEVICE_S)
+        measurement_id = f"measurement of {architecture.id}"
+        self.measured[measurement_id] = architecture
+        return Measured(self._latency(architecture), measurement_id, DEVICE_S)
+
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        if unknown := [id_ for id_ in measurement_ids if id_ not in self.measured]:
+            raise NotFound(f"no measurement {unknown[0]!r}")
+        return [self._latency(self.measured[id_]) for id_ in measurement_ids]
+
+    def _latency(self, architecture: Architecture) -> LatencyEstimate:
+        correction = 1 + self.learns * self.calls
+        latency_ns = round(correction * true_latency_ns(architecture))
+        return estimate(latency_ns, Source.MEASURED, 0.02)
 
 
 def trial(

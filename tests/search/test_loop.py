@@ -191,6 +191,32 @@ def test_no_more_than_the_share_is_ever_measured(
         assert len(measured) <= allowed * len(seen) + 1e-9
 
 
+def test_all_measured_latencies_are_corrected_alike_at_the_end(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000), lab=FakeLab(learns=0.1))
+    front = run.search()
+    assert run.lab.calls > 2
+    measured = [t for t in read_study(tmp_path).latest().values() if t.measurement_id]
+    correction = 1 + run.lab.learns * run.lab.calls
+    for trial in measured:
+        assert trial.latency is not None
+        assert trial.latency.latency_ns == round(correction * true_latency_ns(trial.architecture))
+        assert trial.accuracy is not None
+        reward = settings().reward.value(trial.accuracy, trial.latency.latency_ns, TARGET_NS)
+        assert trial.reward == reward
+    assert front == measured_front(measured)
+    rounds = len(read_study(tmp_path).rounds)
+    run.strategy = Scripted(1000)
+    run.search()
+    assert len(read_study(tmp_path).rounds) == rounds  # nothing has changed since
+
+
+def test_a_lab_that_lost_measurements_leaves_latencies_as_they_were(tmp_path: Path) -> None:
+    run = Run(tmp_path, Scripted(1000))
+    before = run.search()
+    run.strategy, run.lab = Scripted(1000), FakeLab(learns=0.1)
+    assert run.search() == before
+
+
 def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
     run = Run(tmp_path, Scripted(1000), loop=LoopSettings(4, max_measured_share=0.8))
     front = run.search()

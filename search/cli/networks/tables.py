@@ -16,6 +16,7 @@ from search.space.deployment import Deployment
 from search.space.zoo import ZOO
 
 STEADIED = "steadied: the learned effect of other work on the memory is removed"
+QUIET_STATE = "{}, down to the quiet state, a memory probe of {}"
 UNTRACED = "no kernel times for some: their traces do not match their kernels"
 HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 
@@ -81,8 +82,16 @@ def _of_measurements(outcomes: Outcomes) -> list[str]:
     """Return a remark for each condition that holds for an outcome."""
     measured = [outcome for outcome in outcomes if isinstance(outcome, Measured)]
     remarks = {
-        STEADIED: any(each.latency.steadied for each in measured),
+        _steadied(measured): any(each.latency.steadied for each in measured),
         HEAT_UNKNOWN: any(each.heat_unknown for each in measured),
         UNTRACED: any(each.untraced for each in measured),
     }
     return [remark for remark, holds in remarks.items() if holds]
+
+
+def _steadied(measured: Iterable[Measured]) -> str:
+    """Return what was removed from latencies, and, if it is one state, what they are now."""
+    states_ns = {c.quiet_probe_ns for each in measured if (c := each.latency.correction)}
+    if len(states_ns) != 1:
+        return STEADIED
+    return QUIET_STATE.format(STEADIED, milliseconds(states_ns.pop()))

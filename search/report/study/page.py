@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from latlab.domain.estimate import LatencyEstimate, RawSamples
+from latlab.domain.estimate import Correction, LatencyEstimate, RawSamples, milliseconds_text
 from search.report.drawing.blocks import draw
 from search.report.drawing.canvas import Plot, save
 from search.report.drawing.diversity_plot import diversity
@@ -93,6 +93,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -
         winner=next((row for row in front if row.trial is best), None),
         **_summary(data, best),
         has_quantiles=any(each.raw for row in front for each in row.on_targets),
+        corrections=_corrections(front),
         conditions=_conditions(data),
         parity=[figures[name] for name in ("held-out", "search-parity") if name in figures],
         scores=_scores(data.evaluation),
@@ -123,6 +124,21 @@ def _row(data: ReportData, trial: Trial) -> FrontRow:
     on_targets = [OnTarget(*row) for row in rows]
     size = counts(trial.architecture, deployment=data.deployment)
     return FrontRow(trial, size, draw(trial.architecture), on_targets)
+
+
+def _corrections(front: Sequence[FrontRow]) -> list[str]:
+    """Return how the front's latencies were corrected, in words, for each target."""
+    by_target: dict[str, set[Correction]] = {}
+    for each in (on_target for row in front for on_target in row.on_targets):
+        if each.latency.correction is not None:
+            by_target.setdefault(each.target, set()).add(each.latency.correction)
+    return [
+        f"{target}: a memory probe of {milliseconds_text(found.pop().quiet_probe_ns)} ms"
+        if len(found) == 1
+        else f"{target}: by {len(found)} revisions of the correction, so that small differences"
+        " mean nothing; write the report again while the lab runs"
+        for target, found in by_target.items()
+    ]
 
 
 def _conditions(data: ReportData) -> list[tuple[str, dict[str, str]]]:

@@ -24,7 +24,7 @@ from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, new_events, next_event
 from tests.host.measuring.test_statistics import QUIET
 
-SPEC = BenchmarkSpec(min_visits=2, max_visits=3, traced_visits=0)
+SPEC = BenchmarkSpec(min_visits=2, max_visits=3, tolerance=0.05, traced_visits=0)
 UNTRACED = NextVisit(traced=False)
 WAIT_S = 60.0
 

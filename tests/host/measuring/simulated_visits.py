@@ -19,7 +19,7 @@ from host.measuring.interval import LEAST_SPREAD, QUANTILE, relative_spread
 FloatArray = NDArray[np.float64]
 
 VISITS = 3_000  # of each machine: its truth
-TYPICAL_SPREAD, LARGEST_MOOD_VISITS = 0.02, 12.0
+TYPICAL_SPREAD, LARGEST_MOOD_VISITS = 0.02, 30.0
 FIT_SEED, FIT_MACHINES, FIT_WINDOWS = 1, 1_500, 40
 SIZES = (1, 2, 3, 4, 6, 8, 11, 15, 20, 30, 50, 100, 200)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from host.measuring.interval import MARGINS, QUANTILE, quiet_latency
+from host.measuring.interval import MARGINS, QUANTILE, disagreement, quiet_latency
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from tests.host.measuring.simulated_visits import FIT_SEED, machine, truth_ns, windows
 
@@ -52,17 +52,13 @@ def test_it_holds_90_percent_where_measurements_end_when_their_visits_agree(
     held, early = [], []
     for each, of_machine in zip(machines, drawn, strict=True):
         for window in of_machine:
-            sizes = range(spec.min_visits, spec.max_visits + 1)
-            size = next((n for n in sizes if agree(window[:n], spec)), spec.max_visits)
+            size = spec.min_visits
+            while size < spec.max_visits and disagreement(window[:size].tolist()) > spec.tolerance:
+                size += 1
             held.append(holds(window[:size], truth_ns(each)))
             early.append(size < spec.max_visits)
     assert 0.02 < np.mean(early) < 0.98
     assert 0.88 <= np.mean(held) <= 0.93
-
-
-def agree(latencies_ns: FloatArray, spec: BenchmarkSpec) -> bool:
-    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns.tolist())
-    return upper_ns - lower_ns <= 2 * spec.tolerance * latency_ns
 
 
 @given(latencies, st.floats(1e-3, 1e3))
@@ -89,3 +85,11 @@ def test_margins_shrink_with_the_number_of_visits() -> None:
     assert list(sizes) == sorted(sizes)
     for margins in (below, above):
         assert list(margins) == sorted(margins, reverse=True)
+
+
+@given(latencies)
+def test_visits_agree_where_the_faster_half_does(latencies_ns: list[float]) -> None:
+    assert disagreement(latencies_ns) >= 0
+    fastest = min(latencies_ns)
+    assert disagreement([fastest] * (len(latencies_ns) + 1) + latencies_ns) == 0
+    assert disagreement([100.0, 102.0, 104.0]) == pytest.approx(1 / 101)

@@ -17,7 +17,7 @@ from latlab.domain.device import (
     SentinelReading,
     TransportKind,
 )
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, RawSamples, Source
+from latlab.domain.estimate import Correction, LatencyEstimate, MeasuredLatency, RawSamples, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -197,6 +197,7 @@ estimates = st.builds(
     steadied=st.booleans(),
     unknown_kinds=st.lists(st.text(max_size=20), max_size=3).map(tuple),
     raw=st.none() | raw_samples,
+    correction=st.none() | st.builds(Correction, texts, nanoseconds),
 )
 
 measured_latencies = st.builds(

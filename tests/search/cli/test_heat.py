@@ -7,9 +7,15 @@ from dataclasses import replace
 import pytest
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import Correction, LatencyEstimate, Source
 from latlab.domain.measurement import Measurement
-from search.cli.networks.tables import HEAT_UNKNOWN, UNTRACED, measurements_table, zoo_table
+from search.cli.networks.tables import (
+    HEAT_UNKNOWN,
+    STEADIED,
+    UNTRACED,
+    measurements_table,
+    zoo_table,
+)
 from search.latency.lab import Measured
 from search.report.study.measured import described_conditions
 from search.space.deployment import DEFAULT_DEPLOYMENT
@@ -34,6 +40,18 @@ def test_a_table_says_below_that_kernel_times_are_missing() -> None:
     outcomes = [Measured(ESTIMATE, "id", 1.0), Measured(ESTIMATE, "id", 1.0, untraced=True)]
     assert measurements_table(["a", "b"], outcomes).caption == UNTRACED
     assert not measurements_table(["a"], outcomes[:1]).caption
+
+
+@pytest.mark.parametrize("states_ns", [[], [2_300_000], [2_300_000, 4_000_000]])
+def test_a_table_says_below_which_state_latencies_are_corrected_to(states_ns: list[int]) -> None:
+    corrections = [*(Correction("revision", ns) for ns in states_ns), *[None] * (not states_ns)]
+    outcomes = [
+        Measured(replace(ESTIMATE, steadied=True, correction=correction), "id", 1.0)
+        for correction in corrections
+    ]
+    caption = str(measurements_table(["a", "b"][: len(outcomes)], outcomes).caption)
+    assert caption.startswith(STEADIED)
+    assert ("a memory probe of 2.30 ms" in caption) == (len(states_ns) == 1)
 
 
 @pytest.mark.parametrize("unknown", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latlab.client.client import LatencyClient
-from latlab.domain.errors import NotReady, UnknownKernelKinds
+from latlab.domain.errors import NotFound, NotReady, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -22,7 +22,7 @@ from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.zoo import ZOO
 from search.study.settings import SearchTarget
-from tests.search.fakes import TARGET_NS, estimate
+from tests.search.fakes import TARGET_NS, estimate, settings
 from tests.search.report.studies import searched
 
 
@@ -72,21 +72,39 @@ Predict = Callable[[Sequence[Sequence[Kernel]]], list[LatencyEstimate]]
 
 
 class FakeClient:
-    """Holds measurements of A1; `predicts` the others."""
+    """Holds "known" measurements, and `predicts`."""
 
     def __init__(self, predicts: Predict) -> None:
         self.predicts = predicts
+        self.looked_up: list[list[str]] = []
 
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         return self.predicts(networks)
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        assert list(measurement_ids) == ["newer"]
-        return [estimate(5_000_000, Source.MEASURED)]
+        self.looked_up.append(list(measurement_ids))
+        if any("known" not in id_ for id_ in measurement_ids):
+            raise NotFound("no measurement 'lost'")
+        return [estimate(5_000_000, Source.MEASURED) for _ in measurement_ids]
 
 
 A1 = MeasuredNetwork(kernels(ZOO["mnasnet-a1"]), None, 5e6, 4e6, 6e6, unix_ns=1)
 MEASURED = {"older": A1, "newer": A1}
+KNOWN = {"mnasnet-a1": estimate(5_000_000, Source.MEASURED)}
+
+
+def test_the_newest_measurement_of_a_published_network_counts() -> None:
+    assert report_command._zoo_ids(MEASURED, Deployment()) == {"mnasnet-a1": "newer"}
+    assert report_command._zoo_ids(MEASURED, Deployment(precision=Precision.INT8)) == {}
+
+
+def test_all_latencies_of_a_page_are_looked_up_together() -> None:
+    fake = FakeClient(not_ready)
+    found = report_command._latencies(cast(LatencyClient, fake), ["known 1"], ["known 2"])
+    assert list(found) == ["known 1", "known 2"]
+    assert fake.looked_up == [["known 1", "known 2"]]
+    found = report_command._latencies(cast(LatencyClient, fake), ["known 1", "lost"], ["known 2"])
+    assert list(found) == ["known 2"]
 
 
 def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
@@ -96,8 +114,7 @@ def not_ready(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
 def test_published_networks_are_as_measured_where_they_were_else_as_predicted() -> None:
     client = cast(LatencyClient, FakeClient(lambda networks: [estimate(10**6) for _ in networks]))
     rows = {
-        row.name: row.latency
-        for row in report_command._zoo(client, "target", MEASURED, Deployment())
+        row.name: row.latency for row in report_command._zoo(client, "target", KNOWN, settings())
     }
     assert list(rows) == list(ZOO)
     for name, latency in rows.items():
@@ -114,5 +131,5 @@ def other_precision(networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimat
 @pytest.mark.parametrize("predicts", [not_ready, other_precision])
 def test_without_a_predictor_only_measured_ones_have_a_latency(predicts: Predict) -> None:
     client = cast(LatencyClient, FakeClient(predicts))
-    rows = report_command._zoo(client, "target", MEASURED, Deployment())
+    rows = report_command._zoo(client, "target", KNOWN, settings())
     assert {row.name for row in rows if row.latency is not None} == {"mnasnet-a1"}

@@ -70,6 +70,9 @@ class Device(FakeLab):
             for outcome in super().measure(architectures, on_done)
         ]
 
+    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+        return [self._slowed(latency) for latency in super().look_up(measurement_ids)]
+
     def _slowed(self, latency: LatencyEstimate) -> LatencyEstimate:
         return replace(
             latency,
@@ -112,6 +115,19 @@ def test_the_worst_counts_and_each_is_told() -> None:
     predicted = lab.predict(NETWORKS)
     alone = Device(slowness=2).predict(NETWORKS)
     assert [p.latency_ns for p in predicted] == [p.latency_ns for p in alone]
+
+
+def test_measurements_are_looked_up_on_all_targets_and_combined() -> None:
+    devices = Device(learns=0.1), Device(slowness=2, learns=0.1)
+    lab = several(*devices)
+    measured = lab.measure(NETWORKS)
+    ids = [outcome.measurement_id for outcome in measured if isinstance(outcome, Measured)]
+    assert len(ids) == len(NETWORKS)
+    lab.measure(NETWORKS[:1])
+    for network, latency in zip(NETWORKS, lab.look_up(ids), strict=True):
+        slower_ns = 2 * round(1.2 * true_latency_ns(network))
+        assert latency.latency_ns == slower_ns == latency.parts[1].latency_ns
+    assert lab.look_up([]) == []
 
 
 def test_with_weights_their_mean_counts() -> None:

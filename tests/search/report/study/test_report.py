@@ -17,7 +17,7 @@ from rich.console import Console
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.checks.text import cleaned
-from latlab.domain.estimate import LatencyEstimate, RawSamples, Source
+from latlab.domain.estimate import Correction, LatencyEstimate, RawSamples, Source
 from latlab.domain.estimate import milliseconds_text as milliseconds
 from latlab.domain.measurement import Conditions, Measurement, Visit
 from latlab.domain.target import Target
@@ -261,6 +261,31 @@ def test_quantiles_of_all_runs_stand_beside_measured_latencies(tmp_path: Path) -
     [row, *_] = csv.DictReader((tmp_path / "trials.csv").open())
     assert int(row["median_ns"]) == int(row["latency_ns"]) + 50_000_000
     assert (row["clean_visits"], row["disturbed_visits"]) == ("5", "2")
+
+
+@pytest.mark.parametrize(
+    ("revisions", "says"),
+    [
+        ([None], None),
+        (["a"], "board/big/1t: a memory probe of 2.30 ms"),
+        (["a", "b"], "by 2 revisions of the correction"),
+    ],
+)
+def test_the_page_names_the_state_that_latencies_are_corrected_to(
+    tmp_path: Path, revisions: list[str | None], says: str | None
+) -> None:
+    made = []
+    for number, trial in enumerate(trials(12, measured_every=1)):
+        revision = revisions[number % len(revisions)]
+        assert trial.latency is not None
+        correction = None if revision is None else Correction(revision, 2_300_000)
+        made.append(replace(trial, latency=replace(trial.latency, correction=correction)))
+    data = report_data(made)
+    on_front = {t.latency.correction for t in data.measured_front() if t.latency is not None}
+    assert len(on_front) == len(revisions)
+    text = text_of(write_report(data, tmp_path))
+    assert ("quiet state." in text) == (says is not None)
+    assert says is None or says in text
 
 
 def test_points_have_tooltips(full: Path) -> None:
