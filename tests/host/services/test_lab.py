@@ -242,12 +242,14 @@ def test_predictions_come_from_what_was_measured(
     [estimate] = client.predict(target, [small_programs[0].program.kernels])
     assert estimate.source is Source.LOOKUP
     assert 0 < estimate.lower_ns <= estimate.latency_ns <= estimate.upper_ns
-    stranger = (*small_programs[0].program.kernels, Kernel("warp", ((1, 8),), (1, 8)))
+    shape = (1, 64, 64, 64)
+    stranger = (*small_programs[0].program.kernels, Kernel("warp", (shape,), shape))
     with pytest.raises(UnknownKernelKinds, match="warp"):
         client.predict(target, [stranger], strict=True)
     [guessed] = client.predict(target, [stranger])
     assert (guessed.source, guessed.unknown_kinds) == (Source.BOUND, ("warp",))
-    assert guessed.lower_ns < estimate.lower_ns < estimate.upper_ns < guessed.upper_ns
+    assert guessed.latency_ns > estimate.latency_ns
+    assert guessed.upper_ns / guessed.lower_ns > estimate.upper_ns / estimate.lower_ns
     # What fits is in a process of its own: the daemon has loaded what predicts, and no more.
     loaded = Path(f"/proc/{_daemon_pid(home)}/maps").read_text()
     assert "scipy" in loaded
