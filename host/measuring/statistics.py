@@ -9,7 +9,7 @@ Minima, or the mean of the two fastest visits, did as well. Memory traffic of ne
 corrected for afterwards, by probes (see `latency_models.interference`).
 
 A sample is spoiled if its thread was switched out involuntarily, in a long run more than once for
-each 100 ms, or if its wall time exceeds its CPU time by more than in other samples of its visit.
+each 5 ms, or if its wall time exceeds its CPU time by more than in other samples of its visit.
 A visit is spoiled if most of its samples are. Spoiled visits are kept and only left out of the
 latency.
 """
@@ -38,9 +38,9 @@ RAW_QUANTILES = (0.5, 0.9, 0.99)
 # A sample's wall time may always exceed its CPU time by this share before it counts as spoiled:
 # timer interrupts alone cost about as much.
 EXCESS_SLACK = 0.01
-# Even on an idle machine, threads of the kernel and of the agent run about so often. What a switch
-# costs a run of this length is far below EXCESS_SLACK.
-NS_PER_SWITCH = 100_000_000
+# Even on an idle machine, the kernel's own threads may run so often, each for some µs. A switch to
+# a thread that computes costs more than EXCESS_SLACK, and so is found out by the excess.
+NS_PER_SWITCH = 5_000_000
 
 
 def clean_samples(visit: Visit) -> npt.NDArray[np.bool_]:

@@ -31,11 +31,11 @@ def test_samples_that_were_switched_out_or_waited_are_spoiled() -> None:
 
 
 def test_a_long_run_may_be_switched_out_as_often_as_an_idle_machine_does() -> None:
-    wall_ns = (350_000_000, 351_000_000, 352_000_000, 353_000_000)
+    wall_ns = (17_500_000, 17_600_000, 17_700_000, 17_800_000)
     switches = (3, 0, 4, 2)
     visit = replace(QUIET, wall_ns=wall_ns, cpu_ns=wall_ns, involuntary_switches=switches)
     assert clean_samples(visit).tolist() == [True, True, False, True]
-    waited = replace(visit, cpu_ns=(300_000_000, *wall_ns[1:]))
+    waited = replace(visit, cpu_ns=(15_000_000, *wall_ns[1:]))
     assert clean_samples(waited).tolist() == [False, True, False, True]
 
 
