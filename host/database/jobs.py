@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from host.database import raw
-from host.database.raw import pack_float64, pack_int64, unpack_int64
-from host.database.schema import failures, jobs, kernel_timings, measurements, programs, visits
+from host.database.raw import pack_int64, unpack_int64
+from host.database.schema import failures, jobs, measurements, visits
+from host.database.summaries import put_kernel_times
 from latlab.domain.benchmark_spec import BenchmarkSpec, VisitSpec
 from latlab.domain.checks.text import cleaned
 from latlab.domain.checks.visit import MAX_MESSAGE_LENGTH
@@ -160,16 +161,7 @@ def end_with_measurement(
         )
     )
     if kernel_ns is not None:
-        kernel_ids = connection.execute(
-            select(programs.c.kernel_ids).where(programs.c.sha256 == job.program_sha256)
-        ).scalar_one()
-        connection.execute(
-            kernel_timings.insert().values(
-                measurement_id=measurement_id,
-                kernel_ids=kernel_ids,
-                mean_ns=pack_float64(kernel_ns),
-            )
-        )
+        put_kernel_times(connection, measurement_id, job.program_sha256, kernel_ns)
     return True
 
 

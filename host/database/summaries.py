@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from host.database.raw import reading
-from host.database.schema import measurements, summaries
+from host.database.raw import pack_float64, reading
+from host.database.schema import kernel_timings, measurements, programs, summaries
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.measurement import Summary
 
@@ -42,6 +42,30 @@ def put_summary(
     connection.execute(
         summaries.insert().values(measurement_id=measurement_id, version=version, **values)
     )
+
+
+def put_kernel_times(
+    connection: Connection, measurement_id: str, program_sha256: str, kernel_ns: Sequence[float]
+) -> None:
+    """Store the (kernels,) times of the program's kernels, which a measurement has none of yet."""
+    kernel_ids = connection.execute(
+        select(programs.c.kernel_ids).where(programs.c.sha256 == program_sha256)
+    ).scalar_one()
+    connection.execute(
+        kernel_timings.insert().values(
+            measurement_id=measurement_id,
+            kernel_ids=kernel_ids,
+            mean_ns=pack_float64(kernel_ns),
+        )
+    )
+
+
+def has_kernel_times(connection: Connection, measurement_id: str) -> bool:
+    """Return whether a measurement has times of its program's kernels."""
+    query = select(kernel_timings.c.measurement_id).where(
+        kernel_timings.c.measurement_id == measurement_id
+    )
+    return connection.execute(query).first() is not None
 
 
 def not_summarized(connection: Connection, version: int, limit: int) -> Sequence[str]:

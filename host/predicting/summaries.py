@@ -1,4 +1,7 @@
-"""Summarise stored measurements that have no summary by this version of the statistic."""
+"""Summarise stored measurements that have no summary by this version of the statistic.
+
+Their traces are aligned again as well, where an earlier version could not align them.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,17 @@ from sqlalchemy import Connection
 
 from host.database.engine import Database
 from host.database.measurements import get_measurement
-from host.database.summaries import not_summarized, put_summary
+from host.database.programs import get_program
+from host.database.summaries import (
+    has_kernel_times,
+    not_summarized,
+    put_kernel_times,
+    put_summary,
+)
+from host.measuring.kernel_times import kernel_times_ns
 from host.measuring.statistics import NONE_CLEAN, VERSION, summarize
-from latlab.domain.errors import UnreadableRow
-from latlab.domain.measurement import Summary
+from latlab.domain.errors import TraceMismatch, UnreadableRow
+from latlab.domain.measurement import Measurement, Summary
 
 BATCH = 50  # written at once: others write in between
 
@@ -40,19 +50,39 @@ class Summarizer:
     def _summarize_some(self) -> None:
         with self._database.reading() as connection:
             ids = not_summarized(connection, VERSION, BATCH)
-            found = [(id_, _summary(connection, id_)) for id_ in ids]
+            found = [(id_, *_summary(connection, id_)) for id_ in ids]
         with self._database.writing() as connection:
-            for id_, summary in found:
+            for id_, summary, program_sha256, kernel_ns in found:
                 put_summary(connection, id_, VERSION, summary)
+                if kernel_ns is not None:
+                    put_kernel_times(connection, id_, program_sha256, kernel_ns)
         self._are_complete = not ids
         if ids:
             log.info("summarised %d measurements of older versions", len(ids))
 
 
-def _summary(connection: Connection, measurement_id: str) -> Summary | str:
+def _summary(
+    connection: Connection, measurement_id: str
+) -> tuple[Summary | str, str, tuple[float, ...] | None]:
+    """Return the summary or why there is none, the program, and kernel times that are new."""
     try:
         measurement = get_measurement(connection, measurement_id)
     except UnreadableRow as error:
-        return str(error)
+        return str(error), "", None
     assert measurement is not None
-    return summarize(measurement.visits) or NONE_CLEAN
+    return (
+        summarize(measurement.visits) or NONE_CLEAN,
+        measurement.program_sha256,
+        _kernel_times_ns(connection, measurement),
+    )
+
+
+def _kernel_times_ns(connection: Connection, measurement: Measurement) -> tuple[float, ...] | None:
+    """Return kernel times of a measurement without any, whose trace can be aligned by now."""
+    if has_kernel_times(connection, measurement.id):
+        return None
+    try:
+        program = get_program(connection, measurement.program_sha256)
+        return kernel_times_ns(program, list(measurement.visits)) if program else None
+    except (TraceMismatch, UnreadableRow):
+        return None

@@ -2,8 +2,7 @@
 
 python -m tests.bench.bench_first_figure
 
-These are the README's commands in an empty home. Python finds no compiled modules, as in a fresh
-checkout.
+These are the README's commands in an empty home, after `make setup runner`.
 """
 
 from __future__ import annotations
@@ -63,11 +62,7 @@ def main() -> None:
 
 def latlab(folder: Path, *words: str) -> None:
     """Run the command. Raises CalledProcessError if it fails."""
-    environment = {
-        **os.environ,
-        "LATLAB_HOME": str(folder / "home"),
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
-    }
+    environment = {**os.environ, "LATLAB_HOME": str(folder / "home")}
     command = [str(Path(sys.executable).with_name("latlab")), *words]
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=sys.stderr)
 

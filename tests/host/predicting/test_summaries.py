@@ -15,10 +15,11 @@ from host.database.summaries import not_summarized
 from host.measuring.statistics import NONE_CLEAN, VERSION, summarize
 from host.predicting import summaries
 from host.predicting.summaries import Summarizer
-from latlab.domain.measurement import Summary, Unusable, Visit
+from latlab.domain.measurement import KernelTrace, Summary, Unusable, Visit
 from search.space.kernels import kernels
 from tests.host.fake_lab import DEVICE, TARGET
 from tests.host.stored_lab import SPEC, program_file, stored_lab, tiny_networks, visit, write
+from tests.latency_models.synthetic import TRACE_NAMES
 
 VISITS = [visit(2_000_000), visit(2_100_000), visit(1_900_000), visit(2_500_000, traced=True)]
 SPOILED = [replace(one, involuntary_switches=(1,) * len(one.wall_ns)) for one in VISITS]
@@ -55,6 +56,29 @@ def test_an_older_measurement_is_summarized_as_its_visits_are(
     assert "not been summarised yet" in str(stored(database, measurement_id))
     Summarizer(database).complete()
     assert stored(database, measurement_id) == summarize(VISITS)
+
+
+def test_a_trace_that_an_older_version_could_not_align_gives_kernel_times(
+    database: Database, tmp_path: Path
+) -> None:
+    [network] = tiny_networks(1)
+    traces = tuple(
+        KernelTrace(TRACE_NAMES[kernel.kind], (2_000,) * len(VISITS[-1].wall_ns))
+        for kernel in kernels(network)
+    )
+    add(database, tmp_path, [*VISITS[:-1], replace(VISITS[-1], kernel_traces=traces)])
+    Summarizer(database).complete()
+    with database.reading() as connection:
+        [(_, _, found)] = measurements.measured_networks(connection, TARGET.id)
+    assert found.kernel_ns == (2_000,) * len(kernels(network))
+    with database.writing() as connection:
+        connection.execute(schema.summaries.update().values(version=1))
+    Summarizer(database).complete()  # what has kernel times keeps them
+    with database.reading() as connection:
+        assert [
+            network.kernel_ns
+            for _, _, network in measurements.measured_networks(connection, TARGET.id)
+        ] == [found.kernel_ns]
 
 
 def test_a_summary_of_a_version_that_knew_fewer_figures_is_not_used(
