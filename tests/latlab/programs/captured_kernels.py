@@ -79,7 +79,8 @@ def graph_kernels(graph: xnn.XNNGraph) -> list[Kernel]:
 
 def _kernel(node: xnn.XNode, values: list[Any]) -> Kernel:
     op = node.xnode_union
-    output = values[getattr(op, "output_id", None) or op.output_value_id]
+    output_id = op.output_id if hasattr(op, "output_id") else op.output_value_id
+    output = values[output_id]
     inputs = [
         values[getattr(op, name)]
         for name in vars(op)
