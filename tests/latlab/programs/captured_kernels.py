@@ -42,6 +42,10 @@ _KINDS: dict[type, str] = {
 _TORCH_NAMES = {
     ScalarType.FLOAT: "float32",
     ScalarType.HALF: "float16",
+    ScalarType.BYTE: "uint8",
+    ScalarType.CHAR: "int8",
+    ScalarType.SHORT: "int16",
+    ScalarType.INT: "int32",
     ScalarType.LONG: "int64",
     ScalarType.BOOL: "bool",
 }
