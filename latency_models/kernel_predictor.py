@@ -123,13 +123,12 @@ class KernelPredictor:
         check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        unknown = self.kernel_times.unknown_kinds(table)
-        if unknown and not guess:
-            raise UnknownKernelKinds(unknown)
         kernels = self.kernel_times.sum(table, lengths, indices)
+        if kernels.guessed_kinds and not guess:
+            raise UnknownKernelKinds(kernels.guessed_kinds)
         latencies_ns = self.correction(kernels.sums_ns, kernels.guessed_ns)
         factors = self.interval.factors(np.hypot(self.deviation, kernels.deviations))
-        kinds = kinds_among(table, lengths, indices, unknown)
+        kinds = kinds_among(table, lengths, indices, kernels.guessed_kinds)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(

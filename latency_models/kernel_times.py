@@ -65,6 +65,7 @@ class KernelSums:
         sums_ns: (networks, kinds) the sum of the times of each kind's kernels. The kinds are in
             the order of `KernelTimes.kinds`.
         guessed_ns: (networks,) the sum of the times of kernels of other kinds.
+        guessed_kinds: These other kinds, sorted.
         deviations: (networks,) the standard deviation of the logarithm of the whole sum that
             follows from how uncertain the kernels are.
         coverage: (networks,) the share of the time from kernels near measured ones, 0 to 1.
@@ -73,6 +74,7 @@ class KernelSums:
 
     sums_ns: FloatArray
     guessed_ns: FloatArray
+    guessed_kinds: list[str]
     deviations: FloatArray
     coverage: FloatArray
     all_seen: BoolArray
@@ -184,7 +186,7 @@ class KernelTimes:
             [
                 kernels.ns * kernels.near,
                 ~kernels.seen,
-                np.where(kernels.seen, errors_ns**2, 0.0),
+                np.where(kernels.seen, errors_ns, 0.0) ** 2,
                 by_kind,
                 by_kind * np.where(kernels.seen, 0.0, kernels.deviations)[:, None],
             ]
@@ -193,10 +195,13 @@ class KernelTimes:
         near_ns, unseen, variances = sums[:, 0], sums[:, 1], sums[:, 2]
         sums_ns, shared_errors_ns = np.split(sums[:, 3:], 2, axis=1)
         totals_ns = np.maximum(sums_ns.sum(axis=1), 1.0)
+        # As shares, for extrapolated times may be so long that their squares overflow.
+        shared_deviations = np.linalg.norm(shared_errors_ns / totals_ns[:, None], axis=1)
         return KernelSums(
             sums_ns[:, : len(kinds)],
             sums_ns[:, len(kinds) :].sum(axis=1),
-            np.sqrt(variances + np.sum(shared_errors_ns**2, axis=1)) / totals_ns,
+            guessed,
+            np.hypot(np.sqrt(variances) / totals_ns, shared_deviations),
             near_ns / totals_ns,
             unseen == 0,
         )

@@ -7,7 +7,7 @@ from math import prod
 
 from latency_models.coverage import Neighbourhood
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportPool, ExportSpec
@@ -42,7 +42,7 @@ def operator_programs(
         ExportError: A network cannot be taken apart.
         InvalidRequest: A network is a program, which has no modules that could be exported.
     """
-    sizes = {_size(shape) for kernel in missing for shape in (*kernel.inputs, kernel.output)}
+    sizes = {prod(shape) for kernel in missing for shape in (*kernel.inputs, kernel.output)}
     candidates: dict[str, ExportSpec] = {}
     for source in sources:
         if isinstance(source, ProgramFile):
@@ -51,7 +51,7 @@ def operator_programs(
                 " module that it was made of, or measure the program itself (latlab measure)"
             )
         for operator in operators_of(source.make):
-            if any(_size(shape) in sizes for shape in operator.shapes):
+            if any(prod(shape) in sizes for shape in operator.shapes):
                 spec = ExportSpec(None, operator.make, source.precision)
                 candidates.setdefault(operator.name, spec)
     exported = pool.export_all(list(candidates.values()))
@@ -61,10 +61,6 @@ def operator_programs(
         if isinstance(file, ProgramFile) and _helps(file.program.kernels, missing)
     ]
     return list({file.program.sha256: file for file in helpful}.values())[:MAX_OPERATORS]
-
-
-def _size(shape: Shape) -> int:
-    return prod(shape)
 
 
 def _helps(kernels: Sequence[Kernel], missing: Collection[Kernel]) -> bool:

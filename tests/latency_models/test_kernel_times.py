@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latency_models.kernel_memory import KernelMemory
 from latency_models.kernel_times import KernelTimes, lookup_table
 from latency_models.packing import pack
 from latency_models.regressor import KernelRegressor, Rates, _costs
@@ -80,6 +82,16 @@ def _exact_ns(kernel: Kernel) -> float:
     """Return 2 µs and 0.05 ns for each multiply-add and 0.1 ns for each byte."""
     _, macs, moved = _costs(kernel)
     return 2_000 + 0.05 * macs + 0.1 * moved
+
+
+def test_times_beyond_all_reason_are_summed_without_overflow() -> None:
+    times = KernelTimes.fit([network((ADD, 10.0))])
+    shape = (1, 14, 14, 64)
+    huge = KernelRegressor(np.full_like(times.regressors[k.ADD].coefficients, 1e180), None)
+    times = replace(times, regressors={k.ADD: huge}, memory=KernelMemory())
+    sums = times.sum(*pack([(ADD, Kernel(k.ADD, (shape, shape), shape))]))
+    assert np.isfinite(sums.sums_ns).all()
+    assert 0 < sums.deviations[0] < 10
 
 
 def test_a_new_window_is_less_certain_than_a_new_shape(measured: list[MeasuredNetwork]) -> None:
