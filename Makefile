@@ -82,8 +82,8 @@ wheels: $(INSTALLED)  ## The wheels of both distributions, latlab and latency-la
 clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
 	rm -rf build .venv
 
-# On all cores, which takes half as long as pip's compiling. Some packages hold files that only other
-# versions of Python compile.
+# It compiles on all cores, which takes half as long as pip. Errors are ignored, because packages hold
+# files for other versions of Python.
 define compile
 @$(BIN)/python -m compileall -qq -j 0 .venv/lib latlab host search device_agent latency_models || true
 endef
