@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Shape
+from latlab.export.time_limit import EXPORT_PROCESSOR_S, OutOfTime, limited_time
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from latlab.export.execution.example import Inputs
 
     Make = Callable[[], tuple[nn.Module, Inputs]]
-
-DEADLINE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def operators_of(make: Make) -> list[Operator]:
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         try:
-            described = process.submit(_described, make).result(timeout=DEADLINE_S)
+            described = process.submit(_described, make).result()
         except BrokenProcessPool as error:
             raise ExportError("the process that traces the network died") from error
     return [
@@ -62,7 +61,14 @@ def operators_of(make: Make) -> list[Operator]:
 
 
 def _described(make: Make) -> list[tuple[str, tuple[Shape, ...]]]:
-    return [(name, shapes) for name, shapes, _, _ in _cut(make)]
+    try:
+        with limited_time():
+            return [(name, shapes) for name, shapes, _, _ in _cut(make)]
+    except OutOfTime:
+        raise ExportError(
+            f"taking the network apart needs more than {EXPORT_PROCESSOR_S} s of processor time: "
+            "give a smaller one"
+        ) from None
 
 
 def _made(make: Make, index: int) -> tuple[nn.Module, Inputs]:
