@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,39 +14,6 @@ FloatArray = NDArray[np.float64]
 
 LEVEL = 0.9  # the share of latencies that should lie in their interval
 _MAX_LOG_FACTOR = 100.0
-
-
-@dataclass(frozen=True, slots=True)
-class RelativeInterval:
-    """The interval from prediction / factor to prediction × factor."""
-
-    factor: float
-
-    @classmethod
-    def fit(cls, predicted_ns: FloatArray, measured_ns: FloatArray) -> RelativeInterval:
-        """Fit a conformal interval of |log(measured / predicted)|.
-
-        Args:
-            predicted_ns: (networks,) predictions of held-out networks, at least one, above 0.
-            measured_ns: (networks,) their measured latencies, above 0.
-        """
-        return cls.of(conformal_bound(np.abs(np.log(measured_ns / predicted_ns))))
-
-    @classmethod
-    def of(cls, log_factor: float) -> RelativeInterval:
-        """Return the interval with a factor of exp(log_factor), which is kept finite."""
-        return cls(exp(min(log_factor, _MAX_LOG_FACTOR)))
-
-    def with_guesses(self, shares: FloatArray, deviation: float) -> FloatArray:
-        """Return the (networks,) factors of networks of which parts are guesses.
-
-        Args:
-            shares: (networks,) the share of each latency that is a guess, 0 to 1.
-            deviation: The standard deviation of the logarithm of a guess.
-        """
-        guessed = norm.ppf((1 + LEVEL) / 2) * deviation * shares
-        factors: FloatArray = np.exp(np.hypot(np.log(self.factor), guessed))
-        return factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +41,10 @@ class NormalizedInterval:
                 latency, above 0, from models that were not fitted on the network.
         """
         return cls(conformal_bound(np.abs(np.log(measured_ns / predicted_ns)) / deviations))
+
+    def at_least_normal(self) -> NormalizedInterval:
+        """Return an interval that takes no deviation for less than it says of itself."""
+        return NormalizedInterval(max(self.multiple, float(norm.ppf((1 + LEVEL) / 2))))
 
     def factors(self, deviations: FloatArray) -> FloatArray:
         """Return the (networks,) factors for predicted deviations; all are finite."""

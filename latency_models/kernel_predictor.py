@@ -78,7 +78,7 @@ class KernelPredictor:
         once = each_once(measurements)
         kernel_times = KernelTimes.fit(once)
         held_out = _HeldOut.predict(once, kernel_times)
-        correction = Correction.fit(kernel_times.kinds, held_out.sums_ns, held_out.latencies_ns)
+        correction = held_out.correction(kernel_times.kinds)
         predicted_ns = correction(held_out.sums_ns).tolist()
         steadying = Steadying.fit(
             [measurements[row] for i in held_out.rows for row in rows[i]],
@@ -93,7 +93,7 @@ class KernelPredictor:
         return cls(
             steadying,
             kernel_times,
-            Correction.fit(kernel_times.kinds, held_out.sums_ns, held_out.latencies_ns),
+            held_out.correction(kernel_times.kinds),
             deviation,
             interval,
             len(once),
@@ -219,13 +219,28 @@ class _HeldOut:
             latencies_ns[kept],
         )
 
+    @property
+    def are_short(self) -> bool:
+        """Whether most are single operators or little more."""
+        return bool(np.median(self.latencies_ns) < _LONG_NS)
+
+    def correction(self, kinds: Sequence[str], rows: IntArray | slice = slice(None)) -> Correction:
+        """Fit the correction on some of the networks."""
+        return Correction.fit(
+            kinds, self.sums_ns[rows], self.latencies_ns[rows], are_short=self.are_short
+        )
+
     def interval(self, kinds: Sequence[str]) -> tuple[float, NormalizedInterval]:
         """Return the deviation of well-known networks, and the interval that fits the errors."""
         predicted_ns = self._corrected_ns(kinds)
         errors = np.abs(np.log(self.latencies_ns / predicted_ns))
         deviation = max(_LEAST_DEVIATION, float(np.median(errors)) / _MEDIAN_OF_NORMAL)
         deviations = np.hypot(deviation, self.deviations)
-        return deviation, NormalizedInterval.fit(predicted_ns, self.latencies_ns, deviations)
+        interval = NormalizedInterval.fit(predicted_ns, self.latencies_ns, deviations)
+        if self.are_short:
+            # Single operators do not show how wrong the sums of whole networks are.
+            interval = interval.at_least_normal()
+        return deviation, interval
 
     def _corrected_ns(self, kinds: Sequence[str]) -> FloatArray:
         """Return the (networks,) latencies, each by a correction that was fitted on the others.
@@ -237,6 +252,5 @@ class _HeldOut:
         places = np.arange(len(self.rows))
         for fold in np.array_split(places, min(_MAX_FOLDS, len(places))):
             rest = np.setdiff1d(places, fold)
-            correction = Correction.fit(kinds, self.sums_ns[rest], self.latencies_ns[rest])
-            corrected_ns[fold] = correction(self.sums_ns[fold])
+            corrected_ns[fold] = self.correction(kinds, rest)(self.sums_ns[fold])
         return corrected_ns

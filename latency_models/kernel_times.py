@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
-from statistics import fmean, median
+from math import log, sqrt
+from statistics import fmean, median, stdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,14 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# A kernel so many octaves further than near ones is as uncertain as one of a new variant.
+# A kernel so many octaves further than near ones is as uncertain as one of a new variant, and one
+# twice as far is twice as uncertain.
 _FAR_OCTAVES = 2.0
+_MOST_UNCERTAIN = log(30)
 # The error of a regressor for a new variant: at least the first; the second where no kind has two
 # variants to learn it from.
 _LEAST_NOVELTY = 0.2
-_USUAL_NOVELTY = 0.5
+_USUAL_NOVELTY = 1.0
 _USUAL_SPREAD = 0.05
 
 
@@ -225,14 +227,17 @@ class KernelTimes:
             of_kind = [kernels[row] for row in kind_rows]
             if regressor := self.regressors.get(kind):
                 ns, deviations = regressor.predict(of_kind)
-                # All that is known of a kernel far away is how well the roofline extrapolates.
-                remoteness = np.clip((octaves[kind_rows] - NEAR_OCTAVES) / _FAR_OCTAVES, 0.0, 1.0)
                 rows[kind_rows, 0] = ns
-                rows[kind_rows, 1] = np.hypot(deviations, self.novelty * remoteness)
+                rows[kind_rows, 1] = np.hypot(deviations, self._remoteness(octaves[kind_rows]))
             else:
                 rows[kind_rows, 0] = self.rates.guess_ns(of_kind)
                 rows[kind_rows, 1] = self.rates.deviation
         return rows
+
+    def _remoteness(self, octaves: FloatArray) -> FloatArray:
+        """Return the deviations of kernels by their distances: how well rooflines extrapolate."""
+        distances = np.where(np.isfinite(octaves), octaves - NEAR_OCTAVES, _FAR_OCTAVES)
+        return np.clip(self.novelty * distances / _FAR_OCTAVES, 0.0, _MOST_UNCERTAIN)
 
 
 def _fit_regressor(
@@ -241,8 +246,7 @@ def _fit_regressor(
     rates: Rates,
     like: KernelRegressor | None,
 ) -> KernelRegressor:
-    kernel_ns = np.array([means_ns[kernel] for kernel in kernels])
-    return KernelRegressor.fit(kernels, kernel_ns, rates, like=like)
+    return KernelRegressor.fit(kernels, np.array([means_ns[k] for k in kernels]), rates, like=like)
 
 
 def _novelty(
@@ -290,11 +294,6 @@ def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelT
         for kernel, values in readings.items():
             means[kernel].append(fmean(values))
     return {
-        kernel: KernelTime(mean_ns := fmean(values), _spread(values, mean_ns), len(values))
+        kernel: KernelTime(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))
         for kernel, values in means.items()
     }
-
-
-def _spread(values: Sequence[float], mean: float) -> float:
-    """Return the standard deviation; 0 for one value."""
-    return sqrt(sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))

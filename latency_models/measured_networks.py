@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from latlab.domain.kernel import Kernel
-from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measured_network import MeasuredNetwork, Structure
 
 FloatArray = NDArray[np.float64]
 
@@ -30,9 +30,9 @@ def newest_of_each(
 
 def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
     """Return the indices of each distinct network's measurements, in order of first appearance."""
-    rows: dict[tuple[Kernel, ...], list[int]] = {}
+    rows: dict[tuple[tuple[Kernel, ...], Structure | None], list[int]] = {}
     for row, network in enumerate(networks):
-        rows.setdefault(network.kernels, []).append(row)
+        rows.setdefault((network.kernels, network.structure), []).append(row)
     return list(rows.values())
 
 
@@ -47,7 +47,7 @@ def combined(measurements: Sequence[MeasuredNetwork]) -> MeasuredNetwork:
     Times of kernels are combined over the measurements that have them, and so are the probes.
 
     Args:
-        measurements: At least one. All have the same kernels.
+        measurements: At least one. All have the same kernels and structure.
     """
     if len(measurements) == 1:
         return measurements[0]
@@ -68,6 +68,7 @@ def combined(measurements: Sequence[MeasuredNetwork]) -> MeasuredNetwork:
         traced_memory_probe_ns=_number(
             _mean([n.traced_memory_probe_ns for n in measurements], weights)
         ),
+        structure=measurements[0].structure,
     )
 
 

@@ -14,6 +14,7 @@ FloatArray = NDArray[np.float64]
 # Standard deviation of the prior of the intercept, whose mean is 0, as a share of a typical
 # latency. A few networks of similar size cannot separate the intercept from the scale.
 _INTERCEPT_SHARE = 0.02
+_INTERCEPT_SHARE_OF_SHORT = 1.0  # of single operators it may be nearly all
 # Standard deviation of the prior by which the scales of all kinds are equal. Whether caches are
 # warm for a kernel depends on its kind. But kinds always come together, and a few networks
 # cannot separate them.
@@ -41,7 +42,14 @@ class Correction:
     scales: FloatArray
 
     @classmethod
-    def fit(cls, kinds: Sequence[str], sums_ns: FloatArray, latencies_ns: FloatArray) -> Correction:
+    def fit(
+        cls,
+        kinds: Sequence[str],
+        sums_ns: FloatArray,
+        latencies_ns: FloatArray,
+        *,
+        are_short: bool = False,
+    ) -> Correction:
         """Fit the correction by robust least squares on relative errors.
 
         Args:
@@ -49,6 +57,7 @@ class Correction:
             sums_ns: (networks, kinds) the times of each kind's kernels, at least 0. All times of
                 a network may be 0, because the runtime's profiler reads 0 for tiny kernels.
             latencies_ns: (networks,) the untraced latencies, above 0.
+            are_short: Whether the fixed time of a run may be most of the latencies.
         """
         shares = sums_ns / latencies_ns[:, None]
         timed = shares.sum(axis=1)
@@ -56,11 +65,12 @@ class Correction:
         plausible = scale * timed <= _MAX_RATIO  # true for at least half of the networks
         shares, latencies_ns = shares[plausible], latencies_ns[plausible]
         typical_ns = float(np.median(latencies_ns))
+        intercept_share = _INTERCEPT_SHARE_OF_SHORT if are_short else _INTERCEPT_SHARE
 
         def residuals(parameters: FloatArray) -> FloatArray:
             intercept, scale, *kind_scales = parameters
             errors = intercept * typical_ns / latencies_ns + scale * shares @ kind_scales - 1
-            assumed = [intercept / _INTERCEPT_SHARE, *((np.array(kind_scales) - 1) / _KIND_SHARE)]
+            assumed = [intercept / intercept_share, *((np.array(kind_scales) - 1) / _KIND_SHARE)]
             return np.concatenate([errors / _TYPICAL_ERROR, assumed])
 
         start = [0.0, scale, *np.ones(len(kinds))]

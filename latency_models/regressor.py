@@ -167,17 +167,20 @@ def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray) -
     """Fit coefficients by non-negative least squares on relative errors, with a Gaussian prior.
 
     The prior of a coefficient has the usual one as its mean. Where that is 0, only a small
-    penalty decides between terms that the kernels cannot tell apart.
+    penalty decides between terms that the kernels cannot tell apart. A term that no kernel has is
+    left at the usual coefficient.
     """
     weights = 1 / (kernel_ns + OFFSET_NS)
-    largest_shares = np.maximum((terms * weights[:, None]).max(axis=0), _TINY)
-    scales = np.where(usual > 0, usual, 1 / largest_shares)
-    rows = np.vstack([terms, np.diag(1 / scales)])
-    return _non_negative(
-        rows,
-        np.concatenate([kernel_ns, usual / scales]),
-        np.concatenate([weights, np.full(len(usual), _ROOFLINE_ERROR / _USUAL_SHARE)]),
+    largest_shares = (terms * weights[:, None]).max(axis=0)
+    met = largest_shares > 0
+    scales = np.where(usual > 0, usual, 1 / np.maximum(largest_shares, _TINY))[met]
+    coefficients = usual.copy()
+    coefficients[met] = _non_negative(
+        np.vstack([terms[:, met], np.diag(1 / scales)]),
+        np.concatenate([kernel_ns, usual[met] / scales]),
+        np.concatenate([weights, np.full(len(scales), _ROOFLINE_ERROR / _USUAL_SHARE)]),
     )
+    return coefficients
 
 
 def _non_negative(terms: FloatArray, values: FloatArray, weights: FloatArray) -> FloatArray:

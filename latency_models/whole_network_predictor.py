@@ -1,115 +1,119 @@
 """A predictor of latencies from those of other networks, without kernel times.
 
 In this model a network takes a fixed time plus the sum of its kernels' times, which are
-unknown. A kernel's time is the sum of its cost terms, each multiplied by a coefficient that all
-kernels of its kind share, plus a deviation that varies smoothly with its shape. With Gaussian
-priors on all of these, the latencies are a Gaussian process. The covariance of two networks is
-the sum of the covariances of their kernels, pair by pair. What the sums imply about the kernels
-follows in closed form.
+unknown, plus what only its decisions tell. With Gaussian priors on all of these, the latencies
+are a Gaussian process, whose covariance is the sum of the parts' covariances. The likelihood of
+the latencies decides how much each part explains. What the sums imply about the kernels follows
+in closed form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.coverage import Neighbourhood
 from latency_models.interference import Steadying
-from latency_models.intervals import RelativeInterval
-from latency_models.kernel_memory import KernelMemory
+from latency_models.intervals import NormalizedInterval
 from latency_models.measured_networks import each_once, rows_of_each
-from latency_models.packing import check, count, kinds_among, pack
+from latency_models.packing import check, count, kinds_among
 from latency_models.predictor import MIN_NETWORKS
 from latency_models.regressor import Rates
-from latency_models.whole_network_prior import CostUnits, KernelSums, Prior, definite, surprise
+from latency_models.whole_network_covariance import (
+    FIXED_VARIANCE,
+    CostUnits,
+    Makeup,
+    by_kind,
+    kernel_covariance,
+    vocabulary_of,
+)
+from latency_models.whole_network_process import Process
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
-from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measured_network import MeasuredNetwork, Structure
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _MIN_LATENCY_NS = 1.0
 
+# Of more networks, so many are drawn: time grows with the cube of them, memory with the square.
+# They are drawn blindly, because a choice for information would take unusual networks, and their
+# errors would not be those of a usual one, for which the interval is.
+_MAX_NETWORKS = 2_000
+_SEED = 0
+_PORTION = 500  # networks that are predicted at a time
+
 # A network is an outlier if its latency is so many times its prediction from the others and the
 # median latency. At most one of so many networks is left out.
 _MAX_RATIO = 30.0
 _NETWORKS_PER_OUTLIER = 10
-
-# Prior variance of the fixed time, in units of the mean latency squared. It is wide, so that the
-# data decide.
-_FIXED_VARIANCE = 1.0
 
 
 @dataclass(frozen=True)
 class WholeNetworkPredictor:
     """Predicts latencies from those of other networks, without kernel times.
 
-    latency = fixed_ns + sum over kernels of (covariances with `kernels`) @ `weights_ns`.
-
     Attributes:
         steadying: The correction for interference.
-        units: The units of the cost terms.
-        prior: The fitted prior.
-        kernels: The distinct kernels of the measured networks.
-        weights_ns: (kernels,) the dual coefficients of the posterior.
-        rates: What work usually takes, for kinds of kernels that no measured network has.
-        fixed_ns: The fixed time of every network.
+        process: The Gaussian process of latencies in units of their mean.
+        mean_ns: The mean latency of the measured networks.
+        vocabulary: The decisions of the measured networks.
+        running_kinds: The kinds of the kernels that they run.
+        rates: What work usually takes, for other kinds of kernels.
         neighbourhood: The kernels by their coordinates.
         interval: The prediction interval.
-        samples: The number of networks that it was fitted on.
+        samples: The number of distinct networks that were measured.
         newest_unix_ns: The time of the newest measurement.
-        memory: The kernels that were predicted before.
     """
 
     steadying: Steadying
-    units: CostUnits
-    prior: Prior
-    kernels: tuple[Kernel, ...]
-    weights_ns: FloatArray
+    process: Process
+    mean_ns: float
+    vocabulary: tuple[str, ...]
+    running_kinds: frozenset[str]
     rates: Rates
-    fixed_ns: float
     neighbourhood: Neighbourhood
-    interval: RelativeInterval
+    interval: NormalizedInterval
     samples: int
     newest_unix_ns: int
-    memory: KernelMemory = field(default_factory=KernelMemory, compare=False, repr=False)
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> WholeNetworkPredictor:
         """Fit a predictor on latencies; kernel times are ignored.
 
-        The time grows with the cube of the number of networks. The interval comes from the
-        leave-one-out errors. A network that took far longer than the others predict would
-        outweigh them all. It is left out if there are ten networks or more.
+        At most 2,000 networks are used. The interval comes from the leave-one-out errors. A
+        network that took far longer than the others predict would outweigh them all. It is left
+        out if there are ten networks or more.
 
         Raises:
             NotEnoughData: Fewer than MIN_NETWORKS networks have kernels.
         """
         networks = list(filter(cls.learns_from, networks))
-        if (distinct := len(rows_of_each(networks))) < MIN_NETWORKS:
-            raise NotEnoughData(
-                f"{MIN_NETWORKS} measured networks are needed, there are {distinct}"
-            )
+        distinct = rows_of_each(networks)
+        if (samples := len(distinct)) < MIN_NETWORKS:
+            raise NotEnoughData(f"{MIN_NETWORKS} measured networks are needed, there are {samples}")
+        drawn = np.random.default_rng(_SEED).permutation(samples)[:_MAX_NETWORKS]
+        networks = [networks[row] for place in sorted(drawn) for row in distinct[place]]
         most = len(networks) // _NETWORKS_PER_OUTLIER
         while True:
-            predictor, left_out_ns = cls._fit(networks, Steadying.none())
+            predictor, left_out_ns = cls._fit(networks, Steadying.none(), samples)
             outlier = _outlier(networks, left_out_ns)
             if outlier is None or most == 0:
                 break
             networks, most = networks[:outlier] + networks[outlier + 1 :], most - 1
         steadying = Steadying.fit(networks, left_out_ns)
         if steadying.is_learned:
-            predictor, _ = cls._fit(list(map(steadying, networks)), steadying)
+            predictor, _ = cls._fit(list(map(steadying, networks)), steadying, samples)
         return predictor
 
     @classmethod
     def _fit(
-        cls, networks: Sequence[MeasuredNetwork], steadying: Steadying
+        cls, networks: Sequence[MeasuredNetwork], steadying: Steadying, samples: int
     ) -> tuple[WholeNetworkPredictor, FloatArray]:
         """Fit a predictor to measurements.
 
@@ -118,39 +122,28 @@ class WholeNetworkPredictor:
             others.
         """
         once = each_once(networks)
-        kernels, lengths, indices = pack(network.kernels for network in once)
-        counts = count(kernels, lengths, indices)
-        units = CostUnits.fit(kernels, counts)
-        sums = KernelSums(counts, *units.compare(kernels, kernels))
+        structures = [network.structure for network in once]
+        vocabulary = vocabulary_of(structures)
+        makeup = Makeup.of([network.kernels for network in once], structures, vocabulary)
         latencies_ns = np.array([network.latency_ns for network in once])
         mean_ns = float(latencies_ns.mean())
-        shares = latencies_ns / mean_ns
-
-        def covariance(prior: Prior) -> FloatArray:
-            """Return the covariance of the measured latencies."""
-            exact = sums.covariance(prior) + _FIXED_VARIANCE
-            return exact + prior.noise_variance * np.eye(len(shares))
-
-        prior = Prior.fit(lambda prior: surprise(covariance(prior), shares))
-        known, _ = definite(covariance(prior))
-        inverse = np.linalg.inv(known)
-        solution = inverse @ shares
-        # Rasmussen and Williams, Gaussian Processes for Machine Learning, equation 5.12.
-        left_out_ns = latencies_ns - mean_ns * solution / np.diag(inverse)
-        left_out_ns = np.maximum(left_out_ns, _MIN_LATENCY_NS)
-        weights_ns = mean_ns * (counts.T @ solution)
-        implied_ns = prior.covariance(*units.compare(kernels, kernels)) @ weights_ns
+        units = CostUnits.fit(makeup.kernels, makeup.running + makeup.dead)
+        process = Process.fit(units, makeup, latencies_ns / mean_ns)
+        left_out_ns = np.maximum(mean_ns * process.left_out, _MIN_LATENCY_NS)
+        deviations = mean_ns * process.left_out_deviations / left_out_ns
+        runs = makeup.running.sum(axis=0) > 0
+        running = tuple(k for k, is_run in zip(makeup.kernels, runs, strict=True) if is_run)
+        implied_ns = np.maximum(_kernel_ns(process, mean_ns, running), 0.0)
         predictor = cls(
             steadying,
-            units,
-            prior,
-            tuple(kernels),
-            weights_ns,
-            Rates.fit(dict(zip(kernels, np.maximum(implied_ns, 0.0).tolist(), strict=True))),
-            mean_ns * _FIXED_VARIANCE * float(solution.sum()),
-            Neighbourhood.of(kernels),
-            RelativeInterval.fit(left_out_ns, latencies_ns),
-            len(once),
+            process,
+            mean_ns,
+            vocabulary,
+            frozenset(kernel.typed_kind for kernel in running),
+            Rates.fit(dict(zip(running, implied_ns.tolist(), strict=True))),
+            Neighbourhood.of(running),
+            NormalizedInterval.fit(left_out_ns, latencies_ns, deviations),
+            samples,
             max(network.unix_ns for network in once),
         )
         of_measurements_ns = np.empty(len(networks))
@@ -163,6 +156,11 @@ class WholeNetworkPredictor:
         """Return whether the network has kernels."""
         return bool(network.kernels)
 
+    @property
+    def fixed_ns(self) -> float:
+        """The time of every network that does not depend on what it is made of."""
+        return self.mean_ns * FIXED_VARIANCE * float(self.process.weights.sum())
+
     def predict(
         self,
         table: Sequence[Kernel],
@@ -171,25 +169,39 @@ class WholeNetworkPredictor:
         now_unix_ns: int,
         *,
         guess: bool = False,
+        structures: Sequence[Structure | None] | None = None,
     ) -> list[LatencyEstimate]:
         """Return the latency estimate of each network, as `Predictor.predict` says.
 
         Its coverage is the share of the time from kernels near those of measured networks.
+
+        Args:
+            table: See `Predictor.predict`, as for the next four.
+            lengths: (networks,)
+            indices: (sum of lengths,)
+            now_unix_ns: The current time.
+            guess: Whether to guess the times of unknown kinds of kernels.
+            structures: (networks,) what the kernels do not tell of each network, if anything.
         """
         check(table, lengths, indices)
         if len(lengths) == 0:
             return []
-        unknown = sorted({kernel.typed_kind for kernel in table} - self.units.by_kind.keys())
+        unknown = sorted({kernel.typed_kind for kernel in table} - self.running_kinds)
         if unknown and not guess:
             raise UnknownKernelKinds(unknown)
-        kernel_ns, near, guessed = self.memory.rows(table, self._compute).T
-        sizes_ns = np.abs(kernel_ns)
-        columns = np.column_stack([kernel_ns, sizes_ns, sizes_ns * near, kernel_ns * guessed])
-        sums_ns = count(table, lengths, indices) @ columns
-        totals_ns, total_sizes_ns, near_ns, guessed_ns = sums_ns.T
-        latencies_ns = np.maximum(self.fixed_ns + totals_ns, _MIN_LATENCY_NS)
+        guessed = np.array([kernel.typed_kind in unknown for kernel in table])
+        guesses_ns = np.where(guessed, self.rates.guess_ns(table), 0.0)
+        sizes_ns = np.abs(self.kernel_ns(table)) + guesses_ns
+        columns = np.column_stack(
+            [guesses_ns, sizes_ns, sizes_ns * self.neighbourhood.holds(table)]
+        )
+        guessed_ns, total_sizes_ns, near_ns = (count(table, lengths, indices) @ columns).T
+        means, deviations = self._predict(table, lengths, indices, structures)
+        latencies_ns = np.maximum(self.mean_ns * means + guessed_ns, _MIN_LATENCY_NS)
         coverages = near_ns / np.maximum(total_sizes_ns, _MIN_LATENCY_NS)
-        factors = self.interval.with_guesses(guessed_ns / latencies_ns, self.rates.deviation)
+        factors = self.interval.factors(
+            np.hypot(self.mean_ns * deviations, self.rates.deviation * guessed_ns) / latencies_ns
+        )
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
         return [
             LatencyEstimate(
@@ -213,25 +225,59 @@ class WholeNetworkPredictor:
         ]
 
     def kernel_ns(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return the (kernels,) times that the latencies imply, in ns.
+        """Return the (kernels,) times that the latencies imply, in ns; 0 for unknown kinds.
 
         Kernels that always occur together share their time in proportion to their cost terms.
         Times of small kernels may be below 0.
-
-        Raises:
-            UnknownKernelKinds: No measured network has a kernel of a kind.
         """
-        covariance = self.prior.covariance(*self.units.compare(kernels, self.kernels))
-        kernel_ns: FloatArray = covariance @ self.weights_ns
-        return kernel_ns
+        return _kernel_ns(self.process, self.mean_ns, tuple(kernels))
 
-    def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return (kernels, 3): time in ns, whether one near it was measured, if it is a guess."""
-        guessed = np.array([kernel.typed_kind not in self.units.by_kind for kernel in kernels])
-        known = [kernel for kernel, guess in zip(kernels, guessed, strict=True) if not guess]
-        kernel_ns = self.rates.guess_ns(kernels)
-        kernel_ns[~guessed] = self.kernel_ns(known) if known else []
-        return np.column_stack([kernel_ns, self.neighbourhood.holds(kernels), guessed])
+    def _predict(
+        self,
+        table: Sequence[Kernel],
+        lengths: IntArray,
+        indices: IntArray,
+        structures: Sequence[Structure | None] | None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the (networks,) means and deviations without guesses, in units of the mean."""
+        networks = [[table[row] for row in rows] for rows in _split(lengths, indices)]
+        known = [None] * len(networks) if structures is None else structures
+        predicted = [
+            self.process.predict(
+                Makeup.of(
+                    networks[start : start + _PORTION],
+                    known[start : start + _PORTION],
+                    self.vocabulary,
+                )
+            )
+            for start in range(0, len(networks), _PORTION)
+        ]
+        means, deviations = zip(*predicted, strict=True)
+        return np.concatenate(means), np.concatenate(deviations)
+
+
+def _split(lengths: IntArray, indices: IntArray) -> Iterator[list[int]]:
+    """Yield the rows of each network's kernels."""
+    ends = np.cumsum(lengths).tolist()
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield indices[start:end].tolist()
+
+
+def _kernel_ns(process: Process, mean_ns: float, kernels: tuple[Kernel, ...]) -> FloatArray:
+    """Return the (kernels,) times that a process implies."""
+    kernel_ns = np.zeros(len(kernels))
+    weights_ns = mean_ns * (process.makeup.running.T @ process.weights)
+    known_rows = by_kind(process.makeup.kernels)
+    for kind, rows in by_kind(kernels).items():
+        if columns := known_rows.get(kind):
+            covariance = kernel_covariance(
+                process.units,
+                process.prior,
+                tuple(kernels[row] for row in rows),
+                tuple(process.makeup.kernels[column] for column in columns),
+            )
+            kernel_ns[rows] = covariance @ weights_ns[columns]
+    return kernel_ns
 
 
 def _outlier(networks: Sequence[MeasuredNetwork], left_out_ns: FloatArray) -> int | None:

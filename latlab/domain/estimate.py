@@ -11,11 +11,12 @@ MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
 
 
 class Source(str, Enum):
-    """The origin of a latency estimate: measured, looked up, regressed or guessed."""
+    """The origin of a latency estimate: measured, looked up, regressed, transferred or guessed."""
 
     MEASURED = "measured"
     LOOKUP = "lookup"  # every kernel was timed inside some measured network
     REGRESSION = "regression"  # at least one kernel's time is predicted from its shape
+    TRANSFER = "transfer"  # mostly from other targets, while little was measured on this one
     BOUND = "bound"  # at least one kernel is of a kind that was never measured
 
 

@@ -10,6 +10,21 @@ _MAX_NS = float(2**63)  # beyond any clock: what is larger is damaged
 
 
 @dataclass(frozen=True, slots=True)
+class Structure:
+    """What a network's kernels do not tell.
+
+    Attributes:
+        dead_kernels: Kernels whose output nothing uses, beside those of the network. Some
+            runtimes run them, others leave them out.
+        decisions: The choices that make the network one of its space, each as a text, such as
+            "block 3: skip". Networks of one space make equally many.
+    """
+
+    dead_kernels: tuple[Kernel, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredNetwork:
     """A network with its measured latency and kernel times.
 
@@ -25,6 +40,7 @@ class MeasuredNetwork:
             shows how busy the machine's memory was; None without a probe, and a probe that is
             not above 0 counts as none.
         traced_memory_probe_ns: The same beside the traced visits.
+        structure: What the kernels do not tell; None where nothing is known of it.
 
     Raises:
         ValueError: There are not as many times as kernels, a kernel's time is negative, the
@@ -39,6 +55,7 @@ class MeasuredNetwork:
     unix_ns: int
     memory_probe_ns: float | None = None
     traced_memory_probe_ns: float | None = None
+    structure: Structure | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers. Raises ValueError."""

@@ -32,6 +32,8 @@ class _EstimateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Estima
     ESTIMATE_SOURCE_REGRESSION: _EstimateSource.ValueType  # 3
     ESTIMATE_SOURCE_BOUND: _EstimateSource.ValueType  # 4
     """At least one kernel is of a kind that was never measured: a wide interval."""
+    ESTIMATE_SOURCE_TRANSFER: _EstimateSource.ValueType  # 5
+    """Mostly from the lab's other targets, while little was measured on this one."""
 
 class EstimateSource(_EstimateSource, metaclass=_EstimateSourceEnumTypeWrapper): ...
 
@@ -41,6 +43,8 @@ ESTIMATE_SOURCE_LOOKUP: EstimateSource.ValueType  # 2
 ESTIMATE_SOURCE_REGRESSION: EstimateSource.ValueType  # 3
 ESTIMATE_SOURCE_BOUND: EstimateSource.ValueType  # 4
 """At least one kernel is of a kind that was never measured: a wide interval."""
+ESTIMATE_SOURCE_TRANSFER: EstimateSource.ValueType  # 5
+"""Mostly from the lab's other targets, while little was measured on this one."""
 Global___EstimateSource: _TypeAlias = EstimateSource  # noqa: Y015
 
 @_typing.final

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_models.measured_networks import each_once
-from latency_models.transfer import Transfer, Transferred, leave_one_out_errors
+from latency_models.targets.transfer import Transfer, Transferred, leave_one_out_errors
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotEnoughData, NotReady, UnknownKernelKinds
 from latlab.domain.kernel import Kernel

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.study.settings import SearchTarget
 
-FROM_SURE_TO_UNSURE = (Source.MEASURED, Source.LOOKUP, Source.REGRESSION, Source.BOUND)
+FROM_SURE_TO_UNSURE = (
+    Source.MEASURED,
+    Source.LOOKUP,
+    Source.REGRESSION,
+    Source.TRANSFER,
+    Source.BOUND,
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """anb.*, nb201.*: how well published latencies are ranked from a few of them.
 
 The predictor knows the networks' architectures and a few of their latencies, but no kernel times
-and no other device.
+and no other device. Its code is the same for all tables. The control is a ridge regression on the
+one-hot decisions.
 
 python -m tests.bench.bench_public
 """
@@ -9,120 +10,209 @@ python -m tests.bench.bench_public
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
+from sklearn.linear_model import RidgeCV
 
 from latency_models.packing import pack
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.kernel import Kernel
-from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measured_network import MeasuredNetwork, Structure
 from search.space.architecture import Architecture, Block
 from search.space.kernels import kernels
 from tests.bench import nas_bench_201
-from tests.bench.figures import Goal, at_least, report
+from tests.bench.figures import Goal, at_least, quick, report, within
 from tests.bench.public_data import public_data
 
-DRAWS = 5
-# The goals, by the number of networks to learn from.
-ACCEL_NAS_BENCH = {30: at_least(0.935), 100: at_least(0.982), 300: at_least(0.992)}
-ACCEL_NAS_BENCH_HELD_OUT = 500
-NAS_BENCH_201_TRAIN = 614
-NAS_BENCH_201_HELD_OUT = 625
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
+DRAWS = quick(20, 2)
+FIRST_SEED = 20_261_129  # no development has used these draws
+COVERAGE = within(0.90, 0.03)
+
+# Development used half of the networks, and the figures come from the other half.
+HALVES_SEED = 1801
+HELD_OUT = 600
+
+ACCEL_NAS_BENCH = {30: at_least(0.96), 100: at_least(0.988), 300: at_least(0.993)}
 CHANNELS = (16, 24, 40, 80, 112, 192, 320)
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
+
+PHONES = {
+    "pixel3": at_least(0.875),
+    "samsung_a50": at_least(0.94),
+    "samsung_s7": at_least(0.84),
+    "essential_ph_1": at_least(0.82),
+}
+FEW, MANY = 100, 614
+LEARNING = (30, 300, 2_000)  # beside FEW and MANY, for the phones
+LEARNING_DRAWS = quick(3, 1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Published latencies, one for each network."""
+
+    networks: Sequence[tuple[Kernel, ...]]
+    structures: Sequence[Structure | None]
+    latencies_ns: FloatArray
+
+    def measured(self, row: int) -> MeasuredNetwork:
+        """Return one network as measured; the tables have no errors of latencies."""
+        latency_ns = float(self.latencies_ns[row])
+        return MeasuredNetwork(
+            self.networks[row],
+            None,
+            latency_ns,
+            latency_ns,
+            latency_ns,
+            unix_ns=0,
+            structure=self.structures[row],
+        )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one draw's held-out networks are ranked, and the share inside their intervals."""
+
+    kendall: float
+    coverage: float
+    seconds: float
 
 
 def main() -> None:
     if path := public_data("anb_dev.csv"):
         accel_nas_bench(path)
     if path := public_data("nb201_dev.npz"):
-        nas_bench_201_pixel3(path)
+        nas_bench(path)
 
 
 def accel_nas_bench(path: Path) -> None:
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["latency_zcu102_mean"]]
-    networks = [measured(mnasnet_like(row), float(row["latency_zcu102_mean"])) for row in rows]
-    order = np.random.default_rng(0).permutation(len(networks))
-    held_out, others = np.split(order, [ACCEL_NAS_BENCH_HELD_OUT])
-    for train_size, goal in ACCEL_NAS_BENCH.items():
-        splits = [
-            (np.random.default_rng(draw).choice(others, train_size, replace=False), held_out)
-            for draw in range(DRAWS)
-        ]
-        report_splits(f"anb.zcu102_n{train_size}_kendall", goal, networks, splits)
+    latencies_ns = 1e6 * np.array([float(row["latency_zcu102_mean"]) for row in rows])
+    table = Table([*map(mnasnet_like, rows)], [*map(block_decisions, rows)], latencies_ns)
+    _, final = halves(len(rows))
+    for size, goal in ACCEL_NAS_BENCH.items():
+        scores = [score(table, *drawn) for drawn in draws(final, size)]
+        show(f"anb.zcu102_n{size}", scores, goal)
 
 
-def nas_bench_201_pixel3(path: Path) -> None:
+def nas_bench(path: Path) -> None:
+    """Report the phones' figures, and the worst of all devices."""
     with np.load(path, allow_pickle=False) as data:
-        operations, edges = data["ops"], data["arch_ops"]
-        latencies_ms = data["latency_ms"][:, data["devices"].tolist().index("pixel3")]
-    networks = [
-        measured(nas_bench_201.kernels(cell), latency_ms)
-        for cell, latency_ms in zip(operations[edges].tolist(), latencies_ms.tolist(), strict=True)
-    ]
-    splits = []
-    for draw in range(DRAWS):
-        order = np.random.default_rng(draw).permutation(len(networks))
-        train, held_out, _ = np.split(
-            order, np.cumsum([NAS_BENCH_201_TRAIN, NAS_BENCH_201_HELD_OUT])
-        )
-        splits.append((train, held_out))
-    report_splits(f"nb201.pixel3_n{NAS_BENCH_201_TRAIN}_kendall", at_least(0.855), networks, splits)
+        devices, latencies_ns = data["devices"].tolist(), 1e6 * data["latency_ms"]
+    _, final = halves(len(latencies_ns))
+    against_ridge, learning = {}, {}
+    for column, device in enumerate(devices):
+        table = Table(*nas_bench_networks(path), latencies_ns[:, column])
+        few, many = ([score(table, *rows) for rows in draws(final, n)] for n in (FEW, MANY))
+        ridges = [[ridge(table, *rows) for rows in draws(final, n)] for n in (FEW, MANY)]
+        gains = [mean_kendall(few) - fmean(ridges[0]), mean_kendall(many) - fmean(ridges[1])]
+        against_ridge[device] = min(gains)
+        learning[device] = mean_kendall(many) - mean_kendall(few)
+        show(f"nb201.{device}_n{FEW}", few, None, ridge=round(fmean(ridges[0]), 4))
+        goal = PHONES.get(device)
+        show(f"nb201.{device}_n{MANY}", many, goal, ridge=round(fmean(ridges[1]), 4))
+        if goal is not None:
+            for size in LEARNING:
+                drawn = [score(table, *rows) for rows in draws(final, size, LEARNING_DRAWS)]
+                show(f"nb201.{device}_n{size}", drawn, None)
+    report_worst("nb201.worst_against_ridge", against_ridge, at_least(-0.005))
+    report_worst("nb201.worst_learning", learning, at_least(0.0))
 
 
-def report_splits(
-    name: str,
-    goal: Goal,
-    networks: Sequence[MeasuredNetwork],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> None:
-    """Report the figures of one table.
+@cache
+def nas_bench_networks(path: Path) -> tuple[list[tuple[Kernel, ...]], list[Structure]]:
+    with np.load(path, allow_pickle=False) as data:
+        cells = data["ops"][data["arch_ops"]].tolist()
+    return [*map(nas_bench_201.kernels, cells)], [*map(nas_bench_201.structure, cells)]
 
-    Args:
-        splits: The rows to learn from and the rows to predict.
-    """
-    kendalls, shares_inside = [], []
-    for train, held_out in splits:
-        predictor = WholeNetworkPredictor.fit([networks[i] for i in train])
-        test = [networks[i] for i in held_out]
-        estimates = predictor.predict(*pack(n.kernels for n in test), now_unix_ns=0)
-        kendalls.append(
-            float(
-                kendalltau(
-                    [estimate.latency_ns for estimate in estimates],
-                    [network.latency_ns for network in test],
-                ).statistic
-            )
-        )
-        shares_inside.append(
-            mean(
-                estimate.lower_ns <= network.latency_ns <= estimate.upper_ns
-                for estimate, network in zip(estimates, test, strict=True)
-            )
-        )
+
+def halves(networks: int) -> tuple[IntArray, IntArray]:
+    """Return the rows for development, and those for the figures."""
+    order = np.random.default_rng(HALVES_SEED).permutation(networks)
+    development, final = np.split(order, [networks // 2])
+    return development, final
+
+
+def seeds(count: int = DRAWS) -> range:
+    return range(FIRST_SEED, FIRST_SEED + count)
+
+
+def draws(rows: IntArray, size: int, count: int = DRAWS) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield, for each seed, the rows to learn from and others to predict."""
+    for seed in seeds(count):
+        order = np.random.default_rng(seed).permutation(rows)
+        yield order[:size], order[size : size + HELD_OUT]
+
+
+def score(table: Table, train: IntArray, held_out: IntArray) -> Score:
+    start_s = time.perf_counter()
+    predictor = WholeNetworkPredictor.fit([table.measured(row) for row in train])
+    fitted_s = time.perf_counter() - start_s
+    estimates = predictor.predict(
+        *pack(table.networks[row] for row in held_out),
+        now_unix_ns=0,
+        structures=[table.structures[row] for row in held_out],
+    )
+    truths_ns = table.latencies_ns[held_out]
+    inside = [e.lower_ns <= ns <= e.upper_ns for e, ns in zip(estimates, truths_ns, strict=True)]
+    return Score(kendall([e.latency_ns for e in estimates], truths_ns), fmean(inside), fitted_s)
+
+
+def ridge(table: Table, train: IntArray, held_out: IntArray) -> float:
+    """Return the Kendall of a ridge regression on the one-hot decisions."""
+    decisions = [structure.decisions for structure in table.structures if structure]
+    columns = {
+        decision: i for i, decision in enumerate(sorted({d for ds in decisions for d in ds}))
+    }
+    one_hot = np.zeros((len(decisions), len(columns)))
+    for row, made in enumerate(decisions):
+        one_hot[row, [columns[decision] for decision in made]] = 1.0
+    model = RidgeCV(np.logspace(-3, 3, 13)).fit(one_hot[train], table.latencies_ns[train])
+    return kendall(model.predict(one_hot[held_out]), table.latencies_ns[held_out])
+
+
+def kendall(predicted_ns: Sequence[float] | FloatArray, truths_ns: FloatArray) -> float:
+    return float(kendalltau(predicted_ns, truths_ns).statistic)
+
+
+def mean_kendall(scores: Sequence[Score]) -> float:
+    return fmean(each.kendall for each in scores)
+
+
+def show(name: str, scores: Sequence[Score], goal: Goal | None, **conditions: object) -> None:
+    """Report the mean over draws, with its 90 % interval, and how many intervals hold."""
+    kendalls = [each.kendall for each in scores]
+    resampled = np.random.default_rng(0).choice(kendalls, (10_000, len(kendalls))).mean(axis=1)
     report(
-        name,
-        mean(kendalls),
+        f"{name}_kendall",
+        round(fmean(kendalls), 4),
         "tau",
         goal,
-        train=len(splits[0][0]),
-        held_out=len(splits[0][1]),
-        draws=[round(kendall, 4) for kendall in kendalls],
-        interval_coverage=round(mean(shares_inside), 3),
+        interval_90=np.quantile(resampled, (0.05, 0.95)).round(4).tolist(),
+        draws=len(scores),
+        fit_s=round(fmean(each.seconds for each in scores), 2),
+        **conditions,
     )
+    coverage = fmean(each.coverage for each in scores)
+    report(f"{name}_coverage", round(coverage, 4), "share", COVERAGE if goal else None)
 
 
-def measured(kernels: tuple[Kernel, ...], latency_ms: float) -> MeasuredNetwork:
-    """Return a measured network; the tables have no errors of latencies."""
-    latency_ns = 1e6 * latency_ms
-    return MeasuredNetwork(kernels, None, latency_ns, latency_ns, latency_ns, unix_ns=0)
+def report_worst(name: str, by_device: Mapping[str, float], goal: Goal) -> None:
+    worst = min(by_device, key=lambda device: by_device[device])
+    rounded = {device: round(value, 4) for device, value in by_device.items()}
+    report(name, round(by_device[worst], 4), "tau", goal, device=worst, devices=rounded)
 
 
 def mnasnet_like(row: dict[str, str]) -> tuple[Kernel, ...]:
@@ -141,6 +231,14 @@ def mnasnet_like(row: dict[str, str]) -> tuple[Kernel, ...]:
         for i, (channels, stride) in enumerate(zip(CHANNELS, STRIDES, strict=True))
     )
     return kernels(Architecture(32, blocks, 1280))
+
+
+def block_decisions(row: dict[str, str]) -> Structure:
+    """Return the choices of a network of Accel-NASBench's space."""
+    columns = [
+        f"block{i}_{choice}" for i in range(len(CHANNELS)) for choice in ("e", "k", "l", "se")
+    ]
+    return Structure(decisions=tuple(f"{column}: {row[column]}" for column in columns))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.measured_network import Structure
 
 # The (from, to) of each edge of a cell, in the order of the architecture strings.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -29,23 +31,39 @@ def kernels(operations: Sequence[str]) -> tuple[Kernel, ...]:
     for stage, shape in enumerate(STAGES):
         if stage:
             listed += _reduction(STAGES[stage - 1], shape)
-        listed += CELLS_A_STAGE * _cell(operations, shape)
+        listed += CELLS_A_STAGE * _cell(operations, live_edges(operations), shape)
     pooled = (1, 1, 1, last[-1])
     listed.append(Kernel(k.GLOBAL_AVG_POOL2D, (last,), pooled))
     listed.append(Kernel(k.FULLY_CONNECTED, (pooled,), (1, CLASSES)))
     return tuple(listed)
 
 
-def _cell(operations: Sequence[str], shape: Shape) -> list[Kernel]:
-    needed = {OUTPUT_NODE}
-    nodes: list[int] = []  # the end of each operation that is kept
-    listed: list[Kernel] = []
-    for (source, node), operation in zip(reversed(EDGES), reversed(operations), strict=True):
-        if operation != "none" and node in needed:
+def structure(operations: Sequence[str]) -> Structure:
+    """Return the kernels that do not reach the output, and the operation on each edge."""
+    present = {edge for edge, operation in enumerate(operations) if operation != "none"}
+    dead: list[Kernel] = []
+    for shape in STAGES:
+        everything = Counter(_cell(operations, present, shape))
+        everything.subtract(_cell(operations, live_edges(operations), shape))
+        dead += CELLS_A_STAGE * list(everything.elements())
+    return Structure(tuple(dead), tuple(f"edge {i}: {op}" for i, op in enumerate(operations)))
+
+
+def live_edges(operations: Sequence[str]) -> set[int]:
+    """Return the edges whose operation reaches the output of the cell."""
+    needed, live = {OUTPUT_NODE}, set()
+    for edge in reversed(range(len(EDGES))):
+        source, node = EDGES[edge]
+        if operations[edge] != "none" and node in needed:
             needed.add(source)
-            nodes.append(node)
-            listed += _operation(operation, shape)
-    additions = len(nodes) - len(set(nodes))
+            live.add(edge)
+    return live
+
+
+def _cell(operations: Sequence[str], edges: Set[int], shape: Shape) -> list[Kernel]:
+    """Return the kernels of a cell with only some of its edges."""
+    listed = [kernel for edge in sorted(edges) for kernel in _operation(operations[edge], shape)]
+    additions = len(edges) - len({EDGES[edge][1] for edge in edges})
     return listed + additions * [Kernel(k.ADD, (shape, shape), shape)]
 
 

@@ -17,7 +17,7 @@ from latency_models.evaluate import evaluate
 from latency_models.interference import Steadying
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.transfer import leave_one_out_errors, transfer
+from latency_models.targets.transfer import leave_one_out_errors, transfer
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain import kernel as k
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds

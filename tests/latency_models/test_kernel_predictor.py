@@ -122,6 +122,21 @@ def test_a_network_with_a_window_never_measured_has_a_wider_interval(
     assert _width(new) > 1.2 * _width(usual)
 
 
+def test_single_small_operators_do_not_make_a_whole_network_certain(
+    machine: Machine, networks: list[tuple[Kernel, ...]]
+) -> None:
+    shapes = [(1, 8, 8, channels) for channels in (8, 12, 16, 24)]
+    singles = [
+        *((Kernel(k.CONV2D, (shape,), shape, kernel_size=(1, 1)),) for shape in shapes),
+        *((Kernel(k.DEPTHWISE_CONV2D, (shape,), shape, kernel_size=(3, 3)),) for shape in shapes),
+    ]
+    few = KernelPredictor.fit(machine.measure_all(singles))
+    estimates = few.predict(*pack(networks), NOW_UNIX_NS, guess=True)
+    truths_ns = [machine.latency_ns(network) for network in networks]
+    held = [e.lower_ns <= ns <= e.upper_ns for e, ns in zip(estimates, truths_ns, strict=True)]
+    assert np.mean(held) >= 0.8
+
+
 def test_a_network_that_was_measured_often_counts_once(
     machine: Machine, measured: list[MeasuredNetwork], networks: list[tuple[Kernel, ...]]
 ) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from latency_models.intervals import LEVEL
-from latency_models.transfer import (
+from latency_models.targets.transfer import (
     MIN_SAMPLES,
     Transfer,
     Transferred,
@@ -175,8 +175,6 @@ def test_left_out_errors_tell_how_well_other_networks_are_predicted() -> None:
 
 def test_what_cannot_be_used_is_refused() -> None:
     sources_ns, _, measured, measured_ns = lab(0, 5)
-    with pytest.raises(NotEnoughData, match=r"3 networks .* there are 2"):
-        transfer(sources_ns, measured[:2], measured_ns[:2])
     with pytest.raises(ValueError, match="outside the 300 networks"):
         transfer(sources_ns, measured + NETWORKS, measured_ns)
     with pytest.raises(ValueError, match="every measured latency must be above 0"):

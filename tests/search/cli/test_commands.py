@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from host.cli.console import reported
-from latency_models.transfer import Transferred
+from latency_models.targets.transfer import Transferred
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady
 from latlab.domain.estimate import LatencyEstimate

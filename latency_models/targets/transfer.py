@@ -6,6 +6,9 @@ regression finds the weights. Its prior is that the new target differs from the 
 differ among themselves, which leaves few directions to learn. Its errors are relative. A few
 samples do not show how much the sources leave unexplained. So several levels are tried, and
 their predictions are averaged with weights by evidence.
+
+Before there are samples enough for weights, a network takes as long as on a usual source, and the
+new target's speed is guessed.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from latlab.domain.errors import NotEnoughData
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MIN_SAMPLES = 3
+MIN_SAMPLES = 3  # for weights of the sources
 
 # Levels of the variance that the sources leave unexplained, relative to the variance that they
 # explain: from a standard deviation of 3 % to 100 %.
@@ -35,6 +38,10 @@ _NOISE = np.geomspace(1e-3, 1.0, 7)
 _MEAN_DEVIATION = 10.0
 
 _TINY = 1e-12  # keeps the errors of a perfect fit above 0, as a share of the sum of squares
+# Least deviations of the logarithms of a target's usual latency, and of a network's beside it.
+_LEAST_SPEED_DEVIATION = np.log(2)
+_LEAST_SHAPE_DEVIATION = 0.15  # a single source cannot show it
+
 _FLOOR = 0.1  # least prediction as a share of the smallest sample, relative to size
 
 
@@ -54,6 +61,8 @@ class Transfer:
     Attributes:
         scaler: Standardizes the sources' latencies.
         mean_logs: (sources,) the mean logarithm of the latencies of each source.
+        shape_deviation: The standard deviation of the logarithm of a network's latency on a source
+            around its size and the source's mean.
         inputs: (samples, sources + 1) the standardized latencies of the measured networks on
             the sources and a constant, divided by the networks' sizes.
         ratios: (samples,) the measured latencies, divided by the networks' sizes.
@@ -61,6 +70,7 @@ class Transfer:
 
     scaler: StandardScaler
     mean_logs: FloatArray
+    shape_deviation: float
     inputs: FloatArray
     ratios: FloatArray
 
@@ -71,20 +81,21 @@ class Transfer:
         Args:
             sources_ns: (networks, sources) measured or predicted latencies. More networks show
                 better how the sources differ.
-            measured: (samples,) the rows of the networks that were measured on the new target,
-                at least MIN_SAMPLES. A network that was measured twice may occur twice.
+            measured: (samples,) the rows of the networks that were measured on the new target. A
+                network that was measured twice may occur twice.
             measured_ns: (samples,) the latencies on the new target.
 
         Raises:
-            NotEnoughData: There are fewer than MIN_SAMPLES samples.
             ValueError: A source lacks a network, a latency is not above 0, or a row does not
                 exist.
         """
         _check_sources(sources_ns)
         _check_samples(len(sources_ns), measured, measured_ns)
         scaler, mean_logs = StandardScaler().fit(sources_ns), np.log(sources_ns).mean(axis=0)
+        shapes = np.log(sources_ns / _sizes(sources_ns, mean_logs)[:, None]) - mean_logs
         inputs, size = _inputs(sources_ns[measured], scaler, mean_logs)
-        return cls(scaler, mean_logs, inputs, measured_ns / size)
+        deviation = max(_LEAST_SHAPE_DEVIATION, float(shapes.std()))
+        return cls(scaler, mean_logs, deviation, inputs, measured_ns / size)
 
     def predict(self, sources_ns: FloatArray) -> Transferred:
         """Predict the latencies of networks on the new target.
@@ -96,13 +107,26 @@ class Transfer:
             ValueError: A source lacks the latency of a network.
         """
         _check_sources(sources_ns)
-        new_inputs, size = _inputs(sources_ns, self.scaler, self.mean_logs)
-        mean, deviation = _regress(self.inputs, self.ratios, new_inputs)
+        inputs, size = _inputs(sources_ns, self.scaler, self.mean_logs)
+        if len(self.ratios) < MIN_SAMPLES:
+            return self._as_usual(size)
+        mean, deviation = _regress(self.inputs, self.ratios, inputs)
         margin = stats.t.ppf((1 + LEVEL) / 2, len(self.ratios) - 1) * deviation
         floor = _FLOOR * self.ratios.min()
         mean = np.maximum(mean, floor)
         lower, upper = np.maximum(mean - margin, floor), mean + margin
         return Transferred(size * mean, size * lower, size * upper)
+
+    def _as_usual(self, size: FloatArray) -> Transferred:
+        """Predict latencies from the networks' sizes and a speed, which is like the sources'."""
+        spread = max(_LEAST_SPEED_DEVIATION, float(self.mean_logs.std()))
+        precision = 1 / spread**2 + len(self.ratios) / self.shape_deviation**2
+        known = self.mean_logs.mean() / spread**2
+        known += np.log(self.ratios).sum() / self.shape_deviation**2
+        latency_ns = size * np.exp(known / precision)
+        deviation = np.hypot(1 / np.sqrt(precision), self.shape_deviation)
+        factor = np.exp(stats.norm.ppf((1 + LEVEL) / 2) * deviation)
+        return Transferred(latency_ns, latency_ns / factor, latency_ns * factor)
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
@@ -124,7 +148,11 @@ def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> Flo
         NotEnoughData: There are fewer than MIN_SAMPLES + 1 samples.
         ValueError: `Transfer.fit` refuses the latencies.
     """
-    _check_samples(len(sources_ns), np.arange(len(measured_ns)), measured_ns, MIN_SAMPLES + 1)
+    if len(measured_ns) <= MIN_SAMPLES:
+        raise NotEnoughData(
+            f"{MIN_SAMPLES + 1} networks measured on the new target are needed, "
+            f"there are {len(measured_ns)}"
+        )
     rows = np.arange(len(measured_ns))
     left_out_ns = []
     for row in rows:
@@ -142,10 +170,15 @@ def _inputs(
     The size is the geometric mean over sources of the network's latency relative to the usual
     latency there. A typical network has the size 1.
     """
-    size = np.exp((np.log(sources_ns) - mean_logs).mean(axis=1))
+    size = _sizes(sources_ns, mean_logs)
     columns = (sources_ns - scaler.mean_) / scaler.scale_ / np.sqrt(sources_ns.shape[1])
     inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
     return inputs, size
+
+
+def _sizes(sources_ns: FloatArray, mean_logs: FloatArray) -> FloatArray:
+    sizes: FloatArray = np.exp((np.log(sources_ns) - mean_logs).mean(axis=1))
+    return sizes
 
 
 def _regress(
@@ -196,16 +229,10 @@ def _check_sources(sources_ns: FloatArray) -> None:
         raise ValueError(f"sources {columns} lack the latency of some networks")
 
 
-def _check_samples(
-    networks: int, measured: IntArray, measured_ns: FloatArray, at_least: int = MIN_SAMPLES
-) -> None:
+def _check_samples(networks: int, measured: IntArray, measured_ns: FloatArray) -> None:
     if measured.ndim != 1 or measured.shape != measured_ns.shape:
         raise ValueError(f"there are {measured.shape} networks, but {measured_ns.shape} latencies")
-    if len(measured) < at_least:
-        raise NotEnoughData(
-            f"{at_least} networks measured on the new target are needed, there are {len(measured)}"
-        )
-    if not 0 <= measured.min() <= measured.max() < networks:
+    if len(measured) and not 0 <= measured.min() <= measured.max() < networks:
         raise ValueError(f"the row of a measured network is outside the {networks} networks")
     if not np.all(np.isfinite(measured_ns) & (measured_ns > 0)):
         raise ValueError("every measured latency must be above 0")

@@ -1,0 +1,1 @@
+"""Predict latencies on one target with the help of others."""

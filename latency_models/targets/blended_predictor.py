@@ -1,0 +1,188 @@
+"""Predictions from a target's own measurements and from the lab's other targets together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_models.interference import Steadying
+from latency_models.measured_networks import each_once
+from latency_models.packing import pack
+from latency_models.predictor import Predictor
+from latency_models.targets.transfer import Transfer, Transferred
+from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
+from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+_LEAST_HALF_WIDTH = 1e-3  # of the logarithm: no prediction is more precise
+
+
+@dataclass(frozen=True)
+class BlendedPredictor:
+    """Averages what a target's own predictor says with what other targets say.
+
+    Each counts by its precision. So the other targets decide while little was measured on the
+    target, and hardly matter later.
+
+    Attributes:
+        own: The target's own predictor; None while there are too few measurements for any.
+        sources: The predictors of other targets.
+        transfer: What the sources and the measurements on the target say together.
+        samples: The number of distinct networks that were measured on the target.
+        newest_unix_ns: The time of the newest measurement on it; 0 if there is none.
+    """
+
+    own: Predictor | None
+    sources: tuple[Predictor, ...]
+    transfer: Transfer
+    samples: int
+    newest_unix_ns: int
+
+    @classmethod
+    def fit(
+        cls,
+        own: Predictor | None,
+        sources: Sequence[Predictor],
+        networks: Sequence[MeasuredNetwork],
+        references: Sequence[Sequence[Kernel]],
+    ) -> BlendedPredictor:
+        """Fit how the target's latencies follow from those on other targets.
+
+        Args:
+            own: The target's own predictor; None if there is none.
+            sources: The predictors of other targets. Those that do not know all kinds of kernels
+                are left out.
+            networks: The measured networks of the target.
+            references: Some networks that show how the sources differ, as their kernels.
+
+        Raises:
+            NotEnoughData: No source knows the kinds of kernels.
+        """
+        steadying = Steadying.none() if own is None else own.steadying
+        once = each_once(list(map(steadying, networks)))
+        packed = pack([*(network.kernels for network in once), *references])
+        columns, known = [], []
+        for source in sources:
+            try:
+                columns.append(_latencies_ns(source, *packed))
+            except UnknownKernelKinds:
+                continue
+            known.append(source)
+        if not known or len(packed[1]) == 0:
+            raise NotEnoughData("no other target knows the kinds of kernels")
+        measured_ns = np.array([network.latency_ns for network in once])
+        return cls(
+            own,
+            tuple(known),
+            Transfer.fit(np.column_stack(columns), np.arange(len(once)), measured_ns),
+            len(once),
+            max((network.unix_ns for network in networks), default=0),
+        )
+
+    @property
+    def steadying(self) -> Steadying:
+        """The correction for interference of the target's own predictor."""
+        return Steadying.none() if self.own is None else self.own.steadying
+
+    def predict(
+        self,
+        table: Sequence[Kernel],
+        lengths: IntArray,
+        indices: IntArray,
+        now_unix_ns: int,
+        *,
+        guess: bool = False,
+    ) -> list[LatencyEstimate]:
+        """Return the latency estimate of each network, as `Predictor.predict` says.
+
+        Its source is the one that counts more. If any source does not know a kind of kernel of
+        the networks, the target's own predictor answers alone.
+        """
+        try:
+            sources_ns = np.column_stack(
+                [_latencies_ns(source, table, lengths, indices) for source in self.sources]
+            )
+        except UnknownKernelKinds:
+            if self.own is None:
+                raise
+            return self.own.predict(table, lengths, indices, now_unix_ns, guess=guess)
+        transferred = self.transfer.predict(sources_ns)
+        if self.own is None:
+            return [self._estimate(*ns, now_unix_ns) for ns in _rows(transferred)]
+        own = self.own.predict(table, lengths, indices, now_unix_ns, guess=guess)
+        blended, weights = blend(_arrays(own), transferred)
+        return [
+            replace(
+                estimate,
+                latency_ns=whole_ns(latency_ns),
+                lower_ns=whole_ns(lower_ns),
+                upper_ns=whole_ns(upper_ns),
+                source=estimate.source if weight >= 0.5 else Source.TRANSFER,
+            )
+            for estimate, (latency_ns, lower_ns, upper_ns), weight in zip(
+                own, _rows(blended), weights.tolist(), strict=True
+            )
+        ]
+
+    def _estimate(
+        self, latency_ns: float, lower_ns: float, upper_ns: float, now_unix_ns: int
+    ) -> LatencyEstimate:
+        """Return the estimate of a network that only other targets know something about."""
+        age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9 if self.samples else 0.0
+        return LatencyEstimate(
+            latency_ns=whole_ns(latency_ns),
+            lower_ns=whole_ns(lower_ns),
+            upper_ns=whole_ns(upper_ns),
+            source=Source.TRANSFER,
+            coverage=1.0,
+            samples=self.samples,
+            age_s=age_s,
+        )
+
+
+def blend(one: Transferred, other: Transferred) -> tuple[Transferred, FloatArray]:
+    """Average two predictions of each network, weighted by their precisions.
+
+    The logarithms are averaged. The interval is that of a mixture of both, so it is wide where
+    they contradict each other.
+
+    Returns:
+        The average, and the (networks,) weights of the first.
+    """
+    logs = np.log([one.latency_ns, other.latency_ns])
+    half_widths = np.log([one.upper_ns / one.lower_ns, other.upper_ns / other.lower_ns]) / 2
+    precisions = 1 / np.maximum(half_widths, _LEAST_HALF_WIDTH) ** 2
+    weights = precisions / precisions.sum(axis=0)
+    log = (weights * logs).sum(axis=0)
+    spread = np.sqrt((weights * (half_widths**2 + (logs - log) ** 2)).sum(axis=0))
+    return Transferred(np.exp(log), np.exp(log - spread), np.exp(log + spread)), weights[0]
+
+
+def _latencies_ns(
+    source: Predictor, table: Sequence[Kernel], lengths: IntArray, indices: IntArray
+) -> FloatArray:
+    estimates = source.predict(table, lengths, indices, now_unix_ns=0)
+    return np.array([float(estimate.latency_ns) for estimate in estimates])
+
+
+def _arrays(estimates: Sequence[LatencyEstimate]) -> Transferred:
+    """Return estimates as arrays; a bound below 1 ns is 1 ns, for logarithms are taken."""
+    columns = zip(*((e.latency_ns, max(1, e.lower_ns), e.upper_ns) for e in estimates), strict=True)
+    return Transferred(*(np.array(column, dtype=np.float64) for column in columns))
+
+
+def _rows(predicted: Transferred) -> Iterator[tuple[float, float, float]]:
+    yield from zip(
+        predicted.latency_ns.tolist(),
+        predicted.lower_ns.tolist(),
+        predicted.upper_ns.tolist(),
+        strict=True,
+    )
