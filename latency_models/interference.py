@@ -113,7 +113,7 @@ class Steadying:
 
         from scipy.optimize import least_squares  # a daemon that fits nothing need not load it
 
-        with np.errstate(over="ignore"):  # an infinite derivative only shortens a step
+        with np.errstate(over="ignore", divide="ignore"):  # infinite derivatives only shorten steps
             found = least_squares(residuals, (0.0, 0.0), loss="soft_l1")
         return cls(
             max(0.0, float(found.x[0])) / usual_bytes_per_ns,

@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 # latency. A few networks of similar size cannot separate the intercept from the scale.
 _INTERCEPT_SHARE = 0.02
 _INTERCEPT_SHARE_OF_SHORT = 1.0  # of single operators it may be nearly all
+# Then the kernels' part is too small to show their scale, which is about 1.
+_SCALE_SHARE_OF_SHORT = 0.2
 # Standard deviation of the prior by which the scales of all kinds are equal. Whether caches are
 # warm for a kernel depends on its kind. But kinds always come together, and a few networks
 # cannot separate them.
@@ -71,6 +73,7 @@ class Correction:
             intercept, scale, *kind_scales = parameters
             errors = intercept * typical_ns / latencies_ns + scale * shares @ kind_scales - 1
             assumed = [intercept / intercept_share, *((np.array(kind_scales) - 1) / _KIND_SHARE)]
+            assumed += [(scale - 1) / _SCALE_SHARE_OF_SHORT] * are_short
             return np.concatenate([errors / _TYPICAL_ERROR, assumed])
 
         start = [0.0, scale, *np.ones(len(kinds))]

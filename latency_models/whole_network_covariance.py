@@ -163,41 +163,50 @@ class Covariance:
 
     def __call__(self, prior: Prior) -> FloatArray:
         """Return the (left, right) covariance of exact latencies."""
-        return self.sum(self.terms(prior))
+        return self.sum(self._terms(prior, self._alike(prior)))
 
     @staticmethod
     def sum(terms: Mapping[str, FloatArray]) -> FloatArray:
-        """Return the covariance whose terms `terms` has returned."""
+        """Return the covariance whose terms `derivatives` has returned."""
         variances = [term for name, term in terms.items() if name.endswith("variance")]
         total: FloatArray = FIXED_VARIANCE + np.sum(variances, axis=0)
         return total
 
-    def terms(self, prior: Prior) -> Mapping[str, FloatArray]:
+    def derivatives(self, prior: Prior) -> Mapping[str, FloatArray]:
         """Return (left, right) derivatives by the logarithms of the hyperparameters, by names.
 
         The derivative by a variance's logarithm is the term of that variance. The noise is left
         out.
         """
-        alike = [block.alike(prior.octaves) for block in self._blocks]
-        deviating, dead_deviating = self._summed(alike)
+        alike = self._alike(prior)
+        terms = self._terms(prior, alike)
         stretched, dead_stretched = self._summed(
             [
                 like * block.squared_octaves / prior.octaves**2
                 for like, block in zip(alike, self._blocks, strict=True)
             ]
         )
+        return {
+            **terms,
+            "octaves": prior.deviation_variance * stretched
+            + prior.dead_deviation_variance * dead_stretched,
+            "decision_rate": -prior.decision_rate * self._differences * terms["decision_variance"],
+        }
+
+    def _alike(self, prior: Prior) -> list[FloatArray]:
+        return [block.alike(prior.octaves) for block in self._blocks]
+
+    def _terms(self, prior: Prior, alike: list[FloatArray]) -> dict[str, FloatArray]:
+        """Return the (left, right) terms of the covariance by the names of their variances."""
         linear, dead_linear = self._linear
+        deviating, dead_deviating = self._summed(alike)
         decisions = prior.decision_variance * self._decided
-        decisions = decisions * np.exp(-prior.decision_rate * self._differences)
         return {
             "coefficient_variance": prior.coefficient_variance * linear,
             "deviation_variance": prior.deviation_variance * deviating,
-            "octaves": prior.deviation_variance * stretched
-            + prior.dead_deviation_variance * dead_stretched,
             "dead_coefficient_variance": prior.dead_coefficient_variance * dead_linear,
             "dead_deviation_variance": prior.dead_deviation_variance * dead_deviating,
-            "decision_variance": decisions,
-            "decision_rate": -prior.decision_rate * self._differences * decisions,
+            "decision_variance": decisions * np.exp(-prior.decision_rate * self._differences),
         }
 
     def _summed(self, between_kernels: list[FloatArray]) -> tuple[FloatArray, FloatArray]:

@@ -77,32 +77,31 @@ class Process:
         """
         order = np.random.default_rng(_SEED).permutation(len(shares))
         few, many = order[:_START_NETWORKS], order[:_MOST_NETWORKS]
-        equal = np.ones(len(shares))
-        likelihood = Likelihood.of(units, makeup[few], shares[few], equal[few])
+        of_few = Covariance(units, makeup[few], makeup[few])
+        of_many = Covariance(units, makeup[many], makeup[many])
+        of_all = Covariance(units, makeup, makeup)
+        precisions = np.ones(len(shares))
+        likelihood = Likelihood(of_few, shares[few], precisions[few])
         climbed = [likelihood.climb(start, _START_STEPS) for start in _STARTS]
         prior, _ = max(climbed, key=lambda found: found[1])
-        likelihood = Likelihood.of(units, makeup[many], shares[many], equal[many])
-        prior, _ = likelihood.climb(prior, _MOST_STEPS)
-        process = cls._with_precisions(units, prior, makeup, shares, equal)
-        for _ in range(_REWEIGHTINGS):
+        for steps in (_MOST_STEPS, *[_REWEIGHTING_STEPS] * _REWEIGHTINGS):
+            prior, _ = Likelihood(of_many, shares[many], precisions[many]).climb(prior, steps)
+            process = cls._posterior(units, prior, makeup, of_all(prior), shares, precisions)
             surprise = (shares - process.left_out) / process.left_out_deviations
             precisions = (_FREEDOM + 1) / (_FREEDOM + surprise**2)
-            likelihood = Likelihood.of(units, makeup[many], shares[many], precisions[many])
-            prior, _ = likelihood.climb(process.prior, _REWEIGHTING_STEPS)
-            process = cls._with_precisions(units, prior, makeup, shares, precisions)
         return process
 
     @classmethod
-    def _with_precisions(
+    def _posterior(
         cls,
         units: CostUnits,
         prior: Prior,
         makeup: Makeup,
+        covariance: FloatArray,
         shares: FloatArray,
         precisions: FloatArray,
     ) -> Process:
         """Return the posterior where each error's variance is divided by its precision."""
-        covariance = Covariance(units, makeup, makeup)(prior)
         errors = prior.noise_variance / precisions
         factor = _definite(covariance + np.diag(errors))
         inverse = cho_solve(factor, np.eye(len(shares)))
@@ -147,13 +146,6 @@ class Likelihood:
     shares: FloatArray
     precisions: FloatArray
 
-    @classmethod
-    def of(
-        cls, units: CostUnits, makeup: Makeup, shares: FloatArray, precisions: FloatArray
-    ) -> Likelihood:
-        """Return the likelihood of some networks' latencies."""
-        return cls(Covariance(units, makeup, makeup), shares, precisions)
-
     def climb(self, start: Prior, steps: int) -> tuple[Prior, float]:
         """Return a more probable prior, at most so many steps away, and that probability's log."""
         solution = minimize(
@@ -172,7 +164,7 @@ class Likelihood:
         See Rasmussen and Williams, equations 5.8 and 5.9.
         """
         prior = Prior(*np.exp(logs).tolist())
-        terms = self.covariance.terms(prior)
+        terms = self.covariance.derivatives(prior)
         errors = prior.noise_variance / self.precisions
         factor = _definite(self.covariance.sum(terms) + np.diag(errors))
         inverse = cho_solve(factor, np.eye(len(self.shares)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import typer
 from rich.table import Column, Table
 from rich.text import Text
@@ -10,7 +12,9 @@ from host.cli.console import console, show, words
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.target import TargetStatus
+from latlab.domain.target import TargetStatus, build_before
+
+FEW = 10  # measurements of a new build
 
 app = typer.Typer(
     help="Bring the lab up and down, and show its devices and targets.", no_args_is_help=True
@@ -109,7 +113,20 @@ def _show(home: LabHome) -> None:
             f"fitted on {fitted}" if fitted else "none yet",
             _sentinel(entry),
         )
+    table.caption = "\n".join(_upgrades(targets))
     show(table)
+
+
+def _upgrades(statuses: Sequence[TargetStatus]) -> Iterator[str]:
+    """Yield a remark on each connected target whose software is new to the lab."""
+    for status in statuses:
+        before = build_before(status.target, statuses)
+        if status.devices and before and status.measurements < min(before.measurements, FEW):
+            yield (
+                f"{status.target.name} has new software. Its predictions start from those before. "
+                "Ten measurements say what has changed: latlab calibrate --after-upgrade "
+                f"--target {status.target.id}"
+            )
 
 
 def _sentinel(status: TargetStatus) -> Text:

@@ -131,6 +131,14 @@ class Predictors:
         """Fit the target's predictor anew and return its snapshot. Raises as `get` does."""
         return self._wait(target_id, timeout_s, lambda new: False)
 
+    def request(self, target_id: str) -> None:
+        """Have the target fitted in the background, if it has no snapshot."""
+        with self._changed:
+            refits = self._refits[target_id]
+            if refits.begun == 0 and not refits.is_due:
+                refits.is_due = True
+                self._changed.notify_all()
+
     def find(self, target_id: str) -> Snapshot | None:
         """Return the snapshot of the target's predictor; None if there is none yet."""
         return self._snapshots.get(target_id)

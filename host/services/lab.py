@@ -20,6 +20,7 @@ from host.home.boards import checked_address
 from host.jobs.campaign import Campaign, ProgramRequest
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import JobEvent
+from host.predicting.blends import Blends
 from host.predicting.estimates import current_steadying, measured_latency
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
@@ -59,6 +60,7 @@ class Lab:
         self.add_board = add_board
         self.measurements = MeasurementStore(database, summarizer, predictors)
         self.administration = Administration(database, fleet, dispatcher)
+        self._blends = Blends(database, predictors)
         self._database = database
         self._programs = programs
         self._describe = describe
@@ -143,16 +145,16 @@ class Lab:
 
         Raises:
             NotFound: There is no such target.
-            NotReady: Too little was measured on the target.
+            NotReady: Too little was measured on the target, and no other target helps.
             UnknownKernelKinds: The predictor has never seen some kinds of kernels, and may not
                 guess their times.
             InvalidRequest: Table, lengths and indices do not fit together.
         """
         is_fitted = self.predictors.find(target) is not None
         target_id = target if is_fitted else self.find_target(target).id
-        snapshot = self.predictors.get(target_id, min_measurements, timeout_s)
+        predictor = self._blends.get(target_id, min_measurements, timeout_s)
         try:
-            return snapshot.predictor.predict(table, lengths, indices, time.time_ns(), guess=guess)
+            return predictor.predict(table, lengths, indices, time.time_ns(), guess=guess)
         except ValueError as error:
             raise InvalidRequest(str(error)) from error
 

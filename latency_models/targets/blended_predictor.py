@@ -58,31 +58,32 @@ class BlendedPredictor:
 
         Args:
             own: The target's own predictor; None if there is none.
-            sources: The predictors of other targets. Those that do not know all kinds of kernels
-                are left out.
-            networks: The measured networks of the target.
-            references: Some networks that show how the sources differ, as their kernels.
+            sources: The predictors of other targets.
+            networks: The measured networks of the target. Those with kinds of kernels that a
+                source does not know are left out.
+            references: Some networks that show how the sources differ, as their kernels; likewise.
 
         Raises:
             NotEnoughData: No source knows the kinds of kernels.
         """
         steadying = Steadying.none() if own is None else own.steadying
         once = each_once(list(map(steadying, networks)))
-        packed = pack([*(network.kernels for network in once), *references])
-        columns, known = [], []
-        for source in sources:
-            try:
-                columns.append(_latencies_ns(source, *packed))
-            except UnknownKernelKinds:
-                continue
-            known.append(source)
-        if not known or len(packed[1]) == 0:
+        known = {id(source): _known_kinds(source, once, references) for source in sources}
+        helpful = [source for source in sources if known[id(source)]]
+        if not helpful:
             raise NotEnoughData("no other target knows the kinds of kernels")
+        common = frozenset.intersection(*(known[id(source)] for source in helpful))
+        once = [network for network in once if _kinds(network.kernels) <= common]
+        shown = [kernels for kernels in references if _kinds(kernels) <= common]
+        packed = pack([*(network.kernels for network in once), *shown])
+        if len(packed[1]) == 0:
+            raise NotEnoughData("the lab's targets have no kinds of kernels in common")
+        columns = np.column_stack([_latencies_ns(source, *packed) for source in helpful])
         measured_ns = np.array([network.latency_ns for network in once])
         return cls(
             own,
-            tuple(known),
-            Transfer.fit(np.column_stack(columns), np.arange(len(once)), measured_ns),
+            tuple(helpful),
+            Transfer.fit(columns, np.arange(len(once)), measured_ns),
             len(once),
             max((network.unix_ns for network in networks), default=0),
         )
@@ -164,6 +165,28 @@ def blend(one: Transferred, other: Transferred) -> tuple[Transferred, FloatArray
     log = (weights * logs).sum(axis=0)
     spread = np.sqrt((weights * (half_widths**2 + (logs - log) ** 2)).sum(axis=0))
     return Transferred(np.exp(log), np.exp(log - spread), np.exp(log + spread)), weights[0]
+
+
+def _kinds(kernels: Sequence[Kernel]) -> frozenset[str]:
+    return frozenset(kernel.typed_kind for kernel in kernels)
+
+
+def _known_kinds(
+    source: Predictor, networks: Sequence[MeasuredNetwork], references: Sequence[Sequence[Kernel]]
+) -> frozenset[str]:
+    """Return those kinds of the networks' kernels that the source knows."""
+    one_of_each = {
+        kernel.typed_kind: kernel
+        for kernels in (*(network.kernels for network in networks), *references)
+        for kernel in kernels
+    }
+    if not one_of_each:
+        return frozenset()
+    try:
+        source.predict(*pack([tuple(one_of_each.values())]), now_unix_ns=0)
+    except UnknownKernelKinds as unknown:
+        return frozenset(one_of_each).difference(unknown.kinds)
+    return frozenset(one_of_each)
 
 
 def _latencies_ns(

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import softmax
-from sklearn.preprocessing import StandardScaler
 
 from latency_models.intervals import LEVEL
 from latlab.domain.errors import NotEnoughData
@@ -55,12 +54,37 @@ class Transferred:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What the sources' latencies are measured by.
+
+    Attributes:
+        means_ns: (sources,) the mean latency on each source.
+        scales_ns: (sources,) the standard deviation there; 1 where all latencies are equal.
+        mean_logs: (sources,) the mean logarithm of the latencies.
+    """
+
+    means_ns: FloatArray
+    scales_ns: FloatArray
+    mean_logs: FloatArray
+
+    def inputs(self, sources_ns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the inputs of the regression and the (networks,) size of each network.
+
+        The size is the geometric mean over sources of the network's latency relative to the usual
+        latency there. A typical network has the size 1.
+        """
+        size = np.exp((np.log(sources_ns) - self.mean_logs).mean(axis=1))
+        columns = (sources_ns - self.means_ns) / self.scales_ns / np.sqrt(sources_ns.shape[1])
+        inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
+        return inputs, size
+
+
+@dataclass(frozen=True)
 class Transfer:
     """A fitted transfer from sources to a new target.
 
     Attributes:
-        scaler: Standardizes the sources' latencies.
-        mean_logs: (sources,) the mean logarithm of the latencies of each source.
+        scale: What the sources' latencies are measured by.
         shape_deviation: The standard deviation of the logarithm of a network's latency on a source
             around its size and the source's mean.
         inputs: (samples, sources + 1) the standardized latencies of the measured networks on
@@ -68,8 +92,7 @@ class Transfer:
         ratios: (samples,) the measured latencies, divided by the networks' sizes.
     """
 
-    scaler: StandardScaler
-    mean_logs: FloatArray
+    scale: Scale
     shape_deviation: float
     inputs: FloatArray
     ratios: FloatArray
@@ -91,11 +114,15 @@ class Transfer:
         """
         _check_sources(sources_ns)
         _check_samples(len(sources_ns), measured, measured_ns)
-        scaler, mean_logs = StandardScaler().fit(sources_ns), np.log(sources_ns).mean(axis=0)
-        shapes = np.log(sources_ns / _sizes(sources_ns, mean_logs)[:, None]) - mean_logs
-        inputs, size = _inputs(sources_ns[measured], scaler, mean_logs)
+        means_ns, scales_ns = sources_ns.mean(axis=0), sources_ns.std(axis=0)
+        scales_ns = np.where(scales_ns > _TINY * means_ns, scales_ns, 1.0)
+        mean_logs = np.log(sources_ns).mean(axis=0)
+        logs = np.log(sources_ns) - mean_logs
+        shapes = logs - logs.mean(axis=1, keepdims=True)
         deviation = max(_LEAST_SHAPE_DEVIATION, float(shapes.std()))
-        return cls(scaler, mean_logs, deviation, inputs, measured_ns / size)
+        scale = Scale(means_ns, scales_ns, mean_logs)
+        inputs, size = scale.inputs(sources_ns[measured])
+        return cls(scale, deviation, inputs, measured_ns / size)
 
     def predict(self, sources_ns: FloatArray) -> Transferred:
         """Predict the latencies of networks on the new target.
@@ -107,7 +134,7 @@ class Transfer:
             ValueError: A source lacks the latency of a network.
         """
         _check_sources(sources_ns)
-        inputs, size = _inputs(sources_ns, self.scaler, self.mean_logs)
+        inputs, size = self.scale.inputs(sources_ns)
         if len(self.ratios) < MIN_SAMPLES:
             return self._as_usual(size)
         mean, deviation = _regress(self.inputs, self.ratios, inputs)
@@ -119,9 +146,9 @@ class Transfer:
 
     def _as_usual(self, size: FloatArray) -> Transferred:
         """Predict latencies from the networks' sizes and a speed, which is like the sources'."""
-        spread = max(_LEAST_SPEED_DEVIATION, float(self.mean_logs.std()))
+        spread = max(_LEAST_SPEED_DEVIATION, float(self.scale.mean_logs.std()))
         precision = 1 / spread**2 + len(self.ratios) / self.shape_deviation**2
-        known = self.mean_logs.mean() / spread**2
+        known = self.scale.mean_logs.mean() / spread**2
         known += np.log(self.ratios).sum() / self.shape_deviation**2
         latency_ns = size * np.exp(known / precision)
         deviation = np.hypot(1 / np.sqrt(precision), self.shape_deviation)
@@ -160,25 +187,6 @@ def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> Flo
         left_out_ns.append(transfer(sources_ns, others, measured_ns[others]).latency_ns[row])
     errors: FloatArray = np.abs(np.array(left_out_ns) / measured_ns - 1)
     return errors
-
-
-def _inputs(
-    sources_ns: FloatArray, scaler: StandardScaler, mean_logs: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the inputs of the regression and the size of each network.
-
-    The size is the geometric mean over sources of the network's latency relative to the usual
-    latency there. A typical network has the size 1.
-    """
-    size = _sizes(sources_ns, mean_logs)
-    columns = (sources_ns - scaler.mean_) / scaler.scale_ / np.sqrt(sources_ns.shape[1])
-    inputs = np.column_stack([columns, np.full(len(size), _MEAN_DEVIATION)]) / size[:, None]
-    return inputs, size
-
-
-def _sizes(sources_ns: FloatArray, mean_logs: FloatArray) -> FloatArray:
-    sizes: FloatArray = np.exp((np.log(sources_ns) - mean_logs).mean(axis=1))
-    return sizes
 
 
 def _regress(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from latlab.domain.device import Device
@@ -112,6 +112,29 @@ def targets_of(device: Device, core_classes: Collection[str] | None = None) -> l
         for core_class in chosen
         for threads in sorted({1, len(core_class.cpus)})
     ]
+
+
+def build_before(target: Target, statuses: Iterable[TargetStatus]) -> TargetStatus | None:
+    """Return the most measured target that differs from another one by its software alone.
+
+    Args:
+        target: The target after an upgrade.
+        statuses: All targets of the lab.
+    """
+    builds = [
+        status
+        for status in statuses
+        if status.measurements
+        and status.target.id != target.id
+        and status.target
+        == replace(
+            target,
+            os_build=status.target.os_build,
+            runtime_version=status.target.runtime_version,
+            runner_build=status.target.runner_build,
+        )
+    ]
+    return max(builds, key=lambda status: status.measurements, default=None)
 
 
 def find_target(wanted: str, served: Collection[Target], known: Collection[Target]) -> Target:

@@ -22,6 +22,8 @@ GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
+    "predict": ("public", "transfer", "predict_speed"),
+    "predict-live": ("measure_coverage", "predict60", "any_predicted", "mixed", "active_ratio"),
     "latency-live": ("measure_coverage", "predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),

@@ -55,23 +55,10 @@ def main() -> None:
         known += filter(None, measured(opened, operators))
     held_out = {names[row]: found for row in others if (found := foreign[row])}
     predictor = KernelPredictor.fit(known)
-    truth = [predictor.steadying(network) for network in held_out.values()]
-    estimates = predictor.predict(*pack(n.kernels for n in truth), now_unix_ns=0, guess=True)
-    parity = Parity(
-        *(
-            np.array(column, dtype=np.float64)
-            for column in zip(
-                *(
-                    (network.latency_ns, each.latency_ns, each.lower_ns, each.upper_ns)
-                    for network, each in zip(truth, estimates, strict=True)
-                ),
-                strict=True,
-            )
-        )
-    )
+    parity = predicted(predictor, list(held_out.values()))
     errors = parity.predicted_ns / parity.measured_ns - 1
     conditions = {
-        "networks": len(truth),
+        "networks": len(held_out),
         "calibrated_for": [names[row] for row in chosen],
         "operators": len(operators),
         "seed": SEED,
@@ -93,6 +80,18 @@ def main() -> None:
         **conditions,
         median_width=round(float(np.median(parity.widths)), 3),
         outside=[n for n, inside in zip(held_out, parity.inside, strict=True) if not inside],
+    )
+
+
+def predicted(predictor: KernelPredictor, networks: Sequence[MeasuredNetwork]) -> Parity:
+    """Return steadied latencies beside predicted ones, guesses included."""
+    truths = [predictor.steadying(network) for network in networks]
+    found = predictor.predict(*pack(n.kernels for n in truths), now_unix_ns=0, guess=True)
+    return Parity(
+        np.array([network.latency_ns for network in truths]),
+        np.array([float(each.latency_ns) for each in found]),
+        np.array([float(each.lower_ns) for each in found]),
+        np.array([float(each.upper_ns) for each in found]),
     )
 
 

@@ -13,7 +13,14 @@ from latency_models.evaluate import metrics
 from latency_models.features import multiply_adds
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS
-from latency_models.whole_network_covariance import NAMES, CostUnits, Makeup, Prior, vocabulary_of
+from latency_models.whole_network_covariance import (
+    NAMES,
+    CostUnits,
+    Covariance,
+    Makeup,
+    Prior,
+    vocabulary_of,
+)
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latency_models.whole_network_process import Likelihood
 from latlab.domain import kernel as k
@@ -285,8 +292,10 @@ def test_the_slopes_of_the_likelihood_are_those_of_its_values(
     makeup = Makeup.of(networks, structures, vocabulary_of(structures))
     units = CostUnits.fit(makeup.kernels, makeup.running + makeup.dead)
     rng = np.random.default_rng(0)
-    likelihood = Likelihood.of(
-        units, makeup, rng.lognormal(0, 0.3, len(networks)), rng.uniform(0.1, 1, len(networks))
+    likelihood = Likelihood(
+        Covariance(units, makeup, makeup),
+        rng.lognormal(0, 0.3, len(networks)),
+        rng.uniform(0.1, 1, len(networks)),
     )
     logs = np.log([getattr(Prior(), name) for name in NAMES]) + rng.normal(0, 0.5, len(NAMES))
     error = check_grad(

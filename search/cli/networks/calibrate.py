@@ -15,6 +15,7 @@ from host.cli.console import console, milliseconds, progress_bar, show
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
+from latlab.domain.target import Target, build_before
 from search.cli.calibration_run import measure_all, refit, run_calibration
 from search.cli.networks.network_argument import InputsOption, find_networks, given_options
 from search.cli.session import (
@@ -31,8 +32,9 @@ from search.cli.session import (
 )
 from search.latency.calibration import CANDIDATES, random_networks
 from search.latency.missing_kernels import missing_kernels, operator_programs
-from search.latency.networks import Network, kernels_of, program_source
+from search.latency.networks import Network, export_spec, kernels_of, program_source
 from search.latency.probes import probe_specs
+from search.latency.upgrade import change, networks_after_upgrade
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.space import mnasnet_space
@@ -59,6 +61,15 @@ def calibrate(
         typer.Option(
             "--transfer",
             help="Rely on predictors of the lab's other targets. Then 10 networks are enough.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = False,
+    after_upgrade: Annotated[
+        bool,
+        typer.Option(
+            "--after-upgrade",
+            help="Measure ten networks again that were measured before an upgrade of OS, runtime "
+            "or runner, and say by how much latencies changed.",
             rich_help_panel=MEASURING_PANEL,
         ),
     ] = False,
@@ -89,6 +100,8 @@ def calibrate(
     with session(target, priority=priority, deployment=deployment) as opened:
         if found:
             failed = _measure_missing(opened, found)
+        elif after_upgrade:
+            failed = _measure_again(opened)
         else:
             probes = [] if transfer else probe_specs(deployment=opened.deployment)
             failed = run_calibration(opened, mnasnet_space(), networks, probes)
@@ -112,7 +125,8 @@ def _networks(
         if inputs:
             raise InvalidRequest("--input is for the networks of --for: leave it out")
         return []
-    for option in {"--transfer", "--networks"}.intersection(given_options(context)):
+    needless = {"--transfer", "--networks", "--after-upgrade"}
+    for option in needless.intersection(given_options(context)):
         raise InvalidRequest(
             f"{option} has no effect beside --for, which measures single operators only: leave it"
             " out"
@@ -143,20 +157,51 @@ def _measure_missing(opened: Session, networks: Sequence[Network]) -> int:
     return failed
 
 
-def _show_transfer(opened: Session) -> None:
-    from search.latency.transfer import predict_from_other_targets
+def _measure_again(opened: Session) -> int:
+    """Measure networks that were measured before an upgrade, and return how many failed.
 
-    transferred = predict_from_other_targets(
-        opened.client, opened.target, [], deployment=opened.deployment
+    Raises:
+        InvalidRequest: The lab does not know the device with other software.
+    """
+    status = build_before(opened.target, opened.client.targets())
+    if status is None:
+        raise InvalidRequest(
+            f"nothing was measured on {opened.target.name} with other software: leave"
+            " --after-upgrade out"
+        )
+    client, form = opened.client, opened.deployment
+    before = client.measured_networks(status.target.id)
+    after = client.measured_networks(opened.target.id)
+    networks = networks_after_upgrade(mnasnet_space(), before, after, form)
+    failed = measure_all(opened, [export_spec(network, deployment=form) for network in networks])
+    changed = change(before, client.measured_networks(opened.target.id))
+    if changed is None:
+        console.print("Fewer than two networks were measured before and after the upgrade.")
+        return failed
+    console.print(
+        f"Latencies are {changed.mean:.3f} times those of {_software(status.target)} (90 % interval"
+        f" {changed.lower:.3f} to {changed.upper:.3f}; {len(changed.ratios)} networks, from"
+        f" {changed.ratios[0]:.3f} to {changed.ratios[-1]:.3f} times)."
     )
-    sources = ", ".join(f"{source.name} ({source.id})" for source in transferred.sources)
+    return failed
+
+
+def _software(target: Target) -> str:
+    return f"{target.os_build}, {target.runtime_version}, runner {target.runner_build[:8]}"
+
+
+def _show_transfer(opened: Session) -> None:
+    from search.latency.transfer import transfer_errors
+
+    judged = transfer_errors(opened.client, opened.target, opened.deployment)
+    sources = ", ".join(f"{source.name} ({source.id})" for source in judged.sources)
     console.print(f"Transferred from: {sources}.")
-    errors = transferred.errors
+    errors = judged.errors
     console.print(
         f"Each of the {len(errors)} networks was predicted from the others: the mean error is "
         f"{errors.mean():.1%}, and {(errors <= 0.1).mean():.0%} are within ±10 %."
     )
-    console.print("`latlab predict` predicts this way until the target has a predictor of its own.")
+    console.print("`latlab predict` blends this with what was measured here, by its precision.")
 
 
 def repeatability(

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from host.cli.console import console, progress_bar, show, words
 from host.measuring.comparison import MIN_PAIRS, Comparison
 from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec
-from latlab.domain.errors import InvalidRequest, NotReady
+from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
@@ -25,7 +24,6 @@ from search.cli.networks.network_argument import (
 )
 from search.cli.networks.tables import (
     HEAT_UNKNOWN,
-    interval_cells,
     measurements_table,
     prediction_cells,
     zoo_table,
@@ -44,7 +42,7 @@ from search.cli.session import (
     session,
 )
 from search.latency.lab import Measured
-from search.latency.networks import Network, kernels_of
+from search.latency.networks import Network
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -235,36 +233,12 @@ def _predictions_table(
     *,
     strict: bool,
 ) -> Table:
-    """Return the table of predictions, with remarks below it.
-
-    They come from the lab's other targets while this one has no predictor.
-    """
+    """Return the table of predictions, with remarks below it."""
     table = Table("network", "latency", "90 % interval", "from", "coverage")
+    estimates = opened.lab.predict_known(networks, strict=strict)
+    for name, estimate in zip(names, estimates, strict=True):
+        table.add_row(name, *prediction_cells(estimate))
     notes = list(remarks.on_networks(opened, dict(zip(names, networks, strict=True))))
-    try:
-        estimates = opened.lab.predict_known(networks, strict=strict)
-    except NotReady as not_ready:
-        try:
-            rows = _from_other_targets(opened, networks)
-        except NotReady as error:
-            raise NotReady(f"{not_ready}; other targets do not help: {error}") from error
-    else:
-        rows = [prediction_cells(estimate) for estimate in estimates]
-        notes += remarks.on_estimates(dict(zip(names, estimates, strict=True)))
-    for name, cells in zip(names, rows, strict=True):
-        table.add_row(name, *cells)
+    notes += remarks.on_estimates(dict(zip(names, estimates, strict=True)))
     table.caption = "\n".join(notes)
     return table
-
-
-def _from_other_targets(
-    opened: Session, networks: Sequence[Architecture | Program]
-) -> list[tuple[str | Text, ...]]:
-    from search.latency.transfer import predict_from_other_targets
-
-    kernels = [kernels_of(network, opened.deployment) for network in networks]
-    predicted = predict_from_other_targets(
-        opened.client, opened.target, kernels, deployment=opened.deployment
-    ).predicted
-    bounds_ns = zip(predicted.latency_ns, predicted.lower_ns, predicted.upper_ns, strict=True)
-    return [(*interval_cells(*ns), "other targets", "") for ns in bounds_ns]

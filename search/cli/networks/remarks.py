@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
@@ -44,6 +44,11 @@ def on_estimates(estimates: Mapping[str, LatencyEstimate]) -> Iterator[str]:
     if guessed:
         needed = " ".join(f"--for {name}" for name in guessed)
         yield f"measure what is missing: latlab calibrate {needed}"
+    if any(each.source is Source.TRANSFER for each in estimates.values()):
+        yield (
+            "transfer: little was measured on this target, so its predictions are mostly those of"
+            " the lab's other targets (latlab calibrate)"
+        )
 
 
 def _has_fast_fp16(opened: Session) -> bool:

@@ -19,7 +19,8 @@ from host.measuring.interval import LEAST_SPREAD, QUANTILE, relative_spread
 FloatArray = NDArray[np.float64]
 
 VISITS = 3_000  # of each machine: its truth
-TYPICAL_SPREAD, LARGEST_MOOD_VISITS = 0.02, 30.0
+TYPICAL_SPREAD = 0.02
+MOOD_VISITS = (2.0, 30.0)  # no recorded machine was without moods
 FIT_SEED, FIT_MACHINES, FIT_WINDOWS = 1, 1_500, 40
 SIZES = (1, 2, 3, 4, 6, 8, 11, 15, 20, 30, 50, 100, 200)
 
@@ -28,7 +29,7 @@ def machine(rng: np.random.Generator) -> FloatArray:
     """Return (VISITS,) the latencies of one network on one machine, in order, in ns."""
     spread = TYPICAL_SPREAD * np.exp(rng.normal(0, 0.7))
     share = rng.uniform()  # of the spread that is due to moods
-    mean_length = LARGEST_MOOD_VISITS ** rng.uniform()
+    mean_length = float(np.exp(rng.uniform(*np.log(MOOD_VISITS))))
     count = round(3 * VISITS / mean_length) + 60
     levels = _levels(rng, count)
     moods = np.repeat(levels, rng.geometric(1 / mean_length, count))[:VISITS]

@@ -35,7 +35,6 @@ from latlab.domain.errors import (
     InvalidRequest,
     LabError,
     NotFound,
-    NotReady,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -232,16 +231,16 @@ def test_few_programs_are_taken_ahead_of_their_outcomes(
 def test_predictions_come_from_what_was_measured(
     home: LabHome, client: LatencyClient, small_programs: list[ProgramFile]
 ) -> None:
-    unserved = next(s.target for s in client.targets() if s.target.threads != 1)
-    with pytest.raises(NotReady, match="calibrate"):
-        client.predict(unserved.id, [small_programs[0].program.kernels])
-
     target = client.default_target().id
     client.measure(target, small_programs, SPEC)
     assert client.refit(target)[0] >= len(small_programs)
     [estimate] = client.predict(target, [small_programs[0].program.kernels])
     assert estimate.source is Source.LOOKUP
     assert 0 < estimate.lower_ns <= estimate.latency_ns <= estimate.upper_ns
+    unmeasured = next(s.target for s in client.targets() if s.target.threads != 1)
+    [transferred] = client.predict(unmeasured.id, [small_programs[0].program.kernels])
+    assert (transferred.source, transferred.samples) == (Source.TRANSFER, 0)
+    assert transferred.upper_ns / transferred.lower_ns > 2 * estimate.upper_ns / estimate.lower_ns
     shape = (1, 64, 64, 64)
     stranger = (*small_programs[0].program.kernels, Kernel("warp", (shape,), shape))
     with pytest.raises(UnknownKernelKinds, match="warp"):

@@ -6,7 +6,7 @@ import pytest
 
 from latlab.domain.device import CoreClass, Device
 from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
-from latlab.domain.target import Target, find_target, targets_of
+from latlab.domain.target import Target, TargetStatus, build_before, find_target, targets_of
 
 OLD = Target("Board", "os 1", "rt", "rb", "xnnpack", 1, "big")
 NEW = replace(OLD, os_build="os 2")
@@ -45,3 +45,16 @@ def test_an_ambiguous_name_asks_for_an_id_and_an_unknown_one_lists_the_known() -
         find_target("nowhere", [OLD], [OLD])
     with pytest.raises(NotFound, match="none yet"):
         find_target("nowhere", [], [])
+
+
+def test_the_build_before_differs_in_software_alone_and_is_the_most_measured() -> None:
+    def status(target: Target, measurements: int) -> TargetStatus:
+        return TargetStatus(target, 1, measurements, 0, shares_host=False)
+
+    older = replace(OLD, runner_build="rb 0")
+    statuses = [status(NEW, 50), status(older, 5), status(OLD, 20), status(OTHER, 90)]
+    found = build_before(NEW, statuses)
+    assert found is not None
+    assert found.target == OLD
+    assert build_before(OTHER, statuses) is None
+    assert build_before(NEW, [status(NEW, 9), status(OLD, 0)]) is None

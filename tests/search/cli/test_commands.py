@@ -9,21 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from host.cli.console import reported
-from latency_models.targets.transfer import Transferred
 from latlab.client.client import LatencyClient
-from latlab.domain.errors import NotReady
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.target import Target
 from latlab.export import ExportPool
 from search.cli import app, search_run
 from search.cli.networks import commands
 from search.cli.session import Session
-from search.latency import transfer
 from search.latency.target_lab import TargetLab
 from search.space.counts import counts
 from search.space.deployment import Deployment
@@ -183,26 +179,15 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
     assert message in " ".join(result.stderr.split())
 
 
-def test_without_a_predictor_the_labs_other_targets_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prediction_from_other_targets_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def predict(asked: Sequence[object]) -> list[LatencyEstimate]:
-        raise NotReady("none yet")
-
-    def from_others(
-        client: LatencyClient,
-        target: Target,
-        asked: Sequence[object],
-        deployment: Deployment,
-    ) -> transfer.TransferPrediction:
-        ns = np.full(len(asked), 7e6)
-        predicted = Transferred(ns, 0.9 * ns, 1.1 * ns)
-        return transfer.TransferPrediction((TARGET,), np.zeros(4), predicted)
+        return [replace(estimate(7_000_000), source=Source.TRANSFER) for _ in asked]
 
     opens(monkeypatch, predict)
-    monkeypatch.setattr(transfer, "predict_from_other_targets", from_others)
     result = CliRunner().invoke(app, ["predict", "mnasnet-a1"])
     assert result.exit_code == 0
     assert "7.00 ms" in result.stdout
-    assert "other targets" in result.stdout
+    assert "transfer: little was measured on this target" in " ".join(result.stdout.split())
 
 
 @pytest.mark.parametrize(
