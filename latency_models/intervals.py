@@ -13,7 +13,8 @@ from scipy.stats import norm
 FloatArray = NDArray[np.float64]
 
 LEVEL = 0.9  # the share of latencies that should lie in their interval
-_MAX_LOG_FACTOR = 100.0
+# No latency is known better than to a tenth of a percent, and no factor is infinite.
+_LEAST_LOG_FACTOR, _MAX_LOG_FACTOR = 1e-3, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class NormalizedInterval:
 
     def factors(self, deviations: FloatArray) -> FloatArray:
         """Return the (networks,) factors for predicted deviations; all are finite."""
-        factors: FloatArray = np.exp(np.minimum(self.multiple * deviations, _MAX_LOG_FACTOR))
+        logs = np.clip(self.multiple * deviations, _LEAST_LOG_FACTOR, _MAX_LOG_FACTOR)
+        factors: FloatArray = np.exp(logs)
         return factors
 
 
