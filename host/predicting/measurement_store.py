@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from host.database import exclusions as exclusion_rows
-from host.database import listing
 from host.database import measurements as measurement_rows
+from host.database import stored_measurements as stored_rows
 from host.database.engine import Database
 from host.predicting.estimates import current_steadying, look_up
 from host.predicting.predictors import Predictors
@@ -89,8 +88,8 @@ class MeasurementStore:
             _check_prefix(prefix)
         self._summarizer.complete()
         found = self._paged(
-            lambda connection: listing.measurement_ids(connection, target_id, prefix),
-            listing.stored_measurements,
+            lambda connection: stored_rows.measurement_ids(connection, target_id, prefix),
+            stored_rows.stored_measurements,
         )
         for stored in found:
             why = self._predictors.set_aside(stored.target_id).get(stored.id, "")
@@ -114,9 +113,11 @@ class MeasurementStore:
         usable = self._usable
         found = self._paged(
             lambda connection: [
-                id_ for id_ in listing.measurement_ids(connection, target_id) if id_ not in usable
+                id_
+                for id_ in stored_rows.measurement_ids(connection, target_id)
+                if id_ not in usable
             ],
-            listing.stored_measurements,
+            stored_rows.stored_measurements,
         )
         for stored in found:
             if not is_active():
@@ -160,7 +161,7 @@ class MeasurementStore:
             raise InvalidRequest("the reason holds a NUL character, which cannot be stored")
         with self._database.writing() as connection:
             measurement_id, target_id = _one_measurement(connection, prefix)
-            exclusion_rows.exclude(connection, measurement_id, why, time.time_ns())
+            stored_rows.exclude(connection, measurement_id, why, time.time_ns())
         self._predictors.forget(target_id)
         return measurement_id
 
@@ -171,7 +172,7 @@ class MeasurementStore:
         """
         with self._database.writing() as connection:
             measurement_id, target_id = _one_measurement(connection, prefix)
-            exclusion_rows.include(connection, measurement_id, time.time_ns())
+            stored_rows.include(connection, measurement_id, time.time_ns())
         self._predictors.forget(target_id)
         return measurement_id
 
@@ -179,7 +180,7 @@ class MeasurementStore:
 def _one_measurement(connection: Connection, prefix: str) -> tuple[str, str]:
     """Return the id and the target's id of the one measurement whose id begins so."""
     _check_prefix(prefix)
-    match exclusion_rows.find(connection, prefix):
+    match stored_rows.find(connection, prefix):
         case [found]:
             return found
         case []:
@@ -191,8 +192,8 @@ def _one_measurement(connection: Connection, prefix: str) -> tuple[str, str]:
 
 
 def _check_prefix(prefix: str) -> None:
-    if len(prefix) < exclusion_rows.MIN_PREFIX or not prefix.isalnum():
+    if len(prefix) < stored_rows.MIN_PREFIX or not prefix.isalnum():
         raise InvalidRequest(
             f"{prefix[:80]!r} is not the id of a measurement: give the id, or at least its first"
-            f" {exclusion_rows.MIN_PREFIX} characters"
+            f" {stored_rows.MIN_PREFIX} characters"
         )

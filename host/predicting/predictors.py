@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from host.database.devices import measurement_counts
 from host.database.engine import Database
-from host.database.exclusions import decisions
 from host.database.measurements import measured_networks, warn_once
+from host.database.stored_measurements import decisions
 from host.predicting.fitting import REFIT_AFTER, check_enough, is_due
 from host.predicting.snapshot import Snapshot, StoredCounts
 from host.predicting.summaries import Summarizer

@@ -21,11 +21,11 @@ from host.database import (
     device_history,
     devices,
     engine,
-    exclusions,
     jobs,
     measurements,
     programs,
     schema,
+    stored_measurements,
 )
 from host.database.engine import Database
 from host.home.paths import sqlite_url
@@ -414,8 +414,8 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
         jobs.end_with_measurement(connection, JOB, "m" * 32, (1.5, 2.0, 0.25), 9)
     Summarizer(database).complete()
     with database.writing() as connection:
-        assert exclusions.decisions(connection, TARGET.id) == 0
-        exclusions.exclude(connection, "m" * 32, "why", 10)
+        assert stored_measurements.decisions(connection, TARGET.id) == 0
+        stored_measurements.exclude(connection, "m" * 32, "why", 10)
 
     def found(connection: Connection) -> tuple[bool, int, dict[str, int]]:
         known = measurements.find_measurement(connection, TARGET.id, PROGRAM.sha256, JOB.spec)
@@ -424,15 +424,17 @@ def test_a_measurement_that_is_excluded_is_found_no_more(database: Database) -> 
 
     with database.writing() as connection:
         assert found(connection) == (False, 0, {})
-        assert exclusions.current(connection, ["m" * 32]) == {"m" * 32: Exclusion(10, "why")}
-        assert exclusions.find(connection, "mmmmmm") == [("m" * 32, TARGET.id)]
-        assert exclusions.find(connection, "m%") == []
+        assert stored_measurements.current_exclusions(connection, ["m" * 32]) == {
+            "m" * 32: Exclusion(10, "why")
+        }
+        assert stored_measurements.find(connection, "mmmmmm") == [("m" * 32, TARGET.id)]
+        assert stored_measurements.find(connection, "m%") == []
         assert measurements.get_measurement(connection, "m" * 32) is not None
         assert measurements.look_up(connection, ["m" * 32]).keys() == {"m" * 32}
-        exclusions.include(connection, "m" * 32, 11)
+        stored_measurements.include(connection, "m" * 32, 11)
         assert found(connection) == (True, 1, {TARGET.id: 1})
-        assert exclusions.current(connection, ["m" * 32]) == {}
-        assert exclusions.decisions(connection, TARGET.id) == 2
+        assert stored_measurements.current_exclusions(connection, ["m" * 32]) == {}
+        assert stored_measurements.decisions(connection, TARGET.id) == 2
 
 
 def test_a_writer_that_waited_too_long_gives_up(

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from host.database import exclusions
+from host.database import stored_measurements
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.predicting.predictors import Fit, Predictors
@@ -186,7 +186,7 @@ def test_a_measurement_excluded_during_a_fit_is_not_learned_from(
         reader.start()
         assert fits.begun.acquire(timeout=WAIT_S)
         with database.writing() as connection:
-            exclusions.exclude(connection, stored[0].id, "why", 1)
+            stored_measurements.exclude(connection, stored[0].id, "why", 1)
         predictors.forget(TARGET.id)
         fits.may_end.set()
         reader.join(WAIT_S)
@@ -198,6 +198,6 @@ def test_what_another_lab_excludes_is_noticed(database: Database, stored: list[S
     with running(database, Fits()) as predictors:
         assert predictors.get(TARGET.id).measurements == 5
         with database.writing() as connection:
-            exclusions.exclude(connection, stored[0].id, "why", 1)
+            stored_measurements.exclude(connection, stored[0].id, "why", 1)
         predictors._poll()
         assert predictors.get(TARGET.id).measurements == 4

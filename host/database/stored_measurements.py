@@ -1,22 +1,27 @@
-"""List stored measurements for people, also those that cannot be used."""
+"""List stored measurements for people, and store which of them their owner has excluded.
+
+Measurements that cannot be used are listed too. An excluded measurement is kept. It is not answered
+again, and no predictor learns from it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from host.database.devices import all_targets
-from host.database.exclusions import current
 from host.database.jobs import failure_from_row
 from host.database.measurements import UsableMeasurement, look_up
-from host.database.schema import jobs, measurements, visits
+from host.database.schema import exclusions, jobs, measurements, visits
 from latlab.domain.estimate import whole_ns
 from latlab.domain.failure import Failure
 from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
+
+MIN_PREFIX = 6
 
 
 def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "") -> list[str]:
@@ -45,16 +50,68 @@ def stored_measurements(connection: Connection, ids: Sequence[str]) -> list[Stor
     )
     rows = {row.id: row for row in connection.execute(query)}
     names = {target.id: target.name for target in all_targets(connection)}
-    exclusions = current(connection, ids)
+    excluded = current_exclusions(connection, ids)
     found = look_up(connection, ids)
     failed = _failed_visits(connection, [row.job_id for row in rows.values()])
     return [
         replace(
-            _listed(row, names.get(row.target_id, "?"), found[row.id], exclusions.get(row.id)),
+            _listed(row, names.get(row.target_id, "?"), found[row.id], excluded.get(row.id)),
             failed_visits=tuple(failed[row.job_id]),
         )
         for row in (rows[id_] for id_ in ids if id_ in rows)
     ]
+
+
+def find(connection: Connection, prefix: str) -> list[tuple[str, str]]:
+    """Return (id, target id) of at most two measurements whose ids begin with the prefix."""
+    query = (
+        select(measurements.c.id, jobs.c.target_id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(measurements.c.id.startswith(prefix, autoescape=True))
+        .limit(2)
+    )
+    return [(row.id, row.target_id) for row in connection.execute(query)]
+
+
+def exclude(connection: Connection, measurement_id: str, why: str, now_unix_ns: int) -> None:
+    """Store that a measurement is excluded from now on, and why."""
+    _decide(connection, measurement_id, True, why, now_unix_ns)
+
+
+def include(connection: Connection, measurement_id: str, now_unix_ns: int) -> None:
+    """Store that an excluded measurement is used again."""
+    _decide(connection, measurement_id, False, "", now_unix_ns)
+
+
+def current_exclusions(
+    connection: Connection, measurement_ids: Iterable[str]
+) -> dict[str, Exclusion]:
+    """Return, by id, the exclusion of each of the measurements that is excluded now."""
+    query = (
+        select(exclusions)
+        .join(measurements, measurements.c.id == exclusions.c.measurement_id)
+        .where(measurements.c.is_excluded, exclusions.c.measurement_id.in_(list(measurement_ids)))
+        .order_by(exclusions.c.id)
+    )
+    return {
+        row.measurement_id: Exclusion(row.unix_ns, row.why) for row in connection.execute(query)
+    }
+
+
+def decisions(connection: Connection, target_id: str) -> int:
+    """Return how often measurements of the target were excluded or included.
+
+    If a predictor was fitted at another number, other measurements count now than it has learned
+    from.
+    """
+    query = (
+        select(func.count())
+        .select_from(exclusions)
+        .join(measurements, measurements.c.id == exclusions.c.measurement_id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(jobs.c.target_id == target_id)
+    )
+    return connection.scalars(query).one()
 
 
 def _failed_visits(connection: Connection, job_ids: list[str]) -> dict[str, list[Failure]]:
@@ -94,4 +151,19 @@ def _listed(
         unusable=found.why if isinstance(found, Unusable) else "",
         untraced=not isinstance(found, Unusable) and found.untraced,
         raw=None if summary is None else summary.raw,
+    )
+
+
+def _decide(
+    connection: Connection, measurement_id: str, is_excluded: bool, why: str, now_unix_ns: int
+) -> None:
+    connection.execute(
+        measurements.update()
+        .where(measurements.c.id == measurement_id)
+        .values(is_excluded=is_excluded)
+    )
+    connection.execute(
+        exclusions.insert().values(
+            measurement_id=measurement_id, unix_ns=now_unix_ns, is_excluded=is_excluded, why=why
+        )
     )
