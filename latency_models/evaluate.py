@@ -15,6 +15,7 @@ from latency_models.measured_networks import each_once
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
 from latlab.domain.errors import NotEnoughData
+from latlab.domain.estimate import LatencyEstimate, PredictionScore
 from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
@@ -162,6 +163,29 @@ def evaluate(
     )
 
 
+def score(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> PredictionScore:
+    """Score a fitted predictor on networks that it has not learned from.
+
+    A network that was measured several times counts once. The measured latencies are steadied by
+    the predictor's own correction. Times of kernels of kinds that it does not know are guessed.
+
+    Args:
+        predictor: The predictor.
+        networks: At least one measured network of the predictor's target. Each has kernels.
+    """
+    steadied = list(map(predictor.steadying, each_once(networks)))
+    estimates = _estimates(predictor, steadied, guess=True)
+    parity = _parity(steadied, estimates)
+    found = metrics(parity.measured_ns, parity.predicted_ns)
+    return PredictionScore(
+        networks=len(steadied),
+        guessed=sum(bool(estimate.unknown_kinds) for estimate in estimates),
+        mean_error=found.mean_error,
+        within_5pct=found.within_5pct,
+        inside_interval=float(parity.inside.mean()),
+    )
+
+
 def metrics(measured_ns: FloatArray, predicted_ns: FloatArray) -> Metrics:
     """Return the errors and rank correlations of predicted latencies.
 
@@ -189,9 +213,18 @@ def repeat_cv(networks: Sequence[MeasuredNetwork]) -> float:
 
 
 def _predict(predictor: Predictor, networks: Sequence[MeasuredNetwork]) -> Parity:
-    networks = list(map(predictor.steadying, networks))
+    steadied = list(map(predictor.steadying, networks))
+    return _parity(steadied, _estimates(predictor, steadied))
+
+
+def _estimates(
+    predictor: Predictor, networks: Sequence[MeasuredNetwork], *, guess: bool = False
+) -> list[LatencyEstimate]:
     now_unix_ns = max(network.unix_ns for network in networks)
-    estimates = predictor.predict(*pack(n.kernels for n in networks), now_unix_ns)
+    return predictor.predict(*pack(n.kernels for n in networks), now_unix_ns, guess=guess)
+
+
+def _parity(networks: Sequence[MeasuredNetwork], estimates: Sequence[LatencyEstimate]) -> Parity:
     return Parity(
         np.array([network.latency_ns for network in networks]),
         np.array([float(estimate.latency_ns) for estimate in estimates]),

@@ -1,8 +1,9 @@
-"""Latency estimates: a latency with its interval, and what it rests on."""
+"""Latency estimates: latencies with intervals, what they rest on, and how good they have been."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -135,6 +136,52 @@ class MeasuredLatency:
     device_s: float
     heat_unknown: bool = False
     untraced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionScore:
+    """How well a predictor has predicted networks that were measured afterwards.
+
+    Attributes:
+        networks: The number of networks, at least 1. Each counts once.
+        guessed: How many of them have kernels of kinds that the predictor did not know, so that
+            it could only guess.
+        mean_error: The mean of the errors, as shares of the measured latencies.
+        within_5pct: The share of the networks whose error is at most 5 %.
+        inside_interval: The share of the measured latencies inside their 90 % intervals.
+    """
+
+    networks: int
+    guessed: int
+    mean_error: float
+    within_5pct: float
+    inside_interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """A fit of a target's predictor, as the lab's history keeps it.
+
+    Attributes:
+        unix_ns: When it ended, in ns since 1970.
+        measurements: How many measurements the predictor has learned from.
+        fit_s: How long the fit took, in seconds.
+        predictor: The kind of the predictor, such as "KernelPredictor".
+        fingerprint: The SHA-256 of the sorted ids of these measurements, one in each line. Fits
+            with the same fingerprint learned from the same measurements.
+        versions: The versions of the libraries that fits depend on, by name.
+        score: How well the predictor before it had predicted the networks that were first measured
+            between the two fits; None if there was none, if nothing was measured, or if it could
+            not predict them.
+    """
+
+    unix_ns: int
+    measurements: int
+    fit_s: float
+    predictor: str
+    fingerprint: str
+    versions: Mapping[str, str]
+    score: PredictionScore | None = None
 
 
 def whole_ns(latency_ns: float) -> int:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latency_models.evaluate import evaluate, metrics
+from latency_models.evaluate import evaluate, metrics, score
+from latency_models.fitting import fit_predictor
 from latlab.domain.errors import NotEnoughData
 from latlab.domain.measured_network import MeasuredNetwork
 
@@ -64,3 +65,23 @@ def test_networks_without_kernel_times_are_left_out_where_others_have_them(
     untraced = [replace(network, kernel_ns=None) for network in measured[30:]]
     with pytest.raises(NotEnoughData, match="40 measured networks are needed, there are 30"):
         evaluate([*measured[:30], *untraced], train_size=30, test_size=10)
+
+
+def test_a_score_counts_each_network_once(measured: list[MeasuredNetwork]) -> None:
+    predictor = fit_predictor(measured[:20])
+    new = measured[20:30]
+    again = replace(new[0], unix_ns=new[0].unix_ns + 1)
+    found = score(predictor, [*new, again])
+    assert (found.networks, found.guessed) == (10, 0)
+    assert found.mean_error == pytest.approx(score(predictor, new).mean_error)
+    assert 0 < found.mean_error < 0.2
+    assert 0 <= found.within_5pct <= 1
+    assert 0 <= found.inside_interval <= 1
+
+
+def test_a_score_says_how_many_networks_were_guessed(measured: list[MeasuredNetwork]) -> None:
+    predictor = fit_predictor(measured[:20])
+    new = measured[20:30]
+    unknown = tuple(replace(kernel, dtype="float16") for kernel in new[0].kernels)
+    found = score(predictor, [replace(new[0], kernels=unknown), *new[1:]])
+    assert (found.networks, found.guessed) == (10, 1)
