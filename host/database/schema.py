@@ -5,6 +5,7 @@
                  └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
                        ▲                  failures      summaries
                      visits
+    refits: each fit of a target's predictor, and how good the predictor before it was
     sentinels: each target's reference program, and the measurement that is its baseline
     exclusions: when and why the owner of a measurement excluded it, or included it again
     leases: each device's holder, with a token that only grows
@@ -204,6 +205,26 @@ failures = Table(
     Column("unix_ns", BigInteger, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("message", Text, nullable=False),
+)
+
+# Fits of predictors, at most `refits.KEPT` for each target. The score is that of the predictor
+# before it; null if there is none.
+refits = Table(
+    "refits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("target_id", String(16), ForeignKey("targets.id"), nullable=False, index=True),
+    Column("unix_ns", BigInteger, nullable=False),
+    Column("measurements", Integer, nullable=False),
+    Column("fit_s", Double, nullable=False),
+    Column("predictor", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("versions", JSON, nullable=False),  # of libraries, by name
+    Column("score_networks", Integer),
+    Column("score_guessed", Integer),
+    Column("score_mean_error", Double),
+    Column("score_within_5pct", Double),
+    Column("score_inside_interval", Double),
 )
 
 sentinels = Table(

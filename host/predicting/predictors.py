@@ -17,6 +17,7 @@ from host.database.engine import Database
 from host.database.measurements import measured_networks, warn_once
 from host.database.stored_measurements import decisions
 from host.predicting.fitting import REFIT_AFTER, check_enough, is_due
+from host.predicting.refit_history import RefitHistory
 from host.predicting.snapshot import Snapshot, StoredCounts
 from host.predicting.summaries import Summarizer
 from latency_models.predictor import Predictor
@@ -75,11 +76,15 @@ class Predictors:
             or a fit.
         fit: Fits a predictor. What it raises becomes an error of those who wait, and the fit is
             tried again later.
+
+    Attributes:
+        history: The refits of each target.
     """
 
     def __init__(
         self, database: Database, summarizer: Summarizer, quiet: threading.Lock, fit: Fit
     ) -> None:
+        self.history = RefitHistory(database)
         self._database = database
         self._summarizer = summarizer
         self._quiet = quiet
@@ -220,7 +225,8 @@ class Predictors:
                 log.exception("the predictor of target %s could not be fitted", target_id)
             error = failure if isinstance(failure, LabError) else _unexplained(failure)
         with self._changed:
-            if refits.revision != revision:  # it has read what is excluded by now
+            is_outdated = refits.revision != revision  # it has read what is excluded by now
+            if is_outdated:
                 refits.begun -= 1
                 refits.is_due = True
             else:
@@ -229,6 +235,8 @@ class Predictors:
                 if snapshot is not None:
                     self._snapshots[target_id] = snapshot
             self._changed.notify_all()
+        if snapshot is not None and not is_outdated:
+            self.history.add(target_id, snapshot)
 
     def _fitted(self, target_id: str) -> Snapshot:
         """Wait until nothing is measured on this machine, read what was measured, and fit."""
@@ -245,9 +253,11 @@ class Predictors:
             finally:
                 fit_s = time.monotonic() - start_s
                 self._spent_s += fit_s
+            snapshot = Snapshot(predictor, len(networks) - len(set_aside), fit_s, stored, set_aside)
+            snapshot = self.history.describe(target_id, snapshot, networks)
         for measurement_id, why in set_aside.items():
             warn_once(Unusable(measurement_id, target_id, why))
-        return Snapshot(predictor, len(networks) - len(set_aside), fit_s, stored, set_aside)
+        return snapshot
 
     def _count(self, connection: Connection, target_id: str) -> StoredCounts:
         """Count what is stored, and take note of it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from latency_models.predictor import Predictor
+from latlab.domain.estimate import Refit
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class Snapshot:
         fit_s: How long the fit took.
         stored: What the database held when it was read for the fit.
         set_aside: Why it could not learn from some measurements, by their ids.
+        network_hashes: Hashes of the kernels of each network that was measured when it was fitted,
+            set aside or not. The kernels themselves would take much memory.
+        refit: What the history keeps of the fit; None before that is known.
     """
 
     predictor: Predictor
@@ -38,3 +42,5 @@ class Snapshot:
     fit_s: float
     stored: StoredCounts
     set_aside: Mapping[str, str] = field(default_factory=dict)
+    network_hashes: frozenset[int] = frozenset()
+    refit: Refit | None = None

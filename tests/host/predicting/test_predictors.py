@@ -191,6 +191,7 @@ def test_a_measurement_excluded_during_a_fit_is_not_learned_from(
         fits.may_end.set()
         reader.join(WAIT_S)
         assert [snapshot.measurements for snapshot in found] == [4]
+        until(lambda: [r.measurements for r in predictors.history.refits(TARGET.id)] == [4])
     assert fits.sizes == [5, 4]
 
 

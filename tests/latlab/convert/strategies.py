@@ -17,7 +17,15 @@ from latlab.domain.device import (
     SentinelReading,
     TransportKind,
 )
-from latlab.domain.estimate import Correction, LatencyEstimate, MeasuredLatency, RawSamples, Source
+from latlab.domain.estimate import (
+    Correction,
+    LatencyEstimate,
+    MeasuredLatency,
+    PredictionScore,
+    RawSamples,
+    Refit,
+    Source,
+)
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -210,6 +218,24 @@ measured_latencies = st.builds(
     device_s=st.floats(0, 1e9),
     heat_unknown=st.booleans(),
     untraced=st.booleans(),
+)
+refits = st.builds(
+    Refit,
+    unix_ns=nanoseconds,
+    measurements=st.integers(0, 2**31 - 1),
+    fit_s=st.floats(0, 1e9),
+    predictor=texts,
+    fingerprint=texts,
+    versions=st.dictionaries(texts, texts, max_size=3),
+    score=st.none()
+    | st.builds(
+        PredictionScore,
+        networks=st.integers(1, 2**31 - 1),
+        guessed=st.integers(0, 2**31 - 1),
+        mean_error=st.floats(0, 1e9),
+        within_5pct=shares,
+        inside_interval=shares,
+    ),
 )
 target_statuses = st.builds(
     TargetStatus,
