@@ -93,6 +93,7 @@ def _valid_for_daemon(stored: list[Stored]) -> Valid:
         f"{LATENCY}/ListMeasuredNetworks": [
             (latency_pb2.ListMeasuredNetworksRequest(target=TARGET.id),)
         ],
+        f"{LATENCY}/ListRefits": [(latency_pb2.ListRefitsRequest(target=TARGET.id),)],
         f"{LAB}/ListDevices": [(lab_pb2.ListDevicesRequest(),)],
         f"{LAB}/ReadConditions": [(lab_pb2.ReadDeviceConditionsRequest(transport="fake"),)],
         f"{LAB}/AddBoard": [(lab_pb2.AddBoardRequest(address="127.0.0.1:1"),)],

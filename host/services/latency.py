@@ -33,6 +33,7 @@ from latlab.convert.latency import (
     spec_from_message,
     target_status_to_message,
 )
+from latlab.convert.refits import refit_to_message
 from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import MeasuredLatency
@@ -130,6 +131,13 @@ class LatencyServicer(LatencyServiceServicer):
         target = self._lab.find_target(request.target)
         for sha256, id_, network in self._lab.measurements.measured_networks(target.id):
             yield network_to_message(sha256, id_, network)
+
+    def ListRefits(  # noqa: N802
+        self, request: latency_pb2.ListRefitsRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.ListRefitsResponse:
+        target = self._lab.find_target(request.target)
+        refits = self._lab.predictors.history.refits(target.id)
+        return latency_pb2.ListRefitsResponse(refits=map(refit_to_message, refits))
 
 
 # Networks share most of their kernels, and converting them would take most of a prediction.

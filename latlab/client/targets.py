@@ -5,8 +5,10 @@ from __future__ import annotations
 from latlab.client.calls import Calls
 from latlab.client.devices import DevicesClient
 from latlab.convert.latency import network_from_message
+from latlab.convert.refits import refit_from_message
 from latlab.convert.status import target_status_from_message
 from latlab.domain.errors import NotFound
+from latlab.domain.estimate import Refit
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.target import Target, TargetStatus, find_target
 from latlab.v1 import lab_pb2, latency_pb2
@@ -105,6 +107,18 @@ class TargetsClient(DevicesClient):
         request = lab_pb2.RefitRequest(target=target)
         response = self._calls.one(self._lab.Refit, request, timeout_s=FIT_TIMEOUT_S)
         return response.measurements, response.fit_s
+
+    def refit_history(self, target: str) -> list[Refit]:
+        """Return the refits of the target's predictor that the lab has kept, the oldest first.
+
+        Each has the score of the predictor before it, on the networks that were measured since.
+
+        Raises:
+            NotFound: There is no such target.
+        """
+        request = latency_pb2.ListRefitsRequest(target=target)
+        response = self._calls.one(self._latency.ListRefits, request)
+        return list(map(refit_from_message, response.refits))
 
     def renew_baseline(self, target: str) -> None:
         """Make the target's next sentinel measurement its new baseline."""

@@ -783,3 +783,156 @@ class MeasuredNetwork(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__traced_memory_probe_ns) -> _WhichOneofReturnType__traced_memory_probe_ns | None: ...
 
 Global___MeasuredNetwork: _TypeAlias = MeasuredNetwork  # noqa: Y015
+
+@_typing.final
+class ListRefitsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Id or name of the target."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefitsRequest: _TypeAlias = ListRefitsRequest  # noqa: Y015
+
+@_typing.final
+class ListRefitsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refit]:
+        """The newest thousand at most."""
+
+    def __init__(
+        self,
+        *,
+        refits: _abc.Iterable[Global___Refit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refits", b"refits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefitsResponse: _TypeAlias = ListRefitsResponse  # noqa: Y015
+
+@_typing.final
+class Refit(_message.Message):
+    """Refit is a fit of a target's predictor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VersionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    UNIX_NS_FIELD_NUMBER: _builtins.int
+    MEASUREMENTS_FIELD_NUMBER: _builtins.int
+    FIT_S_FIELD_NUMBER: _builtins.int
+    PREDICTOR_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    unix_ns: _builtins.int
+    """When it ended, in ns since 1970."""
+    measurements: _builtins.int
+    """Number of measurements that the predictor has learned from."""
+    fit_s: _builtins.float
+    """How long the fit took."""
+    predictor: _builtins.str
+    """Kind of the predictor: KernelPredictor, or WholeNetworkPredictor where kernels have no times."""
+    fingerprint: _builtins.str
+    """SHA-256 of the sorted ids of the measurements that it has learned from, one in each line."""
+    @_builtins.property
+    def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Versions of the libraries that fits depend on, by name."""
+
+    @_builtins.property
+    def score(self) -> Global___PredictionScore:
+        """The score of the predictor before it, on the networks that were first measured between the two
+        fits. Absent if there are none, if the lab has started anew since, or if that predictor could
+        not predict them.
+        """
+
+    def __init__(
+        self,
+        *,
+        unix_ns: _builtins.int = ...,
+        measurements: _builtins.int = ...,
+        fit_s: _builtins.float = ...,
+        predictor: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+        versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        score: Global___PredictionScore | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "fit_s", b"fit_s", "measurements", b"measurements", "predictor", b"predictor", "score", b"score", "unix_ns", b"unix_ns", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refit: _TypeAlias = Refit  # noqa: Y015
+
+@_typing.final
+class PredictionScore(_message.Message):
+    """PredictionScore says how well a predictor has predicted networks that were measured afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORKS_FIELD_NUMBER: _builtins.int
+    GUESSED_FIELD_NUMBER: _builtins.int
+    MEAN_ERROR_FIELD_NUMBER: _builtins.int
+    WITHIN_5PCT_FIELD_NUMBER: _builtins.int
+    INSIDE_INTERVAL_FIELD_NUMBER: _builtins.int
+    networks: _builtins.int
+    """Number of the networks. Each counts once, however often it was measured."""
+    guessed: _builtins.int
+    """Number of those with kernels of kinds that the predictor did not know, so that it guessed."""
+    mean_error: _builtins.float
+    """Mean of the errors, as shares of the measured latencies."""
+    within_5pct: _builtins.float
+    """Share of the networks whose error is at most 5 %."""
+    inside_interval: _builtins.float
+    """Share of the measured latencies inside their 90 % intervals."""
+    def __init__(
+        self,
+        *,
+        networks: _builtins.int = ...,
+        guessed: _builtins.int = ...,
+        mean_error: _builtins.float = ...,
+        within_5pct: _builtins.float = ...,
+        inside_interval: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guessed", b"guessed", "inside_interval", b"inside_interval", "mean_error", b"mean_error", "networks", b"networks", "within_5pct", b"within_5pct"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictionScore: _TypeAlias = PredictionScore  # noqa: Y015

@@ -71,6 +71,11 @@ class LatencyServiceStub:
                 request_serializer=latlab_dot_v1_dot_latency__pb2.ListMeasuredNetworksRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_latency__pb2.MeasuredNetwork.FromString,
                 _registered_method=True)
+        self.ListRefits = channel.unary_unary(
+                '/latlab.v1.LatencyService/ListRefits',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.FromString,
+                _registered_method=True)
 
 
 class LatencyServiceServicer:
@@ -140,6 +145,13 @@ class LatencyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRefits(self, request, context):
+        """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LatencyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -177,6 +189,11 @@ def add_LatencyServiceServicer_to_server(servicer, server):
                     servicer.ListMeasuredNetworks,
                     request_deserializer=latlab_dot_v1_dot_latency__pb2.ListMeasuredNetworksRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_latency__pb2.MeasuredNetwork.SerializeToString,
+            ),
+            'ListRefits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefits,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -370,6 +387,33 @@ class LatencyService:
             '/latlab.v1.LatencyService/ListMeasuredNetworks',
             latlab_dot_v1_dot_latency__pb2.ListMeasuredNetworksRequest.SerializeToString,
             latlab_dot_v1_dot_latency__pb2.MeasuredNetwork.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/ListRefits',
+            latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,8 @@ class LatencyServiceStub:
     """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
     are trained on.
     """
+    ListRefits: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListRefitsRequest, _latency_pb2.ListRefitsResponse]
+    """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
 
 @_typing.type_check_only
 class LatencyServiceAsyncStub(LatencyServiceStub):
@@ -107,6 +109,8 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
     are trained on.
     """
+    ListRefits: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListRefitsRequest, _latency_pb2.ListRefitsResponse]  # type: ignore[assignment]
+    """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
 
 class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
     """LatencyService answers how long a network takes on a device. Each answer says whether the
@@ -186,5 +190,13 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListMeasuredNetworks lists everything measured on a target, in the form that predictors
         are trained on.
         """
+
+    @_abc_1.abstractmethod
+    def ListRefits(
+        self,
+        request: _latency_pb2.ListRefitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.ListRefitsResponse, _abc.Awaitable[_latency_pb2.ListRefitsResponse]]:
+        """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
 
 def add_LatencyServiceServicer_to_server(servicer: LatencyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -35,6 +35,7 @@ from latlab.convert.latency import (
     target_to_message,
 )
 from latlab.convert.measurements import stored_from_message, stored_to_message
+from latlab.convert.refits import refit_from_message, refit_to_message
 from latlab.convert.status import (
     device_status_from_message,
     device_status_to_message,
@@ -70,6 +71,7 @@ ROUND_TRIPS = [
     (strategies.measured_latencies, measured_to_message, measured_from_message),
     (strategies.target_statuses, target_status_to_message, target_status_from_message),
     (strategies.estimates, estimate_to_message, estimate_from_message),
+    (strategies.refits, refit_to_message, refit_from_message),
     (strategies.stored_measurements, stored_to_message, stored_from_message),
     (strategies.statuses, device_status_to_message, device_status_from_message),
     (strategies.networks, partial(network_to_message, "", ""), network_from_message),
