@@ -1,4 +1,4 @@
-"""`latlab evaluate`: judging a predictor by networks that were held out of it."""
+"""`latlab evaluate`: judge a predictor by held-out networks, or by what it predicted live."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ import typer
 from rich.table import Table
 
 from host.cli.console import console, show
+from host.cli.shown_measurement import time_text
 from latency_models.measured_networks import each_once
 from latlab.common.files import storing
-from latlab.domain.errors import NotReady
+from latlab.domain.errors import InvalidRequest, NotReady
+from latlab.domain.estimate import Refit
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.precision import Precision, precision_of
 from latlab.domain.target import Target
-from search.cli.session import TARGETS_PANEL, TargetOption, finite, session
+from search.cli.session import (
+    TARGETS_PANEL,
+    TargetOption,
+    finite,
+    given_options,
+    session,
+)
 from search.report.study.data import PredictorEvaluation
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     target: TargetOption = None,
     precision: Annotated[
         Precision,
@@ -51,8 +60,19 @@ def evaluate(
     plot: Annotated[
         Path, typer.Option(help="File to draw predicted against measured latencies to.")
     ] = Path("parity.png"),
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history",
+            help="Instead, list the refits of the predictor. Each row shows how well the predictor"
+            " before it had predicted the networks that were measured since.",
+        ),
+    ] = False,
 ) -> None:
     """Hold measured networks out of the predictor, and report how well it predicts them."""
+    if history:
+        _show_history(target, context)
+        return
     with session(target) as opened:
         measured = opened.client.measured_networks(opened.target.id)
         networks = [each for each in measured if precision_of(each.kernels) is precision]
@@ -60,6 +80,73 @@ def evaluate(
         show(_table(evaluation, opened.target))
         _plot_parity(for_report(evaluation), opened.target, plot)
         console.print(f"Parity plot: {plot}")
+
+
+def _show_history(target: str | None, context: typer.Context) -> None:
+    """Show the refits of a target. Raises InvalidRequest if another option has no effect."""
+    for option in given_options(context):
+        if option not in ("--history", "--target"):
+            raise InvalidRequest(
+                f"{option} has no effect beside --history, which holds nothing out: leave it out"
+            )
+    with session(target) as opened:
+        refits = opened.client.refit_history(opened.target.id)
+        if not refits:
+            raise NotReady(
+                f"no refit on {opened.target.name} is stored yet: fit its predictor first (latlab"
+                f" lab refit {opened.target.id})"
+            )
+        show(history_table(refits, opened.target))
+        newest = refits[-1]
+        versions = ", ".join(
+            f"{name} {version}" for name, version in sorted(newest.versions.items())
+        )
+        console.print(f"Newest refit: data fingerprint {newest.fingerprint[:12]}, {versions}")
+
+
+def history_table(refits: Sequence[Refit], target: Target) -> Table:
+    """Return the table of a target's refits, given the oldest first."""
+    scored = ("new networks", "mean error", "within ±5 %", "inside 90 % interval")
+    table = Table(
+        *("when", "learned from", *scored, "remarks"),
+        title=f"Refits on {target.name}",
+        caption="Errors and intervals are those of the predictor before each refit, on networks"
+        " that were first measured since.",
+    )
+    for before, refit in zip([None, *refits[:-1]], refits, strict=True):
+        table.add_row(
+            time_text(refit.unix_ns),
+            str(refit.measurements),
+            *_score_cells(refit),
+            "; ".join([] if before is None else _changes(before, refit)),
+        )
+    return table
+
+
+def _score_cells(refit: Refit) -> tuple[str, str, str, str]:
+    if (score := refit.score) is None:
+        return "", "", "", ""
+    guessed = f" ({score.guessed} guessed)" if score.guessed else ""
+    return (
+        f"{score.networks}{guessed}",
+        f"{score.mean_error:.1%}",
+        f"{score.within_5pct:.0%}",
+        f"{score.inside_interval:.0%}",
+    )
+
+
+def _changes(before: Refit, refit: Refit) -> list[str]:
+    """Return how a refit differs from the one before it, beside that it learned more."""
+    changes = []
+    for name in sorted(before.versions.keys() | refit.versions.keys()):
+        old, new = (each.versions.get(name, "none") for each in (before, refit))
+        if old != new:
+            changes.append(f"{name} {old} → {new}")
+    if before.predictor != refit.predictor:
+        changes.append(f"{before.predictor} → {refit.predictor}")
+    if before.fingerprint == refit.fingerprint:
+        changes.append("the same measurements")
+    return changes
 
 
 def _plot_parity(data: PredictorEvaluation, target: Target, plot: Path) -> None:

@@ -109,6 +109,17 @@ def finite(value: T) -> T:
     return value
 
 
+def given_options(context: typer.Context) -> list[str]:
+    """Return the options that stand on the command line."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name
+        and (source := context.get_parameter_source(parameter.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
+
+
 # Two cores export twice as fast as one. More would only wait for the device.
 EXPORT_WORKERS = 2
 

@@ -17,7 +17,7 @@ from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target, build_before
 from search.cli.calibration_run import measure_all, refit, run_calibration
-from search.cli.networks.network_argument import InputsOption, find_networks, given_options
+from search.cli.networks.network_argument import InputsOption, find_networks
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
@@ -28,6 +28,7 @@ from search.cli.session import (
     ResolutionOption,
     Session,
     TargetOption,
+    given_options,
     session,
 )
 from search.latency.calibration import CANDIDATES, random_networks

@@ -18,6 +18,7 @@ from latlab.domain.program import BACKEND, Program, ProgramFile, TensorSpec
 from latlab.export.user_network import UserNetwork
 from latlab.programs.reader import read_program
 from latlab.programs.tables import UnreadableProgram
+from search.cli.session import given_options
 from search.latency.networks import Network
 from search.space.architecture import Architecture
 from search.space.zoo import ZOO
@@ -195,14 +196,3 @@ def _require_file(name: str) -> None:
         Path(name).stat()
     if not Path(name).is_file():
         raise InvalidRequest(f"{name} is not a file")
-
-
-def given_options(context: typer.Context) -> list[str]:
-    """Return the options that stand on the command line."""
-    return [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name
-        and (source := context.get_parameter_source(parameter.name)) is not None
-        and source.name == "COMMANDLINE"
-    ]
