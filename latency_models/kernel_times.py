@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log, sqrt
-from statistics import fmean, median, stdev
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latency_models.coverage import NEAR_OCTAVES, Neighbourhood
 from latency_models.features import model_kind, variant
 from latency_models.kernel_memory import KernelMemory
-from latency_models.packing import count
+from latency_models.packing import count, pack
 from latency_models.regressor import OFFSET_NS, KernelRegressor, Rates
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -284,16 +284,16 @@ def _typical_spread(table: Mapping[Kernel, KernelTime]) -> float:
 
 def lookup_table(networks: Sequence[MeasuredNetwork]) -> Mapping[Kernel, KernelTime]:
     """Return the time of every traced kernel; networks without a trace are skipped."""
-    means: dict[Kernel, list[float]] = defaultdict(list)
-    for network in networks:
-        if network.kernel_ns is None:
-            continue
-        readings: dict[Kernel, list[float]] = defaultdict(list)
-        for kernel, kernel_ns in zip(network.kernels, network.kernel_ns, strict=True):
-            readings[kernel].append(kernel_ns)
-        for kernel, values in readings.items():
-            means[kernel].append(fmean(values))
-    return {
-        kernel: KernelTime(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))
-        for kernel, values in means.items()
-    }
+    traced = [network for network in networks if network.kernel_ns is not None]
+    table, lengths, indices = pack(network.kernels for network in traced)
+    times_ns = np.concatenate([np.empty(0), *(network.kernel_ns or () for network in traced)])
+    # A kernel that a network contains several times has the mean of its times there.
+    cells = np.repeat(np.arange(len(traced)), lengths) * len(table) + indices
+    cells, places = np.unique(cells, return_inverse=True)
+    means_ns, rows = np.bincount(places, times_ns) / np.bincount(places), cells % len(table)
+    counts = np.bincount(rows, minlength=len(table))
+    pooled_ns = np.bincount(rows, means_ns, len(table)) / counts
+    squares = np.bincount(rows, (means_ns - pooled_ns[rows]) ** 2, len(table))
+    spreads_ns = np.sqrt(squares / np.maximum(1, counts - 1))
+    numbers = zip(pooled_ns.tolist(), spreads_ns.tolist(), counts.tolist(), strict=True)
+    return {kernel: KernelTime(*each) for kernel, each in zip(table, numbers, strict=True)}

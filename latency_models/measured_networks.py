@@ -31,8 +31,14 @@ def newest_of_each(
 def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
     """Return the indices of each distinct network's measurements, in order of first appearance."""
     rows: dict[tuple[tuple[Kernel, ...], Structure | None], list[int]] = {}
+    # Measurements of one network share its kernels' object, and hashing it takes long.
+    rows_by_address: dict[tuple[int, Structure | None], list[int]] = {}
     for row, network in enumerate(networks):
-        rows.setdefault((network.kernels, network.structure), []).append(row)
+        address = id(network.kernels), network.structure
+        if address not in rows_by_address:
+            key = network.kernels, network.structure
+            rows_by_address[address] = rows.setdefault(key, [])
+        rows_by_address[address].append(row)
     return list(rows.values())
 
 
