@@ -22,8 +22,8 @@ from host.database.jobs import (
     spec_from_text,
     spec_to_text,
 )
-from host.database.programs import get_kernels, kernels_of
-from host.database.raw import reading, unpack_float64, unpack_int64
+from host.database.programs import KernelLists
+from host.database.raw import reading, unpack_float64
 from host.database.schema import (
     failures,
     jobs,
@@ -33,12 +33,10 @@ from host.database.schema import (
     summaries,
     visits,
 )
-from latency_models.packing import check_sizes
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.checks.visit import visit_fault
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement, Summary, Unusable, Visit
 
@@ -57,6 +55,7 @@ _JOINED = select(
 
 # Kernels and their times are read for so many measurements at a time.
 _BATCH = 200
+_PAGE = 1_000  # a database limits the parameters of a query
 
 
 @dataclass(frozen=True)
@@ -137,16 +136,27 @@ def measured_networks(
     Args:
         connection: A connection to the database.
         target_id: The target.
-        ids: The measurements to look at; None for all.
+        ids: The measurements to look at, the oldest first; None for all.
     """
-    conditions = [jobs.c.target_id == target_id, TRUSTED]
-    if ids is not None:
-        conditions.append(measurements.c.id.in_(ids))
-    for found in stored(connection, *conditions):
-        if isinstance(found, Unusable):
-            warn_once(found)
-        elif not found.spec.visit.is_sustained:
-            yield found.program_sha256, found.id, found.network
+    kernel_lists = KernelLists(connection)
+    for condition in _pages(target_id, ids):
+        for found in stored(connection, TRUSTED, condition, kernel_lists=kernel_lists):
+            if isinstance(found, Unusable):
+                warn_once(found)
+            elif found.target_id == target_id and not found.spec.visit.is_sustained:
+                yield found.program_sha256, found.id, found.network
+
+
+def _pages(target_id: str, ids: Sequence[str] | None) -> Iterator[ColumnElement[bool]]:
+    """Yield the condition of each page of measurements.
+
+    Pages of ids do not name the target. SQLite would search all its jobs for each page.
+    """
+    if ids is None:
+        yield jobs.c.target_id == target_id
+    else:
+        for start in range(0, len(ids), _PAGE):
+            yield measurements.c.id.in_(ids[start : start + _PAGE])
 
 
 def look_up(
@@ -158,9 +168,19 @@ def look_up(
 
 
 def stored(
-    connection: Connection, *conditions: ColumnElement[bool], newest_first: bool = False
+    connection: Connection,
+    *conditions: ColumnElement[bool],
+    newest_first: bool = False,
+    kernel_lists: KernelLists | None = None,
 ) -> Iterator[UsableMeasurement | Unusable]:
-    """Yield the measurements that meet the SQL conditions, oldest first unless `newest_first`."""
+    """Yield the measurements that meet the SQL conditions, oldest first unless `newest_first`.
+
+    Args:
+        connection: A connection to the database.
+        conditions: The SQL conditions.
+        newest_first: Whether the newest comes first.
+        kernel_lists: The programs' kernels that were read before. More are added.
+    """
     order = measurements.c.unix_ns
     query = (
         _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns, *summary_rows.COLUMNS)
@@ -170,11 +190,12 @@ def stored(
         .where(*conditions)
         .order_by(order.desc() if newest_first else order)
     )
+    kernel_lists = kernel_lists or KernelLists(connection)
     for rows in connection.execute(query).partitions(_BATCH):
-        kernels = get_kernels(connection, {id_ for row in rows for id_ in _kernel_ids(row)})
+        kernel_lists.read(row.kernel_ids for row in rows)
         for row in rows:
             try:
-                yield _usable(row, kernels)
+                yield _usable(row, kernel_lists)
             except UnreadableRow as error:
                 yield Unusable(row.id, row.target_id, str(error))
 
@@ -190,13 +211,11 @@ def warn_once(unusable: Unusable) -> None:
     )
 
 
-def _usable(row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
+def _usable(row: Row[Any], kernel_lists: KernelLists) -> UsableMeasurement:
     """Read a measurement with its summary and network. Raises UnreadableRow."""
     unix_ns, spec = _unix_ns(row), spec_from_text(row.spec)
     summary = summary_rows.summary_from_row(row)
-    with reading("its program"):
-        its_kernels = kernels_of(unpack_int64(row.kernel_ids).tolist(), kernels)
-        check_sizes(its_kernels)
+    its_kernels = kernel_lists.get(row.kernel_ids)
     with reading("its kernels' times"):
         kernel_ns = None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist())
     with reading("its latency"):
@@ -211,15 +230,6 @@ def _usable(row: Row[Any], kernels: dict[int, Kernel]) -> UsableMeasurement:
             summary.traced_memory_probe_ns,
         )
     return UsableMeasurement(row.id, row.target_id, row.program_sha256, spec, summary, network)
-
-
-def _kernel_ids(row: Row[Any]) -> list[int]:
-    """Return the ids of the kernels. If they cannot be read there are none: `_usable` says so."""
-    try:
-        kernel_ids: list[int] = unpack_int64(row.kernel_ids).tolist()
-    except (ValueError, TypeError):
-        return []
-    return kernel_ids
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:

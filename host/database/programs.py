@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 from host.database import raw
 from host.database.raw import pack_int64, unpack_int64
 from host.database.schema import kernels, programs
+from latency_models.packing import check_sizes
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.kernel import Kernel, Shape
 from latlab.domain.program import Program, TensorSpec
@@ -88,6 +89,40 @@ def kernels_of(kernel_ids: Sequence[int], by_id: Mapping[int, Kernel]) -> tuple[
     if missing:
         raise UnreadableRow(f"kernel {missing[0]} is missing or cannot be read")
     return tuple(by_id[kernel_id] for kernel_id in kernel_ids)
+
+
+class KernelLists:
+    """The kernels of many programs. Each is read only once, because programs share most of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._kernels: dict[int, Kernel] = {}
+        self._lists: dict[bytes, tuple[Kernel, ...]] = {}
+
+    def read(self, blobs: Iterable[bytes]) -> None:
+        """Read the kernels of these lists of ids that were not read yet."""
+        new = {blob for blob in blobs if blob not in self._lists}
+        ids = {id_ for blob in new for id_ in _ids_from_blob(blob)}
+        self._kernels |= get_kernels(self._connection, ids - self._kernels.keys())
+
+    def get(self, blob: bytes) -> tuple[Kernel, ...]:
+        """Return the kernels of a list of ids that was read. Raises UnreadableRow."""
+        known = self._lists.get(blob)
+        if known is None:
+            with raw.reading("its program"):
+                known = kernels_of(unpack_int64(blob).tolist(), self._kernels)
+                check_sizes(known)
+            self._lists[blob] = known
+        return known
+
+
+def _ids_from_blob(blob: bytes) -> list[int]:
+    """Return ids of kernels. If they cannot be read there are none: `KernelLists.get` says so."""
+    try:
+        ids: list[int] = unpack_int64(blob).tolist()
+    except (ValueError, TypeError):
+        return []
+    return ids
 
 
 def _row(connection: Connection, program: Program) -> dict[str, Any]:

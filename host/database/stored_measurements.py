@@ -104,13 +104,13 @@ def decisions(connection: Connection, target_id: str) -> int:
     If a predictor was fitted at another number, other measurements count now than it has learned
     from.
     """
-    query = (
-        select(func.count())
-        .select_from(exclusions)
-        .join(measurements, measurements.c.id == exclusions.c.measurement_id)
+    # A target may have many measurements, and decisions are few: each of them is looked up.
+    of_target = (
+        select(measurements.c.id)
         .join(jobs, jobs.c.id == measurements.c.job_id)
-        .where(jobs.c.target_id == target_id)
+        .where(measurements.c.id == exclusions.c.measurement_id, jobs.c.target_id == target_id)
     )
+    query = select(func.count()).select_from(exclusions).where(of_target.exists())
     return connection.scalars(query).one()
 
 
