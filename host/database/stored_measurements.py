@@ -1,4 +1,4 @@
-"""List stored measurements for people, and store which of them their owner has excluded.
+"""Stored measurements: listed for people, chosen for predictors, and excluded by their owner.
 
 Measurements that cannot be used are listed too. An excluded measurement is kept. It is not answered
 again, and no predictor learns from it.
@@ -6,6 +6,7 @@ again, and no predictor learns from it.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,14 +15,21 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from host.database.devices import all_targets
-from host.database.jobs import failure_from_row
-from host.database.measurements import UsableMeasurement, look_up
+from host.database.jobs import failure_from_row, spec_from_text
+from host.database.measurements import TRUSTED, UsableMeasurement, look_up, measured_networks
 from host.database.schema import exclusions, jobs, measurements, visits
+from latlab.domain.errors import UnreadableRow
 from latlab.domain.estimate import whole_ns
 from latlab.domain.failure import Failure
+from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
 
 MIN_PREFIX = 6
+# A predictor hardly improves with more networks than these, and a fit of all would need the
+# memory and the time for all.
+MAX_LEARNED_PROGRAMS = 4_000
+MAX_LEARNED = 20_000
+_NEWEST_SHARE = 4  # one in so many of the programs is one of those measured last
 
 
 def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "") -> list[str]:
@@ -39,6 +47,59 @@ def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "
     if prefix:
         query = query.where(measurements.c.id.startswith(prefix, autoescape=True))
     return list(connection.scalars(query))
+
+
+def learned_ids(connection: Connection, target_id: str) -> list[str]:
+    """Return the ids of the measurements that a predictor is to learn from, the oldest first.
+
+    They are all that can be learned from, or MAX_LEARNED of at most MAX_LEARNED_PROGRAMS. A
+    quarter of these programs are those measured last. The others are those whose SHA-256 is
+    lowest: a random choice that stays the same as more is measured. The newest measurement of
+    each program comes first, then the second newest of each, and so on.
+    """
+    program, unix_ns = jobs.c.program_sha256, measurements.c.unix_ns
+    joined = (
+        select(program)
+        .join(measurements, measurements.c.job_id == jobs.c.id)
+        .where(jobs.c.target_id == target_id, TRUSTED)
+        .where(jobs.c.spec.not_in(_unlearned_specs(connection, target_id)))
+    )
+    newest_first = joined.group_by(program).order_by(func.max(unix_ns).desc(), program)
+    newest = connection.scalars(newest_first.limit(MAX_LEARNED_PROGRAMS // _NEWEST_SHARE)).all()
+    others = joined.distinct().where(program.not_in(newest)).order_by(program)
+    chosen = [*newest, *connection.scalars(others.limit(MAX_LEARNED_PROGRAMS - len(newest)))]
+    newer_of_same = func.row_number().over(
+        partition_by=program, order_by=(unix_ns.desc(), measurements.c.id)
+    )
+    ranked = (
+        joined.with_only_columns(measurements.c.id, unix_ns, newer_of_same.label("rank"))
+        .where(program.in_(chosen))
+        .subquery()
+    )
+    in_turn = (ranked.c.rank, ranked.c.unix_ns.desc(), ranked.c.id)
+    learned = select(ranked).order_by(*in_turn).limit(MAX_LEARNED).subquery()
+    return list(connection.scalars(select(learned.c.id).order_by(learned.c.unix_ns, learned.c.id)))
+
+
+def learned_networks(connection: Connection, target_id: str) -> dict[str, MeasuredNetwork]:
+    """Return, by measurement id, the networks that a predictor is to learn from.
+
+    Measurements of `learned_ids` that turn out to be unusable are left out.
+    """
+    ids = learned_ids(connection, target_id)
+    return {id_: network for _, id_, network in measured_networks(connection, target_id, ids)}
+
+
+def _unlearned_specs(connection: Connection, target_id: str) -> list[str]:
+    """Return the texts of the target's specs that no predictor learns from."""
+    texts = connection.scalars(select(jobs.c.spec).where(jobs.c.target_id == target_id).distinct())
+    return [text for text in texts if not _is_learned(text)]
+
+
+def _is_learned(spec_text: str) -> bool:
+    with contextlib.suppress(UnreadableRow):
+        return not spec_from_text(spec_text).visit.is_sustained
+    return False
 
 
 def stored_measurements(connection: Connection, ids: Sequence[str]) -> list[StoredMeasurement]:

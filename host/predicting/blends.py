@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from host.database.devices import measurement_counts
 from host.database.engine import Database
 from host.database.measurements import measured_networks, trusted_ids
-from host.predicting.predictors import POLL_S, WAIT_S, Predictors
+from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.snapshot import Snapshot
 from latency_models.predictor import MIN_NETWORKS, Predictor
 from latency_models.targets.blended_predictor import BlendedPredictor
@@ -22,6 +22,8 @@ from latlab.domain.measured_network import MeasuredNetwork
 # spared the time that they take.
 ENOUGH_NETWORKS = 100
 MOST_SOURCES = 4
+# Counting a million measurements takes seconds.
+COUNTED_AFTER_S = 600.0
 # The newest measurements of a source whose networks show how sources differ.
 REFERENCES_OF_EACH = 60
 
@@ -96,11 +98,11 @@ class Blends:
         return own.predictor
 
     def _ask(self, target_id: str, *, is_measured: bool) -> _Stored:
-        """Return what is stored, as of a minute ago if the target has a snapshot."""
+        """Return what is stored, as of some minutes ago if the target has a snapshot."""
         now_s = time.monotonic()
         with self._lock:
             known = self._stored.get(target_id)
-        if is_measured and known is not None and now_s - known.asked_s < POLL_S:
+        if is_measured and known is not None and now_s - known.asked_s < COUNTED_AFTER_S:
             return known
         with self._database.reading() as connection:
             counts = measurement_counts(connection)

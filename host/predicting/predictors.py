@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from host.database.devices import measurement_counts
 from host.database.engine import Database
-from host.database.measurements import measured_networks, warn_once
-from host.database.stored_measurements import decisions
-from host.predicting.fitting import REFIT_AFTER, check_enough, is_due
+from host.database.measurements import warn_once
+from host.database.stored_measurements import decisions, learned_networks
+from host.predicting.fitting import REFIT_AFTER, bounded, check_enough, is_due
 from host.predicting.refit_history import RefitHistory
 from host.predicting.snapshot import Snapshot, StoredCounts
 from host.predicting.summaries import Summarizer
@@ -223,7 +223,8 @@ class Predictors:
         except Exception as failure:  # it may not end the thread that all wait for
             if not self._stopping:
                 log.exception("the predictor of target %s could not be fitted", target_id)
-            error = failure if isinstance(failure, LabError) else _unexplained(failure)
+            why = f"the predictor could not be fitted ({type(failure).__name__}): see the lab's log"
+            error = failure if isinstance(failure, LabError) else Unavailable(why)
         with self._changed:
             is_outdated = refits.revision != revision  # it has read what is excluded by now
             if is_outdated:
@@ -241,13 +242,14 @@ class Predictors:
     def _fitted(self, target_id: str) -> Snapshot:
         """Wait until nothing is measured on this machine, read what was measured, and fit."""
         self._summarizer.complete(lambda: not self._stopping)
-        with self._database.reading() as connection:
-            check_enough(self._count(connection, target_id).measurements)
+        if self.find(target_id) is None:  # or else there were enough, and counting takes seconds
+            with self._database.reading() as connection:
+                check_enough(self._count(connection, target_id).measurements)
         with self._quiet:
             start_s = time.monotonic()
             with self._database.reading() as connection:
                 stored = self._count(connection, target_id)
-                networks = {id_: each for _, id_, each in measured_networks(connection, target_id)}
+                networks = bounded(learned_networks(connection, target_id))
             try:
                 predictor, set_aside = self._fit(networks)
             finally:
@@ -296,9 +298,3 @@ class Predictors:
 
 def _knows(snapshot: Snapshot, measurements: int) -> bool:
     return snapshot.stored.measurements >= measurements
-
-
-def _unexplained(failure: Exception) -> Unavailable:
-    return Unavailable(
-        f"the predictor could not be fitted ({type(failure).__name__}): see the lab's log"
-    )

@@ -146,6 +146,26 @@ def test_a_reader_may_ask_for_what_was_measured_last(
             predictors.get(TARGET.id, min_measurements=7)
 
 
+def test_a_fit_of_many_networks_learns_from_some_and_knows_all(
+    database: Database, stored: list[Stored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_measurements, "MAX_LEARNED_PROGRAMS", 4)
+    fits = Fits()
+    with running(database, fits) as predictors:
+        first = predictors.get(TARGET.id)
+        assert (first.measurements, first.stored.measurements) == (4, 5)
+        assert predictors.get(TARGET.id, min_measurements=5) is first
+        add_measurement(database, stored)
+        Summarizer(database).complete()
+        second = predictors.get(TARGET.id, min_measurements=6)
+        assert (second.measurements, second.stored.measurements) == (5, 6)
+        with database.writing() as connection:
+            stored_measurements.exclude(connection, stored[0].id, "why", 1)
+        predictors.forget(TARGET.id)
+        third = predictors.get(TARGET.id)
+        assert (third.measurements, third.stored.measurements) == (4, 5)
+
+
 def test_too_few_measurements_are_said_without_a_fit(database: Database, tmp_path: Path) -> None:
     write_ordinary(database, tmp_path, count=3)
     fits = Fits()
