@@ -20,6 +20,7 @@ from tests.bench.finished import Finished
 
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
+    "predict": ("predict", "scale_refit"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
     "predict": ("public", "transfer", "predict_speed"),
