@@ -20,10 +20,9 @@ from tests.bench.finished import Finished
 
 GROUPS = {
     "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
-    "predict": ("predict", "scale_refit"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
-    "predict": ("public", "transfer", "predict_speed"),
+    "predict": ("public", "transfer", "predict_speed", "scale_refit"),
     "predict-live": ("measure_coverage", "predict60", "any_predicted", "mixed", "active_ratio"),
     "latency-live": ("measure_coverage", "predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),
