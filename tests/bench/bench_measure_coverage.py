@@ -46,7 +46,7 @@ from tests.bench.finished import REPOSITORY
 
 T = TypeVar("T")
 
-SEED = 20_291  # no calibration and no test has used it
+SEED = 20_292  # the margins were chosen with a recording of other networks, of seed 20,291
 NETWORKS, VISITS = quick(10, 3), quick(200, 24)
 SIZES = (6, 8, 11, 20)
 GOAL = within(0.905, 0.025)
