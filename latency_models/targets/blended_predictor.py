@@ -12,7 +12,7 @@ from latency_models.interference import Steadying
 from latency_models.measured_networks import each_once
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
-from latency_models.targets.transfer import Transfer, Transferred
+from latency_models.targets.transfer import Transfer, Transferred, blend
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
@@ -20,9 +20,6 @@ from latlab.domain.measured_network import MeasuredNetwork
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-_LEAST_HALF_WIDTH = 1e-3  # of the logarithm: no prediction is more precise
 
 
 @dataclass(frozen=True)
@@ -147,24 +144,6 @@ class BlendedPredictor:
             samples=self.samples,
             age_s=age_s,
         )
-
-
-def blend(one: Transferred, other: Transferred) -> tuple[Transferred, FloatArray]:
-    """Average two predictions of each network, weighted by their precisions.
-
-    The logarithms are averaged. The interval is that of a mixture of both, so it is wide where
-    they contradict each other.
-
-    Returns:
-        The average, and the (networks,) weights of the first.
-    """
-    logs = np.log([one.latency_ns, other.latency_ns])
-    half_widths = np.log([one.upper_ns / one.lower_ns, other.upper_ns / other.lower_ns]) / 2
-    precisions = 1 / np.maximum(half_widths, _LEAST_HALF_WIDTH) ** 2
-    weights = precisions / precisions.sum(axis=0)
-    log = (weights * logs).sum(axis=0)
-    spread = np.sqrt((weights * (half_widths**2 + (logs - log) ** 2)).sum(axis=0))
-    return Transferred(np.exp(log), np.exp(log - spread), np.exp(log + spread)), weights[0]
 
 
 def _kinds(kernels: Sequence[Kernel]) -> frozenset[str]:

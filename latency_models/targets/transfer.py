@@ -7,8 +7,9 @@ differ among themselves, which leaves few directions to learn. Its errors are re
 samples do not show how much the sources leave unexplained. So several levels are tried, and
 their predictions are averaged with weights by evidence.
 
-Before there are samples enough for weights, a network takes as long as on a usual source, and the
-new target's speed is guessed.
+A simpler prediction is that a network takes as long as on a usual source, at a speed that is
+guessed and soon known. It stands alone before there are samples enough for weights, and is then
+averaged with the regression by their precisions.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ IntArray = NDArray[np.int64]
 MIN_SAMPLES = 3  # for weights of the sources
 
 # Levels of the variance that the sources leave unexplained, relative to the variance that they
-# explain: from a standard deviation of 3 % to 100 %.
-_NOISE = np.geomspace(1e-3, 1.0, 7)
+# explain: from a standard deviation of 3 % to ten times.
+_NOISE = np.geomspace(1e-3, 100.0, 11)
 
 # Standard deviation of the prior of the mean latency, in standard deviations of latency between
 # networks. It is wide enough not to matter.
@@ -39,7 +40,10 @@ _MEAN_DEVIATION = 10.0
 _TINY = 1e-12  # keeps the errors of a perfect fit above 0, as a share of the sum of squares
 # Least deviations of the logarithms of a target's usual latency, and of a network's beside it.
 _LEAST_SPEED_DEVIATION = np.log(2)
+_SHAPE_SAMPLES = 3  # how many samples the sources' shapes count for
 _LEAST_SHAPE_DEVIATION = 0.15  # a single source cannot show it
+
+_LEAST_HALF_WIDTH = 1e-3  # of the logarithm: no prediction is more precise
 
 _FLOOR = 0.1  # least prediction as a share of the smallest sample, relative to size
 
@@ -135,25 +139,54 @@ class Transfer:
         """
         _check_sources(sources_ns)
         inputs, size = self.scale.inputs(sources_ns)
+        usual = self._as_usual(size)
         if len(self.ratios) < MIN_SAMPLES:
-            return self._as_usual(size)
+            return usual
         mean, deviation = _regress(self.inputs, self.ratios, inputs)
         margin = stats.t.ppf((1 + LEVEL) / 2, len(self.ratios) - 1) * deviation
         floor = _FLOOR * self.ratios.min()
         mean = np.maximum(mean, floor)
         lower, upper = np.maximum(mean - margin, floor), mean + margin
-        return Transferred(size * mean, size * lower, size * upper)
+        regressed = Transferred(size * mean, size * lower, size * upper)
+        return blend(regressed, usual)[0]
 
     def _as_usual(self, size: FloatArray) -> Transferred:
-        """Predict latencies from the networks' sizes and a speed, which is like the sources'."""
-        spread = max(_LEAST_SPEED_DEVIATION, float(self.scale.mean_logs.std()))
-        precision = 1 / spread**2 + len(self.ratios) / self.shape_deviation**2
-        known = self.scale.mean_logs.mean() / spread**2
-        known += np.log(self.ratios).sum() / self.shape_deviation**2
-        latency_ns = size * np.exp(known / precision)
-        deviation = np.hypot(1 / np.sqrt(precision), self.shape_deviation)
+        """Predict latencies from the networks' sizes and a speed, which is like the sources'.
+
+        The target's shape deviates from it as the sources' do and as the samples show.
+        """
+        speeds = np.log(self.ratios)
+        if len(speeds) == 0:
+            speed = self.scale.mean_logs.mean()
+            deviation = np.hypot(
+                max(_LEAST_SPEED_DEVIATION, float(self.scale.mean_logs.std())), self.shape_deviation
+            )
+        else:
+            speed = speeds.mean()
+            squares = _SHAPE_SAMPLES * self.shape_deviation**2 + np.sum((speeds - speed) ** 2)
+            variance = squares / (_SHAPE_SAMPLES + len(speeds) - 1)
+            deviation = np.sqrt(variance * (1 + 1 / len(speeds)))
+        latency_ns = size * np.exp(speed)
         factor = np.exp(stats.norm.ppf((1 + LEVEL) / 2) * deviation)
         return Transferred(latency_ns, latency_ns / factor, latency_ns * factor)
+
+
+def blend(one: Transferred, other: Transferred) -> tuple[Transferred, FloatArray]:
+    """Average two predictions of each network, weighted by their precisions.
+
+    The logarithms are averaged, and so are the widths of their intervals: both may be wrong in the
+    same way.
+
+    Returns:
+        The average, and the (networks,) weights of the first.
+    """
+    logs = np.log([one.latency_ns, other.latency_ns])
+    half_widths = np.log([one.upper_ns / one.lower_ns, other.upper_ns / other.lower_ns]) / 2
+    precisions = 1 / np.maximum(half_widths, _LEAST_HALF_WIDTH) ** 2
+    weights = precisions / precisions.sum(axis=0)
+    log = (weights * logs).sum(axis=0)
+    spread = (weights * half_widths).sum(axis=0)
+    return Transferred(np.exp(log), np.exp(log - spread), np.exp(log + spread)), weights[0]
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:

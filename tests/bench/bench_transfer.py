@@ -18,8 +18,7 @@ from scipy.stats import spearmanr
 
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS
-from latency_models.targets.blended_predictor import blend
-from latency_models.targets.transfer import Transfer, Transferred
+from latency_models.targets.transfer import Transfer, Transferred, blend
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from tests.bench.bench_public import FIRST_SEED, Table, halves, nas_bench_networks
 from tests.bench.figures import at_least, quick, report, within

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
-from latency_models.targets.blended_predictor import BlendedPredictor, blend
-from latency_models.targets.transfer import Transferred
+from latency_models.targets.blended_predictor import BlendedPredictor
+from latency_models.targets.transfer import Transferred, blend
 from latlab.domain import kernel as k
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source
