@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from host.predicting.culprits import fit_without_culprits
-from latency_models.fitting import choose_predictor, fit_predictor
+from latency_models.fitting import fit_predictor
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS, Predictor
-from latency_models.whole_network_predictor import WholeNetworkPredictor
 from latlab.domain.errors import NotEnoughData
 from latlab.domain.measured_network import MeasuredNetwork
 
 REFIT_AFTER = 8
 REFIT_AFTER_SHARE = 0.1
 MAX_FIT_SHARE = 1 / 20
-# The time of a fit without kernel times grows with the cube of the number of networks.
-MAX_UNTRACED_NETWORKS = 1_000
 
 
 def is_due(measured: int, fitted: int, spent_s: float, elapsed_s: float) -> bool:
@@ -42,22 +39,6 @@ def check_enough(measurements: int) -> None:
         raise NotEnoughData(
             f"{MIN_NETWORKS} measured networks are needed, there are {measurements}"
         )
-
-
-def bounded(networks: Mapping[str, MeasuredNetwork]) -> Mapping[str, MeasuredNetwork]:
-    """Leave out measurements that a fit would take too long with.
-
-    Without kernel times, those of the MAX_UNTRACED_NETWORKS that were measured last are kept.
-
-    Args:
-        networks: The measured networks by the ids of their measurements.
-    """
-    if choose_predictor(list(networks.values())) is not WholeNetworkPredictor:
-        return networks
-    newest_first = sorted(networks.values(), key=lambda network: network.unix_ns, reverse=True)
-    distinct = dict.fromkeys(network.kernels for network in newest_first)
-    kept = set(list(distinct)[:MAX_UNTRACED_NETWORKS])
-    return {id_: network for id_, network in networks.items() if network.kernels in kept}
 
 
 def fit_measured(networks: Mapping[str, MeasuredNetwork]) -> tuple[Predictor, dict[str, str]]:

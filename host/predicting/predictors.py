@@ -16,7 +16,7 @@ from host.database.devices import measurement_counts
 from host.database.engine import Database
 from host.database.measurements import warn_once
 from host.database.stored_measurements import decisions, learned_networks
-from host.predicting.fitting import REFIT_AFTER, bounded, check_enough, is_due
+from host.predicting.fitting import REFIT_AFTER, check_enough, is_due
 from host.predicting.refit_history import RefitHistory
 from host.predicting.snapshot import Snapshot, StoredCounts
 from host.predicting.summaries import Summarizer
@@ -249,7 +249,7 @@ class Predictors:
             start_s = time.monotonic()
             with self._database.reading() as connection:
                 stored = self._count(connection, target_id)
-                networks = bounded(learned_networks(connection, target_id))
+                networks = learned_networks(connection, target_id)
             try:
                 predictor, set_aside = self._fit(networks)
             finally:

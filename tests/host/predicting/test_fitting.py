@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from host.predicting import fitting
-from host.predicting.fitting import bounded, is_due
+from host.predicting.fitting import is_due
 from latency_models.fitting import fit_predictor
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.predictor import MIN_NETWORKS
@@ -46,16 +45,3 @@ def test_too_few_networks_are_told(measured: list[MeasuredNetwork]) -> None:
 def test_a_fit_is_due_after_eight_more_or_a_tenth(measured: int, fitted: int, due: bool) -> None:
     assert is_due(measured, fitted, spent_s=1.0, elapsed_s=20.0) == due
     assert not is_due(measured, fitted, spent_s=1.1, elapsed_s=20.0)
-
-
-def test_without_kernel_times_the_newest_networks_are_learned_from(
-    measured: list[MeasuredNetwork], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fitting, "MAX_UNTRACED_NETWORKS", 5)
-    by_id = {f"{number}": network for number, network in enumerate(measured)}
-    assert bounded(by_id) == by_id
-    untraced = {id_: replace(network, kernel_ns=None) for id_, network in by_id.items()}
-    assert list(bounded(untraced)) == ["3", "4", "5", "6", "7"]
-    untraced["again"] = replace(untraced["0"], unix_ns=100)
-    assert list(bounded(untraced)) == ["0", "4", "5", "6", "7", "again"]
-    assert bounded({}) == {}
