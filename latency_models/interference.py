@@ -113,7 +113,7 @@ class Steadying:
 
         from scipy.optimize import least_squares  # a daemon that fits nothing need not load it
 
-        with np.errstate(over="ignore", divide="ignore"):  # infinite derivatives only shorten steps
+        with np.errstate(over="ignore"):  # an infinite derivative only shortens a step
             found = least_squares(residuals, (0.0, 0.0), loss="soft_l1")
         return cls(
             max(0.0, float(found.x[0])) / usual_bytes_per_ns,
@@ -212,7 +212,7 @@ def _without(excess_ns: float, measured_ns: float) -> float:
 
 def _usable(probe_ns: float | None) -> float | None:
     """Return the probe; None if no sweep over memory can have taken so long."""
-    return probe_ns if probe_ns is not None and 0 < probe_ns < np.inf else None
+    return probe_ns if probe_ns is not None and 1.0 <= probe_ns < np.inf else None
 
 
 def _demeaned(columns: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ from latency_models.predictor import MIN_NETWORKS
 from latency_models.regressor import Rates
 from latency_models.whole_network_covariance import (
     FIXED_VARIANCE,
+    NAMES,
     CostUnits,
     Makeup,
     by_kind,
@@ -131,6 +132,9 @@ class WholeNetworkPredictor:
         process = Process.fit(units, makeup, latencies_ns / mean_ns)
         left_out_ns = np.maximum(mean_ns * process.left_out, _MIN_LATENCY_NS)
         deviations = mean_ns * process.left_out_deviations / left_out_ns
+        # The hyperparameters were fitted on the networks that they are judged by. New ones are
+        # predicted worse, to first order by Akaike's final prediction error (1969).
+        optimism = np.sqrt(1 + 2 * len(NAMES) / len(once))
         runs = makeup.running.sum(axis=0) > 0
         running = tuple(k for k, is_run in zip(makeup.kernels, runs, strict=True) if is_run)
         implied_ns = np.maximum(_kernel_ns(process, mean_ns, running), 0.0)
@@ -142,7 +146,7 @@ class WholeNetworkPredictor:
             frozenset(kernel.typed_kind for kernel in running),
             Rates.fit(dict(zip(running, implied_ns.tolist(), strict=True))),
             Neighbourhood.of(running),
-            NormalizedInterval.fit(left_out_ns, latencies_ns, deviations),
+            NormalizedInterval.fit(left_out_ns, latencies_ns, deviations / optimism),
             samples,
             max(network.unix_ns for network in once),
         )

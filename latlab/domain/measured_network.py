@@ -38,7 +38,7 @@ class MeasuredNetwork:
         unix_ns: When it was measured, in ns since 1970.
         memory_probe_ns: How long a sweep over memory took beside the untraced visits, which
             shows how busy the machine's memory was; None without a probe, and a probe that is
-            not above 0 counts as none.
+            below 1 ns counts as none.
         traced_memory_probe_ns: The same beside the traced visits.
         structure: What the kernels do not tell; None where nothing is known of it.
 
