@@ -27,6 +27,7 @@ FloatArray = NDArray[np.float64]
 # the runtime's profiler, which counts in µs, reads 0.
 OFFSET_NS = 500.0
 _TINY = 1e-300  # instead of 0 in a divisor
+_MIN_FOR_EXTRAS = 4
 _MIN_FOR_RESIDUAL = 8
 _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
@@ -168,11 +169,12 @@ def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray) -
 
     The prior of a coefficient has the usual one as its mean. Where that is 0, only a small
     penalty decides between terms that the kernels cannot tell apart. A term that no kernel has is
-    left at the usual coefficient.
+    left at the usual coefficient. So is one whose usual coefficient is 0, such as what spills out
+    of a cache, where kernels are few: a tiny kernel would be told apart from large ones by it.
     """
     weights = 1 / (kernel_ns + OFFSET_NS)
     largest_shares = (terms * weights[:, None]).max(axis=0)
-    met = largest_shares > 0
+    met = (largest_shares > 0) & ((usual > 0) | (len(kernel_ns) >= _MIN_FOR_EXTRAS))
     scales = np.where(usual > 0, usual, 1 / np.maximum(largest_shares, _TINY))[met]
     coefficients = usual.copy()
     coefficients[met] = _non_negative(

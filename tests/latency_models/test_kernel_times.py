@@ -146,3 +146,14 @@ def test_far_beyond_what_was_seen_time_grows_with_work(
         [pointwise(14, 400, 400), pointwise(14, 400, 400 * (1 + times_more))]
     )
     assert far_ns >= 0.8 * near_ns > 0
+
+
+def test_one_tiny_kernel_of_a_kind_does_not_make_large_ones_endless(
+    measured: list[MeasuredNetwork],
+) -> None:
+    tiny, large = (Kernel(k.HARDSWISH, (shape,), shape) for shape in ((1,), (1, 56, 56, 64)))
+    single = MeasuredNetwork((tiny,), (600.0,), 30_000, 29_000, 31_000, 0)
+    times = KernelTimes.fit([*measured[:20], single])
+    [large_ns], _ = times.predict([large])
+    [like_ns], _ = times.predict([Kernel(k.ADD, ((1, 56, 56, 64),) * 2, (1, 56, 56, 64))])
+    assert large_ns < 10 * like_ns
