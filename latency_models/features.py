@@ -164,6 +164,12 @@ def usual_coefficients(kernel: Kernel, call: float, work: float, moved: float) -
     return usual + [0.0] * (terms - len(usual))
 
 
+def spill_count(kernel: Kernel) -> int:
+    """Return how many of a kernel's `cost_terms`, the last ones, are what spills out of caches."""
+    total = len(_TOTAL_RUNGS_BYTES)
+    return len(_REUSED_RUNGS_BYTES) + 2 * total if kernel.kind in _WORKERS else total
+
+
 @lru_cache(maxsize=_REMEMBERED_KERNELS)
 def coordinates(kernel: Kernel) -> tuple[float, ...]:
     """Return a kernel's coordinates among those of its kind: binary logarithms of its shape.

@@ -15,6 +15,7 @@ from latency_models.features import (
     moved_bytes,
     multiply_adds,
     points,
+    spill_count,
     usual_coefficients,
     weights_bytes,
 )
@@ -27,7 +28,7 @@ FloatArray = NDArray[np.float64]
 # the runtime's profiler, which counts in µs, reads 0.
 OFFSET_NS = 500.0
 _TINY = 1e-300  # instead of 0 in a divisor
-_MIN_FOR_EXTRAS = 4
+_MIN_FOR_SPILLS = 4
 _MIN_FOR_RESIDUAL = 8
 _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
@@ -139,7 +140,7 @@ class KernelRegressor:
         """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
         usual = usual_coefficients(kernels[0], rates.call_ns, rates.multiply_add_ns, rates.byte_ns)
-        coefficients = _fit_roofline(terms, kernel_ns, np.array(usual))
+        coefficients = _fit_roofline(terms, kernel_ns, np.array(usual), spill_count(kernels[0]))
         if len(kernels) < _MIN_FOR_RESIDUAL:
             return cls(coefficients, None)
         log_factors = np.log((kernel_ns + OFFSET_NS) / (terms @ coefficients + OFFSET_NS))
@@ -164,17 +165,21 @@ class KernelRegressor:
         return kernel_ns, deviations
 
 
-def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray) -> FloatArray:
+def _fit_roofline(
+    terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray, spills: int
+) -> FloatArray:
     """Fit coefficients by non-negative least squares on relative errors, with a Gaussian prior.
 
     The prior of a coefficient has the usual one as its mean. Where that is 0, only a small
     penalty decides between terms that the kernels cannot tell apart. A term that no kernel has is
-    left at the usual coefficient. So is one whose usual coefficient is 0, such as what spills out
-    of a cache, where kernels are few: a tiny kernel would be told apart from large ones by it.
+    left at the usual coefficient. The last terms, `spills` of them, are left out where kernels are
+    few: of a tiny kernel so little spills that its coefficient would be endless for large ones.
     """
     weights = 1 / (kernel_ns + OFFSET_NS)
     largest_shares = (terms * weights[:, None]).max(axis=0)
-    met = (largest_shares > 0) & ((usual > 0) | (len(kernel_ns) >= _MIN_FOR_EXTRAS))
+    met = largest_shares > 0
+    if len(kernel_ns) < _MIN_FOR_SPILLS:
+        met[-spills:] = False
     scales = np.where(usual > 0, usual, 1 / np.maximum(largest_shares, _TINY))[met]
     coefficients = usual.copy()
     coefficients[met] = _non_negative(
