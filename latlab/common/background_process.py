@@ -53,6 +53,7 @@ def start_and_wait(
             raise Unavailable(f"{name} could not start: {reason} (its log: {log_file})")
         if time.monotonic() > deadline_s:
             process.kill()
+            process.wait()
             raise Unavailable(f"{name} did not start in {timeout_s:g} s (its log: {log_file})")
         time.sleep(POLL_S)
 
