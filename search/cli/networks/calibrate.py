@@ -122,12 +122,19 @@ def _networks(
     Raises:
         InvalidRequest: There is no such network, or an option has no effect beside it.
     """
+    given = set(given_options(context))
+    if "--after-upgrade" in given:
+        for option in {"--transfer", "--networks"} & given:
+            raise InvalidRequest(
+                f"{option} has no effect beside --after-upgrade, which measures ten networks of"
+                " the build before: leave it out"
+            )
     if not texts:
         if inputs:
             raise InvalidRequest("--input is for the networks of --for: leave it out")
         return []
     needless = {"--transfer", "--networks", "--after-upgrade"}
-    for option in needless.intersection(given_options(context)):
+    for option in needless & given:
         raise InvalidRequest(
             f"{option} has no effect beside --for, which measures single operators only: leave it"
             " out"

@@ -53,6 +53,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("predict mnasnet-a1", "latlab lab up"),
         ("search", "latlab lab up"),
         ("calibrate", "latlab lab up"),
+        ("calibrate --after-upgrade --networks 5", "--networks has no effect beside --after-up"),
         ("evaluate", "latlab lab up"),
         ("lab status", "latlab lab up"),
         ("search --rounds 0", "--rounds"),
