@@ -32,9 +32,9 @@ def rows_of_each(networks: Sequence[MeasuredNetwork]) -> list[list[int]]:
     """Return the indices of each distinct network's measurements, in order of first appearance."""
     rows: dict[tuple[tuple[Kernel, ...], Structure | None], list[int]] = {}
     # Measurements of one network share its kernels' object, and hashing it takes long.
-    rows_by_address: dict[tuple[int, Structure | None], list[int]] = {}
+    rows_by_address: dict[tuple[int, int], list[int]] = {}
     for row, network in enumerate(networks):
-        address = id(network.kernels), network.structure
+        address = id(network.kernels), id(network.structure)
         if address not in rows_by_address:
             key = network.kernels, network.structure
             rows_by_address[address] = rows.setdefault(key, [])

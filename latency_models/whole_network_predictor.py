@@ -9,7 +9,7 @@ in closed form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -244,7 +244,8 @@ class WholeNetworkPredictor:
         structures: Sequence[Structure | None] | None,
     ) -> tuple[FloatArray, FloatArray]:
         """Return the (networks,) means and deviations without guesses, in units of the mean."""
-        networks = [[table[row] for row in rows] for rows in _split(lengths, indices)]
+        split = np.split(indices, np.cumsum(lengths)[:-1])
+        networks = [[table[row] for row in rows.tolist()] for rows in split]
         known = [None] * len(networks) if structures is None else structures
         predicted = [
             self.process.predict(
@@ -258,13 +259,6 @@ class WholeNetworkPredictor:
         ]
         means, deviations = zip(*predicted, strict=True)
         return np.concatenate(means), np.concatenate(deviations)
-
-
-def _split(lengths: IntArray, indices: IntArray) -> Iterator[list[int]]:
-    """Yield the rows of each network's kernels."""
-    ends = np.cumsum(lengths).tolist()
-    for start, end in zip([0, *ends], ends, strict=False):
-        yield indices[start:end].tolist()
 
 
 def _kernel_ns(process: Process, mean_ns: float, kernels: tuple[Kernel, ...]) -> FloatArray:

@@ -12,9 +12,7 @@ from host.cli.console import console, show, words
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.domain.target import TargetStatus, build_before
-
-FEW = 10  # measurements of a new build
+from latlab.domain.target import UPGRADE_NETWORKS, TargetStatus, build_before
 
 app = typer.Typer(
     help="Bring the lab up and down, and show its devices and targets.", no_args_is_help=True
@@ -121,7 +119,8 @@ def _upgrades(statuses: Sequence[TargetStatus]) -> Iterator[str]:
     """Yield a remark on each connected target whose software is new to the lab."""
     for status in statuses:
         before = build_before(status.target, statuses)
-        if status.devices and before and status.measurements < min(before.measurements, FEW):
+        enough = min(before.measurements, UPGRADE_NETWORKS) if before else 0
+        if status.devices and status.measurements < enough:
             yield (
                 f"{status.target.name} has new software. Its predictions start from those before. "
                 "Ten measurements say what has changed: latlab calibrate --after-upgrade "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,11 +65,16 @@ class BlendedPredictor:
         """
         steadying = Steadying.none() if own is None else own.steadying
         once = each_once(list(map(steadying, networks)))
-        known = {id(source): _known_kinds(source, once, references) for source in sources}
-        helpful = [source for source in sources if known[id(source)]]
+        one_of_each = {
+            kernel.typed_kind: kernel
+            for kernels in (*(network.kernels for network in once), *references)
+            for kernel in kernels
+        }
+        known = [(source, _known_kinds(source, one_of_each)) for source in sources]
+        helpful = [source for source, kinds in known if kinds]
         if not helpful:
             raise NotEnoughData("no other target knows the kinds of kernels")
-        common = frozenset.intersection(*(known[id(source)] for source in helpful))
+        common = frozenset.intersection(*(kinds for _, kinds in known if kinds))
         once = [network for network in once if _kinds(network.kernels) <= common]
         shown = [kernels for kernels in references if _kinds(kernels) <= common]
         packed = pack([*(network.kernels for network in once), *shown])
@@ -150,15 +155,8 @@ def _kinds(kernels: Sequence[Kernel]) -> frozenset[str]:
     return frozenset(kernel.typed_kind for kernel in kernels)
 
 
-def _known_kinds(
-    source: Predictor, networks: Sequence[MeasuredNetwork], references: Sequence[Sequence[Kernel]]
-) -> frozenset[str]:
-    """Return those kinds of the networks' kernels that the source knows."""
-    one_of_each = {
-        kernel.typed_kind: kernel
-        for kernels in (*(network.kernels for network in networks), *references)
-        for kernel in kernels
-    }
+def _known_kinds(source: Predictor, one_of_each: Mapping[str, Kernel]) -> frozenset[str]:
+    """Return the kinds that the source knows, of kinds that are given with a kernel of each."""
     if not one_of_each:
         return frozenset()
     try:

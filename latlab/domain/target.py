@@ -11,6 +11,8 @@ from functools import cached_property
 from latlab.domain.device import Device
 from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
 
+UPGRADE_NETWORKS = 10  # so many measurements of a new build say what an upgrade has changed
+
 
 @dataclass(frozen=True)
 class Target:

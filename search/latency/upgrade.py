@@ -12,13 +12,12 @@ from latency_models.intervals import LEVEL
 from latency_models.measured_networks import each_once
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import UPGRADE_NETWORKS
 from search.latency.calibration import CANDIDATES, random_networks
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.kernels import kernels
 from search.space.space import Space
-
-UPGRADE_NETWORKS = 10
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,12 @@ def networks_after_upgrade(
         for network in random_networks(space, CANDIDATES)
         if (form := kernels(network, deployment)) in known_before
     }
-    open_ = [form for form in candidates if form not in known_after]
+    unmeasured = [form for form in candidates if form not in known_after]
     done: list[tuple[Kernel, ...]] = [form for form in candidates if form in known_after]
-    missing = min(max(0, UPGRADE_NETWORKS - len(done)), len(open_))
+    missing = min(max(0, UPGRADE_NETWORKS - len(done)), len(unmeasured))
     if missing == 0:
         return []
-    return [candidates[open_[row]] for row in most_informative(open_, done, missing)]
+    return [candidates[unmeasured[row]] for row in most_informative(unmeasured, done, missing)]
 
 
 def change(

@@ -4,8 +4,9 @@ import pytest
 
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.target import UPGRADE_NETWORKS
 from search.latency.calibration import random_networks
-from search.latency.upgrade import UPGRADE_NETWORKS, change, networks_after_upgrade
+from search.latency.upgrade import change, networks_after_upgrade
 from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.kernels import kernels
 from search.space.space import mnasnet_space
