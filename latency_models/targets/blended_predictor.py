@@ -80,7 +80,7 @@ class BlendedPredictor:
         packed = pack([*(network.kernels for network in once), *shown])
         if len(packed[1]) == 0:
             raise NotEnoughData("the lab's targets have no kinds of kernels in common")
-        columns = np.column_stack([_latencies_ns(source, *packed) for source in helpful])
+        columns, _ = _predictions(helpful, *packed)
         measured_ns = np.array([network.latency_ns for network in once])
         return cls(
             own,
@@ -110,14 +110,12 @@ class BlendedPredictor:
         the networks, the target's own predictor answers alone.
         """
         try:
-            sources_ns = np.column_stack(
-                [_latencies_ns(source, table, lengths, indices) for source in self.sources]
-            )
+            sources_ns, margins = _predictions(self.sources, table, lengths, indices)
         except UnknownKernelKinds:
             if self.own is None:
                 raise
             return self.own.predict(table, lengths, indices, now_unix_ns, guess=guess)
-        transferred = self.transfer.predict(sources_ns)
+        transferred = self.transfer.predict(sources_ns).widened(margins)
         if self.own is None:
             return [self._estimate(*ns, now_unix_ns) for ns in _rows(transferred)]
         own = self.own.predict(table, lengths, indices, now_unix_ns, guess=guess)
@@ -166,11 +164,21 @@ def _known_kinds(source: Predictor, one_of_each: Mapping[str, Kernel]) -> frozen
     return frozenset(one_of_each)
 
 
-def _latencies_ns(
-    source: Predictor, table: Sequence[Kernel], lengths: IntArray, indices: IntArray
-) -> FloatArray:
-    estimates = source.predict(table, lengths, indices, now_unix_ns=0)
-    return np.array([float(estimate.latency_ns) for estimate in estimates])
+def _predictions(
+    sources: Sequence[Predictor], table: Sequence[Kernel], lengths: IntArray, indices: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what the sources say of each network.
+
+    Returns:
+        The (networks, sources) latencies in ns, and the (networks,) root mean squares over sources
+        of the half widths of the 90 % intervals of their logarithms.
+    """
+    predicted = [
+        _arrays(source.predict(table, lengths, indices, now_unix_ns=0)) for source in sources
+    ]
+    half_widths = np.array([np.log(of_one.upper_ns / of_one.lower_ns) / 2 for of_one in predicted])
+    latencies_ns = np.column_stack([of_one.latency_ns for of_one in predicted])
+    return latencies_ns, np.sqrt((half_widths**2).mean(axis=0))
 
 
 def _arrays(estimates: Sequence[LatencyEstimate]) -> Transferred:

@@ -56,6 +56,21 @@ class Transferred:
     lower_ns: FloatArray
     upper_ns: FloatArray
 
+    def widened(self, half_widths: FloatArray) -> Transferred:
+        """Return the predictions with the uncertainty of the sources' latencies added.
+
+        Args:
+            half_widths: (networks,) half the width of the 90 % interval of the logarithm of a
+                source's latency.
+        """
+        factors = [
+            np.exp(np.hypot(np.log(margin), half_widths))
+            for margin in (self.latency_ns / self.lower_ns, self.upper_ns / self.latency_ns)
+        ]
+        return Transferred(
+            self.latency_ns, self.latency_ns / factors[0], self.latency_ns * factors[1]
+        )
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -9,7 +9,7 @@ measure.coverage_n6, _n8, _n11, _n20   windows of so many visits
 measure.coverage_stopped               windows that end when their visits agree, as measurements do
 
 python -m tests.bench.bench_measure_coverage records for 25 minutes, on a machine that must be left
-alone. The recording is kept as build/bench/measure_coverage.jsonl. An interrupted one is continued,
+alone. The recording is kept in build/bench under the name of its seed. An interrupted one is continued,
 and a whole one is only evaluated again: remove the file to record anew. QUICK=1 records three
 networks for a minute, which shows that the benchmark works and no more, into a file of its own.
 """
@@ -52,7 +52,9 @@ SIZES = (6, 8, 11, 20)
 GOAL = within(0.905, 0.025)
 SPEC = replace(BenchmarkSpec(), traced_visits=0)
 SPACING_S = 0.0 if IS_QUICK else SPEC.spacing_ns / 1e9
-RECORDING = REPOSITORY / "build/bench" / f"measure_coverage{'_quick' if IS_QUICK else ''}.jsonl"
+RECORDING = (
+    REPOSITORY / "build/bench" / f"measure_coverage_{SEED}{'_quick' if IS_QUICK else ''}.jsonl"
+)
 SHAPE = "x".join(map(str, DEFAULT_DEPLOYMENT.input_shape))
 SERIES = ("wall_ns", "cpu_ns", "involuntary_switches")
 UNKNOWN = Conditions(unix_ns=0)  # the statistic does not look at conditions

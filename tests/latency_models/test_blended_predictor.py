@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,33 @@ def test_without_measurements_it_is_the_others_shape_with_a_wide_interval(
     assert all(each.upper_ns > 3 * each.latency_ns > 9 * each.lower_ns for each in found)
     truths_ns = [network.latency_ns for network in slower[40:]]
     assert kendalltau([each.latency_ns for each in found], truths_ns).statistic > 0.9
+
+
+@pytest.mark.parametrize("count", [0, 1, 10])
+def test_what_the_source_knows_badly_is_less_certain(
+    count: int,
+    predictor: KernelPredictor,
+    slower: list[MeasuredNetwork],
+    networks: Networks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = blended(None, predictor, slower[20 : 20 + count], networks)
+    certain = estimates(both, networks[40:])
+    known = KernelPredictor.predict
+
+    def doubting(
+        known_by: KernelPredictor, *network: *tuple[Any, ...], now_unix_ns: int
+    ) -> list[LatencyEstimate]:
+        return [
+            replace(each, lower_ns=each.lower_ns // 9, upper_ns=9 * each.upper_ns)
+            for each in known(known_by, *network, now_unix_ns=now_unix_ns)
+        ]
+
+    monkeypatch.setattr(KernelPredictor, "predict", doubting)
+    for sure, unsure in zip(certain, estimates(both, networks[40:]), strict=True):
+        assert unsure.latency_ns == sure.latency_ns
+        assert unsure.lower_ns < sure.lower_ns < sure.upper_ns < unsure.upper_ns
+        assert unsure.upper_ns > 9 * unsure.latency_ns > 81 * unsure.lower_ns
 
 
 @pytest.mark.parametrize(("count", "error"), [(1, 0.2), (3, 0.1), (10, 0.08)])
