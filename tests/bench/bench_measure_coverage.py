@@ -9,9 +9,10 @@ measure.coverage_n6, _n8, _n11, _n20   windows of so many visits
 measure.coverage_stopped               windows that end when their visits agree, as measurements do
 
 python -m tests.bench.bench_measure_coverage records for 25 minutes, on a machine that must be left
-alone. The recording is kept in build/bench under the name of its seed. An interrupted one is continued,
-and a whole one is only evaluated again: remove the file to record anew. QUICK=1 records three
-networks for a minute, which shows that the benchmark works and no more, into a file of its own.
+alone. The recording is kept in build/bench under the name of its seed. An interrupted one is
+continued, and a whole one is only evaluated again: remove the file to record anew. QUICK=1 records
+three networks for a minute, which shows that the benchmark works and no more, into a file of its
+own.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from latency_models.kernel_predictor import KernelPredictor
@@ -86,11 +86,15 @@ def test_what_the_source_knows_badly_is_less_certain(
     known = KernelPredictor.predict
 
     def doubting(
-        known_by: KernelPredictor, *network: *tuple[Any, ...], now_unix_ns: int
+        known_by: KernelPredictor,
+        table: Sequence[Kernel],
+        lengths: NDArray[np.int64],
+        indices: NDArray[np.int64],
+        now_unix_ns: int,
     ) -> list[LatencyEstimate]:
         return [
             replace(each, lower_ns=each.lower_ns // 9, upper_ns=9 * each.upper_ns)
-            for each in known(known_by, *network, now_unix_ns=now_unix_ns)
+            for each in known(known_by, table, lengths, indices, now_unix_ns)
         ]
 
     monkeypatch.setattr(KernelPredictor, "predict", doubting)
