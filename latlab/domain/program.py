@@ -106,16 +106,42 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelSource:
+    """Where a kernel comes from in the code of a PyTorch module.
+
+    Attributes:
+        module: The path of the submodule that computes it, such as "layer1.0.conv1"; "" for the
+            network itself.
+        module_type: The name of that submodule's class, such as "Conv2d".
+        file: The file of the line that calls it, relative to the folder that the export ran in
+            where it is below that; "" where it is not known.
+        line: The number of that line, from 1; 0 where it is not known.
+    """
+
+    module: str
+    module_type: str = ""
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        """Return the file and line for people, as in "net.py:12"; the module where it has none."""
+        return f"{self.file}:{self.line}" if self.file else self.module
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramFile:
     """A program with its bytes.
 
     Attributes:
         program: The program.
         path: The file that holds its bytes.
+        sources: Where each kernel comes from, parallel to the program's kernels; empty where
+            nothing is known. They stay with the client: the lab never gets them.
     """
 
     program: Program
     path: Path
+    sources: tuple[KernelSource | None, ...] = ()
 
 
 def from_json(kind: type[T], fields: Mapping[str, Any]) -> T:

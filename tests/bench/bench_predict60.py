@@ -51,21 +51,23 @@ def main() -> None:
         "splits": splits,
         "seed": SEED,
     }
-    of_60 = _evaluations(networks, 60, splits)
+    of_60 = evaluations(networks, 60, splits)
     conditions_60 = conditions | {"device_s_of_60": round(60 * device_s, 1)}
     for name, goal in (("within_10pct", at_least(1.0)), ("within_5pct", at_least(0.97))):
-        _report(
+        report_splits(
             f"predict60.{name}", [getattr(e.predictor, name) for e in of_60], goal, conditions_60
         )
-    unsteadied = _evaluations(list(map(_unprobed, networks)), 60, splits)
+    unsteadied = evaluations(list(map(_unprobed, networks)), 60, splits)
     for name in ("within_10pct", "within_5pct"):
         values = [getattr(e.predictor, name) for e in unsteadied]
-        _report(f"predict60.{name}_unsteadied", values, None, conditions_60)
+        report_splits(f"predict60.{name}_unsteadied", values, None, conditions_60)
     kendalls = [e.predictor.kendall for e in of_60]
-    _report("predict60.kendall", kendalls, at_least(0.98), conditions_60, unit="tau")
+    report_splits("predict60.kendall", kendalls, at_least(0.98), conditions_60, unit="tau")
     report("predict60.kendall_repeat", round(repeat_kendall, 4), "tau", None, **conditions)
-    _report("predict60.mean_error", [e.predictor.mean_error for e in of_60], None, conditions_60)
-    _report(
+    report_splits(
+        "predict60.mean_error", [e.predictor.mean_error for e in of_60], None, conditions_60
+    )
+    report_splits(
         "interval.coverage", [e.interval_coverage for e in of_60], within(0.9, 0.02), conditions
     )
     thirds = np.mean([e.coverage_by_third for e in of_60], axis=0)
@@ -78,29 +80,30 @@ def main() -> None:
         from_narrow_to_wide=thirds.round(3).tolist(),
     )
     widths_pct = [100 * e.interval_width for e in of_60]
-    _report("interval.width_pct", widths_pct, None, conditions, unit="%")
-    of_15 = _evaluations(networks, 15, splits)
+    report_splits("interval.width_pct", widths_pct, None, conditions, unit="%")
+    of_15 = evaluations(networks, 15, splits)
     shares = [e.predictor.within_10pct for e in of_15]
-    _report("predict15.within_10pct", shares, at_least(0.95), conditions)
+    report_splits("predict15.within_10pct", shares, at_least(0.95), conditions)
     for train_size in LEARNING:
-        curve = _evaluations(everything, train_size, splits)
+        curve = evaluations(everything, train_size, splits)
         errors = [e.predictor.mean_error for e in curve]
         learned = conditions | {"networks": len(everything), "train": train_size}
-        _report(f"predict60.learning_n{train_size}", errors, None, learned)
+        report_splits(f"predict60.learning_n{train_size}", errors, None, learned)
 
 
-def new_networks(count: int) -> list[Architecture]:
+def new_networks(count: int, seed: int = SEED) -> list[Architecture]:
     """Return distinct random networks of the space, the same ones every time."""
-    rng, space = np.random.default_rng(SEED), mnasnet_space()
+    rng, space = np.random.default_rng(seed), mnasnet_space()
     networks: dict[Architecture, None] = {}
     while len(networks) < count:
         networks[space.resolve(space.sample(rng))] = None
     return list(networks)
 
 
-def _evaluations(
+def evaluations(
     networks: Sequence[MeasuredNetwork], train_size: int, splits: int
 ) -> list[Evaluation]:
+    """Return the errors on held-out networks, for each split into these and others to learn from."""
     return [
         evaluate(networks, train_size=train_size, test_size=TEST, splits=1, seed=split)
         for split in range(splits)
@@ -137,7 +140,7 @@ def _repeated(
     return float(np.mean(device_ns)) / 1e9, float(stats.kendalltau(*zip(*pairs, strict=True))[0])
 
 
-def _report(
+def report_splits(
     name: str,
     values: Sequence[float],
     goal: Goal | None,

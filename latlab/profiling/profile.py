@@ -1,0 +1,106 @@
+"""A profile: where the latency of a network goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from latlab.domain.kernel import Kernel
+from latlab.domain.program import KernelSource
+
+
+class Place(str, Enum):
+    """Where a kernel runs."""
+
+    DELEGATE = "delegate"
+    PORTABLE = "portable"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """One kernel of a profile.
+
+    Attributes:
+        kernel: The kernel.
+        time_ns: How long it takes in one run, in ns.
+        lower_ns: The lower bound of the time's 90 % interval.
+        upper_ns: The upper bound.
+        instruction: The number of the program's instruction that runs it, from 0. The kernels of
+            one delegate call have the same. None where it is not known.
+        source: Where it comes from in the network's code; None where it is not known.
+        name: The backend's name for the kernel as it ran; "" where it was predicted.
+    """
+
+    kernel: Kernel
+    time_ns: float
+    lower_ns: float
+    upper_ns: float
+    instruction: int | None = None
+    source: KernelSource | None = None
+    name: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where the kernel runs."""
+        return Place.PORTABLE if self.kernel.kind.startswith("portable:") else Place.DELEGATE
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time with its 90 % interval, in ns. It may be below zero where noise exceeds it."""
+
+    time_ns: float
+    lower_ns: float
+    upper_ns: float
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a program costs beside its latency. What is not known is None.
+
+    Attributes:
+        size_bytes: The size of the program.
+        load_ns: How long it takes to load, the median over visits.
+        first_run_ns: How long the first run after loading takes, the median over visits.
+        peak_rss_bytes: The most memory that a runner held.
+        planned_bytes: The memory that the program's own plan asks for.
+    """
+
+    size_bytes: int
+    load_ns: float | None = None
+    first_run_ns: float | None = None
+    peak_rss_bytes: int | None = None
+    planned_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where the latency of one network on one target goes.
+
+    Attributes:
+        network: The network's name, as the user gave it.
+        target: The target's name.
+        latency: The latency of one untraced run.
+        rows: The kernels in execution order. They are empty where a trace does not match the
+            program and nothing could be predicted.
+        rest: The part of the latency that no kernel accounts for, measured on its own: untraced
+            visits minus the kernels of traced visits beside them. None in a predicted profile.
+        tracing: By how much tracing lengthens a run; None in a predicted profile.
+        is_predicted: Whether the kernels' times are predictions.
+        footprint: What the program costs beside its latency.
+        notes: What a reader must know about the profile, as sentences.
+    """
+
+    network: str
+    target: str
+    latency: Span
+    rows: tuple[ProfileRow, ...]
+    rest: Span | None
+    tracing: Span | None
+    is_predicted: bool
+    footprint: Footprint
+    notes: tuple[str, ...] = ()
+
+    def share(self, time_ns: float) -> float:
+        """Return a time as a share of the latency."""
+        return time_ns / self.latency.time_ns
