@@ -23,6 +23,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "latlab.common": "latlab.domain",
         "latlab.convert": "latlab.v1 latlab.domain",
         "latlab.programs": "latlab.domain",
+        "latlab.profiling": "latlab.domain latlab.programs",
         "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export",
         "latlab.export": "latlab.domain latlab.programs latlab.common",
         "latency_models": "latlab.domain",
@@ -50,7 +51,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "search.accuracy": "search.study search.space latlab.common latlab.domain",
         "search.latency": "search.study search.space latlab.client latlab.export latlab.domain"
         " host.measuring latency_models",
-        "search.report": "search.study search.space latlab.domain latlab.common",
+        "search.report": "search.study search.space latlab.domain latlab.profiling latlab.common",
         "search": "search.space search.study search.strategies search.latency search.accuracy"
         " latlab",
         "search.cli": "search host.cli host.home host.doctor host.measuring latency_models latlab",

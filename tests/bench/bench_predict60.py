@@ -103,7 +103,7 @@ def new_networks(count: int, seed: int = SEED) -> list[Architecture]:
 def evaluations(
     networks: Sequence[MeasuredNetwork], train_size: int, splits: int
 ) -> list[Evaluation]:
-    """Return the errors on held-out networks, for each split into these and others to learn from."""
+    """Return the errors on held-out networks, for each random split."""
     return [
         evaluate(networks, train_size=train_size, test_size=TEST, splits=1, seed=split)
         for split in range(splits)
