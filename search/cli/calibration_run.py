@@ -17,7 +17,7 @@ from search.space.space import Space
 def run_calibration(
     opened: Session, space: Space, count: int, probes: Sequence[ExportSpec] = ()
 ) -> int:
-    """Measure the most informative networks of a space, and return how many failed.
+    """Measure random networks of a space, and return how many failed.
 
     Args:
         opened: The target.

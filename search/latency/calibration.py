@@ -7,7 +7,6 @@ from collections.abc import Collection
 import numpy as np
 
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.precision import precision_of
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.kernels import kernels
@@ -40,30 +39,22 @@ def calibration_networks(
 ) -> list[Architecture]:
     """Return the networks that remain to be measured for a calibration with `count` networks.
 
-    The reference comes first. Then come the candidates that tell most beside all that was
-    measured in the same precision.
+    The reference comes first, then the candidates in their order. Networks that a Gaussian process
+    over kernels chose as the most informative gave no smaller errors than random ones.
 
     Args:
         space: The space that the candidates are drawn from.
         count: How many of the candidates to have measured in all; at most CANDIDATES.
-        measured: Every network that was measured on the target. Only those with kernel times
-            teach about the kernels of others.
+        measured: Every network that was measured on the target.
         deployment: The form in which networks are measured.
 
     Raises:
         ValueError: There are fewer candidates than `count`.
     """
-    from latency_models.active_selection import most_informative  # scikit-learn takes a second
-
-    candidates = {
-        kernels(network, deployment): network for network in random_networks(space, CANDIDATES)
-    }
-    in_precision = [n for n in measured if precision_of(n.kernels) is deployment.precision]
-    known = {network.kernels for network in in_precision}
-    traced = dict.fromkeys(n.kernels for n in in_precision if n.kernel_ns is not None)
-    unmeasured = [network for network in candidates if network not in known]
+    if count > CANDIDATES:
+        raise ValueError(f"{count} networks cannot be chosen from {CANDIDATES} candidates")
+    candidates = random_networks(space, CANDIDATES)
+    known = {network.kernels for network in measured}
+    unmeasured = [network for network in candidates if kernels(network, deployment) not in known]
     missing = max(0, count - (len(candidates) - len(unmeasured)))
-    chosen = [network for network in unmeasured[:missing] if candidates[network] == REFERENCE]
-    others = unmeasured[len(chosen) :]
-    rows = most_informative(others, [*traced, *chosen], missing - len(chosen))
-    return [candidates[network] for network in chosen + [others[row] for row in rows]]
+    return unmeasured[:missing]

@@ -10,7 +10,6 @@ from scipy import stats
 
 from latency_models.intervals import LEVEL
 from latency_models.measured_networks import each_once
-from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.target import UPGRADE_NETWORKS
 from search.latency.calibration import CANDIDATES, random_networks
@@ -43,7 +42,7 @@ def networks_after_upgrade(
     after: Collection[MeasuredNetwork],
     deployment: Deployment,
 ) -> list[Architecture]:
-    """Return the networks that are to be measured after an upgrade, those that tell most.
+    """Return the networks that are to be measured after an upgrade.
 
     All of them were measured before it. With those that were measured since, they are ten, or
     fewer if fewer were measured before.
@@ -54,21 +53,16 @@ def networks_after_upgrade(
         after: The measured networks of the new build.
         deployment: The form in which networks are measured.
     """
-    from latency_models.active_selection import most_informative  # scikit-learn takes a second
-
     known_before = {network.kernels for network in before}
     known_after = {network.kernels for network in after}
-    candidates = {
-        form: network
+    forms = {
+        network: form
         for network in random_networks(space, CANDIDATES)
         if (form := kernels(network, deployment)) in known_before
     }
-    unmeasured = [form for form in candidates if form not in known_after]
-    done: list[tuple[Kernel, ...]] = [form for form in candidates if form in known_after]
-    missing = min(max(0, UPGRADE_NETWORKS - len(done)), len(unmeasured))
-    if missing == 0:
-        return []
-    return [candidates[unmeasured[row]] for row in most_informative(unmeasured, done, missing)]
+    unmeasured = [network for network, form in forms.items() if form not in known_after]
+    missing = UPGRADE_NETWORKS - (len(forms) - len(unmeasured))
+    return unmeasured[: max(0, missing)]
 
 
 def change(

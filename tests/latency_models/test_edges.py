@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latency_models.active_selection import most_informative
 from latency_models.evaluate import evaluate
 from latency_models.interference import Steadying
 from latency_models.kernel_predictor import KernelPredictor
@@ -179,16 +178,6 @@ def test_an_evaluation_is_of_finite_numbers(
     for metrics in (result.predictor, result.multiply_adds):
         assert all(math.isfinite(getattr(metrics, name)) for name in metrics.__slots__)
     assert math.isfinite(result.repeat_cv)
-
-
-@edges
-@given(measured_networks(least=1))
-def test_the_next_to_measure_can_be_told_whatever_was_measured(
-    networks: list[MeasuredNetwork],
-) -> None:
-    candidates = list(dict.fromkeys(n.kernels for n in networks if n.kernels))
-    chosen = most_informative(candidates, [n.kernels for n in networks], len(candidates))
-    assert sorted(chosen) == list(range(len(candidates)))
 
 
 @settings(deadline=None)

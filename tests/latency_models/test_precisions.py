@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 
-from latency_models.active_selection import most_informative
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
 from latency_models.predictor import Predictor
@@ -85,13 +84,6 @@ def test_one_predictor_knows_each_precision(
         others = networks[precision][FITTED:]
         truth_ns = [machine.latency_ns(network) for network in others]
         np.testing.assert_allclose(predicted_ns(predictor, others), truth_ns, rtol=tolerance)
-
-
-def test_measurements_in_float32_leave_int8_as_informative_as_before(networks: Networks) -> None:
-    candidates = networks[Precision.INT8][:8]
-    alone = most_informative(candidates, [], 3)
-    assert most_informative(candidates, networks[Precision.FP32], 3) == alone
-    assert most_informative(candidates, candidates[:2], 3) != alone
 
 
 def test_the_precision_of_a_network_follows_from_its_kernels(networks: Networks) -> None:

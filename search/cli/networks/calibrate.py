@@ -92,7 +92,7 @@ def calibrate(
 ) -> None:
     """Measure networks on a target and fit its predictor.
 
-    The most informative networks of the space are measured, and probes of every kernel kind.
+    Random networks of the space are measured, and probes of every kernel kind.
     Networks that were measured before are not measured again. Each precision is calibrated alone.
     With --for, only what the predictor lacks for a network of yours is measured.
     """
