@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from latlab.profiling.profile import Profile
 from search.report.drawing.palette import KINDS
+from search.report.profile import words
 
 OTHER = "other"  # the CSS class of the kinds that have no colour of their own
 
@@ -36,7 +37,7 @@ def kinds(profile: Profile) -> list[Kind]:
     """
     times_ns: dict[str, list[float]] = {}
     for row in profile.rows:
-        times_ns.setdefault(row.kernel.typed_kind, []).append(row.time_ns)
+        times_ns.setdefault(words.kind(row), []).append(row.time_ns)
     ordered = sorted(times_ns.items(), key=lambda each: -sum(each[1]))
     return [
         Kind(name, KINDS[number] if number < len(KINDS) else OTHER, len(times), sum(times))
@@ -54,7 +55,7 @@ def dominant(profile: Profile, rows: Iterable[int]) -> str:
     times_ns: dict[str, float] = {}
     for index in rows:
         row = profile.rows[index]
-        name = row.kernel.typed_kind
+        name = words.kind(row)
         times_ns[name] = times_ns.get(name, 0.0) + row.time_ns
     return max(times_ns, key=lambda name: times_ns[name])
 

@@ -23,7 +23,13 @@ INSTRUCTION = "forward_0_{}"
 PTE_SUFFIX = ".pte"
 
 # From little to much of the time, in colours that people with any colour vision can order.
-GRADIENT = ((0.0, "#ffffff"), (0.05, "#dfe9f7"), (0.3, "#8ab1e4"), (0.6, "#2c69bb"), (1.0, "#174785"))
+GRADIENT = (
+    (0.0, "#ffffff"),
+    (0.05, "#dfe9f7"),
+    (0.3, "#8ab1e4"),
+    (0.6, "#2c69bb"),
+    (1.0, "#174785"),
+)
 _SLASH = "∕"  # Model Explorer separates namespaces by "/"
 
 
@@ -54,7 +60,9 @@ def graph(profile: Profile) -> str:
     """
     nodes = [_node(profile, index) for index in range(len(profile.rows))]
     title = f"{words.short(profile.network)} on {words.short(profile.target)}"
-    attributes = {"": {"network": words.short(profile.network), "target": profile.target}}
+    attributes = {
+        "": {"network": words.short(profile.network), "target": words.short(profile.target)}
+    }
     attributes[""]["latency (ms)"] = _ms(profile, profile.latency.time_ns)
     graph = {"id": KERNELS, "nodes": nodes, "groupNodeAttributes": attributes}
     return _json([{"label": title, "graphs": [graph]}])
@@ -118,7 +126,7 @@ def _node(profile: Profile, index: int) -> dict[str, Any]:
     }
     return {
         "id": _node_id(index),
-        "label": row.kernel.typed_kind,
+        "label": words.kind(row),
         "namespace": _namespace(profile, row),
         "attrs": [{"key": key, "value": value} for key, value in attributes.items() if value],
         "incomingEdges": [{"sourceNodeId": _node_id(index - 1)}] if index else [],
@@ -128,7 +136,7 @@ def _node(profile: Profile, index: int) -> dict[str, Any]:
 
 def _shape(row: ProfileRow) -> dict[str, str]:
     shape = ", ".join(map(str, row.kernel.output))
-    return {"key": "tensor_shape", "value": f"{row.kernel.dtype}[{shape}]"}
+    return {"key": "tensor_shape", "value": f"{words.short(row.kernel.dtype)}[{shape}]"}
 
 
 def _namespace(profile: Profile, row: ProfileRow) -> str:

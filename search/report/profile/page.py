@@ -15,7 +15,7 @@ from search.report.profile.kinds import Kind, colors, filter_text, kinds
 from search.report.profile.tree import has_modules
 
 # In pixels: the room that a figure has in a wide window, and in one of 400 px.
-WIDE, NARROW = (928, 460), (346, 500)
+WIDE, NARROW = (1088, 480), (346, 500)
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Line:
 
     Attributes:
         row: The kernel.
+        name: The backend's name for it; "" where it is not known.
         kind: Its kind with its precision.
         color: The CSS class of its kind's colour.
         details: What it computes.
@@ -55,6 +56,7 @@ class Line:
     """
 
     row: ProfileRow
+    name: str
     kind: str
     color: str
     details: str
@@ -94,6 +96,8 @@ def page(profile: Profile, findings: Sequence[Finding] = ()) -> str:
             profile=profile,
             text=_Texts(profile, digits),
             digits=digits,
+            rounded=words.rounded,
+            rounded_interval=words.rounded_interval,
             tiles=_footprint(profile),
             findings=[_shown(each, profile) for each in findings],
             kinds=kinds(profile),
@@ -110,7 +114,7 @@ def page(profile: Profile, findings: Sequence[Finding] = ()) -> str:
 
 
 class _Texts:
-    """Times of one profile as texts, for its template."""
+    """Times of one profile as texts, for its template: aligned ones for the table."""
 
     def __init__(self, profile: Profile, digits: int) -> None:
         self._profile = profile
@@ -132,8 +136,9 @@ def _lines(profile: Profile) -> list[Line]:
     return [
         Line(
             row,
-            row.kernel.typed_kind,
-            color_of[row.kernel.typed_kind],
+            words.short(row.name),
+            words.kind(row),
+            color_of[words.kind(row)],
             words.details(row.kernel),
             row.place.value,
             words.module(row),
@@ -161,12 +166,11 @@ def _shown(finding: Finding, profile: Profile) -> ShownFinding:
 def _footprint(profile: Profile) -> Mapping[str, str]:
     """Return what a program costs beside its latency: text by label, only what is known."""
     footprint = profile.footprint
-    digits = words.decimals(profile)
     shown = {"program size": words.size(footprint.size_bytes)}
     if footprint.load_ns is not None:
-        shown["to load"] = f"{words.milliseconds(footprint.load_ns, min(digits, 2))} ms"
+        shown["to load"] = f"{words.rounded(footprint.load_ns)} ms"
     if footprint.first_run_ns is not None:
-        shown["first inference"] = f"{words.milliseconds(footprint.first_run_ns, digits)} ms"
+        shown["first inference"] = f"{words.rounded(footprint.first_run_ns)} ms"
     if footprint.peak_rss_bytes is not None:
         shown["peak memory"] = words.size(footprint.peak_rss_bytes)
     if footprint.planned_bytes is not None:

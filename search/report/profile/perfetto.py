@@ -123,7 +123,7 @@ def _calls(profile: Profile, ends_ns: Sequence[int]) -> Iterator[Slice]:
         rows = list(group)
         first = profile.rows[rows[0]]
         is_call = first.place is Place.DELEGATE
-        name = f"delegate call {number}" if is_call else first.kernel.typed_kind
+        name = f"delegate call {number}" if is_call else words.kind(first)
         about = {"instruction": number, "kernels": len(rows)}
         yield Slice(CALLS, name, ends_ns[rows[0]], ends_ns[rows[-1] + 1], about)
 
@@ -160,4 +160,4 @@ def _kernel(profile: Profile, row: ProfileRow, index: int, ends_ns: Sequence[int
         "upper_ms": row.upper_ns / 1e6,
     }
     known = {name: value for name, value in about.items() if value != ""}
-    return Slice(KERNELS, row.kernel.typed_kind, ends_ns[index], ends_ns[index + 1], known)
+    return Slice(KERNELS, words.kind(row), ends_ns[index], ends_ns[index + 1], known)

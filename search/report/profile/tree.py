@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from latlab.profiling.profile import Profile, ProfileRow
-from search.report.profile.words import MODULE_UNKNOWN, NETWORK_ITSELF, short
+from search.report.profile import words
 
 MAX_DEPTH = 12  # of a module path; what lies deeper is one module
 
@@ -49,7 +49,7 @@ def tree(profile: Profile) -> Branch:
     by_module = has_modules(profile)
     root = Branch("", "")
     for index, row in enumerate(profile.rows):
-        parts = module_parts(row) if by_module else [row.kernel.typed_kind]
+        parts = module_parts(row) if by_module else [words.kind(row)]
         branch = root
         branch.time_ns += max(row.time_ns, 0.0)
         for depth, part in enumerate(parts):
@@ -63,7 +63,7 @@ def tree(profile: Profile) -> Branch:
 def module_parts(row: ProfileRow) -> Sequence[str]:
     """Return the parts of the path of a kernel's module; one part where it is not known."""
     if row.source is None:
-        return [MODULE_UNKNOWN]
+        return [words.MODULE_UNKNOWN]
     if not row.source.module:
-        return [NETWORK_ITSELF]
-    return short(row.source.module).split(".", MAX_DEPTH - 1)
+        return [words.NETWORK_ITSELF]
+    return words.short(row.source.module).split(".", MAX_DEPTH - 1)

@@ -10,16 +10,10 @@ from markupsafe import Markup
 
 from latlab.profiling.profile import Profile
 from search.report.drawing.html import render
+from search.report.profile import words
 from search.report.profile.kinds import OTHER, colors, dominant, filter_text
 from search.report.profile.squares import Box, squarified
 from search.report.profile.tree import Branch, has_modules, tree
-from search.report.profile.words import (
-    MODULE_UNKNOWN,
-    NETWORK_ITSELF,
-    decimals,
-    milliseconds,
-    percent,
-)
 
 # Lengths in pixels.
 HEADER, PADDING, TEXT_MARGIN, LINE_HEIGHT = 17.0, 2.0, 5.0, 14.0
@@ -40,7 +34,7 @@ class Tile:
         title: What it stands for, in full.
         color: The CSS class of its colour; "group" for one that holds others.
         rows: The numbers of its kernels in the page's table, from 1; none for the rest.
-        filter: The filter that shows its kernels; "" if there is none.
+        filter: The filter that shows these kernels and no others; "" if there is none.
     """
 
     box: Box
@@ -84,7 +78,6 @@ class _Drawing:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._colors = colors(profile)
-        self._digits = decimals(profile)
         self._by_module = has_modules(profile)
 
     def level(self, branch: Branch, box: Box, with_rest: bool = False) -> Iterator[Tile]:
@@ -103,11 +96,11 @@ class _Drawing:
         rows = self._profile.rows
         if branch.rows and self._by_module:
             time_ns = sum(max(rows[index].time_ns, 0.0) for index in branch.rows)
-            names = dict.fromkeys(rows[index].kernel.typed_kind for index in branch.rows)
-            yield _Part(", ".join(names), time_ns, tuple(branch.rows), None, self._filter(branch))
+            names = dict.fromkeys(words.kind(rows[index]) for index in branch.rows)
+            yield _Part(", ".join(names), time_ns, tuple(branch.rows))
         elif branch.rows:
             for index in branch.rows:
-                yield _Part(f"#{index + 1}", rows[index].time_ns, (index,), None, "")
+                yield _Part(f"#{index + 1}", rows[index].time_ns, (index,))
         for below in branch.branches.values():
             yield self._collapsed(below)
 
@@ -118,7 +111,7 @@ class _Drawing:
             [branch] = branch.branches.values()
             name = f"{name}.{branch.name}"
         return _Part(
-            name, branch.time_ns, tuple(branch.all_rows()), branch, self._filter(branch)
+            name, branch.time_ns, tuple(sorted(branch.all_rows())), branch, self._filter(branch)
         )
 
     def _part(self, part: _Part, box: Box) -> Iterator[Tile]:
@@ -132,14 +125,14 @@ class _Drawing:
         yield from self.level(branch, box.inset(HEADER, PADDING))
 
     def _tile(self, part: _Part, box: Box, color: str) -> Tile:
-        time = f"{milliseconds(part.time_ns, self._digits)} ms"
-        share = percent(self._profile, part.time_ns)
+        time = f"{words.rounded(part.time_ns)} ms"
+        share = words.percent(self._profile, part.time_ns)
         room = box.width - 2 * TEXT_MARGIN
         if color == "group":
             lines = [_fitting(room, f"{part.name}  {time}  {share}", f"{part.name}  {time}")]
             lines = lines if lines[0] else [cut(part.name, room)]
         else:
-            count = int((box.height - TEXT_MARGIN) // LINE_HEIGHT)
+            count = max(int((box.height - TEXT_MARGIN) // LINE_HEIGHT), 0)
             lines = [cut(part.name, room), _fitting(room, f"{time}, {share}", time)][:count]
         return Tile(
             box,
@@ -158,7 +151,7 @@ class _Drawing:
     def _title(self, part: _Part) -> str:
         if not part.rows:
             return "rest: what no kernel accounts for"
-        names = dict.fromkeys(self._profile.rows[index].kernel.typed_kind for index in part.rows)
+        names = dict.fromkeys(words.kind(self._profile.rows[index]) for index in part.rows)
         path = part.branch.path if part.branch else self._path(part)
         kernels = f"{len(part.rows)} kernel{'s' if len(part.rows) > 1 else ''}"
         return f"{path}: {kernels} ({', '.join(names)})"
@@ -167,10 +160,10 @@ class _Drawing:
         if not self._by_module:
             return f"kernel {part.rows[0] + 1}"
         source = self._profile.rows[part.rows[0]].source
-        return MODULE_UNKNOWN if source is None else source.module or NETWORK_ITSELF
+        return words.MODULE_UNKNOWN if source is None else source.module or words.NETWORK_ITSELF
 
     def _filter(self, branch: Branch) -> str:
-        if branch.path in (MODULE_UNKNOWN, NETWORK_ITSELF):
+        if branch.path in (words.MODULE_UNKNOWN, words.NETWORK_ITSELF):
             return ""
         return filter_text("module" if self._by_module else "kind", branch.path)
 

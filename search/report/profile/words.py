@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from latlab.domain.checks.text import cleaned
+from latlab.domain.estimate import milliseconds_text
 from latlab.domain.kernel import Kernel, Shape
 from latlab.profiling.profile import Profile, ProfileRow, Span
 
@@ -29,6 +30,16 @@ def milliseconds(time_ns: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
+def rounded(time_ns: float) -> str:
+    """Return a time in ms with at least three significant digits, without the unit."""
+    return f"{'-' if time_ns < 0 else ''}{milliseconds_text(abs(time_ns))}"
+
+
+def rounded_interval(span: Span) -> str:
+    """Return a 90 % interval in ms, with at least three significant digits."""
+    return f"{rounded(span.lower_ns)} to {rounded(span.upper_ns)}"
+
+
 def interval(span: Span | ProfileRow, digits: int) -> str:
     """Return a 90 % interval in ms, as in "0.401 to 0.425"."""
     return f"{milliseconds(span.lower_ns, digits)} to {milliseconds(span.upper_ns, digits)}"
@@ -49,6 +60,11 @@ def size(size_bytes: int) -> str:
     return f"{size_bytes} bytes"
 
 
+def kind(row: ProfileRow) -> str:
+    """Return a kernel's kind with its precision. A program may name its operators as it likes."""
+    return short(row.kernel.typed_kind)
+
+
 def details(kernel: Kernel) -> str:
     """Return what a kernel computes beside its kind: shapes, window, stride, groups, ..."""
     parts = [f"{' + '.join(map(_shape, kernel.inputs))} → {_shape(kernel.output)}"]
@@ -61,7 +77,7 @@ def details(kernel: Kernel) -> str:
     if kernel.groups != 1:
         parts.append(f"{kernel.groups} groups")
     if kernel.activation:
-        parts.append(kernel.activation)
+        parts.append(short(kernel.activation))
     return ", ".join(parts)
 
 
