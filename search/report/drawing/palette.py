@@ -28,11 +28,11 @@ LIGHT = {
     "shade4": "#5a8fd6",
     "shade5": "#2c69bb",
     "shade6": "#174785",
-    "kind1": "#0b3cc0",
+    "kind1": "#558bf7",
     "kind2": "#e08108",
     "kind3": "#0abc84",
     "kind4": "#de4e4c",
-    "kind5": "#558bf7",
+    "kind5": "#0b3cc0",
     "kind6": "#6f2408",
 }
 DARK = {
