@@ -65,7 +65,7 @@ def graph(profile: Profile) -> str:
     }
     attributes[""]["latency (ms)"] = _ms(profile, profile.latency.time_ns)
     graph = {"id": KERNELS, "nodes": nodes, "groupNodeAttributes": attributes}
-    return _json([{"label": title, "graphs": [graph]}])
+    return _json({"label": title, "graphs": [graph]})
 
 
 def _instructions(profile: Profile) -> Iterator[tuple[int, list[ProfileRow]]]:

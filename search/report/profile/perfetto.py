@@ -101,10 +101,10 @@ def _slices(profile: Profile) -> Iterator[Slice]:
         yield from _modules(profile, ends_ns, range(len(profile.rows)), 0)
     for index, row in enumerate(profile.rows):
         yield _kernel(profile, row, index, ends_ns)
-    if profile.rest is not None and profile.rest.time_ns > 0:
-        end_ns = ends_ns[-1] + round(profile.rest.time_ns)
+    rest_ns = round(words.rest_ns(profile))
+    if rest_ns > 0:
         about = {"what": "What no kernel accounts for. Its place in the run is not known."}
-        yield Slice(KERNELS, "rest", ends_ns[-1], end_ns, about)
+        yield Slice(KERNELS, "rest", ends_ns[-1], ends_ns[-1] + rest_ns, about)
 
 
 def _run(profile: Profile) -> Slice:

@@ -71,7 +71,7 @@ def draw(profile: Profile, width: int, height: int) -> Markup:
 
 def tiles(profile: Profile, box: Box) -> Iterator[Tile]:
     """Yield the boxes of the treemap, groups before what they hold."""
-    return _Drawing(profile).level(tree(profile), box, profile.rest is not None)
+    return _Drawing(profile).level(tree(profile), box, words.rest_ns(profile))
 
 
 class _Drawing:
@@ -80,12 +80,10 @@ class _Drawing:
         self._colors = colors(profile)
         self._by_module = has_modules(profile)
 
-    def level(self, branch: Branch, box: Box, with_rest: bool = False) -> Iterator[Tile]:
+    def level(self, branch: Branch, box: Box, rest_ns: float = 0.0) -> Iterator[Tile]:
         """Yield the tiles of what lies directly in a branch, and of what lies below that."""
         parts = list(self._parts(branch))
-        rest = self._profile.rest if with_rest else None
-        if rest is not None:
-            parts.append(_Part("rest", rest.time_ns, ()))
+        parts.append(_Part("rest", rest_ns, ()))
         parts = sorted((part for part in parts if part.time_ns > 0), key=lambda p: -p.time_ns)
         boxes = squarified([part.time_ns for part in parts], box)
         for part, place in zip(parts, boxes, strict=True):

@@ -45,6 +45,24 @@ def interval(span: Span | ProfileRow, digits: int) -> str:
     return f"{milliseconds(span.lower_ns, digits)} to {milliseconds(span.upper_ns, digits)}"
 
 
+def rest_ns(profile: Profile) -> float:
+    """Return what no kernel accounts for: as measured, or else what remains of the latency."""
+    if profile.rest is not None:
+        return profile.rest.time_ns
+    return profile.latency.time_ns - sum(row.time_ns for row in profile.rows)
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital letter and ends with a full stop.
+
+    A name at its beginning, such as "aten::roll", stays as it is.
+    """
+    text = text.strip()
+    first = text.split(" ", 1)[0]
+    end = "" if not text or text[-1] in ".!?" else "."
+    return f"{text[:1].upper() if first.isalpha() else text[:1]}{text[1:]}{end}"
+
+
 def percent(profile: Profile, time_ns: float) -> str:
     """Return a time's share of the latency, as in "3.4%"."""
     text = f"{100 * profile.share(time_ns):.1f}"

@@ -19,7 +19,8 @@ def values(profile: Profile, graph_id: str) -> dict[str, float]:
 
 
 def nodes(profile: Profile) -> list[dict[str, Any]]:
-    [collection] = json.loads(graph(profile))
+    collection = json.loads(graph(profile))
+    assert isinstance(collection["label"], str)
     [only] = collection["graphs"]
     assert only["id"] == "kernels"
     return list(only["nodes"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from latlab.domain.checks.text import cleaned
 from latlab.profiling.profile import Profile
 from search.report.profile.page import page
-from search.report.profile.words import decimals, milliseconds, short
+from search.report.profile.words import decimals, milliseconds, sentence, short
 from tests.search.report.profile.profiles import (
     FINDING,
     ORDINARY,
@@ -127,9 +127,9 @@ def test_what_is_not_known_is_left_out() -> None:
         ),
     )
     text = text_of(parsed(page(bare)))
-    assert "one run is predicted to take" in text
+    assert "one run would take" in text
     assert "no module is known, so each box is a kernel" in text
-    for absent in ("rest", "tracing", "to load", "peak memory", "Findings", "None"):
+    for absent in ("measured on its own", "tracing", "to load", "peak memory", "Findings", "None"):
         assert absent not in text
 
 
@@ -151,6 +151,13 @@ def test_noise_below_zero_has_no_bar_and_is_shown() -> None:
     text = text_of(root)
     assert "-0.00200" in text
     assert "-0.01000" in text
+
+
+def test_predicted_kernels_of_a_measured_network_do_not_make_its_latency_predicted() -> None:
+    made = replace(ORDINARY, is_predicted=True, notes=("the kernels' times are predictions",))
+    text = text_of(parsed(page(made)))
+    assert "one run takes 5.50 ms" in text
+    assert "The kernels' times are predictions." in text
 
 
 def test_a_finding_about_rows_that_are_not_there_has_no_links_to_them() -> None:
@@ -177,7 +184,7 @@ def test_hostile_names_are_shown_and_have_no_effect(
     for name in (hostile.network, hostile.target, *(each.name for each in hostile.rows)):
         assert short(name) in everything
     for each in found:
-        assert cleaned(each.what) in everything
+        assert cleaned(sentence(each.what)) in everything
     assert not any(c in text for c in "\x00\x1b\u202e\u2067\u2028\ud800")
 
 
