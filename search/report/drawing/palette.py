@@ -28,6 +28,12 @@ LIGHT = {
     "shade4": "#5a8fd6",
     "shade5": "#2c69bb",
     "shade6": "#174785",
+    "kind1": "#558bf7",
+    "kind2": "#e08108",
+    "kind3": "#0abc84",
+    "kind4": "#de4e4c",
+    "kind5": "#0b3cc0",
+    "kind6": "#6f2408",
 }
 DARK = {
     "ink": "#e7ebf2",
@@ -53,7 +59,17 @@ DARK = {
     "shade4": "#4b88ca",
     "shade5": "#7cb0ec",
     "shade6": "#b5d4fa",
+    "kind1": "#5b7def",
+    "kind2": "#f2a03d",
+    "kind3": "#508c71",
+    "kind4": "#e3b0bc",
+    "kind5": "#87cef7",
+    "kind6": "#b86b41",
 }
+
+# The colours of kinds of kernels. Two of them, or one and "predicted", differ by at least 16 in
+# CIELAB, also for people who see no red, green or blue (Machado et al., 2009).
+KINDS = ("kind1", "kind2", "kind3", "kind4", "kind5", "kind6")
 
 # The colours of groups of studies, and a scale from little to much.
 SERIES = ("measured", "front", "conv", "dconv", "rose", "olive", "brown")
