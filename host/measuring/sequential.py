@@ -45,7 +45,7 @@ _LEAST_NOISE = 1e-4  # of a log ratio: visits that agree exactly say no more tha
 # From a median absolute deviation to the standard deviation of a median of BATCH values.
 _NOISE_OF_MEDIAN = 1.4826 * math.sqrt(math.pi / 2 / BATCH)
 _MOST_CORRELATION = 0.8
-_STEPS = 60  # of the bisection for a bound
+_STEPS = 40  # of the bisection for a bound
 
 # Before so many batches, the noise floor is not known well enough to give up.
 FLOOR_BATCHES = 10

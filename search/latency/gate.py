@@ -103,7 +103,6 @@ def run_gate(
     programs: tuple[Source, Source],
     limits: Limits,
     on_batch: Callable[[RatioEstimate], None] = lambda estimate: None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> GateResult | Failure:
     """Measure two programs in turn until it is clear whether the new one is slower.
 
@@ -113,7 +112,6 @@ def run_gate(
         programs: The old and the new program, which take the same inputs.
         limits: What is allowed.
         on_batch: Called with the ratio after each batch of pairs.
-        clock: Returns the time in s.
 
     Returns:
         The result; a Failure if one of the programs could not be measured.
@@ -122,10 +120,10 @@ def run_gate(
         return _of_same_programs(limits.max_ratio)
     run = _Run(client, target, programs)
     test = SequentialTest(limits.max_ratio)
-    start_s, budget_s = clock(), limits.max_minutes * 60
+    start_s, budget_s = time.monotonic(), limits.max_minutes * 60
     measured_batches, is_hopeless = 0, False
     while True:
-        elapsed_s = clock() - start_s
+        elapsed_s = time.monotonic() - start_s
         patience_s = max(LEAST_PATIENCE_S, budget_s - elapsed_s)
         failure = run.measure(PAIRS, patience_s, new_first=measured_batches % 2 == 1)
         if failure is not None:
@@ -133,11 +131,13 @@ def run_gate(
         measured_batches += 1
         test.add(run.clean_ratios())
         on_batch(test.estimate())
-        elapsed_s = clock() - start_s
+        elapsed_s = time.monotonic() - start_s
         possible_batches = test.batches * budget_s / max(elapsed_s, 1e-9)
-        is_hopeless = test.is_hopeless(possible_batches)
-        next_end_s = elapsed_s * (1 + 1 / measured_batches)
-        if test.verdict() is not Verdict.UNDECIDED or is_hopeless or next_end_s > budget_s:
+        if test.verdict() is not Verdict.UNDECIDED:
+            break
+        if elapsed_s * (1 + 1 / measured_batches) > budget_s:  # when another batch would end
+            break
+        if is_hopeless := test.is_hopeless(possible_batches):
             break
     verdict, estimate = test.verdict(), test.estimate()
     kernels, note = _kernels(run, verdict, estimate)

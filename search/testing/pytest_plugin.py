@@ -1,7 +1,7 @@
 """The fixture `latlab_compare` for pytest, which fails a test where a network has become slower.
 
-Pytest loads this module in every environment that has Latency Lab, so it imports nothing else before
-the fixture is used.
+Pytest loads this module in every environment that has Latency Lab, so it imports nothing else
+before the fixture is used.
 """
 
 from __future__ import annotations
@@ -42,14 +42,6 @@ def latlab_compare(request: pytest.FixtureRequest) -> Iterator[Callable[..., Gat
     if that is undecided, or if one of them cannot be measured, and returns the report otherwise.
     The test is skipped if no lab runs, or fails with the option --latlab-required.
 
-    Args:
-        old: A network as the command line names it, such as "model.pte"; a tuple of a module and
-            its example inputs; or None where `baseline` is given.
-        new: Another one, with the same inputs.
-        max_ratio: The limit of new / old.
-        max_minutes: How many minutes measuring may take.
-        baseline: The name of a baseline that stands for the old network.
-        target: The target's id or name; None for the default.
     """
     with ExitStack() as stack:
         client = _client(stack, is_required=request.config.getoption(REQUIRED))
@@ -63,6 +55,17 @@ def latlab_compare(request: pytest.FixtureRequest) -> Iterator[Callable[..., Gat
             baseline: str | None = None,
             target: str | None = None,
         ) -> GateReport:
+            """Compare two networks.
+
+            Args:
+                old: A network as the command line names it, such as "model.pte"; a tuple of a
+                    module and its example inputs; or None where `baseline` is given.
+                new: Another one, with the same inputs.
+                max_ratio: The limit of new / old.
+                max_minutes: How many minutes measuring may take.
+                baseline: The name of a baseline that stands for the old network.
+                target: The target's id or name; None for the default.
+            """
             from latlab.domain.errors import LabError
 
             if (old is None) == (baseline is None):

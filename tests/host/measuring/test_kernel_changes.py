@@ -14,11 +14,11 @@ NOW = Conditions(unix_ns=0)
 KERNELS = {
     "conv2d": Kernel("conv2d", ((1, 8, 8, 8),), (1, 8, 8, 8), (3, 3)),
     "add": Kernel("add", ((1, 8), (1, 8)), (1, 8)),
-    "mul": Kernel("mul", ((1, 8), (1, 8)), (1, 8)),
+    "multiply": Kernel("multiply", ((1, 8), (1, 8)), (1, 8)),
 }
-NAMES = {"conv2d": "Convolution (NHWC, F32) IGEMM", "add": "Add (ND)", "mul": "Multiply (ND)"}
+NAMES = {"conv2d": "Convolution (NHWC, F32) IGEMM", "add": "Add (ND)", "multiply": "Multiply (ND)"}
 
-runs = st.lists(st.tuples(st.sampled_from(["add", "mul"]), st.integers(1, 10**6)), min_size=1)
+runs = st.lists(st.tuples(st.sampled_from(["add", "multiply"]), st.integers(1, 10**6)), min_size=1)
 
 
 def program(kinds: list[str]) -> Program:
@@ -33,15 +33,15 @@ def visits(kinds: list[str], times_ns: list[int]) -> list[Visit]:
 
 
 def test_a_kernel_that_was_added_comes_first_and_kernels_that_stay_are_the_same() -> None:
-    old, new = ["add", "mul"], ["add", "mul", "mul"]
+    old, new = ["add", "multiply"], ["add", "multiply", "multiply"]
     changes = kernel_changes(
         program(old), visits(old, [100, 200]), program(new), visits(new, [90, 200, 500])
     )
     assert changes is not None
     assert [(c.kernel.kind, c.change_ns) for c in changes] == [
-        ("mul", 500),
+        ("multiply", 500),
         ("add", -10),
-        ("mul", 0),
+        ("multiply", 0),
     ]
     assert (changes[0].old_position, changes[0].new_position) == (None, 2)
 
