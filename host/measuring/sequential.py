@@ -31,7 +31,6 @@ from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 BATCH = 6  # pairs; an even number, so that each program comes first in half of them
 ERROR = 0.05  # on either side
@@ -108,7 +107,9 @@ class SequentialTest:
 
     def verdict(self) -> Verdict:
         """Return what is known by now. Later pairs may not be added to change a decision."""
-        slower, not_slower = logsumexp(self._log_capitals, axis=1) - math.log(len(_SHARES))
+        slower, not_slower = np.logaddexp.reduce(self._log_capitals, axis=1) - math.log(
+            len(_SHARES)
+        )
         needed = self._needed()
         if slower >= needed:
             return Verdict.SLOWER
@@ -184,7 +185,8 @@ class SequentialTest:
         def is_excluded(distance: float) -> bool:
             centre = middle - side * distance
             scores = side * np.clip((medians - centre) / (_CUT * noises), -1, 1)
-            return bool(logsumexp(np.log1p(np.outer(_SHARES, scores)).sum(axis=1)) >= needed)
+            log_capitals = np.log1p(np.outer(_SHARES, scores)).sum(axis=1)
+            return bool(np.logaddexp.reduce(log_capitals) >= needed)
 
         inside = 0.0
         outside = float(np.ptp(medians) + 2 * _CUT * noises.max())

@@ -93,7 +93,7 @@ def export(network: Architecture, seed: int, extra: int, folder: str) -> Program
     from latlab.export import export_program
     from search.space.network import build_network
 
-    module = build_network(network, classes=DEFAULT_DEPLOYMENT.classes, seed=seed)
+    module: nn.Module = build_network(network, classes=DEFAULT_DEPLOYMENT.classes, seed=seed)
     if extra:
         module = with_extra(module, extra)
     program, data = export_program(module.eval(), DEFAULT_DEPLOYMENT.input_shape)

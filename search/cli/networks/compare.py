@@ -63,7 +63,7 @@ def compare(
     second: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             help="The network to compare the first with. With --max-ratio, the first is the OLD"
             " one and this is the NEW one. With --baseline, it is left out.",
         ),

@@ -17,6 +17,7 @@ from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.program import ProgramFile
 from search.cli import app
 from search.cli.networks import baselines, compare
+from search.cli.networks.gate_report import junit_file
 from tests.host.fake_lab import TARGET
 from tests.search.latency.gate_lab import ADD, MUL, GateLab, program_file
 
@@ -183,6 +184,6 @@ def test_wrong_usage_is_explained_in_one_line(lab: GateLab, command: str, words:
 
 
 def test_what_a_name_holds_does_not_break_the_junit_file() -> None:
-    data = compare.junit_file("\x1b[31m<a>&", 1.0, ("error", "\x00", "\x07"), "\x1b")
+    data = junit_file("\x1b[31m<a>&", 1.0, ("error", "\x00", "\x07"), "\x1b")
     [case] = ElementTree.fromstring(data).iter("testcase")
     assert cast(str, case.get("name")).endswith("[31m<a>&")
