@@ -107,9 +107,8 @@ class SequentialTest:
 
     def verdict(self) -> Verdict:
         """Return what is known by now. Later pairs may not be added to change a decision."""
-        slower, not_slower = np.logaddexp.reduce(self._log_capitals, axis=1) - math.log(
-            len(_SHARES)
-        )
+        capitals = np.logaddexp.reduce(self._log_capitals, axis=1) - math.log(len(_SHARES))
+        slower, not_slower = capitals
         needed = self._needed()
         if slower >= needed:
             return Verdict.SLOWER
