@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from latlab.client import client as client_module
 from search.cli.networks import network_argument
 from tests.search.latency.gate_lab import ADD, MUL, GateLab, program_file
+from tests.structure import REPOSITORY
 
 pytest_plugins = ["pytester"]
 
@@ -42,8 +46,10 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[GateLab]:
 def outcomes(pytester: pytest.Pytester, body: str, *options: str) -> tuple[dict[str, int], str]:
     """Run a test with this body; return how many passed and so on, and what was printed."""
     pytester.makepyfile(TEST + body)
-    plugins = ["-p", "search.testing.pytest_plugin", "-p", "no:cacheprovider", "-rs"]
-    result = pytester.runpytest_inprocess(*plugins, *options)
+    # An environment that was installed before there was an entry point does not load the plugin.
+    is_loaded = any(each.name == "latlab" for each in entry_points(group="pytest11"))
+    plugin = [] if is_loaded else ["-p", "search.testing.pytest_plugin"]
+    result = pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", "-rs", *options)
     return result.parseoutcomes(), result.stdout.str()
 
 
@@ -116,3 +122,9 @@ def test_the_plugin_imports_nothing_until_it_is_used() -> None:
         "search.testing",
         "search.testing.pytest_plugin",
     }
+
+
+def test_the_distribution_announces_the_plugin() -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    [place] = re.findall(r'pytest11\]\nlatlab = "(.+)"', project)
+    assert hasattr(importlib.import_module(place), "latlab_compare")
