@@ -54,6 +54,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "search.report": "search.study search.space latlab.domain latlab.profiling latlab.common",
         "search": "search.space search.study search.strategies search.latency search.accuracy"
         " latlab",
+        "search.testing": "host.home host.measuring latlab search.cli search.latency search.space",
         "search.cli": "search host.cli host.home host.doctor host.measuring latency_models latlab",
     }.items()
 }

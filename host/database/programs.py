@@ -1,4 +1,4 @@
-"""Store programs and their kernels."""
+"""Store programs, their kernels, and the names under which people keep some of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row, select
 
 from host.database import raw
 from host.database.raw import pack_int64, unpack_int64
-from host.database.schema import kernels, programs
+from host.database.schema import baselines, kernels, programs
 from latency_models.packing import check_sizes
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.kernel import Kernel, Shape
-from latlab.domain.program import Program, TensorSpec
+from latlab.domain.program import Baseline, Program, TensorSpec
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,30 @@ def get_program(connection: Connection, sha256: str) -> Program | None:
             undelegated=tuple(map(_text, raw.parse(row.undelegated))),
             exporter=row.exporter,
         )
+
+
+def set_baseline(connection: Connection, name: str, program_sha256: str, unix_ns: int) -> None:
+    """Keep a program under a name, in place of the one that had it."""
+    connection.execute(baselines.delete().where(baselines.c.name == name))
+    connection.execute(
+        baselines.insert().values(name=name, program_sha256=program_sha256, unix_ns=unix_ns)
+    )
+
+
+def stored_baselines(connection: Connection) -> list[Baseline]:
+    """Return the programs that are kept under a name, in the order of the names."""
+    query = (
+        select(baselines, programs.c.size_bytes)
+        .join(programs, baselines.c.program_sha256 == programs.c.sha256)
+        .order_by(baselines.c.name)
+    )
+    return [Baseline(**row._mapping) for row in connection.execute(query)]
+
+
+def remove_baseline(connection: Connection, name: str) -> bool:
+    """Forget a name. Returns whether there was such a baseline."""
+    removed = connection.execute(baselines.delete().where(baselines.c.name == name))
+    return removed.rowcount > 0
 
 
 def get_kernels(connection: Connection, ids: Iterable[int]) -> dict[int, Kernel]:

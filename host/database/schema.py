@@ -7,6 +7,7 @@
                      visits
     refits: each fit of a target's predictor, and how good the predictor before it was
     sentinels: each target's reference program, and the measurement that is its baseline
+    baselines: the programs that people keep under a name, to compare others with
     exclusions: when and why the owner of a measurement excluded it, or included it again
     leases: each device's holder, with a token that only grows
     database_id: one row, the name by which agents tell databases apart
@@ -233,6 +234,14 @@ sentinels = Table(
     Column("target_id", String(16), ForeignKey("targets.id"), primary_key=True),
     Column("program_sha256", String(64), ForeignKey("programs.sha256"), nullable=False),
     Column("baseline_id", String(32), ForeignKey("measurements.id")),  # null until measured
+)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("program_sha256", String(64), ForeignKey("programs.sha256"), nullable=False),
+    Column("unix_ns", BigInteger, nullable=False),
 )
 
 leases = Table(

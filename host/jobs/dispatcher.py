@@ -245,11 +245,10 @@ class Dispatcher:
             return positions(self._all_states(), self._queue)
 
     def programs_in_use(self) -> set[str]:
-        """Return the SHA-256 of the programs that jobs or the sentinel need."""
-        pinned = self._records.pinned_program()
+        """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""
+        kept = self._records.kept_programs()
         with self._lock:
-            jobs = {state.job.program_sha256 for state in self._open.values()}
-        return jobs if pinned is None else jobs | {pinned}
+            return kept | {state.job.program_sha256 for state in self._open.values()}
 
     def _join(self, state: JobState, listener: EventQueue, priority: int) -> Job:
         if priority > state.job.priority:

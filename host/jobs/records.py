@@ -99,7 +99,10 @@ class JobRecords:
             put_summary(connection, measurement.id, statistics.VERSION, summary)
         return measurement, measurement
 
-    def pinned_program(self) -> str | None:
-        """Return the SHA-256 of the sentinel's program; None if no sentinel is pinned."""
+    def kept_programs(self) -> set[str]:
+        """Return the SHA-256 of the programs of the sentinel and of the baselines."""
         with self._database.reading() as connection:
-            return sentinel_rows.pinned_program(connection)
+            pinned = sentinel_rows.pinned_program(connection)
+            baselines = program_rows.stored_baselines(connection)
+        kept = {baseline.program_sha256 for baseline in baselines}
+        return kept if pinned is None else kept | {pinned}

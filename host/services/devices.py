@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import grpc
 
 from host.devices.worker import DeviceWorker
+from host.services.baselines import BaselinesServicer
 from host.services.checks import MAX_IDS, check_count, check_text
 from host.services.lab import Lab
 from host.services.stored_measurements import StoredMeasurementsServicer
@@ -21,7 +22,7 @@ from latlab.domain.program import check_program_name
 from latlab.v1 import common_pb2, lab_pb2
 
 
-class LabServicer(StoredMeasurementsServicer):
+class LabServicer(StoredMeasurementsServicer, BaselinesServicer):
     """Serves lab.proto."""
 
     def __init__(self, lab: Lab) -> None:

@@ -32,8 +32,11 @@ from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
-from latlab.domain.program import Program
+from latlab.domain.program import Baseline, Program
 from latlab.domain.target import Target, TargetStatus, find_target
+
+# The programs of baselines are never removed, so their number is bounded.
+MAX_BASELINES = 100
 
 
 class Lab:
@@ -121,6 +124,51 @@ class Lab:
         with self._database.writing() as connection:
             program_rows.add_program(connection, program)
 
+    def set_baseline(self, name: str, program_sha256: str) -> None:
+        """Keep an uploaded program under a name, in place of the one that had it.
+
+        Raises InvalidRequest if there are MAX_BASELINES others, and NotFound if the program was
+        not uploaded.
+        """
+        self._programs.get(program_sha256)
+        with self._database.writing() as connection:
+            others = {each.name for each in program_rows.stored_baselines(connection)} - {name}
+            if len(others) >= MAX_BASELINES:
+                raise InvalidRequest(
+                    f"the lab keeps {len(others)} baselines and no more: remove one with"
+                    " `latlab baselines remove NAME`"
+                )
+            if program_rows.get_program(connection, program_sha256) is None:
+                raise NotFound(f"no program {program_sha256[:12]} was uploaded: upload it first")
+            program_rows.set_baseline(connection, name, program_sha256, time.time_ns())
+
+    def baseline(self, name: str) -> Program:
+        """Return the program that is kept under a name. Raises NotFound."""
+        with self._database.reading() as connection:
+            found = [e for e in program_rows.stored_baselines(connection) if e.name == name]
+            program = (
+                program_rows.get_program(connection, found[0].program_sha256) if found else None
+            )
+        if program is None:
+            raise _no_baseline(name)
+        if not self._programs.has(program.sha256, program.size_bytes):
+            raise NotFound(
+                f"the program of the baseline {name!r} is gone from the lab's folder: set it again"
+                f" with `latlab baselines set {name} NETWORK`"
+            )
+        return program
+
+    def baselines(self) -> list[Baseline]:
+        """Return the programs that are kept under a name, in the order of the names."""
+        with self._database.reading() as connection:
+            return program_rows.stored_baselines(connection)
+
+    def remove_baseline(self, name: str) -> None:
+        """Forget a name. Raises NotFound."""
+        with self._database.writing() as connection:
+            if not program_rows.remove_baseline(connection, name):
+                raise _no_baseline(name)
+
     def predict(
         self,
         target: str,
@@ -206,3 +254,7 @@ class Lab:
             sentinel_drift=None if watch is None else watch.drift,
             drifted=watch is not None and watch.drifted,
         )
+
+
+def _no_baseline(name: str) -> NotFound:
+    return NotFound(f"no baseline {name!r}: `latlab baselines list` lists them")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from latlab.client.baselines import Baselines
 from latlab.client.calls import Calls
 from latlab.client.discovery import find_lab, home_folder
 from latlab.client.measuring import MEASURE_TIMEOUT_S, Outcome, measure_programs, upload
@@ -28,7 +29,7 @@ from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.precision import Precision
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile
 from latlab.v1 import lab_pb2, latency_pb2
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class LatencyClient(TargetsClient):
 
     Attributes:
         stored: The stored measurements: list, exclude and include them.
+        baselines: The programs that the lab keeps under a name.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -57,6 +59,7 @@ class LatencyClient(TargetsClient):
         """
         super().__init__(Calls(address, token))
         self.stored = StoredMeasurements(self._calls, self._lab)
+        self.baselines = Baselines(self._calls, self._lab, self._latency)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:
@@ -156,7 +159,7 @@ class LatencyClient(TargetsClient):
     def measure(
         self,
         target: str,
-        programs: Iterable[ProgramFile],
+        programs: Iterable[ProgramFile | Program],
         spec: BenchmarkSpec | None = None,
         *,
         fresh: bool = False,
@@ -189,9 +192,9 @@ class LatencyClient(TargetsClient):
             module: A module. It is exported first.
             example_inputs: Its inputs, as `latlab.export.export_program` takes them.
             target: Id or name of the target. A module's default is `default_target`.
-            programs: An iterable, which may make programs while others are measured. They are taken
-                in another thread, at most `latlab.client.upload_window.MAX_AHEAD` before their
-                outcomes. What the iterable raises is raised.
+            programs: An iterable, which may make programs while others are measured. A program that
+                the lab has needs no file. They are taken in another thread, at most
+                `latlab.client.upload_window.MAX_AHEAD` before their outcomes.
             spec: How to measure.
             precision: What the module's program computes with.
             fresh: Measure again what the lab has measured with the same program, target and spec.
@@ -235,7 +238,7 @@ class LatencyClient(TargetsClient):
     def _measure(
         self,
         target: str,
-        programs: Iterable[ProgramFile],
+        programs: Iterable[ProgramFile | Program],
         spec: BenchmarkSpec | None = None,
         *,
         fresh: bool = False,

@@ -12,7 +12,7 @@ from latlab.convert.visits import failure_from_message
 from latlab.domain.errors import LabError, Unavailable
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.program import ProgramFile, memory_excess
+from latlab.domain.program import Program, ProgramFile, memory_excess, program_of
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
@@ -22,13 +22,17 @@ MEASURE_TIMEOUT_S = 24 * 3600.0
 Outcome = MeasuredLatency | Failure
 
 
-def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile) -> None:
-    """Upload a program to the lab, which does not read the bytes of a program that it has."""
+def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile | Program) -> None:
+    """Upload a program to the lab, which does not read the bytes of a program that it has.
+
+    A program without a file must be one that the lab has.
+    """
 
     def parts() -> Iterator[latency_pb2.UploadRequest]:
-        yield latency_pb2.UploadRequest(program=program_to_message(file.program))
-        for chunk in read_chunks(file.path):
-            yield latency_pb2.UploadRequest(chunk=chunk)
+        yield latency_pb2.UploadRequest(program=program_to_message(program_of(file)))
+        if isinstance(file, ProgramFile):
+            for chunk in read_chunks(file.path):
+                yield latency_pb2.UploadRequest(chunk=chunk)
 
     calls.one(latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
 
@@ -37,7 +41,7 @@ def measure_programs(
     calls: Calls,
     latency: LatencyServiceStub,
     request: latency_pb2.MeasureRequest,
-    programs: Iterable[ProgramFile],
+    programs: Iterable[ProgramFile | Program],
     memory_bytes: int | None,
     patience_s: float,
     on_progress: Callable[[int, int], None],
@@ -57,14 +61,15 @@ def measure_programs(
     window = UploadWindow(programs)
     outcomes: dict[str, Outcome] = {}
 
-    def named(file: ProgramFile) -> latency_pb2.MeasureRequest | None:
-        if excess := memory_excess(file.program.size_bytes, memory_bytes):
-            outcomes[file.program.sha256] = Failure(
+    def named(file: ProgramFile | Program) -> latency_pb2.MeasureRequest | None:
+        program = program_of(file)
+        if excess := memory_excess(program.size_bytes, memory_bytes):
+            outcomes[program.sha256] = Failure(
                 FailureKind.OUT_OF_MEMORY, f"the program takes {excess}"
             )
             return None
         upload(calls, latency, file)
-        named = latency_pb2.MeasureRequest(program_sha256=[file.program.sha256])
+        named = latency_pb2.MeasureRequest(program_sha256=[program.sha256])
         named.MergeFrom(request)
         return named
 

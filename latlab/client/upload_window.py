@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from latlab.domain.program import ProgramFile
+from latlab.domain.program import Program, ProgramFile, program_of
 
 # Programs of one campaign that wait in the lab: they fill its disk.
 MAX_AHEAD = 96
@@ -23,7 +23,7 @@ class UploadWindow:
         error: What the iterable, or sending, has raised.
     """
 
-    def __init__(self, programs: Iterable[ProgramFile]) -> None:
+    def __init__(self, programs: Iterable[ProgramFile | Program]) -> None:
         """Take nothing yet: `map` does."""
         self.order: list[str] = []
         self.error: Exception | None = None
@@ -31,12 +31,12 @@ class UploadWindow:
         self._room = threading.Semaphore(MAX_AHEAD)
         self._closed = threading.Event()
 
-    def map(self, send: Callable[[ProgramFile], T | None]) -> Iterator[T]:
+    def map(self, send: Callable[[ProgramFile | Program], T | None]) -> Iterator[T]:
         """Yield the result of `send` for each distinct program; None: it was not sent."""
         sent: set[str] = set()
         try:
             for file in self._programs:
-                sha256 = file.program.sha256
+                sha256 = program_of(file).sha256
                 self.order.append(sha256)
                 if sha256 not in sent:
                     sent.add(sha256)

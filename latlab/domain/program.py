@@ -23,6 +23,7 @@ DTYPES = ("float32", "float16", *INTEGER_RANGES, "bool")
 T = TypeVar("T")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BASELINE_NAME = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 
 
 def check_program_name(sha256: str) -> str:
@@ -32,6 +33,16 @@ def check_program_name(sha256: str) -> str:
             f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
         )
     return sha256
+
+
+def check_baseline_name(name: str) -> str:
+    """Return the name of a baseline. Raises InvalidRequest if it is none."""
+    if not _BASELINE_NAME.fullmatch(name):
+        raise InvalidRequest(
+            "a baseline is named by 1 to 100 letters, digits and characters of ._/-, not"
+            f" {name[:110]!r}"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,28 @@ class ProgramFile:
     program: Program
     path: Path
     sources: tuple[KernelSource | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A program that the lab keeps under a name, for others to be compared with.
+
+    Attributes:
+        name: The name.
+        program_sha256: The program.
+        size_bytes: The number of the program's bytes.
+        unix_ns: When the program got the name, in ns since 1970.
+    """
+
+    name: str
+    program_sha256: str
+    size_bytes: int
+    unix_ns: int
+
+
+def program_of(source: ProgramFile | Program) -> Program:
+    """Return the program of a file, or a program as it is."""
+    return source.program if isinstance(source, ProgramFile) else source
 
 
 def from_json(kind: type[T], fields: Mapping[str, Any]) -> T:

@@ -5,6 +5,7 @@ import warnings
 
 from latlab.v1 import common_pb2 as latlab_dot_v1_dot_common__pb2
 from latlab.v1 import lab_pb2 as latlab_dot_v1_dot_lab__pb2
+from latlab.v1 import latency_pb2 as latlab_dot_v1_dot_latency__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -115,6 +116,26 @@ class LabServiceStub:
                 '/latlab.v1.LabService/IncludeMeasurement',
                 request_serializer=latlab_dot_v1_dot_lab__pb2.IncludeMeasurementRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_lab__pb2.IncludeMeasurementResponse.FromString,
+                _registered_method=True)
+        self.SetBaseline = channel.unary_unary(
+                '/latlab.v1.LabService/SetBaseline',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.SetBaselineRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.SetBaselineResponse.FromString,
+                _registered_method=True)
+        self.GetBaseline = channel.unary_unary(
+                '/latlab.v1.LabService/GetBaseline',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.GetBaselineRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Program.FromString,
+                _registered_method=True)
+        self.ListBaselines = channel.unary_unary(
+                '/latlab.v1.LabService/ListBaselines',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.ListBaselinesRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.ListBaselinesResponse.FromString,
+                _registered_method=True)
+        self.RemoveBaseline = channel.unary_unary(
+                '/latlab.v1.LabService/RemoveBaseline',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.FromString,
                 _registered_method=True)
 
 
@@ -242,6 +263,36 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetBaseline(self, request, context):
+        """Keeps an uploaded program under a name, for comparisons, in place of the one that had the name.
+        The lab keeps its bytes. NOT_FOUND: upload it first. INVALID_ARGUMENT: the name is not one, or
+        the lab keeps as many as it may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBaseline(self, request, context):
+        """Returns the program that is kept under a name. NOT_FOUND: there is none, or its bytes are gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBaselines(self, request, context):
+        """Lists the kept programs, in the order of their names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveBaseline(self, request, context):
+        """Forgets a name. NOT_FOUND: there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -324,6 +375,26 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.IncludeMeasurement,
                     request_deserializer=latlab_dot_v1_dot_lab__pb2.IncludeMeasurementRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_lab__pb2.IncludeMeasurementResponse.SerializeToString,
+            ),
+            'SetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBaseline,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.SetBaselineRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.SetBaselineResponse.SerializeToString,
+            ),
+            'GetBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBaseline,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.GetBaselineRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Program.SerializeToString,
+            ),
+            'ListBaselines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBaselines,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.ListBaselinesRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.ListBaselinesResponse.SerializeToString,
+            ),
+            'RemoveBaseline': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveBaseline,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -759,6 +830,114 @@ class LabService:
             '/latlab.v1.LabService/IncludeMeasurement',
             latlab_dot_v1_dot_lab__pb2.IncludeMeasurementRequest.SerializeToString,
             latlab_dot_v1_dot_lab__pb2.IncludeMeasurementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/SetBaseline',
+            latlab_dot_v1_dot_lab__pb2.SetBaselineRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.SetBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/GetBaseline',
+            latlab_dot_v1_dot_lab__pb2.GetBaselineRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Program.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBaselines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ListBaselines',
+            latlab_dot_v1_dot_lab__pb2.ListBaselinesRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.ListBaselinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveBaseline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/RemoveBaseline',
+            latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.FromString,
             options,
             channel_credentials,
             insecure,

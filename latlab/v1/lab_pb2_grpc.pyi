@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from latlab.v1 import common_pb2 as _common_pb2
 from latlab.v1 import lab_pb2 as _lab_pb2
+from latlab.v1 import latency_pb2 as _latency_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -79,6 +80,17 @@ class LabServiceStub:
     """
     IncludeMeasurement: _grpc.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]
     """Uses an excluded measurement again; harmless if it was not excluded."""
+    SetBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetBaselineRequest, _lab_pb2.SetBaselineResponse]
+    """Keeps an uploaded program under a name, for comparisons, in place of the one that had the name.
+    The lab keeps its bytes. NOT_FOUND: upload it first. INVALID_ARGUMENT: the name is not one, or
+    the lab keeps as many as it may.
+    """
+    GetBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.GetBaselineRequest, _latency_pb2.Program]
+    """Returns the program that is kept under a name. NOT_FOUND: there is none, or its bytes are gone."""
+    ListBaselines: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListBaselinesRequest, _lab_pb2.ListBaselinesResponse]
+    """Lists the kept programs, in the order of their names."""
+    RemoveBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBaselineRequest, _lab_pb2.RemoveBaselineResponse]
+    """Forgets a name. NOT_FOUND: there is none."""
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
@@ -130,6 +142,17 @@ class LabServiceAsyncStub(LabServiceStub):
     """
     IncludeMeasurement: _aio.UnaryUnaryMultiCallable[_lab_pb2.IncludeMeasurementRequest, _lab_pb2.IncludeMeasurementResponse]  # type: ignore[assignment]
     """Uses an excluded measurement again; harmless if it was not excluded."""
+    SetBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetBaselineRequest, _lab_pb2.SetBaselineResponse]  # type: ignore[assignment]
+    """Keeps an uploaded program under a name, for comparisons, in place of the one that had the name.
+    The lab keeps its bytes. NOT_FOUND: upload it first. INVALID_ARGUMENT: the name is not one, or
+    the lab keeps as many as it may.
+    """
+    GetBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.GetBaselineRequest, _latency_pb2.Program]  # type: ignore[assignment]
+    """Returns the program that is kept under a name. NOT_FOUND: there is none, or its bytes are gone."""
+    ListBaselines: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListBaselinesRequest, _lab_pb2.ListBaselinesResponse]  # type: ignore[assignment]
+    """Lists the kept programs, in the order of their names."""
+    RemoveBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBaselineRequest, _lab_pb2.RemoveBaselineResponse]  # type: ignore[assignment]
+    """Forgets a name. NOT_FOUND: there is none."""
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
     """The lab itself: its devices, its jobs, its predictors and what it has stored."""
@@ -274,5 +297,40 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.IncludeMeasurementResponse, _abc.Awaitable[_lab_pb2.IncludeMeasurementResponse]]:
         """Uses an excluded measurement again; harmless if it was not excluded."""
+
+    @_abc_1.abstractmethod
+    def SetBaseline(
+        self,
+        request: _lab_pb2.SetBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.SetBaselineResponse, _abc.Awaitable[_lab_pb2.SetBaselineResponse]]:
+        """Keeps an uploaded program under a name, for comparisons, in place of the one that had the name.
+        The lab keeps its bytes. NOT_FOUND: upload it first. INVALID_ARGUMENT: the name is not one, or
+        the lab keeps as many as it may.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBaseline(
+        self,
+        request: _lab_pb2.GetBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Program, _abc.Awaitable[_latency_pb2.Program]]:
+        """Returns the program that is kept under a name. NOT_FOUND: there is none, or its bytes are gone."""
+
+    @_abc_1.abstractmethod
+    def ListBaselines(
+        self,
+        request: _lab_pb2.ListBaselinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.ListBaselinesResponse, _abc.Awaitable[_lab_pb2.ListBaselinesResponse]]:
+        """Lists the kept programs, in the order of their names."""
+
+    @_abc_1.abstractmethod
+    def RemoveBaseline(
+        self,
+        request: _lab_pb2.RemoveBaselineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.RemoveBaselineResponse, _abc.Awaitable[_lab_pb2.RemoveBaselineResponse]]:
+        """Forgets a name. NOT_FOUND: there is none."""
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

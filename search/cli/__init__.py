@@ -48,8 +48,13 @@ class LatlabCommands(LateCommands):
             "search.cli.networks.commands:predict", "Predict latencies without measuring.", NETWORKS
         ),
         "compare": LateCommand(
-            "search.cli.networks.commands:compare",
+            "search.cli.networks.compare:compare",
             "Measure how much faster one network is.",
+            NETWORKS,
+        ),
+        "baselines": LateCommand(
+            "search.cli.networks.baselines:app",
+            "Keep programs under a name, to compare others with.",
             NETWORKS,
         ),
         "calibrate": LateCommand(

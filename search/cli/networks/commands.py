@@ -1,29 +1,26 @@
-"""`latlab zoo`, `measure`, `predict` and `compare`: the commands about single networks."""
+"""`latlab zoo`, `measure` and `predict`: the commands about single networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from host.cli.console import console, progress_bar, show, words
-from host.measuring.comparison import MIN_PAIRS, Comparison
-from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, MAX_VISITS, BenchmarkSpec
+from host.cli.console import console, progress_bar, show
+from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.precision import Precision
-from latlab.domain.program import Program, ProgramFile
+from latlab.domain.program import Program
 from search.cli.networks import remarks
 from search.cli.networks.network_argument import (
-    NETWORK_HELP,
     InputsOption,
     NetworksArgument,
     find_networks,
 )
 from search.cli.networks.tables import (
-    HEAT_UNKNOWN,
     measurements_table,
     prediction_cells,
     zoo_table,
@@ -140,65 +137,6 @@ def _refuse_if_unfit(names: Sequence[str], outcomes: Sequence[Measured | Failure
 def _exit_if_failed(outcomes: Sequence[Measured | Failure]) -> None:
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def compare(
-    context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="NETWORK", help=NETWORK_HELP)],
-    second: Annotated[
-        str, typer.Argument(metavar="OTHER", help="The network to compare the first with.")
-    ],
-    inputs: InputsOption = None,
-    precision: PrecisionOption = Precision.FP32,
-    target: TargetOption = None,
-    resolution: ResolutionOption = DEFAULT_RESOLUTION,
-    classes: ClassesOption = DEFAULT_CLASSES,
-    pairs: Annotated[
-        int,
-        typer.Option(
-            min=MIN_PAIRS,
-            max=MAX_VISITS,
-            help="Number of pairs of visits, one for each network in turn.",
-            rich_help_panel=MEASURING_PANEL,
-        ),
-    ] = 20,
-) -> None:
-    """Measure two networks in turn, and report how many times as long the first one takes.
-
-    This detects a difference of 1 % on a noisy machine.
-    """
-    names = first, second
-    found = find_networks(names, inputs, context)
-    with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
-        with console.status("exporting"):
-            files = opened.lab.programs(found)
-        result = _compared(opened, files, pairs)
-        programs = {name: file.program for name, file in zip(names, files, strict=True)}
-        _show_comparison(names, result, remarks.on_networks(opened, programs))
-
-
-def _compared(opened: Session, files: Sequence[ProgramFile], pairs: int) -> Comparison | Failure:
-    first, second = files
-    with progress_bar() as bar:
-        task = bar.add_task(f"measuring in turn on {opened.target.name}", total=2 * pairs)
-        return opened.lab.compare(
-            first, second, pairs, lambda visits: bar.update(task, completed=visits)
-        )
-
-
-def _show_comparison(
-    names: tuple[str, str], result: Comparison | Failure, notes: Iterable[str]
-) -> None:
-    if isinstance(result, Failure):
-        console.print(words((result.kind.value, "red"), f": {result.message}"))
-        raise typer.Exit(1)
-    first, second = names
-    console.print(
-        f"{first} takes {result.ratio:.3f} times as long as {second}"
-        f" (90 % interval {result.lower:.3f} to {result.upper:.3f}, {result.pairs} pairs)."
-    )
-    for note in [HEAT_UNKNOWN] * result.heat_unknown + [*notes]:
-        console.print(note)
 
 
 def predict(

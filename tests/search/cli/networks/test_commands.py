@@ -27,7 +27,7 @@ from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import commands, network_argument
+from search.cli.networks import commands, compare, network_argument
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -130,6 +130,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     listing = Listing((TensorSpec((1, 8)),), FOREIGN, ("native_layer_norm",), 1)
     monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
     monkeypatch.setattr(commands, "session", session)
+    monkeypatch.setattr(compare, "session", session)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
     Path("net.py").touch()

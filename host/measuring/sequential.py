@@ -1,0 +1,197 @@
+"""Decide whether a program is slower than another by more than a limit, visit after visit.
+
+A test that is repeated after each visit, at a fixed interval, errs far more often than it says. The
+test here may be looked at after every batch, and stopped at any time: it is a test by betting
+(Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B 86,
+2024), applied to a bounded score of symmetric observations, as the sequential signed-rank tests of
+Howard and Pimentel ("The uniform general signed rank test and its design sensitivity", Biometrika
+108, 2021) are.
+
+An observation is the median log ratio of BATCH consecutive pairs of visits. If its distribution is
+symmetric about the logarithm of the limit, its score, the distance from that, in units of its own
+noise and cut off at 1, has the mean 0. The noise comes from the distances of pairs from the medians
+of their batches, up to the present one, which do not depend on the sign of the observation. A
+gambler who bets a fixed share of the capital on positive scores then has a capital that is a
+martingale: by Ville's inequality it ever reaches 1 / ERROR times its beginning with a probability
+of at most ERROR. If it does, the program is slower. Another gambler bets on negative scores. The
+shares are mixed. All ratios at which neither gambler would have won are the interval.
+
+Log ratios of pairs depend on each other where a mood of the machine changes the ratio itself.
+Batches reduce that. What remains between neighbouring batches is estimated, and raises the capital
+that is needed to the power of the factor by which it raises the variance. It never lowers it, so
+the test of independent batches stays valid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = 6  # pairs; an even number, so that each program comes first in half of them
+ERROR = 0.05  # on either side
+CONFIDENCE = 1 - 2 * ERROR
+
+# A score is 1 from so many standard deviations of a batch's median on. With more, the test needs
+# more pairs; with less, it knows only signs.
+_CUT = 2.0
+_SHARES = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
+_LEAST_NOISE = 1e-4  # of a log ratio: visits that agree exactly say no more than this
+# From a median absolute deviation to the standard deviation of a median of BATCH values.
+_NOISE_OF_MEDIAN = 1.4826 * math.sqrt(math.pi / 2 / BATCH)
+_MOST_CORRELATION = 0.8
+_STEPS = 40  # of the bisection for a bound
+
+# Before so many batches, the noise floor is not known well enough to give up.
+FLOOR_BATCHES = 10
+
+FloatArray = NDArray[np.float64]
+
+
+class Verdict(str, Enum):
+    """Whether a program is slower than another by more than a limit allows."""
+
+    NOT_SLOWER = "not slower"
+    SLOWER = "slower"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class RatioEstimate:
+    """The ratio of two latencies, as far as it is known.
+
+    Attributes:
+        ratio: The median over batches of pairs.
+        lower: The lower bound of the interval that holds the ratio with 90 % confidence at any
+            time; 0 while there is none.
+        upper: The upper bound; infinity while there is none.
+        pairs: The number of clean pairs.
+    """
+
+    ratio: float
+    lower: float
+    upper: float
+    pairs: int
+
+
+class SequentialTest:
+    """Decides whether a ratio lies above or below a limit. It may be asked after every pair."""
+
+    def __init__(self, limit: float) -> None:
+        """Begin without pairs.
+
+        Args:
+            limit: The ratio that is tested, above 0.
+        """
+        self._log_limit = math.log(limit)
+        self._pairs: list[float] = []
+        self._deviations: list[float] = []
+        self._medians: list[float] = []
+        self._noises: list[float] = []
+        self._log_capitals = np.zeros((2, len(_SHARES)))  # of the gamblers: slower, not slower
+
+    @property
+    def batches(self) -> int:
+        """The number of whole batches."""
+        return len(self._medians)
+
+    def add(self, ratios: Sequence[float]) -> None:
+        """Add the ratios of clean pairs, in the order in which they were measured."""
+        self._pairs += map(math.log, ratios)
+        while len(self._pairs) >= BATCH * (self.batches + 1):
+            self._add_batch(np.array(self._pairs[BATCH * self.batches :][:BATCH]))
+
+    def verdict(self) -> Verdict:
+        """Return what is known by now. Later pairs may not be added to change a decision."""
+        capitals = np.logaddexp.reduce(self._log_capitals, axis=1) - math.log(len(_SHARES))
+        slower, not_slower = capitals
+        needed = self._needed()
+        if slower >= needed:
+            return Verdict.SLOWER
+        return Verdict.NOT_SLOWER if not_slower >= needed else Verdict.UNDECIDED
+
+    def estimate(self) -> RatioEstimate:
+        """Return the ratio with its interval. There is no ratio, but NaN, without a batch."""
+        if not self.batches:
+            return RatioEstimate(math.nan, 0.0, math.inf, len(self._pairs))
+        middle = float(np.median(self._medians))
+        lower, upper = middle - self._reach(middle, 1), middle + self._reach(middle, -1)
+        bounds = math.exp(lower), math.exp(upper)
+        return RatioEstimate(math.exp(middle), *bounds, len(self._pairs))
+
+    def floor(self, batches: float) -> float:
+        """Return the noise floor: how far from 1 a limit must be to be decided for equal programs.
+
+        It is infinite while there is no interval.
+
+        Args:
+            batches: How many batches there will be in the end.
+        """
+        if not self.batches:
+            return math.inf
+        middle = float(np.median(self._medians))
+        reach = max(self._reach(middle, 1), self._reach(middle, -1))
+        # Widths of intervals shrink with the square root of the number of observations.
+        return math.exp(min(reach * math.sqrt(self.batches / max(batches, self.batches)), 700.0))
+
+    def is_hopeless(self, batches: float) -> bool:
+        """Return whether the limit is below the noise floor and so near the ratio that more pairs,
+        up to so many batches, will hardly decide."""
+        if self.batches < FLOOR_BATCHES or self.verdict() is not Verdict.UNDECIDED:
+            return False
+        floor = math.log(self.floor(batches))
+        distance = abs(float(np.median(self._medians)) - self._log_limit)
+        return abs(self._log_limit) < floor and distance < floor
+
+    def _add_batch(self, pairs: FloatArray) -> None:
+        median = float(np.median(pairs))
+        self._deviations += np.abs(pairs - median).tolist()
+        noise = _NOISE_OF_MEDIAN * float(np.median(self._deviations)) + _LEAST_NOISE
+        self._medians.append(median)
+        self._noises.append(noise)
+        score = min(max((median - self._log_limit) / (_CUT * noise), -1.0), 1.0)
+        self._log_capitals += np.log1p(np.outer((score, -score), _SHARES))
+
+    def _needed(self) -> float:
+        """Return the logarithm of the capital that decides."""
+        return self._variance_factor() * math.log(1 / ERROR)
+
+    def _variance_factor(self) -> float:
+        """Return by how much dependence between neighbouring batches raises the variance."""
+        if self.batches < 3:
+            return 1.0
+        medians = np.array(self._medians)
+        most = _CUT * self._noises[-1]
+        centred = np.clip(medians - np.median(medians), -most, most)
+        square = float(centred @ centred)
+        if square == 0:
+            return 1.0
+        correlation = min(max(float(centred[1:] @ centred[:-1]) / square, 0.0), _MOST_CORRELATION)
+        return (1 + correlation) / (1 - correlation)
+
+    def _reach(self, middle: float, side: int) -> float:
+        """Return how far the interval reaches from its middle, below for side 1 and above for -1.
+
+        It is infinite where no ratio can be excluded yet.
+        """
+        medians, noises = np.array(self._medians), np.array(self._noises)
+        needed = self._needed() + math.log(len(_SHARES))
+
+        def is_excluded(distance: float) -> bool:
+            centre = middle - side * distance
+            scores = side * np.clip((medians - centre) / (_CUT * noises), -1, 1)
+            log_capitals = np.log1p(np.outer(_SHARES, scores)).sum(axis=1)
+            return bool(np.logaddexp.reduce(log_capitals) >= needed)
+
+        inside = 0.0
+        outside = float(np.ptp(medians) + 2 * _CUT * noises.max())
+        if not is_excluded(outside):
+            return math.inf
+        for _ in range(_STEPS):
+            half = (inside + outside) / 2
+            inside, outside = (inside, half) if is_excluded(half) else (half, outside)
+        return outside
