@@ -64,15 +64,22 @@ class Gate(nn.Module):
         return x * self.gate(self.expand(squeezed))
 
 
-class Residual(nn.Module):
-    """The sum of a module's output and its input, and then ReLU."""
+class Sum(nn.Module):
+    """The sum of layers' output and their input."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.layers(x) + x)
+        return self.layers(x) + x  # type: ignore[no-any-return]
+
+
+class Residual(Sum):
+    """The same, and then ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(super().forward(x))
 
 
 class Branches(nn.Module):
@@ -129,8 +136,8 @@ def defects() -> Sequence[Defect]:
                 lambda: _pooled(count_include_pad=False)),
         _defect(FindingKind.ACTIVATION, images, lambda: _activated(nn.GELU),
                 lambda: _activated(nn.ReLU)),
-        _defect(FindingKind.BATCH_NORM, images, lambda: _preactivated(48),
-                lambda: stem_and(repeated(5, lambda: conv(48, 48, 1)), width=48)),
+        _defect(FindingKind.BATCH_NORM, images, lambda: _normed_first(True),
+                lambda: _normed_first(False)),
         _defect(FindingKind.CHANNELS, (1, 3, 96, 112), lambda: _wide(68), lambda: _wide(64)),
         _defect(FindingKind.GROUPS, images, lambda: _grouped(24), lambda: _grouped(48)),
         _defect(FindingKind.WEIGHTS, (1, 3, 80, 80), lambda: _classified(is_pooled=False),
@@ -179,14 +186,14 @@ def _activated(activation: Activation) -> nn.Module:
     return stem_and(blocks, conv(48, 48, 3, 2), width=48)
 
 
-def _preactivated(width: int) -> nn.Module:
-    return stem_and(
-        repeated(
-            5,
-            lambda: nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, width, 1)),
-        ),
-        width=width,
-    )
+def _normed_first(is_first: bool) -> nn.Module:
+    """Return residual blocks whose norm comes before the convolution, or after it."""
+
+    def block() -> nn.Module:
+        layers = [nn.BatchNorm2d(48), nn.ReLU(), nn.Conv2d(48, 48, 1)]
+        return Sum(*(layers if is_first else [layers[2], *layers[:2]]))
+
+    return stem_and(repeated(5, block), width=48)
 
 
 def _wide(width: int) -> nn.Module:

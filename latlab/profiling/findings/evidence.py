@@ -97,6 +97,16 @@ def saving(rows: Iterable[Row], remaining: Amount = NOTHING) -> Span:
     )
 
 
+def saved_share(rows: Iterable[Row], least: float, middle: float, most: float) -> Span:
+    """Return what rows take, times the share of it that the remedy saves and the share's bounds."""
+    found = [row.row for row in rows]
+    return Span(
+        sum(row.time_ns for row in found) * middle,
+        sum(row.lower_ns for row in found) * least,
+        sum(row.upper_ns for row in found) * most,
+    )
+
+
 def places(rows: Iterable[Row]) -> tuple[int, ...]:
     """Return the places of some rows, each once and in ascending order."""
     return tuple(sorted({row.place for row in rows}))

@@ -62,12 +62,11 @@ class Processor:
 
     @staticmethod
     def of_abi(abi: str) -> Processor:
-        """Return what is common among processors of an instruction set, as `uname -m` names it.
+        """Return what findings assume of an instruction set, as `uname -m` names it.
 
-        Not every x86-64 has AVX-512. With the vector width of AVX2, findings about channels and
-        groups are rather missed than wrong there.
+        An x86-64 may have AVX-512 or only AVX2. Numbers of channels that suit AVX-512 suit both.
         """
-        return Processor(8 if abi in ("x86_64", "AMD64") else 4)
+        return Processor(16 if abi in ("x86_64", "AMD64") else 4)
 
     def __post_init__(self) -> None:
         """Check the numbers. Raises ValueError, in a sentence for a person."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlab.domain import kernel as k
-from latlab.profiling.findings.evidence import Evidence, Row, Site, places, saving
+from latlab.profiling.findings.evidence import Evidence, Row, Site, places, saved_share
 from latlab.profiling.findings.finding import FindingKind
-from latlab.profiling.findings.rates import Amount
 
 # The kernels that XNNPACK gives an activation's limits.
 _FUSING_KINDS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED, k.CONV_TRANSPOSE2D})
@@ -37,7 +36,7 @@ def unfolded_norms(evidence: Evidence) -> Iterator[Site]:
             yield Site(
                 FindingKind.BATCH_NORM,
                 (row.place,),
-                saving([row], _possibly_staying([row])),
+                saved_share([row], _LEAST_GAIN, 1.0, 1.0),
                 "A batch normalization does not directly follow a convolution, so it runs as a"
                 " convolution of its own.",
                 "Put nn.BatchNorm2d directly after a convolution and before its activation, whose"
@@ -63,7 +62,7 @@ def separate_activations(evidence: Evidence) -> Iterator[Site]:
             yield Site(
                 FindingKind.ACTIVATION,
                 (row.place,),
-                saving([row], _possibly_staying([row])),
+                saved_share([row], _LEAST_GAIN, 1.0, 1.0),
                 "A ReLU runs as a kernel of its own, because its input is used a second time.",
                 "Give other operators the ReLU's output instead of its input.",
             )
@@ -73,7 +72,7 @@ def _activation(rows: list[Row], name: str) -> Site:
     return Site(
         FindingKind.ACTIVATION,
         places(rows),
-        saving(rows, _possibly_staying(rows)),
+        saved_share(rows, _LEAST_GAIN, 1.0, 1.0),
         f"A {name} cannot be computed inside the convolution or linear layer before it.",
         f"Replace nn.{name} with nn.ReLU, nn.ReLU6 or nn.Hardtanh, which cost nothing there.",
     )
@@ -83,8 +82,3 @@ def _is_product(sigmoid: Row, row: Row) -> bool:
     """Return whether a row multiplies a tensor with its own sigmoid."""
     shape = sigmoid.kernel.output
     return row.kernel.kind == k.MULTIPLY and row.kernel.inputs == (shape, shape)
-
-
-def _possibly_staying(rows: list[Row]) -> Amount:
-    time_ns = sum(row.row.time_ns for row in rows)
-    return Amount(0.0, 0.0, (1 - _LEAST_GAIN) * time_ns)

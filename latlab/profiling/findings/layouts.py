@@ -12,11 +12,11 @@ from itertools import pairwise
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
-from latlab.profiling.findings.evidence import Evidence, Row, Site, places, saving
+from latlab.profiling.findings.evidence import Evidence, Row, Site, places, saved_share, saving
 from latlab.profiling.findings.finding import FindingKind
-from latlab.profiling.findings.rates import Amount
 from latlab.profiling.profile import Span
 
+_MIDDLE = "Images are converted between NHWC and NCHW in the middle of the network."
 _ON_IMAGES = (
     "Use layers on images between convolutions, instead of permute and of arithmetic with Python"
     " numbers: nn.Conv2d(kernel_size=1) for nn.Linear, nn.Hardswish for its formula."
@@ -60,12 +60,11 @@ def conversions(evidence: Evidence) -> Iterator[Site]:
     rows = evidence.rows
     for before, row in pairwise(rows):
         if _follows(before.kernel, row.kernel):
-            half_ns = (before.row.time_ns + row.row.time_ns) / 2
             yield Site(
                 FindingKind.LAYOUT,
                 (before.place, row.place),
-                saving([before, row], Amount(0.0, 0.0, half_ns)),
-                "Two transposes follow each other.",
+                saved_share([before, row], 0.5, 1.0, 1.0),
+                _MIDDLE,
                 _ON_IMAGES,
             )
     for index, row in enumerate(rows):
@@ -77,8 +76,7 @@ def conversions(evidence: Evidence) -> Iterator[Site]:
             remedy = "Replace the operators outside the delegate, and their conversions go too."
             yield Site(FindingKind.LAYOUT, (row.place,), saving([row]), what, remedy)
         elif cause is _Cause.ARITHMETIC:
-            what = "Images are converted to NCHW in the middle of the network, and back to NHWC."
-            yield Site(FindingKind.LAYOUT, (row.place,), saving([row]), what, _ON_IMAGES)
+            yield Site(FindingKind.LAYOUT, (row.place,), saving([row]), _MIDDLE, _ON_IMAGES)
 
 
 def _follows(before: Kernel, kernel: Kernel) -> bool:
@@ -158,7 +156,9 @@ def _cause_of_returning(rows: Sequence[Row], index: int) -> _Cause | None:
         start = max((at for at in range(place) if rows[at].is_portable), default=-1)
         if any(is_to_nchw(before.kernel) for before in rows[start + 1 : place]):
             return _Cause.ARITHMETIC
-        return _Cause.BREAK if start >= 0 else None
+        if start < 0:
+            return None
+        return _Cause.OPERATOR if rows[start].kernel.output == shape else _Cause.BREAK
     return None
 
 

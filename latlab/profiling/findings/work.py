@@ -9,6 +9,7 @@ from latlab.domain.kernel import Kernel
 
 CONVOLUTIONS = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.CONV_TRANSPOSE2D})
 
+_NARROW = 16  # channels of the narrower kernels for AVX-512
 _DTYPE_BYTES = {"qint8": 1, "quint8": 1, "qdint8": 1, "int8": 1, "uint8": 1, "bool": 1}
 _DTYPE_BYTES |= {"float16": 2, "bfloat16": 2, "int16": 2, "int64": 8, "float64": 8}
 
@@ -59,8 +60,8 @@ def multiply_adds(kernel: Kernel) -> int:
 def computed_channels(kernel: Kernel, vector_floats: int, channels: int | None = None) -> int:
     """Return for how many output channels XNNPACK's float32 kernels compute.
 
-    They compute whole vector registers. Convolutions with a window take two at a time where the
-    channels fill more than one.
+    They compute whole vector registers: a depthwise convolution one at a time, one with a window
+    two, and all others as many as hold 16 values, or 8 with NEON.
 
     Args:
         kernel: A convolution or fully connected layer.
@@ -68,6 +69,11 @@ def computed_channels(kernel: Kernel, vector_floats: int, channels: int | None =
         channels: The number of output channels; None for the kernel's own.
     """
     channels = kernel.output[-1] if channels is None else channels
-    has_window = kernel.kind != k.DEPTHWISE_CONV2D and kernel.kernel_size != (1, 1)
-    step = 2 * vector_floats if has_window and channels > vector_floats else vector_floats
+    two_registers = 2 * vector_floats
+    if kernel.kind == k.DEPTHWISE_CONV2D:
+        step = vector_floats
+    elif kernel.kernel_size == (1, 1) or channels <= _NARROW:
+        step = min(two_registers, _NARROW)
+    else:
+        step = two_registers
     return -(-channels // step) * step
