@@ -36,6 +36,7 @@ class _Advice:
 _BATCH_NORM = _Advice(
     "Use nn.BatchNorm2d directly after a convolution, whose weights then take it in.", 0
 )
+_LAYER_NORM = _Advice("Use fewer layer normalizations, which XNNPACK does not have.", 0)
 _ACTIVATION = _Advice("Use nn.ReLU, nn.Hardswish, nn.GELU or nn.LeakyReLU, which run inside.", 1)
 _AFTERWARDS = _Advice(
     "Compute it in your own code, before or after the network, or on a smaller tensor.", 0.5
@@ -71,7 +72,7 @@ _ADVICE: dict[str, _Advice] = {
     **dict.fromkeys(
         (f"{mode}_pad{rank}d" for mode in ("reflection", "replication") for rank in (1, 2, 3)), _PAD
     ),
-    **dict.fromkeys(("native_layer_norm", "native_group_norm"), _BATCH_NORM),
+    "native_group_norm": _BATCH_NORM,
     **dict.fromkeys(("_native_batch_norm_legit", "native_batch_norm"), _BATCH_NORM),
     **dict.fromkeys(("_native_batch_norm_legit_no_training",), _BATCH_NORM),
     **dict.fromkeys(("elu", "log1p", "expm1", "erf", "hardsigmoid", "atan"), _ACTIVATION),
@@ -97,7 +98,7 @@ def operators_outside(evidence: Evidence) -> Iterator[Site]:
     for row in evidence.rows:
         if not row.is_portable:
             continue
-        advice = _ADVICE.get(row.operator, _OTHER)
+        advice = _advice(row)
         remaining = evidence.rates.byte_ns.times(advice.passes * moved_bytes(row.kernel))
         yield Site(
             advice.kind,
@@ -106,6 +107,12 @@ def operators_outside(evidence: Evidence) -> Iterator[Site]:
             f"The operator {row.operator} runs outside the delegate.",
             advice.remedy,
         )
+
+
+def _advice(row: Row) -> _Advice:
+    if row.operator == "native_layer_norm":  # of images or of sequences, which have no batch norm
+        return _BATCH_NORM if len(row.kernel.output) == 4 else _LAYER_NORM
+    return _ADVICE.get(row.operator, _OTHER)
 
 
 def paddings(evidence: Evidence) -> Iterator[Site]:
