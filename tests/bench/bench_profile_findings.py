@@ -80,7 +80,7 @@ def visit(network: Exported, is_traced: bool = False) -> dict[str, Any]:
 
 def quiet_ns(told: dict[str, Any]) -> float:
     """Return the lower quartile of a visit's runs."""
-    return statistics.quantiles(told["wall_ns"], n=4)[0]
+    return float(statistics.quantiles(told["wall_ns"], n=4)[0])
 
 
 def kernel_times(kernels: Sequence[Kernel], told: dict[str, Any]) -> tuple[float, ...]:
@@ -127,7 +127,9 @@ def tried(defect: Defect, folder: Path) -> dict[str, Any]:
     """Return what the finding of a planted defect names, and what its remedy gains."""
     planted = exported(defect.planted, folder / "planted.pte")
     remedied = exported(defect.remedied, folder / "remedied.pte")
-    before, after, traced = [], [], []
+    before: list[dict[str, Any]] = []
+    after: list[dict[str, Any]] = []
+    traced: list[dict[str, Any]] = []
     for turn in range(TURNS):
         for network, visits in ((planted, before), (remedied, after))[:: -1 if turn % 2 else 1]:
             visits.append(visit(network))

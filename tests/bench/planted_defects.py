@@ -197,7 +197,7 @@ def _normed_first(is_first: bool) -> nn.Module:
 
 
 def _wide(width: int) -> nn.Module:
-    return stem_and(conv(48, width), conv(width, width), width=48)
+    return stem_and(conv(48, width), conv(width, width), conv(width, 32, 1), width=48)
 
 
 def _grouped(groups: int) -> nn.Module:
