@@ -44,6 +44,8 @@ _FUSE_ACTIVATION = frozenset({k.CONV2D, k.DEPTHWISE_CONV2D, k.FULLY_CONNECTED})
 
 _FUSED_WHERE_POSSIBLE = frozenset({k.CLAMP, k.CONSTANT_PAD})
 
+_DYNAMICALLY_QUANTIZED = "qdint8"  # the dtype of activations whose range each run finds anew
+
 # Finds "mean" in `aten::mean.out`, in `aten.mean.dim` and in `native_call_mean.out`.
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
@@ -96,9 +98,12 @@ def _is_fused(kernel: Kernel, previous: Kernel | None) -> bool:
     """Return whether the runtime may have fused a kernel that its trace lacks.
 
     It fuses a clamp into the kernel before it, a pad into the convolution after it, a reshape into
-    a reshape before it, and in int8 a tensor's product with its own sigmoid into one table.
+    a reshape before it, and in int8 a tensor's product with its own sigmoid into one table. It
+    quantizes dynamically inside the layer that follows.
     """
     if kernel.kind in _FUSED_WHERE_POSSIBLE:
+        return True
+    if kernel.kind == k.CONVERT and kernel.dtype == _DYNAMICALLY_QUANTIZED:
         return True
     if previous is None:
         return False

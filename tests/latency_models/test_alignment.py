@@ -156,6 +156,17 @@ def test_a_reshape_after_a_reshape_and_a_product_with_a_table_s_sigmoid_take_no_
         align(in_float32, fused)
 
 
+def test_dynamic_quantization_inside_a_layer_takes_no_time() -> None:
+    shape = (16, 512)
+    kernels = (
+        Kernel(k.CONVERT, (shape,), shape, dtype="qdint8"),
+        Kernel(k.FULLY_CONNECTED, (shape,), shape),
+    )
+    layer = ("Fully Connected (NC, QDU8, F32, QC8W) GEMM #1", [25_000])
+    assert align(kernels, [layer]) == (0.0, 25_000.0)
+    assert align(kernels, [("Convert (NC, F32, QD8) #1", [7_000]), layer]) == (7_000.0, 25_000.0)
+
+
 def test_a_pad_that_the_runtime_fuses_into_a_convolution_took_no_time() -> None:
     pad = Kernel(k.CONSTANT_PAD, ((1, 4, 4, 8),), (1, 5, 5, 8))
     convolution = Kernel(k.CONV2D, ((1, 5, 5, 8),), (1, 2, 2, 8), (3, 3), (2, 2))
