@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from latlab.domain.kernel import Kernel
@@ -105,3 +105,7 @@ class Profile:
     def share(self, time_ns: float) -> float:
         """Return a time as a share of the latency."""
         return time_ns / self.latency.time_ns
+
+    def without_sources(self) -> Profile:
+        """Return the profile without anything from the network's code."""
+        return replace(self, rows=tuple(replace(row, source=None) for row in self.rows))
