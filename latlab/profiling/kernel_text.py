@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
 
@@ -21,9 +23,9 @@ def kernel_text(kernel: Kernel) -> str:
     if kernel.kind in _WINDOWED and len(kernel.output) == 4:
         words += _window(kernel)
     elif kernel.kind == k.FULLY_CONNECTED and kernel.inputs and kernel.inputs[0]:
-        rows = _sizes(kernel.output[:-1])
+        rows = math.prod(kernel.output[:-1])
         words.append(f"{kernel.inputs[0][-1]}->{kernel.output[-1]}" if kernel.output else "")
-        words.append(f"at {rows}" if rows else "")
+        words.append(f"at {rows}" if rows > 1 else "")
     else:
         words.append(_sizes(kernel.output))
     words.append(kernel.activation)

@@ -24,7 +24,7 @@ IMAGE, MAP = (1, 224, 224, 3), (1, 112, 112, 32)
             Kernel(k.CONV2D, (MAP,), MAP, (3, 3), dilation=2, groups=4),
             "conv2d 3x3 dilated 2 32 in 4 groups at 112x112",
         ),
-        (Kernel(k.FULLY_CONNECTED, ((1, 1280),), (1, 1000)), "fully_connected 1280->1000 at 1"),
+        (Kernel(k.FULLY_CONNECTED, ((1, 1280),), (1, 1000)), "fully_connected 1280->1000"),
         (
             Kernel(k.FULLY_CONNECTED, ((1, 128, 768),), (1, 128, 3072)),
             "fully_connected 768->3072 at 128",
