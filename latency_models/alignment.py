@@ -57,10 +57,6 @@ def align(
 ) -> tuple[float, ...]:
     """Return the mean time of each kernel in ns, in the order of `kernels`.
 
-    The runtime fuses some kernels into the one before or after them: see `_is_fused`. Then their
-    time is 0 ns. It also splits the activation off an addition. Then the addition's time is the
-    sum of both.
-
     Args:
         kernels: The network's kernels.
         traces: Each traced kernel's name and its durations in ns, one for each traced run.
@@ -69,29 +65,48 @@ def align(
         TraceMismatch: Kernels and trace differ, or a kernel has no durations. The message
             names the first position.
     """
-    kernel_ns: list[float] = []
-    unmatched = deque(traces)
+    positions = match(kernels, [name for name, _ in traces])
+    return tuple(
+        sum((_mean_undisturbed(*traces[each]) for each in matched), 0.0) for matched in positions
+    )
+
+
+def match(kernels: Sequence[Kernel], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return the positions in a trace of each kernel, in the order of `kernels`.
+
+    The runtime fuses some kernels into the one before or after them: see `_is_fused`. They have
+    no position. It also splits the activation off an addition, which then has two.
+
+    Args:
+        kernels: The network's kernels.
+        names: The names of the trace, in its order.
+
+    Raises:
+        TraceMismatch: Kernels and trace differ. The message names the first position.
+    """
+    positions: list[tuple[int, ...]] = []
+    unmatched = deque(enumerate(names))
     for position, kernel in enumerate(kernels):
         if not _is_next(unmatched, kernel.kind):
             if _is_fused(kernel, kernels[position - 1] if position else None):
-                kernel_ns.append(0.0)
+                positions.append(())
                 continue
             raise TraceMismatch(
                 f"the trace differs from the network at position {position}: expected {kernel}, "
-                f"the trace has {unmatched[0][0] if unmatched else 'ended'} "
-                f"({len(kernels)} kernels, {len(traces)} in the trace)"
+                f"the trace has {unmatched[0][1] if unmatched else 'ended'} "
+                f"({len(kernels)} kernels, {len(names)} in the trace)"
             )
-        kernel_ns.append(_mean_undisturbed(*unmatched.popleft()))
+        positions.append((unmatched.popleft()[0],))
         splits = kernel.activation and kernel.kind not in _FUSE_ACTIVATION
         if splits and _is_next(unmatched, k.CLAMP):
-            kernel_ns[-1] += _mean_undisturbed(*unmatched.popleft())
+            positions[-1] += (unmatched.popleft()[0],)
     if unmatched:
         raise TraceMismatch(
             f"the trace differs from the network at position {len(kernels)}: "
-            f"expected no more kernels, the trace has {unmatched[0][0]} "
-            f"({len(kernels)} kernels, {len(traces)} in the trace)"
+            f"expected no more kernels, the trace has {unmatched[0][1]} "
+            f"({len(kernels)} kernels, {len(names)} in the trace)"
         )
-    return tuple(kernel_ns)
+    return tuple(positions)
 
 
 def _is_fused(kernel: Kernel, previous: Kernel | None) -> bool:
@@ -113,10 +128,10 @@ def _is_fused(kernel: Kernel, previous: Kernel | None) -> bool:
     return kernel.kind == previous.kind == k.RESHAPE
 
 
-def _is_next(unmatched: Sequence[tuple[str, Sequence[int]]], kind: str) -> bool:
+def _is_next(unmatched: Sequence[tuple[int, str]], kind: str) -> bool:
     if not unmatched:
         return False
-    name = unmatched[0][0]
+    name = unmatched[0][1]
     if kind.startswith(PORTABLE):
         return _operator(kind.removeprefix(PORTABLE)) == _operator(name)
     operator = name.split(" (")[0]

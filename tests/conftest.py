@@ -51,6 +51,7 @@ FAST = (
     "tests/latlab/common/",
     "tests/latlab/convert/",
     "tests/latlab/domain/",
+    "tests/latlab/profiling/",
     "tests/latlab/test_latlab.py",
     "tests/search/space/test_counts.py",
     "tests/search/space/test_space.py",

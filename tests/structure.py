@@ -49,8 +49,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "search.study": "search.space latlab.common latlab.domain",
         "search.strategies": "search.study search.space latlab.domain",
         "search.accuracy": "search.study search.space latlab.common latlab.domain",
-        "search.latency": "search.study search.space latlab.client latlab.export latlab.domain"
-        " host.measuring latency_models",
+        "search.latency": "search.study search.space latlab.client latlab.export latlab.profiling"
+        " latlab.domain host.measuring latency_models",
         "search.report": "search.study search.space latlab.domain latlab.profiling latlab.common",
         "search": "search.space search.study search.strategies search.latency search.accuracy"
         " latlab",

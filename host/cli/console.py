@@ -261,10 +261,13 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def progress_bar() -> Progress:
+def progress_bar(screen: Screen = console) -> Progress:
     """Return a progress bar that is drawn twice a second.
 
     Drawing more often would disturb measurements on this machine.
+
+    Args:
+        screen: Where it is drawn: on `errors` by commands that write a document to stdout.
     """
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -273,9 +276,9 @@ def progress_bar() -> Progress:
         TimeElapsedColumn(),
         TextColumn("eta"),
         TimeRemainingColumn(),
-        console=console,
+        console=screen,
         refresh_per_second=2,
-        transient=not sys.stdout.isatty(),
+        transient=not screen.file.isatty(),
     )
 
 

@@ -67,6 +67,11 @@ class JobState:
     defects: int = 0
     clients: set[Hashable] = field(default_factory=set)
 
+    @property
+    def is_within_pair(self) -> bool:
+        """True if the next visit belongs right beside the last one."""
+        return self.job.spec.is_paired and len(self.visits) % 2 == 1
+
     def next(self) -> NextVisit | Failure | None:
         """Return the visit that the job needs, a Failure if it cannot go on, or None if it is
         complete."""

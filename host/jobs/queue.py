@@ -64,7 +64,8 @@ class JobQueue:
 
         A job with an unanswered run of the device comes first. Otherwise it is a job of the
         highest priority and of the client that the device served longest ago: the one among the
-        `WINDOW` oldest that was visited longest ago. Jobs that rest or are taken do not count.
+        `WINDOW` oldest that was visited longest ago, or one that is within a pair of visits. Jobs
+        that rest or are taken do not count.
 
         Args:
             device_serial: The device's serial.
@@ -159,7 +160,7 @@ class JobQueue:
         window = islice(merge(*by_client[client], key=rank), WINDOW)
         return min(
             (state for state in window if state.job.priority == highest),
-            key=lambda state: state.last_asked_ns,
+            key=lambda state: (not state.is_within_pair, state.last_asked_ns),
         )
 
     def _by_client(

@@ -37,7 +37,14 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
         The next visit; None once the visits agree or are as many as allowed. If too few of them
         were clean, the measurement rests and then tries as many again. After `MAX_ROUNDS` such
         rounds it is a Failure.
+
+        Where a spec asks for pairs of an untraced and a traced visit, the second visit of a pair
+        comes at once. Pairs begin with either visit in turn, so that neither is always the later
+        one.
     """
+    if spec.is_paired and len(visits) % 2:
+        return NextVisit(traced=not visits[-1].traced)
+    begins_traced = spec.is_paired and len(visits) // 2 % 2 == 1
     traced = sum(visit.traced for visit in visits)
     untraced = len(visits) - traced
     latencies_ns = [ns for v in visits if not v.traced and (ns := visit_latency_ns(v)) is not None]
@@ -47,16 +54,16 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     enough = clean >= math.ceil(spec.min_visits / 2)
     spacing_s = spec.spacing_ns / 1e9
     if not agreed and (untraced == 0 or in_round):
-        return NextVisit(traced=False, rest_s=spacing_s)
+        return NextVisit(begins_traced, rest_s=spacing_s)
     if not enough and rounds < MAX_ROUNDS:
         rest_s = max(spacing_s, FIRST_REST_S * 2 ** (rounds - 1))
-        return NextVisit(traced=False, rest_s=rest_s)
+        return NextVisit(begins_traced, rest_s=rest_s)
     if not enough:
         return Failure(
             FailureKind.DISTURBED,
             f"{clean} of {untraced} visits were clean: something else ran on the measured"
             " cores; free them and measure again",
         )
-    if traced < spec.traced_visits:
+    if traced < spec.traced_visits and not spec.is_paired:
         return NextVisit(traced=True, rest_s=spacing_s)
     return None

@@ -91,7 +91,8 @@ class BenchmarkSpec:
         tolerance: The visits agree, and no more are made, when the faster half of the clean
             ones lies within this share of the latency around its middle.
         traced_visits: How many traced visits follow. They yield the kernel timings and never
-            the latency.
+            the latency. If they are as many as `max_visits`, visits come in pairs: see
+            `is_paired`.
         spacing_ns: The least time from one visit to the next. A machine has moods of seconds,
             in which visits agree and are wrong together.
     """
@@ -124,6 +125,23 @@ class BenchmarkSpec:
             deadline_ns=VisitSpec().deadline_ns + load_ns,
         )
         return cls(visit, traced_visits=0, spacing_ns=0)
+
+    @classmethod
+    def paired(cls, pairs: int) -> BenchmarkSpec:
+        """Return a spec of untraced visits, each with a traced one beside it, as a profile needs.
+
+        Raises:
+            ValueError: There are too few pairs or too many.
+        """
+        return cls(min_visits=pairs, max_visits=pairs, traced_visits=pairs)
+
+    @property
+    def is_paired(self) -> bool:
+        """True if each untraced visit has a traced one right before or after it.
+
+        What the two differ in is then due to tracing, and not to a mood of the machine.
+        """
+        return self.traced_visits >= self.max_visits
 
     def __post_init__(self) -> None:
         """Check the numbers. Raises ValueError, in a sentence for a person."""

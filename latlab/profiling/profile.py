@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from latlab.domain.kernel import Kernel
@@ -84,8 +84,9 @@ class Profile:
         rows: The kernels in execution order. They are empty where a trace does not match the
             program and nothing could be predicted.
         rest: The part of the latency that no kernel accounts for, measured on its own: untraced
-            visits minus the kernels of traced visits beside them. None in a predicted profile.
-        tracing: By how much tracing lengthens a run; None in a predicted profile.
+            visits minus the kernels of traced visits beside them. None where nothing was
+            measured, or no pair of visits was clean.
+        tracing: By how much tracing lengthens a run; None where the rest is None.
         is_predicted: Whether the kernels' times are predictions.
         footprint: What the program costs beside its latency.
         notes: What a reader must know about the profile, as sentences.
@@ -104,3 +105,7 @@ class Profile:
     def share(self, time_ns: float) -> float:
         """Return a time as a share of the latency."""
         return time_ns / self.latency.time_ns
+
+    def without_sources(self) -> Profile:
+        """Return the profile without anything from the network's code."""
+        return replace(self, rows=tuple(replace(row, source=None) for row in self.rows))

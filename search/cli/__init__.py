@@ -52,6 +52,11 @@ class LatlabCommands(LateCommands):
             "Measure how much faster one network is.",
             NETWORKS,
         ),
+        "profile": LateCommand(
+            "search.cli.networks.profile:profile",
+            "Show where the latency of a network goes.",
+            NETWORKS,
+        ),
         "baselines": LateCommand(
             "search.cli.networks.baselines:app",
             "Keep programs under a name, to compare others with.",

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from host.cli.console import console, reported
+from host.cli.console import errors, reported
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
@@ -176,7 +176,7 @@ def sessions(
     home = LabHome.from_environment()
     form = deployment or Deployment()
     if form.precision is Precision.INT8:
-        console.print(INT8_CALIBRATION)
+        errors.print(INT8_CALIBRATION)  # stdout may be for a document
     with (
         reported(DatasetError, ValueError),
         LatencyClient.connect(home.root) as client,

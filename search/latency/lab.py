@@ -12,6 +12,15 @@ from search.space.architecture import Architecture
 
 # Failures of the device, not of the network: a later measurement may succeed.
 AWAY = frozenset({FailureKind.DEVICE_LOST, FailureKind.CANCELLED, FailureKind.AGENT_ERROR})
+# Failures that are a network's own, on every device.
+OF_NETWORKS = frozenset(
+    {
+        FailureKind.NOT_A_PROGRAM,
+        FailureKind.BAD_INPUT,
+        FailureKind.UNSUPPORTED,
+        FailureKind.OUT_OF_MEMORY,
+    }
+)
 
 
 class Measured(NamedTuple):

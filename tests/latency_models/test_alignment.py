@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models.alignment import align
+from latency_models.alignment import align, match
 from latlab.domain import kernel as k
 from latlab.domain.errors import TraceMismatch
 from latlab.domain.kernel import Kernel
@@ -42,6 +42,21 @@ def trace(runs: int = 3) -> list[tuple[str, list[int]]]:
 
 def test_a_trace_gives_each_kernel_its_own_time() -> None:
     assert align(NETWORK, trace()) == tuple(1_000.0 * (i + 1) for i in range(len(NETWORK)))
+
+
+def test_the_places_of_kernels_in_a_trace_are_known() -> None:
+    shape = (1, 8, 8, 16)
+    kernels = (
+        Kernel(k.CLAMP, (shape,), shape),  # fused
+        Kernel(k.ADD, (shape, shape), shape, activation="relu"),  # split
+        Kernel(k.HARDSWISH, (shape,), shape),
+    )
+    assert match(kernels, ["Add (ND, F32)", "Clamp (NC, F32)", "HardSwish (NC, F32)"]) == (
+        (),
+        (0, 1),
+        (2,),
+    )
+    assert match(NETWORK, NAMES) == tuple((i,) for i in range(len(NETWORK)))
 
 
 def test_kernels_that_pack_their_input_keep_their_names() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from host.cli.console import console, progress_bar, show
 from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.program import Program
 from search.cli.networks import remarks
@@ -38,19 +38,11 @@ from search.cli.session import (
     TargetOption,
     session,
 )
-from search.latency.lab import Measured
+from search.latency.lab import OF_NETWORKS, Measured
 from search.latency.networks import Network
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
-
-# Failures that are a network's own, on every device.
-_OF_NETWORKS = {
-    FailureKind.NOT_A_PROGRAM,
-    FailureKind.BAD_INPUT,
-    FailureKind.UNSUPPORTED,
-    FailureKind.OUT_OF_MEMORY,
-}
 
 
 def zoo(
@@ -128,7 +120,7 @@ def _refuse_if_unfit(names: Sequence[str], outcomes: Sequence[Measured | Failure
     faults = [
         f"{name}: {outcome.message}"
         for name, outcome in zip(names, outcomes, strict=True)
-        if isinstance(outcome, Failure) and outcome.kind in _OF_NETWORKS
+        if isinstance(outcome, Failure) and outcome.kind in OF_NETWORKS
     ]
     if len(faults) == len(outcomes):
         raise InvalidRequest("; ".join(faults))

@@ -15,6 +15,7 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.program import Program, TensorSpec
+from tests.host.measuring.test_statistics import QUIET, TRACED
 
 PROGRAM = Program("00", 1, "xnnpack", (TensorSpec((1,)),), (), (), "test")
 
@@ -49,6 +50,20 @@ def test_an_unanswered_run_comes_first_and_on_its_device_alone() -> None:
     asked.asked = None
     queue.put_back(asked)
     assert queue.take("b", {"t"}, 0) is asked
+
+
+def test_the_second_visit_of_a_pair_comes_before_other_jobs() -> None:
+    paired, other = state(1), state(2)
+    paired.job = replace(paired.job, spec=BenchmarkSpec.paired(5))
+    paired.last_asked_ns, other.last_asked_ns = 2, 1
+    queue = queue_of(paired, other)
+    assert queue.take("a", {"t"}, 0) is other
+    queue.put_back(other)
+    paired.visits.append(QUIET)
+    assert queue.take("a", {"t"}, 0) is paired
+    paired.visits.append(TRACED)
+    queue.put_back(paired)
+    assert queue.take("a", {"t"}, 0) is other
 
 
 def test_a_job_that_ended_while_it_was_taken_stays_away() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,11 +121,47 @@ def test_a_disturbed_measurement_rests_and_tries_again_before_it_fails() -> None
     assert outcome.kind is FailureKind.DISTURBED
 
 
-@given(st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=40))
-def test_progress_always_comes_to_an_end(kinds: list[Visit]) -> None:
+PAIRED = BenchmarkSpec.paired(5)
+
+
+def test_a_spec_of_pairs_asks_for_neighbours_and_begins_with_either_in_turn() -> None:
+    visits: list[Visit] = []
+    rests_s = []
+    while isinstance(needed := progress(PAIRED, visits), NextVisit):
+        rests_s.append(needed.rest_s)
+        visits.append(TRACED if needed.traced else QUIET)
+    assert needed is None
+    order = [visit.traced for visit in visits]
+    assert order == [False, True, *[True, False, False, True] * 2]
+    assert rests_s == [5.0, 0.0] * 5
+
+
+def test_disturbed_pairs_are_tried_again_as_pairs() -> None:
+    visits: list[Visit] = []
+    while isinstance(needed := progress(PAIRED, visits), NextVisit):
+        visits.append(replace(SPOILED, traced=needed.traced))
+    assert isinstance(needed, Failure)
+    assert needed.kind is FailureKind.DISTURBED
+    traced = [visit.traced for visit in visits]
+    assert all(first != second for first, second in zip(traced[::2], traced[1::2], strict=True))
+
+
+def test_ordinary_measurements_are_not_paired() -> None:
+    assert not BenchmarkSpec().is_paired
+    assert not BenchmarkSpec.sustained(30).is_paired
+    assert not SPEC.is_paired
+    with pytest.raises(ValueError, match="at most 100"):
+        BenchmarkSpec.paired(101)
+
+
+@given(
+    st.sampled_from([SPEC, PAIRED]),
+    st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=40),
+)
+def test_progress_always_comes_to_an_end(spec: BenchmarkSpec, kinds: list[Visit]) -> None:
     visits: list[Visit] = []
     for kind in [*kinds, *[QUIET] * 20]:
-        needed = progress(SPEC, visits)
+        needed = progress(spec, visits)
         if not isinstance(needed, NextVisit):
             return
         visits.append(replace(kind, traced=needed.traced))

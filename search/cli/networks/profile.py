@@ -1,0 +1,187 @@
+"""`latlab profile`: where the latency of a network goes, alone or beside another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from host.cli.console import console, errors, show
+from host.measuring.comparison import MIN_PAIRS
+from latlab.domain.benchmark_spec import MAX_VISITS
+from latlab.domain.errors import InvalidRequest
+from latlab.domain.precision import Precision
+from latlab.profiling.document import comparison_document, profile_document
+from latlab.profiling.groups import Grouping
+from latlab.profiling.profile import Profile
+from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
+from search.cli.networks.profile_sides import Measuring, Other, profiles_of, sides_of
+from search.cli.networks.profile_tables import (
+    View,
+    differences_table,
+    fact,
+    footnotes,
+    profile_table,
+)
+from search.cli.session import (
+    DEFAULT_CLASSES,
+    DEFAULT_RESOLUTION,
+    MEASURING_PANEL,
+    ClassesOption,
+    FreshOption,
+    PrecisionOption,
+    PriorityOption,
+    ResolutionOption,
+    TargetOption,
+    given_options,
+    session,
+)
+from search.space.deployment import Deployment
+
+AGAINST_PANEL = "Side by side"
+SHOWN_PANEL = "What is shown"
+DEFAULT_PAIRS = 8
+_OF_VISITS = ("--fresh", "--pairs", "--priority")
+
+
+def profile(
+    context: typer.Context,
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help=NETWORK_HELP)],
+    inputs: InputsOption = None,
+    precision: PrecisionOption = Precision.FP32,
+    target: TargetOption = None,
+    resolution: ResolutionOption = DEFAULT_RESOLUTION,
+    classes: ClassesOption = DEFAULT_CLASSES,
+    fresh: FreshOption = False,
+    priority: PriorityOption = 0,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            min=MIN_PAIRS,
+            max=MAX_VISITS,
+            help="Number of pairs of an untraced and a traced visit. More narrow the intervals.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = DEFAULT_PAIRS,
+    predict: Annotated[
+        bool,
+        typer.Option(
+            "--predict",
+            help="Predict the times of the kernels instead of measuring, for a target that has "
+            "never run the network.",
+            rich_help_panel=MEASURING_PANEL,
+        ),
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Show the kernels of this network beside those of the first, the largest change "
+            "first.",
+            rich_help_panel=AGAINST_PANEL,
+        ),
+    ] = None,
+    against_precision: Annotated[
+        Precision | None,
+        typer.Option(
+            help="The other network's precision, to show two precisions side by side.",
+            rich_help_panel=AGAINST_PANEL,
+        ),
+    ] = None,
+    against_target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="The other network's target, to show two targets side by side.",
+            rich_help_panel=AGAINST_PANEL,
+        ),
+    ] = None,
+    by: Annotated[
+        Grouping | None,
+        typer.Option(
+            help="Group the kernels by module, kind or line, the slowest group first.",
+            rich_help_panel=SHOWN_PANEL,
+        ),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Show all kernels and not the 20 slowest; with --by, all groups, and modules by "
+            "their whole paths.",
+            rich_help_panel=SHOWN_PANEL,
+        ),
+    ] = False,
+    no_source: Annotated[
+        bool,
+        typer.Option(
+            "--no-source",
+            help="Leave out the modules and lines of your code.",
+            rich_help_panel=SHOWN_PANEL,
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Write the whole profile as JSON instead of a table. Times are in ns.",
+            rich_help_panel=SHOWN_PANEL,
+        ),
+    ] = False,
+) -> None:
+    """Show where the latency of a network goes: its kernels and a rest, with time and share.
+
+    Kernels are timed in traced visits, each right beside an untraced one. The rest is what no
+    kernel accounts for. A profile that the lab has already is shown again without measuring.
+    """
+    other = Other(against, against_precision, against_target)
+    _check(given_options(context), by, predict=predict, no_source=no_source)
+    how = Measuring(None if predict else pairs, fresh, priority, errors if as_json else console)
+    names = [network, against or network] if other.is_given else [network]
+    networks = find_networks(names, inputs, context)
+    with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
+        sides = sides_of(opened, names, networks, other)
+        profiles = profiles_of(opened, sides, how)
+    if no_source:
+        profiles = [each.without_sources() for each in profiles]
+    shown = _documents if as_json else _tables
+    shown(profiles, [side.label for side in sides], View(by, every))
+
+
+def _check(
+    given: Sequence[str], grouping: Grouping | None, *, predict: bool, no_source: bool
+) -> None:
+    """Raise InvalidRequest if an option has no effect beside the others."""
+    for option in _OF_VISITS:
+        if predict and option in given:
+            raise InvalidRequest(
+                f"{option} has no effect beside --predict, which measures nothing: leave it out"
+            )
+    if no_source and grouping in (Grouping.MODULE, Grouping.LINE):
+        raise InvalidRequest(
+            f"--no-source leaves out what --by {grouping.value} groups by: leave out one of them"
+        )
+    for option in ("--by", "--all"):
+        if "--json" in given and option in given:
+            raise InvalidRequest(f"{option} has no effect beside --json, which holds all kernels")
+
+
+def _documents(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:
+    first, *others = profiles
+    document = comparison_document(first, others[0]) if others else profile_document(first)
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _tables(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:
+    first, *others = profiles
+    for each in profiles:
+        console.print(fact(each))
+    for second in others:
+        show(differences_table(first, second, labels, view))
+    if not others:
+        show(profile_table(first, view))
+    for each in profiles:
+        for line in footnotes(each):
+            console.print(line)

@@ -1,0 +1,1 @@
+"""Profiles of networks: measured, or predicted where nothing was measured."""

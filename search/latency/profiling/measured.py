@@ -1,0 +1,156 @@
+"""Measured profiles: from the visits of a measurement to rows and a rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from host.measuring.breakdown import Breakdown, Share, TimedKernel, break_down, timed_kernels
+from host.measuring.comparison import MIN_PAIRS
+from latlab.client.client import LatencyClient
+from latlab.domain.errors import NotReady, TraceMismatch
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
+from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Visit
+from latlab.domain.program import KernelSource, Program, ProgramFile
+from latlab.domain.target import Target
+from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from search.latency.profiling.predicted import predict_kernels, predicted_rows
+
+NO_PAIRS = (
+    "no pair of an untraced and a traced visit was clean, so the rest is not known: free the"
+    " measured cores and profile again with --fresh"
+)
+NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
+HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
+STEADIED = (
+    "steadied: all times are scaled down with the latency, from which the learned effect of other"
+    " work on the memory is removed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The kernels of a profile, whether their times are predictions, and what to say about it."""
+
+    rows: tuple[ProfileRow, ...] = ()
+    are_predicted: bool = False
+    note: str = ""
+
+
+def measured_profile(
+    name: str, client: LatencyClient, target: Target, file: ProgramFile, outcome: MeasuredLatency
+) -> Profile:
+    """Return where the latency of a network goes, from its visits.
+
+    The rows and the rest add up to the latency that the lab reports for the measurement. The
+    visits say which share of it each of them has.
+
+    Args:
+        name: The network's name, as the user gave it.
+        client: The lab, which has the visits.
+        target: Where the network was measured.
+        file: Its program.
+        outcome: A measurement of it by `BenchmarkSpec.paired`.
+
+    Raises:
+        NotFound: The lab no longer has the measurement.
+        StorageError: It cannot be read.
+    """
+    visits = client.measurement(outcome.measurement_id).visits
+    found = break_down(visits)
+    latency = outcome.estimate
+    kernels_ns = latency.latency_ns * (1 - (found.rest.value if found else 0.0))
+    rows = _rows(client, target, file, visits, kernels_ns)
+    return Profile(
+        name,
+        target.name,
+        Span(latency.latency_ns, latency.lower_ns, latency.upper_ns),
+        rows.rows,
+        rest=_span(found.rest, latency) if found else None,
+        tracing=_span(found.tracing, latency) if found else None,
+        is_predicted=rows.are_predicted,
+        footprint=footprint(file.program, visits),
+        notes=tuple(filter(None, [rows.note, *_notes(outcome, found)])),
+    )
+
+
+def footprint(program: Program, visits: Sequence[Visit]) -> Footprint:
+    """Return what a program costs beside its latency, from its visits."""
+    first_runs_ns = [visit.first_run_ns for visit in visits if visit.first_run_ns is not None]
+    peaks = [visit.peak_rss_bytes for visit in visits if visit.peak_rss_bytes is not None]
+    planned = [visit.planned_bytes for visit in visits if visit.planned_bytes is not None]
+    return Footprint(
+        program.size_bytes,
+        load_ns=median(visit.load_ns for visit in visits) if visits else None,
+        first_run_ns=median(first_runs_ns) if first_runs_ns else None,
+        peak_rss_bytes=max(peaks, default=None),
+        planned_bytes=max(planned, default=None),
+    )
+
+
+def _rows(
+    client: LatencyClient,
+    target: Target,
+    file: ProgramFile,
+    visits: Sequence[Visit],
+    kernels_ns: float,
+) -> _Rows:
+    """Return the rows, which take `kernels_ns` together."""
+    try:
+        timed = timed_kernels(file.program, visits)
+    except TraceMismatch as error:
+        return _predicted(client, target, file, kernels_ns, str(error))
+    if not timed:
+        return _Rows(note=NO_TRACE)
+    factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in timed))
+    sources = file.sources or (None,) * len(timed)
+    return _Rows(
+        tuple(
+            _row(*each, factor) for each in zip(file.program.kernels, timed, sources, strict=True)
+        )
+    )
+
+
+def _row(
+    kernel: Kernel, timed: TimedKernel, source: KernelSource | None, factor: float
+) -> ProfileRow:
+    return ProfileRow(
+        kernel,
+        factor * timed.time_ns,
+        factor * timed.lower_ns,
+        factor * timed.upper_ns,
+        timed.instruction,
+        source,
+        timed.name,
+    )
+
+
+def _predicted(
+    client: LatencyClient, target: Target, file: ProgramFile, kernels_ns: float, why: str
+) -> _Rows:
+    """Return predicted rows, which take `kernels_ns` together, for a trace that does not align."""
+    try:
+        spans = predict_kernels(client, target, file.program.kernels).kernels
+    except NotReady as error:
+        return _Rows(note=f"no times of kernels: {why}; and they cannot be predicted: {error}")
+    factor = kernels_ns / max(1.0, sum(span.time_ns for span in spans))
+    note = f"the kernels' times are predictions, scaled to what the visits took: {why}"
+    return _Rows(predicted_rows(file, spans, factor), are_predicted=True, note=note)
+
+
+def _span(share: Share, latency: LatencyEstimate) -> Span:
+    latency_ns = latency.latency_ns
+    return Span(latency_ns * share.value, latency_ns * share.lower, latency_ns * share.upper)
+
+
+def _notes(outcome: MeasuredLatency, found: Breakdown | None) -> Iterator[str]:
+    if found is None:
+        yield NO_PAIRS
+    elif found.pairs < MIN_PAIRS:
+        yield f"only {found.pairs} pairs of visits were clean, so the rest is uncertain"
+    if outcome.estimate.steadied:
+        yield STEADIED
+    if outcome.heat_unknown:
+        yield HEAT_UNKNOWN

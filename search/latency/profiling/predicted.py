@@ -1,0 +1,120 @@
+"""Predicted profiles: where a network would spend its time on a target that has never run it.
+
+Predictors predict whole networks. The time of a kernel is by how much the predicted latency grows
+if the network runs the kernel once more. What remains of the latency is the fixed time of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from latlab.client.client import LatencyClient
+from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.kernel import Kernel
+from latlab.domain.program import ProgramFile
+from latlab.domain.target import Target
+from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+
+# More indices of kernels make a request longer than the lab takes.
+_MOST_INDICES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedKernels:
+    """The predicted times of a network and of its kernels.
+
+    Attributes:
+        latency: The latency of the network.
+        kernels: The time of each kernel, in the network's order.
+    """
+
+    latency: LatencyEstimate
+    kernels: tuple[Span, ...]
+
+
+def predicted_profile(
+    name: str, client: LatencyClient, target: Target, file: ProgramFile
+) -> Profile:
+    """Return where a network would spend its time.
+
+    Args:
+        name: The network's name, as the user gave it.
+        client: The lab.
+        target: Where it would run.
+        file: The network's program.
+
+    Raises:
+        NotReady: Too little was measured on the target.
+    """
+    predicted = predict_kernels(client, target, file.program.kernels)
+    latency = predicted.latency
+    return Profile(
+        name,
+        target.name,
+        Span(latency.latency_ns, latency.lower_ns, latency.upper_ns),
+        predicted_rows(file, predicted.kernels),
+        rest=None,
+        tracing=None,
+        is_predicted=True,
+        footprint=Footprint(file.program.size_bytes),
+        notes=tuple(_notes(latency)),
+    )
+
+
+def predict_kernels(
+    client: LatencyClient, target: Target, kernels: Sequence[Kernel]
+) -> PredictedKernels:
+    """Return the predicted latency of a network and the time of each of its kernels.
+
+    The interval of a kernel's time is as wide, as a share of it, as that of a network of this
+    kernel alone.
+
+    Raises:
+        NotReady: Too little was measured on the target.
+    """
+    table = list(dict.fromkeys(kernels))
+    [whole] = client.predict(target.id, [kernels])
+    times: dict[Kernel, Span] = {}
+    at_once = max(1, _MOST_INDICES // (len(kernels) + 2))
+    for start in range(0, len(table), at_once):
+        some = table[start : start + at_once]
+        longer = [[*kernels, kernel] for kernel in some]
+        estimates = client.predict(target.id, [*longer, *([kernel] for kernel in some)])
+        for kernel, with_it, alone in zip(
+            some, estimates[: len(some)], estimates[len(some) :], strict=True
+        ):
+            times[kernel] = _span(max(0, with_it.latency_ns - whole.latency_ns), alone)
+    return PredictedKernels(whole, tuple(times[kernel] for kernel in kernels))
+
+
+def predicted_rows(
+    file: ProgramFile, spans: Sequence[Span], factor: float = 1.0
+) -> tuple[ProfileRow, ...]:
+    """Return the rows of predicted kernels, each of whose times is multiplied by the factor."""
+    kernels = file.program.kernels
+    sources = file.sources or (None,) * len(kernels)
+    return tuple(
+        ProfileRow(
+            kernel,
+            factor * span.time_ns,
+            factor * span.lower_ns,
+            factor * span.upper_ns,
+            source=source,
+        )
+        for kernel, span, source in zip(kernels, spans, sources, strict=True)
+    )
+
+
+def _span(time_ns: float, alone: LatencyEstimate) -> Span:
+    share = time_ns / alone.latency_ns
+    return Span(time_ns, share * alone.lower_ns, share * alone.upper_ns)
+
+
+def _notes(latency: LatencyEstimate) -> Iterator[str]:
+    origin = "mostly other targets" if latency.source is Source.TRANSFER else "this target"
+    yield (
+        f"all times are predictions, from {latency.samples} networks that were measured on {origin}"
+    )
+    if latency.unknown_kinds:
+        yield f"never measured on this target, so guessed: {', '.join(latency.unknown_kinds)}"

@@ -1,0 +1,144 @@
+"""Measured and predicted profiles, beside a lab whose predictor is a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from latlab.client.client import LatencyClient
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.errors import NotReady
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.program import KernelSource, ProgramFile
+from latlab.profiling.profile import Place
+from search.latency.profiling import measured
+from search.latency.profiling.measured import measured_profile
+from search.latency.profiling.predicted import predicted_profile
+from tests.host.fake_lab import TARGET
+from tests.host.measuring.test_breakdown import KERNELS, PROGRAM, pairs
+from tests.search.fakes import estimate
+
+FILE = ProgramFile(PROGRAM, Path())
+LOCATED = replace(FILE, sources=(KernelSource("conv", "Conv2d", "net.py", 3), None, None, None))
+FIXED_NS = 100_000
+
+
+@dataclass
+class Lab:
+    """A predictor that adds a fixed time to those of the kernels, and the visits of a network."""
+
+    kernels_ns: dict[Kernel, int] = field(
+        default_factory=lambda: {kernel: 1_000_000 * i for i, kernel in enumerate(KERNELS, 1)}
+    )
+    visits: Sequence[Visit] = ()
+    is_ready: bool = True
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        if not self.is_ready:
+            raise NotReady("10 measured networks are needed, there are 0")
+        return [
+            estimate(FIXED_NS + sum(self.kernels_ns[kernel] for kernel in kernels))
+            for kernels in networks
+        ]
+
+    def measurement(self, measurement_id: str) -> Measurement:
+        return Measurement(
+            measurement_id, TARGET.id, PROGRAM.sha256, BenchmarkSpec(), 0, tuple(self.visits)
+        )
+
+
+def client(lab: Lab) -> LatencyClient:
+    return cast(LatencyClient, lab)
+
+
+OUTCOME = MeasuredLatency("m", PROGRAM.sha256, estimate(9_900_000, Source.MEASURED), 8, 0, 1.0)
+
+
+@pytest.mark.parametrize("file", [FILE, LOCATED], ids=["foreign", "located"])
+def test_rows_and_rest_add_up_to_the_latency_that_the_lab_reports(file: ProgramFile) -> None:
+    lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1))
+    found = measured_profile("net", client(lab), TARGET, file, OUTCOME)
+    assert found.latency.time_ns == 9_900_000
+    assert found.rest is not None
+    assert found.tracing is not None
+    total_ns = found.rest.time_ns + sum(row.time_ns for row in found.rows)
+    assert total_ns == pytest.approx(found.latency.time_ns)
+    assert found.share(found.rest.time_ns) == pytest.approx(0.04, abs=0.01)
+    assert found.share(found.tracing.time_ns) == pytest.approx(0.1, abs=0.012)
+    assert not found.is_predicted
+    assert [row.source for row in found.rows] == list(file.sources or [None] * 4)
+    assert [row.place for row in found.rows] == [Place.DELEGATE] * 3 + [Place.PORTABLE]
+    assert found.notes == ()
+
+
+def test_the_footprint_comes_from_the_visits() -> None:
+    visits = [
+        replace(visit, load_ns=number, first_run_ns=10 * number, peak_rss_bytes=number)
+        for number, visit in enumerate(pairs(0.0, 0.0, 5, seed=1), 1)
+    ]
+    lab = Lab(visits=[replace(visits[0], planned_bytes=7, peak_rss_bytes=None), *visits[1:]])
+    known = measured_profile("net", client(lab), TARGET, FILE, OUTCOME).footprint
+    assert (known.load_ns, known.first_run_ns) == (5.5, 55)
+    assert (known.peak_rss_bytes, known.planned_bytes, known.size_bytes) == (10, 7, 1)
+
+
+def test_a_trace_that_does_not_align_leaves_the_latency_and_brings_predictions() -> None:
+    lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1))
+    program = replace(PROGRAM, kernels=(KERNELS[0], KERNELS[3]))
+    found = measured_profile("net", client(lab), TARGET, ProgramFile(program, Path()), OUTCOME)
+    assert found.is_predicted
+    assert found.rest is not None
+    first, second = found.rows
+    assert second.time_ns / first.time_ns == pytest.approx(4)
+    assert first.time_ns + second.time_ns + found.rest.time_ns == pytest.approx(9_900_000)
+    [note] = found.notes
+    assert "predictions" in note
+    assert "the trace differs from the network at position 1" in note
+    lab.is_ready = False
+    found = measured_profile("net", client(lab), TARGET, ProgramFile(program, Path()), OUTCOME)
+    assert found.rows == ()
+    assert found.latency.time_ns == 9_900_000
+    assert "10 measured networks are needed" in found.notes[0]
+
+
+def test_what_a_reader_must_know_is_noted() -> None:
+    visits = pairs(0.0, 0.0, 6, seed=1)
+    steadied = replace(OUTCOME.estimate, steadied=True)
+    outcome = replace(OUTCOME, estimate=steadied, heat_unknown=True)
+    few = measured_profile("net", client(Lab(visits=visits[:4])), TARGET, FILE, outcome)
+    assert few.notes == (
+        "only 2 pairs of visits were clean, so the rest is uncertain",
+        measured.STEADIED,
+        measured.HEAT_UNKNOWN,
+    )
+    untraced = [visit for visit in visits if not visit.traced]
+    none = measured_profile("net", client(Lab(visits=untraced)), TARGET, FILE, OUTCOME)
+    assert none.notes == (measured.NO_TRACE, measured.NO_PAIRS)
+    assert (none.rows, none.rest, none.tracing) == ((), None, None)
+
+
+def test_predicted_kernels_and_the_fixed_time_add_up_to_the_predicted_latency() -> None:
+    repeated = replace(PROGRAM, kernels=(*KERNELS, KERNELS[3]))
+    found = predicted_profile("net", client(Lab()), TARGET, ProgramFile(repeated, Path()))
+    assert [row.time_ns for row in found.rows] == [1e6, 2e6, 3e6, 4e6, 4e6]
+    assert found.latency.time_ns - sum(row.time_ns for row in found.rows) == FIXED_NS
+    assert found.is_predicted
+    assert (found.rest, found.tracing) == (None, None)
+    for row in found.rows:
+        assert row.lower_ns == pytest.approx(0.9 * row.time_ns, rel=1e-3)
+        assert row.upper_ns == pytest.approx(1.1 * row.time_ns, rel=1e-3)
+    assert "from 8 networks that were measured on this target" in found.notes[0]
+
+
+def test_a_network_of_many_kernels_is_predicted_in_several_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search.latency.profiling.predicted._MOST_INDICES", 1)
+    found = predicted_profile("net", client(Lab()), TARGET, FILE)
+    assert [row.time_ns for row in found.rows] == [1e6, 2e6, 3e6, 4e6]
