@@ -54,8 +54,9 @@ def differences(first: Profile, second: Profile) -> tuple[Difference, ...]:
     """Return the kernels of two profiles side by side, the largest change first.
 
     Kernels are matched in execution order: first those of the same module, operator and shapes,
-    then, between them, those of the same module and kind, and last those of the same kind. What
-    remains is in one profile only. Data types do not count, so that precisions can be compared.
+    then, between them, those of the same module and kind, and last those of the same kind at the
+    same size, if possible with the same window. What remains is in one profile only. Data types
+    do not count, so that precisions can be compared.
     """
     found = [Difference(a, b, change(_span(a), _span(b))) for a, b in _pairs(first, second)]
     return tuple(sorted(found, key=lambda each: -abs(each.change.time_ns)))
@@ -90,7 +91,7 @@ def change(first: Span, second: Span) -> Span:
 def _pairs(first: Profile, second: Profile) -> Iterator[_Pair]:
     pairs: list[_Pair] = []
     unmatched: list[_Block] = [(first.rows, second.rows)]
-    for key in (_same, _same_module, _same_kind):
+    for key in (_same, _same_module, _same_window, _same_size):
         remaining: list[_Block] = []
         for a, b in unmatched:
             matched, blocks = _match(a, b, key)
@@ -128,11 +129,17 @@ def _same(row: ProfileRow) -> Hashable:
 
 
 def _same_module(row: ProfileRow) -> Hashable:
-    return _same_kind(row), row.source.module if row.source else ""
+    # Kernels without a source are told apart by their sizes.
+    return row.kernel.kind, row.source.module if row.source else _same_window(row)
 
 
-def _same_kind(row: ProfileRow) -> Hashable:
-    return row.kernel.kind
+def _same_window(row: ProfileRow) -> Hashable:
+    return _same_size(row), row.kernel.kernel_size, row.kernel.stride
+
+
+def _same_size(row: ProfileRow) -> Hashable:
+    """Return the kind and the sizes of the output, except the channels."""
+    return row.kernel.kind, row.kernel.output[:-1]
 
 
 def _without_precision(rows: Sequence[ProfileRow]) -> list[ProfileRow]:

@@ -176,12 +176,13 @@ def _documents(profiles: Sequence[Profile], labels: Sequence[str], view: View) -
 
 def _tables(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:
     first, *others = profiles
-    for each in profiles:
-        console.print(fact(each))
+    heads = [f"{label}: " if others else "" for label in labels]
+    for head, each in zip(heads, profiles, strict=True):
+        console.print(fact(each) if head.startswith(each.network) else f"{head}{fact(each)}")
     for second in others:
         show(differences_table(first, second, labels, view))
     if not others:
         show(profile_table(first, view))
-    for each in profiles:
+    for head, each in zip(heads, profiles, strict=True):
         for line in footnotes(each):
-            console.print(line)
+            console.print(f"{head}{line}")

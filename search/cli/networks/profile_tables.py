@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.table import Column, Table
 
@@ -21,6 +21,7 @@ from latlab.profiling.profile import Footprint, Place, Profile, ProfileRow, Span
 
 SLOWEST = 20  # kernels that a table shows unless it is asked for all
 _PATH_CHARS = 30
+_LABEL_CHARS = 20  # of the columns of two profiles
 REST = "rest, which no kernel accounts for"
 FIXED = "fixed time of a run, which no kernel accounts for"
 
@@ -54,6 +55,7 @@ def differences_table(first: Profile, second: Profile, names: Sequence[str], vie
         names: What the columns of the two are called.
         view: How they are shown.
     """
+    names = [_shortened(name, _LABEL_CHARS) for name in names]
     if view.grouping is None:
         return _kernel_differences(first, second, names, view)
     return _group_differences(first, second, names, view)
@@ -201,12 +203,13 @@ def _add_difference_totals(table: Table, first: Profile, second: Profile) -> Non
 
 def _changed_text(each: Difference) -> str:
     """Return the kernel of both profiles, or both kernels if they differ."""
-    texts = [kernel_text(row.kernel) for row in (each.first, each.second) if row is not None]
-    if each.first is None:
-        return f"+ {texts[0]}"
-    if each.second is None:
-        return f"- {texts[0]}"
-    return "\n=> ".join(dict.fromkeys(texts))
+    if each.first is None or each.second is None:
+        row = each.first or each.second
+        return f"{'+' if each.first is None else '-'} {kernel_text(row.kernel)}" if row else ""
+    first, second = each.first.kernel, each.second.kernel
+    if replace(first, dtype=second.dtype) == second:  # the precision stands above the columns
+        return kernel_text(replace(first, dtype="float32"))
+    return f"{kernel_text(first)}\n=> {kernel_text(second)}"
 
 
 def _module_cell(each: Difference) -> str:
@@ -236,9 +239,9 @@ def _source_cells(row: ProfileRow) -> tuple[str, str]:
     return _shortened(row.source.module), _shortened(line)
 
 
-def _shortened(path: str) -> str:
+def _shortened(path: str, chars: int = _PATH_CHARS) -> str:
     """Return the end of a path that is too long for a table, which says more than its beginning."""
-    return path if len(path) <= _PATH_CHARS else f"…{path[1 - _PATH_CHARS :]}"
+    return path if len(path) <= chars else f"…{path[1 - chars :]}"
 
 
 def _footprint_text(footprint: Footprint) -> str:

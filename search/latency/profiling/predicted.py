@@ -2,6 +2,8 @@
 
 Predictors predict whole networks. The time of a kernel is by how much the predicted latency grows
 if the network runs the kernel once more. What remains of the latency is the fixed time of a run.
+A predictor of a target without traces does not sum the times of kernels. If they exceed the
+latency, they are scaled to it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
 
 # More indices of kernels make a request longer than the lab takes.
 _MOST_INDICES = 1_000_000
+# A predictor that sums the times of kernels leaves something for the fixed time of a run.
+_ADDITIVE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,18 @@ def predicted_profile(
     """
     predicted = predict_kernels(client, target, file.program.kernels)
     latency = predicted.latency
+    kernels_ns = sum(span.time_ns for span in predicted.kernels)
+    factor = min(1.0, latency.latency_ns / max(1.0, kernels_ns))
     return Profile(
         name,
         target.name,
         Span(latency.latency_ns, latency.lower_ns, latency.upper_ns),
-        predicted_rows(file, predicted.kernels),
+        predicted_rows(file, predicted.kernels, factor),
         rest=None,
         tracing=None,
         is_predicted=True,
         footprint=Footprint(file.program.size_bytes),
-        notes=tuple(_notes(latency)),
+        notes=tuple(_notes(latency, factor)),
     )
 
 
@@ -111,10 +117,15 @@ def _span(time_ns: float, alone: LatencyEstimate) -> Span:
     return Span(time_ns, share * alone.lower_ns, share * alone.upper_ns)
 
 
-def _notes(latency: LatencyEstimate) -> Iterator[str]:
+def _notes(latency: LatencyEstimate, factor: float) -> Iterator[str]:
     origin = "mostly other targets" if latency.source is Source.TRANSFER else "this target"
     yield (
         f"all times are predictions, from {latency.samples} networks that were measured on {origin}"
     )
+    if factor < _ADDITIVE:
+        yield (
+            "the predictor knows little about single kernels: their times are rough, and scaled"
+            f" by {factor:.2f} to the predicted latency"
+        )
     if latency.unknown_kinds:
         yield f"never measured on this target, so guessed: {', '.join(latency.unknown_kinds)}"

@@ -136,6 +136,20 @@ def test_predicted_kernels_and_the_fixed_time_add_up_to_the_predicted_latency() 
     assert "from 8 networks that were measured on this target" in found.notes[0]
 
 
+class RoughLab(Lab):
+    """A predictor by which a kernel that runs once more costs three times as much."""
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        once_more = [sum(self.kernels_ns[k] for k in kernels[4:]) for kernels in networks]
+        return [estimate(10_000_000 + 3 * ns) for ns in once_more]
+
+
+def test_kernels_that_exceed_the_predicted_latency_are_scaled_to_it() -> None:
+    found = predicted_profile("net", client(RoughLab()), TARGET, FILE)
+    assert [row.time_ns for row in found.rows] == pytest.approx([1e6, 2e6, 3e6, 4e6])
+    assert "their times are rough, and scaled by 0.33" in found.notes[1]
+
+
 def test_a_network_of_many_kernels_is_predicted_in_several_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
