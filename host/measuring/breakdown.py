@@ -19,7 +19,8 @@ from host.measuring.interval import quiet_latency
 from host.measuring.kernel_times import fastest_traces, kernel_times_ns
 from host.measuring.statistics import VISIT_QUANTILE, clean_samples, visit_latency_ns
 from latency_models.alignment import match
-from latlab.domain.measurement import Visit
+from latlab.domain.kernel import CONSTANT_PAD, Kernel
+from latlab.domain.measurement import KernelTrace, Visit
 from latlab.domain.program import Program
 
 # A kernel that the profiler reads as 0 has no relative spread. It counts as one that takes this.
@@ -59,7 +60,8 @@ class TimedKernel:
         lower_ns: The lower bound of the 90 % interval, from how much traced visits differ.
         upper_ns: The upper bound.
         name: The backend's name for the kernel; "" if it was fused into another one.
-        instruction: The number of the program's instruction that ran it; None if nobody said.
+        instruction: The number of the program's instruction that ran it, also as a part of
+            another kernel; None if the runner did not say.
     """
 
     time_ns: float
@@ -103,8 +105,11 @@ def timed_kernels(program: Program, visits: Sequence[Visit]) -> tuple[TimedKerne
     by_visit_ns = np.array([kernel_times_ns(program, [visit]) for visit in traced])
     traces = traced[0].kernel_traces
     positions = match(program.kernels, [trace.name for trace in traces])
+    instructions = _instructions(program.kernels, positions, traces)
     kernels = []
-    for time_ns, of_visits_ns, matched in zip(times_ns, by_visit_ns.T, positions, strict=True):
+    for time_ns, of_visits_ns, matched, instruction in zip(
+        times_ns, by_visit_ns.T, positions, instructions, strict=True
+    ):
         usual_ns, lower_ns, upper_ns = quiet_latency(np.maximum(of_visits_ns, _LEAST_NS).tolist())
         own = [traces[position] for position in matched]
         kernels.append(
@@ -113,10 +118,27 @@ def timed_kernels(program: Program, visits: Sequence[Visit]) -> tuple[TimedKerne
                 time_ns * lower_ns / usual_ns,
                 time_ns * upper_ns / usual_ns,
                 " + ".join(trace.name for trace in own),
-                own[0].instruction if own else None,
+                instruction,
             )
         )
     return tuple(kernels)
+
+
+def _instructions(
+    kernels: Sequence[Kernel],
+    positions: Sequence[tuple[int, ...]],
+    traces: Sequence[KernelTrace],
+) -> list[int | None]:
+    """Return the instruction of each kernel. A fused one has that of the kernel it is part of."""
+    found = [traces[matched[0]].instruction if matched else None for matched in positions]
+    numbers = range(len(kernels))
+    for i in reversed(numbers):
+        if not positions[i] and kernels[i].kind == CONSTANT_PAD and i + 1 < len(kernels):
+            found[i] = found[i + 1]
+    for i in numbers:
+        if not positions[i] and kernels[i].kind != CONSTANT_PAD and i:
+            found[i] = found[i - 1]
+    return found
 
 
 def _kernel_sum_ns(visit: Visit) -> float:

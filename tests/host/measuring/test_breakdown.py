@@ -118,7 +118,7 @@ def test_each_kernel_has_its_time_its_instruction_and_the_backend_s_name() -> No
     total_ns = sum(kernel.time_ns for kernel in timed)
     shares = [kernel.time_ns / total_ns for kernel in timed]
     assert shares == pytest.approx([0.5, 0.0, 0.3, 0.2], abs=0.001)
-    assert [kernel.instruction for kernel in timed] == [1, None, 1, 4]
+    assert [kernel.instruction for kernel in timed] == [1, 1, 1, 4]
     assert [kernel.name for kernel in timed] == [
         "Convolution (NHWC, F32) IGEMM",
         "",
@@ -127,6 +127,19 @@ def test_each_kernel_has_its_time_its_instruction_and_the_backend_s_name() -> No
     ]
     for kernel in timed:
         assert 0 <= kernel.lower_ns <= kernel.time_ns <= kernel.upper_ns
+
+
+def test_a_padding_is_part_of_the_convolution_after_it() -> None:
+    portable, padded = KERNELS[3], KERNELS[0]
+    pad = Kernel(k.CONSTANT_PAD, (SHAPE,), SHAPE)
+    program = replace(PROGRAM, kernels=(padded, portable, pad, padded))
+    trace = (TRACE[0], TRACE[3], ("Convolution (NHWC, F32) IGEMM", 7))
+    traces = tuple(KernelTrace(name, (1_000,) * RUNS, number) for name, number in trace)
+    traced = replace(visit(np.full(RUNS, 10_000)), traced=True, kernel_traces=traces)
+    timed = timed_kernels(program, [traced])
+    assert timed is not None
+    assert [kernel.instruction for kernel in timed] == [1, 4, 7, 7]
+    assert [kernel.time_ns for kernel in timed] == [1_000, 1_000, 0, 1_000]
 
 
 def test_a_trace_of_another_network_is_refused_and_no_trace_is_nothing() -> None:
