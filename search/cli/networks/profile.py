@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from host.cli.console import console, errors, show
+from host.cli.console import Screen, console, errors, show, words
 from host.measuring.comparison import MIN_PAIRS
 from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.precision import Precision
 from latlab.profiling.document import comparison_document, profile_document
+from latlab.profiling.findings.diagnosis import findings
 from latlab.profiling.groups import Grouping
 from latlab.profiling.profile import Profile
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
@@ -38,12 +40,16 @@ from search.cli.session import (
     given_options,
     session,
 )
+from search.report.profile.files import check_outputs, write_outputs
 from search.space.deployment import Deployment
 
 AGAINST_PANEL = "Side by side"
 SHOWN_PANEL = "What is shown"
+FILES_PANEL = "Files"
 DEFAULT_PAIRS = 8
 _OF_VISITS = ("--fresh", "--pairs", "--priority")
+_OF_FILES = ("--html", "--perfetto", "--model-explorer")
+_OF_OTHERS = ("--against", "--against-precision", "--against-target")
 
 
 def profile(
@@ -130,6 +136,31 @@ def profile(
             rich_help_panel=SHOWN_PANEL,
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page with the findings, a map of the modules and all kernels.",
+            rich_help_panel=FILES_PANEL,
+        ),
+    ] = None,
+    perfetto: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write one run as a trace for ui.perfetto.dev.",
+            rich_help_panel=FILES_PANEL,
+        ),
+    ] = None,
+    model_explorer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the times of the kernels as node data for Model Explorer, and a graph "
+            "beside them.",
+            rich_help_panel=FILES_PANEL,
+        ),
+    ] = None,
 ) -> None:
     """Show where the latency of a network goes: its kernels and a rest, with time and share.
 
@@ -138,6 +169,7 @@ def profile(
     """
     other = Other(against, against_precision, against_target)
     _check(given_options(context), by, predict=predict, no_source=no_source)
+    check_outputs(html, perfetto, model_explorer)
     how = Measuring(None if predict else pairs, fresh, priority, errors if as_json else console)
     names = [network, against or network] if other.is_given else [network]
     networks = find_networks(names, inputs, context)
@@ -148,6 +180,7 @@ def profile(
         profiles = [each.without_sources() for each in profiles]
     shown = _documents if as_json else _tables
     shown(profiles, [side.label for side in sides], View(by, every))
+    _write(profiles[0], html, perfetto, model_explorer, how.screen)
 
 
 def _check(
@@ -163,9 +196,27 @@ def _check(
         raise InvalidRequest(
             f"--no-source leaves out what --by {grouping.value} groups by: leave out one of them"
         )
+    for option in _OF_FILES:
+        if option in given and any(other in given for other in _OF_OTHERS):
+            raise InvalidRequest(
+                f"{option} is for one network: profile each of them by itself to write its file"
+            )
     for option in ("--by", "--all"):
         if "--json" in given and option in given:
             raise InvalidRequest(f"{option} has no effect beside --json, which holds all kernels")
+
+
+def _write(
+    profile: Profile,
+    html: Path | None,
+    perfetto: Path | None,
+    model_explorer: Path | None,
+    screen: Screen,
+) -> None:
+    """Write the files that were asked for, and say which these are."""
+    found = findings(profile) if html is not None else ()
+    for path in write_outputs(profile, found, html, perfetto, model_explorer):
+        screen.print(words(f"{path} is written"))
 
 
 def _documents(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:

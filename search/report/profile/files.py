@@ -7,9 +7,9 @@ from pathlib import Path
 
 from latlab.common.files import replacing, storing
 from latlab.domain.errors import InvalidRequest
+from latlab.profiling.findings.finding import Finding
 from latlab.profiling.profile import Profile
 from search.report.profile import model_explorer
-from search.report.profile.findings import Finding
 from search.report.profile.page import page
 from search.report.profile.perfetto import trace
 

@@ -5,15 +5,15 @@ The formats are those of ai-edge-model-explorer: `node_data_builder.py` and `gra
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
 from latlab.domain.kernel import UNARY_KINDS
 from latlab.profiling.profile import Place, Profile, ProfileRow
 from search.report.profile import words
+from search.report.profile.calls import calls
 from search.report.profile.tree import has_modules, module_parts
 
 KERNELS = "kernels"  # the id of the graph of kernels
@@ -42,13 +42,13 @@ def node_data(profile: Profile) -> str:
     a `.pte` file, whose name these graphs have in their ids.
     """
     graphs = {KERNELS: {_node_id(index): row.time_ns for index, row in enumerate(profile.rows)}}
-    calls = dict(_instructions(profile))
-    if calls:
-        graphs[PLAN] = {
-            INSTRUCTION.format(number): sum(row.time_ns for row in rows)
-            for number, rows in calls.items()
-        }
-        graphs |= _delegates(profile, calls)
+    instructions: dict[str, float] = {}
+    for call in calls(profile):
+        node = INSTRUCTION.format(call.instruction)
+        time_ns = sum(profile.rows[index].time_ns for index in call.rows)
+        instructions[node] = instructions.get(node, 0.0) + time_ns
+    if instructions:
+        graphs |= {PLAN: instructions, **_delegates(profile)}
     return _json({name: _graph_data(profile, times) for name, times in graphs.items()})
 
 
@@ -68,31 +68,23 @@ def graph(profile: Profile) -> str:
     return _json({"label": title, "graphs": [graph]})
 
 
-def _instructions(profile: Profile) -> Iterator[tuple[int, list[ProfileRow]]]:
-    """Yield the kernels of each instruction whose number is known."""
-    known = [row for row in profile.rows if row.instruction is not None]
-    for number, rows in itertools.groupby(known, lambda row: row.instruction):
-        assert number is not None
-        yield number, list(rows)
-
-
-def _delegates(
-    profile: Profile, calls: Mapping[int, Sequence[ProfileRow]]
-) -> dict[str, dict[str, float]]:
+def _delegates(profile: Profile) -> dict[str, dict[str, float]]:
     """Return the times of the nodes of each delegate call, by the id of the call's graph.
 
-    A call that may have run several nodes as one look-up table is left out, because its kernels
-    are not its nodes.
+    A call whose kernels may not be its nodes is left out: one of which a kernel is not known, or
+    that may have run several nodes as one look-up table.
     """
-    name = PurePath(profile.network).name
+    name = words.short(PurePath(profile.network).name)
     if not name.endswith(PTE_SUFFIX):
         return {}
     return {
-        f"{name}::{INSTRUCTION.format(number)}": {
-            str(node): row.time_ns for node, row in enumerate(rows)
+        f"{name}::{INSTRUCTION.format(call.instruction)}": {
+            str(node): profile.rows[index].time_ns for node, index in enumerate(call.rows)
         }
-        for number, rows in calls.items()
-        if rows[0].place is Place.DELEGATE and not any(map(_may_be_look_up_table, rows))
+        for call in calls(profile)
+        if call.place is Place.DELEGATE
+        and call.is_whole
+        and not any(_may_be_look_up_table(profile.rows[index]) for index in call.rows)
     }
 
 

@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from latlab.profiling.findings.finding import Finding
 from latlab.profiling.profile import Profile, ProfileRow, Span
 from search.report.drawing.html import render
 from search.report.profile import treemap, words
-from search.report.profile.findings import Finding
 from search.report.profile.kinds import Kind, colors, filter_text, kinds
 from search.report.profile.tree import has_modules
 

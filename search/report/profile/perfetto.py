@@ -14,6 +14,7 @@ from typing import Any
 
 from latlab.profiling.profile import Place, Profile, ProfileRow
 from search.report.profile import words
+from search.report.profile.calls import calls
 from search.report.profile.tree import has_modules, module_parts
 
 PROCESS = 1
@@ -116,16 +117,13 @@ def _run(profile: Profile) -> Slice:
 
 def _calls(profile: Profile, ends_ns: Sequence[int]) -> Iterator[Slice]:
     """Yield a slice for each instruction of the program, as far as instructions are known."""
-    indices = range(len(profile.rows))
-    for number, group in itertools.groupby(indices, lambda i: profile.rows[i].instruction):
-        if number is None:
-            continue
-        rows = list(group)
-        first = profile.rows[rows[0]]
-        is_call = first.place is Place.DELEGATE
-        name = f"delegate call {number}" if is_call else words.kind(first)
-        about = {"instruction": number, "kernels": len(rows)}
-        yield Slice(CALLS, name, ends_ns[rows[0]], ends_ns[rows[-1] + 1], about)
+    for call in calls(profile):
+        first, last = call.rows[0], call.rows[-1]
+        is_delegate = call.place is Place.DELEGATE
+        number = call.instruction
+        name = f"delegate call {number}" if is_delegate else words.kind(profile.rows[first])
+        about = {"instruction": number, "kernels": len(call.rows)}
+        yield Slice(CALLS, name, ends_ns[first], ends_ns[last + 1], about)
 
 
 def _modules(

@@ -85,7 +85,8 @@ def kind(row: ProfileRow) -> str:
 
 def details(kernel: Kernel) -> str:
     """Return what a kernel computes beside its kind: shapes, window, stride, groups, ..."""
-    parts = [f"{' + '.join(map(_shape, kernel.inputs))} → {_shape(kernel.output)}"]
+    inputs = " + ".join(map(_shape, kernel.inputs))
+    parts = [f"{inputs} → {_shape(kernel.output)}" if inputs else _shape(kernel.output)]
     if kernel.kernel_size != (1, 1):
         parts.append(f"window {_shape(kernel.kernel_size)}")
     if kernel.stride != (1, 1):

@@ -244,3 +244,34 @@ def test_a_network_that_cannot_be_measured_says_why(lab: Lab, kind: FailureKind,
     ended, shown, error = run("profile net.py:Net")
     assert ended == code
     assert "the reason" in (error if code == 2 else shown)
+
+
+def test_files_are_written_and_named(lab: Lab) -> None:
+    command = "profile net.py:Net --html a.html --perfetto b.json --model-explorer c.json"
+    code, shown, _ = run(command)
+    assert code == 0
+    for name in ("a.html", "b.json", "c.json", "c.graph.json"):
+        assert f"{name} is written" in shown
+        assert Path(name).stat().st_size > 0
+    assert "block.0" in Path("a.html").read_text(encoding="utf-8")
+    _, shown, errors = run("profile net.py:Net --json --no-source --html d.html")
+    assert json.loads(shown)
+    assert "d.html is written" in errors
+    assert "block.0" not in Path("d.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ("--html none/a.html", "there is no folder none for a.html"),
+        ("--html a --perfetto a", "two files would be written to a"),
+        ("--html a --against mnasnet-a1", "--html is for one network"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_anything_is_measured(
+    lab: Lab, options: str, error: str
+) -> None:
+    code, _, errors = run(f"profile net.py:Net {options}")
+    assert code == 2
+    assert error in errors
+    assert lab.measured == []

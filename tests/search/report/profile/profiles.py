@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from hypothesis import strategies as st
 
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
+from latlab.profiling.findings.finding import Finding, FindingKind
 from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
-
-
-class FindingKind(Enum):
-    OUTSIDE = "operator outside the delegate"
-
-
-@dataclass(frozen=True)
-class StatedFinding:
-    kind: FindingKind
-    cost: Span
-    rows: tuple[int, ...]
-    what: str
-    remedy: str
 
 
 def span(time_ns: float) -> Span:
@@ -68,7 +53,7 @@ ORDINARY = profile(
     row("reshape", 0.0, "", 2),
     row("fully_connected", 4e5, "head", 2),
 )
-FINDING = StatedFinding(
+FINDING = Finding(
     FindingKind.OUTSIDE, span(7e5), (4, 5), "aten::roll is portable.", "Use torch.cat."
 )
 
@@ -132,8 +117,8 @@ profiles = st.builds(
     st.lists(texts, max_size=2).map(tuple),
 )
 findings = st.builds(
-    StatedFinding,
-    st.just(FindingKind.OUTSIDE),
+    Finding,
+    st.sampled_from(FindingKind),
     spans,
     st.lists(st.integers(-1, 15), max_size=3).map(tuple),
     texts,

@@ -83,6 +83,20 @@ def test_a_call_that_may_hold_look_up_tables_is_left_out(dtype: str, is_shown: b
     assert ("net.pte::forward_0_0" in made) == is_shown
 
 
+def test_a_fused_kernel_counts_as_a_node_of_its_call() -> None:
+    rows = row("conv2d", 1e6, None, 0), row("clamp", 0.0), row("conv2d", 2e6, None, 0)
+    made = profile(*rows, network="net.pte")
+    assert values(made, "net.pte::forward_0_0") == {"0": 1.0, "1": 0.0, "2": 2.0}
+    assert values(made, "forward") == {"forward_0_0": 3.0}
+
+
+def test_a_fused_kernel_between_two_calls_leaves_their_nodes_unknown() -> None:
+    rows = row("conv2d", 1e6, None, 0), row("clamp", 0.0), row("conv2d", 2e6, None, 1)
+    made = profile(*rows, network="net.pte")
+    assert set(json.loads(node_data(made))) == {"kernels", "forward"}
+    assert values(made, "forward") == {"forward_0_0": 1.0, "forward_0_1": 2.0}
+
+
 def test_without_instructions_there_is_only_the_graph_of_kernels() -> None:
     assert set(json.loads(node_data(profile(row("add", 1e6))))) == {"kernels"}
 

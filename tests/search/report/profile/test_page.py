@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.domain.checks.text import cleaned
+from latlab.profiling.findings.finding import Finding
 from latlab.profiling.profile import Profile
 from search.report.profile.page import page
 from search.report.profile.words import decimals, milliseconds, sentence, short
 from tests.search.report.profile.profiles import (
     FINDING,
     ORDINARY,
-    StatedFinding,
     findings,
     profile,
     profiles,
@@ -168,9 +168,7 @@ def test_a_finding_about_rows_that_are_not_there_has_no_links_to_them() -> None:
 
 
 @given(profiles, st.lists(findings, max_size=2))
-def test_hostile_names_are_shown_and_have_no_effect(
-    hostile: Profile, found: list[StatedFinding]
-) -> None:
+def test_hostile_names_are_shown_and_have_no_effect(hostile: Profile, found: list[Finding]) -> None:
     text = page(hostile, found)
     root = parsed(text)
     assert len(list(root.iter("script"))) == 1
