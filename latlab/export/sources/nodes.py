@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 _HANDED_ON = "custom"
 _MARK = "latlab_source"
+_WRAPPED = "network."  # where this package's wrappers keep the network
 
 
 def mark(node: fx.Node, source: KernelSource | None) -> None:
@@ -39,8 +40,8 @@ def source_of(node: fx.Node) -> KernelSource | None:
     A node without a mark, such as one of a graph that was read from a file, says it by the stack
     trace and the modules that torch.export has recorded.
     """
-    marked = (node.meta.get(_HANDED_ON) or {}).get(_MARK)
-    if isinstance(marked, KernelSource):
+    marked = _marked(node)
+    if marked is not None:
         return marked
     file, line = users_place(node.meta.get("stack_trace") or "")
     modules = list(node.meta.get("nn_module_stack", {}).values())
@@ -82,7 +83,7 @@ class RunningCode:
             if code in self._generated:
                 node = _running_node(self._generated[code], frame.f_lineno)
                 if node is not None and (source := source_of(node)) is not None:
-                    return _within(source, node, module)
+                    return _within(source, module)
             module = module or self._modules.get(id(_first_argument(frame)))
             if place is None and is_users(code.co_filename):
                 place = shown_file(code.co_filename), frame.f_lineno
@@ -94,19 +95,27 @@ class RunningCode:
         name, part = module
         return KernelSource(name, type(part).__name__, *(place or ()))
 
+    def refined(self, source: KernelSource) -> KernelSource:
+        """Return the source of a layer in the part of the layer whose code runs now."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code is not _OUTERMOST:
+            module = self._modules.get(id(_first_argument(frame)))
+            if module is not None:
+                return _within(source, module)
+            frame = frame.f_back
+        return source
+
 
 _OUTERMOST = RunningCode.run.__code__
 
 
-def _within(
-    source: KernelSource, node: fx.Node, module: tuple[str, nn.Module] | None
-) -> KernelSource:
-    """Return the source of a node, in the part of its layer whose code runs."""
+def _within(source: KernelSource, module: tuple[str, nn.Module] | None) -> KernelSource:
+    """Return a source in the part of its module whose code runs, if that is known."""
     name, part = module or ("", None)
-    if part is None or not name.startswith(f"{node.target}."):
-        return source
-    path = source.module + name.removeprefix(str(node.target))
-    return replace(source, module=path, module_type=type(part).__name__)
+    for path in (name, name.removeprefix(_WRAPPED)):
+        if part is not None and path.startswith(f"{source.module}."):
+            return replace(source, module=path, module_type=type(part).__name__)
+    return source
 
 
 def _first_argument(frame: FrameType) -> Any:  # noqa: ANN401 -- `self`, where it is a method
@@ -123,7 +132,7 @@ def _running_node(module: fx.GraphModule, line: int) -> fx.Node | None:
 def _unwrapped(network: nn.Module) -> nn.Module:
     """Return the network in what this package has wrapped around it."""
     while type(network).__module__.startswith("latlab.") and isinstance(
-        inner := getattr(network, "network", None), nn.Module
+        inner := getattr(network, _WRAPPED.rstrip("."), None), nn.Module
     ):
         network = inner
     return network
@@ -136,13 +145,16 @@ def marked_while_traced(network: nn.Module, export: Callable[[], T]) -> T:
 
     def create_marked(tracer: TracerBase, kind: str, *args: Any, **kwargs: Any) -> fx.Node:  # noqa: ANN401
         node = create_node(tracer, kind, *args, **kwargs)
-        if kind == "call_function" and not _is_marked(node):
-            mark(node, running.source())
+        if kind == "call_function":
+            # While torch.export runs a graph, it hands on the marks of the graph's nodes.
+            marked = _marked(node)
+            mark(node, running.refined(marked) if marked else running.source())
         return node
 
     with mock.patch.object(TracerBase, "create_node", create_marked):
         return running.run(export)
 
 
-def _is_marked(node: fx.Node) -> bool:
-    return _MARK in (node.meta.get(_HANDED_ON) or {})
+def _marked(node: fx.Node) -> KernelSource | None:
+    source = (node.meta.get(_HANDED_ON) or {}).get(_MARK)
+    return source if isinstance(source, KernelSource) else None

@@ -11,8 +11,9 @@ from torch import nn
 from latlab.client.modules import exported
 from latlab.domain.precision import Precision
 from latlab.domain.program import KernelSource, ProgramFile, TensorSpec
-from latlab.export import ExportPool, ExportSpec, ProgramCache, export_program
+from latlab.export import ExportSpec, ProgramCache, export_program
 from latlab.export.exporter import Exported, export_with_sources
+from latlab.export.pool import _export
 from latlab.export.sources.files import shown_file
 from latlab.export.sources.nodes import RunningCode
 from latlab.export.user_network import UserNetwork
@@ -181,8 +182,7 @@ def test_programs_do_not_depend_on_their_sources(
 
 def test_the_cache_and_the_client_keep_sources(folder: Path) -> None:
     spec = ExportSpec("direct", UserNetwork("net.py:Direct", (IMAGE,)).load)
-    with ExportPool(ProgramCache(folder / "cache")) as pool:
-        [file] = pool.export_all([spec])
+    file, _ = _export(spec, ProgramCache(folder / "cache"))  # as a worker does
     assert isinstance(file, ProgramFile)
     assert STEM in file.sources
     assert ProgramCache(folder / "cache").get("direct") == file
