@@ -38,17 +38,17 @@ def exported(
         StorageError: The file cannot be written.
     """
     try:
-        from latlab.export import export_program
         from latlab.export.execution.weights import require_module
+        from latlab.export.exporter import export_with_sources
     except ImportError as error:
         raise ExportError(
             f"{error}: modules are exported with PyTorch, so install latlab[export]"
         ) from error
 
     require_module(module)
-    program, data = export_program(module, inputs, precision, memory_bytes=memory_bytes())
+    network = export_with_sources(module, inputs, precision, memory_bytes=memory_bytes())
     with tempfile.TemporaryDirectory(prefix="latlab-") as folder:
         path = Path(folder, "program.pte")
         with storing(path):
-            path.write_bytes(data)
-        yield ProgramFile(program, path)
+            path.write_bytes(network.data)
+        yield ProgramFile(network.program, path, network.sources)

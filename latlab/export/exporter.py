@@ -8,12 +8,13 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from latlab.domain.errors import ExportError
 from latlab.domain.precision import Precision
-from latlab.domain.program import BACKEND, Program
+from latlab.domain.program import BACKEND, KernelSource, Program
 from latlab.export.execution.quiet import quiet
 
 if TYPE_CHECKING:  # importing torch takes seconds, and most commands export nothing
@@ -27,6 +28,22 @@ EXPORTER = f"executorch {version('executorch')}"
 _TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported program.
+
+    Attributes:
+        program: The program.
+        data: Its bytes.
+        sources: Where each kernel comes from in the module's code, parallel to the program's
+            kernels; empty where nothing is known.
+    """
+
+    program: Program
+    data: bytes
+    sources: tuple[KernelSource | None, ...]
 
 
 def export_program(
@@ -71,6 +88,18 @@ def export_program(
             every call, ExecuTorch cannot lower it, or the program does not compute what the
             network computes.
     """
+    exported = export_with_sources(module, inputs, precision, calibration, memory_bytes)
+    return exported.program, exported.data
+
+
+def export_with_sources(
+    module: nn.Module,
+    inputs: Inputs,
+    precision: Precision = Precision.FP32,
+    calibration: Sequence[Inputs] = (),
+    memory_bytes: int | None = None,
+) -> Exported:
+    """Do what `export_program` does, and say where the kernels come from as well."""
     with _every_error_is_an_export_error(), quiet(), _kept_environment():
         from latlab.export.lowering import proof, ways
 
@@ -82,9 +111,9 @@ def export_program(
         warnings.warn(
             f"direct lowering was proved with {proof.PROVED_WITH} and does not match {EXPORTER}: "
             "every export takes ExecuTorch's own, slower one",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return _program(lowered), lowered.data
+    return Exported(_program(lowered), lowered.program.data, lowered.program.sources)
 
 
 @contextlib.contextmanager
@@ -111,12 +140,13 @@ def _kept_environment() -> Iterator[None]:
 
 
 def _program(lowered: Lowered) -> Program:
+    data, kernels, undelegated, _ = lowered.program
     return Program(
-        sha256=hashlib.sha256(lowered.data).hexdigest(),
-        size_bytes=len(lowered.data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
         backend=BACKEND,
         inputs=lowered.inputs,
-        kernels=lowered.kernels,
-        undelegated=lowered.undelegated,
+        kernels=kernels,
+        undelegated=undelegated,
         exporter=f"{lowered.way} {EXPORTER}{lowered.note}",
     )

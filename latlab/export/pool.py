@@ -24,7 +24,7 @@ from latlab.common.files import FULL, storage_error
 from latlab.domain.errors import ExportError, StorageError
 from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
-from latlab.export.exporter import export_program
+from latlab.export.exporter import export_with_sources
 from latlab.export.program_cache import ProgramCache
 from latlab.export.time_limit import (
     EXPORT_DEADLINE_S,
@@ -238,10 +238,12 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
     try:
         with limited_time():
             module, inputs = spec.make()
-            program, data = export_program(
+            exported = export_with_sources(
                 module, inputs, spec.precision, memory_bytes=spec.memory_bytes
             )
-            outcome = cache.put(spec.key or program.sha256, program, data)
+            program = exported.program
+            key = spec.key or program.sha256
+            outcome = cache.put(key, program, exported.data, exported.sources)
     except OutOfTime:
         # Whatever it was in the middle of, this process exports nothing more.
         return _out_of_time(spec), WORKER_MAX_RSS_BYTES + 1

@@ -16,19 +16,24 @@ from typing import Any
 from latlab.common.files import OLD_PART_S, remove_parts, replacing, spare_bytes, storing
 from latlab.common.lru_files import least_recently_used
 from latlab.domain.kernel import Kernel
-from latlab.domain.program import Program, ProgramFile, TensorSpec, from_json
+from latlab.domain.program import KernelSource, Program, ProgramFile, TensorSpec, from_json
 from latlab.export.exporter import EXPORTER
 
 DEFAULT_MAX_BYTES = 4 << 30
+
+_SOURCES = "sources"
 
 
 class ProgramCache:
     """Stores programs by what they were exported from.
 
     A program is found by a key, which names network, weights and input, and by the exporter's
-    version. Processes may share a directory. Above `max_bytes`, or where the disk's reserve is
-    touched, the least recently used programs are removed. So a program's file may go once others
-    have been added.
+    version. One that an older version of the lab stored without the sources of its kernels is not
+    found, so that it is exported again with them.
+
+    Processes may share a directory. Above `max_bytes`, or where the disk's reserve is touched, the
+    least recently used programs are removed. So a program's file may go once others have been
+    added.
     """
 
     def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
@@ -45,16 +50,24 @@ class ProgramCache:
         """Return a program, or None if it is not in the cache, and mark it as used."""
         description, data = self._paths(key)
         try:
-            program = _program_from_json(json.loads(description.read_text()))
+            written = json.loads(description.read_text())
+            sources = _sources_from_json(written.pop(_SOURCES))
+            program = _program_from_json(written)
             if data.stat().st_size != program.size_bytes:
                 return None
             os.utime(data)  # pruning goes by this time
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None  # it is missing, half pruned, or written by another version
-        return ProgramFile(program, data)
+        return ProgramFile(program, data, sources)
 
-    def put(self, key: str, program: Program, data: bytes) -> ProgramFile:
-        """Store a program and return its file.
+    def put(
+        self,
+        key: str,
+        program: Program,
+        data: bytes,
+        sources: tuple[KernelSource | None, ...] = (),
+    ) -> ProgramFile:
+        """Store a program with the sources of its kernels, and return its file.
 
         Raises:
             StorageError: It cannot be stored, for example because the disk is full.
@@ -63,9 +76,10 @@ class ProgramCache:
         with replacing(data_path) as draft:
             draft.write_bytes(data)
         with replacing(description_path) as draft:
-            draft.write_text(json.dumps(dataclasses.asdict(program)))
+            written = [source and dataclasses.asdict(source) for source in sources]
+            draft.write_text(json.dumps({**dataclasses.asdict(program), _SOURCES: written}))
         self._prune(keep=data_path)
-        return ProgramFile(program, data_path)
+        return ProgramFile(program, data_path, sources)
 
     def _paths(self, key: str) -> tuple[Path, Path]:
         name = hashlib.sha256(f"{EXPORTER}\n{key}".encode()).hexdigest()[:32]
@@ -95,14 +109,15 @@ def _writable(directory: Path) -> Path:
         return temporary
 
 
+def _sources_from_json(value: list[Any]) -> tuple[KernelSource | None, ...]:
+    return tuple(None if source is None else from_json(KernelSource, source) for source in value)
+
+
 def _program_from_json(value: dict[str, Any]) -> Program:
-    """Return a program that this version or 0.1.0 wrote, whose inputs were all float32."""
-    shapes = value.pop("input_shapes", [])
-    inputs = value.get("inputs", [{"shape": shape} for shape in shapes])
     return Program(
         **{
             **value,
-            "inputs": tuple(from_json(TensorSpec, spec) for spec in inputs),
+            "inputs": tuple(from_json(TensorSpec, spec) for spec in value["inputs"]),
             "kernels": tuple(from_json(Kernel, kernel) for kernel in value["kernels"]),
             "undelegated": tuple(value["undelegated"]),
         }

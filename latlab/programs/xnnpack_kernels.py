@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -69,15 +69,15 @@ def graph_kernels(graph: xnn.XNNGraph, weights: Collection[bytes]) -> list[Kerne
         key = constant.NamedKey()
         if key and key not in weights:
             raise UnreadableProgram(WEIGHTS_ELSEWHERE)
-    count = graph.XvaluesLength()
+    return with_look_up_tables(_node_kernels(graph))
 
-    @cache
-    def value(index: int) -> _Value:
-        return _read_value(item(graph.Xvalues, index, count))
 
-    return with_look_up_tables(
-        _kernel(node, value, count) for node in items(graph.Xnodes, graph.XnodesLength())
-    )
+def kernel_nodes(graph: xnn.XNNGraph) -> list[int]:
+    """Return for each kernel that `graph_kernels` returns the number of its node in the graph.
+
+    That of a look-up table is the operator between the conversions.
+    """
+    return [number for number, _ in _run(_node_kernels(graph))]
 
 
 def with_look_up_tables(kernels: Iterable[Kernel]) -> list[Kernel]:
@@ -86,13 +86,31 @@ def with_look_up_tables(kernels: Iterable[Kernel]) -> list[Kernel]:
     It makes one look-up table of a conversion from int8, an operator of one input that computes
     element by element, and the conversion back. The result is the operator's kernel in int8.
     """
-    run: list[Kernel] = []
-    for kernel in kernels:
-        if _ends_look_up_table(run[-2:], kernel):
-            run[-2:] = [replace(run[-1], dtype=kernel.dtype)]
+    return [kernel for _, kernel in _run(kernels)]
+
+
+def _run(kernels: Iterable[Kernel]) -> list[tuple[int, Kernel]]:
+    """Return the kernels with look-up tables, each with the number of its node."""
+    run: list[tuple[int, Kernel]] = []
+    for number, kernel in enumerate(kernels):
+        if _ends_look_up_table([before for _, before in run[-2:]], kernel):
+            operator, computed = run[-1]
+            run[-2:] = [(operator, replace(computed, dtype=kernel.dtype))]
         else:
-            run.append(kernel)
+            run.append((number, kernel))
     return run
+
+
+def _node_kernels(graph: xnn.XNNGraph) -> Iterator[Kernel]:
+    """Yield the kernel of each node of a graph."""
+    count = graph.XvaluesLength()
+
+    @cache
+    def value(index: int) -> _Value:
+        return _read_value(item(graph.Xvalues, index, count))
+
+    for node in items(graph.Xnodes, graph.XnodesLength()):
+        yield _kernel(node, value, count)
 
 
 def _ends_look_up_table(before: Sequence[Kernel], kernel: Kernel) -> bool:

@@ -51,7 +51,7 @@ def build_network(
         stem_stride=stem_stride,
     )
     with torch.device("meta"):  # PyTorch's own initialisation would be thrown away
-        network = nn.Sequential(
+        network = MobileNetwork(
             OrderedDict(
                 stem=_convolution(description.stem),
                 blocks=nn.Sequential(
@@ -67,6 +67,16 @@ def build_network(
     network.to_empty(device="cpu")
     initialize(network, seed)
     return network
+
+
+class MobileNetwork(nn.Sequential):
+    """Computes its parts one after another, in a line of its own that profiles can name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        for part in self:
+            x = part(x)
+        return x
 
 
 class MobileLayer(nn.Module):

@@ -149,10 +149,8 @@ def direct(network: Architecture) -> bytes:
 def stock(network: Architecture) -> bytes:
     from latlab.export.lowering.preparation import prepare
 
-    data, _, _ = stock_lower(
-        prepare(_module(network), DEFAULT_DEPLOYMENT.input_shape), DEFAULT_DEPLOYMENT.input_shape
-    )
-    return data
+    shape = DEFAULT_DEPLOYMENT.input_shape
+    return stock_lower(prepare(_module(network), shape), shape).data
 
 
 def timed_s(

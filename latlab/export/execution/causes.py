@@ -7,7 +7,7 @@ import re
 import torch
 from torch import fx, nn
 
-from latlab.export.execution.user_code import frames, is_users
+from latlab.export.execution.user_code import frames, is_users, users_place
 
 MAX_TEXT = 300
 # What to try, by a part of an error's kind or text.
@@ -25,7 +25,6 @@ _REST = re.compile(
     r"\n\s*\n|\nWhile executing|\nOriginal traceback|There are a few things|Here is the node"
 )
 _NOT_CORE = re.compile(r"Operator torch\._ops\.(\S+) is not in Core ATen opset.*")
-_FILE_AND_LINE = re.compile(r'File "(.+?)", line (\d+)')
 _OPERATOR = re.compile(r"\b(\w+)::(\w+)")
 
 
@@ -115,6 +114,5 @@ def _module_of(node: fx.Node) -> str:
 
 
 def _line_of(node: fx.Node) -> str:
-    places = _FILE_AND_LINE.findall(node.meta.get("stack_trace") or "")
-    users = [f"{file}:{line}" for file, line in places if is_users(file)]
-    return users[-1] if users else ""
+    file, line = users_place(node.meta.get("stack_trace") or "")
+    return f"{file}:{line}" if file else ""

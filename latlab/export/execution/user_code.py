@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from types import FrameType
 
 # The code of these packages is not the user's.
 _PACKAGES = ("torch", "executorch", "torchao", "latlab")
+_FILE_AND_LINE = re.compile(r'File "(.+?)", line (\d+)')
 
 
 def place_of(error: BaseException) -> str:
@@ -32,6 +34,14 @@ def frames(error: BaseException) -> Iterator[tuple[str, int, FrameType]]:
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
+def users_place(stack_trace: str) -> tuple[str, int]:
+    """Return the user's innermost file and line in the text of a stack trace; "" and 0 if none."""
+    places = _FILE_AND_LINE.findall(stack_trace)
+    users = [(file, int(line)) for file, line in places if is_users(file)]
+    return users[-1] if users else ("", 0)
+
+
+@functools.lru_cache(maxsize=4096)  # each node of a graph asks for every frame of its call
 def is_users(file: str) -> bool:
     """Return whether a file is of the user's own code, or of a package that it uses."""
     path = Path(file)

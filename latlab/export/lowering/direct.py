@@ -39,10 +39,12 @@ from executorch.exir.scalar_type import ScalarType
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import Shape
 from latlab.export.lowering.edge.graph import EdgeModule
 from latlab.export.lowering.edge.layers import edge_module
+from latlab.export.lowering.lowered_program import LoweredProgram
 from latlab.export.lowering.repairs import fused_one_after_another
+from latlab.export.sources.kernels import sources_of
 from latlab.programs.reader import read_program
 
 # The serializer resolves the type hints of a class for every field of every object. Caching them
@@ -54,11 +56,8 @@ _ALIGNMENT_BYTES = 16
 _OVERREAD_BYTES = 64  # XNNPACK's kernels may read so far beyond their input
 
 
-def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
+def lower(module: nn.Module) -> LoweredProgram:
     """Lower a module that `prepare` returned; every operator is delegated to XNNPACK.
-
-    Returns:
-        The program's bytes and its kernels.
 
     Raises:
         edge.graph.Unsupported: The module could not be traced, or only ExecuTorch's own lowering
@@ -70,7 +69,11 @@ def lower(module: nn.Module) -> tuple[bytes, tuple[Kernel, ...]]:
         payload = serialize_xnnpack_binary(graph, bytearray())
     program = PTEFile(_program(payload, edge), named_data=weights.get_named_data_store_output())
     data = bytes(serialize_pte_binary(program, extract_delegate_segments=True))
-    return data, read_program(data).kernels
+    kernels = read_program(data).kernels
+    # The handle of each node in XNNPACK's graph is the number of its node in the edge graph.
+    nodes = list(edge.graph.nodes)
+    sources = sources_of([nodes[node.debug_handle] for node in graph.xnodes])
+    return LoweredProgram(data, kernels, (), sources)
 
 
 def xnnpack_graph(edge: EdgeModule) -> tuple[XNNGraph, NamedDataStore]:

@@ -49,10 +49,10 @@ def agrees(module: nn.Module, inputs: Inputs) -> bool:
     """
     example = example_of(module, inputs)
     prepared = prepare(module, example)
-    direct_data, _ = direct.lower(prepared)
+    direct_data = direct.lower(prepared).data
     direct_graph, _ = direct.xnnpack_graph(edge_module(prepared))
     with captured_graphs() as graphs:
-        stock_data, _, _ = stock.lower(prepared, example)
+        stock_data = stock.lower(prepared, example).data
     if [canonical(graph) for graph in graphs.values()] != [canonical(direct_graph)]:
         return False
     results = [running.results(data, *example.tensors) for data in (direct_data, stock_data)]

@@ -10,9 +10,9 @@ from torch.export import ExportedProgram
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Kernel
 from latlab.export.execution.causes import advice_for, explained, named_node, place
 from latlab.export.execution.example import Example, Inputs, example_of
+from latlab.export.lowering.lowered_program import LoweredProgram
 from latlab.export.lowering.repairs import (
     fused_one_after_another,
     graphs_not_printed,
@@ -20,14 +20,13 @@ from latlab.export.lowering.repairs import (
     operators_listed_once,
     patterns_searched_where_possible,
 )
+from latlab.export.sources.kernels import DelegateSources
+from latlab.export.sources.nodes import marked_while_traced
 from latlab.programs.reader import read_program
 
 
-def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
+def lower(module: nn.Module, inputs: Inputs) -> LoweredProgram:
     """Lower a module in evaluation mode.
-
-    Returns:
-        The program's bytes, its kernels, and the operators outside the delegate.
 
     Raises:
         ExportError: ExecuTorch cannot lower it. The message names the operator or construct.
@@ -46,9 +45,14 @@ def lower(module: nn.Module, inputs: Inputs) -> tuple[bytes, tuple[Kernel, ...],
 
 
 def traced(module: nn.Module, example: Example) -> ExportedProgram:
-    """Return what torch.export makes of a module. Raises any of its errors."""
+    """Return what torch.export makes of a module. Raises any of its errors.
+
+    The nodes of its graph are marked with where they come from in the user's code.
+    """
     with operators_listed_once(), graphs_not_printed():
-        return torch.export.export(module, example.args, dict(example.kwargs))
+        return marked_while_traced(
+            module, lambda: torch.export.export(module, example.args, dict(example.kwargs))
+        )
 
 
 def place_of_operator(text: str, module: nn.Module, example: Example) -> str:
@@ -79,14 +83,20 @@ def _shaped_by_values(graph: fx.Graph | None) -> str:
     return ""
 
 
-def _lower(exported: ExportedProgram) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
+def _lower(exported: ExportedProgram) -> LoweredProgram:
+    delegates = DelegateSources()
     with (
         fused_one_after_another(),
         normed_one_after_another(),
         operators_listed_once(),
         patterns_searched_where_possible(),
+        delegates.collected(),
     ):
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-        data = edge.to_executorch().buffer
+        manager = edge.to_executorch()
+    data = manager.buffer
     listing = read_program(data)
-    return data, listing.kernels, listing.undelegated
+    sources = delegates.of_program(manager)
+    if len(sources) != len(listing.kernels):  # as in loops, for which ExecuTorch adds operators
+        sources = ()
+    return LoweredProgram(data, listing.kernels, listing.undelegated, sources)

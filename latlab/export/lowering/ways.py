@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
 from latlab.domain.program import TensorSpec
 from latlab.export.execution.branches import OnOneBranch, values_read
@@ -28,6 +27,7 @@ from latlab.export.lowering import direct, int8, stock
 from latlab.export.lowering.edge.graph import Unsupported
 from latlab.export.lowering.edge.plain_layers import make_plain
 from latlab.export.lowering.edge.tracing import traced
+from latlab.export.lowering.lowered_program import LoweredProgram
 from latlab.export.lowering.preparation import evaluation_copy
 
 
@@ -37,18 +37,14 @@ class Lowered:
 
     Attributes:
         way: How it was lowered: "direct", "stock" or "int8".
-        data: The program's bytes.
-        kernels: The kernels in execution order.
-        undelegated: The operators outside the delegate.
+        program: Its bytes, its kernels and where they come from.
         inputs: What a runner fills the inputs with.
         note: What else there is to say about the way, as the end of a sentence.
         doubts: Why direct lowering was not used although the network seemed to allow it.
     """
 
     way: str
-    data: bytes
-    kernels: tuple[Kernel, ...]
-    undelegated: tuple[str, ...]
+    program: LoweredProgram
     inputs: tuple[TensorSpec, ...]
     note: str = ""
     doubts: tuple[str, ...] = ()
@@ -167,7 +163,7 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     If the network seemed to allow direct lowering, the reason is added to `doubts`.
     """
     try:
-        data, kernels = direct.lower(network)
+        program = direct.lower(network)
     except Unsupported:
         return None
     except MemoryError:
@@ -175,24 +171,23 @@ def _directly(source: _Source, network: fx.GraphModule, doubts: list[str]) -> Lo
     except Exception as error:
         doubts.append(f"direct lowering failed: {type(error).__name__}: {error}")
         return None
-    difference = source.reference.disagreement(_runs(data))
+    difference = source.reference.disagreement(_runs(program.data))
     if difference is not None:
         source.traced = None  # the traced network may be the cause
         doubts.append(f"the program of direct lowering {difference}")
         return None
-    return Lowered("direct", data, kernels, (), source.example.specs())
+    return Lowered("direct", program, source.example.specs())
 
 
 def _by_stock(source: _Source, network: nn.Module) -> Lowered:
-    data, kernels, undelegated = stock.lower(network, source.example)
-    difference = source.disagreement(network, _runs(data))
+    program = stock.lower(network, source.example)
+    difference = source.disagreement(network, _runs(program.data))
     if difference is not None:
         raise ExportError(
             f"the program that ExecuTorch's own lowering makes {difference}"
             f"{stock.place_of_operator(difference, network, source.example)}"
         )
-    inputs, note = source.example.specs(), _note(network)
-    return Lowered("stock", data, kernels, undelegated, inputs, note)
+    return Lowered("stock", program, source.example.specs(), _note(network))
 
 
 def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> Lowered:
@@ -203,14 +198,14 @@ def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> 
     example = source.example
     quantized = int8.quantize(network, ranges)
     expected = outputs_of(quantized, example.copy())
-    data, kernels, undelegated = stock.lower(quantized, example)
+    program = stock.lower(quantized, example)
     _require_none(
-        computed_disagreement(_runs(data), example, expected, INT8_TOLERANCE),
+        computed_disagreement(_runs(program.data), example, expected, INT8_TOLERANCE),
         "the int8 program, compared with the quantized network,",
     )
     kind = "random" if any(each.is_random for each in ranges) else "given"
     note = f", calibrated on {len(ranges)} {kind} input{'s' * (len(ranges) > 1)}{_note(network)}"
-    return Lowered("int8", data, kernels, undelegated, example.specs(), note)
+    return Lowered("int8", program, example.specs(), note)
 
 
 def _require_none(difference: str | None, subject: str) -> None:

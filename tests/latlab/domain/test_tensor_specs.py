@@ -16,7 +16,7 @@ from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.convert.latency import program_from_message, program_to_message
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.program import Program, TensorSpec
+from latlab.domain.program import KernelSource, Program, TensorSpec
 from latlab.export import ProgramCache
 from latlab.v1 import common_pb2, latency_pb2
 from tests.latlab.convert import strategies
@@ -90,18 +90,19 @@ def test_the_inputs_of_known_bytes_cannot_change(tmp_path: Path) -> None:
     database.close()
 
 
-def test_the_cache_reads_what_version_0_1_0_wrote(tmp_path: Path) -> None:
+def test_the_cache_exports_again_what_an_older_version_stored_without_sources(
+    tmp_path: Path,
+) -> None:
     cache = ProgramCache(tmp_path)
     description = cache.put("key", PROGRAM, b"1234").path.with_suffix(".json")
     written = json.loads(description.read_text())
-    del written["inputs"]
-    description.write_text(json.dumps({**written, "input_shapes": PROGRAM.input_shapes}))
-    stored = cache.get("key")
-    assert stored is not None
-    assert stored.program == OLD_PROGRAM
+    del written["sources"]
+    description.write_text(json.dumps(written))
+    assert cache.get("key") is None
 
 
-def test_the_cache_keeps_dtypes_and_ranges(tmp_path: Path) -> None:
-    stored = ProgramCache(tmp_path).put("key", PROGRAM, b"1234")
+def test_the_cache_keeps_dtypes_and_ranges_and_sources(tmp_path: Path) -> None:
+    sources = (None, KernelSource("layers.0", "Conv2d", "net.py", 12))
+    stored = ProgramCache(tmp_path).put("key", PROGRAM, b"1234", sources)
     assert ProgramCache(tmp_path).get("key") == stored
-    assert stored.program == PROGRAM
+    assert (stored.program, stored.sources) == (PROGRAM, sources)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 from latlab.domain.errors import ExportError
-from latlab.domain.kernel import Kernel
 from latlab.export import export_program
 from latlab.export.execution import running
 from latlab.export.execution.checking import Reference, disagreement
 from latlab.export.execution.example import Inputs, example_of
 from latlab.export.lowering import direct, stock
+from latlab.export.lowering.lowered_program import LoweredProgram
 
 SHAPE = (1, 3, 8, 8)
 
@@ -63,9 +63,7 @@ def test_a_failure_inside_direct_lowering_is_logged(
 def test_a_wrong_program_of_stock_lowering_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     lower = stock.lower
 
-    def wrong(
-        network: nn.Module, inputs: Inputs
-    ) -> tuple[bytes, tuple[Kernel, ...], tuple[str, ...]]:
+    def wrong(network: nn.Module, inputs: Inputs) -> LoweredProgram:
         return lower(_other_weights(network), inputs)
 
     monkeypatch.setattr(stock, "lower", wrong)

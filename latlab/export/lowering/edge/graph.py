@@ -18,7 +18,9 @@ from torch.utils import _pytree as pytree
 
 from latlab.domain.errors import LabError
 from latlab.domain.kernel import Shape
+from latlab.domain.program import KernelSource
 from latlab.export.lowering.edge.plain_layers import is_compact, is_plain
+from latlab.export.sources.nodes import mark, source_of
 
 aten = ops.edge.aten
 
@@ -98,6 +100,7 @@ class Builder:
         self._values: dict[fx.Node, Value] = {}
         self._weights: dict[int, Value] = {}  # by identity, because layers may share them
         self._aliases: set[fx.Node] = set()  # traced nodes that share their input's memory
+        self._source: KernelSource | None = None
         self.shape: Shape = ()
 
     def add(self, node: fx.Node, traced: fx.GraphModule) -> None:
@@ -110,6 +113,7 @@ class Builder:
         if not isinstance(meta, TensorMetadata) or meta.dtype != torch.float32:
             raise Unsupported(f"{node.name} in the network is not one tensor of float32")
         self.shape = tuple(meta.shape)
+        self._source = source_of(node)
         if node.op == "placeholder":
             self._values[node] = self._input(node)
         elif node.op == "call_module":
@@ -126,12 +130,15 @@ class Builder:
     def emit(self, target: Any, *args: Any, shape: Shape | None = None) -> Value:  # noqa: ANN401
         """Add an operator's call to the edge graph and return its node.
 
+        It comes from where the traced node that is being added does.
+
         Args:
             target: The operator.
             args: Its arguments.
             shape: Shape of what it computes, where that is not what the traced node computes.
         """
         value = self.graph.call_function(target, args)
+        mark(value, self._source)
         value.meta["val"] = _on_meta(self.shape if shape is None else shape)
         return value
 

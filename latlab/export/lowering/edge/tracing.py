@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from latlab.export.execution.example import Example
 from latlab.export.lowering.edge.plain_layers import NORMS, calls_are_plain, is_plain, make_plain
+from latlab.export.sources.nodes import RunningCode, mark
 
 _FOLDS: dict[tuple[type, type], tuple[int, Callable[..., tuple[nn.Parameter, nn.Parameter]]]] = {
     # The input must have this rank for the batch-norm to be over the layer's channels.
@@ -31,8 +32,8 @@ _KNOWN = frozenset({"shape", "size", "ndim", "dim", "numel", "dtype"})
 def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
     """Return a network's graph for lowering.
 
-    Its weights are plain, its batch-norms folded, and each node's shape is in
-    meta["tensor_meta"].
+    Its weights are plain, its batch-norms folded, each node's shape is in meta["tensor_meta"],
+    and each call is marked with where it comes from in the user's code.
 
     Args:
         network: A network in evaluation mode. It is changed, and cannot be used any more.
@@ -50,7 +51,8 @@ def traced(network: nn.Module, example: Example) -> fx.GraphModule | None:
         is_root = takes_one and _is_its_forward(network)
         root = network if is_root else _Called(network, len(example.args), list(example.kwargs))
         with torch.no_grad():
-            graph = _Tracer(root, example.args[0] if is_root else example.tensors).trace(root)
+            tracer = _Tracer(root, example.args[0] if is_root else example.tensors)
+            graph = tracer.running.run(lambda: tracer.trace(root))
             if isinstance(root, _Called):
                 _take_apart(graph, root.names)
         module = fx.GraphModule(root, graph)
@@ -155,9 +157,14 @@ class _Tracer(fx.Tracer):
         self._x = pytree.tree_map(lambda tensor: tensor.to("meta"), x)
         self._on_meta = _OnMeta(root, graph=fx.Graph())
         self._is_computing = False
+        self.running = RunningCode(root)
+        self._layers = dict(root.named_modules())
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:  # noqa: ANN401 -- as fx has them
         node = super().create_node(*args, **kwargs)
+        if node.op.startswith("call_"):
+            layer = self._layers[str(node.target)] if node.op == "call_module" else None
+            mark(node, self.running.source(layer))
         if node.op == "placeholder":
             self.values[node] = node.args[0] if self.values else self._x
         elif node.op != "output":
