@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import RawSamples, whole_ns
+from latlab.domain.estimate import Footprint, RawSamples, whole_ns
 from latlab.domain.failure import Failure
 
 
@@ -133,6 +135,24 @@ class Measurement:
     def heat_unknown(self) -> bool:
         """True if the heat of the device was not known before or after some visit."""
         return not all(visit.heat_is_known for visit in self.visits)
+
+
+def footprint_of(visits: Sequence[Visit], size_bytes: int) -> Footprint:
+    """Return what a program of this size costs beside its latency, as its visits say.
+
+    Traced visits count for the program's plan alone, because tracing takes time and memory.
+    """
+    untraced = [visit for visit in visits if not visit.traced]
+    first_runs_ns = [ns for visit in untraced if (ns := visit.first_run_ns) is not None]
+    peaks = [size for visit in untraced if (size := visit.peak_rss_bytes) is not None]
+    plans = [size for visit in visits if (size := visit.planned_bytes) is not None]
+    return Footprint(
+        size_bytes=size_bytes,
+        load_ns=median(visit.load_ns for visit in untraced) if untraced else None,
+        first_run_ns=median(first_runs_ns) if first_runs_ns else None,
+        peak_rss_bytes=max(peaks, default=None),
+        planned_bytes=max(plans, default=None),
+    )
 
 
 @dataclass(frozen=True, slots=True)
