@@ -116,7 +116,7 @@ class Footprint:
     """What a program costs beside its latency. What is not known is None.
 
     Attributes:
-        size_bytes: The size of the program.
+        size_bytes: The size of the program; 0 where it is not known.
         load_ns: How long it takes to load, the median over visits.
         first_run_ns: How long the first run after loading takes, the median over visits.
         peak_rss_bytes: The most memory that a runner held, its own code and the program's bytes

@@ -137,10 +137,11 @@ class Measurement:
         return not all(visit.heat_is_known for visit in self.visits)
 
 
-def footprint_of(visits: Sequence[Visit], size_bytes: int) -> Footprint:
-    """Return what a program of this size costs beside its latency, as its visits say.
+def footprint_of(visits: Sequence[Visit], size_bytes: int = 0) -> Footprint:
+    """Return what a program costs beside its latency, as its visits say.
 
-    Traced visits count for the program's plan alone, because tracing takes time and memory.
+    Its size is 0 where it is not known. Traced visits count for the program's plan alone, because
+    tracing takes time and memory.
     """
     untraced = [visit for visit in visits if not visit.traced]
     first_runs_ns = [ns for visit in untraced if (ns := visit.first_run_ns) is not None]
@@ -253,6 +254,7 @@ class StoredMeasurement:
         untraced: Whether it has no kernel times although they were asked for, because the trace
             does not match the program's kernels.
         raw: The quantiles of all timed runs; None if the latency cannot be computed.
+        program_bytes: The size of the program; 0 where an older lab does not say.
     """
 
     id: str
@@ -272,3 +274,4 @@ class StoredMeasurement:
     failed_visits: tuple[Failure, ...] = ()
     untraced: bool = False
     raw: RawSamples | None = None
+    program_bytes: int = 0
