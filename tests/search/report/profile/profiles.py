@@ -7,9 +7,10 @@ from enum import Enum
 
 from hypothesis import strategies as st
 
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 
 
 class FindingKind(Enum):
