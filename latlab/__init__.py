@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from latlab.domain.estimate import (
         Correction,
+        Footprint,
         LatencyEstimate,
         MeasuredLatency,
         RawSamples,
@@ -57,6 +58,7 @@ __all__ = [
     "ExportError",
     "Failure",
     "FailureKind",
+    "Footprint",
     "InvalidRequest",
     "Kernel",
     "LabError",
@@ -87,7 +89,14 @@ _MODULES = {
     "client.client": ("LatencyClient", "connect"),
     "domain.benchmark_spec": ("BenchmarkSpec", "VisitSpec"),
     "domain.device": ("Device",),
-    "domain.estimate": ("Correction", "LatencyEstimate", "MeasuredLatency", "RawSamples", "Source"),
+    "domain.estimate": (
+        "Correction",
+        "Footprint",
+        "LatencyEstimate",
+        "MeasuredLatency",
+        "RawSamples",
+        "Source",
+    ),
     "domain.failure": ("Failure", "FailureKind"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),

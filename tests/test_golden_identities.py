@@ -84,6 +84,16 @@ def test_an_architecture_keeps_its_id(architecture: Architecture, id: str) -> No
             ),
         ),
         (
+            BenchmarkSpec.quick(),
+            (
+                '{"half_width": 0.05, "max_visits": 11, "min_visits": 4, "spacing_ns": 5000000000, '
+                '"tolerance": 0.01, "traced_visits": 0, "visit": {"core_class": "all", '
+                '"deadline_ns": 60000000000, "max_timed_runs": 2000, "seed": 0, "threads": 1, '
+                '"timed_ns": 200000000, "timed_runs": 10, "traced": false, '
+                '"warmup_ns": 100000000, "warmup_runs": 10}}'
+            ),
+        ),
+        (
             paired_spec(20),
             (
                 '{"max_visits": 20, "min_visits": 20, "spacing_ns": 0, "tolerance": 0.01, '

@@ -65,6 +65,7 @@ def test_torch_stays_where_networks_are_built() -> None:
         ("latlab.client.client", {"numpy", "torch", "executorch"}),
         ("host.daemon", {"sklearn", "torch", "executorch"}),
         ("search.cli", {"torch", "executorch", "sklearn", "scipy", "matplotlib", "optuna"}),
+        ("search.cli.networks.measure", {"torch", "executorch", "numpy", "PIL"}),
         ("device_agent.__main__", {"numpy", "torch", "cryptography"}),
     ],
 )

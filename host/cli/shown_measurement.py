@@ -9,11 +9,12 @@ import numpy as np
 from rich.table import Column, Table
 
 from host.cli.console import milliseconds
+from host.cli.footprints import FOOTPRINT_COLUMNS, footprint_cells
 from host.measuring.kernel_times import fastest_traces
 from host.measuring.statistics import clean_samples, visit_latency_ns
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import TraceMismatch
-from latlab.domain.measurement import Conditions, Measurement, StoredMeasurement
+from latlab.domain.measurement import Conditions, Measurement, StoredMeasurement, footprint_of
 
 PLOT_COLUMNS = 40
 SLOWEST_KERNELS = 20
@@ -40,7 +41,7 @@ def facts(stored: StoredMeasurement, whole: Measurement | None) -> list[tuple[st
         known.append(("All runs", f"median, p90 and p99 of {stored.raw.runs}: {quantiles}"))
         known.append(("Clean visits", stored.raw.visits_text))
     if whole is not None:
-        known += _facts_of_visits(whole)
+        known += _facts_of_visits(whole, stored.program_bytes)
     if stored.unusable:
         known.append(("Unusable", stored.unusable))
     if stored.suspect:
@@ -150,26 +151,24 @@ def kernels_table(measurement: Measurement, every: bool) -> Table:
     return table
 
 
-def _facts_of_visits(whole: Measurement) -> list[tuple[str, str]]:
+def _facts_of_visits(whole: Measurement, program_bytes: int) -> list[tuple[str, str]]:
     known = [("Asked for", _spec_text(whole.spec))]
-    visits = whole.visits
-    if visits:
-        load_ns = float(np.median([visit.load_ns for visit in visits]))
-        known.append(("Loading", f"{milliseconds(load_ns)}, the median over the visits"))
-    if first_runs_ns := [v.first_run_ns for v in visits if v.first_run_ns is not None]:
-        first_ns = float(np.median(first_runs_ns))
-        known.append(("First run", f"{milliseconds(first_ns)}, the median over the visits"))
-    if peaks := [v.peak_rss_bytes for v in visits if v.peak_rss_bytes is not None]:
-        known.append(("Memory", f"at most {max(peaks) / 1e6:.1f} MB"))
+    cells = footprint_cells(footprint_of(whole.visits, program_bytes))
+    for label, text in zip(FOOTPRINT_COLUMNS, cells, strict=True):
+        if text:
+            known.append((label.capitalize(), text))
     if whole.heat_unknown:
         known.append(("Heat", "unknown: the device did not report it"))
     return known
 
 
 def _spec_text(spec: BenchmarkSpec) -> str:
+    until = f"they agree to ±{spec.tolerance:.2%}"
+    if spec.half_width:
+        until = f"their interval is ±{spec.half_width:.2%}"
     return (
-        f"{spec.min_visits} to {spec.max_visits} visits, until they agree to"
-        f" ±{spec.tolerance:.2%}, and {spec.traced_visits} traced ones; each of at least"
+        f"{spec.min_visits} to {spec.max_visits} visits, until {until}, and"
+        f" {spec.traced_visits} traced ones; each of at least"
         f" {spec.visit.timed_runs} runs and {spec.visit.timed_ns / 1e9:g} s, after"
         f" {spec.visit.warmup_ns / 1e9:g} s of warm-up"
     )

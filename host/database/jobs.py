@@ -171,8 +171,14 @@ def end_with_failure(connection: Connection, job: Job, failure: Failure, now_uni
 
 
 def spec_to_text(spec: BenchmarkSpec) -> str:
-    """Return the canonical text of a benchmark spec: equal specs have equal texts."""
-    return json.dumps(asdict(spec), sort_keys=True)
+    """Return the canonical text of a benchmark spec: equal specs have equal texts.
+
+    A half width of 0 is left out, as in the texts of versions that did not have it.
+    """
+    fields = asdict(spec)
+    if not spec.half_width:
+        del fields["half_width"]
+    return json.dumps(fields, sort_keys=True)
 
 
 @functools.lru_cache(maxsize=256)

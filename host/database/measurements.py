@@ -68,6 +68,7 @@ class UsableMeasurement:
     spec: BenchmarkSpec
     summary: Summary
     network: MeasuredNetwork
+    program_bytes: int
 
     @property
     def untraced(self) -> bool:
@@ -183,7 +184,12 @@ def stored(
     """
     order = measurements.c.unix_ns
     query = (
-        _JOINED.add_columns(programs.c.kernel_ids, kernel_timings.c.mean_ns, *summary_rows.COLUMNS)
+        _JOINED.add_columns(
+            programs.c.kernel_ids,
+            programs.c.size_bytes,
+            kernel_timings.c.mean_ns,
+            *summary_rows.COLUMNS,
+        )
         .outerjoin(summaries, summaries.c.measurement_id == measurements.c.id)
         .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .outerjoin(kernel_timings, kernel_timings.c.measurement_id == measurements.c.id)
@@ -229,7 +235,9 @@ def _usable(row: Row[Any], kernel_lists: KernelLists) -> UsableMeasurement:
             summary.memory_probe_ns,
             summary.traced_memory_probe_ns,
         )
-    return UsableMeasurement(row.id, row.target_id, row.program_sha256, spec, summary, network)
+    return UsableMeasurement(
+        row.id, row.target_id, row.program_sha256, spec, summary, network, row.size_bytes
+    )
 
 
 def _measurement(connection: Connection, row: Row[Any]) -> Measurement:

@@ -14,15 +14,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from host.database import summaries as summary_rows
 from host.database.devices import all_targets
 from host.database.jobs import failure_from_row, spec_from_text
 from host.database.measurements import TRUSTED, UsableMeasurement, look_up, measured_networks
-from host.database.schema import exclusions, jobs, measurements, visits
+from host.database.schema import exclusions, jobs, measurements, programs, summaries, visits
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.estimate import whole_ns
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
-from latlab.domain.measurement import Exclusion, StoredMeasurement, Unusable
+from latlab.domain.measurement import Exclusion, StoredMeasurement, Summary, Unusable
 
 MIN_PREFIX = 6
 # A predictor hardly improves with more networks than these, and a fit of all would need the
@@ -30,6 +31,33 @@ MIN_PREFIX = 6
 MAX_LEARNED_PROGRAMS = 4_000
 MAX_LEARNED = 20_000
 _NEWEST_SHARE = 4  # one in so many of the programs is one of those measured last
+
+
+def newest_summaries(
+    connection: Connection, target_id: str, version: int, limit: int
+) -> list[Summary]:
+    """Return the summaries of the target's newest measurements that may be learned from.
+
+    Args:
+        connection: A connection to the database.
+        target_id: The target.
+        version: The statistic's version. Summaries by others are left out.
+        limit: The most measurements to look at.
+    """
+    query = (
+        select(*summary_rows.COLUMNS)
+        .join(measurements, measurements.c.id == summaries.c.measurement_id)
+        .join(jobs, jobs.c.id == measurements.c.job_id)
+        .where(jobs.c.target_id == target_id, TRUSTED, summaries.c.version == version)
+        .where(summaries.c.unusable == "")
+        .order_by(measurements.c.unix_ns.desc())
+        .limit(limit)
+    )
+    found = []
+    for row in connection.execute(query):
+        with contextlib.suppress(UnreadableRow):
+            found.append(summary_rows.summary_from_row(row))
+    return found
 
 
 def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "") -> list[str]:
@@ -105,8 +133,15 @@ def _is_learned(spec_text: str) -> bool:
 def stored_measurements(connection: Connection, ids: Sequence[str]) -> list[StoredMeasurement]:
     """Return the stored measurements of these ids, in input order."""
     query = (
-        select(measurements, jobs.c.target_id, jobs.c.program_sha256, jobs.c.is_sentinel)
+        select(
+            measurements,
+            jobs.c.target_id,
+            jobs.c.program_sha256,
+            jobs.c.is_sentinel,
+            programs.c.size_bytes,
+        )
         .join(jobs, jobs.c.id == measurements.c.job_id)
+        .join(programs, programs.c.sha256 == jobs.c.program_sha256)
         .where(measurements.c.id.in_(ids))
     )
     rows = {row.id: row for row in connection.execute(query)}
@@ -212,6 +247,7 @@ def _listed(
         unusable=found.why if isinstance(found, Unusable) else "",
         untraced=not isinstance(found, Unusable) and found.untraced,
         raw=None if summary is None else summary.raw,
+        program_bytes=row.size_bytes,
     )
 
 

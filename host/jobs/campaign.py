@@ -34,6 +34,8 @@ class ProgramRequest:
         spec: How it is measured.
         fresh: Whether to measure again what the lab has measured already.
         priority: Jobs of a higher priority come first.
+        pause_when_left: Whether the client's jobs that no other client waits for pause when the
+            client leaves.
     """
 
     target: Target
@@ -41,6 +43,7 @@ class ProgramRequest:
     spec: BenchmarkSpec
     fresh: bool = False
     priority: int = 0
+    pause_when_left: bool = False
 
 
 class Campaign:
@@ -55,6 +58,7 @@ class Campaign:
         self._dispatcher = dispatcher
         self._events = EventQueue(self._stored)
         self._requested: set[str] = set()  # programs by SHA-256
+        self._pause_when_left = False
 
     def run(
         self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool]
@@ -94,7 +98,7 @@ class Campaign:
                 ended += not isinstance(event.event, Progress)
                 yield event
         finally:
-            self._dispatcher.unsubscribe(self._events)
+            self._dispatcher.unsubscribe(self._events, pause=self._pause_when_left)
 
     def _stored(self, measurement_id: str) -> Measurement | Failure:
         try:
@@ -122,6 +126,7 @@ class Campaign:
                 f"a campaign has at most {MAX_PROGRAMS} programs: measure the others in another"
             )
         self._requested.add(sha256)
+        self._pause_when_left |= request.pause_when_left
         known = None
         if not request.fresh:
             with self._database.reading() as connection:

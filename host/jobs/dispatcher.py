@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from host.database.engine import Database
-from host.jobs.events import EventQueue, JobEvent, Progress
+from host.jobs.events import EventQueue, JobEvent, progress_event
 from host.jobs.job_state import JobState
-from host.jobs.overdue import OverdueJobs
+from host.jobs.overdue import OverdueJobs, why_overdue
 from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
@@ -103,15 +103,18 @@ class Dispatcher:
                 self._wake_one(target_id)
             return job
 
-    def unsubscribe(self, listener: EventQueue) -> None:
-        """Send the client no more events of its jobs, which stay open."""
+    def unsubscribe(self, listener: EventQueue, *, pause: bool = False) -> None:
+        """Send the client no more events of its jobs, which stay open.
+
+        With `pause`, those that no other client waits for make no more visits until one does.
+        """
         with self._lock:
             for listeners in self._listeners.values():
                 if listener in listeners:
                     listeners.remove(listener)
             for state in self._open.values():
                 if listener in state.clients:
-                    self._queue.leave(state, listener)
+                    self._queue.leave(state, listener, time.monotonic_ns() if pause else 0)
             self._queue.forget(listener)
 
     def leave(self, device_serial: str, why: Failure, patience_s: float = 0.0) -> None:
@@ -200,7 +203,8 @@ class Dispatcher:
                 state.visits.append(outcome)
             else:
                 state.failures.append(outcome)
-            self._tell(state.job, Progress(len(state.visits)))
+            for listener in self._listeners.get(state.job.id, ()):
+                listener.put(progress_event(state))
 
     def end(self, state: JobState, failure: Failure) -> None:
         """End the job with `failure`, unless another lab on this database has ended it."""
@@ -219,9 +223,7 @@ class Dispatcher:
         with self._lock:
             states = self._all_states()
         for state in self._overdue.find(states, max_age_ns):
-            waited = f"nothing was measured on its target for {max_age_ns / 3_600e9:g} h"
-            advice = "`latlab lab status` shows which targets are served"
-            self.end(state, Failure(FailureKind.DEVICE_LOST, f"{waited}: {advice}"))
+            self.end(state, why_overdue(state, max_age_ns))
 
     def suspect(self, target_id: str) -> None:
         """Mark the target's open jobs that have visits. Their measurements will be suspect."""
@@ -235,9 +237,8 @@ class Dispatcher:
             return [state for id in target_ids for state in self._states[id].values()]
 
     def count_open(self, target_ids: Iterable[str]) -> int:
-        """Count the open jobs of some targets."""
-        with self._lock:
-            return sum(len(self._states[id]) for id in target_ids)
+        """Count the open jobs of some targets that are not paused."""
+        return sum(not state.is_paused for state in self.open_states(target_ids))
 
     def positions(self) -> list[tuple[JobState, QueuePosition]]:
         """Return every open job and its position, the first in rank first."""
@@ -257,6 +258,9 @@ class Dispatcher:
             # It may have ended in between; then the listener has its outcome.
             if state.job.id in self._states[state.job.target_id]:
                 self._queue.join(state, listener, priority)
+                self._wake_one(state.job.target_id)
+                if state.visits:
+                    listener.put(progress_event(state))
             return state.job
 
     def _all_states(self) -> list[JobState]:
@@ -281,12 +285,8 @@ class Dispatcher:
             if (state := self._states[job.target_id].pop(job.id, None)) is not None:
                 self._open.pop(_request(job), None)
                 self._queue.remove(state)
-            self._tell(job, outcome)
-            self._listeners.pop(job.id, None)
-
-    def _tell(self, job: Job, event: Progress | Measurement | Failure) -> None:
-        for listener in self._listeners.get(job.id, ()):  # it may have ended
-            listener.put(JobEvent(job.program_sha256, event))
+            for listener in self._listeners.pop(job.id, ()):
+                listener.put(JobEvent(job.program_sha256, outcome))
 
 
 def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:

@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from host.jobs.job_state import JobState
 from latlab.domain.failure import Failure
-from latlab.domain.measurement import Measurement
+from latlab.domain.job import Job
+from latlab.domain.measurement import Measurement, Visit
+from latlab.domain.program import Program
 
 # Measurements that a queue holds whole, with all their samples.
 WHOLE_MEASUREMENTS = 16
@@ -16,9 +19,17 @@ WHOLE_MEASUREMENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A visit of a job has ended. `visits_done` counts its visits that brought samples."""
+    """A visit of a job has ended, or a client has joined a job that has visits.
 
-    visits_done: int
+    Attributes:
+        job: The job.
+        program: The program that it measures.
+        visits: Its visits so far that brought samples.
+    """
+
+    job: Job
+    program: Program
+    visits: tuple[Visit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,12 @@ class JobEvent:
 
     program_sha256: str
     event: Progress | Measurement | Failure
+
+
+def progress_event(state: JobState) -> JobEvent:
+    """Return the event that reports the visits that a job has by now."""
+    progress = Progress(state.job, state.program, tuple(state.visits))
+    return JobEvent(state.job.program_sha256, progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class JobState:
         opened_ns: When the job was opened, in the same time.
         defects: How often a defect of the lab kept the job from going on.
         clients: Who waits for the job. None are left if they have gone or the daemon restarted.
+        paused_ns: When the last client left and wanted the job to pause, in the same time; 0 if
+            the job goes on without clients. A daemon that restarts goes on with every job.
     """
 
     job: Job
@@ -66,6 +68,15 @@ class JobState:
     opened_ns: int = field(default_factory=time.monotonic_ns)
     defects: int = 0
     clients: set[Hashable] = field(default_factory=set)
+    paused_ns: int = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """True if the job makes no visit until a client asks for it again.
+
+        A job that needs no more visits ends all the same.
+        """
+        return bool(self.paused_ns) and isinstance(self.next(), NextVisit)
 
     @property
     def is_within_pair(self) -> bool:

@@ -1,8 +1,9 @@
 """Find the open jobs that have waited for too long, so that every job ends.
 
 A job waits in vain if nothing is measured on its target: no device serves the target any more, or
-the one that does never gets well. Ages are in the time of `time.monotonic_ns`, because the wall
-clock may jump. Only the time before the daemon's start is known by the wall clock alone.
+the one that does never gets well. So does a paused job that no client asks for
+again. Ages are in the time of `time.monotonic_ns`, because the wall clock may jump. Only the time
+before the daemon's start is known by the wall clock alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Collection
 from host.database import device_history as history_rows
 from host.database.engine import Database
 from host.jobs.job_state import JobState
+from latlab.domain.failure import Failure, FailureKind
 
 
 class OverdueJobs:
@@ -41,7 +43,23 @@ class OverdueJobs:
         return [state for state in late if self._waits_since_ns(state) < oldest_ns]
 
     def _waits_since_ns(self, state: JobState) -> int:
+        if state.paused_ns:
+            return state.paused_ns
         return max(state.opened_ns, self._asked_ns.get(state.job.target_id, state.opened_ns))
+
+
+def why_overdue(state: JobState, max_age_ns: float) -> Failure:
+    """Return why a job ends that has waited for longer than `max_age_ns`."""
+    hours = f"{max_age_ns / 3_600e9:g} h"
+    if state.paused_ns:
+        return Failure(
+            FailureKind.CANCELLED, f"it was paused for {hours}: measure the network again"
+        )
+    return Failure(
+        FailureKind.DEVICE_LOST,
+        f"nothing was measured on its target for {hours}: `latlab lab status` shows which targets"
+        " are served",
+    )
 
 
 def monotonic_ns(unix_ns: int) -> int:

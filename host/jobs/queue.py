@@ -52,6 +52,8 @@ class JobQueue:
         """Add a job that no device has taken."""
         if state.asked is not None:
             self._asked[state.device_serial].append(state)
+        elif state.is_paused:
+            return  # until a client joins it
         elif state.rests_until_ns:
             insort(self._resting[state.job.target_id], state, key=_waking)
         else:
@@ -104,14 +106,23 @@ class JobQueue:
     def join(self, state: JobState, client: Hashable, priority: int) -> None:
         """Let one more client wait for the job, which has the highest priority of its clients."""
         self._unlist(state)
+        state.paused_ns = 0
         state.clients.add(client)
         state.job = replace(state.job, priority=max(priority, state.job.priority))
         self._list(state)
 
-    def leave(self, state: JobState, client: Hashable) -> None:
-        """Let the client wait for the job no longer. Others may still wait for it."""
+    def leave(self, state: JobState, client: Hashable, paused_ns: int = 0) -> None:
+        """Let the client wait for the job no longer. Others may still wait for it.
+
+        Args:
+            state: The job.
+            client: Who waits for it no longer.
+            paused_ns: The time, if the job is to pause when nobody waits for it; else 0.
+        """
         self._unlist(state)
         state.clients.discard(client)
+        if not state.clients:
+            state.paused_ns = paused_ns
         self._list(state)
 
     def forget(self, client: Hashable) -> None:

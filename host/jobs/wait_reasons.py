@@ -31,12 +31,14 @@ class QueuePosition:
         is_taken: Whether a device works on it.
         awaited_from: Serial of a device whose answer is to be fetched; "" for none.
         rests: Whether it rests between two visits.
+        is_paused: Whether it waits for a client to ask for it again.
         ahead: How many jobs of its target have a higher rank.
     """
 
     is_taken: bool
     awaited_from: str
     rests: bool
+    is_paused: bool
     ahead: int
 
 
@@ -50,9 +52,10 @@ def positions(states: Iterable[JobState], queue: JobQueue) -> list[tuple[JobStat
             is_taken=queue.is_taken(state),
             awaited_from="" if state.asked is None else state.device_serial,
             rests=state.rests_until_ns > 0,
+            is_paused=state.is_paused,
             ahead=ahead[target_id],
         )
-        ahead[target_id] += 1
+        ahead[target_id] += not position.is_paused
         found.append((state, position))
     return found
 
@@ -64,6 +67,8 @@ def waits_for(position: QueuePosition, serving: Sequence[ServingDevice]) -> str:
         return "; ".join(["its visit", *obstacles]) if obstacles else "its visit, under way"
     if position.awaited_from:
         return f"the answer of {position.awaited_from}"
+    if position.is_paused:
+        return "somebody to measure it again: it is paused"
     if not serving:
         return "no connected device serves its target"
     if len(obstacles) == len(serving):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
 
 from host.measuring.statistics import visit_latency_ns
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -89,6 +88,8 @@ def median_ranks(n: int) -> tuple[int, int]:
     binomial distribution. It holds the median with at least CONFIDENCE, or with as much as so few
     values allow.
     """
+    from scipy.special import bdtr  # commands that compare nothing need not load it
+
     low = 0
     while low < n - 1 and bdtr(low + 1, n, 0.5) <= (1 - CONFIDENCE) / 2:
         low += 1

@@ -72,14 +72,17 @@ def visit_latency_ns(visit: Visit) -> float | None:
     return latency_ns if latency_ns > 0 else None
 
 
-def summarize(visits: Sequence[Visit]) -> Summary | None:
-    """Summarise the untraced visits; None if none of them is clean."""
+def summarize(visits: Sequence[Visit], usual_spread: float | None = None) -> Summary | None:
+    """Summarise the untraced visits; None if none of them is clean.
+
+    The interval of few visits rests on `usual_spread`, as `quiet_latency` explains.
+    """
     untraced = [visit for visit in visits if not visit.traced]
     traced = [visit for visit in visits if visit.traced]
     latencies_ns = [ns for ns in map(visit_latency_ns, untraced) if ns is not None]
     if not latencies_ns:
         return None
-    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns)
+    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns, usual_spread)
     runs_ns = np.concatenate([visit.wall_ns for visit in untraced])
     median_ns, p90_ns, p99_ns = np.quantile(runs_ns, RAW_QUANTILES).tolist()
     return Summary(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host.measuring.interval import disagreement
+from host.measuring.interval import disagreement, half_width
 from host.measuring.statistics import visit_latency_ns
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
@@ -49,7 +49,7 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     untraced = len(visits) - traced
     latencies_ns = [ns for v in visits if not v.traced and (ns := visit_latency_ns(v)) is not None]
     clean = len(latencies_ns)
-    agreed = clean >= spec.min_visits and disagreement(latencies_ns) <= spec.tolerance
+    agreed = clean >= spec.min_visits and _agree(spec, latencies_ns)
     rounds, in_round = divmod(untraced, spec.max_visits)
     enough = clean >= math.ceil(spec.min_visits / 2)
     spacing_s = spec.spacing_ns / 1e9
@@ -67,3 +67,10 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     if traced < spec.traced_visits and not spec.is_paired:
         return NextVisit(traced=True, rest_s=spacing_s)
     return None
+
+
+def _agree(spec: BenchmarkSpec, latencies_ns: Sequence[float]) -> bool:
+    """Return whether clean visits agree as well as the spec asks for."""
+    if spec.half_width:
+        return half_width(latencies_ns) <= spec.half_width
+    return disagreement(latencies_ns) <= spec.tolerance

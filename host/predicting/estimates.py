@@ -1,23 +1,36 @@
-"""Turn stored measurements into latencies with intervals, without the delay by other work."""
+"""Turn measurements into latencies with intervals, without the delay by other work.
+
+Those that are not finished have provisional latencies.
+"""
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
+from host.database.stored_measurements import newest_summaries
+from host.measuring import statistics
 from host.measuring.device_time import device_time_s
+from host.measuring.interval import usual_spread
 from host.predicting.predictors import Predictors
 from latency_models.interference import Steadying
 from latlab.domain.errors import NotFound, NotReady, Unavailable, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source, whole_ns
 from latlab.domain.failure import Failure, FailureKind
-from latlab.domain.measurement import Measurement, Unusable
+from latlab.domain.job import Job
+from latlab.domain.kernel import Kernel
+from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measurement import Measurement, Summary, Unusable, Visit, footprint_of
 
 # A database limits the parameters of a query.
 PAGE = 1_000
+# Measurements from which the usual spread of a target's visits is taken: the newest ones, because
+# a machine is noisy for hours and quiet for others.
+SPREAD_MEASUREMENTS = 30
 
 SteadyingOf: TypeAlias = Callable[[str], Steadying]
 
@@ -63,7 +76,7 @@ def look_up(
             case Unusable() as unusable:
                 raise UnreadableRow(_refusal(unusable))
             case usable:
-                estimates.append(_estimate(usable, steadying_of))
+                estimates.append(_stored_estimate(usable, steadying_of))
     return estimates
 
 
@@ -82,13 +95,64 @@ def measured_latency(
     return MeasuredLatency(
         measurement_id=measurement.id,
         program_sha256=measurement.program_sha256,
-        estimate=_estimate(usable, steadying_of),
+        estimate=_stored_estimate(usable, steadying_of),
         clean_visits=usable.summary.clean_visits,
         disturbed_visits=usable.summary.visits - usable.summary.clean_visits,
         device_s=device_time_s(measurement),
         heat_unknown=measurement.heat_unknown,
         untraced=usable.untraced,
+        footprint=footprint_of(measurement.visits, usable.program_bytes),
     )
+
+
+class ProvisionalLatencies:
+    """The latencies of measurements that are not finished.
+
+    One or two visits say little about how much visits differ. So their interval rests on how much
+    they differed in the newest measurements of the target.
+    """
+
+    def __init__(self, database: Database, predictors: Predictors) -> None:
+        self._database = database
+        self._predictors = predictors
+        self._spread_of = functools.cache(self._usual_spread)
+
+    def estimate(
+        self, job: Job, kernels: tuple[Kernel, ...], visits: Sequence[Visit]
+    ) -> LatencyEstimate | None:
+        """Return the latency that the visits so far give; None while none of them is clean.
+
+        It is corrected if the target has a predictor by now. None is fitted for it.
+
+        Args:
+            job: The job that measures a program.
+            kernels: The program's kernels.
+            visits: The job's visits so far.
+        """
+        summary = statistics.summarize(visits, self._spread_of(job.target_id))
+        if summary is None:
+            return None
+        network = MeasuredNetwork(
+            kernels,
+            None,
+            summary.latency_ns,
+            summary.lower_ns,
+            summary.upper_ns,
+            time.time_ns(),
+            summary.memory_probe_ns,
+        )
+        snapshot = self._predictors.find(job.target_id)
+        steadying = Steadying.none()
+        if snapshot is not None and not job.spec.visit.is_sustained:
+            steadying = snapshot.predictor.steadying
+        return _estimate(summary, network, steadying)
+
+    def _usual_spread(self, target_id: str) -> float:
+        with self._database.reading() as connection:
+            newest = newest_summaries(
+                connection, target_id, statistics.VERSION, SPREAD_MEASUREMENTS
+            )
+        return usual_spread(newest)
 
 
 def _refusal(unusable: Unusable) -> str:
@@ -100,13 +164,17 @@ def _refusal(unusable: Unusable) -> str:
     )
 
 
-def _estimate(
+def _stored_estimate(
     usable: measurement_rows.UsableMeasurement, steadying_of: SteadyingOf
 ) -> LatencyEstimate:
     # No predictor has learned of devices that are warm.
     sustained = usable.spec.visit.is_sustained
     steadying = Steadying.none() if sustained else steadying_of(usable.target_id)
-    steady = steadying(usable.network)
+    return _estimate(usable.summary, usable.network, steadying)
+
+
+def _estimate(summary: Summary, network: MeasuredNetwork, steadying: Steadying) -> LatencyEstimate:
+    steady = steadying(network)
     return LatencyEstimate(
         latency_ns=whole_ns(steady.latency_ns),
         lower_ns=whole_ns(steady.lower_ns),
@@ -116,6 +184,6 @@ def _estimate(
         samples=1,
         age_s=max(0.0, (time.time_ns() - steady.unix_ns) / 1e9),
         steadied=steadying.is_learned,
-        raw=usable.summary.raw,
+        raw=summary.raw,
         correction=steadying.correction,
     )

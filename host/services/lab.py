@@ -21,7 +21,11 @@ from host.jobs.campaign import Campaign, ProgramRequest
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import JobEvent
 from host.predicting.blends import Blends
-from host.predicting.estimates import current_steadying, measured_latency
+from host.predicting.estimates import (
+    ProvisionalLatencies,
+    current_steadying,
+    measured_latency,
+)
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
@@ -221,6 +225,10 @@ class Lab:
         """
         steadying_of = functools.cache(functools.partial(current_steadying, self.predictors))
         return lambda measurement: measured_latency(self._database, measurement, steadying_of)
+
+    def provisional(self) -> ProvisionalLatencies:
+        """Return what knows the latencies of a campaign's unfinished measurements."""
+        return ProvisionalLatencies(self._database, self.predictors)
 
     def _known_program(self, sha256: str) -> Program | None:
         try:

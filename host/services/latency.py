@@ -36,7 +36,7 @@ from latlab.convert.latency import (
 from latlab.convert.refits import refit_to_message
 from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.estimate import MeasuredLatency
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
@@ -103,12 +103,17 @@ class LatencyServicer(LatencyServiceServicer):
                         without_visits.update(request.program_sha256)
                     yield from _program_requests(request, find_target)
 
-        outcome_of = self._lab.outcomes()
+        outcome_of, provisional = self._lab.outcomes(), self._lab.provisional()
         for event in self._lab.measure(wanted(), context.is_active):
             outcome: Progress | Measurement | MeasuredLatency | Failure = event.event
             if isinstance(outcome, Measurement) and event.program_sha256 in without_visits:
                 outcome = outcome_of(outcome)
-            yield _event_to_message(event.program_sha256, outcome)
+            if isinstance(outcome, Progress):
+                kernels = outcome.program.kernels
+                estimate = provisional.estimate(outcome.job, kernels, outcome.visits)
+                yield _progress_to_message(outcome, estimate)
+            else:
+                yield _event_to_message(event.program_sha256, outcome)
 
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
@@ -155,16 +160,28 @@ def _program_requests(
     except ValueError as error:
         raise InvalidRequest(str(error)) from error
     for sha256 in map(check_program_name, request.program_sha256):
-        yield ProgramRequest(target, sha256, spec, request.fresh, request.priority)
+        yield ProgramRequest(
+            target, sha256, spec, request.fresh, request.priority, request.pause_when_left
+        )
+
+
+def _progress_to_message(
+    progress: Progress, provisional: LatencyEstimate | None
+) -> latency_pb2.MeasureEvent:
+    return latency_pb2.MeasureEvent(
+        program_sha256=progress.job.program_sha256,
+        progress=latency_pb2.MeasureEvent.Progress(
+            visits_done=len(progress.visits),
+            provisional=None if provisional is None else estimate_to_message(provisional),
+        ),
+    )
 
 
 def _event_to_message(
-    program_sha256: str, event: Progress | Measurement | MeasuredLatency | Failure
+    program_sha256: str, event: Measurement | MeasuredLatency | Failure
 ) -> latency_pb2.MeasureEvent:
     message = latency_pb2.MeasureEvent(program_sha256=program_sha256)
     match event:
-        case Progress():
-            message.progress.visits_done = event.visits_done
         case Measurement():
             message.measurement.CopyFrom(measurement_to_message(event))
         case MeasuredLatency():

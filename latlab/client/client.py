@@ -7,23 +7,25 @@ with latlab.connect() as lab:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from latlab.client.baselines import Baselines
 from latlab.client.calls import Calls
 from latlab.client.discovery import find_lab, home_folder
-from latlab.client.measuring import MEASURE_TIMEOUT_S, Outcome, measure_programs, upload
+from latlab.client.measuring import (
+    MeasureOptions,
+    Outcome,
+    measure_programs,
+    measure_request,
+    upload,
+)
 from latlab.client.modules import exported
 from latlab.client.predicting import predict_request
 from latlab.client.stored import StoredMeasurements
 from latlab.client.targets import FIT_TIMEOUT_S, TargetsClient
-from latlab.convert.latency import (
-    estimate_from_message,
-    measurement_from_message,
-    spec_to_message,
-)
+from latlab.convert.latency import estimate_from_message, measurement_from_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
@@ -33,9 +35,9 @@ from latlab.domain.program import Program, ProgramFile
 from latlab.v1 import lab_pb2, latency_pb2
 
 if TYPE_CHECKING:
-    from latlab.export import Inputs, Module
+    from typing import Unpack  # new in Python 3.11
 
-OnProgress = Callable[[int, int], None]
+    from latlab.export import Inputs, Module
 
 
 class LatencyClient(TargetsClient):
@@ -161,11 +163,7 @@ class LatencyClient(TargetsClient):
         target: str,
         programs: Iterable[ProgramFile | Program],
         spec: BenchmarkSpec | None = None,
-        *,
-        fresh: bool = False,
-        priority: int = 0,
-        patience_s: float = MEASURE_TIMEOUT_S,
-        on_progress: OnProgress = ...,
+        **options: Unpack[MeasureOptions],
     ) -> list[Outcome]: ...
 
     @overload
@@ -177,10 +175,7 @@ class LatencyClient(TargetsClient):
         *,
         target: str | None = None,
         precision: Precision = Precision.FP32,
-        fresh: bool = False,
-        priority: int = 0,
-        patience_s: float = MEASURE_TIMEOUT_S,
-        on_progress: OnProgress = ...,
+        **options: Unpack[MeasureOptions],
     ) -> Outcome: ...
 
     def measure(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D417 -- see the overloads
@@ -203,7 +198,12 @@ class LatencyClient(TargetsClient):
             patience_s: The call ends if no visit and no outcome came for so many seconds. A program
                 without an outcome gets a Failure DEVICE_LOST, though its job stays open. What was
                 not taken from `programs` has no outcome.
+            pause_when_left: If the call ends early, for example by KeyboardInterrupt, pause what
+                nobody else waits for. The visits made are kept, and the same call goes on with
+                them. By default the lab goes on by itself.
             on_progress: Called with the visits done and the programs ended, over all programs.
+            on_estimate: Called with a program's SHA-256 and its provisional latency, after each
+                visit from the first clean one on. Its interval narrows as visits are made.
 
         Returns:
             The module's outcome, or the programs' outcomes in input order.
@@ -225,7 +225,7 @@ class LatencyClient(TargetsClient):
         *,
         target: str | None = None,
         precision: Precision = Precision.FP32,
-        **options: Any,  # noqa: ANN401 -- as for programs
+        **options: Unpack[MeasureOptions],
     ) -> Outcome:
         def memory_bytes() -> int | None:
             return self.memory_bytes(target or self.default_target().id)
@@ -240,22 +240,12 @@ class LatencyClient(TargetsClient):
         target: str,
         programs: Iterable[ProgramFile | Program],
         spec: BenchmarkSpec | None = None,
-        *,
-        fresh: bool = False,
-        priority: int = 0,
-        patience_s: float = MEASURE_TIMEOUT_S,
-        on_progress: OnProgress = lambda visits, ended: None,
+        **options: Unpack[MeasureOptions],
     ) -> list[Outcome]:
-        request = latency_pb2.MeasureRequest(
-            target=target,
-            spec=spec_to_message(spec or BenchmarkSpec()),
-            fresh=fresh,
-            priority=priority,
-            without_visits=True,
-        )
+        request = measure_request(target, spec or BenchmarkSpec(), options)
         memory_bytes = self.memory_bytes(target)
         return measure_programs(
-            self._calls, self._latency, request, programs, memory_bytes, patience_s, on_progress
+            self._calls, self._latency, request, programs, memory_bytes, options
         )
 
     def measurement(self, measurement_id: str) -> Measurement:

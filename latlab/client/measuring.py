@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypedDict
 
 from latlab.client.calls import Calls
 from latlab.client.upload_window import UploadWindow
 from latlab.common.upload import read_chunks
-from latlab.convert.latency import measured_from_message, program_to_message
+from latlab.convert.latency import (
+    estimate_from_message,
+    measured_from_message,
+    program_to_message,
+    spec_to_message,
+)
 from latlab.convert.visits import failure_from_message
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError, Unavailable
-from latlab.domain.estimate import MeasuredLatency
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.program import Program, ProgramFile, memory_excess, program_of
 from latlab.v1 import latency_pb2
@@ -20,6 +27,33 @@ UPLOAD_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
 
 Outcome = MeasuredLatency | Failure
+OnProgress = Callable[[int, int], None]
+OnEstimate = Callable[[str, LatencyEstimate], None]
+
+
+class MeasureOptions(TypedDict, total=False):
+    """The options of `LatencyClient.measure`, which explains them."""
+
+    fresh: bool
+    priority: int
+    patience_s: float
+    pause_when_left: bool
+    on_progress: OnProgress
+    on_estimate: OnEstimate
+
+
+def measure_request(
+    target: str, spec: BenchmarkSpec, options: MeasureOptions
+) -> latency_pb2.MeasureRequest:
+    """Return the request for each program of a call, without its SHA-256."""
+    return latency_pb2.MeasureRequest(
+        target=target,
+        spec=spec_to_message(spec),
+        fresh=options.get("fresh", False),
+        priority=options.get("priority", 0),
+        without_visits=True,
+        pause_when_left=options.get("pause_when_left", False),
+    )
 
 
 def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile | Program) -> None:
@@ -43,8 +77,7 @@ def measure_programs(
     request: latency_pb2.MeasureRequest,
     programs: Iterable[ProgramFile | Program],
     memory_bytes: int | None,
-    patience_s: float,
-    on_progress: Callable[[int, int], None],
+    options: MeasureOptions,
 ) -> list[Outcome]:
     """Measure programs and return their outcomes in order, for `LatencyClient.measure`.
 
@@ -55,9 +88,11 @@ def measure_programs(
         programs: What to measure.
         memory_bytes: The memory of the target's devices. A larger program is not uploaded, and
             its outcome is a Failure OUT_OF_MEMORY. None: it is not known.
-        patience_s: The call ends if nothing came for so many seconds.
-        on_progress: Called with the visits done and the programs ended.
+        options: Those of the call.
     """
+    patience_s = options.get("patience_s", MEASURE_TIMEOUT_S)
+    on_progress = options.get("on_progress", _ignore)
+    on_estimate = options.get("on_estimate", _ignore)
     window = UploadWindow(programs)
     outcomes: dict[str, Outcome] = {}
 
@@ -80,6 +115,9 @@ def measure_programs(
             outcome = _outcome(event)
             if outcome is None:
                 visits_done[event.program_sha256] = event.progress.visits_done
+                if event.progress.HasField("provisional"):
+                    provisional = estimate_from_message(event.progress.provisional)
+                    on_estimate(event.program_sha256, provisional)
             else:
                 outcomes[event.program_sha256] = outcome
                 window.ended()
@@ -95,6 +133,10 @@ def measure_programs(
         f"no visit ended for {patience_s:g} s: `latlab jobs` says what the jobs wait for",
     )
     return [outcomes.get(sha256, silent) for sha256 in window.order]
+
+
+def _ignore(*news: object) -> None:
+    """Do nothing with news that the caller has not asked for."""
 
 
 def _outcome(event: latency_pb2.MeasureEvent) -> Outcome | None:

@@ -20,7 +20,13 @@ from latlab.convert.visits import (
     visit_to_message,
 )
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import Correction, LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import (
+    Correction,
+    Footprint,
+    LatencyEstimate,
+    MeasuredLatency,
+    Source,
+)
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program
@@ -67,6 +73,7 @@ def spec_to_message(spec: BenchmarkSpec) -> latency_pb2.BenchmarkSpec:
         tolerance=spec.tolerance,
         traced_visits=spec.traced_visits,
         spacing_ns=spec.spacing_ns,
+        half_width=spec.half_width,
     )
 
 
@@ -79,6 +86,7 @@ def spec_from_message(message: latency_pb2.BenchmarkSpec) -> BenchmarkSpec:
         tolerance=message.tolerance,
         traced_visits=message.traced_visits,
         spacing_ns=message.spacing_ns,
+        half_width=message.half_width,
     )
 
 
@@ -191,6 +199,7 @@ def measured_to_message(measured: MeasuredLatency) -> latency_pb2.MeasureEvent:
             device_s=measured.device_s,
             heat_unknown=measured.heat_unknown,
             untraced=measured.untraced,
+            footprint=footprint_to_message(measured.footprint),
         ),
     )
 
@@ -207,7 +216,18 @@ def measured_from_message(event: latency_pb2.MeasureEvent) -> MeasuredLatency:
         device_s=message.device_s,
         heat_unknown=message.heat_unknown,
         untraced=message.untraced,
+        footprint=footprint_from_message(message),
     )
+
+
+def footprint_to_message(footprint: Footprint | None) -> latency_pb2.Footprint | None:
+    """Return the protobuf message for a footprint; None for None."""
+    return None if footprint is None else latency_pb2.Footprint(**asdict(footprint))
+
+
+def footprint_from_message(message: latency_pb2.MeasuredLatency) -> Footprint | None:
+    """Return the footprint that the message of a measured latency holds; None if it has none."""
+    return Footprint(**fields_of(message.footprint)) if message.HasField("footprint") else None
 
 
 def network_to_message(

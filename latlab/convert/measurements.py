@@ -42,6 +42,7 @@ def stored_to_message(stored: StoredMeasurement) -> lab_pb2.StoredMeasurement:
         failed_visits=map(failure_to_message, stored.failed_visits),
         untraced=stored.untraced,
         raw=raw_to_message(stored.raw),
+        program_bytes=stored.program_bytes,
     )
     if stored.exclusion is not None:
         message.exclusion.unix_ns = stored.exclusion.unix_ns
@@ -72,4 +73,5 @@ def stored_from_message(message: lab_pb2.StoredMeasurement) -> StoredMeasurement
         failed_visits=tuple(map(failure_from_message, message.failed_visits)),
         untraced=message.untraced,
         raw=raw_from_message(message),
+        program_bytes=message.program_bytes,
     )

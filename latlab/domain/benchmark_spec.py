@@ -14,6 +14,13 @@ MAX_RUNS = 1_000_000  # no agent runs more; at half a millisecond a run this is 
 MAX_DEADLINE_NS = 600 * 10**9
 MAX_NAME_CHARS = 64
 
+# A quick measurement ends when the half width of its interval is at most this share.
+QUICK_HALF_WIDTH = 0.05
+# It takes at least so many visits, because those that stop early are those that happen to agree. In
+# a recording of ten networks, its interval held the truth in 88 % of the cases, and in 85 % of
+# those that could stop after three.
+QUICK_VISITS = 4
+
 # Lowest and highest allowed value of each number in a VisitSpec.
 VISIT_BOUNDS = {
     "warmup_runs": (0, MAX_RUNS),
@@ -95,6 +102,8 @@ class BenchmarkSpec:
             `is_paired`.
         spacing_ns: The least time from one visit to the next. A machine has moods of seconds,
             in which visits agree and are wrong together.
+        half_width: No more visits are made, whatever the tolerance, once half of the width of the
+            90 % interval is at most this share of the latency. 0: the tolerance decides.
     """
 
     visit: VisitSpec = field(default_factory=VisitSpec)
@@ -103,6 +112,15 @@ class BenchmarkSpec:
     tolerance: float = 0.01
     traced_visits: int = 2
     spacing_ns: int = 5_000_000_000
+    half_width: float = 0.0
+
+    @classmethod
+    def quick(cls) -> BenchmarkSpec:
+        """Return a spec of untraced visits, as many as make the interval ±5 % and no more.
+
+        It makes at most as many visits as an ordinary measurement.
+        """
+        return cls(min_visits=QUICK_VISITS, traced_visits=0, half_width=QUICK_HALF_WIDTH)
 
     @classmethod
     def sustained(cls, load_s: float) -> BenchmarkSpec:
@@ -154,6 +172,8 @@ class BenchmarkSpec:
             raise ValueError(f"traced visits must be 0 to {MAX_VISITS}: got {self.traced_visits}")
         if not 0 < self.tolerance < 1:
             raise ValueError(f"tolerance must be a share between 0 and 1: got {self.tolerance}")
+        if not 0 <= self.half_width < 1:
+            raise ValueError(f"the half width must be a share from 0 to 1: got {self.half_width}")
         if not 0 <= self.spacing_ns <= MAX_SPACING_NS:
             raise ValueError(
                 f"visits must be at most {MAX_SPACING_NS / 1e9:g} s apart: got"

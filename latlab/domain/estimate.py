@@ -112,6 +112,26 @@ class LatencyEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a program costs beside its latency. What is not known is None.
+
+    Attributes:
+        size_bytes: The size of the program; 0 where it is not known.
+        load_ns: How long it takes to load, the median over visits.
+        first_run_ns: How long the first run after loading takes, the median over visits.
+        peak_rss_bytes: The most memory that a runner held, its own code and the program's bytes
+            included.
+        planned_bytes: The memory that the program's own plan asks for.
+    """
+
+    size_bytes: int
+    load_ns: float | None = None
+    first_run_ns: float | None = None
+    peak_rss_bytes: int | None = None
+    planned_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredLatency:
     """The outcome of a finished measurement, without its raw visits.
 
@@ -126,6 +146,8 @@ class MeasuredLatency:
             heat slowed it down. False where the lab is of a version that does not say.
         untraced: Whether it has no kernel times although they were asked for, because the trace
             does not match the program's kernels. The latency is as good as any other.
+        footprint: What the program costs beside its latency; None where the lab is of a version
+            that does not say.
     """
 
     measurement_id: str
@@ -136,6 +158,7 @@ class MeasuredLatency:
     device_s: float
     heat_unknown: bool = False
     untraced: bool = False
+    footprint: Footprint | None = None
 
 
 @dataclass(frozen=True, slots=True)

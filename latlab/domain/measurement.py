@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import RawSamples, whole_ns
+from latlab.domain.estimate import Footprint, RawSamples, whole_ns
 from latlab.domain.failure import Failure
 
 
@@ -135,6 +137,25 @@ class Measurement:
         return not all(visit.heat_is_known for visit in self.visits)
 
 
+def footprint_of(visits: Sequence[Visit], size_bytes: int = 0) -> Footprint:
+    """Return what a program costs beside its latency, as its visits say.
+
+    Its size is 0 where it is not known. Traced visits count for the program's plan alone, because
+    tracing takes time and memory.
+    """
+    untraced = [visit for visit in visits if not visit.traced]
+    first_runs_ns = [ns for visit in untraced if (ns := visit.first_run_ns) is not None]
+    peaks = [size for visit in untraced if (size := visit.peak_rss_bytes) is not None]
+    plans = [size for visit in visits if (size := visit.planned_bytes) is not None]
+    return Footprint(
+        size_bytes=size_bytes,
+        load_ns=median(visit.load_ns for visit in untraced) if untraced else None,
+        first_run_ns=median(first_runs_ns) if first_runs_ns else None,
+        peak_rss_bytes=max(peaks, default=None),
+        planned_bytes=max(plans, default=None),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The latency of a measurement, as `host.measuring.statistics` computes it.
@@ -233,6 +254,7 @@ class StoredMeasurement:
         untraced: Whether it has no kernel times although they were asked for, because the trace
             does not match the program's kernels.
         raw: The quantiles of all timed runs; None if the latency cannot be computed.
+        program_bytes: The size of the program; 0 where an older lab does not say.
     """
 
     id: str
@@ -252,3 +274,4 @@ class StoredMeasurement:
     failed_visits: tuple[Failure, ...] = ()
     untraced: bool = False
     raw: RawSamples | None = None
+    program_bytes: int = 0

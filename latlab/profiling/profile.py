@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
 
@@ -52,25 +53,6 @@ class Span:
     time_ns: float
     lower_ns: float
     upper_ns: float
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a program costs beside its latency. What is not known is None.
-
-    Attributes:
-        size_bytes: The size of the program.
-        load_ns: How long it takes to load, the median over visits.
-        first_run_ns: How long the first run after loading takes, the median over visits.
-        peak_rss_bytes: The most memory that a runner held.
-        planned_bytes: The memory that the program's own plan asks for.
-    """
-
-    size_bytes: int
-    load_ns: float | None = None
-    first_run_ns: float | None = None
-    peak_rss_bytes: int | None = None
-    planned_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

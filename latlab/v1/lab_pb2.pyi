@@ -915,6 +915,7 @@ class StoredMeasurement(_message.Message):
     FAILED_VISITS_FIELD_NUMBER: _builtins.int
     UNTRACED_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
+    PROGRAM_BYTES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     unix_ns: _builtins.int
     target: _builtins.str
@@ -935,6 +936,8 @@ class StoredMeasurement(_message.Message):
     """The reason why it is unusable; "" if it can be used."""
     untraced: _builtins.bool
     """It has no kernel times, because the trace does not match the program's kernels."""
+    program_bytes: _builtins.int
+    """The size of the program. 0: a lab of an earlier version does not say."""
     @_builtins.property
     def exclusion(self) -> Global___Exclusion:
         """Absent if it is not excluded."""
@@ -965,10 +968,11 @@ class StoredMeasurement(_message.Message):
         failed_visits: _abc.Iterable[_common_pb2.Failure] | None = ...,
         untraced: _builtins.bool = ...,
         raw: _common_pb2.RawSamples | None = ...,
+        program_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "exclusion", b"exclusion", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "upper_ns", b"upper_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "clean_visits", b"clean_visits", "exclusion", b"exclusion", "failed_visits", b"failed_visits", "id", b"id", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "program_sha256", b"program_sha256", "raw", b"raw", "suspect", b"suspect", "target", b"target", "target_id", b"target_id", "unix_ns", b"unix_ns", "untraced", b"untraced", "unusable", b"unusable", "upper_ns", b"upper_ns", "visits", b"visits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "clean_visits", b"clean_visits", "exclusion", b"exclusion", "failed_visits", b"failed_visits", "id", b"id", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "program_bytes", b"program_bytes", "program_sha256", b"program_sha256", "raw", b"raw", "suspect", b"suspect", "target", b"target", "target_id", b"target_id", "unix_ns", b"unix_ns", "untraced", b"untraced", "unusable", b"unusable", "upper_ns", b"upper_ns", "visits", b"visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latency_ns: _TypeAlias = _typing.Literal["latency_ns"]  # noqa: Y015
     _WhichOneofArgType__latency_ns: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns"]  # noqa: Y015

@@ -436,6 +436,7 @@ class BenchmarkSpec(_message.Message):
     TOLERANCE_FIELD_NUMBER: _builtins.int
     TRACED_VISITS_FIELD_NUMBER: _builtins.int
     SPACING_NS_FIELD_NUMBER: _builtins.int
+    HALF_WIDTH_FIELD_NUMBER: _builtins.int
     min_visits: _builtins.int
     max_visits: _builtins.int
     tolerance: _builtins.float
@@ -443,6 +444,10 @@ class BenchmarkSpec(_message.Message):
     traced_visits: _builtins.int
     spacing_ns: _builtins.int
     """Least time from the start of one visit to the start of the next."""
+    half_width: _builtins.float
+    """No more visits are made, whatever the tolerance, once half of the width of the 90 % interval
+    is at most this share of the latency. 0: the tolerance decides.
+    """
     @_builtins.property
     def visit(self) -> _common_pb2.VisitSpec: ...
     def __init__(
@@ -454,10 +459,11 @@ class BenchmarkSpec(_message.Message):
         tolerance: _builtins.float = ...,
         traced_visits: _builtins.int = ...,
         spacing_ns: _builtins.int = ...,
+        half_width: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["visit", b"visit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_visits", b"max_visits", "min_visits", b"min_visits", "spacing_ns", b"spacing_ns", "tolerance", b"tolerance", "traced_visits", b"traced_visits", "visit", b"visit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["half_width", b"half_width", "max_visits", b"max_visits", "min_visits", b"min_visits", "spacing_ns", b"spacing_ns", "tolerance", b"tolerance", "traced_visits", b"traced_visits", "visit", b"visit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,6 +479,7 @@ class MeasureRequest(_message.Message):
     FRESH_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     WITHOUT_VISITS_FIELD_NUMBER: _builtins.int
+    PAUSE_WHEN_LEFT_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Id or name of the target."""
     fresh: _builtins.bool
@@ -482,6 +489,10 @@ class MeasureRequest(_message.Message):
     without_visits: _builtins.bool
     """Answer finished measurements as `measured`, without their raw visits. Clients of version
     0.1 do not set this, and are answered with the whole `measurement`.
+    """
+    pause_when_left: _builtins.bool
+    """When this client leaves before the end, pause those of its jobs that no other client waits
+    for. A paused job keeps its visits, and makes no more until a client asks for it again.
     """
     @_builtins.property
     def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -496,10 +507,11 @@ class MeasureRequest(_message.Message):
         fresh: _builtins.bool = ...,
         priority: _builtins.int = ...,
         without_visits: _builtins.bool = ...,
+        pause_when_left: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "priority", b"priority", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target", "without_visits", b"without_visits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "pause_when_left", b"pause_when_left", "priority", b"priority", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target", "without_visits", b"without_visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -558,6 +570,7 @@ class MeasuredLatency(_message.Message):
     DEVICE_S_FIELD_NUMBER: _builtins.int
     HEAT_UNKNOWN_FIELD_NUMBER: _builtins.int
     UNTRACED_FIELD_NUMBER: _builtins.int
+    FOOTPRINT_FIELD_NUMBER: _builtins.int
     measurement_id: _builtins.str
     clean_visits: _builtins.int
     """Number of untraced visits that count for the latency, and of those that other work
@@ -572,6 +585,10 @@ class MeasuredLatency(_message.Message):
     """It has no kernel times, because the trace does not match the program's kernels."""
     @_builtins.property
     def estimate(self) -> Global___LatencyEstimate: ...
+    @_builtins.property
+    def footprint(self) -> Global___Footprint:
+        """What the program costs beside its latency. Labs of earlier versions do not say."""
+
     def __init__(
         self,
         *,
@@ -582,14 +599,66 @@ class MeasuredLatency(_message.Message):
         device_s: _builtins.float = ...,
         heat_unknown: _builtins.bool = ...,
         untraced: _builtins.bool = ...,
+        footprint: Global___Footprint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "footprint", b"footprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "device_s", b"device_s", "disturbed_visits", b"disturbed_visits", "estimate", b"estimate", "heat_unknown", b"heat_unknown", "measurement_id", b"measurement_id", "untraced", b"untraced"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_visits", b"clean_visits", "device_s", b"device_s", "disturbed_visits", b"disturbed_visits", "estimate", b"estimate", "footprint", b"footprint", "heat_unknown", b"heat_unknown", "measurement_id", b"measurement_id", "untraced", b"untraced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MeasuredLatency: _TypeAlias = MeasuredLatency  # noqa: Y015
+
+@_typing.final
+class Footprint(_message.Message):
+    """Footprint is what a program costs beside its latency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    LOAD_NS_FIELD_NUMBER: _builtins.int
+    FIRST_RUN_NS_FIELD_NUMBER: _builtins.int
+    PEAK_RSS_BYTES_FIELD_NUMBER: _builtins.int
+    PLANNED_BYTES_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    load_ns: _builtins.float
+    """How long it takes to load, and how long the first run after that takes: medians over visits."""
+    first_run_ns: _builtins.float
+    peak_rss_bytes: _builtins.int
+    """The most memory that a runner held, its own code and the program's bytes included."""
+    planned_bytes: _builtins.int
+    """The memory that the program's own plan asks for."""
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int = ...,
+        load_ns: _builtins.float | None = ...,
+        first_run_ns: _builtins.float | None = ...,
+        peak_rss_bytes: _builtins.int | None = ...,
+        planned_bytes: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_load_ns", b"_load_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "first_run_ns", b"first_run_ns", "load_ns", b"load_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_load_ns", b"_load_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "first_run_ns", b"first_run_ns", "load_ns", b"load_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__first_run_ns: _TypeAlias = _typing.Literal["first_run_ns"]  # noqa: Y015
+    _WhichOneofArgType__first_run_ns: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns"]  # noqa: Y015
+    _WhichOneofReturnType__load_ns: _TypeAlias = _typing.Literal["load_ns"]  # noqa: Y015
+    _WhichOneofArgType__load_ns: _TypeAlias = _typing.Literal["_load_ns", b"_load_ns"]  # noqa: Y015
+    _WhichOneofReturnType__peak_rss_bytes: _TypeAlias = _typing.Literal["peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofArgType__peak_rss_bytes: _TypeAlias = _typing.Literal["_peak_rss_bytes", b"_peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__planned_bytes: _TypeAlias = _typing.Literal["planned_bytes"]  # noqa: Y015
+    _WhichOneofArgType__planned_bytes: _TypeAlias = _typing.Literal["_planned_bytes", b"_planned_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_run_ns) -> _WhichOneofReturnType__first_run_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__load_ns) -> _WhichOneofReturnType__load_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_rss_bytes) -> _WhichOneofReturnType__peak_rss_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planned_bytes) -> _WhichOneofReturnType__planned_bytes | None: ...
+
+Global___Footprint: _TypeAlias = Footprint  # noqa: Y015
 
 @_typing.final
 class MeasureEvent(_message.Message):
@@ -600,15 +669,23 @@ class MeasureEvent(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
         VISITS_DONE_FIELD_NUMBER: _builtins.int
+        PROVISIONAL_FIELD_NUMBER: _builtins.int
         visits_done: _builtins.int
+        @_builtins.property
+        def provisional(self) -> Global___LatencyEstimate:
+            """The latency as the visits so far give it, with its 90 % interval. Absent while none of them
+            is clean. Labs of earlier versions do not say.
+            """
+
         def __init__(
             self,
             *,
             visits_done: _builtins.int = ...,
+            provisional: Global___LatencyEstimate | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["provisional", b"provisional"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["visits_done", b"visits_done"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["provisional", b"provisional", "visits_done", b"visits_done"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -116,7 +116,8 @@ class LatencyServiceServicer:
         which they end, with progress in between. More programs may be named while others are
         measured. A measurement that the lab holds for the same program, target and spec is
         answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-        again joins them. Campaigns of one priority take turns, visit by visit.
+        again joins them, and is told their progress at once. Campaigns of one priority take turns,
+        visit by visit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

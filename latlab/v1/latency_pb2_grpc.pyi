@@ -55,7 +55,8 @@ class LatencyServiceStub:
     which they end, with progress in between. More programs may be named while others are
     measured. A measurement that the lab holds for the same program, target and spec is
     answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-    again joins them. Campaigns of one priority take turns, visit by visit.
+    again joins them, and is told their progress at once. Campaigns of one priority take turns,
+    visit by visit.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
     """GetMeasurement answers one measurement with its raw visits."""
@@ -97,7 +98,8 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     which they end, with progress in between. More programs may be named while others are
     measured. A measurement that the lab holds for the same program, target and spec is
     answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-    again joins them. Campaigns of one priority take turns, visit by visit.
+    again joins them, and is told their progress at once. Campaigns of one priority take turns,
+    visit by visit.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
     """GetMeasurement answers one measurement with its raw visits."""
@@ -160,7 +162,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         which they end, with progress in between. More programs may be named while others are
         measured. A measurement that the lab holds for the same program, target and spec is
         answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-        again joins them. Campaigns of one priority take turns, visit by visit.
+        again joins them, and is told their progress at once. Campaigns of one priority take turns,
+        visit by visit.
         """
 
     @_abc_1.abstractmethod

@@ -42,7 +42,7 @@ class LatlabCommands(LateCommands):
             "search.cli.networks.commands:zoo", "List the published networks.", NETWORKS
         ),
         "measure": LateCommand(
-            "search.cli.networks.commands:measure", "Measure networks on a device.", NETWORKS
+            "search.cli.networks.measure:measure", "Measure networks on a device.", NETWORKS
         ),
         "predict": LateCommand(
             "search.cli.networks.commands:predict", "Predict latencies without measuring.", NETWORKS

@@ -18,7 +18,6 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
-from search.accuracy.data.readers import DatasetError
 from search.latency.target_lab import TargetLab
 from search.space.deployment import Deployment
 
@@ -178,7 +177,7 @@ def sessions(
     if form.precision is Precision.INT8:
         errors.print(INT8_CALIBRATION)  # stdout may be for a document
     with (
-        reported(DatasetError, ValueError),
+        reported(ValueError),
         LatencyClient.connect(home.root) as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):

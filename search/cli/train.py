@@ -28,7 +28,7 @@ from search.cli.session import (
     MOST_PIXELS,
     TARGETS_PANEL,
 )
-from search.latency.target_lab import latencies
+from search.latency.lab import latencies
 from search.report.drawing.words import interval, raw_lines
 from search.space.architecture import Architecture
 from search.study.settings import FullTraining, StudyError

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from latlab.domain.estimate import LatencyEstimate
+from latlab.client.client import LatencyClient
+from latlab.domain.estimate import Footprint, LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.program import Program
 from search.space.architecture import Architecture
@@ -34,6 +36,7 @@ class Measured(NamedTuple):
         heat_unknown: Whether the device could not report its heat.
         untraced: Whether it has no kernel times, from which predictors learn most.
         program: The program that was measured, where it is at hand.
+        footprint: What the program costs beside its latency, where the lab says so.
     """
 
     latency: LatencyEstimate
@@ -42,6 +45,7 @@ class Measured(NamedTuple):
     heat_unknown: bool = False
     untraced: bool = False
     program: Program | None = None
+    footprint: Footprint | None = None
 
 
 class Lab(Protocol):
@@ -82,3 +86,42 @@ class Lab(Protocol):
             StorageError: One of them cannot be used.
         """
         ...
+
+
+def measured(
+    outcome: MeasuredLatency | Failure, program: Program | None = None
+) -> Measured | Failure:
+    """Return what the lab's client has answered as the search sees it.
+
+    Args:
+        outcome: The client's answer.
+        program: The program that was measured, where it is at hand.
+    """
+    if isinstance(outcome, Failure):
+        return outcome
+    return Measured(
+        outcome.estimate,
+        outcome.measurement_id,
+        outcome.device_s,
+        outcome.heat_unknown,
+        outcome.untraced,
+        program,
+        outcome.footprint,
+    )
+
+
+def latencies(
+    client: LatencyClient, outcomes: Sequence[MeasuredLatency | Failure]
+) -> list[Measured | Failure]:
+    """Return each outcome with a latency that is corrected by the newest predictor.
+
+    Outcomes of several campaigns can then be compared with each other.
+    """
+    ids = [outcome.measurement_id for outcome in outcomes if isinstance(outcome, MeasuredLatency)]
+    estimates = dict(zip(ids, client.look_up(ids), strict=True))
+    return [
+        outcome
+        if isinstance(outcome, Failure)
+        else measured(replace(outcome, estimate=estimates[outcome.measurement_id]))
+        for outcome in outcomes
+    ]

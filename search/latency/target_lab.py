@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from host.measuring.comparison import Comparison, compare, paired_spec
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import MEASURE_TIMEOUT_S
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
+from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program, ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
-from search.latency.lab import AWAY, Measured
+from search.latency.lab import AWAY, Measured, measured
 from search.latency.networks import (
     Network,
     ProgramSource,
@@ -30,6 +31,11 @@ from search.latency.networks import (
 )
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
+
+if TYPE_CHECKING:
+    from host.measuring.comparison import Comparison
+
+OnEstimate = Callable[[int, LatencyEstimate], None]
 
 # How long a target that was away is waited for again.
 AWAY_PATIENCE_S = 60.0
@@ -130,26 +136,36 @@ class TargetLab:
         self,
         networks: Sequence[Network],
         on_done: Callable[[int], None] = lambda done: None,
+        on_estimate: OnEstimate = lambda position, estimate: None,
         *,
         fresh: bool = False,
+        pause_when_left: bool = False,
     ) -> list[Measured | Failure]:
         """Measure networks as they would be deployed: see `measure_specs`."""
         sources = [program_source(network, self._deployment) for network in networks]
-        return self.measure_specs(sources, on_done, fresh=fresh)
+        return self.measure_specs(
+            sources, on_done, on_estimate, fresh=fresh, pause_when_left=pause_when_left
+        )
 
     def measure_specs(
         self,
         specs: Sequence[ProgramSource],
         on_done: Callable[[int], None] = lambda done: None,
+        on_estimate: OnEstimate = lambda position, estimate: None,
         *,
         fresh: bool = False,
+        pause_when_left: bool = False,
     ) -> list[Measured | Failure]:
         """Measure modules and programs, and return the outcome of each, in input order.
 
         Args:
             specs: What to export, and programs that are measured as they are.
             on_done: Called with the number of specs that have an outcome.
+            on_estimate: Called after each visit with the position of a spec, from 0, and its
+                provisional latency.
             fresh: Measure again what the lab has measured already.
+            pause_when_left: If the call ends early, let the lab make no more visits for it. Those
+                made are kept, and the same call goes on with them.
         """
         memory_bytes = self._client.memory_bytes(self._target.id)
         specs = [
@@ -160,13 +176,21 @@ class TargetLab:
         take_turns = self._client.shares_host(self._target)
         turn = TURN_SIZE if take_turns else max(1, len(distinct))
         outcomes: dict[object, Measured | Failure] = {}  # by the spec's identity
+
+        def report(keys: Collection[object], estimate: LatencyEstimate) -> None:
+            for position, spec in enumerate(specs):
+                if identity(spec) in keys:
+                    on_estimate(position, estimate)
+
         for start in range(0, len(distinct), turn):
             outcomes |= self._measure(
                 distinct[start : start + turn],
                 on_done,
+                report,
                 done=len(outcomes),
                 export_first=take_turns,
                 fresh=fresh,
+                pause_when_left=pause_when_left,
             )
         # The next predictions are to know what was measured now.
         self._min_measurements = self._client.target_status(self._target).measurements
@@ -205,6 +229,8 @@ class TargetLab:
             ValueError: There are too few pairs.
             ExportError: A network cannot be exported.
         """
+        from host.measuring.comparison import compare, paired_spec  # they load numpy
+
         spec = paired_spec(pairs)
         outcomes = self._client.measure(
             self._target.id,
@@ -225,12 +251,15 @@ class TargetLab:
         self,
         specs: Sequence[ProgramSource],
         on_done: Callable[[int], None],
+        report: Callable[[Collection[object], LatencyEstimate], None],
         *,
         done: int,
         export_first: bool,
         fresh: bool,
+        pause_when_left: bool,
     ) -> dict[object, Measured | Failure]:
         """Return the outcomes by the specs' identities; `done` specs have ended before."""
+        keys: dict[str, set[object]] = defaultdict(set)  # the identities by the programs' SHA-256
         exported: list[tuple[object, Program]] = []  # in the order in which they are measured
         unexported: dict[object, Measured | Failure] = {}
 
@@ -240,6 +269,7 @@ class TargetLab:
                     unexported[identity(spec)] = _export_failure(export)
                 else:
                     exported.append((identity(spec), export.program))
+                    keys[export.program.sha256].add(identity(spec))
                     yield export
 
         outcomes = self._client.measure(
@@ -248,51 +278,21 @@ class TargetLab:
             self._spec,
             fresh=fresh,
             priority=self._priority,
+            pause_when_left=pause_when_left,
             patience_s=min(self._patience_s, AWAY_PATIENCE_S)
             if self._is_away
             else self._patience_s,
             on_progress=lambda visits, ended: on_done(done + ended + len(unexported)),
+            on_estimate=lambda sha256, estimate: report(keys[sha256], estimate),
         )
         self._is_away = bool(outcomes) and all(
             isinstance(outcome, Failure) and outcome.kind in AWAY for outcome in outcomes
         )
         # If the call ran out of patience, the last exported programs may have no outcome.
         return unexported | {
-            key: _measured(outcome, program)
+            key: measured(outcome, program)
             for (key, program), outcome in zip(exported, outcomes, strict=False)
         }
-
-
-def latencies(
-    client: LatencyClient, outcomes: Sequence[MeasuredLatency | Failure]
-) -> list[Measured | Failure]:
-    """Return each outcome with a latency that is corrected by the newest predictor.
-
-    Outcomes of several campaigns can then be compared with each other.
-    """
-    ids = [outcome.measurement_id for outcome in outcomes if isinstance(outcome, MeasuredLatency)]
-    estimates = dict(zip(ids, client.look_up(ids), strict=True))
-    return [
-        outcome
-        if isinstance(outcome, Failure)
-        else _measured(replace(outcome, estimate=estimates[outcome.measurement_id]))
-        for outcome in outcomes
-    ]
-
-
-def _measured(
-    outcome: MeasuredLatency | Failure, program: Program | None = None
-) -> Measured | Failure:
-    if isinstance(outcome, Failure):
-        return outcome
-    return Measured(
-        outcome.estimate,
-        outcome.measurement_id,
-        outcome.device_s,
-        outcome.heat_unknown,
-        outcome.untraced,
-        program,
-    )
 
 
 def _export_failure(error: ExportError) -> Failure:

@@ -36,12 +36,7 @@ GROUPS = {
     "faults": ("faults", "idle_connections", "hostile_requests", "wrong_quarantine"),
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
-    "profile": (
-        "profile",
-        "profile_findings",
-        "compare",
-        "profile_located",
-    ),
+    "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
     "search": ("search", "controller"),
     "search-live": ("train", "hybrid"),

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from latency_models.alignment import align
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import Program
 from latlab.export import export_program
 from latlab.profiling.findings import Finding, Processor, findings
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_runner import output_of
 from tests.bench.figures import at_least, at_most, quick, report

@@ -1,4 +1,4 @@
-"""`latlab zoo`, `measure` and `predict`: the commands about single networks."""
+"""`latlab zoo` and `predict`: commands about single networks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host.cli.console import console, progress_bar, show
-from latlab.domain.benchmark_spec import MAX_SUSTAINED_S, BenchmarkSpec
-from latlab.domain.errors import InvalidRequest
+from host.cli.console import console, show
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.program import Program
 from search.cli.networks import remarks
+from search.cli.networks.measure import exit_if_failed, measured
 from search.cli.networks.network_argument import (
     InputsOption,
     NetworksArgument,
     find_networks,
 )
 from search.cli.networks.tables import (
-    measurements_table,
     prediction_cells,
     zoo_table,
 )
@@ -30,16 +28,13 @@ from search.cli.session import (
     DEFAULT_RESOLUTION,
     MEASURING_PANEL,
     ClassesOption,
-    FreshOption,
     PrecisionOption,
-    PriorityOption,
     ResolutionOption,
     Session,
     TargetOption,
     session,
 )
-from search.latency.lab import OF_NETWORKS, Measured
-from search.latency.networks import Network
+from search.latency.lab import Measured
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -64,71 +59,9 @@ def zoo(
     outcomes: Sequence[Measured | Failure] = []
     if measure:
         with session(target, deployment=deployment) as opened:
-            outcomes = _measured(opened, list(ZOO.values()))
+            outcomes = measured(opened, list(ZOO), list(ZOO.values()))
     show(zoo_table(deployment, outcomes))
-    _exit_if_failed(outcomes)
-
-
-def measure(
-    context: typer.Context,
-    networks: NetworksArgument,
-    inputs: InputsOption = None,
-    precision: PrecisionOption = Precision.FP32,
-    target: TargetOption = None,
-    resolution: ResolutionOption = DEFAULT_RESOLUTION,
-    classes: ClassesOption = DEFAULT_CLASSES,
-    fresh: FreshOption = False,
-    priority: PriorityOption = 0,
-    sustained_s: Annotated[
-        int | None,
-        typer.Option(
-            "--sustained",
-            min=1,
-            max=MAX_SUSTAINED_S,
-            help="Seconds of load before each visit, to measure a device that is warm.",
-            rich_help_panel=MEASURING_PANEL,
-        ),
-    ] = None,
-) -> None:
-    """Measure networks on a target."""
-    found = find_networks(networks, inputs, context)
-    spec = BenchmarkSpec.sustained(sustained_s) if sustained_s else None
-    with session(target, spec, priority, Deployment(resolution, classes, precision)) as opened:
-        outcomes = _measured(opened, found, fresh=fresh)
-        _refuse_if_unfit(networks, outcomes)
-        programs = {
-            name: outcome.program
-            for name, outcome in zip(networks, outcomes, strict=True)
-            if isinstance(outcome, Measured) and outcome.program is not None
-        }
-        show(measurements_table(networks, outcomes, remarks.on_networks(opened, programs)))
-    _exit_if_failed(outcomes)
-
-
-def _measured(
-    opened: Session, networks: Sequence[Network], *, fresh: bool = False
-) -> Sequence[Measured | Failure]:
-    with progress_bar() as bar:
-        task = bar.add_task(f"measuring on {opened.target.name}", total=len(networks))
-        return opened.lab.measure(
-            networks, lambda done: bar.update(task, completed=done), fresh=fresh
-        )
-
-
-def _refuse_if_unfit(names: Sequence[str], outcomes: Sequence[Measured | Failure]) -> None:
-    """Raise InvalidRequest if there is nothing to show but what is wrong with the networks."""
-    faults = [
-        f"{name}: {outcome.message}"
-        for name, outcome in zip(names, outcomes, strict=True)
-        if isinstance(outcome, Failure) and outcome.kind in OF_NETWORKS
-    ]
-    if len(faults) == len(outcomes):
-        raise InvalidRequest("; ".join(faults))
-
-
-def _exit_if_failed(outcomes: Sequence[Measured | Failure]) -> None:
-    if any(isinstance(outcome, Failure) for outcome in outcomes):
-        raise typer.Exit(1)
+    exit_if_failed(outcomes)
 
 
 def predict(

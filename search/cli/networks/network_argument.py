@@ -16,8 +16,6 @@ from latlab.common.program_store import MAX_PROGRAM_BYTES
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import BACKEND, Program, ProgramFile, TensorSpec
 from latlab.export.user_network import UserNetwork
-from latlab.programs.reader import read_program
-from latlab.programs.tables import UnreadableProgram
 from search.cli.session import given_options
 from search.latency.networks import Network
 from search.space.architecture import Architecture
@@ -155,6 +153,10 @@ def parse_input(text: str) -> TensorSpec:
 
 
 def _program_file(path: Path, inputs: tuple[TensorSpec, ...]) -> ProgramFile:
+    # They load numpy, which no other network needs.
+    from latlab.programs.reader import read_program
+    from latlab.programs.tables import UnreadableProgram
+
     with storing(path):
         if path.stat().st_size > MAX_PROGRAM_BYTES:
             raise InvalidRequest(

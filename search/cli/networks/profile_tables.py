@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from rich.table import Column, Table
 
 from host.cli.console import milliseconds, words
-from latlab.domain.estimate import milliseconds_text
+from host.cli.footprints import FOOTPRINT_COLUMNS, footprint_cells
+from latlab.domain.estimate import Footprint, milliseconds_text
 from latlab.profiling.differences import (
     Difference,
     change,
@@ -17,7 +18,7 @@ from latlab.profiling.differences import (
 )
 from latlab.profiling.groups import Grouping, groups, module_depth
 from latlab.profiling.kernel_text import kernel_text
-from latlab.profiling.profile import Footprint, Place, Profile, ProfileRow, Span
+from latlab.profiling.profile import Place, Profile, ProfileRow, Span
 
 SLOWEST = 20  # kernels that a table shows unless it is asked for all
 _PATH_CHARS = 30
@@ -246,13 +247,6 @@ def _shortened(path: str, chars: int = _PATH_CHARS) -> str:
 
 def _footprint_text(footprint: Footprint) -> str:
     """Return what a program costs beside its latency, as one line."""
-    times_ns = {"Load": footprint.load_ns, "first run": footprint.first_run_ns}
-    sizes = {
-        "peak memory": footprint.peak_rss_bytes,
-        "planned memory": footprint.planned_bytes,
-        "program": footprint.size_bytes,
-    }
-    parts = [f"{name} {milliseconds(ns)}" for name, ns in times_ns.items() if ns is not None]
-    parts += [f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items() if size is not None]
-    text = ", ".join(parts)
+    cells = zip(FOOTPRINT_COLUMNS, footprint_cells(footprint), strict=True)
+    text = ", ".join(f"{name} {cell}" for name, cell in cells if cell)
     return f"{text[0].upper()}{text[1:]}."

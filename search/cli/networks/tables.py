@@ -8,6 +8,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from host.cli.console import RAW_COLUMNS, milliseconds, raw_cells, words
+from host.cli.footprints import FOOTPRINT_COLUMNS, FOOTPRINT_REMARK, footprint_cells
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
 from search.latency.lab import Measured
@@ -51,6 +52,15 @@ def measurements_table(
             latency = outcome.latency
             cells = (*latency_cells(latency), *raw_cells(latency.raw))
             table.add_row(name, *cells, words((outcome.measurement_id, "dim")))
+    return table
+
+
+def footprints_table(names: Sequence[str], outcomes: Outcomes) -> Table:
+    """Return the table of what measured networks cost beside their latency."""
+    table = Table("network", *FOOTPRINT_COLUMNS, caption=FOOTPRINT_REMARK)
+    for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome, Measured):
+            table.add_row(name, *footprint_cells(outcome.footprint))
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from host.measuring.breakdown import Breakdown, Share, TimedKernel, break_down, timed_kernels
 from host.measuring.comparison import MIN_PAIRS
@@ -12,10 +11,10 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import NotReady, TraceMismatch
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Visit
-from latlab.domain.program import KernelSource, Program, ProgramFile
+from latlab.domain.measurement import Visit, footprint_of
+from latlab.domain.program import KernelSource, ProgramFile
 from latlab.domain.target import Target
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 from search.latency.profiling.predicted import predict_kernels, predicted_rows
 
 NO_PAIRS = (
@@ -71,22 +70,8 @@ def measured_profile(
         rest=_span(found.rest, latency) if found else None,
         tracing=_span(found.tracing, latency) if found else None,
         is_predicted=rows.are_predicted,
-        footprint=footprint(file.program, visits),
+        footprint=footprint_of(visits, file.program.size_bytes),
         notes=tuple(filter(None, [rows.note, *_notes(outcome, found)])),
-    )
-
-
-def footprint(program: Program, visits: Sequence[Visit]) -> Footprint:
-    """Return what a program costs beside its latency, from its visits."""
-    first_runs_ns = [visit.first_run_ns for visit in visits if visit.first_run_ns is not None]
-    peaks = [visit.peak_rss_bytes for visit in visits if visit.peak_rss_bytes is not None]
-    planned = [visit.planned_bytes for visit in visits if visit.planned_bytes is not None]
-    return Footprint(
-        program.size_bytes,
-        load_ns=median(visit.load_ns for visit in visits) if visits else None,
-        first_run_ns=median(first_runs_ns) if first_runs_ns else None,
-        peak_rss_bytes=max(peaks, default=None),
-        planned_bytes=max(planned, default=None),
     )
 
 

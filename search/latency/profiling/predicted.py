@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from latlab.client.client import LatencyClient
-from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.estimate import Footprint, LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import ProgramFile
 from latlab.domain.target import Target
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 
 # More indices of kernels make a request longer than the lab takes.
 _MOST_INDICES = 1_000_000

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from latlab.domain.estimate import Correction, LatencyEstimate, RawSamples, milliseconds_text
+from latlab.domain.estimate import (
+    Correction,
+    Footprint,
+    LatencyEstimate,
+    RawSamples,
+    milliseconds_text,
+)
+from latlab.domain.measurement import footprint_of
 from search.report.drawing.blocks import draw
 from search.report.drawing.canvas import Plot, save
 from search.report.drawing.diversity_plot import diversity
@@ -32,10 +39,11 @@ from search.study.trial import Trial, best_by_reward, is_measured
 
 @dataclass(frozen=True)
 class OnTarget:
-    """A network's latency on one target."""
+    """A network's latency on one target, and what it costs beside it, where that is known."""
 
     target: str
     latency: LatencyEstimate
+    footprint: Footprint | None
 
     @property
     def raw(self) -> RawSamples | None:
@@ -120,8 +128,15 @@ def _summary(data: ReportData, best: Trial | None) -> dict[str, object]:
 def _row(data: ReportData, trial: Trial) -> FrontRow:
     assert trial.latency is not None
     names = data.targets or (data.target,)
-    rows = zip(names, on_each_target(trial.latency), strict=True)
-    on_targets = [OnTarget(*row) for row in rows]
+    footprints = {
+        name: footprint_of(measurement.visits)
+        for name, measurement in zip(names, data.measurements_of(trial), strict=False)
+        if measurement is not None
+    }
+    on_targets = [
+        OnTarget(name, latency, footprints.get(name))
+        for name, latency in zip(names, on_each_target(trial.latency), strict=True)
+    ]
     size = counts(trial.architecture, deployment=data.deployment)
     return FrontRow(trial, size, draw(trial.architecture), on_targets)
 

@@ -88,6 +88,22 @@ def test_a_measurement_without_visits_is_shown_by_its_failures() -> None:
     assert cells(plot_table(measurement()), 1) == cells(visits_table(measurement()), 1) == []
 
 
+def test_what_a_program_costs_beside_its_latency_is_that_of_untraced_visits() -> None:
+    visits = [
+        replace(QUIET, load_ns=2_000_000, first_run_ns=9_000_000, peak_rss_bytes=40_000_000),
+        replace(QUIET, load_ns=4_000_000, peak_rss_bytes=50_000_000, planned_bytes=600_000),
+        replace(TRACED, load_ns=90_000_000, peak_rss_bytes=90_000_000),
+    ]
+    known = dict(facts(replace(STORED, program_bytes=15_000_000), measurement(*visits)))
+    assert known["Program size"] == "15.00 MB"
+    assert known["Loading"] == "3.00 ms"
+    assert known["First run"] == "9.00 ms"
+    assert known["Peak memory"] == "50.00 MB"
+    assert known["Planned memory"] == "0.60 MB"
+    older = dict(facts(STORED, measurement(TRACED)))  # a lab that does not say the size
+    assert not {"Program size", "Loading", "Peak memory"} & older.keys()
+
+
 def test_stolen_time_is_that_of_the_visit() -> None:
     visit = replace(
         QUIET,

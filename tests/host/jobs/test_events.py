@@ -9,9 +9,15 @@ import pytest
 
 from host.jobs.events import WHOLE_MEASUREMENTS, EventQueue, JobEvent, Progress
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import Job
 from latlab.domain.measurement import Measurement
-from tests.host.fake_lab import SPEC, TARGET
+from tests.host.fake_lab import SENTINEL, SPEC, TARGET
 from tests.host.measuring.test_statistics import QUIET
+
+
+def progress(visits: int) -> Progress:
+    job = Job("id", TARGET.id, SENTINEL.sha256, SPEC, 0)
+    return Progress(job, SENTINEL, (QUIET,) * visits)
 
 
 def measurement(number: int) -> Measurement:
@@ -30,7 +36,7 @@ def test_a_slow_reader_gets_every_outcome_from_a_queue_that_holds_few_measuremen
 
     events = EventQueue(read_stored)
     for visits in range(1_000):
-        events.put(JobEvent(f"{visits % count:064}", Progress(visits)))
+        events.put(JobEvent(f"{visits % count:064}", progress(visits)))
     for each in stored.values():
         events.put(JobEvent(each.program_sha256, each))
     failed = JobEvent("f" * 64, Failure(FailureKind.CRASHED, "out of luck"))
@@ -53,8 +59,8 @@ def test_a_slow_reader_gets_every_outcome_from_a_queue_that_holds_few_measuremen
 def test_what_the_requests_raised_is_not_lost_among_events() -> None:
     events = EventQueue(lambda measurement_id: pytest.fail(measurement_id))
     error = OSError("the disk is gone")
-    events.put(JobEvent("0" * 64, Progress(1)))
+    events.put(JobEvent("0" * 64, progress(1)))
     events.put(error)
-    events.put(JobEvent("0" * 64, Progress(2)))
-    assert events.get(0) == JobEvent("0" * 64, Progress(2))
+    events.put(JobEvent("0" * 64, progress(2)))
+    assert events.get(0) == JobEvent("0" * 64, progress(2))
     assert events.get(0) is error

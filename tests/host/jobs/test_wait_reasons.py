@@ -6,7 +6,7 @@ from host.jobs.wait_reasons import QueuePosition, ServingDevice, waits_for
 
 FREE, DRAINED = ServingDevice("a", ""), ServingDevice("b", "drained")
 COOLING = ServingDevice("c", "cooling down")
-WAITING = QueuePosition(is_taken=False, awaited_from="", rests=False, ahead=0)
+WAITING = QueuePosition(is_taken=False, awaited_from="", rests=False, is_paused=False, ahead=0)
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ WAITING = QueuePosition(is_taken=False, awaited_from="", rests=False, ahead=0)
         (WAITING, [], "no connected device serves its target"),
         (WAITING, [DRAINED], "b: drained"),
         (WAITING, [DRAINED, COOLING], "b: drained; c: cooling down"),
-        (QueuePosition(False, "", False, 7), [FREE], "behind 7 others"),
-        (QueuePosition(False, "", True, 7), [FREE], "its next visit: it rests between two"),
-        (QueuePosition(False, "s", False, 0), [], "the answer of s"),
-        (QueuePosition(True, "s", False, 0), [FREE], "its visit, under way"),
+        (QueuePosition(False, "", False, False, 7), [FREE], "behind 7 others"),
+        (QueuePosition(False, "", True, False, 7), [FREE], "its next visit: it rests between two"),
+        (QueuePosition(False, "s", False, False, 0), [], "the answer of s"),
+        (QueuePosition(True, "s", False, False, 0), [FREE], "its visit, under way"),
         (
-            QueuePosition(True, "", False, 0),
+            QueuePosition(True, "", False, False, 0),
             [COOLING],
             "its visit; c: cooling down",
         ),

@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from host.measuring.interval import MARGINS, QUANTILE, disagreement, quiet_latency
+from host.measuring.interval import (
+    LEAST_SPREAD,
+    MARGINS,
+    QUANTILE,
+    UNKNOWN_SPREAD,
+    disagreement,
+    quiet_latency,
+    relative_spread,
+    usual_spread,
+)
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.measurement import Summary
 from tests.host.measuring.simulated_visits import FIT_SEED, machine, truth_ns, windows
 
 SEED = 918_273  # no calibration has used it
@@ -24,6 +34,12 @@ def machines() -> list[FloatArray]:
     assert SEED != FIT_SEED
     rng = np.random.default_rng(SEED)
     return [machine(rng) for _ in range(MACHINES)]
+
+
+def summary(latencies_ns: list[float]) -> Summary:
+    latency_ns, lower_ns, upper_ns = quiet_latency(latencies_ns)
+    count = len(latencies_ns)
+    return Summary(latency_ns, lower_ns, upper_ns, count, count, 1.0, 1.0, 1.0, count)
 
 
 def holds(latencies_ns: FloatArray, truth: float) -> bool:
@@ -59,6 +75,46 @@ def test_it_holds_90_percent_where_measurements_end_when_their_visits_agree(
             early.append(size < spec.max_visits)
     assert 0.02 < np.mean(early) < 0.98
     assert 0.88 <= np.mean(held) <= 0.93
+
+
+@pytest.mark.parametrize("visits", [1, 2])
+def test_first_visits_rest_on_the_usual_spread_of_the_target(
+    machines: list[FloatArray], visits: int
+) -> None:
+    """Margins come from a recording. On simulated machines they hold about as much."""
+    rng = np.random.default_rng(SEED + visits)
+    earlier = windows(machines, 8, 12, rng)
+    drawn = windows(machines, visits, WINDOWS, rng)
+    held = []
+    for each, of_earlier, of_machine in zip(machines, earlier, drawn, strict=True):
+        usual = usual_spread([summary(window.tolist()) for window in of_earlier])
+        for window in of_machine:
+            _, lower_ns, upper_ns = quiet_latency(window.tolist(), usual)
+            held.append(lower_ns <= truth_ns(each) <= upper_ns)
+    assert 0.88 <= np.mean(held) <= 0.96
+
+
+@given(st.lists(st.lists(st.floats(1e6, 1.5e6), min_size=4, max_size=11), min_size=3, max_size=9))
+def test_the_usual_spread_is_the_median_of_those_that_intervals_rest_on(
+    measurements: list[list[float]],
+) -> None:
+    spreads = [relative_spread(np.array(each)) + LEAST_SPREAD for each in measurements]
+    assert usual_spread(list(map(summary, measurements))) == pytest.approx(np.median(spreads))
+
+
+def test_where_too_little_was_measured_the_usual_spread_is_large() -> None:
+    assert usual_spread([]) == usual_spread([summary([1e6] * 6)] * 2) == UNKNOWN_SPREAD
+    assert usual_spread([summary([1e6] * 3)] * 9) == UNKNOWN_SPREAD
+    assert usual_spread([summary([1e6] * 6)] * 3) == pytest.approx(LEAST_SPREAD)
+
+
+@given(latencies, st.floats(1e-3, 0.5))
+def test_from_the_third_visit_on_their_own_spread_counts(
+    latencies_ns: list[float], usual: float
+) -> None:
+    latency_ns, lower_ns, upper_ns = bounds = quiet_latency(latencies_ns, usual)
+    assert lower_ns < latency_ns < upper_ns
+    assert (bounds == quiet_latency(latencies_ns)) or len(latencies_ns) < 3
 
 
 @given(latencies, st.floats(1e-3, 1e3))

@@ -82,6 +82,18 @@ def test_a_latency_lies_among_the_visits_and_inside_its_interval(medians: list[i
 SPEC = BenchmarkSpec(min_visits=3, max_visits=6, tolerance=0.02, traced_visits=2, spacing_ns=0)
 
 
+def test_a_quick_measurement_ends_when_its_interval_is_narrow_whatever_the_tolerance() -> None:
+    quick = replace(BenchmarkSpec.quick(), spacing_ns=0)
+    slower = [replace(QUIET, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20) for ns in (101_000, 102_000)]
+    assert progress(quick, [QUIET] * 3) == NextVisit(traced=False)
+    assert progress(quick, [QUIET, QUIET, *slower]) is None
+    strict = replace(quick, half_width=0.0, tolerance=0.001)
+    assert progress(strict, [QUIET, *slower, *slower]) == NextVisit(traced=False)
+    far = [replace(QUIET, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20) for ns in (120_000, 125_000)]
+    assert progress(quick, [QUIET, QUIET, *far]) == NextVisit(traced=False)
+    assert progress(quick, [QUIET, *far, *far] * 2 + [QUIET]) is None  # as many as allowed
+
+
 def test_a_measurement_ends_when_its_visits_agree_and_were_traced() -> None:
     assert progress(SPEC, []) == NextVisit(traced=False)
     assert progress(SPEC, [QUIET] * 2) == NextVisit(traced=False)

@@ -40,12 +40,14 @@ from latlab.domain.errors import (
     Unavailable,
     UnknownKernelKinds,
 )
-from latlab.domain.estimate import MeasuredLatency, Source
+from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import footprint_of
 from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
+from tests.device_agent.agent_process import wait_until
 from tests.host.jobs.job_ends import ends_of_jobs
 
 # Visits are short: the tests are of the lab, not of the figures.
@@ -127,6 +129,63 @@ def test_a_measurement_is_clean_traced_and_remembered(
     [again] = client.measure(target, small_programs[:1], SPEC, fresh=True)
     assert isinstance(again, MeasuredLatency)
     assert again.measurement_id != first.measurement_id
+
+
+def test_provisional_latencies_narrow_down_to_the_final_one(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target = client.default_target().id
+    seen: list[tuple[str, LatencyEstimate]] = []
+    spec = replace(SPEC, min_visits=3)
+    [outcome] = client.measure(
+        target,
+        small_programs[:1],
+        spec,
+        fresh=True,
+        on_estimate=lambda *news: seen.append(news),
+    )
+    assert isinstance(outcome, MeasuredLatency)
+    assert {sha256 for sha256, _ in seen} == {outcome.program_sha256}
+    estimates = [estimate for _, estimate in seen]
+    raws = [estimate.raw for estimate in estimates if estimate.raw is not None]
+    assert len(raws) == len(estimates)
+    counts = [raw.clean_visits + raw.disturbed_visits for raw in raws]
+    assert counts == sorted(counts)
+    assert all(each.lower_ns <= each.latency_ns <= each.upper_ns for each in estimates)
+    assert all(each.source is Source.MEASURED for each in estimates)
+    assert estimates[-1].raw == outcome.estimate.raw
+    whole = client.measurement(outcome.measurement_id)
+    size = small_programs[0].program.size_bytes
+    assert outcome.footprint == footprint_of(whole.visits, size)
+    assert client.stored.find(outcome.measurement_id).program_bytes == size
+
+
+def test_an_interrupted_call_frees_the_device_and_the_next_one_goes_on(
+    client: LatencyClient, small_programs: list[ProgramFile]
+) -> None:
+    target, spec = client.default_target().id, replace(SPEC, min_visits=9, max_visits=9)
+    seen: list[LatencyEstimate] = []
+
+    def interrupt(sha256: str, estimate: LatencyEstimate) -> None:
+        seen.append(estimate)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.measure(
+            target, small_programs[5:], spec, pause_when_left=True, on_estimate=interrupt
+        )
+    wait_until(lambda: client.jobs(10)[0][0].waits_for.endswith("it is paused"))
+    [job], _ = client.jobs(10)
+    assert 1 <= job.visits_done < 9
+    first: list[LatencyEstimate] = []
+    [outcome] = client.measure(
+        target, small_programs[5:], spec, on_estimate=lambda sha256, each: first.append(each)
+    )
+    assert isinstance(outcome, MeasuredLatency)
+    assert first[0].raw is not None
+    assert first[0].raw.clean_visits + first[0].raw.disturbed_visits >= job.visits_done
+    assert outcome.clean_visits + outcome.disturbed_visits == 9
+    assert client.jobs(10) == ([], 0)
 
 
 def test_a_client_of_version_0_1_is_answered_with_the_whole_measurement(

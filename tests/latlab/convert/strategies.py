@@ -19,6 +19,7 @@ from latlab.domain.device import (
 )
 from latlab.domain.estimate import (
     Correction,
+    Footprint,
     LatencyEstimate,
     MeasuredLatency,
     PredictionScore,
@@ -103,6 +104,7 @@ def _specs(draw: st.DrawFn) -> BenchmarkSpec:
         tolerance=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
         traced_visits=draw(st.integers(0, 100)),
         spacing_ns=draw(st.integers(0, 600 * 10**9)),
+        half_width=draw(st.floats(0, 1, exclude_max=True)),
     )
 
 
@@ -218,6 +220,15 @@ measured_latencies = st.builds(
     device_s=st.floats(0, 1e9),
     heat_unknown=st.booleans(),
     untraced=st.booleans(),
+    footprint=st.none()
+    | st.builds(
+        Footprint,
+        size_bytes=nanoseconds,
+        load_ns=st.none() | st.floats(0, 1e12),
+        first_run_ns=st.none() | st.floats(0, 1e12),
+        peak_rss_bytes=st.none() | nanoseconds,
+        planned_bytes=st.none() | nanoseconds,
+    ),
 )
 refits = st.builds(
     Refit,
@@ -288,6 +299,7 @@ stored_measurements = st.builds(
     failed_visits=st.lists(failures, max_size=2).map(tuple),
     untraced=st.booleans(),
     raw=st.none() | raw_samples,
+    program_bytes=nanoseconds,
 )
 histories = st.builds(
     DeviceHistory,

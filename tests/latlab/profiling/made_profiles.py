@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 
 
 def row(

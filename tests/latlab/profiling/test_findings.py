@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.domain import kernel as k
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel, Shape
 from latlab.profiling.findings import Finding, FindingKind, Processor, findings
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 
 MAP = (1, 48, 48, 32)  # an image as XNNPACK has it
 PLANES = (1, 32, 48, 48)  # the same as PyTorch has it

@@ -78,7 +78,9 @@ class NotingClient:
         fresh: bool,
         priority: int,
         patience_s: float,
+        pause_when_left: bool,
         on_progress: Callable[[int, int], None],
+        on_estimate: Callable[[str, LatencyEstimate], None],
     ) -> list[Outcome]:
         self.waited_s.append(patience_s)
         outcomes: list[Outcome] = []
@@ -87,6 +89,7 @@ class NotingClient:
                 return [*outcomes, Failure(FailureKind.DEVICE_LOST, "nothing came")]
             self.log.append("measure")
             sha256 = file.program.sha256
+            on_estimate(sha256, ESTIMATE)
             outcomes.append(MeasuredLatency(f"of {sha256}", sha256, ESTIMATE, 5, 0, 10.0))
             on_progress(5, len(outcomes))
         return outcomes
@@ -215,3 +218,12 @@ def test_programs_of_earlier_versions_are_found_again() -> None:
     """The cache of exported programs is looked up by these keys."""
     key = "architecture bd7f4b99d56f, 1000 classes, input (1, 3, 224, 224)"
     assert export_spec(ZOO["mnasnet-a1"]).key == key
+
+
+def test_provisional_latencies_come_with_the_positions_of_their_networks() -> None:
+    seen: list[int] = []
+    first, second, _ = ARCHITECTURES
+    target_lab([], shares_host=True).measure(
+        [first, second, first], on_estimate=lambda position, estimate: seen.append(position)
+    )
+    assert seen == [0, 2, 1]

@@ -25,9 +25,10 @@ from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.domain.target import Target, TargetStatus
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
+from latlab.programs import reader
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import commands, compare, network_argument
+from search.cli.networks import commands, compare, measure
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -128,9 +129,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, cast(ExportPool, lab), deployment)
 
     listing = Listing((TensorSpec((1, 8)),), FOREIGN, ("native_layer_norm",), 1)
-    monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
-    monkeypatch.setattr(commands, "session", session)
-    monkeypatch.setattr(compare, "session", session)
+    monkeypatch.setattr(reader, "read_program", lambda data: listing)
+    for module in (commands, compare, measure):
+        monkeypatch.setattr(module, "session", session)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
     Path("net.py").touch()

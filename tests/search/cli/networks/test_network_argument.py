@@ -13,9 +13,9 @@ from latlab.domain.errors import LabError
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import ProgramFile, TensorSpec
 from latlab.export.user_network import UserNetwork
+from latlab.programs import reader
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import network_argument
 from search.cli.networks.network_argument import find_network, parse_input
 from search.space.zoo import ZOO
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every .pte file is the program of LISTING."""
-    monkeypatch.setattr(network_argument, "read_program", lambda data: LISTING)
+    monkeypatch.setattr(reader, "read_program", lambda data: LISTING)
 
 
 @pytest.mark.parametrize(

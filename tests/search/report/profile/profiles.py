@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
 from latlab.profiling.findings.finding import Finding, FindingKind
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 
 
 def span(time_ns: float) -> Span:

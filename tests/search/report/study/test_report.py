@@ -203,8 +203,8 @@ def measurement(trial: Trial) -> Measurement:
             cpu_ns=(ns,) * 101,
             involuntary_switches=(0,) * 101,
             warmup_runs=1,
-            load_ns=1,
-            peak_rss_bytes=None,
+            load_ns=3_100_000,
+            peak_rss_bytes=48_000_000,
             before=before,
             after=replace(before, temperature_c=47.0),
         )
@@ -224,8 +224,11 @@ def test_the_lab_adds_conditions(tmp_path: Path) -> None:
     text = text_of(write_report(with_lab, tmp_path / "with"))
     for condition in (TARGET.device_model, "41 to 47 °C", "2.40 GHz", "performance", "202 timed"):
         assert condition in text
+    assert "3.10 ms loading" in text
+    assert "48.0 MB peak memory" in text
     text = text_of(write_report(report_data(made), tmp_path / "without"))
     assert "How the front was measured" not in text
+    assert "peak memory" not in text
     assert "if the lab that measured the networks runs" in text
 
 
