@@ -140,19 +140,16 @@ def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int],
         The distinct kernels in order of first appearance, the number of kernels of each network,
         and the table's rows of all kernels, network after network.
     """
-    rows: dict[Kernel, int] = {}
     lengths: list[int] = []
-    indices: list[int] = []
-    # Networks share objects, and hashing one takes longer than looking up its address. An object
-    # is kept as long as its address counts.
-    kept: list[Kernel] = []
-    rows_by_address: dict[int, int] = {}
-    for kernels in networks:
-        lengths.append(len(kernels))
-        for kernel in kernels:
-            row = rows_by_address.get(id(kernel))
-            if row is None:
-                row = rows_by_address[id(kernel)] = rows.setdefault(kernel, len(rows))
-                kept.append(kernel)
-            indices.append(row)
-    return list(rows), lengths, indices
+    kernels: list[Kernel] = []  # an address counts as long as its object is kept
+    for network in networks:
+        lengths.append(len(network))
+        kernels += network
+    # Networks share objects, and hashing one takes longer than looking up its address.
+    addresses = list(map(id, kernels))
+    by_address = dict(zip(addresses, kernels, strict=True))
+    rows: dict[Kernel, int] = {}
+    rows_by_address = {
+        address: rows.setdefault(kernel, len(rows)) for address, kernel in by_address.items()
+    }
+    return list(rows), lengths, list(map(rows_by_address.__getitem__, addresses))
