@@ -31,6 +31,7 @@ GROUPS = {
         "any_predicted",
         "mixed",
         "active_ratio",
+        "upgrade",
     ),
     "latency-live": ("measure_coverage", "predict60", "repeat", "other", "active"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),
