@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 Shape = tuple[int, ...]
 
@@ -133,6 +134,9 @@ DELEGATED_KINDS = frozenset(
 )
 
 
+_NEW = -1  # no row of a table
+
+
 def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int], list[int]]:
     """Pack networks into one table of distinct kernels, and indices into it.
 
@@ -140,16 +144,19 @@ def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int],
         The distinct kernels in order of first appearance, the number of kernels of each network,
         and the table's rows of all kernels, network after network.
     """
+    rows: dict[Kernel, int] = {}
     lengths: list[int] = []
-    kernels: list[Kernel] = []  # an address counts as long as its object is kept
+    indices: list[int] = []
+    # Networks share objects, and hashing one takes longer than looking up its address. An object
+    # is kept as long as its address counts.
+    kept: list[Kernel] = []
+    rows_by_address: dict[int, int] = {}
     for network in networks:
         lengths.append(len(network))
-        kernels += network
-    # Networks share objects, and hashing one takes longer than looking up its address.
-    addresses = list(map(id, kernels))
-    by_address = dict(zip(addresses, kernels, strict=True))
-    rows: dict[Kernel, int] = {}
-    rows_by_address = {
-        address: rows.setdefault(kernel, len(rows)) for address, kernel in by_address.items()
-    }
-    return list(rows), lengths, list(map(rows_by_address.__getitem__, addresses))
+        found = list(map(rows_by_address.get, map(id, network), repeat(_NEW)))
+        for place, kernel in enumerate(network) if _NEW in found else ():
+            if found[place] == _NEW:
+                found[place] = rows_by_address[id(kernel)] = rows.setdefault(kernel, len(rows))
+                kept.append(kernel)
+        indices += found
+    return list(rows), lengths, indices
