@@ -49,9 +49,13 @@ class NormalizedInterval:
 
     def factors(self, deviations: FloatArray) -> FloatArray:
         """Return the (networks,) factors for predicted deviations; all are finite."""
-        logs = np.clip(self.multiple * deviations, _LEAST_LOG_FACTOR, _MAX_LOG_FACTOR)
-        factors: FloatArray = np.exp(logs)
+        factors: FloatArray = np.exp(self.half_widths(deviations))
         return factors
+
+    def half_widths(self, deviations: FloatArray) -> FloatArray:
+        """Return the (networks,) logarithms of the factors for predicted deviations."""
+        logs: FloatArray = np.clip(self.multiple * deviations, _LEAST_LOG_FACTOR, _MAX_LOG_FACTOR)
+        return logs
 
 
 def conformal_bound(scores: FloatArray) -> float:

@@ -15,7 +15,7 @@ from latency_models.kernel_times import KernelSums, KernelTimes
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.network_correction import Correction
 from latency_models.packing import check, kinds_among, pack
-from latency_models.predictor import MIN_NETWORKS
+from latency_models.predictor import MIN_NETWORKS, LeftOuts, left_outs
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
@@ -51,6 +51,7 @@ class KernelPredictor:
         interval: The prediction interval.
         samples: The number of networks that it was fitted on.
         newest_unix_ns: The time of the newest measurement.
+        left_out: What is predicted of the networks without each, if they are few.
     """
 
     steadying: Steadying
@@ -60,6 +61,7 @@ class KernelPredictor:
     interval: NormalizedInterval
     samples: int
     newest_unix_ns: int
+    left_out: LeftOuts
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> KernelPredictor:
@@ -79,17 +81,17 @@ class KernelPredictor:
         kernel_times = KernelTimes.fit(once)
         held_out = _HeldOut.predict(once, kernel_times)
         correction = held_out.correction(kernel_times.kinds)
-        predicted_ns = correction(held_out.sums_ns).tolist()
+        by_all_ns = correction(held_out.sums_ns).tolist()
         steadying = Steadying.fit(
             [measurements[row] for i in held_out.rows for row in rows[i]],
-            np.array(
-                [ns for i, ns in zip(held_out.rows, predicted_ns, strict=True) for _ in rows[i]]
-            ),
+            np.array([ns for i, ns in zip(held_out.rows, by_all_ns, strict=True) for _ in rows[i]]),
         )
         once = each_once(list(map(steadying, measurements)))
         kernel_times = KernelTimes.fit(once, like=kernel_times)
         held_out = _HeldOut.predict(once, kernel_times)
-        deviation, interval = held_out.interval(kernel_times.kinds)
+        predicted_ns = held_out.corrected_ns(kernel_times.kinds)
+        deviation, interval = held_out.interval(predicted_ns)
+        half_widths = interval.half_widths(np.hypot(deviation, held_out.deviations))
         return cls(
             steadying,
             kernel_times,
@@ -98,6 +100,7 @@ class KernelPredictor:
             interval,
             len(once),
             max(network.unix_ns for network in once),
+            left_outs([once[row] for row in held_out.rows], predicted_ns, half_widths),
         )
 
     @staticmethod
@@ -130,6 +133,7 @@ class KernelPredictor:
         factors = self.interval.factors(np.hypot(self.deviation, kernels.deviations))
         kinds = kinds_among(table, lengths, indices, kernels.guessed_kinds)
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
+        steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
                 latency_ns=whole_ns(latency_ns),
@@ -139,7 +143,7 @@ class KernelPredictor:
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=self.steadying.is_learned,
+                steadied=steadied,
                 unknown_kinds=unknown_kinds,
             )
             for latency_ns, factor, all_seen, coverage, unknown_kinds in zip(
@@ -230,9 +234,12 @@ class _HeldOut:
             kinds, self.sums_ns[rows], self.latencies_ns[rows], are_short=self.are_short
         )
 
-    def interval(self, kinds: Sequence[str]) -> tuple[float, NormalizedInterval]:
-        """Return the deviation of well-known networks, and the interval that fits the errors."""
-        predicted_ns = self._corrected_ns(kinds)
+    def interval(self, predicted_ns: FloatArray) -> tuple[float, NormalizedInterval]:
+        """Return the deviation of well-known networks, and the interval that fits the errors.
+
+        Args:
+            predicted_ns: (networks,) the latencies of `corrected_ns`.
+        """
         errors = np.abs(np.log(self.latencies_ns / predicted_ns))
         deviation = max(_LEAST_DEVIATION, float(np.median(errors)) / _MEDIAN_OF_NORMAL)
         deviations = np.hypot(deviation, self.deviations)
@@ -242,7 +249,7 @@ class _HeldOut:
             interval = interval.at_least_normal()
         return deviation, interval
 
-    def _corrected_ns(self, kinds: Sequence[str]) -> FloatArray:
+    def corrected_ns(self, kinds: Sequence[str]) -> FloatArray:
         """Return the (networks,) latencies, each by a correction that was fitted on the others.
 
         A correction that was fitted on all of them is closer to them than to new networks. Its

@@ -68,6 +68,6 @@ def check_sizes(kernels: Iterable[Kernel]) -> None:
         ValueError: A kernel has a tensor that is too large for any device.
     """
     for kernel in kernels:
-        shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
-        if any(prod(shape) > _MAX_ELEMENTS for shape in shapes):
-            raise ValueError(f"a tensor of this kernel is too large for any device: {kernel}")
+        for shape in (*kernel.inputs, kernel.output, kernel.kernel_size):
+            if prod(shape) > _MAX_ELEMENTS:
+                raise ValueError(f"a tensor of this kernel is too large for any device: {kernel}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,47 @@ from numpy.typing import NDArray
 from latency_models.interference import Steadying
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
-from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.measured_network import MeasuredNetwork, Structure
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MIN_NETWORKS = 4  # a predictor is fitted on at least so many measured networks
+# With so many, other targets hardly matter, and a prediction is spared the time that they take.
+ENOUGH_NETWORKS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is predicted of a measured network by models that were not fitted on it.
+
+    Attributes:
+        latency_ns: The prediction.
+        half_width: Half the width of the predicted 90 % interval of its logarithm.
+    """
+
+    latency_ns: float
+    half_width: float
+
+
+# By the networks' kernels and structures.
+LeftOuts: TypeAlias = Mapping[tuple[tuple[Kernel, ...], Structure | None], LeftOut]
+
+
+def left_outs(
+    networks: Sequence[MeasuredNetwork], predicted_ns: FloatArray, half_widths: FloatArray
+) -> LeftOuts:
+    """Return what is predicted of networks that were left out; empty for ENOUGH_NETWORKS or more.
+
+    Args:
+        networks: Measured networks, each once.
+        predicted_ns: (networks,) predictions, each without the network.
+        half_widths: (networks,) as in LeftOut.
+    """
+    if len(networks) >= ENOUGH_NETWORKS:
+        return {}
+    numbers = zip(networks, predicted_ns.tolist(), half_widths.tolist(), strict=True)
+    return {(n.kernels, n.structure): LeftOut(ns, half_width) for n, ns, half_width in numbers}
 
 
 class Predictor(Protocol):
@@ -34,6 +71,11 @@ class Predictor(Protocol):
     @property
     def newest_unix_ns(self) -> int:
         """The time of the newest measurement that the predictor was fitted on, in ns since 1970."""
+        ...
+
+    @property
+    def left_out(self) -> LeftOuts:
+        """What is predicted of the measured networks without each; empty where there are many."""
         ...
 
     @classmethod

@@ -20,7 +20,7 @@ from latency_models.interference import Steadying
 from latency_models.intervals import NormalizedInterval
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.packing import check, count, kinds_among
-from latency_models.predictor import MIN_NETWORKS
+from latency_models.predictor import MIN_NETWORKS, LeftOuts, left_outs
 from latency_models.regressor import Rates
 from latency_models.whole_network_covariance import (
     FIXED_VARIANCE,
@@ -70,6 +70,7 @@ class WholeNetworkPredictor:
         interval: The prediction interval.
         samples: The number of distinct networks that were measured.
         newest_unix_ns: The time of the newest measurement.
+        left_out: What is predicted of the networks without each, if they are few.
     """
 
     steadying: Steadying
@@ -82,6 +83,7 @@ class WholeNetworkPredictor:
     interval: NormalizedInterval
     samples: int
     newest_unix_ns: int
+    left_out: LeftOuts
 
     @classmethod
     def fit(cls, networks: Sequence[MeasuredNetwork]) -> WholeNetworkPredictor:
@@ -135,6 +137,7 @@ class WholeNetworkPredictor:
         # The hyperparameters were fitted on the networks that they are judged by. New ones are
         # predicted worse, to first order by Akaike's final prediction error (1969).
         optimism = np.sqrt(1 + 2 * len(NAMES) / len(once))
+        interval = NormalizedInterval.fit(left_out_ns, latencies_ns, deviations / optimism)
         runs = makeup.running.sum(axis=0) > 0
         running = tuple(k for k, is_run in zip(makeup.kernels, runs, strict=True) if is_run)
         implied_ns = np.maximum(_kernel_ns(process, mean_ns, running), 0.0)
@@ -146,9 +149,10 @@ class WholeNetworkPredictor:
             frozenset(kernel.typed_kind for kernel in running),
             Rates.fit(dict(zip(running, implied_ns.tolist(), strict=True))),
             Neighbourhood.of(running),
-            NormalizedInterval.fit(left_out_ns, latencies_ns, deviations / optimism),
+            interval,
             samples,
             max(network.unix_ns for network in once),
+            left_outs(once, left_out_ns, interval.half_widths(deviations)),
         )
         of_measurements_ns = np.empty(len(networks))
         for rows, left_out in zip(rows_of_each(networks), left_out_ns, strict=True):
@@ -207,6 +211,7 @@ class WholeNetworkPredictor:
             np.hypot(self.mean_ns * deviations, self.rates.deviation * guessed_ns) / latencies_ns
         )
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
+        steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
                 latency_ns=whole_ns(latency_ns),
@@ -216,7 +221,7 @@ class WholeNetworkPredictor:
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=self.steadying.is_learned,
+                steadied=steadied,
                 unknown_kinds=kinds,
             )
             for latency_ns, factor, coverage, kinds in zip(

@@ -12,15 +12,12 @@ from host.database.engine import Database
 from host.database.measurements import measured_networks, trusted_ids
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.snapshot import Snapshot
-from latency_models.predictor import MIN_NETWORKS, Predictor
+from latency_models.predictor import ENOUGH_NETWORKS, MIN_NETWORKS, Predictor
 from latency_models.targets.blended_predictor import BlendedPredictor
 from latlab.domain.errors import NotEnoughData, NotReady, Unavailable
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 
-# With so many measured networks of its own, other targets hardly matter, and a prediction is
-# spared the time that they take.
-ENOUGH_NETWORKS = 100
 MOST_SOURCES = 4
 # Counting a million measurements takes seconds.
 COUNTED_AFTER_S = 600.0

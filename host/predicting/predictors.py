@@ -32,6 +32,7 @@ Fit: TypeAlias = Callable[[Mapping[str, MeasuredNetwork]], tuple[Predictor, dict
 WAIT_S = 300.0
 # So often the database is asked what other labs on it have added, and failed fits are retried.
 POLL_S = 60.0
+POLLING_SHARE = 0.01  # of the time: counting a million measurements takes seconds
 STOP_S = 10.0
 
 
@@ -195,7 +196,7 @@ class Predictors:
             return snapshot
 
     def _run(self) -> None:
-        polled_s = time.monotonic()
+        next_poll_s = time.monotonic() + POLL_S
         while not self._stopping:
             with self._changed:
                 due = [id_ for id_, refits in self._refits.items() if refits.is_due]
@@ -203,9 +204,10 @@ class Predictors:
                     self._changed.wait(POLL_S)
             for target_id in due:
                 self._refit(target_id)
-            if time.monotonic() - polled_s >= POLL_S:
+            if (started_s := time.monotonic()) >= next_poll_s:
                 self._poll()
-                polled_s = time.monotonic()
+                ended_s = time.monotonic()
+                next_poll_s = ended_s + max(POLL_S, (ended_s - started_s) / POLLING_SHARE)
 
     def _refit(self, target_id: str) -> None:
         """Fit the target, and swap the snapshot in, or keep the error for those who wait."""
@@ -279,8 +281,7 @@ class Predictors:
             log.exception("the stored measurements could not be counted")
             return
         for target_id, number in decided.items():
-            snapshot = self._snapshots.get(target_id)
-            if snapshot is not None and snapshot.stored.decisions != number:
+            if (old := self._snapshots.get(target_id)) and old.stored.decisions != number:
                 self.forget(target_id)
         with self._changed:
             for target_id, refits in self._refits.items():
@@ -290,8 +291,7 @@ class Predictors:
 
     def _mark_if_due(self, refits: _Refits, measured: int) -> None:
         """The caller holds the condition."""
-        elapsed_s = time.monotonic() - self._started_s
-        if is_due(measured, refits.fitted, self._spent_s, elapsed_s):
+        if is_due(measured, refits.fitted, self._spent_s, time.monotonic() - self._started_s):
             refits.is_due = True
             self._changed.notify_all()
 

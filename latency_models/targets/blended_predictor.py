@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from latency_models.interference import Steadying
 from latency_models.measured_networks import each_once
 from latency_models.packing import pack
-from latency_models.predictor import Predictor
-from latency_models.targets.transfer import Transfer, Transferred, blend
+from latency_models.predictor import MIN_NETWORKS, LeftOuts, Predictor
+from latency_models.targets.average import Transferred, blend, trust_in
+from latency_models.targets.transfer import Transfer
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
 from latlab.domain.kernel import Kernel
@@ -26,13 +27,14 @@ IntArray = NDArray[np.int64]
 class BlendedPredictor:
     """Averages what a target's own predictor says with what other targets say.
 
-    Each counts by its precision. So the other targets decide while little was measured on the
-    target, and hardly matter later.
+    Each counts by its precision, as the measured networks confirm it. So the other targets decide
+    while little was measured on the target, and hardly matter later.
 
     Attributes:
         own: The target's own predictor; None while there are too few measurements for any.
         sources: The predictors of other targets.
         transfer: What the sources and the measurements on the target say together.
+        trust: How many times the precision of the target's own predictor counts.
         samples: The number of distinct networks that were measured on the target.
         newest_unix_ns: The time of the newest measurement on it; 0 if there is none.
     """
@@ -40,6 +42,7 @@ class BlendedPredictor:
     own: Predictor | None
     sources: tuple[Predictor, ...]
     transfer: Transfer
+    trust: float
     samples: int
     newest_unix_ns: int
 
@@ -80,12 +83,15 @@ class BlendedPredictor:
         packed = pack([*(network.kernels for network in once), *shown])
         if len(packed[1]) == 0:
             raise NotEnoughData("the lab's targets have no kinds of kernels in common")
-        columns, _ = _predictions(helpful, *packed)
+        columns, margins = _predictions(helpful, *packed)
         measured_ns = np.array([network.latency_ns for network in once])
+        transfer = Transfer.fit(columns, np.arange(len(once)), measured_ns)
+        left_out = transfer.left_out(columns[: len(once)]).widened(margins[: len(once)])
         return cls(
             own,
             tuple(helpful),
-            Transfer.fit(columns, np.arange(len(once)), measured_ns),
+            transfer,
+            1.0 if own is None else learned_trust(own.left_out, left_out, once),
             len(once),
             max((network.unix_ns for network in networks), default=0),
         )
@@ -119,7 +125,7 @@ class BlendedPredictor:
         if self.own is None:
             return [self._estimate(*ns, now_unix_ns) for ns in _rows(transferred)]
         own = self.own.predict(table, lengths, indices, now_unix_ns, guess=guess)
-        blended, weights = blend(_arrays(own), transferred)
+        blended, weights = blend(_arrays(own), transferred, self.trust)
         return [
             replace(
                 estimate,
@@ -136,17 +142,43 @@ class BlendedPredictor:
     def _estimate(
         self, latency_ns: float, lower_ns: float, upper_ns: float, now_unix_ns: int
     ) -> LatencyEstimate:
-        """Return the estimate of a network that only other targets know something about."""
+        """Return the estimate of a network that only other targets know something about.
+
+        Its coverage is 0, because the target itself has no predictor that knows any kernel.
+        """
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9 if self.samples else 0.0
         return LatencyEstimate(
             latency_ns=whole_ns(latency_ns),
             lower_ns=whole_ns(lower_ns),
             upper_ns=whole_ns(upper_ns),
             source=Source.TRANSFER,
-            coverage=1.0,
+            coverage=0.0,
             samples=self.samples,
             age_s=age_s,
         )
+
+
+def learned_trust(
+    own: LeftOuts, transferred: Transferred, networks: Sequence[MeasuredNetwork]
+) -> float:
+    """Return how many times the precision of the target's own predictor should count.
+
+    Args:
+        own: What it predicts of measured networks without each.
+        transferred: The (networks,) predictions from the sources, likewise.
+        networks: The measured networks, each once.
+    """
+    found = [own.get((network.kernels, network.structure)) for network in networks]
+    rows = [row for row, each in enumerate(found) if each is not None]
+    if len(rows) < MIN_NETWORKS:
+        return 1.0
+    latencies_ns = np.array([each.latency_ns for each in found if each is not None])
+    factors = np.exp([each.half_width for each in found if each is not None])
+    return trust_in(
+        Transferred(latencies_ns, latencies_ns / factors, latencies_ns * factors),
+        transferred.rows(rows),
+        np.array([networks[row].latency_ns for row in rows]),
+    )
 
 
 def _kinds(kernels: Sequence[Kernel]) -> frozenset[str]:

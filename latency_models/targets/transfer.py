@@ -14,7 +14,7 @@ averaged with the regression by their precisions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from scipy import stats
 from scipy.special import softmax
 
 from latency_models.intervals import LEVEL
+from latency_models.targets.average import Transferred, blend
 from latlab.domain.errors import NotEnoughData
 
 FloatArray = NDArray[np.float64]
@@ -43,33 +44,7 @@ _LEAST_SPEED_DEVIATION = np.log(2)
 _SHAPE_SAMPLES = 3  # how many samples the sources' shapes count for
 _LEAST_SHAPE_DEVIATION = 0.15  # a single source cannot show it
 
-_LEAST_HALF_WIDTH = 1e-3  # of the logarithm: no prediction is more precise
-
 _FLOOR = 0.1  # least prediction as a share of the smallest sample, relative to size
-
-
-@dataclass(frozen=True)
-class Transferred:
-    """Predicted latencies and their 90 % intervals, as (networks,) arrays in ns, all above 0."""
-
-    latency_ns: FloatArray
-    lower_ns: FloatArray
-    upper_ns: FloatArray
-
-    def widened(self, half_widths: FloatArray) -> Transferred:
-        """Return the predictions with the uncertainty of the sources' latencies added.
-
-        Args:
-            half_widths: (networks,) half the width of the 90 % interval of the logarithm of a
-                source's latency.
-        """
-        factors = [
-            np.exp(np.hypot(np.log(margin), half_widths))
-            for margin in (self.latency_ns / self.lower_ns, self.upper_ns / self.latency_ns)
-        ]
-        return Transferred(
-            self.latency_ns, self.latency_ns / factors[0], self.latency_ns * factors[1]
-        )
 
 
 @dataclass(frozen=True)
@@ -165,6 +140,23 @@ class Transfer:
         regressed = Transferred(size * mean, size * lower, size * upper)
         return blend(regressed, usual)[0]
 
+    def left_out(self, sources_ns: FloatArray) -> Transferred:
+        """Predict each sample from the others.
+
+        Args:
+            sources_ns: (samples, sources) the samples' latencies on the sources, in order of `fit`.
+        """
+        return Transferred.joined(
+            [
+                replace(
+                    self,
+                    inputs=np.delete(self.inputs, row, axis=0),
+                    ratios=np.delete(self.ratios, row),
+                ).predict(sources_ns[row : row + 1])
+                for row in range(len(self.ratios))
+            ]
+        )
+
     def _as_usual(self, size: FloatArray) -> Transferred:
         """Predict latencies from the networks' sizes and a speed, which is like the sources'.
 
@@ -184,24 +176,6 @@ class Transfer:
         latency_ns = size * np.exp(speed)
         factor = np.exp(stats.norm.ppf((1 + LEVEL) / 2) * deviation)
         return Transferred(latency_ns, latency_ns / factor, latency_ns * factor)
-
-
-def blend(one: Transferred, other: Transferred) -> tuple[Transferred, FloatArray]:
-    """Average two predictions of each network, weighted by their precisions.
-
-    The logarithms are averaged, and so are the widths of their intervals: both may be wrong in the
-    same way.
-
-    Returns:
-        The average, and the (networks,) weights of the first.
-    """
-    logs = np.log([one.latency_ns, other.latency_ns])
-    half_widths = np.log([one.upper_ns / one.lower_ns, other.upper_ns / other.lower_ns]) / 2
-    precisions = 1 / np.maximum(half_widths, _LEAST_HALF_WIDTH) ** 2
-    weights = precisions / precisions.sum(axis=0)
-    log = (weights * logs).sum(axis=0)
-    spread = (weights * half_widths).sum(axis=0)
-    return Transferred(np.exp(log), np.exp(log - spread), np.exp(log + spread)), weights[0]
 
 
 def transfer(sources_ns: FloatArray, measured: IntArray, measured_ns: FloatArray) -> Transferred:
@@ -228,12 +202,8 @@ def leave_one_out_errors(sources_ns: FloatArray, measured_ns: FloatArray) -> Flo
             f"{MIN_SAMPLES + 1} networks measured on the new target are needed, "
             f"there are {len(measured_ns)}"
         )
-    rows = np.arange(len(measured_ns))
-    left_out_ns = []
-    for row in rows:
-        others = np.delete(rows, row)
-        left_out_ns.append(transfer(sources_ns, others, measured_ns[others]).latency_ns[row])
-    errors: FloatArray = np.abs(np.array(left_out_ns) / measured_ns - 1)
+    fitted = Transfer.fit(sources_ns, np.arange(len(measured_ns)), measured_ns)
+    errors: FloatArray = np.abs(fitted.left_out(sources_ns).latency_ns / measured_ns - 1)
     return errors
 
 

@@ -33,6 +33,10 @@ from latlab.domain.program import Program
 from latlab.domain.target import Target, TargetStatus
 from latlab.v1 import latency_pb2
 
+# Thousands of estimates are converted at once.
+_SOURCE_NUMBERS = {source: enum_number(latency_pb2.EstimateSource, source) for source in Source}
+_SOURCES = {number: source for source, number in _SOURCE_NUMBERS.items()}
+
 
 def program_to_message(program: Program) -> latency_pb2.Program:
     """Return the protobuf message for a program."""
@@ -158,7 +162,7 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
         latency_ns=estimate.latency_ns,
         lower_ns=estimate.lower_ns,
         upper_ns=estimate.upper_ns,
-        source=enum_number(latency_pb2.EstimateSource, estimate.source),
+        source=_SOURCE_NUMBERS[estimate.source],
         coverage=estimate.coverage,
         samples=estimate.samples,
         age_s=estimate.age_s,
@@ -171,12 +175,11 @@ def estimate_to_message(estimate: LatencyEstimate) -> latency_pb2.LatencyEstimat
 
 def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstimate:
     """Return the estimate that a protobuf message holds."""
-    name = latency_pb2.EstimateSource.Name(message.source).removeprefix("ESTIMATE_SOURCE_")
     return LatencyEstimate(
         latency_ns=message.latency_ns,
         lower_ns=message.lower_ns,
         upper_ns=message.upper_ns,
-        source=Source[name],
+        source=_SOURCES[message.source],
         coverage=message.coverage,
         samples=message.samples,
         age_s=message.age_s,

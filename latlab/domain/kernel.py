@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 Shape = tuple[int, ...]
 
@@ -133,6 +134,9 @@ DELEGATED_KINDS = frozenset(
 )
 
 
+_NEW = -1  # no row of a table
+
+
 def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int], list[int]]:
     """Pack networks into one table of distinct kernels, and indices into it.
 
@@ -147,12 +151,12 @@ def pack(networks: Iterable[Sequence[Kernel]]) -> tuple[list[Kernel], list[int],
     # is kept as long as its address counts.
     kept: list[Kernel] = []
     rows_by_address: dict[int, int] = {}
-    for kernels in networks:
-        lengths.append(len(kernels))
-        for kernel in kernels:
-            row = rows_by_address.get(id(kernel))
-            if row is None:
-                row = rows_by_address[id(kernel)] = rows.setdefault(kernel, len(rows))
+    for network in networks:
+        lengths.append(len(network))
+        found = list(map(rows_by_address.get, map(id, network), repeat(_NEW)))
+        for place, kernel in enumerate(network) if _NEW in found else ():
+            if found[place] == _NEW:
+                found[place] = rows_by_address[id(kernel)] = rows.setdefault(kernel, len(rows))
                 kept.append(kernel)
-            indices.append(row)
+        indices += found
     return list(rows), lengths, indices

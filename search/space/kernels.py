@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache, partial
+from typing import TypeAlias
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape
@@ -13,8 +14,12 @@ from search.space.architecture import Architecture, Block
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.space.operators import Convolution, Layer, SqueezeExcite, layer_of, stem_of
 
+# Kernels of a part of a network, and the shape of its output.
+_Part: TypeAlias = tuple[tuple[Kernel, ...], Shape]
+
 # Groups of layers recur: the networks of a space are made of a few thousand.
 _REMEMBERED_GROUPS = 16_384
+_REMEMBERED_KERNELS = 65_536
 
 
 def kernels(
@@ -24,17 +29,21 @@ def kernels(
 
     They equal the kernels of the Program that `export_program` makes of
     `build_network(architecture, classes=deployment.classes)` for `deployment.input_shape` in
-    `deployment.precision`. Networks that share a group of layers share its kernels' objects.
+    `deployment.precision`. Equal kernels of different networks are one object, as long as
+    it is remembered.
     """
-    found, shape = _stem(architecture.stem_channels, deployment)
+    stem, shape = _stem(architecture.stem_channels, deployment)
+    found = list(stem)
+    group_of = _group_of(deployment.precision)
     for block in architecture.blocks:
-        group, shape = _group(block, shape, deployment.precision)
+        group, shape = group_of(block, shape)
         found += group
-    return found + _head(shape, architecture.head_channels, deployment)
+    found += _head(shape, architecture.head_channels, deployment)
+    return tuple(found)
 
 
 @lru_cache(maxsize=_REMEMBERED_GROUPS)
-def _stem(channels: int, deployment: Deployment) -> tuple[tuple[Kernel, ...], Shape]:
+def _stem(channels: int, deployment: Deployment) -> _Part:
     """Return the kernels of the stem, and the shape of its output."""
     stem = stem_of(channels, deployment)
     found = _in_precision(
@@ -42,13 +51,17 @@ def _stem(channels: int, deployment: Deployment) -> tuple[tuple[Kernel, ...], Sh
         deployment.precision,
     )
     if deployment.precision is Precision.INT8:
-        found = (_convert(deployment.input_shape, "qint8"), *found)
+        found = (_shared(_convert(deployment.input_shape, "qint8")), *found)
     return found, stem.output
 
 
-@lru_cache(maxsize=_REMEMBERED_GROUPS)
-def _group(block: Block, shape: Shape, precision: Precision) -> tuple[tuple[Kernel, ...], Shape]:
-    """Return the kernels of a block whose input has this shape, and the shape of its output."""
+@cache
+def _group_of(precision: Precision) -> Callable[[Block, Shape], _Part]:
+    """Return a function that returns the part for a block and the shape of its input."""
+    return lru_cache(maxsize=_REMEMBERED_GROUPS)(partial(_group, precision))
+
+
+def _group(precision: Precision, block: Block, shape: Shape) -> _Part:
     single = replace(block, layers=1)
     found, shape = _layer_group(single, shape, block.stride, precision)
     if block.layers > 1:
@@ -58,10 +71,8 @@ def _group(block: Block, shape: Shape, precision: Precision) -> tuple[tuple[Kern
 
 
 @lru_cache(maxsize=_REMEMBERED_GROUPS)
-def _layer_group(
-    block: Block, shape: Shape, stride: int, precision: Precision
-) -> tuple[tuple[Kernel, ...], Shape]:
-    """Return the kernels of one layer of a block, and the shape of its output."""
+def _layer_group(block: Block, shape: Shape, stride: int, precision: Precision) -> _Part:
+    """Return the part for one layer of a block."""
     layer = layer_of(block, shape, stride)
     return _in_precision(list(_layer(layer)), precision), layer.output
 
@@ -82,17 +93,24 @@ def _head(shape: Shape, channels: int, deployment: Deployment) -> tuple[Kernel, 
         deployment.precision,
     )
     if deployment.precision is Precision.INT8:
-        return (*found, _convert((1, deployment.classes), "float32"))
+        return (*found, _shared(_convert((1, deployment.classes), "float32")))
     return found
 
 
 def _in_precision(part: Sequence[Kernel], precision: Precision) -> tuple[Kernel, ...]:
     """Return the kernels of a part of a network, given in float32, in a precision."""
+    converted: Iterable[Kernel] = part
     if precision is Precision.INT8:
-        return tuple(_quantized(part))
-    if precision is Precision.FP16:
-        return tuple(replace(kernel, dtype="float16") for kernel in part)
-    return tuple(part)
+        converted = _quantized(part)
+    elif precision is Precision.FP16:
+        converted = (replace(kernel, dtype="float16") for kernel in part)
+    return tuple(map(_shared, converted))
+
+
+@lru_cache(maxsize=_REMEMBERED_KERNELS)
+def _shared(kernel: Kernel) -> Kernel:
+    """Return the one object for all equal kernels: hashing kernels takes long."""
+    return kernel
 
 
 def _quantized(part: Sequence[Kernel]) -> Iterator[Kernel]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from search.space.architecture import Architecture, Block, can_skip
 from search.space.scaling import round_channels
+
+_REMEMBERED_BLOCKS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,9 @@ class Space:
         return Decision(f"block{index + 1}.{name}", choices, column.name.format(index=index), cells)
 
 
+# Equal blocks are one object, which others find quickly among what they remember. Types count,
+# because 0 == 0.0, but their networks have two ids.
+@lru_cache(maxsize=_REMEMBERED_BLOCKS, typed=True)
 def _resolve_block(
     reference: Reference,
     in_channels: int,

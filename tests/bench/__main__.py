@@ -30,6 +30,7 @@ GROUPS = {
         "predict_int8",
         "any_predicted",
         "mixed",
+        "upgrade",
     ),
     "latency-live": ("measure_coverage", "predict60", "repeat", "other"),
     "lab": ("lab", "agent_cost", "bundle", "scale"),

@@ -18,7 +18,9 @@ from scipy.stats import spearmanr
 
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS
-from latency_models.targets.transfer import Transfer, Transferred, blend
+from latency_models.targets.average import Transferred, blend
+from latency_models.targets.blended_predictor import learned_trust
+from latency_models.targets.transfer import Transfer
 from latency_models.whole_network_predictor import WholeNetworkPredictor
 from tests.bench.bench_public import FIRST_SEED, Table, halves, nas_bench_networks
 from tests.bench.figures import at_least, quick, report, within
@@ -78,9 +80,13 @@ def one_draw(table: Table, sources_ns: FloatArray, sampled: IntArray, held_out: 
     transferred = blended = fitted.predict(sources_ns[held_out])
     own = float("nan")
     if len(sampled) >= MIN_NETWORKS:
-        predicted = own_prediction(table, sampled, held_out)
+        measured = [table.measured(row) for row in sampled]
+        predictor = WholeNetworkPredictor.fit(measured)
+        predicted = own_prediction(predictor, table, held_out)
         own = rho(predicted, truths_ns)
-        blended, _ = blend(predicted, transferred)
+        left_out = fitted.left_out(sources_ns[sampled])
+        trust = learned_trust(predictor.left_out, left_out, measured)
+        blended, _ = blend(predicted, transferred, trust)
     inside = (blended.lower_ns <= truths_ns) & (truths_ns <= blended.upper_ns)
     width = np.median((blended.upper_ns - blended.lower_ns) / blended.latency_ns)
     return Draw(
@@ -92,8 +98,9 @@ def one_draw(table: Table, sources_ns: FloatArray, sampled: IntArray, held_out: 
     )
 
 
-def own_prediction(table: Table, sampled: IntArray, held_out: IntArray) -> Transferred:
-    predictor = WholeNetworkPredictor.fit([table.measured(row) for row in sampled])
+def own_prediction(
+    predictor: WholeNetworkPredictor, table: Table, held_out: IntArray
+) -> Transferred:
     estimates = predictor.predict(
         *pack(table.networks[row] for row in held_out),
         now_unix_ns=0,

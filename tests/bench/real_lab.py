@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from host.home import lab_process
 from host.home.paths import LabHome
 from latency_models.measured_networks import newest_of_each
 from latlab.client.client import LatencyClient
+from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.program import ProgramFile
@@ -49,14 +51,24 @@ class RealLab:
 
 @contextmanager
 def real_lab() -> Iterator[RealLab]:
-    """Open the lab with its default target."""
+    """Open the lab with its default target.
+
+    If the benchmark is interrupted or ended by SIGTERM, the target's open jobs are cancelled.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     home = LabHome.from_environment()
     lab_process.up(home)
     with (
         LatencyClient.connect(home.root) as client,
         ExportPool(ProgramCache(home.exports), workers=2) as pool,
     ):
-        yield RealLab(client, client.default_target(), pool)
+        target = client.default_target()
+        try:
+            yield RealLab(client, target, pool)
+        except BaseException:
+            with suppress(LabError):  # there may be none, or no lab any more
+                client.cancel_jobs(target=target.id)
+            raise
 
 
 @contextmanager

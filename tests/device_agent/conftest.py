@@ -6,7 +6,7 @@ import fcntl
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,15 @@ def build_trials() -> Path:
     return compile_with_cmake(Path(__file__).with_name("runner_trials"), "trials")
 
 
-def compile_with_cmake(source: Path, name: str) -> Path:
-    """Compiles against the installed ExecuTorch into build/NAME, and returns that folder."""
+def compile_with_cmake(
+    source: Path, name: str, *, executorch: Path | None = None, settings: Sequence[str] = ()
+) -> Path:
+    """Compiles against an ExecuTorch, by default the installed one, into build/NAME, and returns
+    that folder."""
     build = REPOSITORY / "build" / name
     build.mkdir(parents=True, exist_ok=True)
-    settings = [f"-DCMAKE_PREFIX_PATH={executorch_package()}", "--log-level=WARNING"]
+    prefix = f"-DCMAKE_PREFIX_PATH={executorch or executorch_package()}"
+    settings = [prefix, "--log-level=WARNING", *settings]
     with (build / "lock").open("w") as lock:  # another process may compile it as well
         fcntl.flock(lock, fcntl.LOCK_EX)
         make = ["-S", str(source), "-B", str(build), *settings]

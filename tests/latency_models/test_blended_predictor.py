@@ -12,8 +12,8 @@ from scipy.stats import kendalltau
 
 from latency_models.kernel_predictor import KernelPredictor
 from latency_models.packing import pack
+from latency_models.targets.average import Transferred, blend, trust_in
 from latency_models.targets.blended_predictor import BlendedPredictor
-from latency_models.targets.transfer import Transferred, blend
 from latlab.domain import kernel as k
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
 from latlab.domain.estimate import LatencyEstimate, Source
@@ -68,6 +68,7 @@ def test_without_measurements_it_is_the_others_shape_with_a_wide_interval(
 ) -> None:
     found = estimates(blended(None, predictor, [], networks), networks[40:])
     assert {(each.source, each.samples) for each in found} == {(Source.TRANSFER, 0)}
+    assert {each.coverage for each in found} == {0.0}  # nothing of the target supports it
     assert all(each.upper_ns > 3 * each.latency_ns > 9 * each.lower_ns for each in found)
     truths_ns = [network.latency_ns for network in slower[40:]]
     assert kendalltau([each.latency_ns for each in found], truths_ns).statistic > 0.9
@@ -170,3 +171,47 @@ def test_a_blend_lies_between_and_the_more_precise_counts_more(
     assert (weight - 0.5) * (second - first) >= -1e-9
     assert result.lower_ns[0] <= result.latency_ns[0] <= result.upper_ns[0]
     assert result.upper_ns[0] / result.lower_ns[0] >= min(first, second) ** 2 * (1 - 1e-9)
+
+
+def predictions(latencies_ns: Sequence[float], factor: float) -> Transferred:
+    latency_ns = np.array(latencies_ns)
+    return Transferred(latency_ns, latency_ns / factor, latency_ns * factor)
+
+
+def test_errors_on_left_out_networks_decide_between_predictors_that_claim_the_same() -> None:
+    truths_ns = np.geomspace(1e6, 2e7, 20)
+    exact = predictions(truths_ns * np.tile([1.01, 0.99], 10), 1.2)
+    wrong = predictions(truths_ns * np.tile([1.3, 0.8], 10), 1.2)
+    trust = trust_in(exact, wrong, truths_ns)
+    assert trust > 2
+    assert trust_in(wrong, exact, truths_ns) == pytest.approx(1 / trust)
+
+
+def test_few_left_out_networks_hardly_change_what_predictors_claim() -> None:
+    truth_ns = np.array([1e6])
+    exact, wrong = predictions([1e6], 1.2), predictions([2e6], 1.2)
+    assert 1 < trust_in(exact, wrong, truth_ns) < 1.2
+    assert trust_in(exact, exact, truth_ns) == 1  # two that agree
+
+
+def test_a_timid_predictor_counts_more_once_it_has_been_right(
+    predictor: KernelPredictor, networks: Networks
+) -> None:
+    truths = Machine(seed=5, quirk=0.5).measure_all(networks)
+    own = KernelPredictor.fit(truths[:30])
+    assert len(own.left_out) == 30
+    timid = replace(
+        own,
+        interval=replace(own.interval, multiple=10 * own.interval.multiple),
+        left_out={
+            network: replace(each, half_width=10 * each.half_width)
+            for network, each in own.left_out.items()
+        },
+    )
+    believed, judged = (
+        blended(each, predictor, truths[:30], networks)
+        for each in (replace(timid, left_out={}), timid)
+    )
+    assert (believed.trust, judged.trust > 1) == (1, True)
+    errors = [mean_error(estimates(b, networks[30:]), truths[30:]) for b in (believed, judged)]
+    assert errors[1] < errors[0]

@@ -11,10 +11,11 @@ import pytest
 
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.predicting.blends import ENOUGH_NETWORKS, Blends
+from host.predicting.blends import Blends
 from host.predicting.fitting import fit_measured
 from host.predicting.predictors import Predictors
 from host.predicting.summaries import Summarizer
+from latency_models.predictor import ENOUGH_NETWORKS
 from latency_models.targets.blended_predictor import BlendedPredictor
 from latlab.domain.errors import NotReady
 from tests.host.fake_lab import TARGET

@@ -83,3 +83,13 @@ def test_kernels_are_those_of_stock_lowering_too() -> None:
     _, exported, undelegated = lower(prepare(build_network(EVERY_OPERATOR, seed=0), shape), shape)
     assert kernels(EVERY_OPERATOR, deployment) == exported
     assert undelegated == ()
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_equal_kernels_of_different_networks_are_one_object(precision: Precision) -> None:
+    rng, deployment = random.Random(3), Deployment(precision=precision)
+    first, *others = (SPACE.resolve(SPACE.sample(rng)) for _ in range(5))
+    found = {kernel: kernel for kernel in kernels(first, deployment)}
+    for network in others:
+        for kernel in kernels(network, deployment):
+            assert found.setdefault(kernel, kernel) is kernel

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latlab.domain import kernel as k
+from latlab.domain.kernel import Kernel, pack
+
+kernels = st.integers(1, 5).map(lambda width: Kernel(k.SIGMOID, ((width,),), (width,)))
+
+
+@given(st.lists(st.lists(kernels)))
+def test_packed_networks_are_a_table_of_distinct_kernels_and_rows_of_it(
+    networks: list[list[Kernel]],
+) -> None:
+    table, lengths, indices = pack(networks)
+    assert len(set(table)) == len(table)
+    assert lengths == list(map(len, networks))
+    assert [table[row] for row in indices] == [kernel for each in networks for kernel in each]
+    assert list(dict.fromkeys(indices)) == list(range(len(table)))  # in order of appearance
+
+
+def test_equal_kernels_have_one_row_whether_they_are_one_object_or_not() -> None:
+    kernel = Kernel(k.SIGMOID, ((1,),), (1,))
+    made_anew = ([replace(kernel)] for _ in range(100))  # each lives as long as it is asked for
+    assert pack([[kernel, kernel], *made_anew]) == ([kernel], [2, *[1] * 100], [0] * 102)
