@@ -196,10 +196,9 @@ def test_the_python_of_the_readme_runs(
     network = write_ordinary(database, tmp_path, count=6)[0].network
     with stored_lab(database, tmp_path) as (client, _):
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
+        program = SimpleNamespace(kernels=network.kernels)
         monkeypatch.setattr(
-            latlab.export,
-            "export_program",
-            lambda *_, **__: (SimpleNamespace(kernels=network.kernels), b""),
+            latlab.export.exporter, "export_with_sources", lambda *_, **__: Exported(program, b"", ())
         )
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):

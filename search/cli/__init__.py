@@ -53,7 +53,7 @@ class LatlabCommands(LateCommands):
             NETWORKS,
         ),
         "profile": LateCommand(
-            "search.cli.networks.profile:profile",
+            "search.cli.profile.command:profile",
             "Show where the latency of a network goes.",
             NETWORKS,
         ),

@@ -83,8 +83,7 @@ def stock(module: nn.Module, inputs: Inputs) -> tuple[Kernel, ...]:
     from latlab.export.lowering.preparation import prepare
     from latlab.export.lowering.stock import lower
 
-    _, kernels, _ = lower(prepare(module, inputs), inputs)
-    return kernels
+    return lower(prepare(module, inputs), inputs).kernels
 
 
 def report_ratio(lines: dict[str, figures.Line]) -> None:

@@ -40,8 +40,7 @@ def by_stock_lowering(architecture: Architecture) -> tuple[Kernel, ...]:
     from latlab.export.lowering.preparation import prepare
     from latlab.export.lowering.stock import lower
 
-    _, listed, _ = lower(prepare(build_network(architecture, seed=0), SHAPE), SHAPE)
-    return listed
+    return lower(prepare(build_network(architecture, seed=0), SHAPE), SHAPE).kernels
 
 
 def _report(

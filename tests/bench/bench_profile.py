@@ -20,7 +20,7 @@ from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportSpec
 from latlab.profiling.profile import Profile
-from search.cli.networks.profile import DEFAULT_PAIRS
+from search.cli.profile.command import DEFAULT_PAIRS
 from search.latency.calibration import random_networks
 from search.latency.networks import export_spec
 from search.latency.profiling.measured import measured_profile

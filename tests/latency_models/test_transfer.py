@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from latency_models.intervals import LEVEL
+from latency_models.targets.average import Transferred
 from latency_models.targets.transfer import (
     MIN_SAMPLES,
     Transfer,
-    Transferred,
     leave_one_out_errors,
     transfer,
 )

@@ -80,9 +80,9 @@ def test_kernels_are_those_of_stock_lowering_too() -> None:
     speed: the benchmark does it with random architectures."""
     deployment = Deployment(resolution=64)
     shape = deployment.input_shape
-    _, exported, undelegated = lower(prepare(build_network(EVERY_OPERATOR, seed=0), shape), shape)
-    assert kernels(EVERY_OPERATOR, deployment) == exported
-    assert undelegated == ()
+    lowered = lower(prepare(build_network(EVERY_OPERATOR, seed=0), shape), shape)
+    assert kernels(EVERY_OPERATOR, deployment) == lowered.kernels
+    assert lowered.undelegated == ()
 
 
 @pytest.mark.parametrize("precision", Precision)

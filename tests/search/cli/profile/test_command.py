@@ -164,7 +164,7 @@ def test_sources_are_left_out_on_request_and_a_foreign_program_has_none(lab: Lab
 def test_the_slowest_kernels_are_shown_unless_all_are_asked_for(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.cli.networks.profile_tables.SLOWEST", 2)
+    monkeypatch.setattr("search.cli.profile.tables.SLOWEST", 2)
     for by in ("", "--by kind"):
         short, whole = (run(f"profile net.py:Net {by} {every}")[1] for every in ("", "--all"))
         assert "2 other kernels (--all shows them)" in short

@@ -19,8 +19,8 @@ from latlab.profiling.findings.diagnosis import findings
 from latlab.profiling.groups import Grouping
 from latlab.profiling.profile import Profile
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
-from search.cli.networks.profile_sides import Measuring, Other, profiles_of, sides_of
-from search.cli.networks.profile_tables import (
+from search.cli.profile.sides import Measuring, Other, profiles_of, sides_of
+from search.cli.profile.tables import (
     View,
     differences_table,
     fact,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from latlab.profiling.groups import Grouping
-from search.cli.networks.profile_tables import View, differences_table, profile_table
+from search.cli.profile.tables import View, differences_table, profile_table
 from tests.latlab.profiling.made_profiles import profile, row
 
 

@@ -1,0 +1,1 @@
+"""`latlab profile`: the command, the networks side by side, and their tables."""
