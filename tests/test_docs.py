@@ -198,7 +198,9 @@ def test_the_python_of_the_readme_runs(
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
         program = SimpleNamespace(kernels=network.kernels)
         monkeypatch.setattr(
-            latlab.export.exporter, "export_with_sources", lambda *_, **__: Exported(program, b"", ())
+            latlab.export.exporter,
+            "export_with_sources",
+            lambda *_, **__: Exported(program, b"", ()),
         )
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):

@@ -21,7 +21,7 @@ from latlab.profiling.findings.work import (
 )
 
 # A depthwise convolution takes so much longer for each multiply-add than an ordinary one.
-_DEPTHWISE_FACTOR = (1.5, 3.0, 6.0)
+_DEPTHWISE_FACTOR = (1.5, 3.0, 5.0)
 # Below it, a kernel is not noticeably slower than its work needs.
 _SLOWER = 1.4
 _FEW_POSITIONS = 8  # so few uses of each weight do not pay for reading it from memory

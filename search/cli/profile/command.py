@@ -15,10 +15,11 @@ from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.precision import Precision
 from latlab.profiling.document import comparison_document, profile_document
-from latlab.profiling.findings.diagnosis import findings
+from latlab.profiling.findings import Processor, findings
 from latlab.profiling.groups import Grouping
 from latlab.profiling.profile import Profile
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
+from search.cli.profile.findings import findings_document, findings_text, processor_of
 from search.cli.profile.sides import Measuring, Other, profiles_of, sides_of
 from search.cli.profile.tables import (
     View,
@@ -176,11 +177,12 @@ def profile(
     with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
         sides = sides_of(opened, names, networks, other)
         profiles = profiles_of(opened, sides, how)
+        processor = processor_of(opened, sides[0].target)
     if no_source:
         profiles = [each.without_sources() for each in profiles]
     shown = _documents if as_json else _tables
-    shown(profiles, [side.label for side in sides], View(by, every))
-    _write(profiles[0], html, perfetto, model_explorer, how.screen)
+    shown(profiles, [side.label for side in sides], View(by, every), processor)
+    _write(profiles[0], processor, how.screen, html, perfetto, model_explorer)
 
 
 def _check(
@@ -208,24 +210,33 @@ def _check(
 
 def _write(
     profile: Profile,
+    processor: Processor,
+    screen: Screen,
     html: Path | None,
     perfetto: Path | None,
     model_explorer: Path | None,
-    screen: Screen,
 ) -> None:
     """Write the files that were asked for, and say which these are."""
-    found = findings(profile) if html is not None else ()
+    found = findings(profile, processor) if html is not None else ()
     for path in write_outputs(profile, found, html, perfetto, model_explorer):
         screen.print(words(f"{path} is written"))
 
 
-def _documents(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:
+def _documents(
+    profiles: Sequence[Profile], labels: Sequence[str], view: View, processor: Processor
+) -> None:
     first, *others = profiles
-    document = comparison_document(first, others[0]) if others else profile_document(first)
+    if others:
+        document = comparison_document(first, others[0])
+    else:
+        found = findings_document(findings(first, processor))
+        document = profile_document(first) | {"findings": found}
     typer.echo(json.dumps(document, indent=2))
 
 
-def _tables(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> None:
+def _tables(
+    profiles: Sequence[Profile], labels: Sequence[str], view: View, processor: Processor
+) -> None:
     first, *others = profiles
     heads = [f"{label}: " if others else "" for label in labels]
     for head, each in zip(heads, profiles, strict=True):
@@ -234,6 +245,8 @@ def _tables(profiles: Sequence[Profile], labels: Sequence[str], view: View) -> N
         show(differences_table(first, second, labels, view))
     if not others:
         show(profile_table(first, view))
+        for line in findings_text(first, findings(first, processor)):
+            console.print(words(line))
     for head, each in zip(heads, profiles, strict=True):
         for line in footnotes(each):
             console.print(f"{head}{line}")

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.device import DeviceStatus
 from latlab.domain.errors import NotFound
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
@@ -77,6 +78,9 @@ class Lab:
     def measurement(self, measurement_id: str) -> Measurement:
         visits = pairs(0.04, 0.1, 8, seed=1)
         return Measurement(measurement_id, TARGET.id, "", BenchmarkSpec(), 0, tuple(visits))
+
+    def devices(self) -> list[DeviceStatus]:
+        return []
 
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         return [estimate(10**6 * (1 + len(kernels))) for kernels in networks]
@@ -179,6 +183,11 @@ def test_a_profile_as_json_holds_all_that_is_known(lab: Lab) -> None:
     assert document["rows"][3]["place"] == "portable"
     assert document["rest"]["time_ns"] == pytest.approx(0.04 * 10**7, abs=10**5)
     assert document["footprint"]["size_bytes"] == 1
+
+
+def test_a_profile_without_findings_says_so(lab: Lab) -> None:
+    assert "Findings: none." in run("profile net.py:Net")[1]
+    assert json.loads(run("profile net.py:Net --json")[1])["findings"] == []
 
 
 def test_a_prediction_measures_nothing(lab: Lab) -> None:
