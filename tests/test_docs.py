@@ -197,10 +197,9 @@ def test_the_python_of_the_readme_runs(
     with stored_lab(database, tmp_path) as (client, _):
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
         program = SimpleNamespace(kernels=network.kernels)
+        exported = SimpleNamespace(program=program, data=b"", sources=())
         monkeypatch.setattr(
-            latlab.export.exporter,
-            "export_with_sources",
-            lambda *_, **__: Exported(program, b"", ()),
+            latlab.export.exporter, "export_with_sources", lambda *_, **__: exported
         )
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):
