@@ -13,8 +13,6 @@ import numpy as np
 from search.space.architecture import Architecture, Block, can_skip
 from search.space.scaling import round_channels
 
-_REMEMBERED_BLOCKS = 16_384
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -188,10 +186,9 @@ class Space:
         if len(choices) != len(self.decisions):
             raise ValueError(f"the space takes {len(self.decisions)} choices, not {len(choices)}")
         for decision, choice in zip(self.decisions, choices, strict=True):
-            if not 0 <= choice < len(decision.choices):
-                raise ValueError(
-                    f"{decision.name} has choices 0 to {len(decision.choices) - 1}, not {choice}"
-                )
+            last = len(decision.choices) - 1
+            if not 0 <= choice <= last:
+                raise ValueError(f"{decision.name} has choices 0 to {last}, not {choice}")
 
     def _decision(self, index: int, name: str, choices: tuple[Any, ...]) -> Decision:
         column = self.columns.get(name) or Column(f"block{index + 1}.{name}")
@@ -199,9 +196,7 @@ class Space:
         return Decision(f"block{index + 1}.{name}", choices, column.name.format(index=index), cells)
 
 
-# Equal blocks are one object, which others find quickly among what they remember. Types count,
-# because 0 == 0.0, but their networks have two ids.
-@lru_cache(maxsize=_REMEMBERED_BLOCKS, typed=True)
+@lru_cache(maxsize=16_384, typed=True)  # 0 == 0.0, but their networks have two ids
 def _resolve_block(
     reference: Reference,
     in_channels: int,
