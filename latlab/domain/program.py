@@ -124,8 +124,9 @@ class KernelSource:
         module: The path of the submodule that computes it, such as "layer1.0.conv1"; "" for the
             network itself.
         module_type: The name of that submodule's class, such as "Conv2d".
-        file: The file of the line that calls it, relative to the folder that the export ran in
-            where it is below that; "" where it is not known.
+        file: The file of the line that calls it, or of the network's __init__ method where only
+            PyTorch's code calls it. It is relative to the folder that the export ran in where it
+            is below that; "" where it is not known.
         line: The number of that line, from 1; 0 where it is not known.
     """
 

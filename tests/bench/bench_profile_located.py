@@ -27,7 +27,7 @@ from search.space.zoo import ZOO
 from tests.bench import corpus
 from tests.bench.figures import at_least, quick, report
 
-# The rough costs by which the active selection of networks weighs kernels, too.
+# Rough costs on one core of a desktop processor.
 CALL_NS, MULTIPLY_ADD_NS, ELEMENT_NS = 1_000.0, 0.05, 0.3
 
 # Each is lowered in another way or written in another style.

@@ -72,11 +72,15 @@ class RunningCode:
     def source(self, layer: nn.Module | None = None) -> KernelSource | None:
         """Return where the code that runs now comes from; None if it is not the network's.
 
+        A network that runs PyTorch's code only, such as a subclass of nn.Sequential without a
+        forward method of its own, has the line of its __init__ method.
+
         Args:
             layer: The layer that is being called, where its own code does not run.
         """
         module = self._modules.get(id(layer))
         place: tuple[str, int] | None = None
+        built: tuple[str, int] | None = None
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code is not _OUTERMOST:
             code = frame.f_code
@@ -84,12 +88,15 @@ class RunningCode:
                 node = _running_node(self._generated[code], frame.f_lineno)
                 if node is not None and (source := source_of(node)) is not None:
                     return _within(source, module)
-            module = module or self._modules.get(id(_first_argument(frame)))
+            running = self._modules.get(id(_first_argument(frame)))
+            module = module or running
+            built = built or (running and _place_of_init(running[1]))
             if place is None and is_users(code.co_filename):
                 place = shown_file(code.co_filename), frame.f_lineno
             if module is not None and place is not None:
                 break
             frame = frame.f_back
+        place = place or built
         if module is None or (place is None and isinstance(module[1], fx.GraphModule)):
             return None  # as of a conversion that quantization has added
         name, part = module
@@ -116,6 +123,14 @@ def _within(source: KernelSource, module: tuple[str, nn.Module] | None) -> Kerne
         if part is not None and path.startswith(f"{source.module}."):
             return replace(source, module=path, module_type=type(part).__name__)
     return source
+
+
+def _place_of_init(module: nn.Module) -> tuple[str, int] | None:
+    """Return the file and the line of a module's __init__ method, if the user has written it."""
+    code = getattr(type(module).__init__, "__code__", None)
+    if not isinstance(code, CodeType) or not is_users(code.co_filename):
+        return None
+    return shown_file(code.co_filename), code.co_firstlineno
 
 
 def _first_argument(frame: FrameType) -> Any:  # noqa: ANN401 -- `self`, where it is a method

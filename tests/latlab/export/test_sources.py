@@ -62,6 +62,10 @@ class Stock(Direct):
         x = torch.cumsum(x, 1)  # cumsum
         return x * 2  # twice
 
+class Plain(nn.Sequential):
+    def __init__(self):  # init
+        super().__init__(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Tanh()))
+
 class Encoding(Direct):
     def __init__(self):
         super().__init__()
@@ -190,6 +194,14 @@ def test_the_cache_and_the_client_keep_sources(folder: Path) -> None:
     module, inputs = spec.make()
     with exported(module, inputs, Precision.FP32) as again:
         assert again.sources == file.sources
+
+
+def test_a_network_without_a_forward_method_has_the_line_of_its_init() -> None:
+    assert dict(kernels_from("Plain")) == {
+        "transpose": source("1.0", "Tanh", "init"),
+        "conv2d": source("0", "Conv2d", "init"),
+        "tanh": source("1.0", "Tanh", "init"),
+    }
 
 
 def test_layers_without_code_of_the_user_have_their_module_paths_only() -> None:
