@@ -20,7 +20,7 @@ from latlab.profiling.groups import Grouping
 from latlab.profiling.profile import Profile
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
 from search.cli.profile.findings import findings_document, findings_text, processor_of
-from search.cli.profile.sides import Measuring, Other, profiles_of, sides_of
+from search.cli.profile.sides import Measuring, Other, Side, profiles_of, sides_of
 from search.cli.profile.tables import (
     View,
     differences_table,
@@ -180,8 +180,7 @@ def profile(
         processor = processor_of(opened, sides[0].target)
     if no_source:
         profiles = [each.without_sources() for each in profiles]
-    shown = _documents if as_json else _tables
-    shown(profiles, [side.label for side in sides], View(by, every), processor)
+    (_documents if as_json else _tables)(profiles, sides, View(by, every), processor)
     _write(profiles[0], processor, how.screen, html, perfetto, model_explorer)
 
 
@@ -223,7 +222,7 @@ def _write(
 
 
 def _documents(
-    profiles: Sequence[Profile], labels: Sequence[str], view: View, processor: Processor
+    profiles: Sequence[Profile], sides: Sequence[Side], view: View, processor: Processor
 ) -> None:
     first, *others = profiles
     if others:
@@ -235,9 +234,10 @@ def _documents(
 
 
 def _tables(
-    profiles: Sequence[Profile], labels: Sequence[str], view: View, processor: Processor
+    profiles: Sequence[Profile], sides: Sequence[Side], view: View, processor: Processor
 ) -> None:
     first, *others = profiles
+    labels = [side.label for side in sides]
     heads = [f"{label}: " if others else "" for label in labels]
     for head, each in zip(heads, profiles, strict=True):
         console.print(fact(each) if head.startswith(each.network) else f"{head}{fact(each)}")

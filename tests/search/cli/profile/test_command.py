@@ -27,7 +27,7 @@ from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import network_argument, profile
+from search.cli.profile import command
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -99,8 +99,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, pool, deployment)
 
     listing = Listing(PROGRAM.inputs, KERNELS, (), 1)
-    monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
-    monkeypatch.setattr(profile, "session", session)
+    monkeypatch.setattr("latlab.programs.reader.read_program", lambda data: listing)
+    monkeypatch.setattr(command, "session", session)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
     Path("net.py").touch()
@@ -132,7 +132,7 @@ def test_kernels_are_shown_in_execution_order_with_a_rest_and_the_latency(lab: L
     shares = [float(row[3].rstrip("%")) for row in rows]
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.5)
     assert "Tracing adds" in shown
-    assert "program 0.0 MB" in shown
+    assert "Program size 0.00 MB" in shown
     assert lab.measured == [(TARGET.id, 1, BenchmarkSpec.paired(8), False)]
 
 
@@ -156,8 +156,8 @@ def test_kernels_are_grouped(lab: Lab, options: str, names: list[str]) -> None:
 
 
 def test_sources_are_left_out_on_request_and_a_foreign_program_has_none(lab: Lab) -> None:
-    for command in ("profile net.py:Net --no-source", "profile model.pte"):
-        _, shown, _ = run(command)
+    for typed in ("profile net.py:Net --no-source", "profile model.pte"):
+        _, shown, _ = run(typed)
         assert "conv2d 3x3" in shown
         assert "block.0" not in shown
         assert "module" not in shown
