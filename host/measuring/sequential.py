@@ -17,9 +17,10 @@ of at most ERROR. If it does, the program is slower. Another gambler bets on neg
 shares are mixed. All ratios at which neither gambler would have won are the interval.
 
 Log ratios of pairs depend on each other where a mood of the machine changes the ratio itself.
-Batches reduce that. What remains between neighbouring batches is estimated, and raises the capital
-that is needed to the power of the factor by which it raises the variance. It never lowers it, so
-the test of independent batches stays valid.
+Batches reduce that. The dependence that remains between neighbouring batches is estimated. The
+logarithm of the capital that is needed grows by the factor by which the dependence raises the
+expected square of the sum of scores. It never shrinks, so the test of independent batches stays
+valid. Scores that are all cut off at 1 do not vary, and so cannot depend on each other.
 """
 
 from __future__ import annotations
@@ -92,7 +93,6 @@ class SequentialTest:
         self._deviations: list[float] = []
         self._medians: list[float] = []
         self._noises: list[float] = []
-        self._log_capitals = np.zeros((2, len(_SHARES)))  # of the gamblers: slower, not slower
 
     @property
     def batches(self) -> int:
@@ -107,12 +107,10 @@ class SequentialTest:
 
     def verdict(self) -> Verdict:
         """Return what is known by now. Later pairs may not be added to change a decision."""
-        capitals = np.logaddexp.reduce(self._log_capitals, axis=1) - math.log(len(_SHARES))
-        slower, not_slower = capitals
-        needed = self._needed()
-        if slower >= needed:
+        if self._is_excluded(self._log_limit, 1):
             return Verdict.SLOWER
-        return Verdict.NOT_SLOWER if not_slower >= needed else Verdict.UNDECIDED
+        is_excluded = self._is_excluded(self._log_limit, -1)
+        return Verdict.NOT_SLOWER if is_excluded else Verdict.UNDECIDED
 
     def estimate(self) -> RatioEstimate:
         """Return the ratio with its interval. There is no ratio, but NaN, without a batch."""
@@ -136,7 +134,7 @@ class SequentialTest:
         middle = float(np.median(self._medians))
         reach = max(self._reach(middle, 1), self._reach(middle, -1))
         # Widths of intervals shrink with the square root of the number of observations.
-        return math.exp(min(reach * math.sqrt(self.batches / max(batches, self.batches)), 700.0))
+        return math.exp(reach * math.sqrt(self.batches / max(batches, self.batches)))
 
     def is_hopeless(self, batches: float) -> bool:
         """Return whether the limit is below the noise floor and so near the ratio that more pairs,
@@ -153,45 +151,41 @@ class SequentialTest:
         noise = _NOISE_OF_MEDIAN * float(np.median(self._deviations)) + _LEAST_NOISE
         self._medians.append(median)
         self._noises.append(noise)
-        score = min(max((median - self._log_limit) / (_CUT * noise), -1.0), 1.0)
-        self._log_capitals += np.log1p(np.outer((score, -score), _SHARES))
 
-    def _needed(self) -> float:
-        """Return the logarithm of the capital that decides."""
-        return self._variance_factor() * math.log(1 / ERROR)
-
-    def _variance_factor(self) -> float:
-        """Return by how much dependence between neighbouring batches raises the variance."""
-        if self.batches < 3:
-            return 1.0
-        medians = np.array(self._medians)
-        most = _CUT * self._noises[-1]
-        centred = np.clip(medians - np.median(medians), -most, most)
-        square = float(centred @ centred)
-        if square == 0:
-            return 1.0
-        correlation = min(max(float(centred[1:] @ centred[:-1]) / square, 0.0), _MOST_CORRELATION)
-        return (1 + correlation) / (1 - correlation)
+    def _is_excluded(self, log_ratio: float, side: int) -> bool:
+        """Return whether the ratio is not this one, nor any below it for side 1 or above for -1."""
+        if not self.batches:
+            return False
+        medians, noises = np.array(self._medians), np.array(self._noises)
+        scores = side * np.clip((medians - log_ratio) / (_CUT * noises), -1, 1)
+        log_capitals = np.log1p(np.outer(_SHARES, scores)).sum(axis=1)
+        log_capital = float(np.logaddexp.reduce(log_capitals)) - math.log(len(_SHARES))
+        return log_capital >= _dependence_factor(scores) * math.log(1 / ERROR)
 
     def _reach(self, middle: float, side: int) -> float:
         """Return how far the interval reaches from its middle, below for side 1 and above for -1.
 
         It is infinite where no ratio can be excluded yet.
         """
-        medians, noises = np.array(self._medians), np.array(self._noises)
-        needed = self._needed() + math.log(len(_SHARES))
-
-        def is_excluded(distance: float) -> bool:
-            centre = middle - side * distance
-            scores = side * np.clip((medians - centre) / (_CUT * noises), -1, 1)
-            log_capitals = np.log1p(np.outer(_SHARES, scores)).sum(axis=1)
-            return bool(np.logaddexp.reduce(log_capitals) >= needed)
-
         inside = 0.0
-        outside = float(np.ptp(medians) + 2 * _CUT * noises.max())
-        if not is_excluded(outside):
+        outside = float(np.ptp(self._medians)) + 2 * _CUT * max(self._noises)
+        if not self._is_excluded(middle - side * outside, side):
             return math.inf
         for _ in range(_STEPS):
             half = (inside + outside) / 2
-            inside, outside = (inside, half) if is_excluded(half) else (half, outside)
+            is_excluded = self._is_excluded(middle - side * half, side)
+            inside, outside = (inside, half) if is_excluded else (half, outside)
         return outside
+
+
+def _dependence_factor(scores: FloatArray) -> float:
+    """Return by how much dependence between neighbours raises the square of the sum of scores."""
+    if len(scores) < 3:
+        return 1.0
+    centred = scores - scores.mean()
+    square = float(centred @ centred)
+    if square == 0:
+        return 1.0
+    correlation = min(max(float(centred[1:] @ centred[:-1]) / square, 0.0), _MOST_CORRELATION)
+    rise = (1 + correlation) / (1 - correlation) - 1
+    return 1 + rise * square / float(scores @ scores)

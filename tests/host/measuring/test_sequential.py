@@ -148,3 +148,14 @@ def test_a_program_far_beyond_a_limit_below_the_noise_is_found() -> None:
     verdict, test = decided(pairs(rng, 1.2, 0.05), 1.001)
     assert verdict is Verdict.SLOWER
     assert not test.is_hopeless(BATCHES)
+
+
+def test_a_large_difference_is_found_whatever_mood_the_machine_is_in() -> None:
+    """Ratios that a neighbour changes for minutes at a time are all far beyond the limit."""
+    rng = np.random.default_rng(7)
+    count = BATCHES * BATCH
+    mood = 0.3 * np.sin(np.linspace(0, 6, count))
+    ratios = 5 * np.exp(mood + 0.03 * rng.standard_t(3, count))
+    verdict, test = decided(ratios.tolist())
+    assert verdict is Verdict.SLOWER
+    assert test.batches < FLOOR_BATCHES
