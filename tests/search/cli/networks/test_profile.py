@@ -24,9 +24,10 @@ from latlab.domain.program import KernelSource, ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
+from latlab.programs import reader
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import network_argument, profile
+from search.cli.networks import profile
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -95,7 +96,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, pool, deployment)
 
     listing = Listing(PROGRAM.inputs, KERNELS, (), 1)
-    monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
+    monkeypatch.setattr(reader, "read_program", lambda data: listing)
     monkeypatch.setattr(profile, "session", session)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
