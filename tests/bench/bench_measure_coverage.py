@@ -7,6 +7,9 @@ window of a recording counts.
 
 measure.coverage_n6, _n8, _n11, _n20   windows of so many visits
 measure.coverage_stopped               windows that end when their visits agree, as measurements do
+measure.coverage_quick                 windows that end when their interval is ±5 %
+measure.coverage_first_n1, _first_n2   windows of one and two visits, whose intervals rest on the
+                                       spread of the other networks' visits just before
 
 python -m tests.bench.bench_measure_coverage records for 25 minutes, on a machine that must be left
 alone. The recording is kept in build/bench under the name of its seed. An interrupted one is
@@ -30,6 +33,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from host.measuring.interval import FIRST_MARGINS, usual_spread
 from host.measuring.statistics import summarize, visit_latency_ns
 from host.measuring.stopping import progress
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -42,7 +46,7 @@ from search.space.zoo import ZOO
 from tests.bench.bench_agent import RUNNER
 from tests.bench.bench_export import direct
 from tests.bench.bench_runner import output_of
-from tests.bench.figures import IS_QUICK, quick, report, within
+from tests.bench.figures import IS_QUICK, Goal, at_least, quick, report, within
 from tests.bench.finished import REPOSITORY
 
 T = TypeVar("T")
@@ -50,6 +54,8 @@ T = TypeVar("T")
 SEED = 20_292  # the margins were chosen with a recording of other networks, of seed 20,291
 NETWORKS, VISITS = quick(10, 3), quick(200, 24)
 SIZES = (6, 8, 11, 20)
+# Of each other network, so many windows of so many visits each say what spread is usual.
+EARLIER, EARLIER_VISITS = (1, 6) if IS_QUICK else (3, 8)
 GOAL = within(0.905, 0.025)
 SPEC = replace(BenchmarkSpec(), traced_visits=0)
 SPACING_S = 0.0 if IS_QUICK else SPEC.spacing_ns / 1e9
@@ -103,6 +109,15 @@ def main() -> None:
         windows = [list(of_size(visits, size)) for visits in series]
         show(f"measure.coverage_n{size}", windows, conditions)
     show("measure.coverage_stopped", [list(stopped(visits)) for visits in series], conditions)
+    quick_ones = [list(stopped(visits, BenchmarkSpec.quick())) for visits in series]
+    show("measure.coverage_quick", quick_ones, conditions, at_least(0.85))
+    earlier = [
+        [summarize(visits[begin : begin + EARLIER_VISITS]) for begin in range(len(visits))]
+        for visits in series
+    ]
+    for size in FIRST_MARGINS:
+        first_ones = [list(first(series, earlier, number, size)) for number in range(len(series))]
+        show(f"measure.coverage_first_n{size}", first_ones, conditions, at_least(0.85))
 
 
 def networks() -> dict[str, Architecture]:
@@ -183,13 +198,34 @@ def of_size(visits: Sequence[Visit], size: int) -> Iterator[Window]:
             yield Window(summary, truth.latency_ns)
 
 
-def stopped(visits: Sequence[Visit]) -> Iterator[Window]:
+def first(
+    series: Sequence[Sequence[Visit]],
+    earlier_summaries: Sequence[Sequence[Summary | None]],
+    number: int,
+    size: int,
+) -> Iterator[Window]:
+    """Yield the windows of so few visits of one network that the spread of others counts.
+
+    `earlier_summaries` are those of the windows of EARLIER_VISITS of each network.
+    """
+    truth = summarize(series[number])
+    assert truth is not None
+    others = [row for other, row in enumerate(earlier_summaries) if other != number]
+    for start in range(EARLIER * EARLIER_VISITS, len(series[number]) - size + 1):
+        begins = range(start - EARLIER * EARLIER_VISITS, start, EARLIER_VISITS)
+        earlier = [summary for row in others for begin in begins if (summary := row[begin])]
+        summary = summarize(series[number][start : start + size], usual_spread(earlier))
+        if summary is not None and summary.clean_visits == size:
+            yield Window(summary, truth.latency_ns)
+
+
+def stopped(visits: Sequence[Visit], spec: BenchmarkSpec = SPEC) -> Iterator[Window]:
     """Yield, for each visit to begin with, the window that a measurement would end with."""
     truth = summarize(visits)
     assert truth is not None
-    for start in range(len(visits) - SPEC.max_visits + 1):
-        for end in range(start + SPEC.min_visits, len(visits) + 1):
-            needed = progress(SPEC, visits[start:end])
+    for start in range(len(visits) - spec.max_visits + 1):
+        for end in range(start + spec.min_visits, len(visits) + 1):
+            needed = progress(spec, visits[start:end])
             if isinstance(needed, Failure):
                 break
             if needed is None:
@@ -199,7 +235,9 @@ def stopped(visits: Sequence[Visit]) -> Iterator[Window]:
                 break
 
 
-def show(name: str, windows: list[list[Window]], conditions: dict[str, object]) -> None:
+def show(
+    name: str, windows: list[list[Window]], conditions: dict[str, object], goal: Goal = GOAL
+) -> None:
     """Report the share of windows that hold the truth, as the mean over networks."""
     each = [fmean(window.holds for window in network) for network in windows]
     pooled = flat(windows)
@@ -209,7 +247,7 @@ def show(name: str, windows: list[list[Window]], conditions: dict[str, object]) 
         name,
         round(fmean(each), 4),
         "share",
-        GOAL,
+        goal,
         interval_90=np.quantile(means, (0.05, 0.95)).round(3).tolist(),
         each=[round(share, 2) for share in each],
         windows=len(pooled),

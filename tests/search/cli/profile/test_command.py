@@ -25,6 +25,7 @@ from latlab.domain.program import KernelSource, ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
+from latlab.programs import reader
 from latlab.programs.reader import Listing
 from search.cli import app
 from search.cli.profile import command
@@ -99,7 +100,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, pool, deployment)
 
     listing = Listing(PROGRAM.inputs, KERNELS, (), 1)
-    monkeypatch.setattr("latlab.programs.reader.read_program", lambda data: listing)
+    monkeypatch.setattr(reader, "read_program", lambda data: listing)
     monkeypatch.setattr(command, "session", session)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
