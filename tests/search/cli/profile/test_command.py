@@ -27,7 +27,7 @@ from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import network_argument, profile
+from search.cli.networks import profile
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -99,7 +99,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, pool, deployment)
 
     listing = Listing(PROGRAM.inputs, KERNELS, (), 1)
-    monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
+    monkeypatch.setattr("latlab.programs.reader.read_program", lambda data: listing)
     monkeypatch.setattr(profile, "session", session)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
@@ -132,7 +132,7 @@ def test_kernels_are_shown_in_execution_order_with_a_rest_and_the_latency(lab: L
     shares = [float(row[3].rstrip("%")) for row in rows]
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.5)
     assert "Tracing adds" in shown
-    assert "program 0.0 MB" in shown
+    assert "Program size 0.00 MB" in shown
     assert lab.measured == [(TARGET.id, 1, BenchmarkSpec.paired(8), False)]
 
 
