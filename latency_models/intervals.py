@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import norm
 
+from latlab.domain.estimate import MAX_LATENCY_NS
+
 FloatArray = NDArray[np.float64]
 
 LEVEL = 0.9  # the share of latencies that should lie in their interval
@@ -56,6 +58,21 @@ class NormalizedInterval:
         """Return the (networks,) logarithms of the factors for predicted deviations."""
         logs: FloatArray = np.clip(self.multiple * deviations, _LEAST_LOG_FACTOR, _MAX_LOG_FACTOR)
         return logs
+
+
+def whole_bounds_ns(latencies_ns: FloatArray, factors: FloatArray) -> list[list[int]]:
+    """Return the latency and its bounds of each network, as `whole_ns` rounds them.
+
+    Args:
+        latencies_ns: (networks,) predictions.
+        factors: (networks,) factors of their intervals.
+    """
+    with np.errstate(over="ignore"):  # what is infinite is clipped
+        upper_ns = latencies_ns * factors
+    bounds_ns = np.stack([latencies_ns, latencies_ns / factors, upper_ns], axis=1)
+    clipped_ns = np.clip(bounds_ns, 1.0, float(MAX_LATENCY_NS))
+    whole: list[list[int]] = np.rint(clipped_ns).astype(np.int64).tolist()
+    return whole
 
 
 def conformal_bound(scores: FloatArray) -> float:

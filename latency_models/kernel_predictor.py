@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from latency_models.interference import Steadying
-from latency_models.intervals import NormalizedInterval
+from latency_models.intervals import NormalizedInterval, whole_bounds_ns
 from latency_models.kernel_times import KernelSums, KernelTimes
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.network_correction import Correction
 from latency_models.packing import check, kinds_among, pack
 from latency_models.predictor import MIN_NETWORKS, LeftOuts, left_outs
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
-from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 
@@ -136,9 +136,9 @@ class KernelPredictor:
         steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
-                latency_ns=whole_ns(latency_ns),
-                lower_ns=whole_ns(latency_ns / factor),
-                upper_ns=whole_ns(latency_ns * factor),
+                latency_ns=latency_ns,
+                lower_ns=lower_ns,
+                upper_ns=upper_ns,
                 source=_source(all_seen, unknown_kinds),
                 coverage=1.0 if all_seen else coverage,
                 samples=self.samples,
@@ -146,9 +146,8 @@ class KernelPredictor:
                 steadied=steadied,
                 unknown_kinds=unknown_kinds,
             )
-            for latency_ns, factor, all_seen, coverage, unknown_kinds in zip(
-                latencies_ns.tolist(),
-                factors.tolist(),
+            for (latency_ns, lower_ns, upper_ns), all_seen, coverage, unknown_kinds in zip(
+                whole_bounds_ns(latencies_ns, factors),
                 kernels.all_seen.tolist(),
                 kernels.coverage.tolist(),
                 kinds,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from latency_models.coverage import Neighbourhood
 from latency_models.interference import Steadying
-from latency_models.intervals import NormalizedInterval
+from latency_models.intervals import NormalizedInterval, whole_bounds_ns
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.packing import check, count, kinds_among
 from latency_models.predictor import MIN_NETWORKS, LeftOuts, left_outs
@@ -33,7 +33,7 @@ from latency_models.whole_network_covariance import (
 )
 from latency_models.whole_network_process import Process
 from latlab.domain.errors import NotEnoughData, UnknownKernelKinds
-from latlab.domain.estimate import LatencyEstimate, Source, whole_ns
+from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork, Structure
 
@@ -214,9 +214,9 @@ class WholeNetworkPredictor:
         steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
-                latency_ns=whole_ns(latency_ns),
-                lower_ns=whole_ns(latency_ns / factor),
-                upper_ns=whole_ns(latency_ns * factor),
+                latency_ns=latency_ns,
+                lower_ns=lower_ns,
+                upper_ns=upper_ns,
                 source=Source.BOUND if kinds else Source.REGRESSION,
                 coverage=coverage,
                 samples=self.samples,
@@ -224,9 +224,8 @@ class WholeNetworkPredictor:
                 steadied=steadied,
                 unknown_kinds=kinds,
             )
-            for latency_ns, factor, coverage, kinds in zip(
-                latencies_ns.tolist(),
-                factors.tolist(),
+            for (latency_ns, lower_ns, upper_ns), coverage, kinds in zip(
+                whole_bounds_ns(latencies_ns, factors),
                 coverages.tolist(),
                 kinds_among(table, lengths, indices, unknown),
                 strict=True,

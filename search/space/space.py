@@ -209,16 +209,8 @@ def _resolve_block(
     layers: int,
 ) -> Block:
     op, expansion = convolution
-    block = Block(
-        op=op,
-        expansion=expansion,
-        kernel_size=kernel_size,
-        stride=reference.stride,
-        se_ratio=se_ratio,
-        skip=skip,
-        out_channels=_width(reference, filters),
-        layers=_depth(reference, layers),
-    )
+    width, depth = _width(reference, filters), _depth(reference, layers)
+    block = Block(op, expansion, kernel_size, reference.stride, se_ratio, skip, width, depth)
     return block if can_skip(block, in_channels) else replace(block, skip="none")
 
 

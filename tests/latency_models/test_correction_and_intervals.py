@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latency_models.intervals import LEVEL, NormalizedInterval
+from latency_models.intervals import LEVEL, NormalizedInterval, whole_bounds_ns
 from latency_models.network_correction import Correction
+from latlab.domain.estimate import whole_ns
 
 
 @settings(deadline=None)
@@ -74,3 +75,11 @@ def test_normalized_intervals_hold_their_share_and_are_wide_where_errors_are(cou
 def test_a_normalized_interval_is_finite() -> None:
     interval = NormalizedInterval.fit(np.ones(3), np.array([1e9, 1.0, 1.0]), np.full(3, 1e-3))
     assert np.isfinite(interval.factors(np.array([1e9])))
+
+
+@given(st.lists(st.tuples(st.floats(1, 1e300), st.floats(1, 1e43))))
+def test_many_bounds_are_rounded_as_one_is(predicted: list[tuple[float, float]]) -> None:
+    latencies_ns, factors = np.array(predicted).reshape(-1, 2).T
+    assert whole_bounds_ns(latencies_ns, factors) == [
+        [whole_ns(ns), whole_ns(ns / factor), whole_ns(ns * factor)] for ns, factor in predicted
+    ]
