@@ -25,9 +25,10 @@ from latlab.domain.program import KernelSource, ProgramFile
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
+from latlab.programs import reader
 from latlab.programs.reader import Listing
 from search.cli import app
-from search.cli.networks import network_argument, profile
+from search.cli.profile import command as profile_command
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
@@ -99,8 +100,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         yield Session(client, TARGET, opened, pool, deployment)
 
     listing = Listing(PROGRAM.inputs, KERNELS, (), 1)
-    monkeypatch.setattr(network_argument, "read_program", lambda data: listing)
-    monkeypatch.setattr(profile, "session", session)
+    monkeypatch.setattr(reader, "read_program", lambda data: listing)
+    monkeypatch.setattr(profile_command, "session", session)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
     Path("net.py").touch()
@@ -132,7 +133,7 @@ def test_kernels_are_shown_in_execution_order_with_a_rest_and_the_latency(lab: L
     shares = [float(row[3].rstrip("%")) for row in rows]
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.5)
     assert "Tracing adds" in shown
-    assert "program 0.0 MB" in shown
+    assert "Program size 0.00 MB" in shown
     assert lab.measured == [(TARGET.id, 1, BenchmarkSpec.paired(8), False)]
 
 
