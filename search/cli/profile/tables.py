@@ -21,10 +21,10 @@ from latlab.profiling.kernel_text import kernel_text
 from latlab.profiling.profile import Place, Profile, ProfileRow, Span
 
 SLOWEST = 20  # kernels that a table shows unless it is asked for all
-_PATH_CHARS = 30
+_PATH_CHARS = 24
 _LABEL_CHARS = 20  # of the columns of two profiles
-REST = "rest, which no kernel accounts for"
-FIXED = "fixed time of a run, which no kernel accounts for"
+REST = "rest: outside all kernels"
+FIXED = "rest: fixed time of a run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _groups_table(profile: Profile, grouping: Grouping, view: View) -> Table:
 def _add_totals(table: Table, profile: Profile, others: Sequence[ProfileRow]) -> None:
     """Add the rows of the kernels that are not shown, of the rest, and of the whole latency."""
     if others:
-        name = words((f"{len(others)} other kernels (--all shows them)", "dim"))
+        name = words((f"{len(others)} others (--all shows them)", "dim"))
         table.add_row("", name, *_time_cells(profile, sum(row.time_ns for row in others)))
     table.add_section()
     if profile.rows or profile.rest is not None:
@@ -178,7 +178,7 @@ def _group_differences(first: Profile, second: Profile, names: Sequence[str], vi
 def _add_other_differences(table: Table, others: Sequence[Difference]) -> None:
     if not others:
         return
-    name = words((f"{len(others)} other kernels (--all shows them)", "dim"))
+    name = words((f"{len(others)} others (--all shows them)", "dim"))
     times_ns = [
         sum(row.time_ns for row in rows if row)
         for rows in ([each.first for each in others], [each.second for each in others])
@@ -236,8 +236,8 @@ def _time_cells(profile: Profile, time_ns: float) -> tuple[str, str]:
 def _source_cells(row: ProfileRow) -> tuple[str, str]:
     if row.source is None:
         return "", ""
-    line = f"{row.source.file}:{row.source.line}" if row.source.file else ""
-    return _shortened(row.source.module), _shortened(line)
+    name = row.source.file.rpartition("/")[2]  # the JSON has the whole path
+    return _shortened(row.source.module), f"{_shortened(name)}:{row.source.line}" if name else ""
 
 
 def _shortened(path: str, chars: int = _PATH_CHARS) -> str:

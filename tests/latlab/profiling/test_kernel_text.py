@@ -18,7 +18,7 @@ IMAGE, MAP = (1, 224, 224, 3), (1, 112, 112, 32)
         ),
         (
             Kernel(k.DEPTHWISE_CONV2D, (MAP,), MAP, (5, 5), groups=32, dtype="qint8"),
-            "int8 depthwise_conv2d 5x5 32 at 112x112",
+            "int8 depthwise 5x5 32 at 112x112",
         ),
         (
             Kernel(k.CONV2D, (MAP,), MAP, (3, 3), dilation=2, groups=4),

@@ -128,7 +128,7 @@ def test_kernels_are_shown_in_execution_order_with_a_rest_and_the_latency(lab: L
     assert rows[0][1] == "conv2d 3x3 3->16 at 8x8"
     assert rows[0][-2:] == ["block.0", "net.py:10"]
     assert [row[4] for row in rows[:4]] == ["delegate"] * 3 + ["portable"]
-    assert rows[-2][1] == "rest, which no kernel accounts for"
+    assert rows[-2][1] == "rest: outside all kernels"
     assert rows[-1][1:4] == ["latency", "10.0 ms", "100.0%"]
     shares = [float(row[3].rstrip("%")) for row in rows]
     assert sum(shares[:-1]) == pytest.approx(100, abs=0.5)
@@ -172,8 +172,8 @@ def test_the_slowest_kernels_are_shown_unless_all_are_asked_for(
     monkeypatch.setattr("search.cli.profile.tables.SLOWEST", 2)
     for by in ("", "--by kind"):
         short, whole = (run(f"profile net.py:Net {by} {every}")[1] for every in ("", "--all"))
-        assert "2 other kernels (--all shows them)" in short
-        assert "other kernels" not in whole
+        assert "2 others (--all shows them)" in short
+        assert "others (--all" not in whole
 
 
 def test_a_profile_as_json_holds_all_that_is_known(lab: Lab) -> None:
@@ -196,7 +196,7 @@ def test_a_prediction_measures_nothing(lab: Lab) -> None:
     assert code == 0
     assert lab.measured == []
     assert "net.py:Net would take 5.00 ms" in shown
-    assert "fixed time of a run, which no kernel accounts for" in shown
+    assert "rest: fixed time of a run" in shown
     for option in ("--fresh", "--pairs 9", "--priority 3"):
         code, _, error = run(f"profile net.py:Net --predict {option}")
         assert code == 2

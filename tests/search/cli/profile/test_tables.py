@@ -35,7 +35,7 @@ def test_a_kernel_in_two_precisions_is_one_and_one_that_changed_is_two() -> None
         "sigmoid",
         "conv2d",
         "clamp",
-        "rest, which no kernel accounts for",
+        "rest: outside all kernels",
         "latency",
     ]
     assert cells(by_kind, 3)[-1] == "-6.00 ms"
