@@ -86,8 +86,7 @@ def measure_programs(
         latency: The stub of the service whose methods are called.
         request: The request for each program, without its SHA-256.
         programs: What to measure.
-        memory_bytes: The memory of the target's devices. A larger program is not uploaded, and
-            its outcome is a Failure OUT_OF_MEMORY. None: it is not known.
+        memory_bytes: The memory of the target's devices, if known. A larger program fails.
         options: Those of the call.
     """
     patience_s = options.get("patience_s", MEASURE_TIMEOUT_S)
@@ -99,9 +98,8 @@ def measure_programs(
     def named(file: ProgramFile | Program) -> latency_pb2.MeasureRequest | None:
         program = program_of(file)
         if excess := memory_excess(program.size_bytes, memory_bytes):
-            outcomes[program.sha256] = Failure(
-                FailureKind.OUT_OF_MEMORY, f"the program takes {excess}"
-            )
+            why = f"the program takes {excess}"
+            outcomes[program.sha256] = Failure(FailureKind.OUT_OF_MEMORY, why)
             return None
         upload(calls, latency, file)
         named = latency_pb2.MeasureRequest(program_sha256=[program.sha256])
