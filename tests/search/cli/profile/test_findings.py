@@ -8,11 +8,12 @@ from typing import cast
 import pytest
 
 from latlab.client.client import LatencyClient
+from latlab.domain.estimate import Footprint
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import KernelSource
 from latlab.export import ExportPool
 from latlab.profiling.findings import Finding, FindingKind
-from latlab.profiling.profile import Footprint, Profile, ProfileRow, Span
+from latlab.profiling.profile import Profile, ProfileRow, Span
 from search.cli.profile.findings import findings_document, findings_text, processor_of
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
