@@ -307,7 +307,7 @@ def test_predictions_come_from_what_was_measured(
     [guessed] = client.predict(target, [stranger])
     assert (guessed.source, guessed.unknown_kinds) == (Source.BOUND, ("warp",))
     assert guessed.latency_ns > estimate.latency_ns
-    assert guessed.upper_ns / guessed.lower_ns > estimate.upper_ns / estimate.lower_ns
+    assert guessed.upper_ns > 1.5 * guessed.lower_ns
     # What fits is in a process of its own: the daemon has loaded what predicts, and no more.
     loaded = Path(f"/proc/{_daemon_pid(home)}/maps").read_text()
     assert "scipy" in loaded
