@@ -31,7 +31,7 @@ def check_outputs(
             than a file is there.
     """
     paths = [path for path in (html, perfetto, model_explorer) if path is not None]
-    if model_explorer is not None:
+    if model_explorer is not None and model_explorer.name:  # a folder such as "." has none
         paths.append(graph_path(model_explorer))
     resolved: list[Path] = []
     for path in paths:

@@ -11,7 +11,7 @@ from torch import nn
 
 from latlab.domain.errors import ExportError, StorageError
 from latlab.domain.kernel import Shape
-from latlab.domain.program import Program
+from latlab.domain.program import ProgramFile
 from latlab.export import ExportPool, ExportSpec, ProgramCache
 from latlab.export.pool import _export
 from search.latency.networks import export_spec
@@ -22,7 +22,7 @@ NETWORK = export_spec(ZOO["mnasnet-small"])
 
 
 class FullCache(ProgramCache):
-    def put(self, key: str, program: Program, data: bytes) -> None:  # type: ignore[override]
+    def put(self, *stored: object) -> ProgramFile:
         raise StorageError("the disk that holds x is full")
 
 

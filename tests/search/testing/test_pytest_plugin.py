@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from types import SimpleNamespace
 
 import pytest
@@ -46,10 +45,9 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[GateLab]:
 def outcomes(pytester: pytest.Pytester, body: str, *options: str) -> tuple[dict[str, int], str]:
     """Run a test with this body; return how many passed and so on, and what was printed."""
     pytester.makepyfile(TEST + body)
-    # An environment that was installed before there was an entry point does not load the plugin.
-    is_loaded = any(each.name == "latlab" for each in entry_points(group="pytest11"))
-    plugin = [] if is_loaded else ["-p", "search.testing.pytest_plugin"]
-    result = pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", "-rs", *options)
+    # The modules of the plugin's distribution were imported before, because pytest runs in pytest.
+    quietly = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs", *quietly, *options)
     return result.parseoutcomes(), result.stdout.str()
 
 
