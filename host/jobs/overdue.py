@@ -1,9 +1,9 @@
 """Find the open jobs that have waited for too long, so that every job ends.
 
 A job waits in vain if nothing is measured on its target: no device serves the target any more, or
-the one that does never gets well. So does a paused job that no client asks for
-again. Ages are in the time of `time.monotonic_ns`, because the wall clock may jump. Only the time
-before the daemon's start is known by the wall clock alone.
+the one that does never gets well. So does a paused job that no client asks for again. Ages are in
+the time of `time.monotonic_ns`, because the wall clock may jump. Only the time before the daemon's
+start is known by the wall clock alone.
 """
 
 from __future__ import annotations

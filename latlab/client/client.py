@@ -189,7 +189,8 @@ class LatencyClient(TargetsClient):
             target: Id or name of the target. A module's default is `default_target`.
             programs: An iterable, which may make programs while others are measured. A program that
                 the lab has needs no file. They are taken in another thread, at most
-                `latlab.client.upload_window.MAX_AHEAD` before their outcomes.
+                `latlab.client.upload_window.MAX_AHEAD` before their outcomes. What the iterable
+                raises is raised.
             spec: How to measure.
             precision: What the module's program computes with.
             fresh: Measure again what the lab has measured with the same program, target and spec.
