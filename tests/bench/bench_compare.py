@@ -41,8 +41,7 @@ from latlab.domain.program import ProgramFile
 from search.latency.gate import PAIRS, GateResult, Limits, run_gate
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT
-from search.space.space import mnasnet_space
-from search.space.zoo import ZOO
+from tests.bench.bench_measure_coverage import networks
 from tests.bench.figures import IS_QUICK, at_least, at_most, quick, report
 from tests.bench.finished import REPOSITORY
 from tests.bench.real_lab import RealLab, real_lab
@@ -71,21 +70,12 @@ def main() -> None:
     with real_lab() as opened, tempfile.TemporaryDirectory() as folder:
         programs = {
             name: (export(network, 0, 0, folder), export(network, 1, 0, folder))
-            for name, network in networks().items()
+            for name, network in networks(NETWORKS, SEED).items()
         }
         record(opened, programs)
         compare_live(opened, programs, folder)
     report_resampled()
     report_live()
-
-
-def networks() -> dict[str, Architecture]:
-    """Return the networks by name: two of the zoo, and random ones of the space."""
-    space, rng = mnasnet_space(), np.random.default_rng(SEED)
-    found = {name: ZOO[name] for name in ("mnasnet-a1", "mobilenet-v2")}
-    while len(found) < NETWORKS:
-        found[f"random {len(found)}"] = space.resolve(space.sample(rng))
-    return found
 
 
 def export(network: Architecture, seed: int, extra: int, folder: str) -> ProgramFile:
@@ -262,7 +252,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    names = list(networks())
+    names = list(networks(NETWORKS, SEED))
     equal = [Case(f"equal {n}", names[n % len(names)], 1.0) for n in range(LIVE_EQUAL)]
     slower = [
         Case(f"slower {n}", names[n % len(names)], SLOW_DOWNS[n // len(names) % len(SLOW_DOWNS)])
@@ -283,7 +273,7 @@ def compare_live(
         old, new = programs[case.network]
         extra = 0
         if case.planted > 1:
-            network = networks()[case.network]
+            network = networks(NETWORKS, SEED)[case.network]
             if case.network not in ratio_of_one:
                 trial = export(network, 1, TRIAL_KERNELS, folder)
                 ratio_of_one[case.network] = time_of_one(opened, (old, trial))

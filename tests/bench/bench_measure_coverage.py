@@ -120,11 +120,11 @@ def main() -> None:
         show(f"measure.coverage_first_n{size}", first_ones, conditions, at_least(0.85))
 
 
-def networks() -> dict[str, Architecture]:
+def networks(count: int = NETWORKS, seed: int = SEED) -> dict[str, Architecture]:
     """Return the networks by name: two of the zoo, and random ones of the space."""
-    space, rng = mnasnet_space(), np.random.default_rng(SEED)
+    space, rng = mnasnet_space(), np.random.default_rng(seed)
     found = {name: ZOO[name] for name in ("mnasnet-a1", "mobilenet-v2")}
-    while len(found) < NETWORKS:
+    while len(found) < count:
         found[f"random {len(found)}"] = space.resolve(space.sample(rng))
     return found
 
