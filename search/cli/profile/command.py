@@ -15,7 +15,7 @@ from latlab.domain.benchmark_spec import MAX_VISITS
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.precision import Precision
 from latlab.profiling.document import comparison_document, profile_document
-from latlab.profiling.findings import Processor, findings
+from latlab.profiling.findings import Finding, findings
 from latlab.profiling.groups import Grouping
 from latlab.profiling.profile import Profile
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
@@ -177,11 +177,11 @@ def profile(
     with session(target, deployment=Deployment(resolution, classes, precision)) as opened:
         sides = sides_of(opened, names, networks, other)
         profiles = profiles_of(opened, sides, how)
-        processor = processor_of(opened, sides[0].target)
+        found = findings(profiles[0], processor_of(opened, sides[0].target))
     if no_source:
         profiles = [each.without_sources() for each in profiles]
-    (_documents if as_json else _tables)(profiles, sides, View(by, every), processor)
-    _write(profiles[0], processor, how.screen, html, perfetto, model_explorer)
+    (_documents if as_json else _tables)(profiles, sides, View(by, every), found)
+    _write(profiles[0], found, how.screen, html, perfetto, model_explorer)
 
 
 def _check(
@@ -209,32 +209,30 @@ def _check(
 
 def _write(
     profile: Profile,
-    processor: Processor,
+    found: Sequence[Finding],
     screen: Screen,
     html: Path | None,
     perfetto: Path | None,
     model_explorer: Path | None,
 ) -> None:
     """Write the files that were asked for, and say which these are."""
-    found = findings(profile, processor) if html is not None else ()
     for path in write_outputs(profile, found, html, perfetto, model_explorer):
         screen.print(words(f"{path} is written"))
 
 
 def _documents(
-    profiles: Sequence[Profile], sides: Sequence[Side], view: View, processor: Processor
+    profiles: Sequence[Profile], sides: Sequence[Side], view: View, found: Sequence[Finding]
 ) -> None:
     first, *others = profiles
     if others:
         document = comparison_document(first, others[0])
     else:
-        found = findings_document(findings(first, processor))
-        document = profile_document(first) | {"findings": found}
+        document = profile_document(first) | {"findings": findings_document(found)}
     typer.echo(json.dumps(document, indent=2))
 
 
 def _tables(
-    profiles: Sequence[Profile], sides: Sequence[Side], view: View, processor: Processor
+    profiles: Sequence[Profile], sides: Sequence[Side], view: View, found: Sequence[Finding]
 ) -> None:
     first, *others = profiles
     labels = [side.label for side in sides]
@@ -245,7 +243,7 @@ def _tables(
         show(differences_table(first, second, labels, view))
     if not others:
         show(profile_table(first, view))
-        for line in findings_text(first, findings(first, processor)):
+        for line in findings_text(first, found):
             console.print(words(line))
     for head, each in zip(heads, profiles, strict=True):
         for line in footnotes(each):
