@@ -225,16 +225,7 @@ def _usable(row: Row[Any], kernel_lists: KernelLists) -> UsableMeasurement:
     with reading("its kernels' times"):
         kernel_ns = None if row.mean_ns is None else tuple(unpack_float64(row.mean_ns).tolist())
     with reading("its latency"):
-        network = MeasuredNetwork(
-            its_kernels,
-            kernel_ns,
-            summary.latency_ns,
-            summary.lower_ns,
-            summary.upper_ns,
-            unix_ns,
-            summary.memory_probe_ns,
-            summary.traced_memory_probe_ns,
-        )
+        network = MeasuredNetwork.of(its_kernels, kernel_ns, summary, unix_ns)
     return UsableMeasurement(
         row.id, row.target_id, row.program_sha256, spec, summary, network, row.size_bytes
     )

@@ -132,15 +132,7 @@ class ProvisionalLatencies:
         summary = statistics.summarize(visits, self._spread_of(job.target_id))
         if summary is None:
             return None
-        network = MeasuredNetwork(
-            kernels,
-            None,
-            summary.latency_ns,
-            summary.lower_ns,
-            summary.upper_ns,
-            time.time_ns(),
-            summary.memory_probe_ns,
-        )
+        network = MeasuredNetwork.of(kernels, None, summary, time.time_ns())
         snapshot = self._predictors.find(job.target_id)
         steadying = Steadying.none()
         if snapshot is not None and not job.spec.visit.is_sustained:

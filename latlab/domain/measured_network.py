@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Summary
 
 _MAX_NS = float(2**63)  # beyond any clock: what is larger is damaged
 
@@ -56,6 +57,26 @@ class MeasuredNetwork:
     memory_probe_ns: float | None = None
     traced_memory_probe_ns: float | None = None
     structure: Structure | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kernels: tuple[Kernel, ...],
+        kernel_ns: tuple[float, ...] | None,
+        summary: Summary,
+        unix_ns: int,
+    ) -> MeasuredNetwork:
+        """Return a network with the latency and the probes of a measurement's summary."""
+        return cls(
+            kernels,
+            kernel_ns,
+            summary.latency_ns,
+            summary.lower_ns,
+            summary.upper_ns,
+            unix_ns,
+            summary.memory_probe_ns,
+            summary.traced_memory_probe_ns,
+        )
 
     def __post_init__(self) -> None:
         """Check the numbers. Raises ValueError."""

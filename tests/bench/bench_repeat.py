@@ -177,15 +177,7 @@ class Bench:
         ]
         summary = summarize(measurement.visits)
         assert summary is not None
-        network = MeasuredNetwork(
-            kernels,
-            None,
-            summary.latency_ns,
-            summary.lower_ns,
-            summary.upper_ns,
-            measurement.unix_ns,
-            summary.memory_probe_ns,
-        )
+        network = MeasuredNetwork.of(kernels, None, summary, measurement.unix_ns)
         return (steadying or self.steadying)(network).latency_ns
 
 
