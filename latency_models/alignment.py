@@ -17,8 +17,6 @@ from latlab.domain import kernel as k
 from latlab.domain.errors import TraceMismatch
 from latlab.domain.kernel import Kernel
 
-PORTABLE = "portable:"
-
 # XNNPACK's names of kernels, where they differ from the kind.
 _TRACE_NAMES: dict[str, tuple[str, ...]] = {
     k.CONV2D: ("Convolution", "Fully Connected"),  # the latter for 1×1
@@ -132,8 +130,8 @@ def _is_next(unmatched: Sequence[tuple[int, str]], kind: str) -> bool:
     if not unmatched:
         return False
     name = unmatched[0][1]
-    if kind.startswith(PORTABLE):
-        return _operator(kind.removeprefix(PORTABLE)) == _operator(name)
+    if kind.startswith(k.PORTABLE):
+        return _operator(kind.removeprefix(k.PORTABLE)) == _operator(name)
     operator = name.split(" (")[0]
     if name.startswith(_LOOK_UP_TABLE):
         return kind in k.UNARY_KINDS

@@ -287,6 +287,11 @@ def milliseconds(ns: float) -> str:
     return f"{milliseconds_text(ns)} ms"
 
 
+def signed_text(ns: float) -> str:
+    """Return a difference of times in ms, with its sign and without the unit."""
+    return f"{'+' if ns >= 0 else ''}{milliseconds_text(ns)}"
+
+
 def raw_cells(raw: RawSamples | None) -> tuple[str, str]:
     """Return the cells of RAW_COLUMNS: quantiles of all timed runs, and how many visits count."""
     return ("", "") if raw is None else (raw.quantiles_text, raw.visits_text)

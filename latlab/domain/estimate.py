@@ -216,8 +216,11 @@ def whole_ns(latency_ns: float) -> int:
 
 
 def milliseconds_text(ns: float) -> str:
-    """Return a time in ms, without the unit, with at least three significant digits."""
-    ms = ns / 1e6
-    rounded_ms = float(f"{ms:.3g}")  # 0.9999 has as many decimals as 1.00
+    """Return a time in ms, without the unit, with at least three significant digits.
+
+    It may be below zero, as differences of times are.
+    """
+    ms = ns / 1e6 + 0.0  # without the sign of -0.0
+    rounded_ms = abs(float(f"{ms:.3g}"))  # 0.9999 has as many decimals as 1.00
     whole_digits = math.floor(math.log10(rounded_ms)) + 1 if rounded_ms > 0 else 1
     return f"{ms:.{max(0, 3 - whole_digits)}f}"

@@ -67,6 +67,9 @@ class Kernel:
         return " ".join(parts)
 
 
+# How the kind of an operator begins that runs outside the backend.
+PORTABLE = "portable:"
+
 # The exporter's names of the kinds, each after its XNNPACK node.
 CONV2D = "conv2d"
 DEPTHWISE_CONV2D = "depthwise_conv2d"

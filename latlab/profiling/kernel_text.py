@@ -18,7 +18,7 @@ def kernel_text(kernel: Kernel) -> str:
     The text leaves out what is usual: a batch of one, a stride or dilation of one, and float32.
     Kernels that differ may have the same text.
     """
-    kind = kernel.typed_kind.replace("portable:", "").replace(k.DEPTHWISE_CONV2D, "depthwise")
+    kind = kernel.typed_kind.replace(k.PORTABLE, "").replace(k.DEPTHWISE_CONV2D, "depthwise")
     words = [kind]
     if kernel.kind in _WINDOWED and len(kernel.output) == 4:
         words += _window(kernel)

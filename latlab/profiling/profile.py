@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from latlab.domain.estimate import Footprint
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import PORTABLE, Kernel
 from latlab.domain.program import KernelSource
 
 
@@ -43,7 +43,7 @@ class ProfileRow:
     @property
     def place(self) -> Place:
         """Where the kernel runs."""
-        return Place.PORTABLE if self.kernel.kind.startswith("portable:") else Place.DELEGATE
+        return Place.PORTABLE if self.kernel.kind.startswith(PORTABLE) else Place.DELEGATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class Profile:
     is_predicted: bool
     footprint: Footprint
     notes: tuple[str, ...] = ()
+
+    @property
+    def rest_ns(self) -> float:
+        """What no kernel accounts for: as measured, or else what remains of the latency."""
+        if self.rest is not None:
+            return self.rest.time_ns
+        return self.latency.time_ns - sum(row.time_ns for row in self.rows)
 
     def share(self, time_ns: float) -> float:
         """Return a time as a share of the latency."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import PORTABLE, Kernel, Shape
 from latlab.domain.program import TensorSpec
 from latlab.programs.schema import program_generated as pte
 from latlab.programs.schema.scalar_type_generated import ScalarType
@@ -110,7 +110,7 @@ def _listing(file: PteFile) -> Listing:
         if isinstance(call, pte.KernelCall):
             operator = operators[call.OpIndex()].removeprefix("aten::")
             undelegated[operator] = None
-            kernels.append(_portable_kernel(f"portable:{operator}", arguments, values))
+            kernels.append(_portable_kernel(f"{PORTABLE}{operator}", arguments, values))
         elif (backend := name(delegates[call.DelegateIndex()].Id())) == XNNPACK:
             payload = file.payload(delegates[call.DelegateIndex()])
             kernels += graph_kernels(xnnpack_graph(payload), weights)

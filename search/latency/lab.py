@@ -24,6 +24,8 @@ OF_NETWORKS = frozenset(
     }
 )
 
+HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
+
 
 class Measured(NamedTuple):
     """The outcome of a measurement.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from latlab.domain.kernel import Kernel
+from latlab.domain.kernel import PORTABLE, Kernel
 from latlab.profiling.findings.finding import FindingKind, Processor
 from latlab.profiling.findings.rates import NOTHING, Amount, Rates, rates_of
 from latlab.profiling.findings.work import has_shapes
@@ -32,7 +32,7 @@ class Row:
     @property
     def operator(self) -> str:
         """The name of the operator outside the delegate; "" inside it."""
-        return self.kernel.kind.removeprefix("portable:") if self.is_portable else ""
+        return self.kernel.kind.removeprefix(PORTABLE) if self.is_portable else ""
 
 
 @dataclass(frozen=True, slots=True)

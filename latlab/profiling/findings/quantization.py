@@ -52,7 +52,7 @@ def float_islands(evidence: Evidence) -> Iterator[Site]:
 
 def _island(rows: Sequence[Row], evidence: Evidence) -> Site:
     computed = [row for row in rows if not _dequantizes(row) and not _quantizes(row)]
-    names = ", ".join(dict.fromkeys(row.kernel.kind.removeprefix("portable:") for row in computed))
+    names = ", ".join(dict.fromkeys(row.kernel.kind.removeprefix(k.PORTABLE) for row in computed))
     quarter = sum(moved_bytes(row.kernel) for row in computed) / 4
     remaining = evidence.rates.byte_ns.times(quarter)
     # An operator may be slower than its bytes say, in int8 too.

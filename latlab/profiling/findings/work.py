@@ -18,7 +18,7 @@ def has_shapes(kernel: Kernel) -> bool:
     """Return whether a kernel's shapes are such as its kind has."""
     if kernel.kind in CONVOLUTIONS:
         return weights(kernel) > 0 and kernel.groups <= kernel.output[-1]
-    return bool(kernel.inputs) or kernel.kind.startswith("portable:")
+    return bool(kernel.inputs) or kernel.kind.startswith(k.PORTABLE)
 
 
 def value_bytes(dtype: str) -> int:

@@ -21,7 +21,6 @@ from latlab.domain.program import ProgramFile, program_of
 from search.cli.networks import remarks
 from search.cli.networks.gate_report import GateReport, junit_file, write_junit
 from search.cli.networks.network_argument import NETWORK_HELP, InputsOption, find_networks
-from search.cli.networks.tables import HEAT_UNKNOWN
 from search.cli.session import (
     DEFAULT_CLASSES,
     DEFAULT_RESOLUTION,
@@ -36,6 +35,7 @@ from search.cli.session import (
     session,
 )
 from search.latency.gate import Limits, Source, check_inputs, run_gate
+from search.latency.lab import HEAT_UNKNOWN
 from search.latency.networks import Network
 from search.space.deployment import Deployment
 

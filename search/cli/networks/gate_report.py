@@ -12,13 +12,13 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from host.cli.console import milliseconds
+from host.cli.console import milliseconds, signed_text
 from host.measuring.kernel_changes import KernelChange
 from host.measuring.sequential import CONFIDENCE, Verdict
-from latlab.common.files import replacing, storing
+from latlab.common.files import replacing
 from latlab.domain.checks.text import visible
-from search.cli.networks.tables import HEAT_UNKNOWN
 from search.latency.gate import GateResult
+from search.latency.lab import HEAT_UNKNOWN
 
 EXIT_CODES = {Verdict.NOT_SLOWER: 0, Verdict.SLOWER: 1, Verdict.UNDECIDED: 3}
 SHOWN_KERNELS = 10
@@ -148,11 +148,11 @@ class GateReport:
         for change in self.result.kernels[:SHOWN_KERNELS]:
             old = "" if change.old_position is None else milliseconds(change.old_ns)
             new = "" if change.new_position is None else milliseconds(change.new_ns)
-            table.add_row(str(change.kernel), old, new, _signed(change.change_ns))
+            table.add_row(str(change.kernel), old, new, f"{signed_text(change.change_ns)} ms")
         others = self.result.kernels[SHOWN_KERNELS:]
         if others:
             rest_ns = sum(change.change_ns for change in others)
-            table.add_row(f"{len(others)} others", "", "", _signed(rest_ns))
+            table.add_row(f"{len(others)} others", "", "", f"{signed_text(rest_ns)} ms")
         return table
 
 
@@ -193,13 +193,14 @@ def junit_file(
 
 def write_junit(path: Path, data: bytes) -> None:
     """Write a JUnit file, whole or not at all. Raises StorageError."""
-    with storing(path), replacing(path) as draft:
+    with replacing(path) as draft:
         draft.write_bytes(data)
 
 
 def kernel_lines(kernels: Sequence[KernelChange]) -> list[str]:
     """Return the kernels with the largest changes as lines of text."""
-    return [f"{_signed(change.change_ns)}: {change.kernel}" for change in kernels[:SHOWN_KERNELS]]
+    shown = kernels[:SHOWN_KERNELS]
+    return [f"{signed_text(change.change_ns)} ms: {change.kernel}" for change in shown]
 
 
 def _kernel_document(change: KernelChange) -> dict[str, Any]:
@@ -212,10 +213,6 @@ def _kernel_document(change: KernelChange) -> dict[str, Any]:
         "old_position": change.old_position,
         "new_position": change.new_position,
     }
-
-
-def _signed(ns: float) -> str:
-    return f"{'-' if ns < 0 else '+'}{milliseconds(abs(ns))}"
 
 
 def _finite(number: float | None) -> float | None:

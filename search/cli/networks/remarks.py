@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from latlab.domain.estimate import LatencyEstimate, Source
+from latlab.domain.kernel import PORTABLE
 from latlab.domain.precision import left_in_float
 from latlab.domain.program import Program
 from search.cli.session import Session
 from search.latency.networks import kernels_of
 from search.space.architecture import Architecture
 
-_OUTSIDE = ("portable:", "delegate:")  # how the kinds of kernels that XNNPACK does not run begin
+_OUTSIDE = (PORTABLE, "delegate:")  # how the kinds of kernels that XNNPACK does not run begin
 
 
 def on_networks(opened: Session, networks: Mapping[str, Architecture | Program]) -> Iterator[str]:

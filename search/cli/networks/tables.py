@@ -11,7 +11,7 @@ from host.cli.console import RAW_COLUMNS, milliseconds, raw_cells, words
 from host.cli.footprints import FOOTPRINT_COLUMNS, FOOTPRINT_REMARK, footprint_cells
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.failure import Failure
-from search.latency.lab import Measured
+from search.latency.lab import HEAT_UNKNOWN, Measured
 from search.space.counts import counts
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO
@@ -19,7 +19,6 @@ from search.space.zoo import ZOO
 STEADIED = "steadied: the learned effect of other work on the memory is removed"
 QUIET_STATE = "{}, down to the quiet state, a memory probe of {}"
 UNTRACED = "no kernel times for some: their traces do not match their kernels"
-HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 
 Outcomes = Sequence[Measured | Failure]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rich.table import Column, Table
 
-from host.cli.console import milliseconds, words
+from host.cli.console import milliseconds, signed_text, words
 from host.cli.footprints import FOOTPRINT_COLUMNS, footprint_cells
 from latlab.domain.estimate import Footprint, milliseconds_text
 from latlab.profiling.differences import (
@@ -80,20 +80,8 @@ def footnotes(profile: Profile) -> Iterator[str]:
 
 def span_text(span: Span) -> str:
     """Return a time with its 90 % interval, as in "10.2 ms (90 % interval 10.0 to 10.4 ms)"."""
-    bounds = f"{signed_text(span.lower_ns)} to {signed_text(span.upper_ns)} ms"
-    return f"{signed_text(span.time_ns)} ms (90 % interval {bounds})"
-
-
-def signed_text(ns: float, plus: str = "") -> str:
-    """Return a time in ms, without the unit; `plus` stands before one that is not below 0."""
-    return f"-{milliseconds_text(-ns)}" if ns < 0 else f"{plus}{milliseconds_text(ns)}"
-
-
-def rest_ns(profile: Profile) -> float:
-    """Return the part of a latency that no kernel accounts for, in ns."""
-    if profile.rest is not None:
-        return profile.rest.time_ns
-    return profile.latency.time_ns - sum(row.time_ns for row in profile.rows)
+    bounds = f"{milliseconds_text(span.lower_ns)} to {milliseconds(span.upper_ns)}"
+    return f"{milliseconds(span.time_ns)} (90 % interval {bounds})"
 
 
 def _kernels_table(profile: Profile, view: View) -> Table:
@@ -139,7 +127,7 @@ def _add_totals(table: Table, profile: Profile, others: Sequence[ProfileRow]) ->
     table.add_section()
     if profile.rows or profile.rest is not None:
         name = words(FIXED if profile.rest is None else REST)
-        table.add_row("", name, *_time_cells(profile, rest_ns(profile)))
+        table.add_row("", name, *_time_cells(profile, profile.rest_ns))
     table.add_row("", words(("latency", "bold")), *_time_cells(profile, profile.latency.time_ns))
 
 
@@ -170,7 +158,7 @@ def _group_differences(first: Profile, second: Profile, names: Sequence[str], vi
     for each in found if view.every else found[:SLOWEST]:
         times_ns = each.first_ns, each.second_ns
         cells = map(milliseconds, times_ns)
-        table.add_row(each.name, *cells, f"{signed_text(each.change_ns, '+')} ms")
+        table.add_row(each.name, *cells, f"{signed_text(each.change_ns)} ms")
     _add_difference_totals(table, first, second)
     return table
 
@@ -183,17 +171,17 @@ def _add_other_differences(table: Table, others: Sequence[Difference]) -> None:
         sum(row.time_ns for row in rows if row)
         for rows in ([each.first for each in others], [each.second for each in others])
     ]
-    total = f"{signed_text(times_ns[1] - times_ns[0], '+')} ms"
+    total = f"{signed_text(times_ns[1] - times_ns[0])} ms"
     table.add_row(name, *map(milliseconds, times_ns), total, "")
 
 
 def _add_difference_totals(table: Table, first: Profile, second: Profile) -> None:
     table.add_section()
-    rests_ns = rest_ns(first), rest_ns(second)
+    rests_ns = first.rest_ns, second.rest_ns
     table.add_row(
         REST,
-        *(f"{signed_text(ns)} ms" for ns in rests_ns),
-        f"{signed_text(rests_ns[1] - rests_ns[0], '+')} ms",
+        *map(milliseconds, rests_ns),
+        f"{signed_text(rests_ns[1] - rests_ns[0])} ms",
     )
     table.add_row(
         words(("latency", "bold")),
@@ -219,8 +207,8 @@ def _module_cell(each: Difference) -> str:
 
 
 def _change_cells(span: Span) -> tuple[str, str]:
-    bounds = f"{signed_text(span.lower_ns, '+')} to {signed_text(span.upper_ns, '+')}"
-    return f"{signed_text(span.time_ns, '+')} ms", bounds
+    bounds = f"{signed_text(span.lower_ns)} to {signed_text(span.upper_ns)}"
+    return f"{signed_text(span.time_ns)} ms", bounds
 
 
 def _table(*headers: str) -> Table:
@@ -230,7 +218,7 @@ def _table(*headers: str) -> Table:
 
 
 def _time_cells(profile: Profile, time_ns: float) -> tuple[str, str]:
-    return f"{signed_text(time_ns)} ms", f"{profile.share(time_ns):.1%}"
+    return milliseconds(time_ns), f"{profile.share(time_ns):.1%}"
 
 
 def _source_cells(row: ProfileRow) -> tuple[str, str]:

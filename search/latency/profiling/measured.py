@@ -15,6 +15,7 @@ from latlab.domain.measurement import Visit, footprint_of
 from latlab.domain.program import KernelSource, ProgramFile
 from latlab.domain.target import Target
 from latlab.profiling.profile import Profile, ProfileRow, Span
+from search.latency.lab import HEAT_UNKNOWN
 from search.latency.profiling.predicted import predict_kernels, predicted_rows
 
 NO_PAIRS = (
@@ -22,7 +23,6 @@ NO_PAIRS = (
     " measured cores and profile again with --fresh"
 )
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
-HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 STEADIED = (
     "steadied: all times are scaled down with the latency, from which the learned effect of other"
     " work on the memory is removed"

@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from latlab.domain.estimate import milliseconds_text
 from latlab.profiling.findings.finding import Finding
-from latlab.profiling.profile import Profile, ProfileRow, Span
+from latlab.profiling.profile import Place, Profile, ProfileRow, Span
 from search.report.drawing.html import render
 from search.report.profile import treemap, words
 from search.report.profile.kinds import Kind, colors, filter_text, kinds
@@ -96,7 +97,7 @@ def page(profile: Profile, findings: Sequence[Finding] = ()) -> str:
             profile=profile,
             text=_Texts(profile, digits),
             digits=digits,
-            rounded=words.rounded,
+            rounded=milliseconds_text,
             rounded_interval=words.rounded_interval,
             tiles=_footprint(profile),
             findings=[_shown(each, profile) for each in findings],
@@ -104,7 +105,7 @@ def page(profile: Profile, findings: Sequence[Finding] = ()) -> str:
             kind_filters={each.name: filter_text("kind", each.name) for each in kinds(profile)},
             lines=_lines(profile),
             kernels_ns=sum(row.time_ns for row in profile.rows),
-            rest_ns=words.rest_ns(profile),
+            rest_ns=profile.rest_ns,
             would_take=profile.is_predicted and profile.rest is None,
             sentence=words.sentence,
             outside=_outside(profile),
@@ -156,7 +157,7 @@ def _lines(profile: Profile) -> list[Line]:
 
 def _outside(profile: Profile) -> Kind:
     """Return what runs outside the delegate, as one kind."""
-    times_ns = [row.time_ns for row in profile.rows if row.place.value == "portable"]
+    times_ns = [row.time_ns for row in profile.rows if row.place is Place.PORTABLE]
     return Kind("outside the delegate", "", len(times_ns), sum(times_ns))
 
 
@@ -171,9 +172,9 @@ def _footprint(profile: Profile) -> Mapping[str, str]:
     footprint = profile.footprint
     shown = {"program size": words.size(footprint.size_bytes)}
     if footprint.load_ns is not None:
-        shown["to load"] = f"{words.rounded(footprint.load_ns)} ms"
+        shown["to load"] = f"{milliseconds_text(footprint.load_ns)} ms"
     if footprint.first_run_ns is not None:
-        shown["first inference"] = f"{words.rounded(footprint.first_run_ns)} ms"
+        shown["first inference"] = f"{milliseconds_text(footprint.first_run_ns)} ms"
     if footprint.peak_rss_bytes is not None:
         shown["peak memory"] = words.size(footprint.peak_rss_bytes)
     if footprint.planned_bytes is not None:

@@ -102,7 +102,7 @@ def _slices(profile: Profile) -> Iterator[Slice]:
         yield from _modules(profile, ends_ns, range(len(profile.rows)), 0)
     for index, row in enumerate(profile.rows):
         yield _kernel(profile, row, index, ends_ns)
-    rest_ns = round(words.rest_ns(profile))
+    rest_ns = round(profile.rest_ns)
     if rest_ns > 0:
         about = {"what": "What no kernel accounts for. Its place in the run is not known."}
         yield Slice(KERNELS, "rest", ends_ns[-1], ends_ns[-1] + rest_ns, about)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from latlab.domain.estimate import milliseconds_text
 from latlab.profiling.profile import Profile
 from search.report.drawing.html import render
 from search.report.profile import words
@@ -71,7 +72,7 @@ def draw(profile: Profile, width: int, height: int) -> Markup:
 
 def tiles(profile: Profile, box: Box) -> Iterator[Tile]:
     """Yield the boxes of the treemap, groups before what they hold."""
-    return _Drawing(profile).level(tree(profile), box, words.rest_ns(profile))
+    return _Drawing(profile).level(tree(profile), box, profile.rest_ns)
 
 
 class _Drawing:
@@ -123,7 +124,7 @@ class _Drawing:
         yield from self.level(branch, box.inset(HEADER, PADDING))
 
     def _tile(self, part: _Part, box: Box, color: str) -> Tile:
-        time = f"{words.rounded(part.time_ns)} ms"
+        time = f"{milliseconds_text(part.time_ns)} ms"
         share = words.percent(self._profile, part.time_ns)
         room = box.width - 2 * TEXT_MARGIN
         if color == "group":

@@ -30,26 +30,14 @@ def milliseconds(time_ns: float, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def rounded(time_ns: float) -> str:
-    """Return a time in ms with at least three significant digits, without the unit."""
-    return f"{'-' if time_ns < 0 else ''}{milliseconds_text(abs(time_ns))}"
-
-
 def rounded_interval(span: Span) -> str:
     """Return a 90 % interval in ms, with at least three significant digits."""
-    return f"{rounded(span.lower_ns)} to {rounded(span.upper_ns)}"
+    return f"{milliseconds_text(span.lower_ns)} to {milliseconds_text(span.upper_ns)}"
 
 
 def interval(span: Span | ProfileRow, digits: int) -> str:
     """Return a 90 % interval in ms, as in "0.401 to 0.425"."""
     return f"{milliseconds(span.lower_ns, digits)} to {milliseconds(span.upper_ns, digits)}"
-
-
-def rest_ns(profile: Profile) -> float:
-    """Return what no kernel accounts for: as measured, or else what remains of the latency."""
-    if profile.rest is not None:
-        return profile.rest.time_ns
-    return profile.latency.time_ns - sum(row.time_ns for row in profile.rows)
 
 
 def sentence(text: str) -> str:

@@ -10,13 +10,12 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import Correction, LatencyEstimate, Source
 from latlab.domain.measurement import Measurement
 from search.cli.networks.tables import (
-    HEAT_UNKNOWN,
     STEADIED,
     UNTRACED,
     measurements_table,
     zoo_table,
 )
-from search.latency.lab import Measured
+from search.latency.lab import HEAT_UNKNOWN, Measured
 from search.report.study.measured import described_conditions
 from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.zoo import ZOO

@@ -17,6 +17,7 @@ from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement, Visit, footprint_of
 from latlab.domain.program import KernelSource, ProgramFile
 from latlab.profiling.profile import Place
+from search.latency.lab import HEAT_UNKNOWN
 from search.latency.profiling import measured
 from search.latency.profiling.measured import measured_profile
 from search.latency.profiling.predicted import predicted_profile
@@ -114,7 +115,7 @@ def test_what_a_reader_must_know_is_noted() -> None:
     assert few.notes == (
         "only 2 pairs of visits were clean, so the rest is uncertain",
         measured.STEADIED,
-        measured.HEAT_UNKNOWN,
+        HEAT_UNKNOWN,
     )
     untraced = [visit for visit in visits if not visit.traced]
     none = measured_profile("net", client(Lab(visits=untraced)), TARGET, FILE, OUTCOME)
