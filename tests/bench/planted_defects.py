@@ -124,10 +124,10 @@ def repeated(count: int, make: Callable[[], nn.Module]) -> nn.Sequential:
 
 def defects() -> Sequence[Defect]:
     """Return one defect of each kind."""
-    images = (1, 3, 112, 144)
+    images = (1, 3, 104, 136)
     return (
-        _defect(FindingKind.OUTSIDE, images, lambda: _normed(nn.GroupNorm(6, 48)),
-                lambda: _normed(nn.BatchNorm2d(48))),
+        _defect(FindingKind.OUTSIDE, images, lambda: _normed(nn.GroupNorm(7, 56)),
+                lambda: _normed(nn.BatchNorm2d(56))),
         _defect(FindingKind.LAYOUT, images, lambda: _mixed(PerPixel),
                 lambda: _mixed(lambda width: nn.Conv2d(width, width, 1))),
         _defect(FindingKind.BROKEN, images, lambda: _gated(torch.erf),
@@ -138,16 +138,16 @@ def defects() -> Sequence[Defect]:
                 lambda: _activated(nn.ReLU)),
         _defect(FindingKind.BATCH_NORM, images, lambda: _normed_first(True),
                 lambda: _normed_first(False)),
-        _defect(FindingKind.CHANNELS, (1, 3, 96, 112), lambda: _wide(68), lambda: _wide(64)),
-        _defect(FindingKind.GROUPS, images, lambda: _grouped(24), lambda: _grouped(48)),
-        _defect(FindingKind.WEIGHTS, (1, 3, 80, 80), lambda: _classified(is_pooled=False),
+        _defect(FindingKind.CHANNELS, (1, 3, 112, 80), lambda: _wide(84), lambda: _wide(80)),
+        _defect(FindingKind.GROUPS, images, lambda: _grouped(28), lambda: _grouped(56)),
+        _defect(FindingKind.WEIGHTS, (1, 3, 72, 72), lambda: _classified(is_pooled=False),
                 lambda: _classified(is_pooled=True)),
-        _defect(FindingKind.CONVOLUTION, (1, 3, 80, 96), _transposed, _resized),
+        _defect(FindingKind.CONVOLUTION, (1, 3, 88, 72), _transposed, _resized),
         _defect(FindingKind.FLOAT_ISLAND, images, lambda: _activated(nn.SiLU),
                 lambda: _activated(nn.Hardswish), Precision.INT8),
         Defect(
             FindingKind.EVERY_CALL,
-            Variant(lambda: _resizing((112, 144)), (1, 3, 384, 512)),
+            Variant(lambda: _resizing((104, 136)), (1, 3, 416, 480)),
             Variant(lambda: _resizing(None), images),
         ),
     )  # fmt: skip
@@ -164,82 +164,82 @@ def _defect(
 
 
 def _normed(norm: nn.Module) -> nn.Module:
-    return stem_and(nn.Conv2d(48, 48, 1), norm, nn.ReLU(), conv(48, 48, 3, 2), width=48)
+    return stem_and(nn.Conv2d(56, 56, 1), norm, nn.ReLU(), conv(56, 56, 3, 2), width=56)
 
 
 def _mixed(mix: Callable[[int], nn.Module]) -> nn.Module:
-    return stem_and(mix(48), nn.ReLU(), conv(48, 48, 1), mix(48), conv(48, 48, 1), width=48)
+    return stem_and(mix(56), nn.ReLU(), conv(56, 56, 1), mix(56), conv(56, 56, 1), width=56)
 
 
 def _gated(gate: Callable[[Tensor], Tensor]) -> nn.Module:
-    blocks = repeated(3, lambda: nn.Sequential(conv(80, 80, 3, groups=80), Gate(80, gate)))
-    return stem_and(blocks, conv(80, 16, 1), width=80)
+    blocks = repeated(3, lambda: nn.Sequential(conv(88, 88, 3, groups=88), Gate(88, gate)))
+    return stem_and(blocks, conv(88, 24, 1), width=88)
 
 
 def _pooled(count_include_pad: bool) -> nn.Module:
     pool = nn.AvgPool2d(3, 2, 1, count_include_pad=count_include_pad)
-    return stem_and(conv(48, 48, 1), pool, conv(48, 48), width=48)
+    return stem_and(conv(56, 56, 1), pool, conv(56, 56), width=56)
 
 
 def _activated(activation: Activation) -> nn.Module:
-    blocks = repeated(4, lambda: conv(48, 48, 1, activation=activation))
-    return stem_and(blocks, conv(48, 48, 3, 2), width=48)
+    blocks = repeated(4, lambda: conv(56, 56, 1, activation=activation))
+    return stem_and(blocks, conv(56, 56, 3, 2), width=56)
 
 
 def _normed_first(is_first: bool) -> nn.Module:
     """Return residual blocks whose norm comes before the convolution, or after it."""
 
     def block() -> nn.Module:
-        layers = [nn.BatchNorm2d(48), nn.ReLU(), nn.Conv2d(48, 48, 1)]
+        layers = [nn.BatchNorm2d(56), nn.ReLU(), nn.Conv2d(56, 56, 1)]
         return Sum(*(layers if is_first else [layers[2], *layers[:2]]))
 
-    return stem_and(repeated(5, block), width=48)
+    return stem_and(repeated(5, block), width=56)
 
 
 def _wide(width: int) -> nn.Module:
-    return stem_and(conv(48, width), conv(width, width), conv(width, 32, 1), width=48)
+    return stem_and(conv(56, width), conv(width, width), conv(width, 32, 1), width=56)
 
 
 def _grouped(groups: int) -> nn.Module:
-    return stem_and(conv(48, 48, groups=groups), conv(48, 48, 1), width=48)
+    return stem_and(conv(56, 56, groups=groups), conv(56, 56, 1), width=56)
 
 
 def _classified(is_pooled: bool) -> nn.Module:
-    features = stem_and(conv(48, 64, 3, 2), width=48)
-    pool, values = (nn.AdaptiveAvgPool2d(1), 64) if is_pooled else (nn.Identity(), 64 * 20 * 20)
-    return nn.Sequential(features, pool, nn.Flatten(), nn.Linear(values, 640))
+    features = stem_and(conv(56, 72, 3, 2), width=56)
+    pool, values = (nn.AdaptiveAvgPool2d(1), 72) if is_pooled else (nn.Identity(), 72 * 18 * 18)
+    return nn.Sequential(features, pool, nn.Flatten(), nn.Linear(values, 704))
 
 
 def _transposed() -> nn.Module:
-    return stem_and(conv(48, 48), nn.ConvTranspose2d(48, 48, 4, 2, 1), nn.ReLU(), width=48)
+    return stem_and(conv(56, 56), nn.ConvTranspose2d(56, 56, 4, 2, 1), nn.ReLU(), width=56)
 
 
 def _resized() -> nn.Module:
     upsample = nn.Upsample(scale_factor=2, mode="bilinear")
-    return stem_and(conv(48, 48), conv(48, 48), upsample, width=48)
+    return stem_and(conv(56, 56), conv(56, 56), upsample, width=56)
 
 
 def _resizing(size: tuple[int, int] | None) -> nn.Module:
     resize = nn.Identity() if size is None else nn.Upsample(size=size, mode="bilinear")
-    return nn.Sequential(resize, stem_and(separable(32, 48, 2), separable(48, 64, 2), width=32))
+    return nn.Sequential(resize, stem_and(separable(32, 56, 2), separable(56, 72, 2), width=32))
 
 
 def healthy() -> Sequence[Variant]:
     """Return networks without a defect. Their channels are multiples of 32."""
-    images = (1, 3, 128, 128)
+    images = (1, 3, 144, 112)
     return (
         Variant(lambda: stem_and(conv(32, 32), nn.MaxPool2d(2), conv(32, 64), width=32), images),
         Variant(_residual, images),
         Variant(_residual, images, Precision.INT8),
         Variant(_separable, images),
         Variant(_bottlenecks, images),
-        Variant(lambda: stem_and(conv(32, 96, 1), Gate(96, torch.sigmoid), conv(96, 32, 1),
+        Variant(lambda: stem_and(conv(32, 128, 1), Gate(128, torch.sigmoid), conv(128, 32, 1),
                                  width=32), images),
         Variant(lambda: stem_and(_branching(32), _branching(96), width=32), images),
         Variant(_decoder, images),
         Variant(lambda: stem_and(nn.AvgPool2d(2), conv(32, 64, 5), _head(64), width=32), images),
-        Variant(lambda: repeated(3, lambda: nn.Sequential(nn.Linear(256, 256), nn.ReLU())),
-                (64, 256)),
+        Variant(lambda: repeated(3, lambda: nn.Sequential(nn.Linear(320, 320), nn.ReLU())),
+                (48, 320)),
     )  # fmt: skip
 
 
@@ -249,22 +249,22 @@ def _head(width: int) -> nn.Module:
 
 def _residual() -> nn.Module:
     def block() -> nn.Module:
-        return Residual(conv(64, 64), nn.Conv2d(64, 64, 3, padding=1))
+        return Residual(conv(96, 96), nn.Conv2d(96, 96, 3, padding=1))
 
-    return stem_and(nn.MaxPool2d(2), block(), block(), width=64)
+    return stem_and(nn.MaxPool2d(2), block(), block(), width=96)
 
 
 def _separable() -> nn.Module:
-    blocks = (separable(32, 64), separable(64, 128, 2), separable(128, 128))
-    return stem_and(*blocks, _head(128), width=32)
+    blocks = (separable(32, 96), separable(96, 160, 2), separable(160, 160))
+    return stem_and(*blocks, _head(160), width=32)
 
 
 def _bottlenecks() -> nn.Module:
     def block() -> nn.Module:
         return Residual(
-            conv(32, 128, 1, activation=nn.ReLU6),
-            conv(128, 128, 3, groups=128, activation=nn.ReLU6),
-            nn.Conv2d(128, 32, 1),
+            conv(32, 192, 1, activation=nn.ReLU6),
+            conv(192, 192, 3, groups=192, activation=nn.ReLU6),
+            nn.Conv2d(192, 32, 1),
         )
 
     return stem_and(block(), block(), width=32)
