@@ -10,28 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlab.domain import kernel as k
-from latlab.domain.kernel import Kernel, Shape
+from latlab.domain.kernel import Kernel, Shape, elements
 
-_WORKERS = frozenset(
-    {
-        k.CONV2D,
-        k.DEPTHWISE_CONV2D,
-        k.CONV_TRANSPOSE2D,
-        k.FULLY_CONNECTED,
-        k.BATCH_MATRIX_MULTIPLY,
-    }
-)
 _REMEMBERED_KERNELS = 10_000  # about 15 MB
-# Others are quantized to 1.
-_ELEMENT_BYTES = {
-    "float64": 8,
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "int64": 8,
-    "int32": 4,
-    "int16": 2,
-}
 
 # XNNPACK computes output channels in tiles of 8 (NEON) to 32 (AVX-512).
 _TILE_CHANNELS = (8, 16, 32)
@@ -44,17 +25,6 @@ _TILE_PIXELS = 8
 # largest L2, and from the smallest L2 to beyond the L3. A fit uses the rungs that it needs.
 _REUSED_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(2, 6))  # 16 KiB to 1 MiB
 _TOTAL_RUNGS_BYTES = tuple(float(4**e * 1024) for e in range(4, 8))  # 256 KiB to 16 MiB
-
-
-def multiply_adds(kernel: Kernel) -> int:
-    """Return the multiply-adds of a convolution or a product of matrices; 0 for other kinds."""
-    if kernel.kind not in _WORKERS:
-        return 0
-    source, target = _source(kernel), kernel.output
-    if kernel.kind == k.CONV_TRANSPOSE2D:  # it adds each input to the outputs under the window
-        source, target = target, source
-    depth = _channels(source) // max(1, kernel.groups)
-    return _elements(target) * _elements(kernel.kernel_size) * depth
 
 
 def model_kind(kernel: Kernel) -> str:
@@ -78,14 +48,9 @@ def variant(kernel: Kernel) -> tuple[int, ...]:
     return (*kernel.kernel_size, *kernel.stride, kernel.dilation, groups)
 
 
-def moved_bytes(kernels: Iterable[Kernel]) -> float:
+def moved_bytes(kernels: Iterable[Kernel]) -> int:
     """Return the bytes that the kernels read and write, without weights."""
-    return sum(sum(_traffic_bytes(kernel)) for kernel in kernels)
-
-
-def weights_bytes(kernel: Kernel) -> float:
-    """Return the bytes of a kernel's weights; 0 for a kind without any."""
-    return multiply_adds(kernel) / _pixels(kernel) * _element_bytes(kernel)
+    return sum(kernel.moved_bytes for kernel in kernels)
 
 
 # A fit asks for those of the same kernels again and again: once for each fold.
@@ -97,11 +62,11 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
     Work is in multiply-adds or elements, traffic in bytes. All are at least 0, and their order
     is the same for all kernels of one kind.
     """
-    if kernel.kind in _WORKERS:
+    if kernel.kind in k.MULTIPLYING_KINDS:
         return _work_terms(kernel)
-    output = _elements(kernel.output)
-    taps = _elements(kernel.kernel_size)
-    inputs_bytes, output_bytes = _traffic_bytes(kernel)
+    output = elements(kernel.output)
+    taps = elements(kernel.kernel_size)
+    inputs_bytes, output_bytes = float(kernel.inputs_bytes), float(kernel.output_bytes)
     traffic_bytes = inputs_bytes + output_bytes
     moves_channels = _source(kernel)[-1:] != kernel.output[-1:]
     return (
@@ -118,12 +83,12 @@ def cost_terms(kernel: Kernel) -> tuple[float, ...]:
 
 
 def _work_terms(kernel: Kernel) -> tuple[float, ...]:
-    output = _elements(kernel.output)
-    taps = _elements(kernel.kernel_size)
-    pixels = _pixels(kernel)
-    work = float(multiply_adds(kernel))
-    inputs_bytes, output_bytes = _traffic_bytes(kernel)
-    matrix_bytes = weights_bytes(kernel)
+    output = elements(kernel.output)
+    taps = elements(kernel.kernel_size)
+    pixels = kernel.positions
+    work = float(kernel.multiply_adds)
+    inputs_bytes, output_bytes = float(kernel.inputs_bytes), float(kernel.output_bytes)
+    matrix_bytes = float(kernel.weights_bytes)
     loaded_bytes = inputs_bytes + matrix_bytes
     # A 1×1 convolution is a product of matrices. Others gather their input, and their tiles may
     # have another size.
@@ -136,7 +101,7 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
         inputs_bytes,
         output_bytes,
         matrix_bytes,
-        pixels * taps,  # pointers that are set up, one for each tap
+        float(pixels * taps),  # pointers that are set up, one for each tap
         float(output * taps * gathers),  # pointers that are followed, for each tile of channels
         *_spills(work, _reused_bytes(kernel, matrix_bytes), _REUSED_RUNGS_BYTES),
         *_spills(loaded_bytes, loaded_bytes, _TOTAL_RUNGS_BYTES),
@@ -157,7 +122,7 @@ def usual_coefficients(kernel: Kernel, call: float, work: float, moved: float) -
         (terms,) in ns for each unit of a term; 0 where a term adds to what others count.
     """
     terms = len(cost_terms(kernel))
-    if kernel.kind not in _WORKERS:
+    if kernel.kind not in k.MULTIPLYING_KINDS:
         return [call, moved, moved] + [0.0] * (terms - 3)
     tiled = [work / len(_TILE_CHANNELS)] * (2 * len(_TILE_CHANNELS))
     usual = [call, *tiled, moved, moved, moved]
@@ -167,7 +132,7 @@ def usual_coefficients(kernel: Kernel, call: float, work: float, moved: float) -
 def spill_count(kernel: Kernel) -> int:
     """Return how many of a kernel's `cost_terms`, the last ones, are what spills out of caches."""
     total = len(_TOTAL_RUNGS_BYTES)
-    return len(_REUSED_RUNGS_BYTES) + 2 * total if kernel.kind in _WORKERS else total
+    return len(_REUSED_RUNGS_BYTES) + 2 * total if kernel.kind in k.MULTIPLYING_KINDS else total
 
 
 @lru_cache(maxsize=_REMEMBERED_KERNELS)
@@ -177,13 +142,13 @@ def coordinates(kernel: Kernel) -> tuple[float, ...]:
     A smooth model over them learns what the cost terms leave unexplained.
     """
     source = _source(kernel)
-    pixels = _elements(kernel.output[:-1])
+    pixels = elements(kernel.output[:-1])
     return (
         log2(max(1, _channels(source) // _groups(kernel))),
         log2(_channels(kernel.output)),
         log2(pixels),
-        log2(_elements(source[:-1]) / pixels),
-        log2(_elements(kernel.kernel_size)),
+        log2(elements(source[:-1]) / pixels),
+        log2(elements(kernel.kernel_size)),
     )
 
 
@@ -196,19 +161,8 @@ def _source(kernel: Kernel) -> Shape:
     return kernel.inputs[0] if kernel.inputs else ()
 
 
-def _elements(shape: Shape) -> int:
-    """Return the number of elements, at least 1: even an empty tensor costs a call."""
-    return max(1, prod(shape))
-
-
 def _channels(shape: Shape) -> int:
-    return _elements(shape[-1:])
-
-
-def _pixels(kernel: Kernel) -> float:
-    """Return the number of pixels, or rows of a matrix, that share one set of weights."""
-    swept = _source(kernel) if kernel.kind == k.CONV_TRANSPOSE2D else kernel.output
-    return _elements(swept) / _channels(swept)
+    return elements(shape[-1:])
 
 
 def _groups(kernel: Kernel) -> int:
@@ -216,17 +170,7 @@ def _groups(kernel: Kernel) -> int:
     return 1 if kernel.kind == k.DEPTHWISE_CONV2D else max(1, kernel.groups)
 
 
-def _element_bytes(kernel: Kernel) -> int:
-    return _ELEMENT_BYTES.get(kernel.dtype, 1)
-
-
-def _traffic_bytes(kernel: Kernel) -> tuple[float, float]:
-    """Return the bytes of the inputs and of the output."""
-    size_bytes = float(_element_bytes(kernel))
-    return size_bytes * sum(map(_elements, kernel.inputs)), size_bytes * _elements(kernel.output)
-
-
-def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
+def _tiled_shares(kernel: Kernel, pixels: int) -> list[float]:
     """Return the work with padding to tiles over the work without, for each size of tile.
 
     For up to 16 channels there are narrow tiles.
@@ -240,8 +184,8 @@ def _tiled_shares(kernel: Kernel, pixels: float) -> list[float]:
 def _reused_bytes(kernel: Kernel, matrix_bytes: float) -> float:
     """Return the bytes in constant use: the rows under a depthwise window, or the weights."""
     if kernel.kind == k.DEPTHWISE_CONV2D:
-        rows = kernel.kernel_size[0] * _elements(_source(kernel)[-2:])
-        return float(rows * _element_bytes(kernel))
+        rows = kernel.kernel_size[0] * elements(_source(kernel)[-2:])
+        return float(rows * kernel.element_bytes)
     return matrix_bytes
 
 

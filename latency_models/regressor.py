@@ -13,11 +13,9 @@ from scipy.optimize import lsq_linear, nnls
 from latency_models.features import (
     cost_terms,
     moved_bytes,
-    multiply_adds,
     points,
     spill_count,
     usual_coefficients,
-    weights_bytes,
 )
 from latency_models.gaussian_process import GaussianProcess
 from latlab.domain.kernel import Kernel
@@ -95,7 +93,11 @@ class Rates:
 
 def _costs(kernel: Kernel) -> tuple[float, float, float]:
     """Return the call itself, the multiply-adds and the moved bytes, weights included."""
-    return 1.0, float(multiply_adds(kernel)), moved_bytes([kernel]) + weights_bytes(kernel)
+    return (
+        1.0,
+        float(kernel.multiply_adds),
+        moved_bytes([kernel]) + kernel.weights_bytes,
+    )
 
 
 def _fit_rates(costs: FloatArray, times_ns: FloatArray, weights: FloatArray) -> FloatArray:

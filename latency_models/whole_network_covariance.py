@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
-from latency_models.features import multiply_adds, points
+from latency_models.features import points
 from latency_models.packing import count, pack
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import Structure
@@ -291,6 +291,6 @@ def _costs(kernel: Kernel) -> FloatArray:
 
     There are no more terms, because latencies alone do not show how the target computes.
     """
-    work = multiply_adds(kernel)
+    work = kernel.multiply_adds
     moved = sum(map(prod, kernel.inputs)) + prod(kernel.output)
     return np.array([1.0, work, moved, work / max(1, prod(kernel.output[:-1]))])

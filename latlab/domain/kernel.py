@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from math import prod
 
 Shape = tuple[int, ...]
 
 # Names of precisions, by the dtype that most kernels have in it.
 _PRECISIONS = {"float16": "fp16", "qint8": "int8"}
+
+# Others are quantized to 1.
+_ELEMENT_BYTES = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,6 +64,55 @@ class Kernel:
             return self.kind
         return f"{_PRECISIONS.get(self.dtype, self.dtype)} {self.kind}"
 
+    @property
+    def element_bytes(self) -> int:
+        """The bytes of one element."""
+        return _ELEMENT_BYTES.get(self.dtype, 1)
+
+    @property
+    def inputs_bytes(self) -> int:
+        """The bytes that the kernel reads, without weights."""
+        return self.element_bytes * sum(map(elements, self.inputs))
+
+    @property
+    def output_bytes(self) -> int:
+        """The bytes that the kernel writes."""
+        return self.element_bytes * elements(self.output)
+
+    @property
+    def moved_bytes(self) -> int:
+        """The bytes that the kernel reads and writes, without weights."""
+        return self.inputs_bytes + self.output_bytes
+
+    @property
+    def positions(self) -> int:
+        """The pixels, or rows of a matrix, that share one set of weights."""
+        swept = self.output
+        if self.kind == CONV_TRANSPOSE2D:  # its weights spread each pixel of its input
+            swept = self.inputs[0] if self.inputs else ()
+        return elements(swept) // elements(swept[-1:])
+
+    @property
+    def multiply_adds(self) -> int:
+        """The multiply-adds of a convolution or a product of matrices; 0 for other kinds."""
+        if self.kind not in MULTIPLYING_KINDS:
+            return 0
+        source, target = self.inputs[0] if self.inputs else (), self.output
+        if self.kind == CONV_TRANSPOSE2D:  # it adds each input to the outputs under the window
+            source, target = target, source
+        depth = elements(source[-1:]) // max(1, self.groups)
+        return elements(target) * elements(self.kernel_size) * depth
+
+    @property
+    def weights(self) -> int:
+        """The weights of a convolution, or the elements of a product's second matrix; else 0."""
+        return self.multiply_adds // self.positions
+
+    @property
+    def weights_bytes(self) -> int:
+        """The bytes of its weights."""
+        return self.weights * self.element_bytes
+
     def __str__(self) -> str:
         """Return the kernel in one line. Lines are equal for equal kernels only."""
         inputs = "+".join("x".join(map(str, shape)) or "scalar" for shape in self.inputs)
@@ -65,6 +126,11 @@ class Kernel:
             self.dtype,
         ]
         return " ".join(parts)
+
+
+def elements(shape: Shape) -> int:
+    """Return the number of elements, at least 1: even an empty tensor costs a call."""
+    return max(1, prod(shape))
 
 
 # How the kind of an operator begins that runs outside the backend.
@@ -115,6 +181,9 @@ UNARY_KINDS = frozenset(
 # They occur in other networks than those of a search space.
 CONV_TRANSPOSE2D = "conv_transpose2d"
 BATCH_MATRIX_MULTIPLY = "batch_matrix_multiply"
+
+CONVOLUTIONS = frozenset({CONV2D, DEPTHWISE_CONV2D, CONV_TRANSPOSE2D})
+MULTIPLYING_KINDS = CONVOLUTIONS | {FULLY_CONNECTED, BATCH_MATRIX_MULTIPLY}
 
 DELEGATED_KINDS = frozenset(
     {

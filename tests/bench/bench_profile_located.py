@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from latency_models.features import multiply_adds
 from latlab.domain.errors import ExportError
 from latlab.domain.kernel import Kernel
 from latlab.domain.precision import Precision
@@ -109,7 +108,7 @@ def _located(file: ProgramFile) -> Located:
 
 def _cost_ns(kernel: Kernel) -> float:
     elements = sum(prod(shape) for shape in (*kernel.inputs, kernel.output))
-    return CALL_NS + MULTIPLY_ADD_NS * multiply_adds(kernel) + ELEMENT_NS * elements
+    return CALL_NS + MULTIPLY_ADD_NS * kernel.multiply_adds + ELEMENT_NS * elements
 
 
 if __name__ == "__main__":

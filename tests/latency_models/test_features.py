@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency_models.features import coordinates, cost_terms, moved_bytes, multiply_adds
+from latency_models.features import coordinates, cost_terms, moved_bytes
 from latlab.domain import kernel as k
 from latlab.domain.kernel import DELEGATED_KINDS, Kernel
 from search.space.kernels import kernels
@@ -44,13 +44,13 @@ def convolution(pixels: int, in_channels: int, channels: int, size: int = 1) -> 
     ("name", "millions"), [("mnasnet-a1", 311.6), ("mnasnet-b1", 314.4), ("mobilenet-v2", 300.8)]
 )
 def test_multiply_adds_of_published_networks(name: str, millions: float) -> None:
-    total = sum(map(multiply_adds, kernels(ZOO[name])))
+    total = sum(kernel.multiply_adds for kernel in kernels(ZOO[name]))
     assert total / 1e6 == pytest.approx(millions, abs=0.1)
 
 
 def test_multiply_adds_of_products_of_matrices_and_transposed_convolutions() -> None:
     product = Kernel(k.BATCH_MATRIX_MULTIPLY, ((12, 128, 64), (12, 64, 96)), (12, 128, 96))
-    assert multiply_adds(product) == 12 * 128 * 64 * 96
+    assert product.multiply_adds == 12 * 128 * 64 * 96
     doubling = Kernel(
         k.CONV_TRANSPOSE2D,
         ((1, 8, 8, 32),),
@@ -59,8 +59,8 @@ def test_multiply_adds_of_products_of_matrices_and_transposed_convolutions() -> 
         stride=(2, 2),
         groups=2,
     )
-    assert multiply_adds(doubling) == 8 * 8 * 32 * 3 * 3 * 16 // 2
-    assert multiply_adds(Kernel("softmax", ((1, 8),), (1, 8))) == 0
+    assert doubling.multiply_adds == 8 * 8 * 32 * 3 * 3 * 16 // 2
+    assert Kernel("softmax", ((1, 8),), (1, 8)).multiply_adds == 0
 
 
 def test_the_traffic_of_a_kernel_follows_its_dtype() -> None:
@@ -106,8 +106,8 @@ def test_small_images_pay_for_a_whole_tile_of_pixels() -> None:
 def test_groups_pay_for_a_tile_each() -> None:
     whole = convolution(14, 80, 80, 3)
     grouped = replace(whole, groups=4)  # each of 20 channels, in tiles of 32
-    assert cost_terms(whole)[6] / multiply_adds(whole) == 96 / 80
-    assert cost_terms(grouped)[6] / multiply_adds(grouped) == 32 / 20
+    assert cost_terms(whole)[6] / whole.multiply_adds == 96 / 80
+    assert cost_terms(grouped)[6] / grouped.multiply_adds == 32 / 20
 
 
 def test_products_of_matrices_are_apart_from_other_convolutions() -> None:
@@ -134,4 +134,4 @@ def test_a_concatenation_pays_for_each_piece_it_copies() -> None:
 
 def test_groups_divide_the_work() -> None:
     whole = convolution(14, 64, 64, 3)
-    assert multiply_adds(replace(whole, groups=8)) * 8 == multiply_adds(whole)
+    assert replace(whole, groups=8).multiply_adds * 8 == whole.multiply_adds

@@ -10,15 +10,7 @@ from latlab.domain.kernel import Kernel
 from latlab.profiling.findings.evidence import Evidence, Row, Site, saved_share, saving
 from latlab.profiling.findings.finding import FindingKind
 from latlab.profiling.findings.rates import Amount
-from latlab.profiling.findings.work import (
-    CONVOLUTIONS,
-    computed_channels,
-    moved_bytes,
-    multiply_adds,
-    output_positions,
-    value_bytes,
-    weights,
-)
+from latlab.profiling.findings.work import computed_channels, layer_weights
 
 # A depthwise convolution takes so much longer for each multiply-add than an ordinary one.
 _DEPTHWISE_FACTOR = (1.5, 3.0, 5.0)
@@ -63,7 +55,7 @@ def _separable(kernel: Kernel, evidence: Evidence) -> Amount | None:
         depthwise = Amount(*(each * factor for each, factor in factors))
     if rate is None or depthwise is None:
         return None
-    positions, channels = output_positions(kernel), kernel.output[-1]
+    positions, channels = kernel.positions, kernel.output[-1]
     pointwise = rate.times(positions * kernel.inputs[0][-1] * channels)
     return pointwise + depthwise.times(positions * channels * math.prod(kernel.kernel_size))
 
@@ -79,7 +71,7 @@ def spread_convolutions(evidence: Evidence) -> Iterator[Site]:
                 "Use an nn.Conv2d at the low resolution, and then"
                 ' nn.Upsample(mode="bilinear"), instead of nn.ConvTranspose2d.'
             )
-        elif kernel.kind in CONVOLUTIONS and kernel.dilation > 1:
+        elif kernel.kind in k.CONVOLUTIONS and kernel.dilation > 1:
             remaining = _undilated(kernel, evidence)
             what = f"A convolution with dilation={kernel.dilation} is slower than one without."
             remedy = "Use dilation=1 with a larger stride before it, or two convolutions in a row."
@@ -99,9 +91,9 @@ def _resized(kernel: Kernel, evidence: Evidence) -> Amount | None:
     seen = (-(-size // step) // 2 * 2 + 1 for size, step in _windows(kernel))
     channels = computed_channels(kernel, evidence.processor.vector_floats)
     inputs = max(1, kernel.inputs[0][-1] // kernel.groups)
-    convolution = rate.times(output_positions(kernel) * math.prod(seen) * inputs * channels)
+    convolution = rate.times(kernel.positions * math.prod(seen) * inputs * channels)
     # XNNPACK's resizing takes about four times as long as a pass over its bytes.
-    return convolution + evidence.rates.byte_ns.times(4 * moved_bytes(kernel))
+    return convolution + evidence.rates.byte_ns.times(4 * kernel.moved_bytes)
 
 
 def _windows(kernel: Kernel) -> Iterator[tuple[int, int]]:
@@ -115,7 +107,7 @@ def _undilated(kernel: Kernel, evidence: Evidence) -> Amount | None:
     is_depthwise = kernel.kind == k.DEPTHWISE_CONV2D
     rates = evidence.rates
     rate = rates.depthwise_ns if is_depthwise else rates.multiply_add_ns
-    return None if rate is None else rate.times(multiply_adds(kernel))
+    return None if rate is None else rate.times(kernel.multiply_adds)
 
 
 def uncached_weights(evidence: Evidence) -> Iterator[Site]:
@@ -127,9 +119,9 @@ def uncached_weights(evidence: Evidence) -> Iterator[Site]:
         kernel = row.kernel
         if all_bytes <= limit_bytes or 4 * _weight_bytes(row) < limit_bytes:
             continue
-        if kernel.dtype != "float32" or output_positions(kernel) > _FEW_POSITIONS:
+        if kernel.dtype != "float32" or kernel.positions > _FEW_POSITIONS:
             continue
-        if rate is not None and row.row.time_ns < 2 * rate.middle * multiply_adds(kernel):
+        if rate is not None and row.row.time_ns < 2 * rate.middle * kernel.multiply_adds:
             continue
         yield Site(
             FindingKind.WEIGHTS,
@@ -143,7 +135,7 @@ def uncached_weights(evidence: Evidence) -> Iterator[Site]:
 
 
 def _weight_bytes(row: Row) -> int:
-    return weights(row.kernel) * value_bytes(row.kernel.dtype)
+    return layer_weights(row.kernel) * row.kernel.element_bytes
 
 
 def partial_vectors(evidence: Evidence) -> Iterator[Site]:
@@ -152,7 +144,7 @@ def partial_vectors(evidence: Evidence) -> Iterator[Site]:
     The last layer of a network is none of them: its channels are what the network is for.
     """
     vector = evidence.processor.vector_floats
-    layers = [row for row in evidence.rows if weights(row.kernel)]
+    layers = [row for row in evidence.rows if layer_weights(row.kernel)]
     for row in layers[:-1]:
         kernel = row.kernel
         if kernel.dtype != "float32" or kernel.output[-1] % vector == 0:

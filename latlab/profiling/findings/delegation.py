@@ -12,7 +12,6 @@ from latlab.profiling.findings.evidence import Evidence, Row, Site, places, savi
 from latlab.profiling.findings.finding import FindingKind
 from latlab.profiling.findings.layouts import is_to_nhwc
 from latlab.profiling.findings.rates import NOTHING
-from latlab.profiling.findings.work import CONVOLUTIONS, moved_bytes
 
 _RESIZING = "static_resize_bilinear2_d"
 
@@ -99,7 +98,7 @@ def operators_outside(evidence: Evidence) -> Iterator[Site]:
         if not row.is_portable:
             continue
         advice = _advice(row)
-        remaining = evidence.rates.byte_ns.times(advice.passes * moved_bytes(row.kernel))
+        remaining = evidence.rates.byte_ns.times(advice.passes * row.kernel.moved_bytes)
         yield Site(
             advice.kind,
             (row.place,),
@@ -130,7 +129,7 @@ def paddings(evidence: Evidence) -> Iterator[Site]:
         elif grown is not None and kernel.kind == "static_slice":
             if kernel.inputs and _is_part(kernel.inputs[0], grown):
                 yield _padding(row)
-        elif kernel.kind in CONVOLUTIONS and grown is not None:
+        elif kernel.kind in k.CONVOLUTIONS and grown is not None:
             channels_last = (grown[0], *grown[2:], grown[1])
             grown = None if kernel.inputs[0] == channels_last else grown
 
@@ -164,7 +163,7 @@ def resized_inputs(evidence: Evidence) -> Iterator[Site]:
     """Yield resizings before anything else is computed: those of the network's input."""
     for place, row in enumerate(evidence.rows):
         kernel = row.kernel
-        if kernel.kind in CONVOLUTIONS or kernel.kind == k.FULLY_CONNECTED:
+        if kernel.kind in k.CONVOLUTIONS or kernel.kind == k.FULLY_CONNECTED:
             return
         is_resizing = kernel.kind == _RESIZING or row.operator.startswith("upsample_")
         if not is_resizing:

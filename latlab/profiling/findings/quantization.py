@@ -9,7 +9,6 @@ from latlab.domain.kernel import Kernel
 from latlab.profiling.findings.evidence import Evidence, Row, Site, places, saving
 from latlab.profiling.findings.finding import FindingKind
 from latlab.profiling.findings.rates import Amount
-from latlab.profiling.findings.work import moved_bytes
 
 _INT8 = ("qint8", "quint8")
 _DYNAMIC_DTYPES = ("qdint8", "qduint8", "qpint8")
@@ -53,7 +52,7 @@ def float_islands(evidence: Evidence) -> Iterator[Site]:
 def _island(rows: Sequence[Row], evidence: Evidence) -> Site:
     computed = [row for row in rows if not _dequantizes(row) and not _quantizes(row)]
     names = ", ".join(dict.fromkeys(row.kernel.kind.removeprefix(k.PORTABLE) for row in computed))
-    quarter = sum(moved_bytes(row.kernel) for row in computed) / 4
+    quarter = sum(row.kernel.moved_bytes for row in computed) / 4
     remaining = evidence.rates.byte_ns.times(quarter)
     # An operator may be slower than its bytes say, in int8 too.
     half_ns = sum(row.row.time_ns for row in computed) / 2

@@ -8,11 +8,6 @@ from dataclasses import dataclass
 
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
-from latlab.profiling.findings.work import (
-    moved_bytes,
-    multiply_adds,
-    output_positions,
-)
 from latlab.profiling.profile import Place, ProfileRow
 
 # The runtime's clock counts in µs, so the rate of a shorter kernel says nothing.
@@ -81,11 +76,11 @@ def rates_of(rows: Sequence[ProfileRow], vector_floats: int) -> Rates:
     ordinary = [row for row in rows if _is_ordinary(row.kernel)]
     full = [row for row in ordinary if row.kernel.output[-1] % vector_floats == 0]
     return Rates(
-        byte_ns=_rate((row, moved_bytes(row.kernel)) for row in rows if _is_streaming(row))
+        byte_ns=_rate((row, row.kernel.moved_bytes) for row in rows if _is_streaming(row))
         or _USUAL_BYTE_NS,
-        multiply_add_ns=_rate((row, multiply_adds(row.kernel)) for row in full or ordinary),
+        multiply_add_ns=_rate((row, row.kernel.multiply_adds) for row in full or ordinary),
         depthwise_ns=_rate(
-            (row, multiply_adds(row.kernel)) for row in rows if _is_depthwise(row.kernel)
+            (row, row.kernel.multiply_adds) for row in rows if _is_depthwise(row.kernel)
         ),
     )
 
@@ -98,7 +93,7 @@ def _is_ordinary(kernel: Kernel) -> bool:
     return (
         kernel.kind == k.CONV2D
         and kernel.groups == kernel.dilation == 1
-        and output_positions(kernel) >= _FEWEST_POSITIONS
+        and kernel.positions >= _FEWEST_POSITIONS
         and min(kernel.inputs[0][-1], kernel.output[-1]) >= _FEWEST_CHANNELS
     )
 
