@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from latlab.profiling.groups import Grouping, groups
+from latlab.profiling.kernel_text import kernel_text
 from latlab.profiling.profile import Profile, ProfileRow, Span
 
 _NOTHING = Span(0.0, 0.0, 0.0)
@@ -17,17 +18,32 @@ _Block = tuple[Sequence[ProfileRow], Sequence[ProfileRow]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two profiles have in one place.
+    """What two networks have in one place.
 
     Attributes:
-        first: The kernel of the first profile; None if it has none there.
-        second: The kernel of the second profile; None if it has none there.
+        first: The kernel of the first network; None if it has none there.
+        second: The kernel of the second network; None if it has none there.
         change: The time of the second minus that of the first.
     """
 
     first: ProfileRow | None
     second: ProfileRow | None
     change: Span
+
+    @property
+    def text(self) -> str:
+        """The kernel of both, or both kernels if they differ, in few words.
+
+        A kernel of the first network only comes after a minus, one of the second only after a
+        plus. A difference in precision alone is not shown.
+        """
+        if self.first is None or self.second is None:
+            row = self.first or self.second
+            return f"{'+' if self.first is None else '-'} {kernel_text(row.kernel)}" if row else ""
+        first, second = self.first.kernel, self.second.kernel
+        if replace(first, dtype=second.dtype) == second:
+            return kernel_text(replace(first, dtype="float32"))
+        return f"{kernel_text(first)}\n=> {kernel_text(second)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +66,14 @@ class GroupDifference:
         return self.second_ns - self.first_ns
 
 
-def differences(first: Profile, second: Profile) -> tuple[Difference, ...]:
-    """Return the kernels of two profiles side by side, the largest change first.
+def differences(
+    first: Sequence[ProfileRow], second: Sequence[ProfileRow]
+) -> tuple[Difference, ...]:
+    """Return the kernels of two networks side by side, the largest change first.
 
     Kernels are matched in execution order: first those of the same module, operator and shapes,
     then, between them, those of the same module and kind, and last those of the same kind at the
-    same size, if possible with the same window. What remains is in one profile only. Data types
+    same size, if possible with the same window. What remains is in one network only. Data types
     do not count, so that precisions can be compared.
     """
     found = [Difference(a, b, change(_span(a), _span(b))) for a, b in _pairs(first, second)]
@@ -88,9 +106,9 @@ def change(first: Span, second: Span) -> Span:
     return Span(time_ns, time_ns - below, time_ns + above)
 
 
-def _pairs(first: Profile, second: Profile) -> Iterator[_Pair]:
+def _pairs(first: Sequence[ProfileRow], second: Sequence[ProfileRow]) -> Iterator[_Pair]:
     pairs: list[_Pair] = []
-    unmatched: list[_Block] = [(first.rows, second.rows)]
+    unmatched: list[_Block] = [(first, second)]
     for key in (_same, _same_module, _same_window, _same_size):
         remaining: list[_Block] = []
         for a, b in unmatched:

@@ -36,7 +36,7 @@ def comparison_document(first: Profile, second: Profile) -> dict[str, Any]:
                 "second": places[1].get(id(each.second)),
                 "change": asdict(each.change),
             }
-            for each in differences(first, second)
+            for each in differences(first.rows, second.rows)
         ],
     }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from host.measuring.kernel_changes import KernelChange, kernel_changes
+from host.measuring.breakdown import timed_kernels
 from host.measuring.sequential import BATCH, RatioEstimate, SequentialTest, Verdict
 from host.measuring.statistics import visit_latency_ns
 from latlab.client.client import LatencyClient
@@ -24,6 +24,8 @@ from latlab.domain.failure import Failure
 from latlab.domain.measurement import Visit
 from latlab.domain.program import Program, ProgramFile, program_of
 from latlab.domain.target import Target
+from latlab.profiling.differences import Difference, differences
+from search.latency.profiling.measured import timed_rows
 
 Source = ProgramFile | Program  # a program that the lab has needs no file
 
@@ -67,8 +69,8 @@ class GateResult:
         is_hopeless: Whether measuring ended early because the limit is below that floor.
         heat_unknown: Whether the device could not report its heat.
         measurement_ids: The measurements, which the lab keeps.
-        kernels: The kernels of both programs, the largest change first. They are empty where the
-            programs do not differ or kernels could not be traced.
+        kernels: The kernels of both programs side by side, the largest change first. They are
+            empty where the programs do not differ measurably or kernels could not be traced.
         note: Why there are no kernels; "" if there are.
     """
 
@@ -82,7 +84,7 @@ class GateResult:
     is_hopeless: bool
     heat_unknown: bool
     measurement_ids: tuple[str, ...]
-    kernels: tuple[KernelChange, ...] = ()
+    kernels: tuple[Difference, ...] = ()
     note: str = ""
 
 
@@ -140,7 +142,7 @@ def run_gate(
         if is_hopeless := test.is_hopeless(possible_batches):
             break
     verdict, estimate = test.verdict(), test.estimate()
-    kernels, note = _kernels(run, verdict, estimate)
+    kernels, note = _kernels(run, estimate)
     return GateResult(
         verdict,
         limits.max_ratio,
@@ -152,7 +154,7 @@ def run_gate(
         is_hopeless,
         run.heat_unknown,
         tuple(run.measurement_ids),
-        tuple(kernels),
+        kernels,
         note,
     )
 
@@ -208,23 +210,23 @@ class _Run:
         self._latencies_ns[number].extend(latencies_ns)
 
 
-def _kernels(
-    run: _Run, verdict: Verdict, estimate: RatioEstimate
-) -> tuple[list[KernelChange], str]:
-    """Trace both programs and return their kernels, or why there are none."""
-    if verdict is Verdict.NOT_SLOWER and estimate.lower <= 1 <= estimate.upper:
-        return [], "no kernel was timed, because the programs do not differ measurably"
+def _kernels(run: _Run, estimate: RatioEstimate) -> tuple[tuple[Difference, ...], str]:
+    """Trace both programs and return their kernels side by side, or why there are none."""
+    if estimate.lower <= 1 <= estimate.upper:
+        return (), "no kernel was timed, because the programs do not differ measurably"
     failure = run.measure(TRACED, LEAST_PATIENCE_S, new_first=False)
     if failure is not None:
-        return [], f"the kernels could not be timed: {failure.message}"
-    old, new = (program_of(source) for source in run.programs)
-    try:
-        changes = kernel_changes(old, run.last[OLD], new, run.last[NEW])
-    except TraceMismatch as error:
-        return [], f"the kernels could not be timed: {error}"
-    if changes is None:
-        return [], "the kernels could not be timed: the device traces none"
-    return changes, ""
+        return (), f"the kernels could not be timed: {failure.message}"
+    rows = []
+    for source, visits in zip(run.programs, run.last, strict=True):
+        try:
+            timed = timed_kernels(program_of(source), visits)
+        except TraceMismatch as error:
+            return (), f"the kernels could not be timed: {error}"
+        if timed is None:
+            return (), "the kernels could not be timed: the device traces none"
+        rows.append(list(timed_rows(source, timed)))
+    return differences(*rows), ""
 
 
 def _of_same_programs(limit: float) -> GateResult:

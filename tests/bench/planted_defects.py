@@ -138,7 +138,7 @@ def defects() -> Sequence[Defect]:
                 lambda: _activated(nn.ReLU)),
         _defect(FindingKind.BATCH_NORM, images, lambda: _normed_first(True),
                 lambda: _normed_first(False)),
-        _defect(FindingKind.CHANNELS, (1, 3, 112, 80), lambda: _wide(84), lambda: _wide(80)),
+        _defect(FindingKind.CHANNELS, (1, 3, 112, 80), lambda: _wide(100), lambda: _wide(96)),
         _defect(FindingKind.GROUPS, images, lambda: _grouped(28), lambda: _grouped(56)),
         _defect(FindingKind.WEIGHTS, (1, 3, 72, 72), lambda: _classified(is_pooled=False),
                 lambda: _classified(is_pooled=True)),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from host.cli.console import console, progress_bar, show, words
+from host.cli.console import console, errors, progress_bar, show, words
 from host.measuring.comparison import MIN_PAIRS, Comparison
 from host.measuring.sequential import RatioEstimate
 from latlab.domain.benchmark_spec import MAX_VISITS
@@ -224,7 +224,7 @@ def _gated(
     """Measure, show and write the report, and return it."""
     old, new = names[0] or f"baseline {gate.baseline}", names[1]
     with _errors_in_junit(gate.junit, f"{new} against {old}"):
-        with _quiet_console(gate.as_json), session(target, deployment=deployment) as opened:
+        with session(target, deployment=deployment) as opened:
             report = _measured(opened, (old, new), networks, gate)
         if gate.junit is not None:
             write_junit(gate.junit, report.junit())
@@ -238,13 +238,14 @@ def _gated(
 def _measured(
     opened: Session, names: tuple[str, str], networks: Sequence[Network], gate: _Gate
 ) -> GateReport:
-    with console.status("exporting"):
+    screen = errors if gate.as_json else console  # stdout is for the document
+    with screen.status("exporting"):
         sources: list[Source] = list(opened.lab.programs(networks))
     if gate.baseline is not None:
         sources.insert(0, opened.client.baselines.get(gate.baseline))
     old, new = sources
     check_inputs(names, program_of(old), program_of(new))
-    with console.status(text := f"measuring in turn on {opened.target.name}") as status:
+    with screen.status(text := f"measuring in turn on {opened.target.name}") as status:
 
         def show_ratio(known: RatioEstimate) -> None:
             status.update(f"{text}: new/old {known.ratio:.3f} after {known.pairs} clean pairs")
@@ -272,13 +273,3 @@ def _errors_in_junit(path: Path | None, name: str) -> Iterator[None]:
         if path is not None:
             write_junit(path, junit_file(name, 0.0, ("error", str(error), "")))
         raise
-
-
-@contextmanager
-def _quiet_console(is_quiet: bool) -> Iterator[None]:
-    """Print nothing but errors, where only JSON shall be printed."""
-    before, console.quiet = console.quiet, is_quiet
-    try:
-        yield
-    finally:
-        console.quiet = before

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from host.cli.console import milliseconds, signed_text
-from host.measuring.kernel_changes import KernelChange
 from host.measuring.sequential import CONFIDENCE, Verdict
 from latlab.common.files import replacing
 from latlab.domain.checks.text import visible
+from latlab.profiling.differences import Difference
 from search.latency.gate import GateResult
 from search.latency.lab import HEAT_UNKNOWN
 
@@ -144,14 +144,14 @@ class GateReport:
 
     def kernels_table(self) -> Table:
         """Return the table of the kernels that account for the change."""
-        table = Table("kernel", "old", "new", "change")
-        for change in self.result.kernels[:SHOWN_KERNELS]:
-            old = "" if change.old_position is None else milliseconds(change.old_ns)
-            new = "" if change.new_position is None else milliseconds(change.new_ns)
-            table.add_row(str(change.kernel), old, new, f"{signed_text(change.change_ns)} ms")
+        numbers = (Column(name, justify="right") for name in ("old", "new", "change"))
+        table = Table("kernel", *numbers)
+        for each in self.result.kernels[:SHOWN_KERNELS]:
+            times = (milliseconds(row.time_ns) if row else "" for row in (each.first, each.second))
+            table.add_row(each.text, *times, f"{signed_text(each.change.time_ns)} ms")
         others = self.result.kernels[SHOWN_KERNELS:]
         if others:
-            rest_ns = sum(change.change_ns for change in others)
+            rest_ns = sum(each.change.time_ns for each in others)
             table.add_row(f"{len(others)} others", "", "", f"{signed_text(rest_ns)} ms")
         return table
 
@@ -197,21 +197,23 @@ def write_junit(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
 
 
-def kernel_lines(kernels: Sequence[KernelChange]) -> list[str]:
+def kernel_lines(kernels: Sequence[Difference]) -> list[str]:
     """Return the kernels with the largest changes as lines of text."""
     shown = kernels[:SHOWN_KERNELS]
-    return [f"{signed_text(change.change_ns)} ms: {change.kernel}" for change in shown]
+    return [
+        f"{signed_text(each.change.time_ns)} ms: {each.text.replace(chr(10), ' ')}"
+        for each in shown
+    ]
 
 
-def _kernel_document(change: KernelChange) -> dict[str, Any]:
+def _kernel_document(each: Difference) -> dict[str, Any]:
+    old, new = each.first, each.second
     return {
-        "kernel": str(change.kernel),
-        "kind": change.kernel.kind,
-        "old_ns": None if change.old_position is None else change.old_ns,
-        "new_ns": None if change.new_position is None else change.new_ns,
-        "change_ns": change.change_ns,
-        "old_position": change.old_position,
-        "new_position": change.new_position,
+        "old": old and str(old.kernel),
+        "new": new and str(new.kernel),
+        "old_ns": old and old.time_ns,
+        "new_ns": new and new.time_ns,
+        "change_ns": each.change.time_ns,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.table import Column, Table
 
@@ -132,7 +132,7 @@ def _add_totals(table: Table, profile: Profile, others: Sequence[ProfileRow]) ->
 
 
 def _kernel_differences(first: Profile, second: Profile, names: Sequence[str], view: View) -> Table:
-    found = differences(first, second)
+    found = differences(first.rows, second.rows)
     sources = any(row.source for row in (*first.rows, *second.rows))
     table = _table("kernel", *names, "change", "90 % interval")
     if sources:
@@ -140,7 +140,7 @@ def _kernel_differences(first: Profile, second: Profile, names: Sequence[str], v
     shown = found if view.every else found[:SLOWEST]
     for each in shown:
         table.add_row(
-            _changed_text(each),
+            each.text,
             *(milliseconds(row.time_ns) if row else "" for row in (each.first, each.second)),
             *_change_cells(each.change),
             *([_module_cell(each)] if sources else []),
@@ -188,17 +188,6 @@ def _add_difference_totals(table: Table, first: Profile, second: Profile) -> Non
         *(milliseconds(profile.latency.time_ns) for profile in (first, second)),
         *_change_cells(change(first.latency, second.latency))[: len(table.columns) - 3],
     )
-
-
-def _changed_text(each: Difference) -> str:
-    """Return the kernel of both profiles, or both kernels if they differ."""
-    if each.first is None or each.second is None:
-        row = each.first or each.second
-        return f"{'+' if each.first is None else '-'} {kernel_text(row.kernel)}" if row else ""
-    first, second = each.first.kernel, each.second.kernel
-    if replace(first, dtype=second.dtype) == second:  # the precision stands above the columns
-        return kernel_text(replace(first, dtype="float32"))
-    return f"{kernel_text(first)}\n=> {kernel_text(second)}"
 
 
 def _module_cell(each: Difference) -> str:

@@ -12,7 +12,7 @@ from latlab.domain.errors import NotReady, TraceMismatch
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Visit, footprint_of
-from latlab.domain.program import KernelSource, ProgramFile
+from latlab.domain.program import KernelSource, Program, ProgramFile, program_of
 from latlab.domain.target import Target
 from latlab.profiling.profile import Profile, ProfileRow, Span
 from search.latency.lab import HEAT_UNKNOWN
@@ -90,12 +90,23 @@ def _rows(
     if not timed:
         return _Rows(note=NO_TRACE)
     factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in timed))
-    sources = file.sources or (None,) * len(timed)
-    return _Rows(
-        tuple(
-            _row(*each, factor) for each in zip(file.program.kernels, timed, sources, strict=True)
-        )
-    )
+    return _Rows(tuple(timed_rows(file, timed, factor)))
+
+
+def timed_rows(
+    source: ProgramFile | Program, timed: Sequence[TimedKernel], factor: float = 1.0
+) -> Iterator[ProfileRow]:
+    """Yield the rows of a program's kernels, in execution order.
+
+    Args:
+        source: The program, with the sources of its kernels where its file is at hand.
+        timed: The time of each kernel.
+        factor: What the times are multiplied by.
+    """
+    kernels = program_of(source).kernels
+    sources = source.sources if isinstance(source, ProgramFile) else ()
+    for each in zip(kernels, timed, sources or (None,) * len(kernels), strict=True):
+        yield _row(*each, factor)
 
 
 def _row(

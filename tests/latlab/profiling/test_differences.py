@@ -30,7 +30,7 @@ def test_each_kernel_of_both_is_in_one_place_and_the_changes_add_up(
     first: list[ProfileRow], second: list[ProfileRow]
 ) -> None:
     a, b = profile(first), profile(second)
-    found = differences(a, b)
+    found = differences(first, second)
     assert sorted(id(each.first) for each in found if each.first) == sorted(map(id, first))
     assert sorted(id(each.second) for each in found if each.second) == sorted(map(id, second))
     changes_ns = [each.change.time_ns for each in found]
@@ -56,7 +56,7 @@ def test_a_network_does_not_differ_from_itself_in_another_precision(
     located = list(zip(rows, modules, strict=True))
     others = [row(each.kernel.kind, 2 * each.time_ns, at, 8, "qint8") for each, at in located]
     same = [row(each.kernel.kind, each.time_ns, at, 8) for each, at in located]
-    found = differences(profile(same), profile(others))
+    found = differences(same, others)
     assert {(id(each.first), id(each.second)) for each in found} == {
         (id(a), id(b)) for a, b in zip(same, others, strict=True)
     }
@@ -72,7 +72,7 @@ def test_a_kernel_that_grew_is_matched_by_its_module_and_a_new_one_stands_alone(
         row("add", 1, "b"),
         row("conv2d", 9, "c", channels=16),
     ]
-    found = differences(profile(first), profile(second))
+    found = differences(first, second)
     assert [(each.first, each.second) for each in found[:2]] == [
         (first[2], second[3]),
         (None, second[1]),

@@ -72,8 +72,11 @@ def test_the_kernel_that_was_added_accounts_for_the_change() -> None:
     found = result(lab, program_file("c", ADD, MUL))
     assert found.verdict is Verdict.SLOWER
     assert lab.asked[-1][1] == TRACED
-    assert (found.kernels[0].kernel, found.kernels[0].old_position) == (MUL, None)
-    assert found.kernels[0].change_ns == pytest.approx(1e6)
+    added = found.kernels[0]
+    assert added.first is None
+    assert added.second is not None
+    assert added.second.kernel == MUL
+    assert added.change.time_ns == pytest.approx(1e6)
     assert found.note == ""
 
 

@@ -73,7 +73,7 @@ def test_a_slower_program_exits_with_1_and_its_kernel_is_shown(lab: GateLab) -> 
     assert code == 1
     assert "slow.pte is slower than old.pte" in shown
     assert "new/old is 1.99" in shown
-    assert f"│ {MUL} " in shown
+    assert "│ + multiply 8 " in shown
     assert "+1.00 ms" in shown
 
 
@@ -93,7 +93,7 @@ def test_the_json_is_all_that_is_printed(lab: GateLab) -> None:
     assert (found["verdict"], found["old"], found["new"]) == ("slower", "old.pte", "slow.pte")
     assert found["lower"] <= found["ratio"] <= found["upper"]
     assert found["lower"] > found["max_ratio"] == 1.03
-    assert found["kernels"][0]["kind"] == "multiply"
+    assert found["kernels"][0]["new"].startswith("multiply")
     assert found["kernels"][0]["old_ns"] is None
     assert len(found["measurement_ids"]) == 2 * len(lab.asked)
 
@@ -130,7 +130,7 @@ def test_junit_says_what_the_exit_code_says(
         fault = case.find("failure")
         assert fault is not None
         assert "slow.pte is slower" in str(fault.get("message"))
-        assert f"+1.00 ms: {MUL}" in str(fault.text)
+        assert "+1.00 ms: + multiply 8" in str(fault.text)
 
 
 def test_a_failure_is_an_error_also_in_junit(lab: GateLab) -> None:
