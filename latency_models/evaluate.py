@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from latency_models.features import multiply_adds
 from latency_models.fitting import choose_predictor
 from latency_models.measured_networks import each_once
 from latency_models.packing import pack
@@ -250,7 +249,7 @@ def _predict_from_work(
 
 
 def _work(networks: Sequence[MeasuredNetwork]) -> FloatArray:
-    return np.array([float(sum(map(multiply_adds, n.kernels))) for n in networks])
+    return np.array([float(sum(kernel.multiply_adds for kernel in n.kernels)) for n in networks])
 
 
 def _mean(metrics_of_splits: Sequence[Metrics]) -> Metrics:

@@ -71,12 +71,11 @@ def main() -> None:
 
 
 def first_value(opened: RealLab, file: ProgramFile) -> None:
+    forget_job(opened, file)  # of an earlier run that was interrupted
     seconds = []
     for _ in range(RUNS):
         seconds.append(seconds_to_first_value(opened.target.id))
-        sha256 = file.program.sha256
-        cancelled = opened.client.cancel_jobs([], target=opened.target.id, program_sha256=sha256)
-        assert cancelled, "the lab has not kept the job"  # the next run would go on with it
+        assert forget_job(opened, file), "the lab has not kept the job"
     report(
         "measure.first_value_s",
         round(statistics.median(seconds), 2),
@@ -85,6 +84,12 @@ def first_value(opened: RealLab, file: ProgramFile) -> None:
         each=[round(each, 2) for each in seconds],
         command=f"latlab measure --fresh {NETWORK}",
     )
+
+
+def forget_job(opened: RealLab, file: ProgramFile) -> bool:
+    """Cancel the paused job, which the next run would go on with. Returns whether there was one."""
+    sha256 = file.program.sha256
+    return bool(opened.client.cancel_jobs([], target=opened.target.id, program_sha256=sha256))
 
 
 def seconds_to_first_value(target_id: str) -> float:

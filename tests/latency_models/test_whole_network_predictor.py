@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 
 from latency_models.evaluate import metrics
-from latency_models.features import multiply_adds
 from latency_models.packing import pack
 from latency_models.predictor import MIN_NETWORKS
 from latency_models.whole_network_covariance import (
@@ -91,7 +90,7 @@ def test_latencies_that_are_sums_of_costs_are_learned_from_few(
 ) -> None:
     def latency_ns(network: tuple[Kernel, ...]) -> float:
         moved = sum(prod(x.output) + sum(map(prod, x.inputs)) for x in network)
-        return 50_000 + 0.05 * sum(map(multiply_adds, network)) + 0.4 * moved
+        return 50_000 + 0.05 * sum(kernel.multiply_adds for kernel in network) + 0.4 * moved
 
     predictor = WholeNetworkPredictor.fit([with_latency(n, latency_ns(n)) for n in networks[:20]])
     truth_ns = np.array([latency_ns(network) for network in networks[20:]])
@@ -144,7 +143,7 @@ def test_coverage_is_the_share_of_time_from_kernels_near_those_seen(
 
 
 def test_a_prediction_is_never_negative(networks: list[tuple[Kernel, ...]]) -> None:
-    work = [float(sum(map(multiply_adds, network))) for network in networks]
+    work = [float(sum(kernel.multiply_adds for kernel in network)) for network in networks]
     fixed = -0.9 * min(work)
     predictor = WholeNetworkPredictor.fit(
         [with_latency(n, w + fixed) for n, w in zip(networks, work, strict=True)]

@@ -16,7 +16,7 @@ from latlab.domain.errors import ExportError
 from latlab.export.execution.causes import explained
 from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.lowering import stock
-from latlab.export.lowering.repairs import operators_listed_once
+from latlab.export.lowering.repairs import operators_listed_once, origins_shared
 
 RANDOM_CALIBRATIONS = 4
 _OF_SCALARS = {
@@ -60,7 +60,7 @@ def quantize(network: nn.Module, calibration: Sequence[Example]) -> nn.Module:
         get_symmetric_quantization_config(is_per_channel=True)
     )
     try:
-        with operators_listed_once():
+        with operators_listed_once(), origins_shared():
             traced = stock.traced(network, calibration[0]).module()
             _keep_integers(traced)
             observed = prepare_pt2e(traced, quantizer)

@@ -18,6 +18,7 @@ from latlab.export.lowering.repairs import (
     graphs_not_printed,
     normed_one_after_another,
     operators_listed_once,
+    origins_shared,
     patterns_searched_where_possible,
 )
 from latlab.export.sources.kernels import DelegateSources
@@ -49,7 +50,7 @@ def traced(module: nn.Module, example: Example) -> ExportedProgram:
 
     The nodes of its graph are marked with where they come from in the user's code.
     """
-    with operators_listed_once(), graphs_not_printed():
+    with operators_listed_once(), origins_shared(), graphs_not_printed():
         return marked_while_traced(
             module, lambda: torch.export.export(module, example.args, dict(example.kwargs))
         )
@@ -89,6 +90,7 @@ def _lower(exported: ExportedProgram) -> LoweredProgram:
         fused_one_after_another(),
         normed_one_after_another(),
         operators_listed_once(),
+        origins_shared(),
         patterns_searched_where_possible(),
         delegates.collected(),
     ):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.table import Column, Table
 
-from host.cli.console import milliseconds, signed_text, words
+from host.cli.console import console, milliseconds, signed_text, words
 from host.cli.footprints import FOOTPRINT_COLUMNS, footprint_cells
 from latlab.domain.estimate import Footprint, milliseconds_text
 from latlab.profiling.differences import (
@@ -22,6 +22,9 @@ from latlab.profiling.profile import Place, Profile, ProfileRow, Span
 
 SLOWEST = 20  # kernels that a table shows unless it is asked for all
 _PATH_CHARS = 24
+# How wide a screen must be for the columns that say where a kernel comes from. On a narrower one
+# they would leave too little room for the kernels.
+_COLUMNS_FOR = {"module": 72, "line": 100}
 _LABEL_CHARS = 20  # of the columns of two profiles
 REST = "rest: outside all kernels"
 FIXED = "rest: fixed time of a run"
@@ -87,9 +90,10 @@ def span_text(span: Span) -> str:
 def _kernels_table(profile: Profile, view: View) -> Table:
     rows = profile.rows
     places = {row.place for row in rows}
-    sources = any(row.source is not None for row in rows)
+    located = any(row.source is not None for row in rows)
+    sources = [header for header in _COLUMNS_FOR if located and _has_room_for(header)]
     table = _table("no.", "kernel", "time", "share")
-    for header in ["where"] * (len(places) > 1) + ["module", "line"] * sources:
+    for header in ["where"] * (len(places) > 1) + sources:
         table.add_column(header)
     slowest = sorted(range(len(rows)), key=lambda number: -rows[number].time_ns)
     shown = set(slowest if view.every else slowest[:SLOWEST])
@@ -100,12 +104,20 @@ def _kernels_table(profile: Profile, view: View) -> Table:
             kernel_text(row.kernel),
             *_time_cells(profile, row.time_ns),
             *([row.place.value] if len(places) > 1 else []),
-            *(_source_cells(row) if sources else []),
+            *_source_cells(row)[: len(sources)],
         )
     _add_totals(table, profile, [row for i, row in enumerate(rows) if i not in shown])
-    if places == {Place.DELEGATE}:
-        table.caption = "All kernels run in the delegate."
+    captions = ["All kernels run in the delegate."] * (places == {Place.DELEGATE})
+    if located and len(sources) < len(_COLUMNS_FOR):
+        captions.append(
+            f"A screen of {max(_COLUMNS_FOR.values())} columns shows modules and lines."
+        )
+    table.caption = " ".join(captions) or None
     return table
+
+
+def _has_room_for(header: str) -> bool:
+    return console.width >= _COLUMNS_FOR[header]
 
 
 def _groups_table(profile: Profile, grouping: Grouping, view: View) -> Table:
@@ -133,7 +145,8 @@ def _add_totals(table: Table, profile: Profile, others: Sequence[ProfileRow]) ->
 
 def _kernel_differences(first: Profile, second: Profile, names: Sequence[str], view: View) -> Table:
     found = differences(first.rows, second.rows)
-    sources = any(row.source for row in (*first.rows, *second.rows))
+    located = any(row.source for row in (*first.rows, *second.rows))
+    sources = located and _has_room_for("line")
     table = _table("kernel", *names, "change", "90 % interval")
     if sources:
         table.add_column("module")

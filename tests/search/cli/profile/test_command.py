@@ -120,6 +120,26 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("│")[1:-1]]
 
 
+def test_a_narrow_screen_keeps_the_table_and_leaves_sources_out(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {}
+    for columns in ("60", "80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown[columns] = run("profile net.py:Net --input 1x8")[1]
+    headers = {
+        columns: next(line for line in text.splitlines() if "kernel" in line and "share" in line)
+        for columns, text in shown.items()
+    }
+    assert [("module" in each, "line" in each) for each in headers.values()] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
+    assert "A screen of" not in shown["120"]
+    assert "A screen of 100 columns shows modules and lines" in " ".join(shown["80"].split())
+
+
 def test_kernels_are_shown_in_execution_order_with_a_rest_and_the_latency(lab: Lab) -> None:
     code, shown, _ = run("profile net.py:Net --input 1x8")
     assert code == 0
