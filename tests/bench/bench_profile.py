@@ -104,6 +104,7 @@ def measured(opened: RealLab, files: Sequence[ProgramFile]) -> list[Outcome]:
         opened.target.id,
         files,
         BenchmarkSpec.paired(PAIRS),
+        fresh=True,
         on_progress=lambda done, _: print(f"\r{done}/{visits}", end="", file=sys.stderr),
     )
     print(file=sys.stderr)

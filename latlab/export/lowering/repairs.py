@@ -95,7 +95,7 @@ def origins_shared() -> Iterator[None]:
     """Let nodes of a graph share the record of the nodes that they were made from.
 
     Every pass of a lowering makes all nodes anew. By itself it copies the whole record each time,
-    which grows with each pass and takes a third of the time for a large network.
+    which grows with each pass and takes a sixth of the time for MobileNetV2 in int8.
     """
     shared = SimpleNamespace(copy=copy.copy, deepcopy=list)
     with mock.patch.object(fx_traceback, "copy", shared):

@@ -34,9 +34,9 @@ from search.cli.session import (
     given_options,
     session,
 )
-from search.latency.gate import Limits, Source, check_inputs, run_gate
 from search.latency.lab import HEAT_UNKNOWN
 from search.latency.networks import Network
+from search.latency.profiling.gate import Limits, Source, check_inputs, run_gate
 from search.space.deployment import Deployment
 
 GATE_PANEL = "A limit, for scripts and CI"

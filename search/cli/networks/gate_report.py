@@ -17,8 +17,8 @@ from host.measuring.sequential import CONFIDENCE, Verdict
 from latlab.common.files import replacing
 from latlab.domain.checks.text import visible
 from latlab.profiling.differences import Difference
-from search.latency.gate import GateResult
 from search.latency.lab import HEAT_UNKNOWN
+from search.latency.profiling.gate import GateResult
 
 EXIT_CODES = {Verdict.NOT_SLOWER: 0, Verdict.SLOWER: 1, Verdict.UNDECIDED: 3}
 SHOWN_KERNELS = 10

@@ -22,6 +22,7 @@ NO_PAIRS = (
     "no pair of an untraced and a traced visit was clean, so the rest is not known: free the"
     " measured cores and profile again with --fresh"
 )
+CLOCK_NS = 1_000
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
 STEADIED = (
     "steadied: all times are scaled down with the latency, from which the learned effect of other"
@@ -90,7 +91,18 @@ def _rows(
     if not timed:
         return _Rows(note=NO_TRACE)
     factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in timed))
-    return _Rows(tuple(timed_rows(file, timed, factor)))
+    return _Rows(tuple(timed_rows(file, timed, factor)), note=_note_on_clock(timed))
+
+
+def _note_on_clock(timed: Sequence[TimedKernel]) -> str:
+    """Return what must be said where most kernels are too short for the backend's clock."""
+    short = sum(kernel.time_ns < CLOCK_NS for kernel in timed)
+    if 2 * short <= len(timed):
+        return ""
+    return (
+        f"{short} of {len(timed)} kernels take less than 1 µs, in which the backend's clock counts,"
+        " so the rest holds a part of their time"
+    )
 
 
 def timed_rows(

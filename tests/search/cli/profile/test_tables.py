@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from rich.table import Table
 
 from latlab.profiling.groups import Grouping
@@ -11,7 +12,10 @@ def cells(table: Table, column: int) -> list[str]:
     return [str(cell) for cell in table.columns[column].cells]
 
 
-def test_a_kernel_in_two_precisions_is_one_and_one_that_changed_is_two() -> None:
+def test_a_kernel_in_two_precisions_is_one_and_one_that_changed_is_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     first = profile([row("add", 9e6), row("conv2d", 5e6, "a"), row("clamp", 1e6)])
     second = profile(
         [row("add", 1e6, dtype="qint8"), row("conv2d", 6e6, "a", channels=16), row("sigmoid", 2e6)]

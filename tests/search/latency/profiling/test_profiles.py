@@ -61,6 +61,21 @@ def client(lab: Lab) -> LatencyClient:
 OUTCOME = MeasuredLatency("m", PROGRAM.sha256, estimate(9_900_000, Source.MEASURED), 8, 0, 1.0)
 
 
+def test_kernels_that_are_too_short_for_the_backend_s_clock_are_noted() -> None:
+    visits = [
+        replace(
+            visit,
+            kernel_traces=tuple(
+                replace(trace, durations_ns=tuple(ns // 20_000 for ns in trace.durations_ns))
+                for trace in visit.kernel_traces
+            ),
+        )
+        for visit in pairs(0.04, 0.1, 8, seed=1)
+    ]
+    found = measured_profile("net", client(Lab(visits=visits)), TARGET, FILE, OUTCOME)
+    assert "4 of 4 kernels take less than 1 µs" in found.notes[0]
+
+
 @pytest.mark.parametrize("file", [FILE, LOCATED], ids=["foreign", "located"])
 def test_rows_and_rest_add_up_to_the_latency_that_the_lab_reports(file: ProgramFile) -> None:
     lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1))
