@@ -165,7 +165,8 @@ def _with_resamples(pairs_ns: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(pairs_ns)
     chosen = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
     samples = np.concatenate([pairs_ns[None], pairs_ns[chosen]])
-    return np.quantile(samples, QUANTILE, axis=1).T
+    quiet_ns: NDArray[np.float64] = np.quantile(samples, QUANTILE, axis=1)
+    return quiet_ns.T
 
 
 def _share(values: NDArray[np.float64]) -> Share:
