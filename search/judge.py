@@ -14,7 +14,7 @@ from search.latency.lab import AWAY, Lab, Measured
 from search.space.architecture import Architecture
 from search.space.limits import excess
 from search.study.settings import StudySettings
-from search.study.trial import MAX_DISTURBED, Trial, is_measured
+from search.study.trial import MAX_DISTURBED, Trial, has_failed, is_measured
 
 Trials = dict[Architecture, Trial]
 
@@ -104,8 +104,10 @@ class Judge:
     def measure(self, trials: Sequence[Trial]) -> MeasuredTrials:
         """Measure the networks of trials.
 
-        A measurement replaces the estimate, and a failure leaves it. A disturbed measurement is
-        counted, and can be made again `MAX_DISTURBED` times.
+        A measurement replaces the estimate. A failure leaves the estimate and takes the reward
+        away, for a network that cannot run earns nothing. A disturbed measurement is counted, and
+        can be made again `MAX_DISTURBED` times. If it is given up, the network keeps its reward,
+        because the failure is not its own.
         """
         if not trials:
             return MeasuredTrials({}, "")
@@ -139,14 +141,16 @@ class Judge:
                 device_s=outcome.device_s,
             )
             return self._with_latency(measured, outcome.latency)
-        if outcome.kind is FailureKind.DISTURBED and trial.disturbed < MAX_DISTURBED:
+        if outcome.kind is not FailureKind.DISTURBED:
+            return replace(trial, round=self.round, failure=outcome.message, reward=None)
+        if trial.disturbed < MAX_DISTURBED:
             return replace(trial, round=self.round, disturbed=trial.disturbed + 1)
         return replace(trial, round=self.round, failure=outcome.message)
 
     def _with_latency(self, trial: Trial, latency: LatencyEstimate) -> Trial:
-        """Return the trial at a latency, with its reward unless its accuracy failed."""
+        """Return the trial at a latency, with its reward unless its network failed."""
         reward = None
-        if trial.accuracy is not None:
+        if trial.accuracy is not None and not has_failed(trial):
             settings = self.settings
             reward = settings.reward.value(trial.accuracy, latency.latency_ns, settings.target_ns)
         return replace(trial, round=self.round, latency=latency, reward=reward)

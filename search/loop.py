@@ -13,15 +13,19 @@ from search.accuracy.accuracy import Accuracy
 from search.judge import Judge, MeasuredTrials, Trials
 from search.latency.lab import Lab
 from search.latency.selection import affordable, allowance, choose, contenders, split
+from search.replay import replay
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy
-from search.study.front import front
-from search.study.settings import LoopSettings, StudyError
-from search.study.study import OpenStudy, Study
-from search.study.trial import Trial, attempts, best_by_reward, is_measured, is_open
+from search.study.front import front, may_be_on_front
+from search.study.settings import LoopSettings
+from search.study.study import OpenStudy
+from search.study.trial import Trial, attempts, is_measured, is_open
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
 MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
+# At the end, most candidates of a long search are far from the front by the predictions of their
+# own rounds, in intervals widened by this factor. They are not predicted anew in every pass.
+WIDENING = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ def run_search(
 
     Args:
         study: The study to search for, under its lock.
-        strategy: A new strategy. It is told the finished rounds first.
+        strategy: A new strategy. The finished rounds are replayed with it first. Where it
+            proposes other networks than the study holds, because this machine rounds otherwise
+            than the one that made the study, it goes on from those of the study.
         accuracy: Where accuracies come from.
         lab: Where latencies come from.
         settings: How far to search and how much to measure.
@@ -71,15 +77,15 @@ def run_search(
         on_note: Called with a line after each round, and with a line for each oddity.
 
     Raises:
-        StudyError: The strategy does not propose again what the study's rounds hold.
+        StudyError: The strategy cannot have proposed what the study's rounds hold.
     """
     search = _Search(study, accuracy, lab, settings, on_progress, on_note)
-    rounds_before = _replay(study, strategy)
+    rounds_before = replay(study, strategy, on_note)
     if warm_start and not study.rounds:
         trials = search.judged(warm_start, number=0)
         strategy.learn(trials)
         study.append(trials, asked=False)
-        on_note(f"warm start: {_summary(study)}")
+        on_note(f"warm start: {_summary(study.latest().values())}")
     for number in range(rounds_before + 1, settings.rounds + 1):
         architectures = strategy.ask(study.settings.round_size)
         trials = search.judged(architectures, number)
@@ -135,10 +141,10 @@ class _Search:
         """
         while True:
             judge, latest = self._judge(None), self.study.latest()
-            latest |= judge.renew(latest.values())
-            latest |= judge.predict(filter(is_open, latest.values()))
-            wanted = contenders(latest.values())
             allowed = _allowed(self.settings, latest.values())
+            wanted = self._contenders(judge, may_be_on_front(latest.values(), WIDENING))
+            if allowed and not wanted:  # the recorded predictions may hide one
+                wanted = self._contenders(judge, latest.values())
             chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
             if not chosen:
                 break
@@ -160,6 +166,13 @@ class _Search:
                 f"{len(latest)} candidates were measured"
             )
 
+    def _contenders(self, judge: Judge, trials: Collection[Trial]) -> list[Trial]:
+        """Return the contenders among all trials after some were renewed and predicted anew."""
+        latest = self.study.latest()
+        latest |= judge.renew(trials)
+        latest |= judge.predict(filter(is_open, trials))
+        return contenders(latest.values())
+
     def renew(self) -> None:
         """Record the latencies of all measured networks anew, so that they are corrected alike."""
         renewed = self._judge(None).renew(self.study.latest().values())
@@ -168,8 +181,9 @@ class _Search:
 
     def note(self, when: str) -> None:
         """Report how the study stands, and whether predictions disagree with measurements."""
-        self.on_note(f"{when}: {_summary(self.study)}")
-        if disagreement := _disagreement(self.study):
+        latest = self.study.latest().values()
+        self.on_note(f"{when}: {_summary(latest)}")
+        if disagreement := _disagreement(latest):
             self.on_note(disagreement)
 
     def _judge(self, number: int | None) -> Judge:
@@ -184,7 +198,7 @@ class _Search:
     def _chosen(self, trials: Trials, number: int) -> list[Trial]:
         """Return the new trials of a round that are worth a measurement now."""
         known = self.study.latest()
-        kept_share = self.settings.final_share / (2 if _disagreement(self.study) else 1)
+        kept_share = self.settings.final_share / (2 if _disagreement(known.values()) else 1)
         progress = max(1, number) / self.settings.rounds
         top_k, uncertain_k, random_k = split(
             _allowed(self.settings, (known | trials).values(), kept_share, progress)
@@ -233,31 +247,14 @@ def _allowed(
     return min(allowed, affordable(trials, settings.max_device_minutes * 60 * due))
 
 
-def _replay(study: Study, strategy: Strategy) -> int:
-    """Bring a new strategy to where the study stands and return its number of asked rounds."""
-    if study.rounds and not study.rounds[0].asked:
-        strategy.learn(study.rounds[0].trials)
-    asked = [finished for finished in study.rounds if finished.asked]
-    for finished in asked:
-        architectures = strategy.ask(len(finished.trials))
-        if architectures != [trial.architecture for trial in finished.trials]:
-            raise StudyError(
-                f"round {finished.index} of the study in {study.directory} cannot be replayed, "
-                "because another version of the software made it: use another name"
-            )
-        strategy.tell(finished.trials)
-    return len(asked)
-
-
-def _summary(study: Study) -> str:
-    trials = study.latest().values()
+def _summary(trials: Collection[Trial]) -> str:
     measured = sum(map(is_measured, trials))
-    best = next((trial.reward for trial in best_by_reward(trials, 1)), None)
-    reward = "no reward yet" if best is None else f"best reward {best:.4f}"
+    rewards = [trial.reward for trial in trials if trial.reward is not None]
+    reward = f"best reward {max(rewards):.4f}" if rewards else "no reward yet"
     return f"{len(trials)} candidates, {measured} measured, {reward}"
 
 
-def _disagreement(study: Study) -> str | None:
+def _disagreement(trials: Iterable[Trial]) -> str | None:
     """Return a note if measurements disagree with predictions, or None.
 
     They disagree if more measurements lie outside the predicted intervals than chance explains,
@@ -265,7 +262,7 @@ def _disagreement(study: Study) -> str | None:
     """
     inside = [
         trial.predicted.lower_ns <= trial.latency.latency_ns <= trial.predicted.upper_ns
-        for trial in study.latest().values()
+        for trial in trials
         if trial.predicted is not None and trial.latency is not None
     ]
     missed = inside.count(False)

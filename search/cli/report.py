@@ -38,7 +38,7 @@ from search.study.front import front
 from search.study.renewal import measurement_ids, renewed
 from search.study.settings import StudySettings
 from search.study.study import Study, read_study, study_folder
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, is_measured, without_undue_reward
 
 STUDY_PANEL = "The study"
 RunsOption = Annotated[
@@ -111,7 +111,7 @@ def show_report(study: Study, output: Path | None = None) -> None:
     measured = list(filter(is_measured, study.latest().values()))
     lab = _ask_lab(study.settings, measured)
     target = _in_words(study.settings, lab.targets)
-    trials = [trial for finished in study.rounds for trial in finished.trials]
+    trials = [without_undue_reward(trial) for each in study.rounds for trial in each.trials]
     trials = renewed(trials, lab.latencies, study.settings)
     data = ReportData(
         study=study.directory.name,

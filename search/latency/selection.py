@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from heapq import heapify, heappop, heappush
 from statistics import fmean
 
 import numpy as np
 
 from search.study.front import Point, may_be_on_front, points_of
-from search.study.pareto import hypervolume, reference_point
+from search.study.pareto import GrowingFront, reference_point
 from search.study.trial import Trial, attempts, is_measured, is_open
 
 
@@ -94,25 +95,34 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     reference = reference_point(
         [point.accuracy for point in points], [point.latency.latency_ns for point in points]
     )
-    measured = [point for point in points if is_measured(point.trial)]
-    accuracies = [point.accuracy for point in measured]
-    latencies_ns = [point.latency.latency_ns for point in measured]
-
-    def volume_with(point: Point) -> float:
-        ns = [*latencies_ns, point.latency.lower_ns]
-        return hypervolume([*accuracies, point.accuracy], ns, *reference)
-
+    grown = GrowingFront(*reference)
+    for point in points:
+        if is_measured(point.trial):
+            grown.add(point.accuracy, point.latency.latency_ns)
     remaining = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
     remaining.sort(key=lambda point: -point.reward)
-    ordered: list[Trial] = []
-    volume = hypervolume(accuracies, latencies_ns, *reference)
-    while remaining:
-        best = max(remaining, key=volume_with)
-        if (enlarged := volume_with(best)) <= volume:
-            break
-        volume = enlarged
-        remaining.remove(best)
-        ordered.append(best.trial)
-        accuracies.append(best.accuracy)
-        latencies_ns.append(best.latency.lower_ns)
-    return ordered + [point.trial for point in remaining]
+    return [point.trial for point in _by_gain(grown, remaining)]
+
+
+def _by_gain(grown: GrowingFront, points: Sequence[Point]) -> list[Point]:
+    """Return points in the order in which each next one adds most, the useless ones last.
+
+    What a point adds never grows as others are added. So what it added at some time before bounds
+    what it adds now, and only the points with the largest bounds are looked up again.
+    """
+
+    def gain(index: int) -> float:
+        return grown.gain(points[index].accuracy, points[index].latency.lower_ns)
+
+    bounds = [(-gain(index), index) for index in range(len(points))]
+    heapify(bounds)
+    ordered: list[int] = []
+    while bounds and bounds[0][0] < 0:
+        bound, index = heappop(bounds)
+        if (now := gain(index)) < -bound:
+            heappush(bounds, (-now, index))
+        else:
+            ordered.append(index)
+            grown.add(points[index].accuracy, points[index].latency.lower_ns)
+    useless = sorted(index for _, index in bounds)
+    return [points[index] for index in [*ordered, *useless]]

@@ -10,6 +10,7 @@ import numpy as np
 from search.space.architecture import Architecture
 from search.space.limits import MAX_DRAWS, Allows, everything, fitted
 from search.space.space import Space
+from search.strategies.adoption import differing_choices
 from search.study.trial import Trial
 
 Choices = tuple[int, ...]
@@ -43,6 +44,12 @@ class Evolution:
         """Return `n` mutated architectures, or random ones until the population is full."""
         self._asked = [self._allowed_child() for _ in range(n)]
         return [self._space.resolve(choices) for choices in self._asked]
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        """Take these architectures for those that were last asked for."""
+        children = map(self._space.resolve, self._asked)
+        for index, choices in differing_choices(self._space, children, architectures).items():
+            self._asked[index] = choices
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Add the trials of the architectures that were last asked for to the population."""

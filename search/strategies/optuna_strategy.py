@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from search.space.architecture import Architecture
 from search.space.limits import MAX_DRAWS, Allows, everything, fitted
 from search.space.space import Space
+from search.strategies.adoption import differing_choices
 from search.study.trial import Trial
 
 
@@ -23,7 +24,7 @@ def reward_alone(trial: Trial) -> list[float] | None:
 
 def accuracy_and_latency(trial: Trial) -> list[float] | None:
     """Return accuracy and latency in ns as two objectives, or None if the trial has failed."""
-    if trial.accuracy is None or trial.latency is None:
+    if trial.reward is None or trial.accuracy is None or trial.latency is None:
         return None
     return [trial.accuracy, float(trial.latency.latency_ns)]
 
@@ -79,12 +80,22 @@ class OptunaStrategy:
     def _draw(self) -> tuple[optuna.Trial, Architecture]:
         for _ in range(MAX_DRAWS):
             asked = self._study.ask(self._distributions)
-            choices = [asked.params[name] for name in self._distributions]
+            choices = self._choices(asked)
             if self._allows(architecture := self._space.resolve(choices)):
                 return asked, architecture
             self._study.tell(asked, state=TrialState.FAIL)
         within = fitted(self._space, choices, self._allows)
         return self._propose(within), self._space.resolve(within)
+
+    def _choices(self, asked: optuna.Trial) -> list[int]:
+        return [asked.params[name] for name in self._distributions]
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        """Take these architectures for the sampler's proposals; those that differ have failed."""
+        proposed = (self._space.resolve(self._choices(asked)) for asked in self._asked)
+        for index, choices in differing_choices(self._space, proposed, architectures).items():
+            self._study.tell(self._asked[index], state=TrialState.FAIL)
+            self._asked[index] = self._propose(choices)
 
     def _propose(self, choices: Sequence[int]) -> optuna.Trial:
         """Return an Optuna trial with these choices, which replace the sampler's."""

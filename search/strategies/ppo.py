@@ -10,6 +10,7 @@ from torch import Tensor
 from search.space.architecture import Architecture
 from search.space.limits import MAX_DRAWS, Allows, everything, fitted
 from search.space.space import Space
+from search.strategies.adoption import differing_choices
 from search.strategies.controller import Controller
 from search.study.settings import PPOSettings
 from search.study.trial import Trial
@@ -79,12 +80,20 @@ class PPO:
     def _outside(self, indices: Iterable[int]) -> list[int]:
         return [i for i in indices if not self.allows(self._architecture(i))]
 
-    @torch.no_grad()
     def _fit(self, indices: list[int]) -> None:
         drawn = self._choices[indices].tolist()
-        within = torch.tensor([fitted(self.space, choices, self.allows) for choices in drawn])
-        self._choices[indices] = within
-        self._log_probs[indices], _ = self.controller(within)
+        self._replace(indices, [fitted(self.space, choices, self.allows) for choices in drawn])
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        """Take these architectures as drawn, at the controller's own probabilities for them."""
+        drawn = map(self._architecture, range(len(self._choices)))
+        if others := differing_choices(self.space, drawn, architectures):
+            self._replace(list(others), list(others.values()))
+
+    @torch.no_grad()
+    def _replace(self, indices: list[int], choices: list[tuple[int, ...]]) -> None:
+        self._choices[indices] = torch.tensor(choices)
+        self._log_probs[indices], _ = self.controller(self._choices[indices])
 
     def _architecture(self, index: int) -> Architecture:
         return self.space.resolve(self._choices[index].tolist())

@@ -26,8 +26,10 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 class Strategy(Protocol):
     """A strategy proposes architectures and learns from their trials, in turn.
 
-    A strategy with the same seed that was asked and told the same proposes the same. So the
-    finished rounds of a study are replayed by asking for them and telling their trials.
+    A strategy with the same seed that was asked and told the same proposes the same on the same
+    machine. So the finished rounds of a study are replayed by asking for them and telling their
+    trials. Another machine may round differently, and propose differently: there the strategy
+    adopts what the study has recorded.
     """
 
     def learn(self, trials: Sequence[Trial]) -> None:
@@ -36,6 +38,17 @@ class Strategy(Protocol):
 
     def ask(self, n: int) -> list[Architecture]:
         """Propose `n` architectures, which may repeat earlier ones."""
+        ...
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        """Take these architectures for the proposals of the last `ask`, which were as many.
+
+        Proposals that are equal stay as they are.
+
+        Raises:
+            ValueError: An architecture cannot have been proposed, because it does not lie in the
+                strategy's space.
+        """
         ...
 
     def tell(self, trials: Sequence[Trial]) -> None:

@@ -12,12 +12,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import TrialState
 
 from search.space.architecture import Architecture
 from search.space.space import SPACES, Space
+from search.study.document import trial_from_document
 from search.study.journal import read_rounds
 from search.study.settings import StudyError
 from search.study.study import JOURNAL, read_study
+from search.study.trial import has_failed
 
 
 def make_dashboard(directory: Path, port: int) -> WSGIServer:
@@ -72,7 +75,7 @@ class ReadOnlyJournal(BaseJournalBackend):
             with self._path.open("rb") as file:
                 file.seek(self._read_to)
                 lines = file.read(end - self._read_to).splitlines()
-            self._records += [self._with_parameters(json.loads(line)) for line in lines]
+            self._records += [self._as_shown(json.loads(line)) for line in lines]
             self._read_to = end
         return self._records[log_number_from:]
 
@@ -80,15 +83,25 @@ class ReadOnlyJournal(BaseJournalBackend):
         """Keep the records that the dashboard writes in memory, not in the file."""
         self._records += logs
 
-    def _with_parameters(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Add the trial's parameters, unless its network lies outside the space."""
-        if self._space is None or "user_attrs" not in record:
+    def _as_shown(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a trial's record with its parameters, and as failed if its network failed.
+
+        It has no parameters if its network lies outside the space. Journals of older versions
+        hold the values of networks whose measurements failed.
+        """
+        if "user_attrs" not in record:
             return record
+        if has_failed(trial_from_document(record["user_attrs"])):
+            record |= {"state": TrialState.FAIL.value, "value": None, "values": None}
+        return record if self._space is None else self._with_parameters(record, self._space)
+
+    @staticmethod
+    def _with_parameters(record: dict[str, Any], space: Space) -> dict[str, Any]:
         architecture = Architecture.from_dict(record["user_attrs"]["architecture"])
-        choices = self._space.spell(architecture)
+        choices = space.spell(architecture)
         if choices is None:
             return record
-        decisions = self._space.decisions
+        decisions = space.decisions
         return record | {
             "params": {d.name: index for d, index in zip(decisions, choices, strict=True)},
             "distributions": {

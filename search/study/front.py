@@ -21,18 +21,24 @@ def front(trials: Iterable[Trial]) -> list[Trial]:
     return [points[i].trial for i in on_front]
 
 
-def may_be_on_front(trials: Iterable[Trial]) -> list[Trial]:
+def may_be_on_front(trials: Iterable[Trial], widening: float = 1.0) -> list[Trial]:
     """Return the trials that no other is sure to dominate, in the order given.
 
     A trial is sure to dominate another one if it is as accurate and the upper bound of its
     latency lies below the lower bound of the other.
+
+    Args:
+        trials: The trials.
+        widening: Factor of the intervals' half-widths, at least 1. Above 1 more trials may be on
+            the front, which allows for predictions that will change.
     """
     points = points_of(trials)
-    at_worst = pareto_front([p.accuracy for p in points], [p.latency.upper_ns for p in points])
-    uppers_ns = [points[i].latency.upper_ns for i in at_worst]  # rising, as accuracy does
+    uppers = [point.upper_ns(widening) for point in points]
+    at_worst = pareto_front([point.accuracy for point in points], uppers)
+    uppers_ns = [uppers[i] for i in at_worst]  # rising, as accuracy does
 
     def is_dominated(point: Point) -> bool:
-        faster = bisect_left(uppers_ns, point.latency.lower_ns)
+        faster = bisect_left(uppers_ns, point.lower_ns(widening))
         return faster > 0 and points[at_worst[faster - 1]].accuracy >= point.accuracy
 
     return [point.trial for point in points if not is_dominated(point)]
@@ -45,6 +51,18 @@ class Point(NamedTuple):
     accuracy: float
     latency: LatencyEstimate
     reward: float
+
+    def lower_ns(self, widening: float) -> float:
+        """The lower bound of the latency's interval, widened by a factor."""
+        return self.latency.latency_ns - widening * (
+            self.latency.latency_ns - self.latency.lower_ns
+        )
+
+    def upper_ns(self, widening: float) -> float:
+        """The upper bound of the latency's interval, widened by a factor."""
+        return self.latency.latency_ns + widening * (
+            self.latency.upper_ns - self.latency.latency_ns
+        )
 
     @property
     def relative_width(self) -> float:

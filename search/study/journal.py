@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from latlab.common.files import read_regular
 from search.study.document import trial_from_document, trial_to_document
-from search.study.trial import Trial
+from search.study.trial import Trial, has_failed
 
 MAX_BYTES = 1 << 30
 
@@ -141,7 +141,7 @@ def _to_optuna(trial: Trial, finished: Round) -> FrozenTrial:
         "round_size": len(finished.trials),
         "asked": finished.asked,
     }
-    if trial.accuracy is None or trial.latency is None:
+    if trial.accuracy is None or trial.latency is None or has_failed(trial):
         made = optuna.create_trial(state=TrialState.FAIL, user_attrs=attributes)
     else:
         values = [trial.accuracy, trial.latency.latency_ns / 1e6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,50 @@ def hypervolume(
     front = pareto_front(accuracy.tolist(), latency.tolist())
     heights = np.diff(accuracy[front], prepend=reference_accuracy)
     return float(np.sum(heights * (reference_latency - latency[front])))
+
+
+class GrowingFront:
+    """A front to which points are added one by one, and which knows what one more would add.
+
+    A point is looked up in O(log n) time, beside that for the points that it dominates.
+    """
+
+    def __init__(self, reference_accuracy: float, reference_latency: float) -> None:
+        """Begin without points.
+
+        Args:
+            reference_accuracy: Accuracy of the reference point of `hypervolume`.
+            reference_latency: Its latency.
+        """
+        self._reference_accuracy = reference_accuracy
+        self._reference_latency = reference_latency
+        self._latencies: list[float] = []  # rising, and the accuracies with them
+        self._accuracies: list[float] = []
+
+    def gain(self, accuracy: float, latency: float) -> float:
+        """Return by how much a point would enlarge the hypervolume, in the unit of latency."""
+        index = bisect_right(self._latencies, latency)
+        height = self._accuracies[index - 1] if index else self._reference_accuracy
+        gain = 0.0
+        while latency < self._reference_latency and height < accuracy:
+            is_last = index == len(self._latencies)
+            until = self._reference_latency if is_last else self._latencies[index]
+            gain += (accuracy - height) * (until - latency)
+            if is_last:
+                break
+            height, latency = self._accuracies[index], until
+            index += 1
+        return gain
+
+    def add(self, accuracy: float, latency: float) -> None:
+        """Add a point. It takes the place of those that it dominates."""
+        if self.gain(accuracy, latency) <= 0:
+            return
+        first = last = bisect_left(self._latencies, latency)
+        while last < len(self._accuracies) and self._accuracies[last] <= accuracy:
+            last += 1
+        self._latencies[first:last] = [latency]
+        self._accuracies[first:last] = [accuracy]
 
 
 def reference_point(accuracies: Sequence[float], latencies: Sequence[float]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from latlab.common.files import read_regular, replacing, storing
@@ -27,7 +27,7 @@ from search.study.document import (
 )
 from search.study.journal import Round, append_round, read_rounds
 from search.study.settings import StudyError, StudySettings
-from search.study.trial import Trial
+from search.study.trial import Trial, without_undue_reward
 
 SETTINGS, JOURNAL = "study.json", "journal.log"
 MAX_SETTINGS_BYTES = 1 << 20
@@ -37,15 +37,27 @@ NAME = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 @dataclass
 class Study:
-    """A study's settings and finished rounds."""
+    """A study's settings and finished rounds, to which rounds are only ever added."""
 
     directory: Path
     settings: StudySettings
     rounds: list[Round]
+    _latest: dict[Architecture, Trial] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _rounds_in_latest: int = field(default=0, init=False, repr=False, compare=False)
 
     def latest(self) -> dict[Architecture, Trial]:
-        """Return the newest trial of each architecture, in the order they first appeared."""
-        return {trial.architecture: trial for round in self.rounds for trial in round.trials}
+        """Return the newest trial of each architecture, in the order they first appeared.
+
+        A network that failed has no reward, also in a study of an older version.
+        """
+        # Each round is added once. A search asks every round, and would take time that grows
+        # with the square of its length.
+        for finished in self.rounds[self._rounds_in_latest :]:
+            self._latest |= {t.architecture: without_undue_reward(t) for t in finished.trials}
+        self._rounds_in_latest = len(self.rounds)
+        return dict(self._latest)
 
 
 @dataclass

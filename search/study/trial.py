@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latlab.domain.estimate import LatencyEstimate
 from search.space.architecture import Architecture
@@ -23,7 +23,9 @@ class Trial:
         accuracy: Accuracy from 0 to 1; None if its evaluation failed.
         latency: The latency that the reward was computed from, whose source says whether it was
             measured; None if there is none.
-        reward: The reward; None if the accuracy or the latency is missing.
+        reward: The reward; None if the accuracy or the latency is missing, or if the network
+            failed. Studies of older versions hold rewards of networks that failed, which
+            `without_undue_reward` takes away.
         predicted: What was predicted before the measurement; None unless it was measured.
         measurement_id: Id of the measurement; None unless it was measured.
         failure: Why the accuracy or the measurement failed, in one line.
@@ -42,6 +44,21 @@ class Trial:
     failure: str | None = None
     device_s: float = 0.0
     disturbed: int = 0
+
+
+def has_failed(trial: Trial) -> bool:
+    """Return whether the network failed by its own fault, in its evaluation or measurement.
+
+    A measurement that was given up because other work disturbed it is not the network's fault.
+    """
+    return trial.failure is not None and (trial.reward is None or trial.disturbed < MAX_DISTURBED)
+
+
+def without_undue_reward(trial: Trial) -> Trial:
+    """Return the trial without a reward if its network failed, as an older version left it."""
+    if trial.reward is not None and has_failed(trial):
+        return replace(trial, reward=None)
+    return trial
 
 
 def is_measured(trial: Trial) -> bool:

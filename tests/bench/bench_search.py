@@ -82,6 +82,7 @@ class Watched:
         self.ask = self.clock.watch("ask", self.strategy.ask)
         self.tell = self.clock.watch("tell", self.strategy.tell)
         self.learn = self.strategy.learn
+        self.adopt = self.strategy.adopt
         self.evaluate = self.clock.watch("evaluate", self.lab.accuracy.evaluate)
         self.predict = self.clock.watch("predict", self.lab.predict)
         self.measure = self.lab.measure

@@ -100,6 +100,7 @@ class FakeAccuracy:
 class FakeLab:
     """Predicts `bias` times the true latency, in an interval of ±10 %. `is_away` is asked at
     each call of measure, of the number of calls before it; `asked` has none of these.
+    `predicted` has every network of every prediction.
     `disturbs` is asked of each network, and the same number. The correction of measured
     latencies grows by `learns` with each call of measure."""
 
@@ -111,8 +112,10 @@ class FakeLab:
     asked: list[Architecture] = field(default_factory=list)
     calls: int = 0
     measured: dict[str, Architecture] = field(default_factory=dict)
+    predicted: list[Architecture] = field(default_factory=list)
 
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
+        self.predicted += architectures
         return [estimate(int(true_latency_ns(a) * self.bias)) for a in architectures]
 
     def measure(

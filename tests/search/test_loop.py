@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,23 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from latlab.domain.estimate import Source
+from latlab.domain.estimate import LatencyEstimate, Source
+from search.latency.selection import contenders
 from search.loop import Progress, measured_front, run_search
 from search.space.architecture import Architecture, Block
 from search.space.limits import excess, quantities
 from search.strategies.strategy import Strategy, make_strategy
+from search.study.front import may_be_on_front
 from search.study.settings import Limits, LoopSettings, SoftReward, StrategyName, StudyError
 from search.study.study import open_study, read_study
-from search.study.trial import Trial
+from search.study.trial import Trial, best_by_reward
 from tests.search.fakes import (
     DEVICE_S,
     TARGET_NS,
     Fails,
     FakeAccuracy,
     FakeLab,
+    estimate,
     settings,
     small_space,
     true_accuracy,
@@ -49,10 +53,16 @@ class Scripted:
     seed: int = 0
     told: list[list[Trial]] = field(default_factory=list)
     learned: list[Trial] = field(default_factory=list)
+    adopted: list[list[Architecture]] = field(default_factory=list)
 
     def ask(self, n: int) -> list[Architecture]:
         rng = random.Random(f"{self.seed} {len(self.told)}")
         return [network(rng.randrange(self.distinct)) for _ in range(n)]
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        if any(architecture.blocks[0].kernel_size != 3 for architecture in architectures):
+            raise ValueError("not of this space")
+        self.adopted.append(list(architectures))
 
     def learn(self, trials: Sequence[Trial]) -> None:
         self.learned += trials
@@ -234,6 +244,41 @@ def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
         )
 
 
+def test_what_is_far_from_the_front_is_not_predicted_in_every_pass(tmp_path: Path) -> None:
+    loop = LoopSettings(4, max_measured_share=0.5, final_share=1)
+    run = Run(tmp_path, Scripted(10**6), loop=loop, round_size=50)
+    run.search()
+    assert run.lab.calls > 3  # passes
+    assert not spoken_of(run, "are not measured, because")
+    times = Counter(run.lab.predicted)  # in its round, when nothing else was left, and near
+    assert Counter(times.values()).most_common(1)[0][0] <= 2
+    assert sum(times.values()) < 3 * len(times)
+
+
+@dataclass
+class LearnsLate(FakeLab):
+    """Predicts every third network far too slow, until half of the measurements are made."""
+
+    def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
+        late = len(self.measured) > 20
+        return [
+            estimate(int(true_latency_ns(a) * (1.03 if late or a.stem_channels % 3 else 9)))
+            for a in architectures
+        ]
+
+
+def test_what_a_recorded_prediction_hides_is_found_before_the_search_ends(tmp_path: Path) -> None:
+    loop = LoopSettings(4, max_measured_share=0.9, final_share=0.8)
+    front = Run(tmp_path, Scripted(1000), lab=LearnsLate(), loop=loop, round_size=30).search()
+    assert any(not trial.architecture.stem_channels % 3 for trial in front)
+    for trial in read_study(tmp_path).latest().values():
+        assert trial.measurement_id or any(
+            true_accuracy(other.architecture) >= true_accuracy(trial.architecture)
+            and true_latency_ns(other.architecture) < true_latency_ns(trial.architecture)
+            for other in front
+        )
+
+
 @hypothesis_settings(deadline=None)
 @given(rounds=st.integers(1, 6), budget=st.integers(0, 20), final_share=st.floats(0, 1))
 def test_a_budget_is_spread_over_the_rounds(
@@ -257,8 +302,10 @@ def test_where_the_allowance_is_spent_it_says_what_stays_unmeasured(tmp_path: Pa
     assert "allow no more: 1 of 23 candidates were measured" in run.notes[-1]
 
 
-def test_a_failed_measurement_leaves_the_estimate_and_is_recorded(tmp_path: Path) -> None:
-    run = Run(tmp_path, Scripted(1000), lab=FakeLab(lambda a: True))
+def test_a_failed_measurement_earns_nothing_leaves_the_estimate_and_is_recorded(
+    tmp_path: Path,
+) -> None:
+    run = Run(tmp_path, Scripted(20), lab=FakeLab(lambda a: True))  # proposed again and again
     assert run.search() == []
     failed = [t for t in read_study(tmp_path).latest().values() if t.failure]
     assert len(failed) == len(run.lab.asked) > 0
@@ -267,7 +314,50 @@ def test_a_failed_measurement_leaves_the_estimate_and_is_recorded(tmp_path: Path
         assert trial.measurement_id is None
         assert trial.latency is not None
         assert trial.latency.source is Source.LOOKUP
-        assert trial.reward is not None
+        assert trial.reward is None
+    told = [t for trials in run.strategy.told for t in trials]  # type: ignore[attr-defined]
+    again = [t for t in told if t.failure]
+    assert len(again) > len({t.architecture for t in again})
+    assert all(t.reward is None for t in again)
+
+
+def test_what_failed_is_no_warm_start_and_no_best(tmp_path: Path) -> None:
+    directory = tmp_path / "study"
+    run = Run(directory, Scripted(1000), lab=FakeLab(fails_for(0.5)))
+    front = run.search()
+    latest = read_study(directory).latest().values()
+    failed = {t.architecture for t in latest if t.failure}
+    assert failed
+    assert not failed & {t.architecture for t in [*front, *best_by_reward(latest, 10**6)]}
+    assert not failed & {t.architecture for t in [*contenders(latest), *may_be_on_front(latest)]}
+
+
+def test_a_replay_tells_the_rewards_that_an_older_version_gave_to_failures(
+    tmp_path: Path,
+) -> None:
+    """The strategy was told them then, and only so does it propose the same again."""
+    run = Run(tmp_path, Scripted(1000), lab=FakeLab(fails_for(0.5)), loop=LoopSettings(2))
+    run.search()
+    before = read_study(tmp_path)
+    older = [
+        replace(t, reward=0.99) if t.failure else t for r in before.rounds for t in r.trials
+    ]
+    assert any(t.failure for t in older)
+    sizes = [(len(r.trials), r.asked) for r in before.rounds]
+    remaining = iter(older)
+    (tmp_path / "journal.log").unlink()
+    with open_study(tmp_path, before.settings) as study:
+        for size, asked in sizes:
+            study.append([next(remaining) for _ in range(size)], asked=asked)
+    again = Scripted(1000)
+    resumed = Run(tmp_path, again, loop=LoopSettings(3))
+    front = resumed.search()
+    rounds = read_study(tmp_path).rounds
+    assert again.told == [list(r.trials) for r in rounds if r.asked]
+    assert any(t.failure and t.reward == 0.99 for trials in again.told for t in trials)
+    assert not any(t.failure for t in front)
+    assert all(t.reward != 0.99 for t in read_study(tmp_path).latest().values())
+    assert "best reward 0.99" not in " ".join(resumed.notes)
 
 
 def test_a_failed_evaluation_has_no_reward_and_is_never_measured(tmp_path: Path) -> None:
@@ -398,10 +488,84 @@ def test_a_finished_study_can_be_searched_further(tmp_path: Path) -> None:
     assert all(trial.measurement_id for trial in front)
 
 
-def test_a_study_that_cannot_be_replayed_is_refused(tmp_path: Path) -> None:
-    Run(tmp_path, Scripted(1000, seed=0)).search()
-    with pytest.raises(StudyError, match="cannot be replayed"):
-        Run(tmp_path, Scripted(1000, seed=1)).search()
+def test_where_a_replay_proposes_others_the_recorded_networks_are_adopted(tmp_path: Path) -> None:
+    Run(tmp_path, Scripted(1000, seed=0), loop=LoopSettings(2)).search()
+    before = read_study(tmp_path).rounds
+    other = Scripted(1000, seed=1)
+    run = Run(tmp_path, other, loop=LoopSettings(3))
+    run.search()
+    recorded = [list(r.trials) for r in before if r.asked]
+    assert other.adopted == [[trial.architecture for trial in trials] for trials in recorded]
+    assert other.told[:2] == recorded
+    assert "2 of 2 rounds were made where arithmetic or the software differs" in run.notes[0]
+    rounds = read_study(tmp_path).rounds
+    assert rounds[: len(before)] == before
+    assert sum(r.asked for r in rounds) == 3
+
+
+def test_where_a_replay_proposes_the_same_nothing_is_adopted_or_said(tmp_path: Path) -> None:
+    Run(tmp_path, Scripted(1000), loop=LoopSettings(2)).search()
+    again = Scripted(1000)
+    run = Run(tmp_path, again, loop=LoopSettings(3))
+    run.search()
+    assert not again.adopted
+    assert not spoken_of(run, "differs")
+
+
+def test_a_study_of_other_networks_than_the_strategy_can_propose_is_refused(
+    tmp_path: Path,
+) -> None:
+    Run(tmp_path, make_strategy(StrategyName.RANDOM, small_space(), 1)).search()
+    with pytest.raises(StudyError, match=r"cannot be replayed.*not of this space.*another name"):
+        Run(tmp_path, Scripted(1000)).search()
+
+
+@dataclass
+class RoundsOtherwise:
+    """A strategy on a machine where every second proposal comes out otherwise."""
+
+    strategy: Strategy
+    seed: int = 5
+
+    def __post_init__(self) -> None:
+        self.learn, self.tell = self.strategy.learn, self.strategy.tell
+
+    def ask(self, n: int) -> list[Architecture]:
+        space, rng = small_space(), random.Random(self.seed)
+        proposed = self.strategy.ask(n)
+        others = [space.resolve(space.sample(rng)) for _ in proposed]
+        mixed = [
+            other if index % 2 else own
+            for index, (own, other) in enumerate(zip(proposed, others, strict=True))
+        ]
+        self.strategy.adopt(mixed)
+        return mixed
+
+    def adopt(self, architectures: Sequence[Architecture]) -> None:
+        self.strategy.adopt(architectures)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_a_study_goes_on_on_another_machine_and_resumes_there_alike(
+    tmp_path: Path, name: StrategyName
+) -> None:
+    def run(directory: str, rounds: int = 5) -> Run:
+        strategy = make_strategy(name, small_space(), 0)
+        return Run(tmp_path / directory, strategy, loop=LoopSettings(rounds))
+
+    for directory in ("whole", "killed"):
+        made_elsewhere = run(directory, 2)
+        made_elsewhere.strategy = RoundsOtherwise(made_elsewhere.strategy)
+        made_elsewhere.search()
+    whole = run("whole")
+    front = whole.search()
+    assert len(spoken_of(whole, "2 of 2 rounds were made where")) == 1
+    killed = run("killed")
+    killed.progress = DiesWhenFull(4)
+    with pytest.raises(Killed):
+        killed.search()
+    assert run("killed").search() == front
+    assert read_study(tmp_path / "killed").rounds == read_study(tmp_path / "whole").rounds
 
 
 @pytest.mark.parametrize(("bias", "warned"), [(1.03, False), (1.3, True)])

@@ -18,7 +18,7 @@ from search.space.deployment import Deployment
 from search.study.front import front
 from search.study.pareto import pareto_front
 from search.study.study import Study
-from search.study.trial import Trial, best_by_reward, is_measured
+from search.study.trial import Trial, best_by_reward, has_failed, is_measured
 
 NEAR = 0.1  # as a share of the target latency
 
@@ -116,14 +116,14 @@ class Comparison:
 
 
 def samples(group: Group) -> list[tuple[Study, Trial]]:
-    """Return the trials that strategies proposed and that have a latency and an accuracy."""
+    """Return the trials of proposed networks with a latency and an accuracy that did not fail."""
     return [
         (study, trial)
         for study in group.studies
         for finished in study.rounds
         if finished.asked
         for trial in finished.trials
-        if trial.accuracy is not None and trial.latency is not None
+        if trial.accuracy is not None and trial.latency is not None and not has_failed(trial)
     ]
 
 

@@ -12,7 +12,7 @@ from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
 from search.study.pareto import hypervolume, reference_point
 from search.study.study import Study
-from search.study.trial import Trial, is_measured
+from search.study.trial import Trial, has_failed, is_measured, without_undue_reward
 
 WINDOW = 100  # a sample's recent reward is the mean over so many samples up to it
 
@@ -88,11 +88,12 @@ def curve(study: Study, box: Box) -> Curve:
     rows: list[tuple[float, ...]] = [(0, 0, 0, 0, np.nan, np.nan)]
     samples, time_s = 0, 0.0
     for finished in study.rounds:
-        latest |= {trial.architecture: trial for trial in finished.trials}
+        trials = list(map(without_undue_reward, finished.trials))
+        latest |= {trial.architecture: trial for trial in trials}
         time_s += finished.duration_s
         if finished.asked:
             samples += len(finished.trials)
-            rewards += [trial.reward for trial in finished.trials if trial.reward is not None]
+            rewards += [trial.reward for trial in trials if trial.reward is not None]
         rows.append(
             (
                 samples,
@@ -138,7 +139,7 @@ def band(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> Band | None:
 
 
 def points_of(trials: Iterable[Trial], *, measured: bool) -> list[Point]:
-    """Return accuracy and latency of the trials that have both.
+    """Return accuracy and latency of the trials that have both and did not fail.
 
     Args:
         measured: Whether the latency must be measured.
@@ -148,5 +149,6 @@ def points_of(trials: Iterable[Trial], *, measured: bool) -> list[Point]:
         for trial in trials
         if trial.accuracy is not None
         and trial.latency is not None
+        and not has_failed(trial)
         and (is_measured(trial) or not measured)
     ]

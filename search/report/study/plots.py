@@ -38,9 +38,9 @@ def accuracy_latency(
     Points are solid for measured latencies and hollow for predicted ones.
 
     Returns:
-        The plot, or None if no trial has both an accuracy and a latency.
+        The plot, or None if no trial has a reward.
     """
-    trials = [t for t in data.latest() if t.accuracy is not None and t.latency is not None]
+    trials = [t for t in data.latest() if t.reward is not None]
     if not trials:
         return None
     with rc_context(STYLE):

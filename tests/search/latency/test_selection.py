@@ -12,6 +12,7 @@ from latlab.domain.estimate import Source
 from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
 from search.study.front import front, may_be_on_front
+from search.study.pareto import hypervolume, reference_point
 from search.study.trial import Trial, is_open
 from tests.search.fakes import estimate
 
@@ -150,6 +151,35 @@ def test_contenders_are_all_that_may_be_on_the_front_and_can_be_measured(
     wanted = contenders(trials)
     assert len(wanted) == len(set(wanted))
     assert set(wanted) == set(filter(is_open, may_be_on_front(sound)))
+
+
+@given(some_trials())
+def test_each_next_contender_adds_most_to_those_before_it(trials: list[Trial]) -> None:
+    sound = [trial for trial in trials if trial.failure is None]
+    if not sound:
+        return
+    points = [(t.accuracy or 0, t.latency.latency_ns if t.latency else 0) for t in sound]
+    reference = reference_point(*zip(*points, strict=True))
+    front = [p for p, t in zip(points, sound, strict=True) if t.measurement_id]
+
+    def volume(more: list[Trial]) -> float:
+        lower = [(t.accuracy or 0, t.latency.lower_ns if t.latency else 0) for t in more]
+        accuracies, latencies_ns = zip(*front, *lower, strict=True) if front or lower else ((), ())
+        return hypervolume(accuracies, latencies_ns, *reference)
+
+    ordered = contenders(trials)
+    for place, trial in enumerate(ordered):
+        before, after = ordered[:place], ordered[place:]
+        best = max(volume([*before, other]) for other in after)
+        assert volume([*before, trial]) == pytest.approx(best)
+
+
+@given(some_trials(), st.floats(1, 3))
+def test_in_wider_intervals_more_may_be_on_the_front(trials: list[Trial], factor: float) -> None:
+    possible = may_be_on_front(trials)
+    wider = may_be_on_front(trials, factor)
+    assert all(trial in wider for trial in possible)
+    assert may_be_on_front(trials, 1.0) == possible
 
 
 @given(some_trials(), st.fractions(0, 1))

@@ -49,6 +49,15 @@ def test_what_it_learns_of_may_be_a_parent_and_is_the_first_to_go() -> None:
     assert 9.0 not in [reward for reward, _ in evolution._population]
 
 
+def test_what_is_adopted_enters_the_population() -> None:
+    evolution = Evolution(SPACE, seed=0)
+    evolution.ask(1)
+    adopted = Evolution(SPACE, seed=1).ask(1)
+    evolution.adopt(adopted)
+    tell(evolution, adopted)
+    assert evolution._population[-1] == (big_kernels(adopted[0]), SPACE.spell(adopted[0]))
+
+
 def test_the_population_holds_the_youngest_that_have_a_reward() -> None:
     evolution = Evolution(SPACE, seed=0)
     tell(evolution, evolution.ask(POPULATION))

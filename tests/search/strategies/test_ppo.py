@@ -94,6 +94,20 @@ def test_what_it_learns_of_becomes_more_likely() -> None:
     assert log_prob() == after
 
 
+def test_what_is_adopted_has_the_controllers_own_probabilities() -> None:
+    space = small_space()
+    ppo = PPO(space, seed=0)
+    tell_rewards(ppo, [0.1, 0.9, 0.4])
+    drawn = ppo.ask(4)
+    kept = ppo._log_probs[[0, 2]].clone()
+    others = PPO(space, seed=7).ask(4)
+    ppo.adopt([drawn[0], others[1], drawn[2], others[3]])
+    spelled = torch.tensor([space.spell(others[i]) for i in (1, 3)])
+    assert torch.equal(ppo._choices[[1, 3]], spelled)
+    assert torch.equal(ppo._log_probs[[1, 3]], ppo.controller(spelled)[0].detach())
+    assert torch.equal(ppo._log_probs[[0, 2]], kept)
+
+
 def test_updates_stay_close_to_the_policy_that_sampled() -> None:
     ppo = PPO(small_space(), seed=0)
     for step in range(5):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.space.architecture import Architecture
+from search.space.zoo import ZOO
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.settings import StrategyName
 from search.study.trial import Trial
@@ -113,7 +115,55 @@ def test_what_was_told_steers_the_proposals(name: StrategyName) -> None:
 
 
 @pytest.mark.parametrize("name", StrategyName)
+def test_a_network_without_a_reward_teaches_as_one_without_an_accuracy(
+    name: StrategyName,
+) -> None:
+    def next_after(failed: Trial) -> list[Architecture]:
+        strategy = make_strategy(name, SPACE, seed=0)
+        for _ in range(4):
+            first, *others = strategy.ask(6)
+            told = [judge(architecture, fails=False) for architecture in others]
+            strategy.tell([replace(failed, architecture=first), *told])
+        return strategy.ask(6)
+
+    [network] = make_strategy(name, SPACE, 0).ask(1)
+    unmeasurable = Trial(network, 0, 0.99, estimate(1), None, failure="it crashed")
+    assert next_after(unmeasurable) == next_after(judge(network, fails=True))
+
+
+@pytest.mark.parametrize("name", StrategyName)
 def test_a_round_that_failed_altogether_does_not_stop_the_search(name: StrategyName) -> None:
     strategy = make_strategy(name, SPACE, seed=0)
     play(strategy, [[True] * 6, [True, False] * 3])
     assert len(strategy.ask(6)) == 6
+
+
+@pytest.mark.parametrize("name", StrategyName)
+@settings(max_examples=8, deadline=None)
+@given(replaced=st.lists(st.booleans(), min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_what_is_adopted_counts_as_proposed(
+    name: StrategyName, replaced: list[bool], seed: int
+) -> None:
+    rng = random.Random(seed)
+    others = [SPACE.resolve(SPACE.sample(rng)) for _ in replaced]
+
+    def asked_next(*, adopts: bool) -> list[Architecture]:
+        strategy = make_strategy(name, SPACE, seed)
+        architectures = strategy.ask(len(replaced))
+        if adopts:
+            taken = zip(architectures, others, replaced, strict=True)
+            architectures = [other if is_other else own for own, other, is_other in taken]
+            strategy.adopt(architectures)
+        strategy.tell([judge(architecture, fails=False) for architecture in architectures])
+        return strategy.ask(5)
+
+    assert asked_next(adopts=True) == asked_next(adopts=True)
+    assert any(replaced) or asked_next(adopts=True) == asked_next(adopts=False)
+
+
+@pytest.mark.parametrize("name", StrategyName)
+def test_a_network_of_another_space_cannot_be_adopted(name: StrategyName) -> None:
+    strategy = make_strategy(name, SPACE, 0)
+    strategy.ask(1)
+    with pytest.raises(ValueError, match="does not lie in the space small"):
+        strategy.adopt([ZOO["mobilenet-v2"]])

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -87,6 +88,20 @@ def test_decisions_are_parameters(directory: Path) -> None:
             for name, value in shown.params.items()
         ]
         assert tuple(indices) == choices
+
+
+def test_a_network_that_failed_is_shown_as_failed_also_from_an_older_version(
+    directory: Path,
+) -> None:
+    [trial, *_] = read_study(directory).rounds[0].trials
+    appended(directory, [replace(trial, measurement_id=None, failure="it crashed", reward=0.5)])
+    journal = directory / "journal.log"
+    lines = journal.read_text().splitlines()
+    as_then = json.loads(lines[-1]) | {"state": 1, "values": [0.5, 3.0]}
+    journal.write_text("".join(f"{line}\n" for line in [*lines[:-1], json.dumps(as_then)]))
+    shown = opened(directory).trials[-1]
+    assert (shown.state.name, shown.values) == ("FAIL", None)
+    assert len(shown.params) == len(small_space().decisions)
 
 
 def test_where_it_is_not_installed_the_error_says_what_to_do(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.study.pareto import hypervolume, pareto_front
+from search.study.pareto import GrowingFront, hypervolume, pareto_front
 
 Points = list[tuple[float, float]]
 
@@ -37,6 +37,17 @@ def test_the_hypervolume_is_the_number_of_dominated_cells(points: list[tuple[int
         for column in range(9)
     )
     assert hypervolume([p[0] for p in points], [p[1] for p in points], 0, 9) == cells
+
+
+@given(grid_points)
+def test_a_growing_front_gains_what_the_hypervolume_does(points: list[tuple[int, int]]) -> None:
+    front = GrowingFront(0, 9)
+    for number, (accuracy, latency) in enumerate(points):
+        before, after = points[:number], points[: number + 1]
+        volumes = [hypervolume([p[0] for p in q], [p[1] for p in q], 0, 9) for q in (before, after)]
+        assert front.gain(accuracy, latency) == volumes[1] - volumes[0]
+        front.add(accuracy, latency)
+        assert front.gain(accuracy, latency) == 0
 
 
 def test_nothing_has_no_front() -> None:
