@@ -12,9 +12,7 @@ NETWORK = Architecture(8, (), 8)
 def trial(
     failure: str | None, reward: float | None, disturbed: int = 0, accuracy: float | None = 0.5
 ) -> Trial:
-    return Trial(
-        NETWORK, 0, accuracy, estimate(1000), reward, failure=failure, disturbed=disturbed
-    )
+    return Trial(NETWORK, 0, accuracy, estimate(1000), reward, failure=failure, disturbed=disturbed)
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,11 @@ def study(rounds_trials: list[list[Trial]]) -> Study:
 
 def test_what_failed_is_on_no_curve_also_in_a_study_of_an_older_version() -> None:
     sound = Trial(Architecture(1, (), 8), 0, 0.5, estimate(3_000_000), 0.5)
-    crashed = Trial(
-        Architecture(2, (), 8), 0, 0.9, estimate(1_000_000), 0.9, failure="it crashed"
-    )
+    crashed = Trial(Architecture(2, (), 8), 0, 0.9, estimate(1_000_000), 0.9, failure="it crashed")
     assert Box.around([study([[crashed]])]) is None
     both, alone = study([[sound, crashed]]), study([[sound]])
-    assert Box.around([both]) == (box := Box.around([alone]))
+    box = Box.around([alone])
+    assert Box.around([both]) == box
     assert box is not None
     drawn = curve(both, box)
     assert drawn.best_reward[-1] == drawn.recent_reward[-1] == 0.5
