@@ -339,9 +339,7 @@ def test_a_replay_tells_the_rewards_that_an_older_version_gave_to_failures(
     run = Run(tmp_path, Scripted(1000), lab=FakeLab(fails_for(0.5)), loop=LoopSettings(2))
     run.search()
     before = read_study(tmp_path)
-    older = [
-        replace(t, reward=0.99) if t.failure else t for r in before.rounds for t in r.trials
-    ]
+    older = [replace(t, reward=0.99) if t.failure else t for r in before.rounds for t in r.trials]
     assert any(t.failure for t in older)
     sizes = [(len(r.trials), r.asked) for r in before.rounds]
     remaining = iter(older)
