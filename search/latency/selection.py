@@ -8,10 +8,16 @@ from heapq import heapify, heappop, heappush
 from statistics import fmean
 
 import numpy as np
+from scipy.special import ndtri
 
 from search.study.front import Point, may_be_on_front, points_of
 from search.study.pareto import GrowingFront, reference_point
 from search.study.trial import Trial, attempts, is_measured, is_open
+
+# Latencies that a network may have, by the half-widths of its 90 % interval: where each ninth of a
+# normal distribution has its middle, and the best that the interval promises.
+EXPECTED = (ndtri((np.arange(9) + 0.5) / 9) / ndtri(0.95)).tolist()
+AT_BEST = (-1.0,)
 
 
 def allowance(trials: Collection[Trial], share: float, budget: float = math.inf) -> int:
@@ -42,7 +48,10 @@ def affordable(trials: Iterable[Trial], budget_s: float) -> int:
 
 
 def split(n: int) -> tuple[int, int, int]:
-    """Divide `n` measurements into (top_k, uncertain_k, random_k), as 2 : 1 : 1."""
+    """Divide `n` measurements into (top_k, uncertain_k, random_k), as 2 : 1 : 1.
+
+    Of three, each kind has one; of fewer, the uncertain ones have none.
+    """
     uncertain_k, random_k = (n + 1) // 4, (n + 2) // 4
     return n - uncertain_k - random_k, uncertain_k, random_k
 
@@ -65,16 +74,20 @@ def choose(
         trials: The round's trials, of distinct architectures.
         known: All other trials of the study; the front is drawn from both.
         top_k: How many to choose by the highest reward.
-        uncertain_k: How many to choose by the widest interval, those first that may be on the
-            front.
+        uncertain_k: How many to choose by the hypervolume that their measurement is expected to
+            add to the front of the measured ones. This takes those that may be on the front, and
+            of them the less certain ones, which may lie far beyond it.
         random_k: How many to choose at random, which shows how the predictor does elsewhere.
         rng: Draws the random ones.
     """
     remaining = sorted(points_of(filter(is_open, trials)), key=lambda point: -point.reward)
     chosen, remaining = remaining[:top_k], remaining[top_k:]
 
-    near = {trial.architecture for trial in may_be_on_front([*known, *trials])}
-    remaining.sort(key=lambda point: (point.trial.architecture not in near, -point.relative_width))
+    if uncertain_k:
+        grown = _measured_front(points_of([*known, *trials]))
+        for point in chosen:
+            grown.add(point.accuracy, point.latency.latency_ns)
+        remaining = _by_gain(grown, remaining, EXPECTED)
     chosen, remaining = chosen + remaining[:uncertain_k], remaining[uncertain_k:]
 
     chosen += [remaining[i] for i in rng.permutation(len(remaining))[:random_k]]
@@ -90,29 +103,47 @@ def contenders(trials: Collection[Trial]) -> list[Trial]:
     latency.
     """
     points = points_of(trial for trial in trials if trial.failure is None)
+    remaining = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
+    remaining.sort(key=lambda point: -point.reward)
+    return [point.trial for point in _by_gain(_measured_front(points), remaining, AT_BEST)]
+
+
+def _measured_front(points: Sequence[Point]) -> GrowingFront:
+    """Return the front of those points that were measured.
+
+    Its reference is the 10th percentile of accuracy and the 90th of latency of all points.
+    """
     if not points:
-        return []
-    reference = reference_point(
-        [point.accuracy for point in points], [point.latency.latency_ns for point in points]
+        return GrowingFront(0.0, 0.0)
+    grown = GrowingFront(
+        *reference_point(
+            [point.accuracy for point in points], [point.latency.latency_ns for point in points]
+        )
     )
-    grown = GrowingFront(*reference)
     for point in points:
         if is_measured(point.trial):
             grown.add(point.accuracy, point.latency.latency_ns)
-    remaining = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
-    remaining.sort(key=lambda point: -point.reward)
-    return [point.trial for point in _by_gain(grown, remaining)]
+    return grown
 
 
-def _by_gain(grown: GrowingFront, points: Sequence[Point]) -> list[Point]:
+def _by_gain(
+    grown: GrowingFront, points: Sequence[Point], half_widths: Sequence[float]
+) -> list[Point]:
     """Return points in the order in which each next one adds most, the useless ones last.
 
     What a point adds never grows as others are added. So what it added at some time before bounds
     what it adds now, and only the points with the largest bounds are looked up again.
+
+    Args:
+        grown: The front, to which the points are added.
+        points: The points, in the order that decides between equals.
+        half_widths: The latencies that each point may have, equally likely, by the half-widths of
+            its interval. What it adds is the mean over them, and it is added at their mean.
     """
 
     def gain(index: int) -> float:
-        return grown.gain(points[index].accuracy, points[index].latency.lower_ns)
+        point = points[index]
+        return fmean(grown.gain(point.accuracy, point.latency_ns(z)) for z in half_widths)
 
     bounds = [(-gain(index), index) for index in range(len(points))]
     heapify(bounds)
@@ -123,6 +154,6 @@ def _by_gain(grown: GrowingFront, points: Sequence[Point]) -> list[Point]:
             heappush(bounds, (-now, index))
         else:
             ordered.append(index)
-            grown.add(points[index].accuracy, points[index].latency.lower_ns)
+            grown.add(points[index].accuracy, points[index].latency_ns(fmean(half_widths)))
     useless = sorted(index for _, index in bounds)
     return [points[index] for index in [*ordered, *useless]]

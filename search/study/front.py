@@ -33,12 +33,12 @@ def may_be_on_front(trials: Iterable[Trial], widening: float = 1.0) -> list[Tria
             the front, which allows for predictions that will change.
     """
     points = points_of(trials)
-    uppers = [point.upper_ns(widening) for point in points]
+    uppers = [point.latency_ns(widening) for point in points]
     at_worst = pareto_front([point.accuracy for point in points], uppers)
     uppers_ns = [uppers[i] for i in at_worst]  # rising, as accuracy does
 
     def is_dominated(point: Point) -> bool:
-        faster = bisect_left(uppers_ns, point.lower_ns(widening))
+        faster = bisect_left(uppers_ns, point.latency_ns(-widening))
         return faster > 0 and points[at_worst[faster - 1]].accuracy >= point.accuracy
 
     return [point.trial for point in points if not is_dominated(point)]
@@ -52,22 +52,14 @@ class Point(NamedTuple):
     latency: LatencyEstimate
     reward: float
 
-    def lower_ns(self, widening: float) -> float:
-        """The lower bound of the latency's interval, widened by a factor."""
-        return self.latency.latency_ns - widening * (
-            self.latency.latency_ns - self.latency.lower_ns
-        )
+    def latency_ns(self, half_widths: float) -> float:
+        """Return the latency moved by a number of its interval's half-widths.
 
-    def upper_ns(self, widening: float) -> float:
-        """The upper bound of the latency's interval, widened by a factor."""
-        return self.latency.latency_ns + widening * (
-            self.latency.upper_ns - self.latency.latency_ns
-        )
-
-    @property
-    def relative_width(self) -> float:
-        """The width of the latency's interval, relative to the latency."""
-        return (self.latency.upper_ns - self.latency.lower_ns) / self.latency.latency_ns
+        -1 stands for the lower bound, 1 for the upper one.
+        """
+        estimate = self.latency
+        bound_ns = estimate.lower_ns if half_widths < 0 else estimate.upper_ns
+        return estimate.latency_ns + abs(half_widths) * (bound_ns - estimate.latency_ns)
 
 
 def points_of(trials: Iterable[Trial]) -> list[Point]:

@@ -245,10 +245,10 @@ def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
 
 
 def test_what_is_far_from_the_front_is_not_predicted_in_every_pass(tmp_path: Path) -> None:
-    loop = LoopSettings(4, max_measured_share=0.5, final_share=1)
+    loop = LoopSettings(4, max_measured_share=1, final_share=1, max_measurements=12)
     run = Run(tmp_path, Scripted(10**6), loop=loop, round_size=50)
     run.search()
-    assert run.lab.calls > 3  # passes
+    assert run.lab.calls > 1  # passes that measured, before one that found nothing more
     assert not spoken_of(run, "are not measured, because")
     times = Counter(run.lab.predicted)  # in its round, when nothing else was left, and near
     assert Counter(times.values()).most_common(1)[0][0] <= 2

@@ -106,6 +106,22 @@ def test_the_uncertain_one_is_the_least_certain_near_the_front() -> None:
     assert chosen is close
 
 
+def test_uncertain_ones_add_to_those_chosen_before_them() -> None:
+    known = [measured(1, 0.5, 1000), measured(2, 0.9, 5000), measured(3, 0.1, 9000)]
+    best = predicted(4, accuracy=0.8, latency_ns=2000, reward=0.9)
+    much_like_it = predicted(5, accuracy=0.79, latency_ns=2010, reward=0.5)
+    elsewhere = predicted(6, accuracy=0.6, latency_ns=1500, reward=0.1)
+    chosen = choose(
+        [elsewhere, much_like_it, best],
+        known,
+        top_k=1,
+        uncertain_k=2,
+        random_k=0,
+        rng=np.random.default_rng(0),
+    )
+    assert chosen == [best, elsewhere, much_like_it]
+
+
 def test_chance_reaches_every_candidate() -> None:
     trials = [predicted(i) for i in range(5)]
     reached = {
