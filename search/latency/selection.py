@@ -50,9 +50,9 @@ def affordable(trials: Iterable[Trial], budget_s: float) -> int:
 def split(n: int) -> tuple[int, int, int]:
     """Divide `n` measurements into (top_k, uncertain_k, random_k), as 2 : 1 : 1.
 
-    Of three, each kind has one; of fewer, the uncertain ones have none.
+    Of two, the random ones have none: an uncertain one brings more.
     """
-    uncertain_k, random_k = (n + 1) // 4, (n + 2) // 4
+    uncertain_k, random_k = (n + 2) // 4, (n + 1) // 4
     return n - uncertain_k - random_k, uncertain_k, random_k
 
 
