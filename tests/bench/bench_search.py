@@ -1,23 +1,21 @@
-"""search.*: the gain by strategies on Accel-NASBench's table, and the costs of the search.
+"""search.*: the costs of a search on Accel-NASBench's table, and what it samples near the target.
 
 python -m tests.bench.bench_search
 """
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
-from scipy.stats import t as student_t
 
 from search.loop import run_search
 from search.strategies.strategy import Strategy, make_strategy
@@ -34,15 +32,13 @@ from search.study.settings import (
 )
 from search.study.study import JOURNAL, Study, open_study, read_study
 from search.study.trial import Trial
-from tests.bench.figures import at_least, at_most, exactly, report
+from tests.bench.figures import at_most, exactly, report
 from tests.bench.public_data import public_data
 from tests.bench.table_lab import SPACE, TableLab
 
 SAMPLES = 1_000
 LONG_SAMPLES = 8_000
 ROUND_SIZE = 20
-SEEDS = range(10)  # the strategies were tuned on seeds from 100
-STRATEGIES = (StrategyName.PPO, StrategyName.NSGA2, StrategyName.EVOLUTION, StrategyName.RANDOM)
 NEAR = 0.1  # as a share of the target latency
 KILLS = 5
 KILLED_ROUNDS = 100
@@ -82,6 +78,7 @@ class Watched:
         self.ask = self.clock.watch("ask", self.strategy.ask)
         self.tell = self.clock.watch("tell", self.strategy.tell)
         self.learn = self.strategy.learn
+        self.statistics = self.strategy.statistics
         self.adopt = self.strategy.adopt
         self.evaluate = self.clock.watch("evaluate", self.lab.accuracy.evaluate)
         self.predict = self.clock.watch("predict", self.lab.predict)
@@ -97,7 +94,6 @@ def main() -> None:
     lab = TableLab.of(path)
     target_ns = int(np.median(lab.latencies_ns))
     long_search(lab, target_ns)
-    compare_strategies(lab, target_ns)
     near_target(lab, target_ns)
     resume_equal(path, lab, target_ns)
 
@@ -113,35 +109,6 @@ def long_search(lab: TableLab, target_ns: int) -> None:
     report("search.ppo8000_s", round(total_s, 1), "s", at_most(120), trials=trials, parts_s=parts_s)
     bookkeeping_ms = 1e3 * (total_s - sum(watched.clock.calls.values())) / trials
     report("search.bookkeeping_ms", round(bookkeeping_ms, 2), "ms", at_most(3), trials=trials)
-
-
-def compare_strategies(lab: TableLab, target_ns: int) -> None:
-    hypervolumes = {
-        name: [
-            hypervolume(lab, sample(lab, settings(target_ns, name, seed), SAMPLES))
-            for seed in SEEDS
-        ]
-        for name in STRATEGIES
-    }
-    for name, each in hypervolumes.items():
-        spread = statistics.stdev(each) / len(each) ** 0.5
-        half_width = float(student_t.ppf(0.95, len(each) - 1)) * spread
-        mean = statistics.fmean(each)
-        report(
-            f"search.hv_{name.value}",
-            round(mean, 4),
-            "share of the table's ranges",
-            None,
-            interval_90=[round(mean - half_width, 4), round(mean + half_width, 4)],
-            each=[round(volume, 4) for volume in each],
-            samples=SAMPLES,
-            table_kendall=round(lab.accuracy.kendall, 3),
-        )
-    at_random = hypervolumes.pop(StrategyName.RANDOM)
-    best_guided = [max(volumes) for volumes in zip(*hypervolumes.values(), strict=True)]
-    report("search.guided_wins", wins(best_guided, at_random), "seeds", exactly(10))
-    ppo_wins = wins(hypervolumes[StrategyName.PPO], at_random)
-    report("search.ppo_wins", ppo_wins, "seeds", at_least(9))
 
 
 def near_target(lab: TableLab, target_ns: int) -> None:
@@ -250,18 +217,9 @@ def settings(
     )
 
 
-def hypervolume(lab: TableLab, trials: Sequence[Trial]) -> float:
-    accuracies = [trial.accuracy for trial in trials if trial.accuracy is not None]
-    return lab.hypervolume(accuracies, list(map(latency_ns, trials)))
-
-
 def latency_ns(trial: Trial) -> int:
     assert trial.latency is not None
     return trial.latency.latency_ns
-
-
-def wins(values: Sequence[float], baseline: Sequence[float]) -> int:
-    return sum(one > other for one, other in zip(values, baseline, strict=True))
 
 
 def killed_search(path: str, directory: str, target_ns: str) -> None:
