@@ -90,16 +90,16 @@ def run_search(
         architectures = strategy.ask(study.settings.round_size)
         trials = search.judged(architectures, number)
         strategy.tell(trials)
-        study.append(trials)
+        study.append(trials, statistics=strategy.statistics())
         search.note(f"round {number} of {settings.rounds}")
     search.measure_front()
     search.renew()
-    return measured_front(study.latest().values())
+    return measured_front(study.latest().values(), study.settings.separate_targets)
 
 
-def measured_front(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the front of the measured networks, fastest first."""
-    return front(trial for trial in trials if is_measured(trial))
+def measured_front(trials: Iterable[Trial], separate_targets: bool = False) -> list[Trial]:
+    """Return the front of the measured networks, fastest first, as `front` does."""
+    return front(filter(is_measured, trials), separate_targets=separate_targets)
 
 
 class _Search:
@@ -142,7 +142,10 @@ class _Search:
         while True:
             judge, latest = self._judge(None), self.study.latest()
             allowed = _allowed(self.settings, latest.values())
-            wanted = self._contenders(judge, may_be_on_front(latest.values(), WIDENING))
+            near = may_be_on_front(
+                latest.values(), WIDENING, separate_targets=self.study.settings.separate_targets
+            )
+            wanted = self._contenders(judge, near)
             if allowed and not wanted:  # the recorded predictions may hide one
                 wanted = self._contenders(judge, latest.values())
             chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
@@ -171,7 +174,8 @@ class _Search:
         latest = self.study.latest()
         latest |= judge.renew(trials)
         latest |= judge.predict(filter(is_open, trials))
-        return contenders(latest.values())
+        separate_targets = self.study.settings.separate_targets
+        return contenders(latest.values(), separate_targets=separate_targets)
 
     def renew(self) -> None:
         """Record the latencies of all measured networks anew, so that they are corrected alike."""

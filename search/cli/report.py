@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -47,7 +46,6 @@ RunsOption = Annotated[
 ]
 DEFAULT_RUNS = Path("runs")
 DEFAULT_STUDIES = ["first"]
-LONGEST_NAME = 100  # characters of the name of a comparison's folder
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ def report(
     if len(found) == 1:
         show_report(found[0], output)
     else:
-        _show_comparison(found, output or runs / "comparisons" / _folder_name(names))
+        from search.report.comparison.files import folder_name
+
+        _show_comparison(found, output or runs / "comparisons" / folder_name(names))
 
 
 def show_report(study: Study, output: Path | None = None) -> None:
@@ -129,6 +129,8 @@ def show_report(study: Study, output: Path | None = None) -> None:
         targets=lab.targets if len(lab.targets) > 1 else (),
         devices=lab.devices,
         front_measurements=lab.front_measurements,
+        separate_targets=study.settings.separate_targets,
+        statistics={each.index: each.statistics for each in study.rounds if each.statistics},
     )
     show(front_table(data))
     folder = study.directory / "front"
@@ -176,14 +178,6 @@ def _show_comparison(studies: Sequence[Study], directory: Path) -> None:
     console.print(f"Comparison: {page}", soft_wrap=True)
 
 
-def _folder_name(names: Sequence[str]) -> str:
-    joined = "-".join(name.replace("/", "_") for name in names)
-    if len(joined) <= LONGEST_NAME:
-        return joined
-    digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
-    return f"{len(names)}-studies-{digest}"
-
-
 def _ask_lab(settings: StudySettings, measured_trials: Sequence[Trial] = ()) -> LabKnowledge:
     """Ask the running lab; if there is none, print so and return what is known without one."""
     ids = [id_ for trial in measured_trials for id_ in measurement_ids(trial)]
@@ -205,7 +199,10 @@ def _ask_lab(settings: StudySettings, measured_trials: Sequence[Trial] = ()) -> 
                 _zoo(client, target.id, {n: latencies[id_] for n, id_ in known.items()}, settings)
                 for target, known in zip(targets, zoo_ids, strict=True)
             ]
-            on_front = front(renewed(measured_trials, latencies, settings))
+            on_front = front(
+                renewed(measured_trials, latencies, settings),
+                separate_targets=settings.separate_targets,
+            )
             front_ids = [id_ for trial in on_front for id_ in measurement_ids(trial)]
             return LabKnowledge(
                 tuple(target.name for target in targets),

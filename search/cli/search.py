@@ -59,11 +59,11 @@ def search(
     classes: ClassesOption = DEFAULT_CLASSES,
     precision: PrecisionOption = Precision.FP32,
     space: options.SpaceOption = options.DEFAULT_SPACE,
-    strategy: options.StrategyOption = StrategyName.PPO,
+    strategy: options.StrategyOption = None,
     ppo: options.PPOOption = None,
     reward: options.RewardOption = options.RewardName.SOFT,
     rounds: options.RoundsOption = LOOP.rounds,
-    round_size: options.RoundSizeOption = 16,
+    round_size: options.RoundSizeOption = None,
     calibration: options.CalibrationOption = CALIBRATION.networks,
     max_measured_share: options.MeasuredShareOption = LOOP.max_measured_share,
     max_measurements: options.MaxMeasurementsOption = None,
@@ -98,6 +98,7 @@ def search(
             SearchRequest,
             context.params,
             deployment=Deployment(resolution, classes, precision),
+            strategy=StrategyName.PPO if ppo else strategy,
             ppo=PPOSettings.parsed(ppo or []),
             reward=options.REWARDS[reward],
             loop=from_options(LoopSettings, context.params),
@@ -141,7 +142,7 @@ def check_effects(context: typer.Context) -> None:
     given = context.params
     if given["table"] is not None and given["accuracy_command"] is not None:
         raise ValueError("accuracy comes from --table or --accuracy-command, not from both")
-    if given["ppo"] and given["strategy"] is not StrategyName.PPO:
+    if given["ppo"] and given["strategy"] not in (None, StrategyName.PPO):
         strategy = given["strategy"].value
         raise ValueError(f"--ppo has no effect on --strategy {strategy}: leave it out")
     for needed, dependent in DEPENDENT_OPTIONS.items():

@@ -27,6 +27,11 @@ from search.latency.calibration import CANDIDATES
 from search.space.space import SPACES
 from search.study.settings import AbsoluteReward, HardReward, Reward, SoftReward, StrategyName
 from search.study.settings.ppo import DEFAULTS
+from search.study.settings.strategy_choice import (
+    EVIDENCE,
+    ROUND_SIZE_DEFAULT,
+    STRATEGY_DEFAULT,
+)
 
 SEARCH_PANEL = "The search"
 SIZE_PANEL = "Limits of candidates"
@@ -109,14 +114,19 @@ SpaceOption = Annotated[
     SpaceName, typer.Option(help="Space of networks to search.", rich_help_panel=SEARCH_PANEL)
 ]
 StrategyOption = Annotated[
-    StrategyName,
-    typer.Option(help="Strategy that proposes candidates.", rich_help_panel=SEARCH_PANEL),
+    StrategyName | None,
+    typer.Option(
+        help=f"Strategy that proposes candidates. A study keeps its strategy. {EVIDENCE}",
+        show_default=STRATEGY_DEFAULT,
+        rich_help_panel=SEARCH_PANEL,
+    ),
 ]
 PPOOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=VALUE",
-        help=f"Set a parameter of PPO. Repeat the option for several. The defaults: {DEFAULTS}.",
+        help="Search with PPO, and set a parameter of it. Repeat the option for several. The"
+        f" defaults: {DEFAULTS}.",
         rich_help_panel=SEARCH_PANEL,
     ),
 ]
@@ -128,19 +138,14 @@ RewardOption = Annotated[
         rich_help_panel=SEARCH_PANEL,
     ),
 ]
+_Rounds = {"min": 1, "max": 100_000, "rich_help_panel": SEARCH_PANEL}
 RoundsOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=100_000,
-        help="Number of rounds, including those of a resumed study.",
-        rich_help_panel=SEARCH_PANEL,
-    ),
+    int, typer.Option(help="Number of rounds, including those of a resumed study.", **_Rounds)
 ]
 RoundSizeOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        min=1, max=100_000, help="Number of candidates in a round.", rich_help_panel=SEARCH_PANEL
+        help="Number of candidates in a round.", show_default=ROUND_SIZE_DEFAULT, **_Rounds
     ),
 ]
 CalibrationOption = Annotated[
@@ -166,23 +171,18 @@ MeasuredShareOption = Annotated[
         rich_help_panel=MEASURING_PANEL,
     ),
 ]
+_Budget = {"min": 0, "rich_help_panel": MEASURING_PANEL}
 MaxMeasurementsOption = Annotated[
     int | None,
-    typer.Option(
-        min=0,
-        max=10**9,
-        help="Number of candidates to measure, at most.",
-        rich_help_panel=MEASURING_PANEL,
-    ),
+    typer.Option(max=10**9, help="Number of candidates to measure, at most.", **_Budget),
 ]
 MaxDeviceMinutesOption = Annotated[
     float | None,
     typer.Option(
-        min=0,
         max=MOST_MINUTES,
         callback=finite,
         help="Minutes for which measurements of candidates keep the device, at most.",
-        rich_help_panel=MEASURING_PANEL,
+        **_Budget,
     ),
 ]
 _Millions = {"min": 0, "max": MOST_MILLIONS, "callback": finite, "rich_help_panel": SIZE_PANEL}

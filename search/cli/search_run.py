@@ -35,8 +35,11 @@ from search.study.settings import (
     PPOSettings,
     Reward,
     SearchTarget,
+    StrategyChoice,
     StrategyName,
     StudySettings,
+    choose_strategy,
+    recorded_choice,
 )
 from search.study.study import SETTINGS, OpenStudy, open_study, read_settings, study_folder
 
@@ -62,11 +65,11 @@ class SearchRequest:
         weights: Weight of each target; None if the worst target counts.
         deployment: The form of deployed networks.
         space: Name of the search space.
-        strategy: What proposes candidates.
+        strategy: What proposes candidates; None for what suits the number of candidates.
         ppo: Settings of PPO.
         reward: How accuracy and latency become one number.
         loop: How far to search and how much to measure.
-        round_size: Number of candidates in a round.
+        round_size: Number of candidates in a round; None for the strategy's default.
         calibration: What to measure before the search.
         priority: Priority of the measurements.
         limits: What a candidate may have at most.
@@ -82,11 +85,11 @@ class SearchRequest:
     weights: Sequence[float] | None
     deployment: Deployment
     space: Enum
-    strategy: StrategyName
+    strategy: StrategyName | None
     ppo: PPOSettings
     reward: Reward
     loop: LoopSettings
-    round_size: int
+    round_size: int | None
     calibration: CalibrationSettings
     priority: int
     limits: Limits
@@ -106,33 +109,49 @@ def run(request: SearchRequest) -> None:
         deployment=request.deployment,
     ) as opened:
         _show_share_within(space, request)
-        warm_start = _networks_to_start_with(space, request)
+        choice = _strategy_choice(request, folder, len(opened))
+        warm_start = _networks_to_start_with(space, request, choice.round_size)
         source = open_source(request.accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
-        settings = _settings(request, folder, opened, source)
+        settings = _settings(request, choice, folder, opened, source)
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
             show_report(study)
 
 
+def _strategy_choice(request: SearchRequest, folder: Path, targets: int) -> StrategyChoice:
+    """Return what proposes candidates; a study that exists keeps what is not given."""
+    given = request.strategy, request.round_size
+    if (folder / SETTINGS).is_file():
+        return recorded_choice(read_settings(folder), *given)
+    choice = choose_strategy(*given, rounds=request.loop.rounds, targets=targets)
+    console.print(f"Strategy: {choice.strategy.value}, {choice.round_size} candidates a round.")
+    return choice
+
+
 def _settings(
-    request: SearchRequest, folder: Path, opened: Sequence[Session], source: OpenedSource
+    request: SearchRequest,
+    choice: StrategyChoice,
+    folder: Path,
+    opened: Sequence[Session],
+    source: OpenedSource,
 ) -> StudySettings:
     targets = search_targets(
         folder, request.target_latencies_ms or (), request.weights or (), opened
     )
     settings = StudySettings(
         space=request.space.value,
-        strategy=request.strategy,
+        strategy=choice.strategy,
         targets=targets,
         accuracy=source.settings,
         reward=request.reward,
         deployment=request.deployment,
-        round_size=request.round_size,
+        round_size=choice.round_size,
         seed=request.seed,
         limits=request.limits,
         warm_start=request.warm_start,
         ppo=request.ppo,
+        separate_targets=choice.separate_targets,
     )
     for on_target, target in zip(opened, targets, strict=True):
         wanted = milliseconds(target.latency_ns)
@@ -163,6 +182,7 @@ def _search(
         settings.seed,
         allows=lambda a: not excess(a, limits, deployment=settings.deployment),
         ppo=settings.ppo,
+        separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
     with progress_bar() as bar:
         run_search(
@@ -186,12 +206,12 @@ def _show_share_within(space: Space, request: SearchRequest) -> None:
         )
 
 
-def _networks_to_start_with(space: Space, request: SearchRequest) -> list[Architecture]:
-    """Return the networks of the warm start, and report them."""
+def _networks_to_start_with(space: Space, request: SearchRequest, count: int) -> list[Architecture]:
+    """Return the networks of the warm start, at most `count` of a study, and report them."""
     name = request.warm_start
     if name is None:
         return []
-    networks, outside = networks_to_start_with(name, space, request.runs, request.round_size)
+    networks, outside = networks_to_start_with(name, space, request.runs, count)
     console.print(f"Warm start: {len(networks)} networks of {name}.")
     if outside:
         console.print(f"Not in the space {space.name}: {', '.join(outside)}.")

@@ -94,16 +94,21 @@ def choose(
     return [point.trial for point in chosen]
 
 
-def contenders(trials: Collection[Trial]) -> list[Trial]:
+def contenders(trials: Collection[Trial], *, separate_targets: bool = False) -> list[Trial]:
     """Return the unmeasured trials that may be on the front, the most promising first.
 
     Each next trial is the one that adds most to the hypervolume of the measured trials and those
     before it, if its latency is the lower bound of its interval. Trials that add nothing follow
     by reward. The hypervolume's reference is the 10th percentile of accuracy and the 90th of
-    latency.
+    latency. On several targets it is the hypervolume of the combined latency.
+
+    Args:
+        trials: The study's trials, one for each architecture.
+        separate_targets: Whether the front is that of the latencies on each target.
     """
     points = points_of(trial for trial in trials if trial.failure is None)
-    remaining = points_of(filter(is_open, may_be_on_front(point.trial for point in points)))
+    possible = may_be_on_front((point.trial for point in points), separate_targets=separate_targets)
+    remaining = points_of(filter(is_open, possible))
     remaining.sort(key=lambda point: -point.reward)
     return [point.trial for point in _by_gain(_measured_front(points), remaining, AT_BEST)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -56,6 +56,10 @@ class Evolution:
         for choices, trial in zip(self._asked, trials, strict=True):
             if trial.reward is not None:
                 self._population.append((trial.reward, choices))
+
+    def statistics(self) -> Mapping[str, float]:
+        """Return nothing, because evolution computes no statistics."""
+        return {}
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Begin the population with these trials, which will be the first to be removed."""

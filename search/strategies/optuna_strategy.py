@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -14,6 +14,7 @@ from search.space.architecture import Architecture
 from search.space.limits import MAX_DRAWS, Allows, everything, fitted
 from search.space.space import Space
 from search.strategies.adoption import differing_choices
+from search.study.combined_latency import on_each_target
 from search.study.trial import Trial
 
 
@@ -27,6 +28,13 @@ def accuracy_and_latency(trial: Trial) -> list[float] | None:
     if trial.reward is None or trial.accuracy is None or trial.latency is None:
         return None
     return [trial.accuracy, float(trial.latency.latency_ns)]
+
+
+def accuracy_and_latencies(trial: Trial) -> list[float] | None:
+    """Return accuracy and the latency on each target in ns, or None if the trial has failed."""
+    if trial.reward is None or trial.accuracy is None or trial.latency is None:
+        return None
+    return [trial.accuracy, *(float(each.latency_ns) for each in on_each_target(trial.latency))]
 
 
 class OptunaStrategy:
@@ -110,3 +118,7 @@ class OptunaStrategy:
                 self._study.tell(asked, state=TrialState.FAIL)
             else:
                 self._study.tell(asked, values)
+
+    def statistics(self) -> Mapping[str, float]:
+        """Return nothing, because Optuna's samplers report no statistics."""
+        return {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -19,14 +21,7 @@ LEARNING_STEPS = 30
 
 
 class PPO:
-    """A Strategy that maximizes the reward of what a controller draws.
-
-    Attributes:
-        entropy: Entropy of a whole architecture in the last minibatch, in nats. It should fall
-            slowly.
-        approx_kl: Estimated divergence of the new policy from the old one in the last minibatch,
-            in nats. It should stay well below 0.1.
-    """
+    """A Strategy that maximizes the reward of what a controller draws."""
 
     def __init__(
         self,
@@ -52,8 +47,7 @@ class PPO:
             self.controller.parameters(), lr=self.settings.learning_rate, fused=True
         )
         self.baseline: float | None = None
-        self.entropy = 0.0
-        self.approx_kl = 0.0
+        self._statistics: dict[str, float] = {}
         self._choices = torch.empty(0, len(space.decisions), dtype=torch.int64)
         self._log_probs = torch.empty(0, len(space.decisions))
 
@@ -126,6 +120,7 @@ class PPO:
         moving average of rewards, for there is no value function.
         """
         s = self.settings
+        self._statistics = {}
         rewarded = {i: trial.reward for i, trial in enumerate(trials) if trial.reward is not None}
         if not rewarded:
             return
@@ -137,6 +132,7 @@ class PPO:
         advantages = self._advantages(rewards)
 
         for _ in range(s.epochs):
+            steps: list[tuple[float, float, float]] = []
             order = torch.randperm(len(rewards), generator=self.rng)
             for minibatch in torch.split(order, s.minibatch_size):
                 log_probs, entropies = self.controller(actions[minibatch])
@@ -153,12 +149,30 @@ class PPO:
                 loss.backward()
                 self.optimizer.step()
 
-                self.entropy = entropy.item()
-                self.approx_kl = ((ratio - 1) - log_ratio).mean().item()
+                approx_kl = ((ratio - 1) - log_ratio).mean()
+                clip_fraction = ((ratio - 1).abs() > s.clip_coef).float().mean()
+                steps.append((entropy.item(), approx_kl.item(), clip_fraction.item()))
+        means = (fmean(values) for values in zip(*steps, strict=True))
+        self._statistics |= zip(("entropy", "approx_kl", "clip_fraction"), means, strict=True)
+
+    def statistics(self) -> Mapping[str, float]:
+        """Return statistics of the last `tell`; empty if no trial had a reward.
+
+        All but the baseline are means over the steps of the last epoch:
+
+        - entropy: Entropy of a whole architecture, in nats. It should fall slowly.
+        - approx_kl: Estimated divergence of the new policy from the one that sampled, in nats. It
+          should stay well below 0.1.
+        - clip_fraction: Share of architectures whose probability ratio was clipped.
+        - baseline: The moving average of rewards, after this round.
+
+        A value that is not finite is left out.
+        """
+        return {name: value for name, value in self._statistics.items() if math.isfinite(value)}
 
     def _advantages(self, rewards: Tensor) -> Tensor:
-        """Return the rewards less the baseline, and move the baseline towards their mean."""
+        """Return the rewards less the baseline, move it towards their mean, and record it."""
         decay, mean = self.settings.baseline_decay, rewards.mean().item()
         baseline = mean if self.baseline is None else self.baseline
-        self.baseline = decay * baseline + (1 - decay) * mean
+        self.baseline = self._statistics["baseline"] = decay * baseline + (1 - decay) * mean
         return rewards - baseline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import optuna
@@ -13,7 +13,12 @@ from search.space.architecture import Architecture
 from search.space.limits import Allows, everything
 from search.space.space import Space
 from search.strategies.evolution import Evolution
-from search.strategies.optuna_strategy import OptunaStrategy, accuracy_and_latency, reward_alone
+from search.strategies.optuna_strategy import (
+    OptunaStrategy,
+    accuracy_and_latencies,
+    accuracy_and_latency,
+    reward_alone,
+)
 from search.strategies.ppo import PPO
 from search.study.settings import PPOSettings, StrategyName
 from search.study.trial import Trial
@@ -55,6 +60,10 @@ class Strategy(Protocol):
         """Learn from the trials of all architectures last asked for, in the same order."""
         ...
 
+    def statistics(self) -> Mapping[str, float]:
+        """Return finite statistics of the last `tell` by name, for people; empty without any."""
+        ...
+
 
 def make_strategy(
     name: StrategyName,
@@ -62,11 +71,13 @@ def make_strategy(
     seed: int,
     allows: Allows = everything,
     ppo: PPOSettings | None = None,
+    separate_targets: int = 0,
 ) -> Strategy:
     """Make the strategy with this name.
 
-    PPO, evolution and TPE maximize the reward. NSGA-II optimizes accuracy and latency. A
-    candidate that is not allowed is drawn again, and after `MAX_DRAWS` draws it is made smaller.
+    PPO, evolution and TPE maximize the reward. NSGA-II optimizes accuracy and latency: the
+    combined latency, or that on each target. A candidate that is not allowed is drawn again, and
+    after `MAX_DRAWS` draws it is made smaller.
 
     Args:
         name: Name of the strategy.
@@ -74,6 +85,8 @@ def make_strategy(
         seed: Seed of everything that the strategy draws.
         allows: Whether an architecture may be proposed.
         ppo: Settings of PPO; None stands for the defaults.
+        separate_targets: Number of targets whose latencies are objectives of their own for
+            NSGA-II; 0 for the combined latency.
     """
     match name:
         case StrategyName.PPO:
@@ -82,7 +95,8 @@ def make_strategy(
             return Evolution(space, seed, allows)
         case StrategyName.NSGA2:
             nsga2 = NSGAIISampler(population_size=16, seed=seed)
-            objectives, directions = accuracy_and_latency, [MAXIMIZE, MINIMIZE]
+            objectives = accuracy_and_latencies if separate_targets else accuracy_and_latency
+            directions = [MAXIMIZE, *[MINIMIZE] * (separate_targets or 1)]
             return OptunaStrategy(space, nsga2, objectives, directions, allows)
         case StrategyName.TPE:
             # The constant liar keeps the candidates of one round apart, which are asked for

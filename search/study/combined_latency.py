@@ -64,3 +64,8 @@ class Combination:
             unknown_kinds=tuple(sorted({kind for part in parts for kind in part.unknown_kinds})),
             parts=tuple(parts),
         )
+
+
+def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
+    """Return the latency on each target: the parts on several, or itself if there is one."""
+    return latency.parts or (latency,)

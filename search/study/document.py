@@ -76,6 +76,15 @@ def trial_from_document(document: object) -> Trial:
     return trial
 
 
+def statistics_from_document(document: object) -> dict[str, float]:
+    """Return the statistics that a document describes: finite numbers by name.
+
+    Raises:
+        DocumentError: The document does not describe statistics.
+    """
+    return _structured(document, dict[str, float])
+
+
 def estimate_from_document(document: object) -> LatencyEstimate | None:
     """Return the latency estimate that a document describes; None for None.
 
@@ -164,6 +173,14 @@ def _make_converter() -> Converter:
         make_dict_unstructure_fn(Deployment, converter, precision=override(omit_if_default=True)),
     )
     _register_estimates(converter)
+    converter.register_unstructure_hook(  # other studies are written as before
+        StudySettings,
+        make_dict_unstructure_fn(
+            StudySettings,
+            converter,
+            separate_targets=override(omit_if_default=True),
+        ),
+    )
     converter.register_structure_hook(
         Trial, make_dict_structure_fn(Trial, converter, _cattrs_forbid_extra_keys=False)
     )

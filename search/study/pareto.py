@@ -32,6 +32,37 @@ def pareto_front(accuracies: Sequence[float], latencies: Sequence[float]) -> lis
     return [int(index) for index in order[on_front]]
 
 
+def nondominated(points: Sequence[Sequence[float]]) -> list[int]:
+    """Return the indices of the points that no other point dominates, in input order.
+
+    A point dominates another one if it is no larger in all values and smaller in one. So of equal
+    points either all are returned or none. The time grows with the number of points times that
+    of those returned.
+
+    Args:
+        points: Points with as many values each, all of which should be low.
+
+    Raises:
+        ValueError: A value is NaN.
+    """
+    if not len(points):
+        return []
+    values = np.asarray(points, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("a front cannot be drawn: an accuracy or a latency is NaN")
+    distinct, of_point = np.unique(values, axis=0, return_inverse=True)
+    # The distinct points rise by their first value, then by the next. So one that dominates
+    # another comes before it.
+    kept = np.empty_like(distinct)
+    is_kept = np.zeros(len(distinct), dtype=bool)
+    count = 0
+    for index, point in enumerate(distinct):
+        if not (kept[:count] <= point).all(axis=1).any():
+            kept[count], is_kept[index] = point, True
+            count += 1
+    return [int(index) for index in np.flatnonzero(is_kept[of_point.reshape(-1)])]
+
+
 def hypervolume(
     accuracies: Sequence[float],
     latencies: Sequence[float],

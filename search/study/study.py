@@ -12,7 +12,7 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +71,13 @@ class OpenStudy(Study):
 
     since_s: float
 
-    def append(self, trials: Sequence[Trial], *, asked: bool = True) -> None:
+    def append(
+        self,
+        trials: Sequence[Trial],
+        *,
+        asked: bool = True,
+        statistics: Mapping[str, float] | None = None,
+    ) -> None:
         """Add a finished round by one write that is synced to disk.
 
         If the process is killed during the write, the study is as it was before or after it.
@@ -79,14 +85,21 @@ class OpenStudy(Study):
         Args:
             trials: The round's trials, at least one.
             asked: Whether the strategy was asked for these trials, in this order.
+            statistics: What the strategy reports about its learning from them, by name.
 
         Raises:
             StorageError: The disk is full or cannot be written.
         """
         now_s = time.monotonic()
-        finished = Round(len(self.rounds), asked, tuple(trials), now_s - self.since_s)
+        duration_s = now_s - self.since_s
+        finished = Round(len(self.rounds), asked, tuple(trials), duration_s, statistics or {})
         with storing(self.directory / JOURNAL):
-            append_round(self.directory / JOURNAL, self.directory.name, finished)
+            append_round(
+                self.directory / JOURNAL,
+                self.directory.name,
+                finished,
+                self.settings.target_ids if self.settings.separate_targets else (),
+            )
         self.rounds.append(finished)
         self.since_s = now_s
 

@@ -70,6 +70,9 @@ class Scripted:
     def tell(self, trials: Sequence[Trial]) -> None:
         self.told.append(list(trials))
 
+    def statistics(self) -> dict[str, float]:
+        return {"told": float(len(self.told))}
+
 
 @dataclass
 class Run:
@@ -139,6 +142,9 @@ def test_the_strategy_is_told_what_it_asked_for_in_order(tmp_path: Path) -> None
     Run(tmp_path, strategy).search()
     asked = [list(r.trials) for r in read_study(tmp_path).rounds if r.asked]
     assert strategy.told == asked
+    statistics = [r.statistics for r in read_study(tmp_path).rounds]
+    assert statistics[:4] == [{"told": number} for number in range(1, 5)]
+    assert not any(statistics[4:])  # the strategy is not told about the end
     again = Scripted(9)
     for trials in asked:
         assert again.ask(12) == [trial.architecture for trial in trials]
@@ -527,6 +533,7 @@ class RoundsOtherwise:
 
     def __post_init__(self) -> None:
         self.learn, self.tell = self.strategy.learn, self.strategy.tell
+        self.statistics = self.strategy.statistics
 
     def ask(self, n: int) -> list[Architecture]:
         space, rng = small_space(), random.Random(self.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,17 @@ from search.report.study.data import Result
 from search.report.study.files import trial_record, write_csv, write_json
 from search.report.study.results import result_record
 from search.study.study import Study
+
+LONGEST_NAME = 100  # characters
+
+
+def folder_name(names: Sequence[str]) -> str:
+    """Return the name of the folder of a comparison of these studies."""
+    joined = "-".join(name.replace("/", "_") for name in names)
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
+    return f"{len(names)}-studies-{digest}"
 
 
 def write_comparison_data(

@@ -12,6 +12,7 @@ from search.study.settings import StudyError, StudySettings
 from search.study.study import Study
 
 UNNAMED = ("strategy", "reward")  # labels show the values of these without their names
+SEPARATE_OBJECTIVES = "accuracy and the latency on each target"
 SEED = "seed"  # the last part of the names of all seeds
 
 
@@ -40,6 +41,7 @@ def described(settings: StudySettings) -> dict[str, str]:
         "target": _text(settings.target_ids),
         "target latency": ", ".join(f"{t.latency_ns / 1e6:.6g} ms" for t in settings.targets),
         **({"weights": _text(weights)} if weights else {}),
+        **({"objectives": SEPARATE_OBJECTIVES} if settings.separate_targets else {}),
         "deployment": f"{deployment.resolution} px, {deployment.classes} classes"
         f"{deployment.in_precision}",
         "space": settings.space,

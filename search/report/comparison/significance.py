@@ -15,7 +15,8 @@ from search.study.settings import StrategyName
 
 LEVEL = 0.05
 RANDOM = StrategyName.RANDOM.value
-STRATEGY_SETTINGS = ("strategy", "ppo")  # a strategy may differ from random search in these
+# A strategy may differ from random search in these.
+STRATEGY_SETTINGS = ("strategy", "ppo", "round size", "objectives")
 RESAMPLES = 9_999  # the test is exact if the seeds can be dealt out in no more ways
 
 

@@ -95,6 +95,10 @@ class ReportData:
         devices: The targets themselves, in the same order; none without a lab.
         front_measurements: Measurements of networks on the front, by their ids.
         deployment: The form in which networks are deployed, which their sizes depend on.
+        separate_targets: Whether the front is that of the latencies on each target, in place of
+            the combined one.
+        statistics: What the strategy reported about its learning, by the index of the round;
+            only rounds about which it reported something.
     """
 
     study: str
@@ -112,6 +116,8 @@ class ReportData:
     devices: Sequence[Target] = ()
     front_measurements: Mapping[str, Measurement] = field(default_factory=dict)
     deployment: Deployment = field(default_factory=Deployment)
+    separate_targets: bool = False
+    statistics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.target_latency_ns <= 0:
@@ -123,7 +129,17 @@ class ReportData:
 
     def measured_front(self) -> list[Trial]:
         """Return the front of the measured networks, fastest first."""
-        return front(trial for trial in self.latest() if is_measured(trial))
+        return front(filter(is_measured, self.latest()), separate_targets=self.separate_targets)
+
+    def combined_front(self) -> list[Trial]:
+        """Return the front of the measured networks by the combined latency, fastest first."""
+        return front(filter(is_measured, self.latest()))
+
+    def numbers_by_combined_latency(self) -> list[int]:
+        """Return which networks of the front, from 1, are on that by the combined latency too."""
+        combined = {trial.architecture for trial in self.combined_front()}
+        front = enumerate(self.measured_front(), 1)
+        return [number for number, trial in front if trial.architecture in combined]
 
     def best(self) -> Trial | None:
         """Return the trial on the measured front with the best reward."""
@@ -131,7 +147,7 @@ class ReportData:
 
     def within_target(self) -> Trial | None:
         """Return the most accurate trial on the measured front within the target latency."""
-        trials = [t for t in self.measured_front() if exceeds(t, self.target_latency_ns) <= 0]
+        trials = [t for t in self.combined_front() if exceeds(t, self.target_latency_ns) <= 0]
         return trials[-1] if trials else None
 
     def measurements_of(self, trial: Trial) -> list[Measurement | None]:
@@ -143,8 +159,3 @@ def exceeds(trial: Trial, target_ns: int) -> float:
     """Return by which share the trial's latency exceeds the target; below 0 within it."""
     assert trial.latency is not None
     return trial.latency.latency_ns / target_ns - 1
-
-
-def on_each_target(latency: LatencyEstimate) -> tuple[LatencyEstimate, ...]:
-    """Return the latency on each target: the parts on several, or itself if there is one."""
-    return latency.parts or (latency,)

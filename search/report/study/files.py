@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from search.report.drawing.words import short
-from search.report.study.data import ReportData, on_each_target
+from search.report.study.data import ReportData
 from search.report.study.results import raw_record, result_record, study_results
 from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
+from search.study.combined_latency import on_each_target
 from search.study.trial import Trial
 
 _counts = cache(counts)  # a search evaluates many networks again
@@ -43,6 +44,9 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
             for trial in data.measured_front()
         ],
         "results": results,
+        "statistics": [
+            {"round": index + 1, **statistics} for index, statistics in data.statistics.items()
+        ],
         "predictor": dict(data.evaluation.scores) if data.evaluation else None,
     }
     write_json(directory / "report.json", whole)

@@ -24,16 +24,14 @@ from search.report.drawing.html import render
 from search.report.drawing.svg import inline_svg
 from search.report.drawing.words import interval, short
 from search.report.study import plots
-from search.report.study.data import (
-    PredictorEvaluation,
-    ReportData,
-    exceeds,
-    on_each_target,
-)
+from search.report.study.data import PredictorEvaluation, ReportData, exceeds
 from search.report.study.files import write_report_data
+from search.report.study.learning import learning
 from search.report.study.measured import described_conditions
 from search.report.study.results import study_results
+from search.report.study.target_plots import accuracy_on_targets
 from search.space.counts import Counts, counts
+from search.study.combined_latency import on_each_target
 from search.study.trial import Trial, best_by_reward, is_measured
 
 
@@ -72,9 +70,11 @@ def write_report(data: ReportData, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     figures = {
         "accuracy-latency": plots.accuracy_latency(data),
+        "targets": accuracy_on_targets(data),
         "held-out": _held_out(data.evaluation),
         "search-parity": _search_parity(data),
         "progress": plots.progress(data),
+        "learning": learning(data),
         "diversity": diversity(data.measured_front()),
     }
     drawn = {name: plot for name, plot in figures.items() if plot is not None}

@@ -66,11 +66,11 @@ def accuracy_latency(
                 label=f"{name} ({len(part)})",
             )
             tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
-        _draw_front(axes, data.measured_front())
+        _draw_front(axes, data)
         draw_target(axes, data.target_latency_ns)
         scale_latencies(axes, "x", [data.target_latency_ns * MS, *_latencies_ms(trials)[0]])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axes.set_xlabel("latency (ms)")
+        axes.set_xlabel("combined latency (ms)" if data.separate_targets else "latency (ms)")
         axes.set_ylabel(f"accuracy of {data.accuracy}")
         figure.legend(loc="outside upper right", ncols=3, fontsize=9)
     return Plot(figure, tooltips)
@@ -170,11 +170,14 @@ def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, Floa
     return values[:, 0], values[:, 1], values[:, 2]
 
 
-def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
-    """Draw the front as a staircase, with a number at each network."""
+def _draw_front(axes: Axes, data: ReportData) -> None:
+    """Draw the front by the combined latency as a staircase, and a number at each network."""
+    stairs, front = data.combined_front(), data.measured_front()
+    x, _, _ = _latencies_ms(stairs)
+    y = np.array([trial.accuracy for trial in stairs], np.float64)
+    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     x, _, _ = _latencies_ms(front)
     y = np.array([trial.accuracy for trial in front], np.float64)
-    axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
     for number, point in enumerate(zip(x, y, strict=True), 1):
         axes.annotate(

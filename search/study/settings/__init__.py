@@ -22,6 +22,11 @@ from search.study.settings.reward import (
     Reward,
     SoftReward,
 )
+from search.study.settings.strategy_choice import (
+    StrategyChoice,
+    choose_strategy,
+    recorded_choice,
+)
 from search.study.settings.study import SearchTarget, StrategyName, StudyError, StudySettings
 
 __all__ = [
@@ -40,9 +45,12 @@ __all__ = [
     "Reward",
     "SearchTarget",
     "SoftReward",
+    "StrategyChoice",
     "StrategyName",
     "StudyError",
     "StudySettings",
     "TableSource",
     "TrainingSource",
+    "choose_strategy",
+    "recorded_choice",
 ]

@@ -23,6 +23,9 @@ class StrategyName(str, Enum):
     RANDOM = "random"
 
 
+STRATEGIES_OF_SEVERAL_OBJECTIVES = frozenset({StrategyName.NSGA2})
+
+
 class StudyError(LabError):
     """A study cannot be made, read or resumed. The message says what to do."""
 
@@ -69,6 +72,9 @@ class StudySettings:
         warm_start: Whose networks come before the first round: "zoo", the name of another study,
             or None.
         ppo: Settings of PPO, whose defaults hold for the other strategies.
+        separate_targets: Whether the latency on each target is an objective of its own, for a
+            strategy of several objectives and for the front, beside the combined latency. It is
+            false for one target.
 
     Raises:
         ValueError: A value is out of its range, or two values contradict each other.
@@ -85,6 +91,7 @@ class StudySettings:
     limits: Limits = field(default_factory=Limits)
     warm_start: str | None = None
     ppo: PPOSettings = field(default_factory=PPOSettings)
+    separate_targets: bool = False
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -98,6 +105,13 @@ class StudySettings:
             raise ValueError(
                 f"give a weight to each of the {len(self.targets)} targets or to none, not to "
                 f"{weighted}"
+            )
+        if self.separate_targets and len(self.targets) == 1:
+            raise ValueError("one target cannot be separated: leave separate_targets out")
+        if self.separate_targets and self.strategy not in STRATEGIES_OF_SEVERAL_OBJECTIVES:
+            raise ValueError(
+                f"the strategy {self.strategy.value} has one objective, so its targets cannot be "
+                "separated"
             )
         if self.round_size < 1:
             raise ValueError(f"a round needs at least one architecture, not {self.round_size}")

@@ -23,7 +23,7 @@ from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
-from search.study.settings import SearchTarget, StudyError
+from search.study.settings import SearchTarget, StrategyName, StudyError
 from search.study.study import read_settings, read_study
 from tests.search.latency.test_multi_target_lab import Device
 
@@ -173,3 +173,65 @@ def test_what_does_not_fit_together_is_refused(options: str, message: str) -> No
     assert code == 2
     assert message in said
     assert not Path("runs").exists()
+
+
+def test_nsga2_treats_each_target_as_an_objective(tmp_path: Path) -> None:
+    targets = ("--target", "phone", "--target", "board")
+    limits = ("--target-latency", "1", "--target-latency", "0.5")
+    code, said = search(*targets, *limits, "--strategy", "nsga2", "--rounds", "2")
+    assert code == 0, said
+    assert "the front of accuracy and the latency on each target" in said
+    assert "On the front by the combined latency: 1" in said
+    assert read_settings(Path("runs/first")).separate_targets
+    report = json.loads(Path("runs/first/report.json").read_text())
+    assert report["settings"]["objectives"] == "accuracy and the latency on each target"
+    assert Path("runs/first/targets.png").is_file()
+    assert "no other measured network beats in accuracy and on every target" in " ".join(
+        Path("runs/first/report.html").read_text().split()
+    )
+    assert search(*targets, "--strategy", "nsga2", "--rounds", "3")[0] == 0
+    assert len([r for r in read_study(Path("runs/first")).rounds if r.asked]) == 3
+
+
+def test_a_study_of_an_earlier_version_keeps_one_combined_latency() -> None:
+    targets = ("--target", "phone", "--target", "board")
+    assert search(*targets, "--strategy", "nsga2")[0] == 0
+    path = Path("runs/first/study.json")
+    document = json.loads(path.read_text())
+    del document["separate_targets"]
+    path.write_text(json.dumps(document))
+    for name in ("journal.log", "targets.png"):
+        Path("runs/first", name).unlink()
+    for rounds in ("1", "2"):
+        code, said = search(*targets, "--strategy", "nsga2", "--rounds", rounds)
+        assert code == 0, said
+        assert "the front, from measurements alone" in said
+    made_with = read_settings(Path("runs/first"))
+    assert not made_with.separate_targets
+    assert not Path("runs/first/targets.png").exists()
+
+
+def test_the_strategy_suits_the_number_of_candidates_and_is_kept() -> None:
+    def unfixed(*options: str) -> tuple[int, str]:
+        arguments = ["search", "--target", "phone", "--accuracy-command", "echo 0.5", *options]
+        result = CliRunner().invoke(app, arguments)
+        return result.exit_code, " ".join(result.output.split())
+
+    code, said = unfixed("--rounds", "1", "--round-size", "4")
+    assert code == 0, said
+    assert "Strategy: tpe, 4 candidates a round." in said
+    made_with = read_settings(Path("runs/first"))
+    assert (made_with.strategy, made_with.round_size) == (StrategyName.TPE, 4)
+    code, said = unfixed("--rounds", "2")
+    assert code == 0, said
+    assert "Strategy:" not in said
+    asked = [len(r.trials) for r in read_study(Path("runs/first")).rounds if r.asked]
+    assert asked == [4, 4]
+    code, said = unfixed("--rounds", "2", "--strategy", "ppo")
+    assert code == 2
+    assert "strategy was 'tpe' and is now 'ppo'" in said
+    code, said = unfixed("--study", "set", "--rounds", "1", "--ppo", "epochs=2")
+    assert code == 0, said
+    made_with = read_settings(Path("runs/set"))
+    assert (made_with.strategy, made_with.round_size) == (StrategyName.PPO, 20)
+    assert unfixed("--study", "set", "--rounds", "1", "--ppo", "epochs=2")[0] == 0

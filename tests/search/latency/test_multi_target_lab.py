@@ -21,8 +21,10 @@ from search.loop import run_search
 from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
 from search.study.combined_latency import Combination
+from search.study.front import front
 from search.study.settings import LoopSettings, SearchTarget, StrategyName
 from search.study.study import open_study, read_study
+from search.study.trial import Trial, is_measured
 from tests.search.fakes import (
     DEVICE_S,
     TARGET_ID,
@@ -252,3 +254,42 @@ def test_a_search_for_several_keeps_the_latency_on_each(tmp_path: Path) -> None:
         first, second = trial.latency.parts
         assert 2 * first.latency_ns == second.latency_ns == trial.latency.latency_ns
     assert search() == front  # resumed from what was read
+
+
+class Opposite(Device):
+    """The slower a network is elsewhere, the faster it is here."""
+
+    def _slowed(self, latency: LatencyEstimate) -> LatencyEstimate:
+        mirror_ns = 4 * TARGET_NS
+        return replace(
+            latency,
+            latency_ns=mirror_ns - latency.latency_ns,
+            lower_ns=mirror_ns - latency.upper_ns,
+            upper_ns=mirror_ns - latency.lower_ns,
+        )
+
+
+def test_separate_targets_end_with_the_front_of_all_of_them(tmp_path: Path) -> None:
+    targets = (SearchTarget(TARGET_ID, TARGET_NS), SearchTarget("other", TARGET_NS))
+    made_with = settings(targets=targets, strategy=StrategyName.NSGA2, separate_targets=True)
+
+    def search() -> list[Trial]:
+        with open_study(tmp_path, made_with) as study:
+            return run_search(
+                study,
+                make_strategy(StrategyName.NSGA2, small_space(), 0, separate_targets=2),
+                FakeAccuracy(never),
+                several(Device(), Opposite()),
+                LoopSettings(rounds=3, max_measured_share=1),
+                on_progress=lambda progress: None,
+                on_note=lambda note: None,
+            )
+
+    on_all = search()
+    latest = read_study(tmp_path).latest().values()
+    measured = list(filter(is_measured, latest))
+    assert on_all == front(measured, separate_targets=True)
+    assert {t.architecture for t in front(measured)} < {t.architecture for t in on_all}
+    for trial in latest:  # no network that was not measured would be on the front
+        assert is_measured(trial) or trial not in front(latest, separate_targets=True)
+    assert search() == on_all

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import Source
 from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
+from search.study.combined_latency import Combination
 from search.study.front import front, may_be_on_front
 from search.study.pareto import hypervolume, reference_point
+from search.study.settings import SearchTarget
 from search.study.trial import Trial, is_open
 from tests.search.fakes import estimate
 
@@ -230,3 +232,86 @@ def test_at_the_mean_cost_so_far_what_is_affordable_stays_within_the_budget(
     expected_s = sum(costs_s) / len(costs_s)
     assert more == 0 or sum(costs_s) + more * expected_s <= budget_s * (1 + 1e-9)
     assert sum(costs_s) + (more + 1) * expected_s >= budget_s * (1 - 1e-9)
+
+
+TARGETS = (SearchTarget("phone", 2000), SearchTarget("board", 2000))
+
+
+@st.composite
+def trials_on_two_targets(draw: st.DrawFn) -> list[Trial]:
+    trials = []
+    for number in range(draw(st.integers(0, 10))):
+        accuracy = draw(st.integers(1, 4)) / 4
+        width = draw(st.sampled_from([0.0, 0.1, 0.8]))
+        parts = [estimate(draw(st.integers(1, 5)) * 1000, relative_width=width) for _ in TARGETS]
+        combined = Combination(TARGETS).combine(parts)
+        trials.append(Trial(architecture(number), 0, accuracy, combined, accuracy))
+    return trials
+
+
+def on_targets(trial: Trial, bound: str) -> list[int]:
+    assert trial.latency is not None
+    return [getattr(part, bound) for part in trial.latency.parts]
+
+
+def is_as_good(one: Trial, other: Trial, bound: str, against: str) -> bool:
+    assert one.accuracy is not None
+    assert other.accuracy is not None
+    pairs = zip(on_targets(one, bound), on_targets(other, against), strict=True)
+    return one.accuracy >= other.accuracy and all(a <= b for a, b in pairs)
+
+
+@given(trials_on_two_targets())
+def test_the_front_of_separate_targets_is_what_no_other_beats_on_all(trials: list[Trial]) -> None:
+    on_front = front(trials, separate_targets=True)
+    for trial in trials:
+        better = [
+            other
+            for other in trials
+            if is_as_good(other, trial, "latency_ns", "latency_ns")
+            and not is_as_good(trial, other, "latency_ns", "latency_ns")
+        ]
+        assert (trial in on_front) == (not better)
+    combined = [trial.latency.latency_ns for trial in on_front if trial.latency is not None]
+    assert combined == sorted(combined)
+
+
+@given(trials_on_two_targets(), st.sampled_from([1.0, 1.5]))
+def test_what_may_be_on_the_front_of_separate_targets_is_kept(
+    trials: list[Trial], widening: float
+) -> None:
+    possible = may_be_on_front(trials, widening, separate_targets=True)
+    assert all(trial in possible for trial in front(trials, separate_targets=True))
+    for trial in trials:
+        sure = [
+            other
+            for other in trials
+            if other.accuracy is not None
+            and trial.accuracy is not None
+            and other.accuracy >= trial.accuracy
+            and all(
+                a < b
+                for a, b in zip(
+                    on_targets(other, "upper_ns"), on_targets(trial, "lower_ns"), strict=True
+                )
+            )
+        ]
+        if widening == 1:
+            assert (trial in possible) == (not sure)
+    assert set(contenders(trials, separate_targets=True)) == set(
+        may_be_on_front(trials, separate_targets=True)
+    )
+    assert set(may_be_on_front(trials, separate_targets=True)) <= set(possible)
+
+
+def test_a_network_that_is_fast_on_one_target_only_is_measured_for_the_separate_front() -> None:
+    combination = Combination(TARGETS)
+
+    def on_both(number: int, *latencies_ns: int) -> Trial:
+        latency = combination.combine([estimate(ns, relative_width=0.02) for ns in latencies_ns])
+        return Trial(architecture(number), 0, 0.5, latency, 0.5)
+
+    balanced, one_sided = on_both(1, 2000, 2000), on_both(2, 1000, 4000)
+    trials = [balanced, one_sided, on_both(3, 3000, 4500)]
+    assert contenders(trials) == [balanced]
+    assert contenders(trials, separate_targets=True) == [balanced, one_sided]

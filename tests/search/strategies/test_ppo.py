@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -31,7 +33,7 @@ def test_it_learns_what_is_rewarded() -> None:
         liked = [sum(block.op == "mbconv" for block in a.blocks) / 2 for a in architectures]
         shares.append(sum(liked) / 20)
         ppo.tell([Trial(a, 0, r, None, r) for a, r in zip(architectures, liked, strict=True)])
-        entropies.append(ppo.entropy)
+        entropies.append(ppo.statistics()["entropy"])
     assert sum(shares[:5]) / 5 < 0.7
     assert sum(shares[-5:]) / 5 > 0.9
     assert entropies[-1] < entropies[0] - 0.5  # nats; the two liked decisions have 1.4
@@ -112,4 +114,33 @@ def test_updates_stay_close_to_the_policy_that_sampled() -> None:
     ppo = PPO(small_space(), seed=0)
     for step in range(5):
         tell_rewards(ppo, [0.1 * step, 0.5, 0.9, 0.3])
-        assert abs(ppo.approx_kl) < 0.1
+        assert abs(ppo.statistics()["approx_kl"]) < 0.1
+
+
+def test_what_it_computes_is_reported_for_each_round() -> None:
+    ppo = PPO(small_space(), seed=0)
+    assert ppo.statistics() == {}
+    tell_rewards(ppo, [0.2, 0.4])
+    first = ppo.statistics()
+    assert set(first) == {"baseline", "entropy", "approx_kl", "clip_fraction"}
+    assert first["baseline"] == pytest.approx(0.3)
+    uniform = sum(math.log(len(decision.choices)) for decision in small_space().decisions)
+    assert 0.5 * uniform < first["entropy"] <= uniform
+    assert first["clip_fraction"] == 0
+    tell_rewards(ppo, [None, 0.9])
+    assert ppo.statistics()["baseline"] == pytest.approx(0.95 * 0.3 + 0.05 * 0.9)
+    tell_rewards(ppo, [None, None])
+    assert ppo.statistics() == {}
+
+
+def test_a_policy_that_leaps_is_clipped() -> None:
+    ppo = PPO(small_space(), seed=0, settings=PPOSettings(learning_rate=0.1))
+    tell_rewards(ppo, [0.1, 0.9, 0.5, 0.3])
+    assert 0 < ppo.statistics()["clip_fraction"] <= 1
+
+
+def test_a_statistic_that_is_no_finite_number_is_left_out() -> None:
+    ppo = PPO(small_space(), seed=0)
+    tell_rewards(ppo, [math.nan, 0.9])
+    assert all(map(math.isfinite, ppo.statistics().values()))
+    assert "baseline" not in ppo.statistics()

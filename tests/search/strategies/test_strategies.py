@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from search.space.architecture import Architecture
 from search.space.zoo import ZOO
 from search.strategies.strategy import Strategy, make_strategy
-from search.study.settings import StrategyName
+from search.study.combined_latency import Combination
+from search.study.settings import SearchTarget, StrategyName
 from search.study.trial import Trial
 from tests.search.fakes import estimate, small_space, true_accuracy, true_latency_ns
 
@@ -129,6 +130,27 @@ def test_a_network_without_a_reward_teaches_as_one_without_an_accuracy(
     [network] = make_strategy(name, SPACE, 0).ask(1)
     unmeasurable = Trial(network, 0, 0.99, estimate(1), None, failure="it crashed")
     assert next_after(unmeasurable) == next_after(judge(network, fails=True))
+
+
+def test_nsga2_keeps_what_is_fast_on_one_of_several_separate_targets() -> None:
+    """Big kernels are slow on one target and small ones on the other. So a mix has the best worst
+    latency, and networks of only big or only small kernels are as good where each counts."""
+    combination = Combination((SearchTarget("a", 1000), SearchTarget("b", 1000)))
+
+    def judged(architecture: Architecture) -> Trial:
+        big = sum(block.kernel_size == 5 for block in architecture.blocks)
+        parts = [estimate(1000 + 200 * big), estimate(1400 - 200 * big)]
+        return Trial(architecture, 0, 0.5, combination.combine(parts), 0.5)
+
+    mixed = {}
+    for separate_targets in (0, 2):
+        strategy = make_strategy(StrategyName.NSGA2, SPACE, 0, separate_targets=separate_targets)
+        for _ in range(6):
+            strategy.tell(list(map(judged, strategy.ask(16))))
+        kernels = [{block.kernel_size for block in a.blocks} for a in strategy.ask(16)]
+        mixed[separate_targets] = kernels.count({3, 5})
+    assert mixed[0] >= 12
+    assert mixed[2] <= 10
 
 
 @pytest.mark.parametrize("name", StrategyName)

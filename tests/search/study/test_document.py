@@ -114,6 +114,36 @@ def test_a_study_in_float32_is_written_as_before_there_were_precisions() -> None
     assert settings_from_document(document).deployment.precision is Precision.FP32
 
 
+def test_only_a_study_of_separate_targets_says_so() -> None:
+    made = settings()
+    document = settings_to_document(made)
+    assert "separate_targets" not in document
+    assert settings_from_document(document) == made
+    assert not made.separate_targets
+    targets = (SearchTarget("a", 5), SearchTarget("b", 7))
+    separate = settings(strategy=StrategyName.NSGA2, targets=targets, separate_targets=True)
+    document = settings_to_document(separate)
+    assert document["separate_targets"] is True
+    assert settings_from_document(document) == separate
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"separate_targets": True}, "one target cannot be separated"),
+        (
+            {"separate_targets": True, "targets": (SearchTarget("a", 5), SearchTarget("b", 7))},
+            "random has one objective",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings(**change)
+
+
 def test_a_study_in_int8_says_so() -> None:
     document = settings_to_document(settings(deployment=Deployment(96, 10, Precision.INT8)))
     assert document["deployment"] == {"resolution": 96, "classes": 10, "precision": "int8"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.study.pareto import GrowingFront, hypervolume, pareto_front
+from search.study.pareto import GrowingFront, hypervolume, nondominated, pareto_front
 
 Points = list[tuple[float, float]]
 
@@ -50,8 +50,37 @@ def test_a_growing_front_gains_what_the_hypervolume_does(points: list[tuple[int,
         assert front.gain(accuracy, latency) == 0
 
 
+several_values = st.integers(1, 4).flatmap(
+    lambda size: st.lists(st.lists(st.integers(0, 3), min_size=size, max_size=size), max_size=25)
+)
+
+
+@given(several_values)
+def test_of_several_values_the_front_is_what_brute_force_finds(points: list[list[int]]) -> None:
+    expected = [
+        index
+        for index, point in enumerate(points)
+        if not any(
+            other != point and all(a <= b for a, b in zip(other, point, strict=True))
+            for other in points
+        )
+    ]
+    assert nondominated(points) == expected
+
+
+@given(points)
+def test_two_values_have_the_same_front_either_way(points: Points) -> None:
+    front = pareto_front([p[0] for p in points], [p[1] for p in points])
+    assert nondominated([(-p[0], p[1]) for p in points]) == sorted(front)
+
+
+def test_a_point_that_is_not_a_number_has_no_front() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        nondominated([[1.0, 2.0], [float("nan"), 1.0]])
+
+
 def test_nothing_has_no_front() -> None:
-    assert pareto_front([], []) == []
+    assert pareto_front([], []) == nondominated([]) == []
     assert hypervolume([], [], 0, 1) == 0
 
 

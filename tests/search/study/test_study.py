@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture, Block
 from search.study.combined_latency import Combination
-from search.study.settings import SearchTarget, StudyError
+from search.study.settings import SearchTarget, StrategyName, StudyError
 from search.study.study import open_study, read_settings, read_study
 from search.study.trial import Trial, without_undue_reward
 from tests.search.drawn import architectures
@@ -134,6 +134,42 @@ def _in_optuna(directory: Path) -> optuna.Study:
     return optuna.load_study(
         study_name=directory.name, storage=optuna.storages.JournalStorage(backend)
     )
+
+
+def test_statistics_of_a_round_are_read_back(tmp_path: Path) -> None:
+    with open_study(tmp_path, settings()) as study:
+        study.append(some_round(0), statistics={"entropy": 38.5, "baseline": 0.5})
+        study.append(some_round(1))
+    assert [r.statistics for r in read_study(tmp_path).rounds] == [
+        {"entropy": 38.5, "baseline": 0.5},
+        {},
+    ]
+    assert (tmp_path / "journal.log").read_text().count('"statistics"') == len(some_round(0))
+    assert len(_in_optuna(tmp_path).trials) == 2 * len(some_round(0))
+
+
+def test_separate_targets_are_objectives_in_the_journal(tmp_path: Path) -> None:
+    targets = (SearchTarget("phone", 10**6), SearchTarget("board", 10**6))
+    made_with = settings(targets=targets, strategy=StrategyName.NSGA2, separate_targets=True)
+    combined = Combination(targets).combine([estimate(10**6), estimate(3 * 10**6)])
+    for number in range(2):
+        with open_study(tmp_path, made_with) as study:
+            study.append([replace(t, latency=combined) for t in some_round(number)])
+    study_in_optuna = _in_optuna(tmp_path)
+    names = ["accuracy", "latency_ms on phone", "latency_ms on board"]
+    assert study_in_optuna.metric_names == names
+    assert [t.values for t in study_in_optuna.trials] == [[0.5, 1.0, 3.0]] * 4
+    assert all(t.latency == combined for r in read_study(tmp_path).rounds for t in r.trials)
+
+
+@pytest.mark.parametrize("damaged", ["[1]", '{"entropy": "high"}', '{"entropy": NaN}', "null"])
+def test_damaged_statistics_are_reported(tmp_path: Path, damaged: str) -> None:
+    with open_study(tmp_path, settings()) as study:
+        study.append(some_round(0), statistics={"entropy": 38.5})
+    journal = tmp_path / "journal.log"
+    journal.write_text(journal.read_text().replace('{"entropy": 38.5}', damaged))
+    with pytest.raises(StudyError, match=r"line \d+ of .* is damaged"):
+        read_study(tmp_path)
 
 
 def test_a_study_from_before_device_time_was_counted_is_read(tmp_path: Path) -> None:

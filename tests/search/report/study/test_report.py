@@ -23,12 +23,12 @@ from latlab.domain.measurement import Conditions, Measurement, Visit
 from latlab.domain.target import Target
 from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
-from search.report.study.data import PredictorEvaluation, ReportData, ZooRow, on_each_target
+from search.report.study.data import PredictorEvaluation, ReportData, ZooRow
 from search.report.study.page import write_report
 from search.report.study.plots import plot_parity
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
-from search.study.combined_latency import Combination
+from search.study.combined_latency import Combination, on_each_target
 from search.study.settings import SearchTarget
 from search.study.trial import Trial
 
@@ -457,3 +457,50 @@ def test_parity_plot_on_its_own(tmp_path: Path) -> None:
     path = tmp_path / "parity.png"
     plot_parity(e.measured_ns, e.predicted_ns, e.lower_ns, e.upper_ns, "Held out", path)
     assert path.read_bytes().startswith(PNG)
+
+
+def test_what_the_strategy_reported_is_drawn_round_by_round(tmp_path: Path) -> None:
+    """The second round was a warm start or a measurement of the front, of which it says nothing."""
+    first, third = (
+        {"entropy": 38.0 - index, "approx_kl": 0.01, "clip_fraction": 0.0, "of_another": 1.0}
+        for index in (0, 2)
+    )
+    data = report_data(trials(24), statistics={0: first, 2: third})
+    text = text_of(write_report(data, tmp_path))
+    assert "Learning of the strategy" in text
+    assert (tmp_path / "learning.png").read_bytes().startswith(PNG)
+    whole = json.loads((tmp_path / "report.json").read_text())
+    assert whole["statistics"] == [{"round": 1, **first}, {"round": 3, **third}]
+
+
+def test_without_statistics_nothing_is_said_about_learning(full: Path) -> None:
+    assert "Learning of the strategy" not in text_of(full)
+    assert not (full.parent / "learning.png").exists()
+    assert json.loads((full.parent / "report.json").read_text())["statistics"] == []
+
+
+def test_of_separate_targets_the_front_is_that_of_all_latencies(tmp_path: Path) -> None:
+    combination = Combination((SearchTarget("a", 5_000_000), SearchTarget("b", 5_000_000)))
+    made = []
+    for index, trial in enumerate(trials(6, measured_every=1)):
+        # Equally accurate: the more of one target's time, the less of the other's.
+        ns = [2_000_000 + 1_000_000 * index, 9_000_000 - 1_000_000 * index]
+        combined = combination.combine([estimate(each, Source.MEASURED) for each in ns])
+        ids = f"{trial.measurement_id}+{trial.measurement_id}"
+        made.append(replace(trial, accuracy=0.5, latency=combined, measurement_id=ids))
+    names = ["phone/big/1t", "board/all/1t"]
+    combined_only = report_data(made, targets=names)
+    data = replace(combined_only, separate_targets=True)
+    assert len(data.measured_front()) == 6
+    on_combined = combined_only.measured_front()
+    assert 0 < len(on_combined) < 6
+    assert data.combined_front() == on_combined
+    numbers = data.numbers_by_combined_latency()
+    assert [data.measured_front()[number - 1] for number in numbers] == on_combined
+    table = printed(data)
+    shown = ", ".join(map(str, numbers))
+    assert f"On the front by the combined latency: {shown}" in " ".join(table.split())
+    page = text_of(write_report(data, tmp_path / "separate"))
+    assert f"combined latency are numbers {shown}." in " ".join(page.split())
+    assert (tmp_path / "separate" / "targets.png").read_bytes().startswith(PNG)
+    assert not (write_report(combined_only, tmp_path / "one").parent / "targets.png").exists()
