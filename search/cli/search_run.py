@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from search.study.settings import (
     SearchTarget,
     StrategyName,
     StudySettings,
+    TrainingSource,
 )
 from search.study.study import SETTINGS, OpenStudy, open_study, read_settings, study_folder
 
@@ -71,6 +72,8 @@ class SearchRequest:
         priority: Priority of the measurements.
         limits: What a candidate may have at most.
         accuracy: Where accuracies come from.
+        proxy_resolution: Resolution of the proxy task; None for the default, or for its own in a
+            study that exists.
     """
 
     study: str
@@ -91,6 +94,7 @@ class SearchRequest:
     priority: int
     limits: Limits
     accuracy: AccuracySource
+    proxy_resolution: int | None
 
 
 def run(request: SearchRequest) -> None:
@@ -107,12 +111,36 @@ def run(request: SearchRequest) -> None:
     ) as opened:
         _show_share_within(space, request)
         warm_start = _networks_to_start_with(space, request)
-        source = open_source(request.accuracy, space, folder / "training")
+        accuracy = as_before(request.accuracy, folder, request.proxy_resolution)
+        source = open_source(accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
         settings = _settings(request, folder, opened, source)
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
             show_report(study)
+
+
+def as_before(
+    accuracy: AccuracySource, folder: Path, proxy_resolution: int | None
+) -> AccuracySource:
+    """Return a source with those choices of an existing study that no option has made.
+
+    Args:
+        accuracy: The source that the options ask for.
+        folder: The study's folder, which need not exist yet.
+        proxy_resolution: The resolution of the proxy task that an option gives, or None.
+    """
+    if not isinstance(accuracy, TrainingSource) or not (folder / SETTINGS).is_file():
+        return accuracy
+    before = read_settings(folder).accuracy
+    if not isinstance(before, TrainingSource):
+        return accuracy
+    budget = replace(
+        accuracy.budget,
+        distinct_networks=before.budget.distinct_networks,
+        resolution=before.budget.resolution if proxy_resolution is None else proxy_resolution,
+    )
+    return replace(accuracy, budget=budget)
 
 
 def _settings(

@@ -25,6 +25,7 @@ from search.report.drawing.canvas import (
 from search.report.drawing.palette import LIGHT
 from search.report.drawing.words import interval, short
 from search.report.study.data import ReportData
+from search.study.noise import AccuracyNoise
 from search.study.trial import Trial, is_measured
 
 WIDE_INCHES, NARROW_INCHES = (8.6, 4.8), (4.4, 4.6)  # the latter for phones
@@ -35,7 +36,9 @@ def accuracy_latency(
 ) -> Plot | None:
     """Plot the accuracy of each trial over its latency, the target and the measured front.
 
-    Points are solid for measured latencies and hollow for predicted ones.
+    Points are solid for measured latencies and hollow for predicted ones. Lines are intervals of
+    90 %: those of latencies lie across, and those of accuracies stand on the front, if the noise
+    of accuracies is known.
 
     Returns:
         The plot, or None if no trial has both an accuracy and a latency.
@@ -66,7 +69,7 @@ def accuracy_latency(
                 label=f"{name} ({len(part)})",
             )
             tooltips[f"points-{name}"] = [_tooltip(t) for t in part]
-        _draw_front(axes, data.measured_front())
+        _draw_front(axes, data.measured_front(), data.noise())
         draw_target(axes, data.target_latency_ns)
         scale_latencies(axes, "x", [data.target_latency_ns * MS, *_latencies_ms(trials)[0]])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
@@ -170,10 +173,13 @@ def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, Floa
     return values[:, 0], values[:, 1], values[:, 2]
 
 
-def _draw_front(axes: Axes, front: Sequence[Trial]) -> None:
-    """Draw the front as a staircase, with a number at each network."""
+def _draw_front(axes: Axes, front: Sequence[Trial], noise: AccuracyNoise | None) -> None:
+    """Draw the front as a staircase, with a number and the accuracy's interval at each network."""
     x, _, _ = _latencies_ms(front)
     y = np.array([trial.accuracy for trial in front], np.float64)
+    if noise is not None:
+        half = np.array([noise.half_width(trial) for trial in front], np.float64)
+        axes.vlines(x, y - half, y + half, color=LIGHT["front"], linewidth=1, zorder=2)
     axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
     for number, point in enumerate(zip(x, y, strict=True), 1):
@@ -203,6 +209,12 @@ def _tooltip(trial: Trial) -> str:
     source = "measured" if is_measured(trial) else "predicted"
     return (
         f"{trial.architecture.id}, round {trial.round + 1}\n"
-        f"accuracy {trial.accuracy:.1%}, {source} {interval(trial.latency)} ms\n"
+        f"accuracy {trial.accuracy:.1%}{_evaluations(trial)}, "
+        f"{source} {interval(trial.latency)} ms\n"
         f"{short(trial.architecture)}"
     )
+
+
+def _evaluations(trial: Trial) -> str:
+    count = len(trial.accuracies)
+    return f" of {count} evaluations" if count else ""
