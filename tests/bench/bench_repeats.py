@@ -190,10 +190,12 @@ def judged(lab: TableLab, trials: Sequence[Trial], noise: AccuracyNoise | None) 
     known = [each for each in true if isinstance(each, float)]
     latencies_ns = [trial.latency.latency_ns for trial in trials if trial.latency is not None]
     excess = [(trial.accuracy or 0.0) - each for trial, each in zip(trials, known, strict=True)]
-    covered = noise and statistics.fmean(
-        abs(difference) <= noise.half_width(trial)
-        for trial, difference in zip(trials, excess, strict=True)
-    )
+    covered = None
+    if noise is not None:
+        covered = statistics.fmean(
+            abs(difference) <= noise.half_width(trial)
+            for trial, difference in zip(trials, excess, strict=True)
+        )
     return Outcome(lab.hypervolume(known, latencies_ns), statistics.fmean(excess), covered)
 
 
