@@ -155,8 +155,14 @@ def _newest(study: Study, rounds: int) -> dict[Architecture, Trial]:
 
 
 def _note(trials: Collection[Trial]) -> str:
-    repeats = sum(trial.repeats for trial in trials)
-    networks = sum(trial.repeats > 0 for trial in trials)
-    noise = accuracy_noise(trials)
-    known = f" The noise of one evaluation is {noise.deviation:.2%}." if noise else ""
-    return f"{networks} networks near the front were evaluated {repeats} more times.{known}"
+    again = [trial for trial in trials if trial.repeats]
+    repeats = sum(trial.repeats for trial in again)
+    done = f"{len(again)} candidates near the front were evaluated {repeats} more times"
+    noise = accuracy_noise(again)
+    if noise is None:
+        return done
+    best = max(trial.accuracy or 0.0 for trial in again)
+    return (
+        f"{done}: at an accuracy of {best:.1%}, that of one evaluation has a standard deviation of "
+        f"{noise.deviation(best):.1%}"
+    )

@@ -1,14 +1,19 @@
-"""The options of `latlab search` about accuracy, in the panels of its help."""
+"""The options of `latlab search` about accuracy, in the panels of its help.
+
+Here too is what a resumed study keeps where no option is given.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search.cli.session import MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_SECONDS, finite
-from search.study.settings import ProxyBudget
+from search.study.settings import AccuracySource, ProxyBudget, TrainingSource
+from search.study.study import SETTINGS, read_settings
 
 TRAINING_PANEL = "Accuracy from a proxy task (the default)"
 TABLE_PANEL = "Accuracy from a table"
@@ -128,3 +133,26 @@ AccuracyLimitOption = Annotated[
         rich_help_panel=COMMAND_PANEL,
     ),
 ]
+
+
+def as_before(
+    accuracy: AccuracySource, folder: Path, proxy_resolution: int | None
+) -> AccuracySource:
+    """Return a source with those choices of an existing study that no option has made.
+
+    Args:
+        accuracy: The source that the options ask for.
+        folder: The study's folder, which need not exist yet.
+        proxy_resolution: The resolution of the proxy task that an option gives, or None.
+    """
+    if not isinstance(accuracy, TrainingSource) or not (folder / SETTINGS).is_file():
+        return accuracy
+    before = read_settings(folder).accuracy
+    if not isinstance(before, TrainingSource):
+        return accuracy
+    budget = replace(
+        accuracy.budget,
+        distinct_networks=before.budget.distinct_networks,
+        resolution=before.budget.resolution if proxy_resolution is None else proxy_resolution,
+    )
+    return replace(accuracy, budget=budget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from host.cli.console import console, milliseconds, progress_bar
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
+from search.cli.accuracy_options import as_before
 from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
 from search.cli.session import Session, sessions
@@ -37,7 +38,6 @@ from search.study.settings import (
     SearchTarget,
     StrategyName,
     StudySettings,
-    TrainingSource,
 )
 from search.study.study import SETTINGS, OpenStudy, open_study, read_settings, study_folder
 
@@ -118,29 +118,6 @@ def run(request: SearchRequest) -> None:
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
             show_report(study)
-
-
-def as_before(
-    accuracy: AccuracySource, folder: Path, proxy_resolution: int | None
-) -> AccuracySource:
-    """Return a source with those choices of an existing study that no option has made.
-
-    Args:
-        accuracy: The source that the options ask for.
-        folder: The study's folder, which need not exist yet.
-        proxy_resolution: The resolution of the proxy task that an option gives, or None.
-    """
-    if not isinstance(accuracy, TrainingSource) or not (folder / SETTINGS).is_file():
-        return accuracy
-    before = read_settings(folder).accuracy
-    if not isinstance(before, TrainingSource):
-        return accuracy
-    budget = replace(
-        accuracy.budget,
-        distinct_networks=before.budget.distinct_networks,
-        resolution=before.budget.resolution if proxy_resolution is None else proxy_resolution,
-    )
-    return replace(accuracy, budget=budget)
 
 
 def _settings(

@@ -13,23 +13,31 @@ from scipy.special import stdtrit
 from search.study.trial import Trial
 
 INTERVAL_LEVEL = 0.9  # of intervals of accuracies, as of the lab's estimates
+NEAREST = 0.005  # to 0 and 1: accuracies beyond vary as one at this distance does
 
 
 @dataclass(frozen=True)
 class AccuracyNoise:
     """The repeatability of a study's accuracies.
 
+    Accuracies near 0 and 1 vary less than those in between. Their log-odds, log(p / (1 - p)),
+    vary nearly alike, so the noise is kept as that of log-odds.
+
     Attributes:
-        deviation: Standard deviation of one evaluation's accuracy over seeds, from 0 to 1.
-        degrees: Number of degrees of freedom that the deviation was estimated from.
+        log_odds: Standard deviation of the log-odds of one evaluation's accuracy over seeds.
+        degrees: Number of degrees of freedom that it was estimated from.
     """
 
-    deviation: float
+    log_odds: float
     degrees: int
+
+    def deviation(self, accuracy: float) -> float:
+        """Return the standard deviation of one evaluation of a network of this accuracy."""
+        return self.log_odds * _slope(accuracy)
 
     def standard_error(self, trial: Trial) -> float:
         """Return the standard error of the accuracy of a trial, from 0 to 1."""
-        return self.deviation / math.sqrt(evaluations(trial))
+        return self.deviation(trial.accuracy or 0.0) / math.sqrt(evaluations(trial))
 
     def half_width(self, trial: Trial) -> float:
         """Return half the width of the interval of 90 % of a trial's accuracy, from 0 to 1."""
@@ -65,8 +73,17 @@ def accuracy_noise(trials: Iterable[Trial]) -> AccuracyNoise | None:
     degrees = sum(len(accuracies) - 1 for accuracies in repeated)
     if not degrees:
         return None
-    squares = sum((a - fmean(accuracies)) ** 2 for accuracies in repeated for a in accuracies)
+    squares = 0.0
+    for accuracies in repeated:
+        mean = fmean(accuracies)
+        squares += sum(((each - mean) / _slope(mean)) ** 2 for each in accuracies)
     return AccuracyNoise(math.sqrt(squares / degrees), degrees)
+
+
+def _slope(accuracy: float) -> float:
+    """Return how much an accuracy changes with its log-odds, also at 0 and 1 a little."""
+    within = min(max(accuracy, NEAREST), 1 - NEAREST)
+    return within * (1 - within)
 
 
 def evaluations(trial: Trial) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cli.search_run import as_before
+from search.cli.accuracy_options import as_before
 from search.study.settings import (
     AccuracySource,
     CommandSource,

@@ -272,11 +272,13 @@ def test_the_noise_of_accuracies_is_shown_with_the_front(tmp_path: Path) -> None
         assert trial.accuracy is not None
         assert f"{trial.accuracy:.1%} ± {noise.half_width(trial):.1%}" in shown
     assert "by no more than the noise of accuracies explains: 3" in " ".join(shown.split())
-    assert f"standard deviation of {noise.deviation:.1%}" in text
+    most_accurate = front[-1].accuracy
+    assert most_accurate is not None
+    assert f"standard deviation of {noise.deviation(most_accurate):.1%}" in text
     assert text.count("≈") == 2  # at the network and in the note
     assert "of 3 evaluations" in text
     made = json.loads((tmp_path / "report.json").read_text())
-    assert made["accuracy_noise"] == {"deviation": noise.deviation, "degrees": 3}
+    assert made["accuracy_noise"] == {"log_odds": noise.log_odds, "degrees": 3}
     assert [row["within_noise"] for row in made["front"]] == [False, False, True]
     assert made["front"][0]["accuracies"] == [0.60, 0.58, 0.59]
     [row, *_] = csv.DictReader((tmp_path / "trials.csv").open())
