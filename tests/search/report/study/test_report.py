@@ -244,7 +244,7 @@ def printed(data: ReportData) -> str:
 
 def front_with_noise() -> list[Trial]:
     """Three networks on a front; the gain of the last one is within the noise of accuracies."""
-    accuracies = [(0.60, 0.58, 0.59), (0.70, 0.71, 0.72), (0.73, 0.715, 0.72)]
+    accuracies = [(0.60, 0.58, 0.59), (0.70, 0.71, 0.72), (0.725, 0.71, 0.72)]
     return [
         replace(
             trial,
