@@ -13,6 +13,7 @@ from search.accuracy.accuracy import Accuracy
 from search.judge import Judge, MeasuredTrials, Trials
 from search.latency.lab import Lab
 from search.latency.selection import affordable, allowance, choose, contenders, split
+from search.repeats import repeat_near_front
 from search.replay import replay
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy
@@ -33,9 +34,8 @@ class Progress:
     """The progress of one activity in a round.
 
     Attributes:
-        round: Number of the round, from 1; 0 for the warm start; None at the end of the search,
-            when the front is measured.
-        activity: "evaluating" or "measuring".
+        round: Number of the round, from 1; 0 for the warm start; None at the end of the search.
+        activity: "evaluating", "evaluating again" or "measuring".
         done: Number of networks that are done.
         total: Number of networks.
     """
@@ -92,6 +92,11 @@ def run_search(
         strategy.tell(trials)
         study.append(trials, statistics=strategy.statistics())
         search.note(f"round {number} of {settings.rounds}")
+
+    def report(activity: str, done: int, total: int) -> None:
+        on_progress(Progress(None, activity, done, total))
+
+    repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
     search.measure_front()
     search.renew()
     return measured_front(study.latest().values(), study.settings.separate_targets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from search.space.architecture import Architecture
 
@@ -30,6 +30,39 @@ class Accuracy(Protocol):
 
         Args:
             architectures: The networks, all different.
+            on_done: Called with the number of evaluations that have ended.
+        """
+        ...
+
+
+class Repeat(NamedTuple):
+    """Another evaluation of a network.
+
+    Attributes:
+        architecture: The network.
+        number: Number of the evaluation, from 1; the first evaluation of all has none.
+    """
+
+    architecture: Architecture
+    number: int
+
+
+@runtime_checkable
+class RepeatableAccuracy(Accuracy, Protocol):
+    """A source whose accuracies depend on a seed, and which can evaluate with other seeds.
+
+    A source of exact accuracies, such as a table, is an `Accuracy` only.
+    """
+
+    def evaluate_again(
+        self, repeats: Sequence[Repeat], on_done: Callable[[int], None], /
+    ) -> Sequence[float | AccuracyFailure]:
+        """Return the accuracy that each repeat has, from 0 to 1, in the order given.
+
+        The number of a repeat decides its seed, so the same repeat has the same accuracy.
+
+        Args:
+            repeats: The evaluations, all different.
             on_done: Called with the number of evaluations that have ended.
         """
         ...

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from search.accuracy.accuracy import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure, Repeat
 from search.accuracy.data.datasets import Dataset
 from search.accuracy.proxy_training import train_and_score
 from search.accuracy.workers import local_workers, ray_workers
@@ -57,7 +59,27 @@ class ProxyAccuracy:
             architectures: The networks, all different.
             on_progress: Called with the number of finished trainings.
         """
-        paths = [self._checkpoint(architecture) for architecture in architectures]
+        return self._train([Repeat(a, 0) for a in architectures], on_progress)
+
+    def evaluate_again(
+        self, repeats: Sequence[Repeat], on_progress: Callable[[int], None] | None = None
+    ) -> list[float | AccuracyFailure]:
+        """Return the validation accuracy (0 to 1) of each repeat, in the order given.
+
+        Its initial weights and the order of its images differ from those of the network's other
+        trainings. The images are the same.
+
+        Args:
+            repeats: The trainings, all different.
+            on_progress: Called with the number of finished trainings.
+        """
+        return self._train(repeats, on_progress)
+
+    def _train(
+        self, trainings: Sequence[Repeat], on_progress: Callable[[int], None] | None
+    ) -> list[float | AccuracyFailure]:
+        """Return the accuracy of each training, in the order given; number 0 is the first one."""
+        paths = [self._checkpoint(training) for training in trainings]
         if self.checkpoints is not None:
             for path in set(self.checkpoints.glob("*")).difference(paths):
                 path.unlink()
@@ -66,7 +88,11 @@ class ProxyAccuracy:
         def collect(indices: Iterable[int]) -> None:
             for index, outcome in self._parallel()(
                 delayed(_indexed)(
-                    index, architectures[index], self.dataset, self.budget, paths[index]
+                    index,
+                    trainings[index].architecture,
+                    self.dataset,
+                    replace(self.budget, seed=seed_of(self.budget.seed, trainings[index].number)),
+                    paths[index],
                 )
                 for index in indices
             ):
@@ -75,11 +101,11 @@ class ProxyAccuracy:
                     on_progress(len(outcomes))
 
         try:
-            collect(range(len(architectures)))
+            collect(range(len(trainings)))
         except self.workers.lost:
             # One of several killed its process or hangs. The remaining ones try again, one by
             # one.
-            remaining = [index for index in range(len(architectures)) if index not in outcomes]
+            remaining = [index for index in range(len(trainings)) if index not in outcomes]
             for index in remaining:
                 try:
                     collect([index])
@@ -87,10 +113,12 @@ class ProxyAccuracy:
                     outcomes[index] = AccuracyFailure(
                         "its training process was killed or did not respond"
                     )
-        return [outcomes[index] for index in range(len(architectures))]
+        return [outcomes[index] for index in range(len(trainings))]
 
-    def _checkpoint(self, architecture: Architecture) -> Path | None:
-        return self.checkpoints and self.checkpoints / f"{architecture.id}.safetensors"
+    def _checkpoint(self, training: Repeat) -> Path | None:
+        number = f"-{training.number}" if training.number else ""
+        name = f"{training.architecture.id}{number}.safetensors"
+        return self.checkpoints and self.checkpoints / name
 
     def _parallel(self) -> Parallel:
         """Return a joblib pool of at least two workers.
@@ -106,6 +134,14 @@ class ProxyAccuracy:
             return_as="generator_unordered",
             timeout=self.budget.limit_s + PROCESS_START_S,
         )
+
+
+def seed_of(seed: int, number: int) -> int:
+    """Return the seed of a network's training: the budget's for the first one, number 0.
+
+    The others are far from it, so that studies with neighbouring seeds share none.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
 
 
 def _indexed(

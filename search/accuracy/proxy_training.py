@@ -69,6 +69,7 @@ def train_and_score(
             dataset,
             seed=budget.seed,
             width_multiplier=budget.width_multiplier,
+            round_coarsely=not budget.distinct_networks,
             stem_stride=budget.stem_stride,
         )
         put_channels_last(network)

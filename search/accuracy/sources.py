@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.space.proxies import SMALLEST_MULTIPLIER, smallest_images
 from search.space.space import Space
 from search.study.settings import (
     AccuracySource,
     CommandSource,
     OtherSource,
+    ProxyBudget,
     TableSource,
     TrainingSource,
 )
@@ -48,7 +50,7 @@ def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> Open
     """
     match source:
         case TrainingSource():
-            return _open_training(source, checkpoints)
+            return _open_training(source, space, checkpoints)
         case TableSource():
             return _open_table(source, space)
         case CommandSource():
@@ -59,11 +61,12 @@ def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> Open
             )
 
 
-def _open_training(source: TrainingSource, checkpoints: Path) -> OpenedSource:
+def _open_training(source: TrainingSource, space: Space, checkpoints: Path) -> OpenedSource:
     from search.accuracy.data.datasets import load_dataset
     from search.accuracy.proxy import ProxyAccuracy
 
     budget = source.budget
+    _check_distinct(budget, space)
     dataset = load_dataset(
         source.dataset,
         resolution=budget.resolution,
@@ -73,6 +76,29 @@ def _open_training(source: TrainingSource, checkpoints: Path) -> OpenedSource:
     )
     accuracy = ProxyAccuracy(dataset, budget, checkpoints=checkpoints)
     return OpenedSource(accuracy, replace(source, dataset=dataset.name), dataset.note)
+
+
+def _check_distinct(budget: ProxyBudget, space: Space) -> None:
+    """Check that different networks of the space are different networks in the proxy task.
+
+    Raises:
+        ValueError: The multiplier or the images are so small that some networks would be equal.
+    """
+    if not budget.distinct_networks:
+        return
+    if budget.width_multiplier < SMALLEST_MULTIPLIER:
+        raise ValueError(
+            f"a width multiplier of {budget.width_multiplier:g} gives candidates of different "
+            "widths the same channels in the proxy task: give --proxy-width "
+            f"{SMALLEST_MULTIPLIER:g} or more"
+        )
+    smallest = smallest_images(space, budget.stem_stride)
+    if budget.resolution < smallest:
+        raise ValueError(
+            f"on images of {budget.resolution} pixels the proxy task cannot tell the kernel sizes "
+            f"of {space.name}'s last blocks apart, because the strides leave too few pixels: give "
+            f"--proxy-resolution {smallest} or more"
+        )
 
 
 def _open_table(source: TableSource, space: Space) -> OpenedSource:

@@ -26,6 +26,7 @@ def network_for(
     *,
     seed: int,
     width_multiplier: float = 1.0,
+    round_coarsely: bool = True,
     stem_stride: int = 2,
     dropout: float = 0.0,
     classes: int | None = None,
@@ -37,6 +38,8 @@ def network_for(
         dataset: The images that it is trained on.
         seed: Seed of the initial weights.
         width_multiplier: Factor of the channels.
+        round_coarsely: Whether scaled channel counts are rounded to multiples of 8, or else to
+            whole numbers.
         stem_stride: Stride of the first convolution.
         dropout: Share of the classifier's inputs that are dropped while training.
         classes: Number of outputs; None for one for each class of the dataset.
@@ -55,6 +58,7 @@ def network_for(
         classes=outputs,
         input_channels=dataset.channels,
         width_multiplier=width_multiplier,
+        round_coarsely=round_coarsely,
         stem_stride=stem_stride,
         dropout=dropout,
         seed=seed,

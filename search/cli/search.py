@@ -10,6 +10,7 @@ import typer
 
 from host.cli.console import reported
 from latlab.domain.precision import Precision
+from search.cli import accuracy_options
 from search.cli import search_options as options
 from search.cli.report import DEFAULT_RUNS, RunsOption
 from search.cli.search_run import SearchRequest, run
@@ -72,19 +73,20 @@ def search(
     max_params_m: options.MaxParametersOption = None,
     max_madds_m: options.MaxMultiplyAddsOption = None,
     max_size_mb: options.MaxSizeOption = None,
-    dataset: options.DatasetOption = "auto",
-    proxy_train_images: options.ProxyTrainImagesOption = BUDGET.train_images,
-    proxy_val_images: options.ProxyValImagesOption = BUDGET.val_images,
-    proxy_resolution: options.ProxyResolutionOption = BUDGET.resolution,
-    proxy_width_multiplier: options.ProxyWidthOption = BUDGET.width_multiplier,
-    proxy_stem_stride: options.ProxyStemStrideOption = BUDGET.stem_stride,
-    proxy_epochs: options.ProxyEpochsOption = BUDGET.epochs,
-    proxy_limit_s: options.ProxyLimitOption = BUDGET.limit_s,
-    table: options.TableOption = None,
-    table_column: options.TableColumnOption = "accuracy",
-    table_fit: options.TableFitOption = True,
-    accuracy_command: options.AccuracyCommandOption = None,
-    accuracy_limit_s: options.AccuracyLimitOption = 3600.0,
+    dataset: accuracy_options.DatasetOption = "auto",
+    proxy_train_images: accuracy_options.ProxyTrainImagesOption = BUDGET.train_images,
+    proxy_val_images: accuracy_options.ProxyValImagesOption = BUDGET.val_images,
+    proxy_resolution: accuracy_options.ProxyResolutionOption = None,
+    proxy_width_multiplier: accuracy_options.ProxyWidthOption = BUDGET.width_multiplier,
+    proxy_stem_stride: accuracy_options.ProxyStemStrideOption = BUDGET.stem_stride,
+    proxy_epochs: accuracy_options.ProxyEpochsOption = BUDGET.epochs,
+    proxy_limit_s: accuracy_options.ProxyLimitOption = BUDGET.limit_s,
+    repeat_share: accuracy_options.RepeatShareOption = LOOP.repeat_share,
+    table: accuracy_options.TableOption = None,
+    table_column: accuracy_options.TableColumnOption = "accuracy",
+    table_fit: accuracy_options.TableFitOption = True,
+    accuracy_command: accuracy_options.AccuracyCommandOption = None,
+    accuracy_limit_s: accuracy_options.AccuracyLimitOption = 3600.0,
 ) -> None:
     """Search for networks that are accurate and fast on a target, measured on the device.
 
@@ -129,7 +131,8 @@ def accuracy_source(options: Mapping[str, Any]) -> AccuracySource:
         return from_options(TableSource, options, "table_", table=str(options["table"]))
     if options["accuracy_command"] is not None:
         return from_options(CommandSource, options, "accuracy_")
-    budget = from_options(ProxyBudget, options, "proxy_", seed=options["seed"])
+    given = {name: value for name, value in options.items() if value is not None}
+    budget = from_options(ProxyBudget, given, "proxy_", seed=options["seed"])
     return TrainingSource(options["dataset"], budget)
 
 

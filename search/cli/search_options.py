@@ -1,9 +1,8 @@
-"""The options of `latlab search`, in the panels of its help."""
+"""The options of `latlab search` but those of accuracy, in the panels of its help."""
 
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,13 +10,9 @@ import typer
 from search.cli.report import STUDY_PANEL
 from search.cli.session import (
     MEASURING_PANEL,
-    MOST_EPOCHS,
-    MOST_IMAGES,
     MOST_MILLIONS,
     MOST_MINUTES,
     MOST_MS,
-    MOST_PIXELS,
-    MOST_SECONDS,
     MOST_SEED,
     MOST_WEIGHT,
     TARGETS_PANEL,
@@ -35,9 +30,6 @@ from search.study.settings.strategy_choice import (
 
 SEARCH_PANEL = "The search"
 SIZE_PANEL = "Limits of candidates"
-TRAINING_PANEL = "Accuracy from a proxy task (the default)"
-TABLE_PANEL = "Accuracy from a table"
-COMMAND_PANEL = "Accuracy from a program"
 
 SpaceName = Enum("SpaceName", {name: name for name in SPACES}, type=str)  # type: ignore[misc]
 DEFAULT_SPACE = SpaceName("mnasnet")
@@ -197,103 +189,4 @@ MaxMultiplyAddsOption = Annotated[
 MaxSizeOption = Annotated[
     float | None,
     typer.Option(help="Megabytes of a candidate's program, at most.", **_Millions),
-]
-DATASET_HELP = (
-    "Images to train on: digits, fashion-mnist, fashion-mnist:DIR, an .npz file, or a folder"
-    " with one folder of images for each class. auto stands for Fashion-MNIST if it is installed,"
-    " else digits."
-)
-DatasetOption = Annotated[str, typer.Option(help=DATASET_HELP, rich_help_panel=TRAINING_PANEL)]
-_Images = {"min": 1, "max": MOST_IMAGES, "rich_help_panel": TRAINING_PANEL}
-ProxyTrainImagesOption = Annotated[
-    int, typer.Option(help="Number of images that a candidate trains on, at most.", **_Images)
-]
-ProxyValImagesOption = Annotated[
-    int, typer.Option(help="Number of images that a candidate is validated on, at most.", **_Images)
-]
-ProxyResolutionOption = Annotated[
-    int,
-    typer.Option(
-        min=8,
-        max=MOST_PIXELS,
-        help="Height and width, in pixels, of the images that candidates train on.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
-]
-ProxyWidthOption = Annotated[
-    float,
-    typer.Option(
-        "--proxy-width",
-        min=0.05,
-        max=2,
-        callback=finite,
-        help="Factor of the channels of the networks that are trained in place of candidates.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
-]
-ProxyStemStrideOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=2,
-        help="Stride of the first convolution of trained networks. Use 2 for large images.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
-]
-ProxyEpochsOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=MOST_EPOCHS,
-        help="Number of epochs that a candidate trains for.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
-]
-ProxyLimitOption = Annotated[
-    float,
-    typer.Option(
-        min=1,
-        max=MOST_SECONDS,
-        callback=finite,
-        help="Seconds after which a candidate's training has failed.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
-]
-TableOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="CSV file of networks of the space and their accuracies, to use in place of training.",
-        rich_help_panel=TABLE_PANEL,
-    ),
-]
-TableColumnOption = Annotated[
-    str,
-    typer.Option(
-        help="Name of the table's column that holds accuracies.", rich_help_panel=TABLE_PANEL
-    ),
-]
-TableFitOption = Annotated[
-    bool,
-    typer.Option(
-        help="Predict accuracies by boosted trees fitted on the table, or only look them up.",
-        rich_help_panel=TABLE_PANEL,
-    ),
-]
-AccuracyCommandOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Program to run in place of training. It reads an architecture as JSON from its"
-        " standard input and prints the accuracy, from 0 to 1, as its last line.",
-        rich_help_panel=COMMAND_PANEL,
-    ),
-]
-AccuracyLimitOption = Annotated[
-    float,
-    typer.Option(
-        min=1,
-        max=MOST_SECONDS,
-        callback=finite,
-        help="Seconds after which a run of the program has failed.",
-        rich_help_panel=COMMAND_PANEL,
-    ),
 ]

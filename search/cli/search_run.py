@@ -15,6 +15,7 @@ from host.cli.console import console, milliseconds, progress_bar
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
+from search.cli.accuracy_options import as_before
 from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
 from search.cli.session import Session, sessions
@@ -74,6 +75,8 @@ class SearchRequest:
         priority: Priority of the measurements.
         limits: What a candidate may have at most.
         accuracy: Where accuracies come from.
+        proxy_resolution: Resolution of the proxy task; None for the default, or for its own in a
+            study that exists.
     """
 
     study: str
@@ -94,6 +97,7 @@ class SearchRequest:
     priority: int
     limits: Limits
     accuracy: AccuracySource
+    proxy_resolution: int | None
 
 
 def run(request: SearchRequest) -> None:
@@ -111,7 +115,8 @@ def run(request: SearchRequest) -> None:
         _show_share_within(space, request)
         choice = _strategy_choice(request, folder, len(opened))
         warm_start = _networks_to_start_with(space, request, choice.round_size)
-        source = open_source(request.accuracy, space, folder / "training")
+        accuracy = as_before(request.accuracy, folder, request.proxy_resolution)
+        source = open_source(accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
         settings = _settings(request, choice, folder, opened, source)
         with open_study(folder, settings) as study:

@@ -19,8 +19,9 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.precision import Precision
+from search.cli.accuracy_options import DATASET_HELP
 from search.cli.report import DEFAULT_RUNS, STUDY_PANEL, RunsOption
-from search.cli.search_options import DATASET_HELP, SeedOption
+from search.cli.search_options import SeedOption
 from search.cli.session import (
     MOST_CLASSES,
     MOST_EPOCHS,

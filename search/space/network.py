@@ -21,6 +21,7 @@ def build_network(
     *,
     classes: int = DEFAULT_DEPLOYMENT.classes,
     width_multiplier: float = 1.0,
+    round_coarsely: bool = True,
     stem_stride: int = 2,
     input_channels: int = 3,
     dropout: float = 0.0,
@@ -35,6 +36,8 @@ def build_network(
         architecture: The network.
         classes: Number of outputs.
         width_multiplier: Factor of every channel count, which is then rounded.
+        round_coarsely: Whether scaled channel counts are rounded to multiples of 8, or else to
+            whole numbers.
         stem_stride: Stride of the first convolution.
         input_channels: Channels of the input images.
         dropout: Share of the features that training drops before the classifier.
@@ -45,7 +48,7 @@ def build_network(
         logits (batch, classes).
     """
     description = describe(
-        scaled(architecture, width_multiplier),
+        scaled(architecture, width_multiplier, coarsely=round_coarsely),
         Deployment(classes=classes),
         input_channels=input_channels,
         stem_stride=stem_stride,

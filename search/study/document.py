@@ -18,7 +18,7 @@ from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.study.settings import AccuracySource, Reward, StrategyName, StudySettings
 from search.study.trial import Trial
-from search.study.upgrade import upgraded
+from search.study.upgrade import upgraded, with_earlier_choices
 
 VERSION = 2  # of a study's document
 INTEGER_LIMIT = 2**63  # Integers stay below it, so that they can become floats and be stored.
@@ -48,7 +48,7 @@ def settings_from_document(document: object) -> StudySettings:
             f"the settings' version {_shown(version)} is unknown: update Latency Lab"
         )
     try:
-        values = upgraded(document) if version == 1 else dict(document)
+        values = with_earlier_choices(upgraded(document) if version == 1 else document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DocumentError(
             "the settings, in the older form of version 1, are wrong: "
@@ -71,8 +71,9 @@ def trial_from_document(document: object) -> Trial:
         DocumentError: The document does not describe a trial.
     """
     trial = _structured(document, Trial)
-    if trial.accuracy is not None and not 0 <= trial.accuracy <= 1:
-        raise DocumentError(f"the accuracy must be from 0 to 1, not {trial.accuracy}")
+    for accuracy in (trial.accuracy, *trial.accuracies):
+        if accuracy is not None and not 0 <= accuracy <= 1:
+            raise DocumentError(f"an accuracy must be from 0 to 1, not {accuracy}")
     return trial
 
 
@@ -183,6 +184,15 @@ def _make_converter() -> Converter:
     )
     converter.register_structure_hook(
         Trial, make_dict_structure_fn(Trial, converter, _cattrs_forbid_extra_keys=False)
+    )
+    converter.register_unstructure_hook(  # networks evaluated once are written as before
+        Trial,
+        make_dict_unstructure_fn(
+            Trial,
+            converter,
+            accuracies=override(omit_if_default=True),
+            repeats=override(omit_if_default=True),
+        ),
     )
     return converter
 

@@ -20,7 +20,8 @@ class Trial:
     Attributes:
         architecture: The network.
         round: Index of the study's round.
-        accuracy: Accuracy from 0 to 1; None if its evaluation failed.
+        accuracy: Accuracy from 0 to 1; None if its evaluation failed. It is the mean of
+            `accuracies` where there are several.
         latency: The latency that the reward was computed from, whose source says whether it was
             measured; None if there is none.
         reward: The reward; None if the accuracy or the latency is missing, or if the network
@@ -32,6 +33,9 @@ class Trial:
         device_s: Seconds for which the measurement kept the device.
         disturbed: Number of measurements that other work on the device disturbed. The network
             can be measured again afterwards.
+        accuracies: The accuracy of each evaluation, the first one first, if the network was
+            evaluated again with other seeds; empty if it was not.
+        repeats: Number of evaluations after the first, including those that failed.
     """
 
     architecture: Architecture
@@ -44,6 +48,8 @@ class Trial:
     failure: str | None = None
     device_s: float = 0.0
     disturbed: int = 0
+    accuracies: tuple[float, ...] = ()
+    repeats: int = 0
 
 
 def has_failed(trial: Trial) -> bool:

@@ -39,7 +39,16 @@ GROUPS = {
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
-    "search": ("search", "strategies", "controller", "search_long", "uncertain", "hybrid"),
+    "search": (
+        "search",
+        "strategies",
+        "controller",
+        "search_long",
+        "uncertain",
+        "hybrid",
+        "proxy_collisions",
+        "repeats",
+    ),
     "search-live": ("train",),
 }
 

@@ -14,6 +14,7 @@ from search.space.counts import Counts
 from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
 from search.study.front import front
+from search.study.noise import AccuracyNoise, accuracy_noise
 from search.study.renewal import measurement_ids
 from search.study.trial import Trial, best_by_reward, is_measured
 
@@ -140,6 +141,10 @@ class ReportData:
         combined = {trial.architecture for trial in self.combined_front()}
         front = enumerate(self.measured_front(), 1)
         return [number for number, trial in front if trial.architecture in combined]
+
+    def noise(self) -> AccuracyNoise | None:
+        """Return the noise of the study's accuracies; None if it is not known."""
+        return accuracy_noise(self.latest())
 
     def best(self) -> Trial | None:
         """Return the trial on the measured front with the best reward."""

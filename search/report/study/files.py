@@ -16,6 +16,7 @@ from search.report.study.results import raw_record, result_record, study_results
 from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.study.combined_latency import on_each_target
+from search.study.noise import AccuracyNoise, evaluations, within_noise
 from search.study.trial import Trial
 
 _counts = cache(counts)  # a search evaluates many networks again
@@ -24,7 +25,9 @@ _counts = cache(counts)  # a search evaluates many networks again
 def write_report_data(data: ReportData, directory: Path) -> list[str]:
     """Write a report's data as files into a folder, and return the files' names."""
     results = list(map(result_record, study_results(data)))
-    trials = (trial_record(trial, data.targets, data.deployment) for trial in data.trials)
+    noise = data.noise()
+    trials = [trial_record(trial, data.targets, data.deployment, noise) for trial in data.trials]
+    front = data.measured_front()
     write_csv(directory / "trials.csv", trials)
     write_csv(directory / "results.csv", results)
     whole = {
@@ -37,12 +40,15 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
         "calibration": data.calibration,
         "front": [
             {
-                **trial_record(trial, data.targets, data.deployment),
+                **trial_record(trial, data.targets, data.deployment, noise),
+                "accuracies": list(trial.accuracies),
+                "within_noise": is_within,
                 "quantiles_ns": _quantiles(trial),
                 "layers": trial.architecture.to_dict(),
             }
-            for trial in data.measured_front()
+            for trial, is_within in zip(front, within_noise(front, noise), strict=True)
         ],
+        "accuracy_noise": noise and asdict(noise),
         "results": results,
         "statistics": [
             {"round": index + 1, **statistics} for index, statistics in data.statistics.items()
@@ -60,14 +66,20 @@ def _quantiles(trial: Trial) -> list[dict[str, int] | None]:
 
 
 def trial_record(
-    trial: Trial, targets: Sequence[str] = (), deployment: Deployment = DEFAULT_DEPLOYMENT
+    trial: Trial,
+    targets: Sequence[str] = (),
+    deployment: Deployment = DEFAULT_DEPLOYMENT,
+    noise: AccuracyNoise | None = None,
 ) -> dict[str, Any]:
     """Return a trial as a flat record.
 
     The latency is the one that the reward was computed from: the measured one, if there is one.
 
     Args:
+        trial: The trial.
         targets: The names of several targets; the record has the latency on each of them too.
+        deployment: The form in which networks are deployed.
+        noise: The noise of the study's accuracies, if it is known.
     """
     size = _counts(trial.architecture, deployment=deployment)
     latency, predicted = trial.latency, trial.predicted
@@ -79,6 +91,8 @@ def trial_record(
         "parameters": size.parameters,
         "multiply_adds": size.multiply_adds,
         "accuracy": trial.accuracy,
+        "accuracy_standard_error": noise and noise.standard_error(trial),
+        "evaluations": None if trial.accuracy is None else evaluations(trial),
         "latency_ns": latency and latency.latency_ns,
         "latency_lower_ns": latency and latency.lower_ns,
         "latency_upper_ns": latency and latency.upper_ns,

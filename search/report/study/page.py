@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from search.report.study.results import study_results
 from search.report.study.target_plots import accuracy_on_targets
 from search.space.counts import Counts, counts
 from search.study.combined_latency import on_each_target
+from search.study.noise import within_noise
 from search.study.trial import Trial, best_by_reward, is_measured
 
 
@@ -51,12 +52,24 @@ class OnTarget:
 
 @dataclass(frozen=True)
 class FrontRow:
-    """A network on the front, as the page shows it."""
+    """A network on the front, as the page shows it.
+
+    Attributes:
+        trial: The network's trial.
+        size: Its size.
+        drawing: Its layers.
+        on_targets: Its latency on each target.
+        half_width: Half the width of its accuracy's interval of 90 %; None if it is not known.
+        is_within_noise: Whether noise explains how much more accurate it is than the next faster
+            network on the front.
+    """
 
     trial: Trial
     size: Counts
     drawing: Markup
     on_targets: Sequence[OnTarget]
+    half_width: float | None = None
+    is_within_noise: bool = False
 
 
 def write_report(data: ReportData, directory: Path) -> Path:
@@ -91,7 +104,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -
     if (narrow := plots.accuracy_latency(data, plots.NARROW_INCHES)) is not None:
         figures["accuracy-latency-narrow"] = inline_svg(narrow, "accuracy-latency-narrow")
     latest, best = data.latest(), data.best()
-    front = [_row(data, trial) for trial in data.measured_front()]
+    front = _front(data)
     return render(
         "study.html",
         title=data.study,
@@ -100,6 +113,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -
         front=front,
         winner=next((row for row in front if row.trial is best), None),
         **_summary(data, best),
+        noise=data.noise(),
         has_quantiles=any(each.raw for row in front for each in row.on_targets),
         corrections=_corrections(front),
         conditions=_conditions(data),
@@ -123,6 +137,18 @@ def _summary(data: ReportData, best: Trial | None) -> dict[str, object]:
         "against_target": f"{excess:.0%} above" if excess > 0 else "within",
         "alternative": data.within_target() if excess > 0 else None,
     }
+
+
+def _front(data: ReportData) -> list[FrontRow]:
+    noise, trials = data.noise(), data.measured_front()
+    return [
+        replace(
+            _row(data, trial),
+            half_width=None if noise is None else noise.half_width(trial),
+            is_within_noise=is_within,
+        )
+        for trial, is_within in zip(trials, within_noise(trials, noise), strict=True)
+    ]
 
 
 def _row(data: ReportData, trial: Trial) -> FrontRow:

@@ -35,7 +35,9 @@ def accuracy_latency(
 ) -> Plot | None:
     """Plot the accuracy of each trial over its latency, the target and the measured front.
 
-    Points are solid for measured latencies and hollow for predicted ones.
+    Points are solid for measured latencies and hollow for predicted ones. Lines are intervals of
+    90 %: those of latencies lie across, and those of accuracies stand on the front, if the noise
+    of accuracies is known.
 
     Returns:
         The plot, or None if no trial has a reward.
@@ -171,13 +173,19 @@ def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, Floa
 
 
 def _draw_front(axes: Axes, data: ReportData) -> None:
-    """Draw the front by the combined latency as a staircase, and a number at each network."""
-    stairs, front = data.combined_front(), data.measured_front()
+    """Draw the front by the combined latency as a staircase.
+
+    At each network of the front stand a number and the interval of its accuracy.
+    """
+    stairs, front, noise = data.combined_front(), data.measured_front(), data.noise()
     x, _, _ = _latencies_ms(stairs)
     y = np.array([trial.accuracy for trial in stairs], np.float64)
     axes.step(x, y, where="post", color=LIGHT["front"], linewidth=1.6, label="front")
     x, _, _ = _latencies_ms(front)
     y = np.array([trial.accuracy for trial in front], np.float64)
+    if noise is not None:
+        half = np.array([noise.half_width(trial) for trial in front], np.float64)
+        axes.vlines(x, y - half, y + half, color=LIGHT["front"], linewidth=1, zorder=2)
     axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
     for number, point in enumerate(zip(x, y, strict=True), 1):
         axes.annotate(
@@ -206,6 +214,12 @@ def _tooltip(trial: Trial) -> str:
     source = "measured" if is_measured(trial) else "predicted"
     return (
         f"{trial.architecture.id}, round {trial.round + 1}\n"
-        f"accuracy {trial.accuracy:.1%}, {source} {interval(trial.latency)} ms\n"
+        f"accuracy {trial.accuracy:.1%}{_evaluations(trial)}, "
+        f"{source} {interval(trial.latency)} ms\n"
         f"{short(trial.architecture)}"
     )
+
+
+def _evaluations(trial: Trial) -> str:
+    count = len(trial.accuracies)
+    return f" of {count} evaluations" if count else ""

@@ -15,9 +15,13 @@ class ProxyBudget:
     Attributes:
         train_images: Number of images to train on, at most.
         val_images: Number of images to validate on, at most.
-        resolution: Height and width of the images, in pixels.
+        resolution: Height and width of the images, in pixels. From 33 pixels on, the four strides
+            of the spaces leave 3 pixels, on which all kernel sizes still differ.
         epochs: Number of passes over the training images.
         width_multiplier: Factor of the channels of the trained networks.
+        distinct_networks: Whether two different candidates are always trained as two different
+            networks. Otherwise channels are rounded to multiples of 8, which trains some
+            candidates as one network, as studies of earlier versions did.
         stem_stride: Stride of the first convolution.
         batch_size: Images for each step. With `learning_rate` it is the setting under which the
             accuracies of twelve random architectures agreed best between two seeds, for its cost
@@ -31,9 +35,10 @@ class ProxyBudget:
 
     train_images: int = 2048
     val_images: int = 1024
-    resolution: int = 32
+    resolution: int = 33
     epochs: int = 2
     width_multiplier: float = 0.25
+    distinct_networks: bool = True
     stem_stride: int = 1
     batch_size: int = 32
     learning_rate: float = 0.05

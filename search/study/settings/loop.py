@@ -23,6 +23,9 @@ class LoopSettings:
             kept the device, including measurements that the lab held already. It is checked
             before measuring, at the mean cost so far, so the last measurements may exceed it.
             None stands for no such limit.
+        repeat_share: Number of further accuracy evaluations, as a share of the candidates, that
+            the ones near the front get at the end, with other seeds. It has no effect where
+            accuracies do not depend on a seed.
 
     Raises:
         ValueError: A value is out of its range.
@@ -33,11 +36,12 @@ class LoopSettings:
     final_share: float = 1 / 2
     max_measurements: int | None = None
     max_device_minutes: float | None = None
+    repeat_share: float = 1 / 4
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ValueError(f"a search needs at least one round, not {self.rounds}")
-        for name in ("max_measured_share", "final_share"):
+        for name in ("max_measured_share", "final_share", "repeat_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, not {getattr(self, name)}")
         for name in ("max_measurements", "max_device_minutes"):

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from search.accuracy import proxy_training
-from search.accuracy.accuracy import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure, Repeat, RepeatableAccuracy
 from search.accuracy.data.datasets import Dataset, load_dataset
-from search.accuracy.proxy import ProxyAccuracy
+from search.accuracy.proxy import ProxyAccuracy, seed_of
 from search.accuracy.proxy_training import train_and_score
 from search.space.architecture import Architecture, Block
 from search.study.settings import ProxyBudget
@@ -64,6 +64,56 @@ def test_processes_change_nothing_and_failures_stay_in_their_place(few_digits: D
     assert outcomes[1].message
     assert outcomes[2] == train_and_score(LESS, few_digits, TINY)
     assert done == [1, 2, 3]
+
+
+def test_a_repeat_has_a_seed_of_its_own(few_digits: Dataset) -> None:
+    accuracy = ProxyAccuracy(few_digits, TINY, jobs=2)
+    assert isinstance(accuracy, RepeatableAccuracy)
+    done: list[int] = []
+    repeats = [Repeat(SMALL, 1), Repeat(SMALL, 2), Repeat(IMPOSSIBLE, 1)]
+    first, second, failed = accuracy.evaluate_again(repeats, done.append)
+    seeds = [seed_of(TINY.seed, number) for number in (0, 1, 2)]
+    assert seeds[0] == TINY.seed
+    assert len({*seeds, seed_of(TINY.seed + 1, 0)}) == 4
+    assert first == train_and_score(SMALL, few_digits, replace(TINY, seed=seeds[1]))
+    assert second == train_and_score(SMALL, few_digits, replace(TINY, seed=seeds[2]))
+    assert isinstance(failed, AccuracyFailure)
+    assert done == [1, 2, 3]
+
+
+def test_repeats_of_one_network_have_checkpoints_of_their_own(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    accuracy = ProxyAccuracy(few_digits, TINY, checkpoints=tmp_path)
+    for name in (LESS.id, f"{LESS.id}-2"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"damaged")
+    first, second = accuracy.evaluate_again([Repeat(LESS, 1), Repeat(LESS, 2)])
+    assert isinstance(first, float)
+    assert isinstance(second, AccuracyFailure)
+    assert "damaged" in second.message
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_the_budget_decides_whether_networks_are_distinct(
+    few_digits: Dataset, distinct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of 16 and of 24 channels are trained with 4 and 6, or both with 8."""
+    networks = [
+        replace(LESS, blocks=(replace(LESS.blocks[0], out_channels=channels),))
+        for channels in (16, 24)
+    ]
+    widths: list[list[int]] = []
+
+    def seen(network: nn.Module) -> None:
+        convolutions = (m for m in network.modules() if isinstance(m, nn.Conv2d))
+        widths.append([each.out_channels for each in convolutions])
+        raise ValueError("seen")
+
+    monkeypatch.setattr(proxy_training, "put_channels_last", seen)
+    for network in networks:
+        train_and_score(network, few_digits, replace(TINY, distinct_networks=distinct))
+    assert (widths[0] != widths[1]) is distinct
+    assert (4 in widths[0] and 6 in widths[1]) is distinct
 
 
 def test_nothing_to_evaluate(few_digits: Dataset) -> None:

@@ -57,6 +57,7 @@ def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("evaluate", "latlab lab up"),
         ("lab status", "latlab lab up"),
         ("search --rounds 0", "--rounds"),
+        ("search --proxy-repeat-share 1.1", "--proxy-repeat-share"),
         ("measure mnasnet-a1 --sustained 0", "--sustained"),
         ("measure mnasnet-a1 --sustained 501", "--sustained"),
         ("lab renew-baseline cpu", "latlab lab up"),
@@ -205,6 +206,7 @@ def test_a_prediction_from_other_targets_says_so(monkeypatch: pytest.MonkeyPatch
             "--measured-share",
             "--proxy-width",
             "--proxy-limit-s",
+            "--proxy-repeat-share",
             "--accuracy-limit-s",
         )
         for value in ("nan", "inf", "-inf", "1e300")

@@ -234,14 +234,21 @@ BUDGET = {
     "seed": 1,
     "limit_s": 60.0,
 }
+EARLIER_BUDGET = ProxyBudget(resolution=32, distinct_networks=False)
 TABLE = {"table": "anb.csv", "column": "top1", "fingerprint": "0123456789ab"}
 
 
 @pytest.mark.parametrize(
     ("facts", "source"),
     [
-        ({"dataset": "digits", **BUDGET}, TrainingSource("digits", ProxyBudget(**BUDGET))),  # type: ignore[arg-type]
-        ({"dataset": "digits", "agreement_kendall": 0.3}, TrainingSource("digits")),
+        (
+            {"dataset": "digits", **BUDGET},
+            TrainingSource("digits", ProxyBudget(**BUDGET, distinct_networks=False)),  # type: ignore[arg-type]
+        ),
+        (
+            {"dataset": "digits", "agreement_kendall": 0.3},
+            TrainingSource("digits", EARLIER_BUDGET),
+        ),
         (TABLE, TableSource("anb.csv", "top1", False, "0123456789ab")),
         (
             {**TABLE, "held_out_kendall": 0.9, "held_out_r2": 0.8},
@@ -257,6 +264,19 @@ TABLE = {"table": "anb.csv", "column": "top1", "fingerprint": "0123456789ab"}
 )
 def test_an_old_accuracy_source_is_read(facts: dict[str, Any], source: AccuracySource) -> None:
     assert upgraded(accuracy=facts).accuracy == source
+
+
+def test_a_study_from_before_networks_were_distinct_keeps_its_proxy_task() -> None:
+    document = settings_to_document(settings(accuracy=TrainingSource("digits", EARLIER_BUDGET)))
+    assert document["accuracy"]["budget"].pop("distinct_networks") is False
+    assert settings_from_document(document).accuracy == TrainingSource("digits", EARLIER_BUDGET)
+
+
+def test_a_new_study_trains_distinct_networks() -> None:
+    made = settings(accuracy=TrainingSource("digits"))
+    assert settings_from_document(settings_to_document(made)) == made
+    assert isinstance(made.accuracy, TrainingSource)
+    assert made.accuracy.budget.distinct_networks
 
 
 @pytest.mark.parametrize(
@@ -311,6 +331,9 @@ def test_what_is_no_object_is_refused(document: object) -> None:
     [
         ({"accuracy": 1.5}, "from 0 to 1"),
         ({"accuracy": float("inf")}, "finite"),
+        ({"accuracies": [0.5, 1.5]}, "from 0 to 1, not 1.5"),
+        ({"accuracies": [0.5, "0.5"]}, "not of type float"),
+        ({"repeats": 1.0}, "not of type int"),
         ({"accuracy": "0.5"}, "not of type float"),
         ({"round": 1.0}, "not of type int"),
         ({"architecture": {}}, "blocks is missing"),
@@ -322,6 +345,19 @@ def test_a_wrong_trial_is_refused(change: dict[str, Any], message: str) -> None:
     assert trial_from_document(document) == trial(ZOO["mnasnet-a1"])
     with pytest.raises(DocumentError, match=message):
         trial_from_document({**document, **change})
+
+
+def test_the_accuracies_of_a_network_evaluated_again_are_kept() -> None:
+    again = replace(trial(ZOO["mnasnet-a1"]), accuracies=(0.4, 0.5, 0.6), repeats=3)
+    document = json.loads(json.dumps(trial_to_document(again)))
+    assert trial_from_document(document) == again
+
+
+def test_a_network_evaluated_once_is_written_as_before() -> None:
+    once = trial(ZOO["mnasnet-a1"])
+    document = trial_to_document(once)
+    assert not document.keys() & {"accuracies", "repeats"}
+    assert trial_from_document(document) == once
 
 
 def test_the_quantiles_of_a_measurement_are_kept_with_its_latency() -> None:

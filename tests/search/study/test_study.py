@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture, Block
 from search.study.combined_latency import Combination
-from search.study.settings import SearchTarget, StrategyName, StudyError
+from search.study.settings import (
+    ProxyBudget,
+    SearchTarget,
+    StrategyName,
+    StudyError,
+    TrainingSource,
+)
 from search.study.study import open_study, read_settings, read_study
 from search.study.trial import Trial, without_undue_reward
 from tests.search.drawn import architectures
@@ -54,6 +60,9 @@ trials = st.builds(
     st.none() | names,
     st.none() | names,
     st.floats(0, 1e6),
+    st.integers(0, 2),
+    st.lists(shares, max_size=3).map(tuple),
+    st.integers(0, 8),
 )
 rounds = st.lists(
     st.tuples(st.lists(trials, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=4
@@ -276,8 +285,15 @@ def test_a_study_from_before_limits_and_several_targets_is_resumed(
         "seed": 0,
     }
     (tmp_path / "study.json").write_text(json.dumps(older))
-    with open_study(tmp_path, settings()) as study:
-        assert study.settings == settings()
+    earlier = ProxyBudget(resolution=32, distinct_networks=False, epochs=2)
+    same = settings(accuracy=TrainingSource("digits", earlier))
+    with open_study(tmp_path, same) as study:
+        assert study.settings == same
+    with (
+        pytest.raises(StudyError, match="distinct_networks was False and is now True"),
+        open_study(tmp_path, settings()),
+    ):
+        pass
 
 
 def test_two_searches_cannot_run_one_study(tmp_path: Path) -> None:

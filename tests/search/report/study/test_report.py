@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import fmean
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
 from rich.console import Console
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -25,7 +27,7 @@ from search.cli.front_table import front_table
 from search.report.drawing.blocks import draw
 from search.report.study.data import PredictorEvaluation, ReportData, ZooRow
 from search.report.study.page import write_report
-from search.report.study.plots import plot_parity
+from search.report.study.plots import accuracy_latency, plot_parity
 from search.space.space import mnasnet_space
 from search.space.zoo import ZOO
 from search.study.combined_latency import Combination, on_each_target
@@ -238,6 +240,83 @@ def printed(data: ReportData) -> str:
     with console.capture() as capture:
         console.print(front_table(data))
     return capture.get()
+
+
+def front_with_noise() -> list[Trial]:
+    """Three networks on a front; the gain of the last one is within the noise of accuracies."""
+    accuracies = [(0.60, 0.58, 0.59), (0.70, 0.71, 0.72), (0.725, 0.71, 0.72)]
+    return [
+        replace(
+            trial,
+            accuracy=fmean(each),
+            accuracies=each,
+            repeats=2,
+            reward=0.5,
+            latency=estimate(latency_ns, Source.MEASURED),
+        )
+        for trial, each, latency_ns in zip(
+            trials(3, measured_every=1), accuracies, (3_000_000, 4_000_000, 5_000_000), strict=True
+        )
+    ]
+
+
+def test_the_noise_of_accuracies_is_shown_with_the_front(tmp_path: Path) -> None:
+    data = report_data(front_with_noise())
+    noise = data.noise()
+    assert noise is not None
+    assert noise.degrees == 3
+    front = data.measured_front()
+    shown = printed(data)
+    text = text_of(write_report(data, tmp_path))
+    for trial in front:
+        assert trial.accuracy is not None
+        assert f"{trial.accuracy:.1%} ± {noise.half_width(trial):.1%}" in shown
+    assert "by no more than the noise of accuracies explains: 3" in " ".join(shown.split())
+    most_accurate = front[-1].accuracy
+    assert most_accurate is not None
+    assert f"standard deviation of {noise.deviation(most_accurate):.1%}" in text
+    assert text.count("≈") == 2  # at the network and in the note
+    assert "of 3 evaluations" in text
+    made = json.loads((tmp_path / "report.json").read_text())
+    assert made["accuracy_noise"] == {"log_odds": noise.log_odds, "degrees": 3}
+    assert [row["within_noise"] for row in made["front"]] == [False, False, True]
+    assert made["front"][0]["accuracies"] == [0.60, 0.58, 0.59]
+    [row, *_] = csv.DictReader((tmp_path / "trials.csv").open())
+    assert float(row["accuracy_standard_error"]) == noise.standard_error(front[0])
+    assert row["evaluations"] == "3"
+
+
+def test_error_bars_of_accuracy_stand_on_the_front() -> None:
+    data = report_data(front_with_noise())
+    with_bars, without = (
+        accuracy_latency(each)
+        for each in (data, report_data([replace(t, accuracies=()) for t in front_with_noise()]))
+    )
+    assert with_bars is not None
+    assert without is not None
+    bars = [
+        segment
+        for collection in with_bars.figure.axes[0].collections
+        if isinstance(collection, LineCollection)
+        for segment in collection.get_segments()
+        if segment[0][0] == segment[1][0]
+    ]
+    noise = data.noise()
+    assert noise is not None
+    assert len(bars) == 3
+    for trial, bar in zip(data.measured_front(), bars, strict=True):
+        assert bar[1][1] - bar[0][1] == pytest.approx(2 * noise.half_width(trial))
+    lines = (c for c in without.figure.axes[0].collections if isinstance(c, LineCollection))
+    assert all(s[0][0] != s[1][0] for each in lines for s in each.get_segments())
+
+
+def test_nothing_is_said_about_noise_that_is_not_known(tmp_path: Path) -> None:
+    data = report_data(trials(6, measured_every=1))
+    text = text_of(write_report(data, tmp_path))
+    assert "±" not in printed(data)
+    assert "≈" not in text
+    assert "other seeds" not in text
+    assert json.loads((tmp_path / "report.json").read_text())["accuracy_noise"] is None
 
 
 def with_raw(trial: Trial) -> Trial:

@@ -1,0 +1,223 @@
+"""search.accuracy_noise, search.repeats_*: how noisy the proxy task is, and what repeats are worth.
+
+python -m tests.bench.bench_repeats
+
+The noise is that of real trainings. What repeats are worth is simulated on Accel-NASBench's table,
+whose accuracies get noise of the same share of their spread. Searches with and without repeats make
+equally many trainings.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from search.accuracy.accuracy import Repeat
+from search.accuracy.proxy import ProxyAccuracy
+from search.accuracy.sources import open_source
+from search.loop import run_search
+from search.space.architecture import Architecture
+from search.space.space import mnasnet_space
+from search.strategies.strategy import make_strategy
+from search.study.front import front
+from search.study.noise import AccuracyNoise, accuracy_noise
+from search.study.settings import (
+    LoopSettings,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+    TrainingSource,
+)
+from search.study.study import open_study
+from search.study.trial import Trial
+from tests.bench.figures import at_least, quick, report
+from tests.bench.public_data import public_data
+from tests.bench.table_lab import SPACE, TableLab
+
+NETWORKS = 12  # that are really trained
+REPEATS = 4  # of each
+NOISE_SHARE = 0.28  # standard deviation of the simulated noise, as a share of that of accuracies
+SEEDS = 20
+STRATEGIES = (StrategyName.NSGA2, StrategyName.RANDOM)
+# Equal numbers of trainings: 5 rounds of 13, or 4 of them and a quarter more for repeats.
+ROUND_SIZE = 13
+ROUNDS_BY_SHARE = {0.0: 5, 1 / 4: 4}
+
+
+def main() -> None:
+    real_noise()
+    path = public_data("anb_dev.csv")
+    if path is not None:
+        simulated_gain(TableLab.of(path))
+
+
+def real_noise() -> None:
+    """Train random networks several times, as a search with its defaults would."""
+    space, rng = mnasnet_space(), np.random.default_rng(0)
+    networks = [space.resolve(space.sample(rng)) for _ in range(quick(NETWORKS, least=2))]
+    with tempfile.TemporaryDirectory() as folder:
+        source = open_source(TrainingSource("auto"), space, Path(folder))
+        assert isinstance(source.accuracy, ProxyAccuracy)
+        repeats = [Repeat(network, number) for network in networks for number in range(REPEATS)]
+        outcomes = source.accuracy.evaluate_again(repeats)
+    accuracies = [outcome for outcome in outcomes if isinstance(outcome, float)]
+    assert len(accuracies) == len(repeats), "a training has failed"
+    of_each = np.array(accuracies).reshape(len(networks), REPEATS)
+    noise = float(np.sqrt(of_each.var(axis=1, ddof=1).mean()))
+    # The means differ by their noise, too.
+    spread = float(np.sqrt(max(0.0, of_each.mean(axis=1).var(ddof=1) - noise**2 / REPEATS)))
+    report(
+        "search.accuracy_noise",
+        round(noise, 4),
+        "standard deviation of one training",
+        None,
+        spread_of_networks=round(spread, 4),
+        share_of_spread=round(noise / spread, 3) if spread else None,
+        each=[[round(a, 4) for a in row] for row in of_each.tolist()],
+        dataset=source.settings.description,
+    )
+
+
+@dataclass(frozen=True)
+class NoisyTable:
+    """A source of accuracies whose noise is drawn for each network, number and seed."""
+
+    lab: TableLab
+    seed: int
+
+    def evaluate(
+        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
+    ) -> list[float]:
+        return self.evaluate_again([Repeat(each, 0) for each in architectures], on_done)
+
+    def evaluate_again(
+        self, repeats: Sequence[Repeat], on_done: Callable[[int], None]
+    ) -> list[float]:
+        on_done(len(repeats))
+        scale = NOISE_SHARE * float(np.std(self.lab.accuracies))
+        true = self.lab.accuracy.evaluate([each.architecture for each in repeats], on_done)
+        return [
+            float(np.clip(accuracy + scale * self._drawn(each), 0, 1))
+            for accuracy, each in zip(true, repeats, strict=True)
+            if isinstance(accuracy, float)
+        ]
+
+    def _drawn(self, repeat: Repeat) -> float:
+        entropy = [self.seed, repeat.number, int(repeat.architecture.id, 16)]
+        return float(np.random.default_rng(entropy).standard_normal())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search's final front is really worth.
+
+    Attributes:
+        hypervolume: Hypervolume of the true accuracies on the front.
+        excess: By how much its accuracies are too high in the mean.
+        covered: Share of the true accuracies within their interval; None if it is not known.
+    """
+
+    hypervolume: float
+    excess: float
+    covered: float | None
+
+
+def simulated_gain(lab: TableLab) -> None:
+    for strategy in STRATEGIES:
+        without, with_repeats = (
+            [outcome(lab, strategy, seed, share) for seed in range(quick(SEEDS, least=4))]
+            for share in ROUNDS_BY_SHARE
+        )
+        gains = [
+            after.hypervolume / before.hypervolume - 1
+            for before, after in zip(without, with_repeats, strict=True)
+        ]
+        conditions = {"strategy": strategy.value, "seeds": len(gains), "trainings": 65}
+        report(
+            "search.repeats_gain",
+            round(statistics.fmean(gains), 4),
+            "of the front's true hypervolume",
+            None,
+            interval_90=interval(gains),
+            **conditions,
+        )
+        report(
+            "search.repeats_excess",
+            round(statistics.fmean(each.excess for each in with_repeats), 4),
+            "by which accuracies on the front are too high",
+            None,
+            without=round(statistics.fmean(each.excess for each in without), 4),
+            **conditions,
+        )
+        covered = [each.covered for each in with_repeats if each.covered is not None]
+        report(
+            "search.repeats_coverage",
+            round(statistics.fmean(covered), 3),
+            "of the true accuracies on the front within their 90 % intervals",
+            at_least(0.8),
+            **conditions,
+        )
+
+
+def outcome(lab: TableLab, strategy: StrategyName, seed: int, share: float) -> Outcome:
+    chosen = settings(lab, strategy, seed)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        open_study(Path(directory), chosen) as study,
+    ):
+        run_search(
+            study,
+            make_strategy(strategy, SPACE, seed),
+            NoisyTable(lab, seed),
+            lab,
+            LoopSettings(ROUNDS_BY_SHARE[share], max_measured_share=0, repeat_share=share),
+            on_progress=lambda progress: None,
+            on_note=lambda note: None,
+        )
+        latest = list(study.latest().values())
+    return judged(lab, front(latest), accuracy_noise(latest))
+
+
+def judged(lab: TableLab, trials: Sequence[Trial], noise: AccuracyNoise | None) -> Outcome:
+    true = lab.accuracy.evaluate([trial.architecture for trial in trials], lambda done: None)
+    known = [each for each in true if isinstance(each, float)]
+    latencies_ns = [trial.latency.latency_ns for trial in trials if trial.latency is not None]
+    excess = [(trial.accuracy or 0.0) - each for trial, each in zip(trials, known, strict=True)]
+    covered = None
+    if noise is not None:
+        covered = statistics.fmean(
+            abs(difference) <= noise.half_width(trial)
+            for trial, difference in zip(trials, excess, strict=True)
+        )
+    return Outcome(lab.hypervolume(known, latencies_ns), statistics.fmean(excess), covered)
+
+
+def settings(lab: TableLab, strategy: StrategyName, seed: int) -> StudySettings:
+    return StudySettings(
+        space=SPACE.name,
+        strategy=strategy,
+        targets=(SearchTarget("zcu102", int(np.median(lab.latencies_ns))),),
+        accuracy=OtherSource({"table": "anb_dev.csv", "noise": "drawn"}),
+        round_size=ROUND_SIZE,
+        seed=seed,
+    )
+
+
+def interval(values: Sequence[float]) -> list[float]:
+    """Return the 90 % interval of the values' mean."""
+    half = (
+        float(student_t.ppf(0.95, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    )
+    mean = statistics.fmean(values)
+    return [round(mean - half, 4), round(mean + half, 4)]
+
+
+if __name__ == "__main__":
+    main()
