@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from search.study.settings import (
     SearchTarget,
     StrategyName,
     StudySettings,
+    TrainingSource,
 )
 from search.study.study import SETTINGS, OpenStudy, open_study, read_settings, study_folder
 
@@ -107,12 +108,23 @@ def run(request: SearchRequest) -> None:
     ) as opened:
         _show_share_within(space, request)
         warm_start = _networks_to_start_with(space, request)
-        source = open_source(request.accuracy, space, folder / "training")
+        accuracy = as_before(request.accuracy, folder)
+        source = open_source(accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
         settings = _settings(request, folder, opened, source)
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
             show_report(study)
+
+
+def as_before(accuracy: AccuracySource, folder: Path) -> AccuracySource:
+    """Return a source with those choices of an existing study that no option makes."""
+    if not isinstance(accuracy, TrainingSource) or not (folder / SETTINGS).is_file():
+        return accuracy
+    before = read_settings(folder).accuracy
+    if not isinstance(before, TrainingSource):
+        return accuracy
+    return replace(accuracy, keeps_test_images=before.keeps_test_images)
 
 
 def _settings(

@@ -18,7 +18,7 @@ from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.study.settings import AccuracySource, Reward, StrategyName, StudySettings
 from search.study.trial import Trial
-from search.study.upgrade import upgraded
+from search.study.upgrade import upgraded, with_earlier_choices
 
 VERSION = 2  # of a study's document
 INTEGER_LIMIT = 2**63  # Integers stay below it, so that they can become floats and be stored.
@@ -48,7 +48,7 @@ def settings_from_document(document: object) -> StudySettings:
             f"the settings' version {_shown(version)} is unknown: update Latency Lab"
         )
     try:
-        values = upgraded(document) if version == 1 else dict(document)
+        values = with_earlier_choices(upgraded(document) if version == 1 else document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DocumentError(
             "the settings, in the older form of version 1, are wrong: "

@@ -27,6 +27,8 @@ BUDGET = frozenset(field.name for field in fields(ProxyBudget))
 # and, in its first studies, how well a supernet agreed with the proxy task.
 HELD_OUT = frozenset({"held_out_kendall", "held_out_r2"})
 AGREEMENT = "agreement_"
+# What trainings did before the settings named it.
+EARLIER_TRAINING = {"keeps_test_images": False}
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +54,18 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         "reward": _reward(document),
         "accuracy": _accuracy(document["accuracy"]),
     }
+
+
+def with_earlier_choices(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a study with what was no choice yet when the study was made.
+
+    Args:
+        settings: A document of version 2. Fields that came later may be missing.
+    """
+    accuracy = settings.get("accuracy")
+    if not isinstance(accuracy, dict) or accuracy.get("kind") != "training":
+        return dict(settings)
+    return {**settings, "accuracy": {**EARLIER_TRAINING, **accuracy}}
 
 
 def _reward(document: Mapping[str, Any]) -> dict[str, Any]:
