@@ -40,7 +40,7 @@ GROUPS = {
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
     "search": ("search", "controller"),
-    "search-live": ("train", "hybrid"),
+    "search-live": ("train", "hybrid", "beats"),
 }
 
 

@@ -149,7 +149,10 @@ def run(request: TrainingRequest) -> None:
 
 
 def open_images(request: TrainingRequest) -> OpenDataset:
-    """Open the images, of which those that score networks have not selected any."""
+    """Open the images.
+
+    The search has not used those that score networks, unless an earlier version made the study.
+    """
     from search.accuracy.data.datasets import Use, open_dataset
 
     accuracy, images, recipe = request.study.settings.accuracy, request.images, request.recipe

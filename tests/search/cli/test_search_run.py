@@ -12,7 +12,8 @@ from tests.search.fakes import settings
 
 
 def test_a_new_study_keeps_the_test_images(tmp_path: Path) -> None:
-    assert as_before(TrainingSource("digits"), tmp_path / "new").keeps_test_images
+    source = TrainingSource("digits", keeps_test_images=True)
+    assert as_before(TrainingSource("digits"), tmp_path / "new") == source
 
 
 def test_an_earlier_study_goes_on_with_the_images_that_it_began_with(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_published_network_is_trained_beside_it_with_several_seeds(study: Path
     assert result.exit_code == 1, result.output  # for the latencies are lacking
     shown = " ".join(result.output.split())
     assert "Whether the search beats mnasnet-small is not known" in shown
-    assert "in 2 trainings" in shown
+    assert "±" in shown
     written = json.loads((study / "trained" / "results.json").read_text())
     assert written["seeds"] == [0, 1]
     assert [row["name"] for row in written["results"]] == [None, "mnasnet-small"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from latlab.domain.estimate import LatencyEstimate, Source
 from search.space.architecture import Architecture, Block
 from search.study.combined_latency import Combination
-from search.study.settings import SearchTarget, StudyError
+from search.study.settings import ProxyBudget, SearchTarget, StudyError, TrainingSource
 from search.study.study import open_study, read_settings, read_study
 from search.study.trial import Trial
 from tests.search.drawn import architectures
@@ -237,8 +237,9 @@ def test_a_study_from_before_limits_and_several_targets_is_resumed(
         "seed": 0,
     }
     (tmp_path / "study.json").write_text(json.dumps(older))
-    with open_study(tmp_path, settings()) as study:
-        assert study.settings == settings()
+    source = TrainingSource("digits", ProxyBudget(epochs=2), keeps_test_images=False)
+    with open_study(tmp_path, settings(accuracy=source)) as study:
+        assert study.settings == settings(accuracy=source)
 
 
 def test_two_searches_cannot_run_one_study(tmp_path: Path) -> None:
