@@ -1,10 +1,11 @@
 """search.beats_mobilenetv2: does a search find a network that beats MobileNetV2 where it counts?
 
 A lab with a home of its own searches for an hour on this machine. Candidates are trained at width
-0.5 on images of 32 pixels, and their latency is that of the whole network at 224 pixels. Then the
-network of the front that is nearest below MobileNetV2's measured latency and MobileNetV2 are
-trained with five seeds each, with as many epochs, and scored on images that the search has not
-used. Everything lies in build/bench/beats, from where an interrupted benchmark goes on.
+0.5 on images of 32 pixels, or of the least size above that the proxy task takes. Their latency is
+that of the whole network at 224 pixels. Then the network of the front that is nearest below
+MobileNetV2's measured latency and MobileNetV2 are trained with five seeds each, with as many
+epochs, and scored on images that the search has not used. Everything lies in build/bench/beats,
+from where an interrupted benchmark goes on.
 
 The images are Fashion-MNIST where it is installed, else photographs of clothes where the public
 data is there, else digits, which are too easy to tell networks apart.
@@ -146,7 +147,8 @@ def search_for_an_hour(home: LabHome) -> Study:
 
 
 def _search(home: LabHome, rounds: int, *options: str) -> None:
-    budget = ("--proxy-width", "0.5", "--proxy-resolution", "32", "--proxy-epochs", str(EPOCHS))
+    # The default resolution is the least at which different candidates train as different networks.
+    budget = ("--proxy-width", "0.5", "--proxy-epochs", str(EPOCHS))
     command = [
         *(*LATLAB, "search", "--study", STUDY, "--runs", str(FOLDER / "runs")),
         *("--rounds", str(rounds), "--round-size", str(ROUND_SIZE)),

@@ -141,7 +141,7 @@ def test_large_sets_are_streamed_except_in_earlier_studies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sources, "MOST_IN_MEMORY_BYTES", most_bytes)
-    source = TrainingSource("digits", TINY, keeps_test_images)
+    source = TrainingSource("digits", replace(TINY, resolution=33), keeps_test_images)
     opened = open_source(source, mnasnet_space(), tmp_path)
     assert isinstance(opened.accuracy, ProxyAccuracy)
     assert isinstance(opened.accuracy.dataset, OpenDataset) == is_streamed
