@@ -3,6 +3,7 @@
 runs/<study>/trained/
 ├── <architecture id>/checkpoint.safetensors   the training's state, until it ends
 ├── <architecture id>/weights.safetensors      the trained weights
+├── seed-<seed>/<architecture id>/…            the same for each further seed
 ├── programs/                                  the exported programs
 └── results.json
 """
@@ -28,7 +29,7 @@ from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export import ProgramCache, export_program
 from latlab.export.execution.running import outputs
-from search.accuracy.accuracy import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure, Score
 from search.accuracy.checkpoint import (
     CheckpointError,
     check_same,
@@ -36,10 +37,18 @@ from search.accuracy.checkpoint import (
     save_checkpoint,
 )
 from search.accuracy.data.datasets import OpenDataset
-from search.accuracy.full_training import reference_images, train_fully, validation_batches
-from search.accuracy.training import network_for, normalized, score, statistics
+from search.accuracy.full_training import train_fully
+from search.accuracy.training import (
+    network_for,
+    normalized,
+    reference_images,
+    right_answers,
+    statistics,
+    validation_batches,
+)
 from search.latency.lab import Measured
 from search.space.architecture import Architecture
+from search.space.zoo import NAMES
 from search.study.settings import FullTraining
 
 CALIBRATION_IMAGES = 128  # for the ranges of int8 activations
@@ -58,6 +67,8 @@ class Finalist:
         latency: Its measured latency.
         measurement_id: Id of the measurement.
         failure: Why one of the above is None, in one line; None if nothing has failed.
+        scores: The score that is the accuracy, then those of further seeds, whose networks are
+            not exported.
     """
 
     architecture: Architecture
@@ -67,6 +78,7 @@ class Finalist:
     latency: LatencyEstimate | None = None
     measurement_id: str | None = None
     failure: str | None = None
+    scores: tuple[Score, ...] = ()
 
 
 def train_one(
@@ -105,14 +117,36 @@ def train_one(
     except FloatingPointError as error:
         return AccuracyFailure(str(error))
     if PartialState().is_main_process:
-        mean, std = statistics(reference_images(dataset, recipe))
+        mean, std = statistics(reference_images(dataset, recipe.centre_share))
+        batches = validation_batches(dataset, mean, std, recipe.centre_share)
         facts = {
-            "accuracy": score(network, validation_batches(dataset, recipe, mean, std)),
+            **asdict(_score(right_answers(network, batches).tolist())),
             "made_with": _made_with(dataset, recipe),
         }
         save_checkpoint(path, network.state_dict(), facts)
         checkpoint.unlink()
     return None
+
+
+def training_folder(folder: Path, seed: int, first_seed: int) -> Path:
+    """Return the folder of the trainings with a seed, of which the first has no folder of its own.
+
+    Args:
+        folder: The folder of all trainings of a study.
+        seed: The seed.
+        first_seed: The seed of the trainings whose networks are exported.
+    """
+    return folder if seed == first_seed else folder / f"seed-{seed}"
+
+
+def trained_score(architecture: Architecture, dataset: OpenDataset, folder: Path) -> Score | None:
+    """Return the score of a network that `train_one` has trained, or None if it has not.
+
+    Raises:
+        CheckpointError: The weights are damaged.
+    """
+    found = load_checkpoint(_weights(folder, architecture))
+    return None if found is None else _recorded_score(found[1], dataset)
 
 
 def export_trained(
@@ -143,7 +177,7 @@ def export_trained(
     network = network_for(architecture, dataset, seed=recipe.seed, classes=recipe.classes)
     network.load_state_dict(tensors)
     shape = (1, dataset.channels, recipe.resolution, recipe.resolution)
-    reference = reference_images(dataset, recipe)
+    reference = reference_images(dataset, recipe.centre_share)
     mean, std = statistics(reference)
     images = normalized(reference[:CALIBRATION_IMAGES], mean, std)
     calibration = torch.split(images, 1)
@@ -152,18 +186,21 @@ def export_trained(
 
     def exported(precision: Precision) -> Finalist:
         key = f"{precision.value} of weights {digest}"
-        in_float32 = precision is Precision.FP32
-        finalist = Finalist(architecture, precision, facts["accuracy"] if in_float32 else None)
+        finalist = Finalist(architecture, precision)
+        if precision is Precision.FP32:
+            score = _recorded_score(facts, dataset)
+            finalist = replace(finalist, accuracy=score.accuracy, scores=(score,))
         try:
             file = programs.get(key) or programs.put(
                 key, *export_program(network, shape, precision, calibration)
             )
         except ExportError as error:
             return replace(finalist, failure=str(error))
-        if in_float32:
-            return replace(finalist, program=file)
-        validation = validation_batches(dataset, recipe, mean, std)
-        return replace(finalist, program=file, accuracy=_program_accuracy(file, validation))
+        if precision is not Precision.FP32:
+            batches = validation_batches(dataset, mean, std, recipe.centre_share)
+            score = _program_score(file, batches)
+            finalist = replace(finalist, accuracy=score.accuracy, scores=(score,))
+        return replace(finalist, program=file)
 
     return list(map(exported, precisions))
 
@@ -212,8 +249,10 @@ def _to_json(finalist: Finalist) -> dict[str, Any]:
     file = finalist.program
     return {
         "architecture_id": finalist.architecture.id,
-        **asdict(replace(finalist, program=None)),
+        "name": NAMES.get(finalist.architecture),
+        **asdict(replace(finalist, program=None, scores=())),
         "precision": finalist.precision.value,
+        "scores": [{"accuracy": each.accuracy, "images": each.images} for each in finalist.scores],
         "program": file
         and {
             "path": str(file.path),
@@ -231,7 +270,18 @@ def _made_with(dataset: OpenDataset, recipe: FullTraining) -> dict[str, Any]:
     return {"dataset": dataset.note, **asdict(recipe)}
 
 
-def _program_accuracy(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+def _score(right: Sequence[bool]) -> Score:
+    digits = "".join("1" if each else "0" for each in right)
+    return Score(digits.count("1") / max(1, len(digits)), len(digits), digits)
+
+
+def _recorded_score(facts: dict[str, Any], dataset: OpenDataset) -> Score:
+    """Return the score beside a network's weights. Earlier versions recorded the accuracy only."""
+    images, right = facts.get("images", len(dataset.validation)), facts.get("right", "")
+    return Score(facts["accuracy"], images, right)
+
+
+def _program_score(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
     labels: list[int] = []
     dtype = getattr(torch, file.program.inputs[0].dtype)
 
@@ -241,5 +291,4 @@ def _program_accuracy(file: ProgramFile, batches: Iterable[tuple[Tensor, Tensor]
             yield from torch.split(batch.contiguous().to(dtype), 1)
 
     answers = [int(logits.argmax()) for logits in outputs(file.path.read_bytes(), images())]
-    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
-    return right / len(labels)
+    return _score([answer == label for answer, label in zip(answers, labels, strict=True)])

@@ -48,7 +48,7 @@ def group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(benchmarks, "_benchmark", modules.__getitem__)
     monkeypatch.setattr(benchmarks, "GROUPS", {"both": ("one", "two")})
     monkeypatch.setattr(finished, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(finished, "_code", lambda: "this code")
+    monkeypatch.setattr(finished, "code_state", lambda: "this code")
     monkeypatch.setattr(figures, "_printed", [])
     monkeypatch.setattr("sys.argv", ["tests.bench", "both"])
     return ran

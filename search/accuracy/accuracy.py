@@ -20,6 +20,22 @@ class AccuracyFailure:
     message: str
 
 
+@dataclass(frozen=True)
+class Score:
+    """A trained network's accuracy on the images that score it.
+
+    Attributes:
+        accuracy: The share of images whose label the network names, from 0 to 1.
+        images: Number of images.
+        right: For each image, in their order, "1" if the network names its label, else "0"; empty
+            if this is not known. Networks scored on the same images can be compared image by image.
+    """
+
+    accuracy: float
+    images: int
+    right: str = ""
+
+
 class Accuracy(Protocol):
     """A source of accuracies."""
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from search.accuracy.checkpoint import restore_training, save_training
-from search.accuracy.data.batches import consecutive, random_crops, squares
+from search.accuracy.data.batches import random_crops, squares
 from search.accuracy.data.datasets import OpenDataset
-from search.accuracy.data.images import UInt8Array
 from search.accuracy.training import (
-    CALIBRATION_IMAGES,
-    EVALUATION_BATCH,
     calibrate,
     descend,
     network_for,
     normalized,
     put_channels_last,
+    reference_images,
     smoothed_loss,
     statistics,
 )
@@ -80,24 +77,6 @@ def train_fully(
     return training.averaged()
 
 
-@lru_cache(maxsize=1)  # A training, its score and its export each ask for them.
-def reference_images(dataset: OpenDataset, recipe: FullTraining) -> UInt8Array:
-    """Return the first training images; they normalize pixels and calibrate batch-norm."""
-    batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
-    read = squares(dataset.train, batches, dataset.unreadable, recipe.centre_share)
-    return torch.cat([images for images, _ in read]).numpy()
-
-
-def validation_batches(
-    dataset: OpenDataset, recipe: FullTraining, mean: Tensor, std: Tensor
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return batches of normalized validation images and their labels."""
-    batches = consecutive(len(dataset.validation), EVALUATION_BATCH)
-    share = recipe.centre_share
-    for images, labels in squares(dataset.validation, batches, dataset.unreadable, share):
-        yield normalized(images, mean, std), labels
-
-
 class _Training:
     """A training's state and its steps."""
 
@@ -115,7 +94,7 @@ class _Training:
         self.steps_per_epoch = max(1, len(dataset.train) // recipe.batch_size)
         self.steps = recipe.epochs * self.steps_per_epoch
         self.step = 0
-        self.reference = reference_images(dataset, recipe)
+        self.reference = reference_images(dataset, recipe.centre_share)
         self.mean, self.std = statistics(self.reference)
         self.network = network_for(
             architecture, dataset, seed=recipe.seed, dropout=recipe.dropout, classes=recipe.classes

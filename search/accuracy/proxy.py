@@ -12,7 +12,7 @@ import torch
 from joblib import Parallel, delayed
 
 from search.accuracy.accuracy import AccuracyFailure, Repeat
-from search.accuracy.data.datasets import Dataset
+from search.accuracy.data.datasets import Dataset, OpenDataset
 from search.accuracy.proxy_training import train_and_score
 from search.accuracy.workers import local_workers, ray_workers
 from search.space.architecture import Architecture
@@ -26,7 +26,7 @@ class ProxyAccuracy:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | OpenDataset,
         budget: ProxyBudget,
         jobs: int | None = None,
         checkpoints: Path | None = None,
@@ -34,7 +34,8 @@ class ProxyAccuracy:
         """Find the workers: a Ray cluster where RAY_ADDRESS is set, else local processes.
 
         Args:
-            dataset: The images.
+            dataset: The images. Where they are read while a training goes on, all workers see the
+                files.
             budget: What one training may cost.
             jobs: Number of local processes, as `local_workers` takes it.
             checkpoints: Folder for the checkpoints of long trainings, which all workers see.
@@ -147,7 +148,7 @@ def seed_of(seed: int, number: int) -> int:
 def _indexed(
     index: int,
     architecture: Architecture,
-    dataset: Dataset,
+    dataset: Dataset | OpenDataset,
     budget: ProxyBudget,
     checkpoint: Path | None,
 ) -> tuple[int, float | AccuracyFailure]:

@@ -9,24 +9,21 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from latlab.domain.errors import StorageError
 from search.accuracy.accuracy import AccuracyFailure
 from search.accuracy.checkpoint import restore_training, save_training
-from search.accuracy.data.datasets import Dataset
+from search.accuracy.data.datasets import Dataset, OpenDataset
 from search.accuracy.training import (
-    CALIBRATION_IMAGES,
     calibrate,
     descend,
-    in_batches,
     network_for,
-    normalized,
     put_channels_last,
     score,
     smoothed_loss,
-    statistics,
 )
+from search.accuracy.training_images import TrainingImages, training_images
 from search.space.architecture import Architecture
 from search.study.settings import ProxyBudget
 
@@ -38,7 +35,7 @@ CHECKED_STEPS = 16  # Each check of the loss waits for a GPU, so it is done ever
 
 def train_and_score(
     architecture: Architecture,
-    dataset: Dataset,
+    dataset: Dataset | OpenDataset,
     budget: ProxyBudget,
     checkpoint: Path | None = None,
 ) -> float | AccuracyFailure:
@@ -51,7 +48,7 @@ def train_and_score(
 
     Args:
         architecture: The network to train.
-        dataset: The images.
+        dataset: The images, in memory or to be read while the training goes on.
         budget: What the training may cost.
         checkpoint: A file that a training of minutes writes now and then, and resumes from as
             if it had not stopped. It remains after the training, so that the same training need
@@ -73,15 +70,13 @@ def train_and_score(
             stem_stride=budget.stem_stride,
         )
         put_channels_last(network)
-        mean, std = statistics(dataset.train_images)
-        images = normalized(dataset.train_images, mean, std)
-        labels = torch.tensor(dataset.train_labels)
+        accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
+        images = training_images(dataset, accelerator.device)
         made_with = {"architecture": architecture.id, "dataset": dataset.note, **asdict(budget)}
         saved = None if checkpoint is None else _Checkpoint(checkpoint, made_with)
-        _train(network, images, labels, budget, deadline, saved)
-        calibrate(network, images[:CALIBRATION_IMAGES], budget.batch_size)
-        val_images = normalized(dataset.val_images, mean, std)
-        return score(network, in_batches(val_images, torch.tensor(dataset.val_labels)))
+        _train(network, images, budget, deadline, saved, accelerator)
+        calibrate(network, images.calibration, budget.batch_size)
+        return score(network, images.validation())
     except StorageError:  # The disk would be full for every other candidate, too.
         raise
     except Exception as error:  # The other candidates go on, whatever it is.
@@ -126,17 +121,16 @@ class _Checkpoint:
 
 def _train(
     network: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    images: TrainingImages,
     budget: ProxyBudget,
     deadline: float,
     saved: _Checkpoint | None,
+    accelerator: Accelerator,
 ) -> None:
     """Train a network by SGD with Nesterov momentum."""
     batch_size = min(budget.batch_size, len(images))
     steps_per_epoch = len(images) // batch_size
     steps = budget.epochs * steps_per_epoch
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
     model, optimizer = accelerator.prepare(
         network,
         torch.optim.SGD(
@@ -150,19 +144,17 @@ def _train(
     )
     steps_done = saved.restore(network, optimizer) if saved else 0
     generator = torch.Generator().manual_seed(budget.seed)
-    device = accelerator.device
-    images, labels = images.to(device), labels.to(device)
-    losses = torch.zeros((), device=device)  # Their sum is finite while each loss was.
+    losses = torch.zeros((), device=accelerator.device)  # Their sum is finite while each loss was.
     network.train()
     for epoch in range(budget.epochs):
         order = torch.randperm(len(images), generator=generator)
-        batches = order[: steps_per_epoch * batch_size].view(-1, batch_size).to(device)
-        for step, batch in enumerate(batches, epoch * steps_per_epoch):
-            if step < steps_done:
-                continue
+        batches = order[: steps_per_epoch * batch_size].view(-1, batch_size)
+        done = min(steps_per_epoch, max(0, steps_done - epoch * steps_per_epoch))
+        remaining = images.batches(batches[done:])
+        for step, (pixels, labels) in enumerate(remaining, epoch * steps_per_epoch + done):
             for group in optimizer.param_groups:
                 group["lr"] = budget.learning_rate * warm_cosine(step, steps)
-            loss = smoothed_loss(model(images[batch]), labels[batch])
+            loss = smoothed_loss(model(pixels), labels)
             losses += loss.detach()
             is_checked = (step + 1) % CHECKED_STEPS == 0 or step + 1 == steps
             if is_checked and not math.isfinite(losses.item()):

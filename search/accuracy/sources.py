@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from search.accuracy.accuracy import Accuracy
 
 
+MOST_IN_MEMORY_BYTES = 256 << 20  # Each training holds four times as much, as floats.
+
+
 @dataclass(frozen=True)
 class OpenedSource:
     """A source of accuracies that can be asked.
@@ -62,20 +65,26 @@ def open_source(source: AccuracySource, space: Space, checkpoints: Path) -> Open
 
 
 def _open_training(source: TrainingSource, space: Space, checkpoints: Path) -> OpenedSource:
-    from search.accuracy.data.datasets import load_dataset
+    from search.accuracy.data.datasets import Use, loaded, open_dataset
     from search.accuracy.proxy import ProxyAccuracy
 
     budget = source.budget
     _check_distinct(budget, space)
-    dataset = load_dataset(
+    opened = open_dataset(
         source.dataset,
         resolution=budget.resolution,
         train_images=budget.train_images,
         val_images=budget.val_images,
         seed=budget.seed,
+        use=Use.SELECTION if source.keeps_test_images else Use.BOTH,
     )
+    # Streaming normalizes by other statistics, so the bound is no machine's, and studies of earlier
+    # versions go on in memory.
+    is_streamed = source.keeps_test_images and opened.size_bytes > MOST_IN_MEMORY_BYTES
+    dataset = opened if is_streamed else loaded(opened)
     accuracy = ProxyAccuracy(dataset, budget, checkpoints=checkpoints)
-    return OpenedSource(accuracy, replace(source, dataset=dataset.name), dataset.note)
+    note = f"{dataset.note}, read while networks train" if is_streamed else dataset.note
+    return OpenedSource(accuracy, replace(source, dataset=dataset.name), note)
 
 
 def _check_distinct(budget: ProxyBudget, space: Space) -> None:

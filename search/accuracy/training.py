@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from search.accuracy.data.batches import consecutive, squares
 from search.accuracy.data.datasets import Dataset, OpenDataset
 from search.accuracy.data.images import UInt8Array
 from search.accuracy.data.readers import DatasetError
@@ -100,16 +104,45 @@ def calibrate(network: nn.Module, images: Tensor, batch_size: int) -> None:
         network(batch.to(device))
 
 
-@torch.inference_mode()
 def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """Return the share of normalized images whose label the network names; 0 without images."""
+    right = right_answers(network, batches)
+    return int(right.sum()) / max(1, len(right))
+
+
+@torch.inference_mode()
+def right_answers(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+) -> NDArray[np.bool_]:
+    """Return whether the network names the label of each normalized image, (n,)."""
     network.eval()
     device = next(network.parameters()).device
-    right, total = 0, 0
-    for images, labels in batches:
-        right += int((network(images.to(device)).argmax(1).cpu() == labels).sum())
-        total += len(labels)
-    return right / max(1, total)
+    right = [
+        (network(images.to(device)).argmax(1).cpu() == labels).numpy() for images, labels in batches
+    ]
+    return np.concatenate(right) if right else np.zeros(0, bool)
+
+
+@lru_cache(maxsize=1)  # A training, its score and its export each ask for them.
+def reference_images(dataset: OpenDataset, centre_share: float = 1.0) -> UInt8Array:
+    """Return the first training images; they normalize pixels and calibrate batch-norm.
+
+    Args:
+        dataset: The images.
+        centre_share: The share of an image's shorter side that is used.
+    """
+    batches = consecutive(min(CALIBRATION_IMAGES, len(dataset.train)), EVALUATION_BATCH)
+    read = squares(dataset.train, batches, dataset.unreadable, centre_share)
+    return torch.cat([images for images, _ in read]).numpy()
+
+
+def validation_batches(
+    dataset: OpenDataset, mean: Tensor, std: Tensor, centre_share: float = 1.0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return batches of normalized validation images and their labels."""
+    batches = consecutive(len(dataset.validation), EVALUATION_BATCH)
+    for images, labels in squares(dataset.validation, batches, dataset.unreadable, centre_share):
+        yield normalized(images, mean, std), labels
 
 
 def in_batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

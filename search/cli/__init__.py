@@ -30,7 +30,7 @@ class LatlabCommands(LateCommands):
             "search.cli.search:search", "Search for accurate and fast networks.", STUDIES
         ),
         "train": LateCommand(
-            "search.cli.train:train", "Train a study's best networks in full.", STUDIES
+            "search.cli.training.command:train", "Train a study's best networks in full.", STUDIES
         ),
         "report": LateCommand(
             "search.cli.report:report", "Write a study's report, or compare studies.", STUDIES

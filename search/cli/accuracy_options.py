@@ -155,4 +155,4 @@ def as_before(
         distinct_networks=before.budget.distinct_networks,
         resolution=before.budget.resolution if proxy_resolution is None else proxy_resolution,
     )
-    return replace(accuracy, budget=budget)
+    return replace(accuracy, budget=budget, keeps_test_images=before.keeps_test_images)

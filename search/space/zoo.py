@@ -78,6 +78,7 @@ ZOO: dict[str, Architecture] = {
         1280,
     ),
 }
+NAMES = {architecture: name for name, architecture in ZOO.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ HELD_OUT = frozenset({"held_out_kendall", "held_out_r2"})
 AGREEMENT = "agreement_"
 # What trainings did before the settings named it.
 EARLIER_BUDGET = {"resolution": 32, "distinct_networks": False}
+EARLIER_TRAINING = {"keeps_test_images": False}
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def with_earlier_choices(settings: Mapping[str, Any]) -> dict[str, Any]:
     budget = accuracy.get("budget", {})
     if isinstance(budget, dict):
         accuracy = {**accuracy, "budget": {**EARLIER_BUDGET, **budget}}
-    return {**settings, "accuracy": accuracy}
+    return {**settings, "accuracy": {**EARLIER_TRAINING, **accuracy}}
 
 
 def _reward(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ GROUPS = {
         "proxy_collisions",
         "repeats",
     ),
-    "search-live": ("train",),
+    "search-live": ("train", "beats"),
 }
 
 

@@ -19,7 +19,7 @@ class Finished:
 
     def __init__(self, group: str) -> None:
         self._file = REPOSITORY / "build/bench" / f"{group}.json"
-        self._state = {"code": _code(), "quick": figures.IS_QUICK}
+        self._state = {"code": code_state(), "quick": figures.IS_QUICK}
         self._lines: dict[str, list[figures.Line]] = {}
         if self._file.is_file():
             kept = json.loads(self._file.read_text())
@@ -38,7 +38,7 @@ class Finished:
         self._file.unlink(missing_ok=True)
 
 
-def _code() -> str:
+def code_state() -> str:
     """Return the state of the code: the commit and the changes since."""
     words = (["git", "rev-parse", "HEAD"], ["git", "diff", "HEAD"])
     return "\n".join(

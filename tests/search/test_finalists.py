@@ -9,12 +9,19 @@ import torch
 
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.precision import Precision, precision_of
-from search.accuracy.accuracy import AccuracyFailure
-from search.accuracy.checkpoint import CheckpointError
+from search.accuracy.accuracy import AccuracyFailure, Score
+from search.accuracy.checkpoint import CheckpointError, save_checkpoint
 from search.accuracy.data.datasets import OpenDataset, open_dataset
 from search.accuracy.data.readers import DatasetError
 from search.accuracy.training import network_for
-from search.finalists import export_trained, train_one, with_outcomes, write_results
+from search.finalists import (
+    export_trained,
+    train_one,
+    trained_score,
+    training_folder,
+    with_outcomes,
+    write_results,
+)
 from search.space.architecture import Architecture, Block
 from search.study.settings import FullTraining
 from search.study.trial import Trial, best_by_reward
@@ -55,6 +62,14 @@ def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: 
     assert len(epochs) == RECIPE.epochs + 1
     assert export_trained(NETWORK, digits, RECIPE, tmp_path, precisions) == [float32, int8]
 
+    # The answers behind an accuracy are kept, image by image.
+    for finalist in (float32, int8):
+        [score] = finalist.scores
+        assert score.accuracy == finalist.accuracy
+        assert len(score.right) == score.images == 64
+        assert score.right.count("1") == round(64 * score.accuracy)
+    assert trained_score(NETWORK, digits, tmp_path) == float32.scores[0]
+
     [float16] = export_trained(NETWORK, digits, RECIPE, tmp_path, [Precision.FP16])
     assert float16.accuracy == pytest.approx(float32.accuracy, abs=0.05)
     assert float16.program is not None
@@ -70,6 +85,7 @@ def test_trained_once_exported_twice_and_written(digits: OpenDataset, tmp_path: 
     assert [row["failure"] for row in written["results"]] == ["unplugged"] * 2
     assert [row["precision"] for row in written["results"]] == ["fp32", "int8"]
     assert Architecture.from_dict(written["results"][0]["architecture"]) == NETWORK
+    assert written["results"][0]["scores"] == [{"accuracy": float32.accuracy, "images": 64}]
 
 
 def test_a_network_has_an_output_for_each_class(digits: OpenDataset) -> None:
@@ -77,6 +93,21 @@ def test_a_network_has_an_output_for_each_class(digits: OpenDataset) -> None:
     assert wide(torch.zeros(1, 1, 16, 16)).shape == (1, 12)
     with pytest.raises(DatasetError, match="10 classes, and the network only 9 outputs"):
         network_for(NETWORK, digits, seed=0, classes=9)
+
+
+def test_weights_of_an_earlier_version_have_an_accuracy_without_its_answers(
+    digits: OpenDataset, tmp_path: Path
+) -> None:
+    path = tmp_path / NETWORK.id / "weights.safetensors"
+    path.parent.mkdir()
+    save_checkpoint(path, {"weight": torch.zeros(1)}, {"accuracy": 0.5, "made_with": {}})
+    assert trained_score(NETWORK, digits, tmp_path) == Score(0.5, 64)
+    assert trained_score(OTHER, digits, tmp_path) is None
+
+
+def test_only_the_first_seed_has_no_folder_of_its_own(tmp_path: Path) -> None:
+    folders = [training_folder(tmp_path, seed, first_seed=4) for seed in (4, 5)]
+    assert folders == [tmp_path, tmp_path / "seed-5"]
 
 
 def test_divergence_is_a_failure(digits: OpenDataset, tmp_path: Path) -> None:

@@ -66,10 +66,11 @@ def _read(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield what `read` makes of each image, batch by batch.
 
-    Reading runs in processes of its own where a GPU trains. Otherwise the training itself keeps
-    all processors busy.
+    Reading runs in processes of its own where a GPU trains, and each GPU has its share of the
+    processors. Otherwise the training itself keeps all processors busy.
     """
-    readers = min(MAX_READERS, cpu_count()) if torch.cuda.is_available() else 0
+    gpus = torch.cuda.device_count()
+    readers = max(1, min(MAX_READERS, cpu_count() // gpus)) if gpus else 0
     loader = DataLoader(
         _Batches(images, batches, read),
         batch_size=None,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
+from search.accuracy.data.draws import divided, drawn, every
 from search.accuracy.data.images import FileSplit, Images, Int64Array, UInt8Array
 from search.accuracy.data.readers import (
     FASHION_MNIST,
@@ -20,8 +22,19 @@ from search.accuracy.data.readers import (
     read_npz,
 )
 
-VALIDATION_SHARE = 0.25  # of a source without a validation split
 MEMORY_SHARE = 0.5  # of the machine's memory, which images may fill
+TEST_SEED = 1801  # Every search and every training sets the same test images apart.
+
+
+class Use(Enum):
+    """What the images of a dataset that are not trained on are used for.
+
+    The values name these images in notes.
+    """
+
+    SELECTION = "selection"  # They compare candidates. They are a part of the training images.
+    TEST = "test"  # They score networks in the end, and no selection has used them.
+    BOTH = "validation"  # They do both, as in studies that earlier versions made.
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +77,7 @@ class OpenDataset:
         train: Images to train on.
         validation: Images to validate on.
         reason: Where the images come from.
+        use: What the images to validate on are used for.
         unreadable: Names of the files that were found to be unreadable so far.
     """
 
@@ -72,12 +86,23 @@ class OpenDataset:
     train: Images
     validation: Images
     reason: str
+    use: Use = Use.BOTH
     unreadable: set[str] = field(default_factory=set)
 
     @property
     def note(self) -> str:
         """The source and the number of the images, in one line."""
-        return _counted(self.reason, len(self.train), len(self.validation))
+        return self.counted(len(self.train), len(self.validation))
+
+    def counted(self, train_images: int, val_images: int) -> str:
+        """Return the source with other numbers of images, in one line."""
+        return f"{self.reason}: {train_images} training and {val_images} {self.use.value} images"
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory that all images would take, with a byte for each color of a pixel."""
+        count = len(self.train) + len(self.validation)
+        return count * self.train.resolution**2 * self.channels
 
     @property
     def channels(self) -> int:
@@ -97,8 +122,12 @@ def open_dataset(
     train_images: int = 2048,
     val_images: int = 1024,
     seed: int = 0,
+    use: Use = Use.BOTH,
 ) -> OpenDataset:
     """Open a dataset, whose images are drawn so that every class keeps its share.
+
+    The images to validate on are the source's own, or a quarter of a source that has none. For a
+    selection these stay unused, and a part of the remaining images takes their place.
 
     Args:
         spec: "auto" (Fashion-MNIST where it is installed, else digits), "digits",
@@ -108,6 +137,7 @@ def open_dataset(
         train_images: Number of images to train on, at most.
         val_images: Number of images to validate on, at most.
         seed: Seed of the draw.
+        use: What the images to validate on are used for.
 
     Raises:
         DatasetError: The images cannot be used. The message says what to do.
@@ -121,25 +151,19 @@ def open_dataset(
             raise DatasetError(f"the {name} must be above zero, not {value}")
     source, reason = _open(spec)
     rng = np.random.default_rng(seed)
-    train_indices = np.arange(len(source.train.labels))
-    held_out = source.validation
-    if held_out is None:
-        held_out = source.train
-        count = round(len(train_indices) * VALIDATION_SHARE)
-        val_indices = stratified(source.train.labels, count, rng)
-        train_indices = np.setdiff1d(train_indices, val_indices)
+    train = every(source.train, resolution)
+    if source.validation is not None:
+        held_out = every(source.validation, resolution)
     else:
-        val_indices = np.arange(len(held_out.labels))
-
-    def drawn(labels: Int64Array, among: Int64Array, count: int) -> Int64Array:
-        return among[stratified(labels[among], count, rng)]
-
-    train_indices = drawn(source.train.labels, train_indices, train_images)
-    val_indices = drawn(held_out.labels, val_indices, val_images)
-    train = Images(source.train, train_indices, resolution)
-    validation = Images(held_out, val_indices, resolution)
+        # The test images must not depend on the seed: a training may have another one than the
+        # search before it.
+        test_rng = rng if use is Use.BOTH else np.random.default_rng(TEST_SEED)
+        train, held_out = divided(train, len(train), test_rng)
+    if use is Use.SELECTION:
+        train, held_out = divided(train, val_images, rng)
+    train, validation = drawn(train, train_images, rng), drawn(held_out, val_images, rng)
     _check_enough(spec, train.labels, validation.labels)
-    return OpenDataset(source.name, source.classes, train, validation, reason)
+    return OpenDataset(source.name, source.classes, train, validation, reason, use)
 
 
 def load_dataset(
@@ -149,48 +173,42 @@ def load_dataset(
     train_images: int = 2048,
     val_images: int = 1024,
     seed: int = 0,
+    use: Use = Use.BOTH,
 ) -> Dataset:
     """Read a dataset into memory. The arguments are those of `open_dataset`.
 
     Raises:
         DatasetError: The images cannot be used, or need too much memory.
     """
-    opened = open_dataset(
-        spec, resolution=resolution, train_images=train_images, val_images=val_images, seed=seed
+    return loaded(
+        open_dataset(
+            spec,
+            resolution=resolution,
+            train_images=train_images,
+            val_images=val_images,
+            seed=seed,
+            use=use,
+        )
     )
-    train, validation = opened.train, opened.validation
-    _check_memory((len(train) + len(validation)) * resolution**2 * opened.channels)
-    x_train, y_train, skipped = _read(train)
-    x_val, y_val, skipped_val = _read(validation)
+
+
+def loaded(opened: OpenDataset) -> Dataset:
+    """Return a dataset with all its images read into memory.
+
+    Raises:
+        DatasetError: The images cannot be used, or need too much memory.
+    """
+    _check_memory(opened.size_bytes)
+    x_train, y_train, skipped = _read(opened.train)
+    x_val, y_val, skipped_val = _read(opened.validation)
     skipped += skipped_val
-    _check_enough(spec, y_train, y_val)
-    note = _counted(opened.reason, len(y_train), len(y_val))
+    _check_enough(opened.reason, y_train, y_val)
+    note = opened.counted(len(y_train), len(y_val))
     if skipped:
         note += f"; {len(skipped)} unreadable skipped, the first {skipped[0]}"
     return Dataset(
         opened.name, opened.classes, x_train, y_train, x_val, y_val, note, tuple(skipped)
     )
-
-
-def stratified(labels: Int64Array, count: int, rng: np.random.Generator) -> Int64Array:
-    """Return the indices of `count` labels, or of all if there are fewer, in random order.
-
-    Every class has its share of the whole, to within one label. The order is random, so that
-    any part of the indices is a fair sample.
-    """
-    total = len(labels)
-    shuffled = rng.permutation(total)
-    if count >= total:
-        return shuffled
-    classes, sizes = np.unique(labels[shuffled], return_counts=True)
-    # Largest remainders: each share is rounded down, then up where most was cut off.
-    quotas, remainders = np.divmod(sizes * count, total)
-    quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
-    chosen = [
-        shuffled[labels[shuffled] == label][:quota]
-        for label, quota in zip(classes, quotas, strict=True)
-    ]
-    return rng.permutation(np.concatenate(chosen))
 
 
 def _open(spec: str) -> tuple[Source, str]:
@@ -213,10 +231,6 @@ def _open(spec: str) -> tuple[Source, str]:
         f"there is no dataset {spec!r}: name digits, fashion-mnist, fashion-mnist:DIR, an .npz "
         "file, or a folder with one folder of images for each class"
     )
-
-
-def _counted(reason: str, train_images: int, val_images: int) -> str:
-    return f"{reason}: {train_images} training and {val_images} validation images"
 
 
 def _check_memory(images_bytes: int) -> None:

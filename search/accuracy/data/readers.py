@@ -215,22 +215,24 @@ def _read_idx(directory: Path, name: str, dimensions: int) -> UInt8Array:
     return values.reshape(shape)
 
 
-def _class_files(folder: Path, classes: tuple[str, ...]) -> dict[str, list[Path]]:
-    files: dict[str, list[Path]] = {}
+def _class_files(folder: Path, classes: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the paths of each class's images as texts, which take less memory than Paths."""
+    files: dict[str, list[str]] = {}
     count = 0
     for name in classes:
-        files[name] = sorted(
+        found = sorted(
             path
             for path in (folder / name).rglob("*")
             if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
         )
+        files[name] = list(map(str, found))
         count += len(files[name])
         if count > MAX_FOLDER_IMAGES:
             raise DatasetError(f"{folder} holds more than {MAX_FOLDER_IMAGES:,} images: give fewer")
     return files
 
 
-def _file_split(files: dict[str, list[Path]], classes: tuple[str, ...]) -> FileSplit:
-    paths = [str(path) for name in classes for path in files[name]]
+def _file_split(files: dict[str, list[str]], classes: tuple[str, ...]) -> FileSplit:
+    paths = [path for name in classes for path in files[name]]
     labels = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
     return FileSplit(paths, labels.astype(np.int64))

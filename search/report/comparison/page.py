@@ -128,7 +128,7 @@ def _results(data: Comparison) -> list[Result]:
         for group, trial in best
         if trial
     ]
-    return [*own, *data.trained, *published(data.zoo, data.deployment)]
+    return [*own, *data.trained, *published(data.zoo, data.deployment, data.trained)]
 
 
 def _last(curves: Sequence[Curve], name: str) -> FloatArray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measurement import Measurement
+from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from search.report.drawing.arrays import FloatArray
 from search.space.architecture import Architecture
@@ -56,6 +57,9 @@ class Result:
         accuracy: Its accuracy here.
         latency: Its latency on the target.
         published: What was published about it.
+        precision: The precision of a network that was trained in full; None for others.
+        verdict: Whether the search has beaten this network, in a sentence; empty if the two were
+            not trained side by side.
     """
 
     model: str
@@ -64,6 +68,8 @@ class Result:
     accuracy: float | None = None
     latency: LatencyEstimate | None = None
     published: PublishedResult | None = None
+    precision: Precision | None = None
+    verdict: str = ""
 
     @property
     def name(self) -> str:

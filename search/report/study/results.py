@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,19 @@ from markupsafe import Markup
 
 from latlab.common.files import read_regular
 from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.precision import Precision
 from search.report.drawing.html import render
 from search.report.study.data import ReportData, Result, ZooRow
 from search.space.architecture import Architecture, ArchitectureError
 from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
-from search.space.zoo import PUBLISHED
+from search.space.zoo import NAMES, PUBLISHED
 from search.study.document import estimate_from_document
 from search.study.settings import StudyError
 from search.study.trial import Trial
 
 MAX_BYTES = 64 << 20
+RESULTS = {result.name: result for result in PUBLISHED}
 
 
 def study_results(data: ReportData) -> list[Result]:
@@ -29,7 +31,7 @@ def study_results(data: ReportData) -> list[Result]:
     best = data.best()
     shape = data.deployment
     best_results = [found(f"{best.architecture.id}, best reward", best, shape)] if best else []
-    return [*best_results, *data.trained, *published(data.zoo, shape)]
+    return [*best_results, *data.trained, *published(data.zoo, shape, data.trained)]
 
 
 def found(model: str, trial: Trial, deployment: Deployment = DEFAULT_DEPLOYMENT) -> Result:
@@ -46,20 +48,12 @@ def trained(directory: Path) -> list[Result]:
     """
     path = directory / "trained" / "results.json"
     try:
-        finalists: list[dict[str, Any]] = json.loads(read_regular(path, MAX_BYTES))["results"]
-        for finalist in finalists:
-            if not isinstance(finalist["accuracy"], float | int | None):
-                raise TypeError(f"an accuracy is no number: {finalist['accuracy']!r}")
-        return [
-            Result(
-                f"{finalist['architecture_id']}, trained, {finalist['precision']}",
-                True,
-                counts(Architecture.from_dict(finalist["architecture"])),
-                finalist["accuracy"],
-                estimate_from_document(finalist["latency"]),
-            )
-            for finalist in finalists
-        ]
+        document = json.loads(read_regular(path, MAX_BYTES))
+        verdicts = {
+            (each["rival"], each["precision"]): str(each["sentence"])
+            for each in document.get("verdicts", [])
+        }
+        return [_trained(finalist, verdicts) for finalist in document["results"]]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -68,19 +62,60 @@ def trained(directory: Path) -> list[Result]:
         raise StudyError(f"{path} is damaged ({error!r}): run `latlab train` again") from error
 
 
-def published(zoo: Iterable[ZooRow], deployment: Deployment = DEFAULT_DEPLOYMENT) -> list[Result]:
-    """Return the rows for all published networks; those of the zoo have size and latency too."""
+def _trained(finalist: dict[str, Any], verdicts: Mapping[tuple[str, str], str]) -> Result:
+    """Return the row of a trained network, given as JSON and with the verdicts by their rivals.
+
+    Raises:
+        LookupError: A field is missing.
+        TypeError: A field is of another type.
+        ValueError: A field has another value.
+        ArchitectureError: There is no such network.
+    """
+    if not isinstance(finalist["accuracy"], float | int | None):
+        raise TypeError(f"an accuracy is no number: {finalist['accuracy']!r}")
+    architecture = Architecture.from_dict(finalist["architecture"])
+    name = NAMES.get(architecture, finalist["architecture_id"])
+    precision = Precision(finalist["precision"])
+    return Result(
+        f"{name}, trained, {precision.value}",
+        _is_searched(name),
+        counts(architecture),
+        finalist["accuracy"],
+        estimate_from_document(finalist["latency"]),
+        precision=precision,
+        verdict=verdicts.get((name, precision.value), ""),
+    )
+
+
+def _is_searched(name: str) -> bool:
+    """Return whether a search found the network; all that are not published here are MnasNet's."""
+    return name not in RESULTS or RESULTS[name].searched
+
+
+def published(
+    zoo: Iterable[ZooRow],
+    deployment: Deployment = DEFAULT_DEPLOYMENT,
+    trained_here: Iterable[Result] = (),
+) -> list[Result]:
+    """Return the rows for all published networks.
+
+    Args:
+        zoo: The networks that can be built, which have size and latency too.
+        deployment: The form in which they are counted.
+        trained_here: Networks trained in full. Those of the zoo lend it their accuracies.
+    """
     rows = {row.name: row for row in zoo}
-    results = {result.name: result for result in PUBLISHED}
+    accuracies = {row.name: row.accuracy for row in trained_here if row.precision is Precision.FP32}
     return [
         Result(
             name,
-            name not in results or results[name].searched,  # the others of the zoo are MnasNet's
+            _is_searched(name),
             counts(rows[name].architecture, deployment=deployment) if name in rows else None,
-            latency=rows[name].latency if name in rows else None,
-            published=results.get(name),
+            accuracies.get(name),
+            rows[name].latency if name in rows else None,
+            published=RESULTS.get(name),
         )
-        for name in dict.fromkeys([*results, *rows])
+        for name in dict.fromkeys([*RESULTS, *rows])
     ]
 
 

@@ -54,11 +54,15 @@ class TrainingSource:
     Attributes:
         dataset: Name of the images, or what `search.accuracy.data.datasets.load_dataset` takes.
         budget: What one training may cost.
+        keeps_test_images: Whether candidates are scored on a part of the training images, so that
+            the images that score networks after their full training select none. Studies of
+            earlier versions use the same images for both.
     """
 
     kind: ClassVar = "training"
     dataset: str
     budget: ProxyBudget = field(default_factory=ProxyBudget)
+    keeps_test_images: bool = True
 
     @property
     def description(self) -> str:

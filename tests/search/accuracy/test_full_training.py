@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from search.accuracy import full_training
 from search.accuracy.checkpoint import CheckpointError
 from search.accuracy.data.datasets import OpenDataset, open_dataset
-from search.accuracy.full_training import reference_images, train_fully, validation_batches
-from search.accuracy.training import score, statistics
+from search.accuracy.full_training import train_fully
+from search.accuracy.training import reference_images, score, statistics, validation_batches
 from search.space.architecture import Architecture, Block
 from search.study.settings import FullTraining
 from tests.search.photos import write_photos
@@ -71,8 +71,8 @@ def test_it_learns(digits: OpenDataset, tmp_path: Path) -> None:
     network = train_fully(
         NETWORK, digits, replace(SHORT, epochs=12), tmp_path / "c.safetensors", epochs.append
     )
-    mean, std = statistics(reference_images(digits, SHORT))
-    assert score(network, validation_batches(digits, SHORT, mean, std)) > 0.6
+    mean, std = statistics(reference_images(digits))
+    assert score(network, validation_batches(digits, mean, std)) > 0.6
     assert epochs == list(range(13))
 
 
@@ -106,8 +106,9 @@ def test_files_that_are_no_images_are_left_out_and_named(tmp_path: Path) -> None
     photos = open_dataset(str(folder), resolution=16)
     recipe = replace(SHORT, augment=True, batch_size=6)
     network = train_fully(NETWORK, photos, recipe, tmp_path / "c.safetensors")
-    mean, std = statistics(reference_images(photos, recipe))
-    assert 0 <= score(network, validation_batches(photos, recipe, mean, std)) <= 1
+    mean, std = statistics(reference_images(photos, recipe.centre_share))
+    batches = validation_batches(photos, mean, std, recipe.centre_share)
+    assert 0 <= score(network, batches) <= 1
     assert photos.unreadable == {str(broken)}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from search.accuracy.accuracy import AccuracyFailure
-from search.accuracy.data.datasets import Dataset, load_dataset
+from search.accuracy.data.datasets import Dataset, load_dataset, open_dataset
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.proxy_training import train_and_score
 from tests.search.accuracy.stand_ins import LESS, dies_on_less, hangs
@@ -54,6 +54,12 @@ def test_a_cluster_changes_nothing_and_failures_stay_in_their_place(few_digits: 
         train_and_score(LESS, few_digits, TINY),
     ]
     assert done == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("on_ray")
+def test_a_cluster_reads_images_while_it_trains() -> None:
+    data = open_dataset("digits", resolution=16, train_images=256, val_images=128)
+    assert ProxyAccuracy(data, TINY).evaluate([LESS]) == [train_and_score(LESS, data, TINY)]
 
 
 @pytest.mark.usefixtures("on_ray")

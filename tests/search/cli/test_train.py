@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from latlab.domain.precision import Precision
 from search.cli import app
+from search.cli.training.run import TrainingImages, TrainingRequest, open_images, published
 from search.space.architecture import Architecture, Block
-from search.study.settings import OtherSource, SearchTarget, StrategyName, StudySettings
-from search.study.study import open_study
+from search.space.zoo import NAMES
+from search.study.settings import (
+    AccuracySource,
+    FullTraining,
+    OtherSource,
+    SearchTarget,
+    StrategyName,
+    StudySettings,
+    TrainingSource,
+)
+from search.study.study import Study, open_study
 from search.study.trial import Trial
 from tests.search.fakes import estimate
 from tests.search.photos import write_photos
@@ -37,6 +49,61 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ]
         )
     return directory
+
+
+def test_a_published_network_is_trained_beside_it_with_several_seeds(study: Path) -> None:
+    options = "--top 1 --with mnasnet-small --seeds 2 --precision fp32 --resolution 32 --epochs 1"
+    images = "--dataset digits --train-images 64 --val-images 40 --batch-size 32"
+    command = ["train", *options.split(), *images.split()]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1, result.output  # for the latencies are lacking
+    shown = " ".join(result.output.split())
+    assert "Whether the search beats mnasnet-small is not known" in shown
+    assert "±" in shown
+    written = json.loads((study / "trained" / "results.json").read_text())
+    assert written["seeds"] == [0, 1]
+    assert [row["name"] for row in written["results"]] == [None, "mnasnet-small"]
+    assert [len(row["scores"]) for row in written["results"]] == [2, 2]
+    assert [each["rival"] for each in written["verdicts"]] == ["mnasnet-small"]
+    for row in written["results"]:
+        assert row["accuracy"] == row["scores"][0]["accuracy"]
+        trained = study / "trained" / "seed-1" / row["architecture_id"] / "weights.safetensors"
+        assert trained.is_file()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images"),
+    [
+        (TrainingSource("digits"), "449 test images"),
+        (TrainingSource("digits", keeps_test_images=False), "449 validation images"),
+        (OtherSource(), "449 validation images"),
+    ],
+)
+def test_networks_are_scored_on_images_that_the_search_has_not_used(
+    accuracy: AccuracySource, images: str, study: Path
+) -> None:
+    request = TrainingRequest(
+        study=Study(study, replace(SETTINGS, accuracy=accuracy), []),
+        top=1,
+        beside=(),
+        images=TrainingImages("digits", 10**6, 10**6, None),
+        recipe=FullTraining(resolution=8),
+        seeds=1,
+        target="cpu",
+        precisions=[Precision.FP32],
+    )
+    assert images in open_images(request).note
+
+
+def test_zoo_stands_for_the_networks_that_the_paper_compares() -> None:
+    names = [NAMES[network] for network in published(["mnasnet-small", "zoo", "mnasnet-a1"])]
+    assert names == ["mnasnet-small", "mobilenet-v2", "mnasnet-a1", "mnasnet-b1"]
+
+
+def test_a_network_that_is_not_published_cannot_be_trained_beside_others(study: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "--with", "resnet"])
+    assert result.exit_code == 2
+    assert "there is no published network 'resnet': name zoo," in " ".join(result.output.split())
 
 
 def test_the_best_is_trained_on_files_one_of_which_is_no_image(study: Path) -> None:

@@ -64,6 +64,7 @@ sources = st.one_of(
         TrainingSource,
         texts,
         st.builds(ProxyBudget, train_images=counts, seed=st.integers(0, 9), limit_s=shares),
+        st.booleans(),
     ),
     st.builds(TableSource, texts, texts, st.booleans(), texts),
     st.builds(CommandSource, texts, shares),
@@ -106,6 +107,13 @@ def test_what_is_written_is_read(made: StudySettings) -> None:
 @given(studies, studies)
 def test_flat_settings_tell_studies_apart(one: StudySettings, other: StudySettings) -> None:
     assert (one == other) == (flat_settings(one) == flat_settings(other))
+
+
+def test_a_study_from_before_test_images_were_kept_goes_on_selecting_on_them() -> None:
+    document = settings_to_document(settings(accuracy=TrainingSource("digits")))
+    assert document["accuracy"].pop("keeps_test_images") is True
+    earlier = settings_from_document(document).accuracy
+    assert earlier == TrainingSource("digits", keeps_test_images=False)
 
 
 def test_a_study_in_float32_is_written_as_before_there_were_precisions() -> None:
@@ -243,11 +251,15 @@ TABLE = {"table": "anb.csv", "column": "top1", "fingerprint": "0123456789ab"}
     [
         (
             {"dataset": "digits", **BUDGET},
-            TrainingSource("digits", ProxyBudget(**BUDGET, distinct_networks=False)),  # type: ignore[arg-type]
+            TrainingSource(
+                "digits",
+                ProxyBudget(**BUDGET, distinct_networks=False),  # type: ignore[arg-type]
+                keeps_test_images=False,
+            ),
         ),
         (
             {"dataset": "digits", "agreement_kendall": 0.3},
-            TrainingSource("digits", EARLIER_BUDGET),
+            TrainingSource("digits", EARLIER_BUDGET, keeps_test_images=False),
         ),
         (TABLE, TableSource("anb.csv", "top1", False, "0123456789ab")),
         (

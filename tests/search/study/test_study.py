@@ -286,7 +286,7 @@ def test_a_study_from_before_limits_and_several_targets_is_resumed(
     }
     (tmp_path / "study.json").write_text(json.dumps(older))
     earlier = ProxyBudget(resolution=32, distinct_networks=False, epochs=2)
-    same = settings(accuracy=TrainingSource("digits", earlier))
+    same = settings(accuracy=TrainingSource("digits", earlier, keeps_test_images=False))
     with open_study(tmp_path, same) as study:
         assert study.settings == same
     with (

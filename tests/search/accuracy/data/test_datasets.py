@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search.accuracy.data import datasets
-from search.accuracy.data.datasets import load_dataset, stratified
+from search.accuracy.data.datasets import load_dataset
+from search.accuracy.data.draws import stratified
 from search.accuracy.data.readers import FASHION_MNIST_CLASSES, DatasetError
 
 

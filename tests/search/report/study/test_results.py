@@ -57,11 +57,40 @@ def test_networks_trained_in_full_are_rows(tmp_path: Path) -> None:
     (tmp_path / "trained").mkdir()
     write_results(tmp_path / "trained" / "results.json", finalists, {"dataset": "digits"})
     one, other = trained(tmp_path)
-    assert one.model == f"{a1.id}, trained, fp32"
+    assert one.model == "mnasnet-a1, trained, fp32"
     assert (one.accuracy, one.latency) == (0.75, estimate(7_000_000))
     assert one.size is not None
     assert one.size.parameters == 3_887_038
     assert other.latency is None
+
+
+def test_published_networks_that_were_trained_have_an_accuracy_and_a_verdict(
+    tmp_path: Path,
+) -> None:
+    a1 = ZOO["mnasnet-a1"]
+    finalists = [
+        Finalist(a1, Precision.FP32, accuracy=0.75, latency=estimate(7_000_000)),
+        Finalist(a1, Precision.INT8, accuracy=0.74),
+        Finalist(ZOO["mobilenet-v2"], Precision.FP32, failure="the training diverged"),
+    ]
+    verdict = {"rival": "mnasnet-a1", "precision": "fp32", "sentence": "The search <beats> it."}
+    (tmp_path / "trained").mkdir()
+    write_results(tmp_path / "trained" / "results.json", finalists, {"verdicts": [verdict]})
+    rows = trained(tmp_path)
+    assert [row.model for row in rows] == [
+        "mnasnet-a1, trained, fp32",
+        "mnasnet-a1, trained, int8",
+        "mobilenet-v2, trained, fp32",
+    ]
+    assert [row.verdict for row in rows] == ["The search <beats> it.", "", ""]
+    assert [row.kind for row in rows] == ["auto", "auto", "manual"]
+    beside = {row.model: row for row in published([], trained_here=rows)}
+    assert beside["mnasnet-a1"].accuracy == 0.75
+    assert beside["mobilenet-v2"].accuracy is None
+    assert beside["mnasnet-a1"].published is not None
+    page = results_table([*rows, *beside.values()], "a board", "digits")
+    assert page.count("The search &lt;beats&gt; it.") == 1
+    assert page.count("75.0%") == 2
 
 
 def test_damaged_results_are_named(tmp_path: Path) -> None:
