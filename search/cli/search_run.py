@@ -12,14 +12,12 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
-from latlab.domain.errors import LabError
-from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before
 from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
+from search.cli.search_targets import search_targets
 from search.cli.session import Session, lab_on, sessions
-from search.latency.calibration import REFERENCE
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.limits import excess, share_within
@@ -32,7 +30,6 @@ from search.study.settings import (
     LoopSettings,
     PPOSettings,
     Reward,
-    SearchTarget,
     StrategyChoice,
     StrategyName,
     StudySettings,
@@ -232,61 +229,3 @@ def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
         bar.update(tasks[label], completed=progress.done, total=progress.total)
 
     return draw
-
-
-def search_targets(
-    folder: Path,
-    latencies_ms: Sequence[float],
-    weights: Sequence[float],
-    opened: Sequence[Session],
-) -> tuple[SearchTarget, ...]:
-    """Return the targets of a search.
-
-    Args:
-        folder: The study's folder, which need not exist yet.
-        latencies_ms: Wanted latency on each target. Without them a resumed study keeps its own,
-            and a new one takes the reference network's.
-        weights: Weight of each target, or none.
-        opened: A session for each target.
-
-    Raises:
-        StudyError: The study's settings cannot be read.
-        LabError: The reference network cannot be measured.
-        ValueError: A latency or a weight is missing or out of its range.
-    """
-    _check_count("target latency", latencies_ms, opened)
-    _check_count("weight", weights, opened)
-    ids = [on_target.target.id for on_target in opened]
-    latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
-    given_weights: Sequence[float | None] = weights or [None] * len(ids)
-    if not latencies_ns and (folder / SETTINGS).is_file():
-        made_with = read_settings(folder)
-        if made_with.target_ids == ids:
-            latencies_ns = [target.latency_ns for target in made_with.targets]
-    return tuple(
-        SearchTarget(*values)
-        for values in zip(
-            ids,
-            latencies_ns or map(_reference_ns, opened),
-            given_weights,
-            strict=True,
-        )
-    )
-
-
-def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) -> None:
-    if values and len(values) != len(opened):
-        raise ValueError(
-            f"give a {name} for each of the {len(opened)} targets, in their order, not "
-            f"{len(values)}"
-        )
-
-
-def _reference_ns(opened: Session) -> int:
-    [outcome] = opened.lab.measure([REFERENCE])
-    if isinstance(outcome, Failure):
-        raise LabError(
-            f"MobileNetV2 could not be measured on {opened.target.name} ({outcome.message}): "
-            "give a --target-latency"
-        )
-    return outcome.latency.latency_ns
