@@ -115,7 +115,7 @@ def tried(directory: Path) -> list[Trial]:
 
 
 def test_every_trial_says_what_was_learned_of_it(tmp_path: Path) -> None:
-    run = Run(tmp_path, Scripted(1000))
+    run = Run(tmp_path, Scripted(1000), loop=LoopSettings(4, max_measured_share=0.2))
     run.search()
     study = read_study(tmp_path)
     assert [r.asked for r in study.rounds[:5]] == [True] * 4 + [False]
