@@ -301,7 +301,7 @@ def live_line(case: Case, extra: int, result: GateResult) -> dict[str, Any]:
         "ratio": result.estimate.ratio,
         "pairs": result.pairs,
         "device_s": result.device_s,
-        "first_kernel": str(result.kernels[0].kernel) if result.kernels else "",
+        "first_kernel": result.kernels[0].text if result.kernels else "",
     }
 
 
