@@ -36,8 +36,8 @@ class Trial:
         accuracies: The accuracy of each evaluation, the first one first, if the network was
             evaluated again with other seeds; empty if it was not.
         repeats: Number of evaluations after the first, including those that failed.
-        trained_accuracy: Accuracy of the network's own training where a surrogate has smoothed
-            `accuracy`; None where it has not.
+        trained_accuracy: Mean accuracy of the network's own evaluations where a surrogate has
+            smoothed `accuracy`; None where it has not.
     """
 
     architecture: Architecture
