@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtrc
@@ -21,6 +21,7 @@ from search.study.front import front, may_be_on_front
 from search.study.settings import LoopSettings
 from search.study.study import OpenStudy
 from search.study.trial import Trial, attempts, is_measured, is_open
+from search.surrogate.smoothing import smoothed
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
 MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
@@ -131,6 +132,7 @@ class _Search:
         """Return the trials of architectures, in their order, the promising ones measured."""
         judge = self._judge(number)
         trials = judge.evaluate(architectures)
+        trials |= smoothed(trials, self.study.latest(), self.study.settings)
         trials |= judge.predict(trials.values())
         chosen = self._chosen(trials, number)
         trials |= self._measure(judge, chosen).trials
@@ -145,7 +147,7 @@ class _Search:
         part of the allowance, so the passes end.
         """
         while True:
-            judge, latest = self._judge(None), self.study.latest()
+            judge, latest = self._judge(None), self._latest()
             allowed = _allowed(self.settings, latest.values())
             near = may_be_on_front(
                 latest.values(), WIDENING, separate_targets=self.study.settings.separate_targets
@@ -176,17 +178,29 @@ class _Search:
 
     def _contenders(self, judge: Judge, trials: Collection[Trial]) -> list[Trial]:
         """Return the contenders among all trials after some were renewed and predicted anew."""
-        latest = self.study.latest()
+        latest = self._latest()
         latest |= judge.renew(trials)
         latest |= judge.predict(filter(is_open, trials))
         separate_targets = self.study.settings.separate_targets
         return contenders(latest.values(), separate_targets=separate_targets)
 
     def renew(self) -> None:
-        """Record the latencies of all measured networks anew, so that they are corrected alike."""
-        renewed = self._judge(None).renew(self.study.latest().values())
+        """Record all measured networks anew whose latency or smoothed accuracy has changed.
+
+        So all latencies are corrected alike, and all accuracies smoothed alike.
+        """
+        recorded, latest = self.study.latest(), self._latest()
+        latest |= self._judge(None).renew(latest.values())
+        index = len(self.study.rounds)
+        measured = {a: trial for a, trial in latest.items() if is_measured(trial)}
+        renewed = [replace(t, round=index) for a, t in measured.items() if t != recorded[a]]
         if renewed:
-            self.study.append(list(renewed.values()), asked=False)
+            self.study.append(renewed, asked=False)
+
+    def _latest(self) -> Trials:
+        """Return the newest trial of each architecture, with all accuracies smoothed alike."""
+        latest = self.study.latest()
+        return latest | smoothed(latest, {}, self.study.settings)
 
     def note(self, when: str) -> None:
         """Report how the study stands, and whether predictions disagree with measurements."""

@@ -13,7 +13,7 @@ from search.study.front import points_of
 from search.study.noise import accuracy_noise
 from search.study.settings import StudySettings
 from search.study.study import OpenStudy, Study
-from search.study.trial import Trial
+from search.study.trial import Trial, own_accuracy
 
 AT_ONCE = 2  # repeats of a network; the noise is estimated from their difference
 LEAST_AT_ONCE = 2 * AT_ONCE  # repeats in all; fewer leave workers idle
@@ -79,18 +79,26 @@ def with_repeats(
 ) -> Trial:
     """Return a trial that has an accuracy with further evaluations, and its reward for the mean.
 
-    Evaluations that failed are counted and change nothing else.
+    Evaluations that failed are counted and change nothing else. The mean is not smoothed.
     """
-    assert trial.accuracy is not None
+    own = own_accuracy(trial)
+    assert own is not None
     more = [float(o) for o in outcomes if not isinstance(o, AccuracyFailure)]
     repeats = trial.repeats + len(outcomes)
     if not more:
         return replace(trial, repeats=repeats)
-    accuracies = (*(trial.accuracies or (trial.accuracy,)), *more)
+    accuracies = (*(trial.accuracies or (own,)), *more)
     accuracy, reward = fmean(accuracies), trial.reward
     if reward is not None and trial.latency is not None:
         reward = settings.reward.value(accuracy, trial.latency.latency_ns, settings.target_ns)
-    return replace(trial, accuracy=accuracy, accuracies=accuracies, reward=reward, repeats=repeats)
+    return replace(
+        trial,
+        accuracy=accuracy,
+        trained_accuracy=None,  # until it is smoothed anew
+        accuracies=accuracies,
+        reward=reward,
+        repeats=repeats,
+    )
 
 
 def near_front(trials: Collection[Trial]) -> list[Trial]:

@@ -12,7 +12,12 @@ from typing import Annotated
 import typer
 
 from search.cli.session import MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_SECONDS, finite
-from search.study.settings import AccuracySource, ProxyBudget, TrainingSource
+from search.study.settings import (
+    AccuracySource,
+    ProxyBudget,
+    SurrogateSettings,
+    TrainingSource,
+)
 from search.study.study import SETTINGS, read_settings
 
 TRAINING_PANEL = "Accuracy from a proxy task (the default)"
@@ -133,6 +138,16 @@ AccuracyLimitOption = Annotated[
         rich_help_panel=COMMAND_PANEL,
     ),
 ]
+SurrogateOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--surrogate/--no-surrogate",
+        show_default="--surrogate where candidates are trained",
+        help="Predict accuracies from the networks trained so far: train only those of many drawn"
+        " candidates that may be on the front, and smooth the noise of their trainings.",
+        rich_help_panel=TRAINING_PANEL,
+    ),
+]
 
 
 def as_before(
@@ -156,3 +171,25 @@ def as_before(
         resolution=before.budget.resolution if proxy_resolution is None else proxy_resolution,
     )
     return replace(accuracy, budget=budget, keeps_test_images=before.keeps_test_images)
+
+
+def surrogate_settings(
+    is_wanted: bool | None, folder: Path, source: AccuracySource
+) -> SurrogateSettings | None:
+    """Return how a search uses a surrogate; None for not at all.
+
+    Args:
+        is_wanted: What the user asks for; None for the default. By default a resumed study keeps
+            what it began with, and a new one uses a surrogate if its candidates are trained.
+        folder: The study's folder, which need not exist yet.
+        source: Where accuracies come from.
+
+    Raises:
+        StudyError: The study's settings cannot be read.
+    """
+    made_with = read_settings(folder) if (folder / SETTINGS).is_file() else None
+    if is_wanted is None and made_with is not None:
+        return made_with.surrogate
+    if is_wanted is False or (is_wanted is None and not isinstance(source, TrainingSource)):
+        return None
+    return (made_with and made_with.surrogate) or SurrogateSettings()

@@ -62,6 +62,7 @@ def search(
     space: options.SpaceOption = options.DEFAULT_SPACE,
     strategy: options.StrategyOption = None,
     ppo: options.PPOOption = None,
+    surrogate: accuracy_options.SurrogateOption = None,
     reward: options.RewardOption = options.RewardName.SOFT,
     rounds: options.RoundsOption = LOOP.rounds,
     round_size: options.RoundSizeOption = None,

@@ -13,7 +13,7 @@ from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
 from search.accuracy.sources import OpenedSource, open_source
-from search.cli.accuracy_options import as_before
+from search.cli.accuracy_options import as_before, surrogate_settings
 from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
 from search.cli.search_targets import search_targets
@@ -62,6 +62,7 @@ class SearchRequest:
         space: Name of the search space.
         strategy: What proposes candidates; None for what suits the number of candidates.
         ppo: Settings of PPO.
+        surrogate: Whether to use a surrogate of accuracy; None for the default.
         reward: How accuracy and latency become one number.
         loop: How far to search and how much to measure.
         round_size: Number of candidates in a round; None for the strategy's default.
@@ -84,6 +85,7 @@ class SearchRequest:
     space: Enum
     strategy: StrategyName | None
     ppo: PPOSettings
+    surrogate: bool | None
     reward: Reward
     loop: LoopSettings
     round_size: int | None
@@ -151,6 +153,7 @@ def _settings(
         warm_start=request.warm_start,
         ppo=request.ppo,
         separate_targets=choice.separate_targets,
+        surrogate=surrogate_settings(request.surrogate, folder, source.settings),
     )
     for on_target, target in zip(opened, targets, strict=True):
         wanted = milliseconds(target.latency_ns)
@@ -168,6 +171,7 @@ def _search(
     # PyTorch and its dependencies take seconds to import, which other errors need not wait for.
     from search.loop import run_search
     from search.strategies.strategy import make_strategy
+    from search.surrogate.screening import screened
 
     settings = study.settings
     space, limits = SPACES[settings.space], settings.limits.by_quantity()
@@ -183,12 +187,13 @@ def _search(
         ppo=settings.ppo,
         separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
+    lab = lab_on(opened, settings.targets)
     with progress_bar() as bar:
         run_search(
             study,
-            strategy,
+            screened(strategy, study, space, lab.predict),
             source.accuracy,
-            lab_on(opened, settings.targets),
+            lab,
             request.loop,
             warm_start=warm_start,
             on_progress=_drawn_on(bar),

@@ -185,13 +185,14 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(
         Trial, make_dict_structure_fn(Trial, converter, _cattrs_forbid_extra_keys=False)
     )
-    converter.register_unstructure_hook(  # networks evaluated once are written as before
+    converter.register_unstructure_hook(  # networks evaluated once, unsmoothed, are as before
         Trial,
         make_dict_unstructure_fn(
             Trial,
             converter,
             accuracies=override(omit_if_default=True),
             repeats=override(omit_if_default=True),
+            trained_accuracy=override(omit_if_default=True),
         ),
     )
     return converter

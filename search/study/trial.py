@@ -20,8 +20,8 @@ class Trial:
     Attributes:
         architecture: The network.
         round: Index of the study's round.
-        accuracy: Accuracy from 0 to 1; None if its evaluation failed. It is the mean of
-            `accuracies` where there are several.
+        accuracy: Accuracy from 0 to 1 that the network is judged by; None if its evaluation
+            failed. Where there are several `accuracies`, it is their mean before it is smoothed.
         latency: The latency that the reward was computed from, whose source says whether it was
             measured; None if there is none.
         reward: The reward; None if the accuracy or the latency is missing, or if the network
@@ -36,6 +36,8 @@ class Trial:
         accuracies: The accuracy of each evaluation, the first one first, if the network was
             evaluated again with other seeds; empty if it was not.
         repeats: Number of evaluations after the first, including those that failed.
+        trained_accuracy: Mean accuracy of the network's own evaluations where a surrogate has
+            smoothed `accuracy`; None where it has not.
     """
 
     architecture: Architecture
@@ -50,6 +52,18 @@ class Trial:
     disturbed: int = 0
     accuracies: tuple[float, ...] = ()
     repeats: int = 0
+    trained_accuracy: float | None = None
+
+
+def own_accuracy(trial: Trial) -> float | None:
+    """Return the accuracy of the network's own evaluation, before any smoothing."""
+    return trial.accuracy if trial.trained_accuracy is None else trial.trained_accuracy
+
+
+def own_accuracies(trials: Iterable[Trial]) -> dict[Architecture, float]:
+    """Return the accuracy of each network's own evaluation, without those that have none."""
+    own = ((trial.architecture, own_accuracy(trial)) for trial in trials)
+    return {architecture: accuracy for architecture, accuracy in own if accuracy is not None}
 
 
 def has_failed(trial: Trial) -> bool:

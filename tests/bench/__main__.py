@@ -48,6 +48,7 @@ GROUPS = {
         "hybrid",
         "proxy_collisions",
         "repeats",
+        "surrogate",
     ),
     "search-live": ("train", "beats"),
 }

@@ -17,7 +17,7 @@ from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.study.combined_latency import on_each_target
 from search.study.noise import AccuracyNoise, evaluations
-from search.study.trial import Trial
+from search.study.trial import Trial, own_accuracy
 
 _counts = cache(counts)  # a search evaluates many networks again
 
@@ -93,6 +93,7 @@ def trial_record(
         "accuracy": trial.accuracy,
         "accuracy_standard_error": noise and noise.standard_error(trial),
         "evaluations": None if trial.accuracy is None else evaluations(trial),
+        "trained_accuracy": own_accuracy(trial),
         "latency_ns": latency and latency.latency_ns,
         "latency_lower_ns": latency and latency.lower_ns,
         "latency_upper_ns": latency and latency.upper_ns,

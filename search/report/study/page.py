@@ -114,6 +114,7 @@ def _page(data: ReportData, drawn: Mapping[str, Plot], written: Sequence[str]) -
         **_summary(data, best),
         noise=data.noise(),
         has_quantiles=any(each.raw for row in front for each in row.on_targets),
+        has_smoothed=any(row.trial.trained_accuracy is not None for row in front),
         corrections=_corrections(front),
         conditions=_conditions(data),
         parity=[figures[name] for name in ("held-out", "search-parity") if name in figures],

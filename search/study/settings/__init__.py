@@ -28,6 +28,7 @@ from search.study.settings.strategy_choice import (
     recorded_choice,
 )
 from search.study.settings.study import SearchTarget, StrategyName, StudyError, StudySettings
+from search.study.settings.surrogate import SurrogateSettings
 
 __all__ = [
     "AbsoluteReward",
@@ -49,6 +50,7 @@ __all__ = [
     "StrategyName",
     "StudyError",
     "StudySettings",
+    "SurrogateSettings",
     "TableSource",
     "TrainingSource",
     "choose_strategy",

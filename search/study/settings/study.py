@@ -11,6 +11,7 @@ from search.study.settings.accuracy import AccuracySource
 from search.study.settings.limits import Limits
 from search.study.settings.ppo import PPOSettings
 from search.study.settings.reward import Reward, SoftReward
+from search.study.settings.surrogate import SurrogateSettings
 
 
 class StrategyName(str, Enum):
@@ -75,6 +76,8 @@ class StudySettings:
         separate_targets: Whether the latency on each target is an objective of its own, for a
             strategy of several objectives and for the front, beside the combined latency. It is
             false for one target.
+        surrogate: The use of a surrogate of accuracy, which an older study does not have; None
+            for none.
 
     Raises:
         ValueError: A value is out of its range, or two values contradict each other.
@@ -92,6 +95,7 @@ class StudySettings:
     warm_start: str | None = None
     ppo: PPOSettings = field(default_factory=PPOSettings)
     separate_targets: bool = False
+    surrogate: SurrogateSettings | None = None
 
     def __post_init__(self) -> None:
         if not self.targets:

@@ -41,6 +41,7 @@ from search.study.settings import (
     SoftReward,
     StrategyName,
     StudySettings,
+    SurrogateSettings,
     TableSource,
     TrainingSource,
 )
@@ -93,6 +94,7 @@ studies = st.builds(
     limits=st.builds(Limits, *[st.none() | counts] * 3),
     warm_start=st.none() | texts,
     ppo=st.builds(PPOSettings, epochs=st.integers(1, 99)),
+    surrogate=st.none() | st.builds(SurrogateSettings, st.integers(1, 99), st.integers(2, 99)),
 )
 
 
@@ -158,6 +160,28 @@ def test_a_study_in_int8_says_so() -> None:
     document["deployment"]["precision"] = "int9"
     with pytest.raises(DocumentError, match=r"'int9'.*precision"):
         settings_from_document(document)
+
+
+def test_a_study_from_before_there_were_surrogates_has_none() -> None:
+    document = settings_to_document(settings(surrogate=None))
+    del document["surrogate"]
+    assert settings_from_document(document).surrogate is None
+
+
+def test_a_surrogate_that_cannot_be_used_is_refused() -> None:
+    document = settings_to_document(settings(surrogate=SurrogateSettings()))
+    document["surrogate"]["draws"] = 0
+    with pytest.raises(DocumentError, match="draws must be from 1 to 10,000, not 0"):
+        settings_from_document(document)
+
+
+def test_a_smoothed_accuracy_is_written_beside_the_trained_one() -> None:
+    raw = trial(ZOO["mnasnet-a1"], 0.7)
+    assert "trained_accuracy" not in trial_to_document(raw)
+    smoothed = replace(raw, accuracy=0.6, trained_accuracy=0.7)
+    document = trial_to_document(smoothed)
+    assert (document["accuracy"], document["trained_accuracy"]) == (0.6, 0.7)
+    assert trial_from_document(document) == smoothed
 
 
 def test_the_time_limit_of_a_command_may_change() -> None:

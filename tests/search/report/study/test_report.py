@@ -345,6 +345,19 @@ def test_quantiles_of_all_runs_stand_beside_measured_latencies(tmp_path: Path) -
     assert (row["clean_visits"], row["disturbed_visits"]) == ("5", "2")
 
 
+@pytest.mark.parametrize("is_smoothed", [False, True])
+def test_the_accuracy_of_a_training_stands_beside_the_smoothed_one(
+    tmp_path: Path, is_smoothed: bool
+) -> None:
+    trained = 0.123 if is_smoothed else None
+    data = report_data([replace(trial, trained_accuracy=trained) for trial in trials(24)])
+    text = text_of(write_report(data, tmp_path))
+    assert ("trained 12.3%" in text) == is_smoothed
+    assert ("Accuracies are smoothed by a surrogate" in text) == is_smoothed
+    for row in csv.DictReader((tmp_path / "trials.csv").open()):
+        assert row["trained_accuracy"] == (str(trained) if is_smoothed else row["accuracy"])
+
+
 @pytest.mark.parametrize(
     ("revisions", "says"),
     [
