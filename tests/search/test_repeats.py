@@ -127,20 +127,27 @@ def test_no_more_than_the_share_and_no_repeat_twice(
     assert again.repeated == []
 
 
-@pytest.mark.parametrize("survives", range(8, 14))
-def test_killed_at_any_time_it_goes_on_alike(tmp_path: Path, survives: int) -> None:
+@pytest.mark.parametrize("before_end", range(1, 6))
+def test_killed_at_the_end_it_goes_on_alike(tmp_path: Path, before_end: int) -> None:
+    """It is killed while it evaluates again, and while it measures afterwards."""
+
     def fails_again(repeat: Repeat) -> bool:
         return random.Random(f"fails {repeat}").random() < 0.3
 
     def run(directory: str) -> Run:
         # The share is not used up, so that more could be evaluated again after the measurements.
-        return noisy(tmp_path / directory, 1.0, accuracy=NoisyAccuracy(fails_again=fails_again))
+        loop = LoopSettings(4, final_share=1.0, repeat_share=1.0)  # measured at the end alone
+        accuracy = NoisyAccuracy(fails_again=fails_again)
+        return noisy(tmp_path / directory, accuracy=accuracy, loop=loop)
 
     whole = run("whole")
     front = whole.search()
-    assert len(whole.progress) > survives
+    at_end = [progress.activity for progress in whole.progress if progress.round is None]
+    assert at_end[0] == "evaluating again"
+    assert at_end[-1] == "measuring"
+    assert len(at_end) >= before_end
     killed = run("killed")
-    killed.progress = DiesWhenFull(survives)
+    killed.progress = DiesWhenFull(len(whole.progress) - before_end)
     with pytest.raises(Killed):
         killed.search()
     assert run("killed").search() == front
