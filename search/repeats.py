@@ -14,6 +14,7 @@ from search.study.noise import accuracy_noise
 from search.study.settings import StudySettings
 from search.study.study import OpenStudy, Study
 from search.study.trial import Trial, own_accuracy
+from search.surrogate.smoothing import smoothed
 
 AT_ONCE = 2  # repeats of a network; the noise is estimated from their difference
 LEAST_AT_ONCE = 2 * AT_ONCE  # repeats in all; fewer leave workers idle
@@ -142,19 +143,22 @@ def _chosen(study: Study, share: float) -> list[Architecture]:
     """
     asked = max((finished.index for finished in study.rounds if finished.asked), default=-1)
     latest = study.latest()
-    trials = [
-        replace(
+    trials = {
+        architecture: replace(
             trial,
-            accuracy=fmean(latest[architecture].accuracies or (trial.accuracy,)),
+            accuracy=fmean(latest[architecture].accuracies or (own,)),
+            trained_accuracy=None,
             accuracies=latest[architecture].accuracies,
             repeats=latest[architecture].repeats,
         )
         for architecture, trial in _newest(study, asked + 1).items()
-        if trial.accuracy is not None
-    ]
-    allowed = math.floor(share * len(trials)) - sum(trial.repeats for trial in trials)
+        if (own := own_accuracy(trial)) is not None
+    }
+    trials |= smoothed(trials, {}, study.settings)
+    allowed = math.floor(share * len(trials)) - sum(trial.repeats for trial in trials.values())
     count = min(allowed, max(LEAST_AT_ONCE, math.ceil(allowed / 2)))
-    return [trial.architecture for trial in near_front(trials)[: max(0, count // AT_ONCE)]]
+    near = near_front(trials.values())
+    return [trial.architecture for trial in near[: max(0, count // AT_ONCE)]]
 
 
 def _newest(study: Study, rounds: int) -> dict[Architecture, Trial]:
