@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,9 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.common.turns.sharing import sharing_machine
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
@@ -118,6 +121,9 @@ def run(request: SearchRequest) -> None:
         accuracy = as_before(request.accuracy, folder, request.proxy_resolution)
         source = open_source(accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
+        # It also measures the network whose latency is the default target.
+        for on_target in opened:
+            run_calibration(on_target, space, request.calibration.networks)
         settings = _settings(request, choice, folder, opened, source)
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
@@ -179,8 +185,6 @@ def _search(
     space, limits = SPACES[settings.space], settings.limits.by_quantity()
     if study.rounds:
         console.print(f"Resuming: {len(study.rounds)} rounds are finished.")
-    for on_target in opened:
-        run_calibration(on_target, space, request.calibration.networks)
     strategy = make_strategy(
         settings.strategy,
         space,
@@ -189,13 +193,14 @@ def _search(
         ppo=settings.ppo,
         separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
-    with progress_bar() as bar:
+    home, loop = LabHome.from_environment(), replace(request.loop, overlaps=True)
+    with progress_bar() as bar, sharing_machine(home.root, spared=lab_process.process_id(home)):
         run_search(
             study,
             strategy,
             source.accuracy,
             lab_on(opened, settings.targets),
-            request.loop,
+            loop,
             warm_start=warm_start,
             on_progress=_drawn_on(bar),
             on_note=bar.console.print,
