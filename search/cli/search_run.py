@@ -42,6 +42,7 @@ from search.study.settings import (
     StrategyChoice,
     StrategyName,
     StudySettings,
+    check_targets,
     choose_strategy,
     recorded_choice,
 )
@@ -121,9 +122,6 @@ def run(request: SearchRequest) -> None:
         accuracy = as_before(request.accuracy, folder, request.proxy_resolution)
         source = open_source(accuracy, space, folder / "training")
         console.print(f"Accuracy: {source.note}.")
-        # It also measures the network whose latency is the default target.
-        for on_target in opened:
-            run_calibration(on_target, space, request.calibration.networks)
         settings = _settings(request, choice, folder, opened, source)
         with open_study(folder, settings) as study:
             _search(study, opened, source, request, warm_start)
@@ -147,8 +145,15 @@ def _settings(
     opened: Sequence[Session],
     source: OpenedSource,
 ) -> StudySettings:
+    space = SPACES[request.space.value]
+
+    def reference_ns(on_target: Session) -> int:
+        # The calibration begins with the reference. Alone, it would leave the device idle.
+        run_calibration(on_target, space, request.calibration.networks)
+        return _reference_ns(on_target)
+
     targets = search_targets(
-        folder, request.target_latencies_ms or (), request.weights or (), opened
+        folder, request.target_latencies_ms or (), request.weights or (), opened, reference_ns
     )
     settings = StudySettings(
         space=request.space.value,
@@ -185,6 +190,8 @@ def _search(
     space, limits = SPACES[settings.space], settings.limits.by_quantity()
     if study.rounds:
         console.print(f"Resuming: {len(study.rounds)} rounds are finished.")
+    for on_target in opened:
+        run_calibration(on_target, space, request.calibration.networks)
     strategy = make_strategy(
         settings.strategy,
         space,
@@ -194,6 +201,7 @@ def _search(
         separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
     home, loop = LabHome.from_environment(), replace(request.loop, overlaps=True)
+    home.create()
     with progress_bar() as bar, sharing_machine(home.root, spared=lab_process.process_id(home)):
         run_search(
             study,
@@ -255,6 +263,7 @@ def search_targets(
     latencies_ms: Sequence[float],
     weights: Sequence[float],
     opened: Sequence[Session],
+    reference_ns: Callable[[Session], int],
 ) -> tuple[SearchTarget, ...]:
     """Return the targets of a search.
 
@@ -264,6 +273,8 @@ def search_targets(
             and a new one takes the reference network's.
         weights: Weight of each target, or none.
         opened: A session for each target.
+        reference_ns: Returns the latency of the reference network on a target. It may take
+            minutes, so everything else is checked first.
 
     Raises:
         StudyError: The study's settings cannot be read.
@@ -275,6 +286,7 @@ def search_targets(
     ids = [on_target.target.id for on_target in opened]
     latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
     given_weights: Sequence[float | None] = weights or [None] * len(ids)
+    check_targets([SearchTarget(id_, 1, w) for id_, w in zip(ids, given_weights, strict=True)])
     if not latencies_ns and (folder / SETTINGS).is_file():
         made_with = read_settings(folder)
         if made_with.target_ids == ids:
@@ -283,7 +295,7 @@ def search_targets(
         SearchTarget(*values)
         for values in zip(
             ids,
-            latencies_ns or map(_reference_ns, opened),
+            latencies_ns or map(reference_ns, opened),
             given_weights,
             strict=True,
         )

@@ -49,7 +49,7 @@ GROUPS = {
         "proxy_collisions",
         "repeats",
     ),
-    "search-live": ("train", "beats"),
+    "search-live": ("train", "beats", "overlap", "first_report"),
 }
 
 

@@ -27,7 +27,13 @@ from search.study.settings.strategy_choice import (
     choose_strategy,
     recorded_choice,
 )
-from search.study.settings.study import SearchTarget, StrategyName, StudyError, StudySettings
+from search.study.settings.study import (
+    SearchTarget,
+    StrategyName,
+    StudyError,
+    StudySettings,
+    check_targets,
+)
 
 __all__ = [
     "AbsoluteReward",
@@ -51,6 +57,7 @@ __all__ = [
     "StudySettings",
     "TableSource",
     "TrainingSource",
+    "check_targets",
     "choose_strategy",
     "recorded_choice",
 ]
