@@ -32,7 +32,7 @@ from pathlib import Path
 from host.home.paths import REPOSITORY, LabHome
 from latlab.client.client import LatencyClient
 from latlab.common.turns.locks import TurnLocks
-from latlab.common.turns.processes import descendants
+from latlab.common.turns.processes import descendants, read_process
 from search.study.front import front
 from search.study.pareto import hypervolume
 from search.study.study import SETTINGS, Study, read_study
@@ -43,8 +43,7 @@ STUDY = "first"
 OPTIONS = ("--rounds=2", "--round-size=4", "--calibration=8") if IS_QUICK else ()
 SAMPLE_S = 0.1
 SCAN_S = 1.0  # between two looks for new processes, which take longer
-# In a sample, a process that waits uses less: the guardian of a search, for example.
-LEAST_BUSY_SHARE = 0.2
+GUARDIAN = b"latlab.common.turns.guardian"  # of a search; it is no work
 DEADLINE_S = 3600.0
 
 
@@ -85,18 +84,16 @@ class Activity(threading.Thread):
 
     def run(self) -> None:
         ticks: dict[int, int] = {}
-        next_scan_s = last_s = time.monotonic()
+        next_scan_s = time.monotonic()
         while not self._ended.wait(SAMPLE_S):
             now_s = time.monotonic()
             if now_s >= next_scan_s:
-                found = {process.id for process in descendants(self._process_id)}
-                ticks = {id_: ticks.get(id_, used_ticks(id_)) for id_ in found}
+                ticks = {id_: ticks.get(id_, used_ticks(id_)) for id_ in workers(self._process_id)}
                 next_scan_s = now_s + SCAN_S
-            least = LEAST_BUSY_SHARE * (now_s - last_s) * os.sysconf("SC_CLK_TCK")
             used = {id_: used_ticks(id_) for id_ in ticks}
-            works = any(used[id_] - ticks[id_] >= least for id_ in ticks)
+            works = any(used[id_] > ticks[id_] or is_running(id_) for id_ in ticks)
             self.samples.append((now_s, not works and not self._locks.is_visit_wanted()))
-            ticks, last_s = used, now_s
+            ticks = used
 
     def idle_share(self, since_s: float) -> float:
         idle = [is_idle for when_s, is_idle in self.samples if when_s >= since_s]
@@ -106,6 +103,24 @@ class Activity(threading.Thread):
         self._ended.set()
         self.join()
         self._locks.close()
+
+
+def workers(process_id: int) -> set[int]:
+    """Return the ids of the processes that a search has started for work."""
+    found = {process.id for process in descendants(process_id)}
+    return {id_ for id_ in found if GUARDIAN not in command_of(id_)}
+
+
+def command_of(process_id: int) -> bytes:
+    """Return a process's command; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process_id}/cmdline").read_bytes()
+    return b""
+
+
+def is_running(process_id: int) -> bool:
+    process = read_process(process_id)
+    return process is not None and process.state in "RD"
 
 
 def used_ticks(process_id: int) -> int:

@@ -46,7 +46,7 @@ NETWORK = "mnasnet-a1"
 PAIRS = quick(120, 10)
 BESIDE_EVERY = 5  # pairs
 SETTLE_S = 2.0  # before each visit
-START_S = 60.0  # until the work has loaded PyTorch
+START_S = 30.0  # until the work has loaded PyTorch
 SPEC = BenchmarkSpec(min_visits=1, max_visits=1, traced_visits=0, spacing_ns=0)
 SEED = 20
 
