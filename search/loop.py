@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from search.repeats import repeat_near_front
 from search.replay import replay
 from search.round_choice import (
     allowed_measurements,
+    at_once,
     disagreement,
     left_to_measure,
     worth_measuring,
@@ -28,7 +28,6 @@ from search.study.settings import LoopSettings
 from search.study.study import OpenStudy
 from search.study.trial import Trial, attempts, is_measured, is_open
 
-MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
 # At the end, most candidates of a long search are far from the front by the predictions of their
 # own rounds, in intervals widened by this factor. They are not predicted anew in every pass.
 WIDENING = 2.0
@@ -187,7 +186,7 @@ class _Search:
             wanted = self._contenders(judge, near)
             if allowed and not wanted:  # the recorded predictions may hide one
                 wanted = self._contenders(judge, latest.values())
-            chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
+            chosen = wanted[: at_once(allowed)]
             if not chosen:
                 break
             measured = self._measure(judge, chosen).trials

@@ -15,6 +15,7 @@ from search.study.study import Study
 from search.study.trial import Trial, attempts
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
+MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
 
 
 def worth_measuring(
@@ -101,6 +102,16 @@ def allowed_measurements(
     if settings.max_device_minutes is None:
         return allowed
     return min(allowed, affordable(trials, settings.max_device_minutes * 60 * due))
+
+
+def at_once(allowed: int) -> int:
+    """Return how many of the allowed measurements a pass at the end makes.
+
+    It makes half of them, because the predictions learn from it, and all if too few would remain
+    for another pass.
+    """
+    half = max(MIN_AT_ONCE, math.ceil(allowed / 2))
+    return half if allowed - half >= MIN_AT_ONCE else allowed
 
 
 def disagreement(trials: Iterable[Trial]) -> str | None:
