@@ -15,14 +15,15 @@ from host.cli.console import console, milliseconds, progress_bar
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.common.turns.sharing import sharing_machine
-from latlab.domain.errors import LabError
-from latlab.domain.failure import Failure
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before
-from search.cli.calibration_run import run_calibration
+from search.cli.calibration_run import (
+    measured_reference_ns,
+    run_calibration,
+    search_targets,
+)
 from search.cli.report import show_report
 from search.cli.session import Session, sessions
-from search.latency.calibration import REFERENCE
 from search.latency.lab import Lab
 from search.latency.multi_target_lab import MultiTargetLab, NamedLab
 from search.space.architecture import Architecture
@@ -42,7 +43,6 @@ from search.study.settings import (
     StrategyChoice,
     StrategyName,
     StudySettings,
-    check_targets,
     choose_strategy,
     recorded_choice,
 )
@@ -150,7 +150,7 @@ def _settings(
     def reference_ns(on_target: Session) -> int:
         # The calibration begins with the reference. Alone, it would leave the device idle.
         run_calibration(on_target, space, request.calibration.networks)
-        return _reference_ns(on_target)
+        return measured_reference_ns(on_target)
 
     targets = search_targets(
         folder, request.target_latencies_ms or (), request.weights or (), opened, reference_ns
@@ -256,65 +256,3 @@ def lab_on(opened: Sequence[Session], targets: tuple[SearchTarget, ...]) -> Lab:
         return opened[0].lab
     labs = [NamedLab(on_target.target.name, on_target.lab) for on_target in opened]
     return MultiTargetLab(labs, Combination(targets), opened[0].lab.export)
-
-
-def search_targets(
-    folder: Path,
-    latencies_ms: Sequence[float],
-    weights: Sequence[float],
-    opened: Sequence[Session],
-    reference_ns: Callable[[Session], int],
-) -> tuple[SearchTarget, ...]:
-    """Return the targets of a search.
-
-    Args:
-        folder: The study's folder, which need not exist yet.
-        latencies_ms: Wanted latency on each target. Without them a resumed study keeps its own,
-            and a new one takes the reference network's.
-        weights: Weight of each target, or none.
-        opened: A session for each target.
-        reference_ns: Returns the latency of the reference network on a target. It may take
-            minutes, so everything else is checked first.
-
-    Raises:
-        StudyError: The study's settings cannot be read.
-        LabError: The reference network cannot be measured.
-        ValueError: A latency or a weight is missing or out of its range.
-    """
-    _check_count("target latency", latencies_ms, opened)
-    _check_count("weight", weights, opened)
-    ids = [on_target.target.id for on_target in opened]
-    latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
-    given_weights: Sequence[float | None] = weights or [None] * len(ids)
-    check_targets([SearchTarget(id_, 1, w) for id_, w in zip(ids, given_weights, strict=True)])
-    if not latencies_ns and (folder / SETTINGS).is_file():
-        made_with = read_settings(folder)
-        if made_with.target_ids == ids:
-            latencies_ns = [target.latency_ns for target in made_with.targets]
-    return tuple(
-        SearchTarget(*values)
-        for values in zip(
-            ids,
-            latencies_ns or map(reference_ns, opened),
-            given_weights,
-            strict=True,
-        )
-    )
-
-
-def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) -> None:
-    if values and len(values) != len(opened):
-        raise ValueError(
-            f"give a {name} for each of the {len(opened)} targets, in their order, not "
-            f"{len(values)}"
-        )
-
-
-def _reference_ns(opened: Session) -> int:
-    [outcome] = opened.lab.measure([REFERENCE])
-    if isinstance(outcome, Failure):
-        raise LabError(
-            f"MobileNetV2 could not be measured on {opened.target.name} ({outcome.message}): "
-            "give a --target-latency"
-        )
-    return outcome.latency.latency_ns

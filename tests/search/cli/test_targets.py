@@ -253,13 +253,13 @@ def test_what_does_not_fit_together_is_refused_before_the_calibration(
 def test_the_reference_is_measured_with_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
     monkeypatch.setattr(search_run, "run_calibration", lambda *_: measured.append("calibration"))
-    reference_ns = search_run._reference_ns
+    reference_ns = search_run.measured_reference_ns
 
     def after_the_calibration(opened: Session) -> int:
         measured.append("reference")
         return reference_ns(opened)
 
-    monkeypatch.setattr(search_run, "_reference_ns", after_the_calibration)
+    monkeypatch.setattr(search_run, "measured_reference_ns", after_the_calibration)
     assert search("--target", "phone")[0] == 0
     assert measured[:2] == ["calibration", "reference"]
 
