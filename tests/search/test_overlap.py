@@ -24,6 +24,7 @@ from search.study.study import Study, open_study, read_study
 from search.study.trial import Trial, is_measured
 from tests.search.fakes import FakeAccuracy, FakeLab, settings, small_space, true_latency_ns
 from tests.search.test_loop import DiesWhenFull, Killed, Run, Scripted, many_runs, network
+from tests.search.test_repeats import NoisyAccuracy
 
 WAIT_S = 60.0
 OVERLAPPING = LoopSettings(rounds=4, overlaps=True)
@@ -161,19 +162,23 @@ def test_killed_twice_and_resumed_equals_uninterrupted(
     assert read_study(tmp_path / "killed").rounds == read_study(tmp_path / "whole").rounds
 
 
-@pytest.mark.parametrize("kept", range(1, 12))
+@pytest.mark.parametrize("kept", range(1, 15))
 def test_resumed_after_each_round_it_goes_on_alike(tmp_path: Path, kept: int) -> None:
-    """A kill between any two rounds, of which some hold measurements only."""
+    """A kill between any two rounds, of which some hold measurements or repeats only."""
     warm = [network(n) for n in range(2000, 2012)]
 
     def run(directory: str) -> Run:
-        return Run(tmp_path / directory, Scripted(30), loop=OVERLAPPING, warm_start=warm)
+        accuracy = NoisyAccuracy()
+        return Run(tmp_path / directory, Scripted(30), accuracy, loop=OVERLAPPING, warm_start=warm)
 
     front = run("whole").search()
     whole = read_study(tmp_path / "whole")
+    last = max(finished.index for finished in whole.rounds if finished.asked)
+    assert any(t.repeats and not is_measured(t) for t in whole.rounds[last + 1].trials)
+    assert any(t.repeats and is_measured(t) for r in whole.rounds for t in r.trials)
     with open_study(tmp_path / "killed", whole.settings) as study:
         for finished in whole.rounds[:kept]:
-            study.append(finished.trials, asked=finished.asked)
+            study.append(finished.trials, asked=finished.asked, statistics=finished.statistics)
     assert run("killed").search() == front
     assert read_study(tmp_path / "killed").rounds == whole.rounds
 
