@@ -1,21 +1,17 @@
-"""Measure what a target's predictor learns from, and the latency that a search wants there."""
+"""Measure what a target's predictor learns from, and fit it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from host.cli.console import console, progress_bar
-from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportSpec
 from search.cli.session import Session
-from search.latency.calibration import REFERENCE, calibration_networks
+from search.latency.calibration import calibration_networks
 from search.latency.networks import ProgramSource, export_spec
 from search.space.space import Space
-from search.study.settings import SearchTarget, check_targets
-from search.study.study import SETTINGS, read_settings
 
 
 def run_calibration(
@@ -54,66 +50,3 @@ def refit(opened: Session) -> None:
     """Fit the target's predictor on all that was measured, and print how long that took."""
     measurements, fit_s = opened.client.refit(opened.target.id)
     console.print(f"The predictor was fitted on {measurements} networks in {fit_s:.1f} s.")
-
-
-def search_targets(
-    folder: Path,
-    latencies_ms: Sequence[float],
-    weights: Sequence[float],
-    opened: Sequence[Session],
-    reference_ns: Callable[[Session], int],
-) -> tuple[SearchTarget, ...]:
-    """Return the targets of a search.
-
-    Args:
-        folder: The study's folder, which need not exist yet.
-        latencies_ms: Wanted latency on each target. Without them a resumed study keeps its own,
-            and a new one takes the reference network's.
-        weights: Weight of each target, or none.
-        opened: A session for each target.
-        reference_ns: Returns the latency of the reference network on a target. It may take
-            minutes, so everything else is checked first.
-
-    Raises:
-        StudyError: The study's settings cannot be read.
-        LabError: The reference network cannot be measured.
-        ValueError: A latency or a weight is missing or out of its range.
-    """
-    _check_count("target latency", latencies_ms, opened)
-    _check_count("weight", weights, opened)
-    ids = [on_target.target.id for on_target in opened]
-    latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
-    given_weights: Sequence[float | None] = weights or [None] * len(ids)
-    check_targets([SearchTarget(id_, 1, w) for id_, w in zip(ids, given_weights, strict=True)])
-    if not latencies_ns and (folder / SETTINGS).is_file():
-        made_with = read_settings(folder)
-        if made_with.target_ids == ids:
-            latencies_ns = [target.latency_ns for target in made_with.targets]
-    return tuple(
-        SearchTarget(*values)
-        for values in zip(
-            ids,
-            latencies_ns or map(reference_ns, opened),
-            given_weights,
-            strict=True,
-        )
-    )
-
-
-def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) -> None:
-    if values and len(values) != len(opened):
-        raise ValueError(
-            f"give a {name} for each of the {len(opened)} targets, in their order, not "
-            f"{len(values)}"
-        )
-
-
-def measured_reference_ns(opened: Session) -> int:
-    """Return the latency of the reference network. Raises LabError if it cannot be measured."""
-    [outcome] = opened.lab.measure([REFERENCE])
-    if isinstance(outcome, Failure):
-        raise LabError(
-            f"MobileNetV2 could not be measured on {opened.target.name} ({outcome.message}): "
-            "give a --target-latency"
-        )
-    return outcome.latency.latency_ns

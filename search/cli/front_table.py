@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from rich.table import Table
 from rich.text import Text
@@ -12,17 +12,17 @@ from latlab.domain.estimate import LatencyEstimate
 from search.report.drawing.words import interval, raw_lines, short
 from search.report.study.data import ReportData
 from search.space.counts import counts
-from search.study.noise import AccuracyNoise, within_noise
+from search.study.noise import AccuracyNoise
 from search.study.trial import Trial
 
 
 def front_table(data: ReportData) -> Table:
     """Return a table of the front of measured networks, fastest first, with ids and layers.
 
-    It has a column for each target if there are several, and no rows if nothing was measured.
-    Accuracies stand with half their interval of 90 % if their noise is known. A caption says
-    which differences the noise explains and, if the latency on each target counts, which networks
-    are on the front by the combined latency as well.
+    It has a column for each target if there are several, and no rows if nothing was measured. If
+    the latency on each target counts, a caption says which networks are on the front by the
+    combined latency as well. Accuracies stand with half their interval of 90 % if their noise is
+    known, and a caption says which differences the noise explains.
     """
     of_what = " of accuracy and the latency on each target" if data.separate_targets else ""
     measured = f"from measurements{data.deployment.in_precision} alone"
@@ -33,8 +33,8 @@ def front_table(data: ReportData) -> Table:
     for name in ("", "accuracy", latency, *on_each, "params (M)", "MAdds (M)"):
         table.add_column(name, justify="right", no_wrap=name not in on_each)
     table.add_column("architecture", overflow="fold")
-    front, noise = data.measured_front(), data.noise()
-    for number, trial in enumerate(front, 1):
+    noise = data.noise()
+    for number, trial in enumerate(data.measured_front(), 1):
         assert trial.latency is not None
         size = counts(trial.architecture, deployment=data.deployment)
         table.add_row(
@@ -45,10 +45,7 @@ def front_table(data: ReportData) -> Table:
             f"{size.multiply_adds / 1e6:.0f}",
             words(trial.architecture.id, "\n", (short(trial.architecture), "dim")),
         )
-    captions = [_about_noise(front, noise)]
-    if data.separate_targets and (numbers := data.numbers_by_combined_latency()):
-        captions.append(f"On the front by the combined latency: {', '.join(map(str, numbers))}")
-    table.caption = "\n".join(filter(None, captions)) or None
+    table.caption = "\n".join(_captions(data)) or None
     return table
 
 
@@ -58,15 +55,15 @@ def _accuracy(trial: Trial, noise: AccuracyNoise | None) -> str:
     return accuracy if noise is None else f"{accuracy} ± {noise.half_width(trial):.1%}"
 
 
-def _about_noise(front: Sequence[Trial], noise: AccuracyNoise | None) -> str | None:
-    """Return which networks are more accurate than the one above by no more than noise explains."""
-    numbers = [number for number, each in enumerate(within_noise(front, noise), 1) if each]
-    if not numbers:
-        return None
-    return (
-        "More accurate than the network above by no more than the noise of accuracies explains: "
-        + ", ".join(map(str, numbers))
-    )
+def _captions(data: ReportData) -> Iterator[str]:
+    """Yield what the numbers of some networks mean, in a line for each meaning."""
+    if data.separate_targets and (numbers := data.numbers_by_combined_latency()):
+        yield f"On the front by the combined latency: {', '.join(map(str, numbers))}"
+    if numbers := [number for number, each in enumerate(data.within_noise(), 1) if each]:
+        yield (
+            "More accurate than a faster network by no more than the noise of accuracies explains: "
+            + ", ".join(map(str, numbers))
+        )
 
 
 def _latency(estimate: LatencyEstimate) -> Text:

@@ -17,21 +17,15 @@ from host.home.paths import LabHome
 from latlab.common.turns.sharing import sharing_machine
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before
-from search.cli.calibration_run import (
-    measured_reference_ns,
-    run_calibration,
-    search_targets,
-)
+from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
-from search.cli.session import Session, sessions
-from search.latency.lab import Lab
-from search.latency.multi_target_lab import MultiTargetLab, NamedLab
+from search.cli.search_targets import measured_reference_ns, search_targets
+from search.cli.session import Session, lab_on, sessions
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.space.limits import excess, share_within
 from search.space.space import SPACES, Space
 from search.strategies.warm_start import ZOO_NAME, networks_to_start_with
-from search.study.combined_latency import Combination
 from search.study.settings import (
     AccuracySource,
     CalibrationSettings,
@@ -39,7 +33,6 @@ from search.study.settings import (
     LoopSettings,
     PPOSettings,
     Reward,
-    SearchTarget,
     StrategyChoice,
     StrategyName,
     StudySettings,
@@ -248,11 +241,3 @@ def _drawn_on(bar: ProgressBar) -> Callable[[Progress], None]:
         bar.update(tasks[label], completed=progress.done, total=progress.total)
 
     return draw
-
-
-def lab_on(opened: Sequence[Session], targets: tuple[SearchTarget, ...]) -> Lab:
-    """Return what predicts and measures on one target, or on several targets together."""
-    if len(opened) == 1:
-        return opened[0].lab
-    labs = [NamedLab(on_target.target.name, on_target.lab) for on_target in opened]
-    return MultiTargetLab(labs, Combination(targets), opened[0].lab.export)

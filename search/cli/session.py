@@ -18,8 +18,12 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ProgramCache
+from search.latency.lab import Lab
+from search.latency.multi_target_lab import MultiTargetLab, NamedLab
 from search.latency.target_lab import TargetLab
 from search.space.deployment import Deployment
+from search.study.combined_latency import Combination
+from search.study.settings import SearchTarget
 
 # Options allow no more than these values. Larger ones make no sense and overflow somewhere.
 MOST_MS = 1e7  # nearly three hours
@@ -192,3 +196,11 @@ def sessions(
             )
             for target in found
         ]
+
+
+def lab_on(opened: Sequence[Session], targets: tuple[SearchTarget, ...]) -> Lab:
+    """Return what predicts and measures on one target, or on several targets together."""
+    if len(opened) == 1:
+        return opened[0].lab
+    labs = [NamedLab(on_target.target.name, on_target.lab) for on_target in opened]
+    return MultiTargetLab(labs, Combination(targets), opened[0].lab.export)

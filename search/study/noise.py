@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean
 
 from scipy.special import stdtrit
 
+from search.study.combined_latency import on_each_target
 from search.study.trial import Trial
 
 INTERVAL_LEVEL = 0.9  # of intervals of accuracies, as of the lab's estimates
@@ -91,19 +91,36 @@ def evaluations(trial: Trial) -> int:
     return max(1, len(trial.accuracies))
 
 
-def within_noise(front: Sequence[Trial], noise: AccuracyNoise | None) -> list[bool]:
+def within_noise(
+    front: Sequence[Trial], noise: AccuracyNoise | None, *, separate_targets: bool = False
+) -> list[bool]:
     """Return for each trial on a front whether noise explains how it got there.
 
-    It does if the trial may be more accurate than the next faster one because of seeds alone. The
-    faster network may then be as accurate.
+    It does if the trial may be more accurate than a faster one because of seeds alone. The faster
+    network may then be as accurate.
 
     Args:
-        front: The trials on a front, fastest first.
+        front: The trials on a front.
         noise: The noise of their accuracies, or None if it is not known.
+        separate_targets: Whether a faster trial is faster on each target, as for the front.
     """
     if noise is None:
         return [False] * len(front)
-    return [False] * min(1, len(front)) + [
-        noise.explains((slower.accuracy or 0.0) - (faster.accuracy or 0.0), slower, faster)
-        for faster, slower in pairwise(front)
+    latencies_ns = [_latencies_ns(trial, separate_targets) for trial in front]
+    return [
+        any(
+            other is not trial
+            and all(a <= b for a, b in zip(others_ns, ns, strict=True))
+            and noise.explains((trial.accuracy or 0.0) - (other.accuracy or 0.0), trial, other)
+            for other, others_ns in zip(front, latencies_ns, strict=True)
+        )
+        for trial, ns in zip(front, latencies_ns, strict=True)
     ]
+
+
+def _latencies_ns(trial: Trial, separate_targets: bool) -> list[int]:
+    """Return the latencies that count for the front; none for a trial without a latency."""
+    if trial.latency is None:
+        return []
+    parts = on_each_target(trial.latency) if separate_targets else (trial.latency,)
+    return [part.latency_ns for part in parts]

@@ -28,8 +28,8 @@ BUDGET = frozenset(field.name for field in fields(ProxyBudget))
 HELD_OUT = frozenset({"held_out_kendall", "held_out_r2"})
 AGREEMENT = "agreement_"
 # What trainings did before the settings named it.
-EARLIER_BUDGET = {"resolution": 32, "distinct_networks": False}
 EARLIER_TRAINING = {"keeps_test_images": False}
+EARLIER_BUDGET = {"resolution": 32, "distinct_networks": False}
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,10 +66,11 @@ def with_earlier_choices(settings: Mapping[str, Any]) -> dict[str, Any]:
     accuracy = settings.get("accuracy")
     if not isinstance(accuracy, dict) or accuracy.get("kind") != "training":
         return dict(settings)
+    accuracy = {**EARLIER_TRAINING, **accuracy}
     budget = accuracy.get("budget", {})
     if isinstance(budget, dict):
-        accuracy = {**accuracy, "budget": {**EARLIER_BUDGET, **budget}}
-    return {**settings, "accuracy": {**EARLIER_TRAINING, **accuracy}}
+        accuracy["budget"] = {**EARLIER_BUDGET, **budget}
+    return {**settings, "accuracy": accuracy}
 
 
 def _reward(document: Mapping[str, Any]) -> dict[str, Any]:

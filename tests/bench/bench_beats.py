@@ -141,18 +141,17 @@ def search_for_an_hour(home: LabHome) -> Study:
         asked_s = [finished.duration_s for finished in study.rounds if finished.asked]
         rounds = max(PROBE_ROUNDS, int(SEARCH_S * len(asked_s) / sum(asked_s)))
         plan.write_text(json.dumps({"rounds": rounds}))
-    strategy = read_study(folder).settings.strategy.value
-    _search(home, json.loads(plan.read_text())["rounds"], "--strategy", strategy)
+    _search(home, json.loads(plan.read_text())["rounds"])  # The study keeps its strategy.
     return read_study(folder)
 
 
-def _search(home: LabHome, rounds: int, *options: str) -> None:
+def _search(home: LabHome, rounds: int) -> None:
     # The default resolution is the least at which different candidates train as different networks.
     budget = ("--proxy-width", "0.5", "--proxy-epochs", str(EPOCHS))
     command = [
         *(*LATLAB, "search", "--study", STUDY, "--runs", str(FOLDER / "runs")),
         *("--rounds", str(rounds), "--round-size", str(ROUND_SIZE)),
-        *("--calibration", str(CALIBRATION), "--dataset", dataset(), *budget, *options),
+        *("--calibration", str(CALIBRATION), "--dataset", dataset(), *budget),
     ]
     environment = {**os.environ, "LATLAB_HOME": str(home.root)}
     subprocess.run(command, env=environment, stdout=sys.stderr, check=True)

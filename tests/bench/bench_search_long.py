@@ -129,7 +129,7 @@ def search(path: str, strategy_name: str, samples: str) -> None:
         round_size=ROUND_SIZE,
     )
     loop = LoopSettings(int(samples) // ROUND_SIZE, MEASURED_SHARES[strategy], FINAL_SHARE)
-    before_mb, start_s = _peak_mb(), time.perf_counter()
+    before_mb, start_s, start_cpu_s = _peak_mb(), time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, open_study(Path(folder), settings) as study:
         front = run_search(
             study,
@@ -143,6 +143,7 @@ def search(path: str, strategy_name: str, samples: str) -> None:
     latest = study.latest().values()
     found = {
         "seconds": round(time.perf_counter() - start_s, 1),
+        "cpu_seconds": round(time.process_time() - start_cpu_s, 1),
         "megabytes": round(_peak_mb()),
         "megabytes_before": round(before_mb),
         "strategy": strategy.value,

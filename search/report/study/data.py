@@ -15,7 +15,7 @@ from search.space.counts import Counts
 from search.space.deployment import Deployment
 from search.space.zoo import PublishedResult
 from search.study.front import front
-from search.study.noise import AccuracyNoise, accuracy_noise
+from search.study.noise import AccuracyNoise, accuracy_noise, within_noise
 from search.study.renewal import measurement_ids
 from search.study.trial import Trial, best_by_reward, is_measured
 
@@ -151,6 +151,12 @@ class ReportData:
     def noise(self) -> AccuracyNoise | None:
         """Return the noise of the study's accuracies; None if it is not known."""
         return accuracy_noise(self.latest())
+
+    def within_noise(self) -> list[bool]:
+        """Return for each trial on the measured front whether noise explains how it got there."""
+        return within_noise(
+            self.measured_front(), self.noise(), separate_targets=self.separate_targets
+        )
 
     def best(self) -> Trial | None:
         """Return the trial on the measured front with the best reward."""

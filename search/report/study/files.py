@@ -16,7 +16,7 @@ from search.report.study.results import raw_record, result_record, study_results
 from search.space.counts import counts
 from search.space.deployment import DEFAULT_DEPLOYMENT, Deployment
 from search.study.combined_latency import on_each_target
-from search.study.noise import AccuracyNoise, evaluations, within_noise
+from search.study.noise import AccuracyNoise, evaluations
 from search.study.trial import Trial
 
 _counts = cache(counts)  # a search evaluates many networks again
@@ -46,7 +46,7 @@ def write_report_data(data: ReportData, directory: Path) -> list[str]:
                 "quantiles_ns": _quantiles(trial),
                 "layers": trial.architecture.to_dict(),
             }
-            for trial, is_within in zip(front, within_noise(front, noise), strict=True)
+            for trial, is_within in zip(front, data.within_noise(), strict=True)
         ],
         "accuracy_noise": noise and asdict(noise),
         "results": results,

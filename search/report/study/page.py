@@ -32,7 +32,6 @@ from search.report.study.results import study_results
 from search.report.study.target_plots import accuracy_on_targets
 from search.space.counts import Counts, counts
 from search.study.combined_latency import on_each_target
-from search.study.noise import within_noise
 from search.study.trial import Trial, best_by_reward, is_measured
 
 
@@ -60,8 +59,8 @@ class FrontRow:
         drawing: Its layers.
         on_targets: Its latency on each target.
         half_width: Half the width of its accuracy's interval of 90 %; None if it is not known.
-        is_within_noise: Whether noise explains how much more accurate it is than the next faster
-            network on the front.
+        is_within_noise: Whether noise explains how much more accurate it is than a faster network
+            on the front.
     """
 
     trial: Trial
@@ -147,7 +146,7 @@ def _front(data: ReportData) -> list[FrontRow]:
             half_width=None if noise is None else noise.half_width(trial),
             is_within_noise=is_within,
         )
-        for trial, is_within in zip(trials, within_noise(trials, noise), strict=True)
+        for trial, is_within in zip(trials, data.within_noise(), strict=True)
     ]
 
 

@@ -175,7 +175,7 @@ def _latencies_ms(trials: Sequence[Trial]) -> tuple[FloatArray, FloatArray, Floa
 def _draw_front(axes: Axes, data: ReportData) -> None:
     """Draw the front by the combined latency as a staircase.
 
-    At each network of the front stand a number and the interval of its accuracy.
+    Each network on the front has a number and, if it is known, the interval of its accuracy.
     """
     stairs, front, noise = data.combined_front(), data.measured_front(), data.noise()
     x, _, _ = _latencies_ms(stairs)

@@ -18,7 +18,7 @@ from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool
-from search.cli import app, calibration_run, search_run
+from search.cli import app, search_run, search_targets
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
@@ -253,7 +253,7 @@ def test_what_does_not_fit_together_is_refused_before_the_calibration(
 def test_the_reference_is_measured_with_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
     monkeypatch.setattr(search_run, "run_calibration", lambda *_: measured.append("calibration"))
-    reference_ns = calibration_run.measured_reference_ns
+    reference_ns = search_targets.measured_reference_ns
 
     def after_the_calibration(opened: Session) -> int:
         measured.append("reference")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from search.space.zoo import ZOO
 from search.study.noise import AccuracyNoise, accuracy_noise, evaluations, within_noise
 from search.study.trial import Trial
-from tests.search.fakes import trial
+from tests.search.fakes import estimate, trial
 
 NETWORKS = list(ZOO.values())
 
@@ -82,9 +82,27 @@ def test_a_difference_is_explained_up_to_its_interval() -> None:
     assert not noise.explains(half_width + 0.001, *pair)
 
 
+def at(accuracy: float, *latencies_ns: int) -> Trial:
+    """Return a trial with a latency on each of some targets of equal target latencies."""
+    parts = tuple(map(estimate, latencies_ns))
+    combined = replace(estimate(max(latencies_ns)), parts=parts if len(parts) > 1 else ())
+    return replace(evaluated(accuracy), latency=combined)
+
+
 def test_differences_within_noise_are_found_along_a_front() -> None:
-    front = [evaluated(0.5), evaluated(0.6), evaluated(0.605)]
+    front = [at(0.5, 1_000), at(0.6, 2_000), at(0.605, 3_000)]
     assert within_noise(front, AccuracyNoise(0.04, degrees=100)) == [False, False, True]
     assert within_noise(front, AccuracyNoise(0.4, degrees=100)) == [False, True, True]
     assert within_noise(front, None) == [False] * 3
     assert within_noise([], AccuracyNoise(0.4, degrees=100)) == []
+
+
+def test_on_separate_targets_a_faster_network_is_faster_on_each() -> None:
+    front = [at(0.6, 1_000, 2_000), at(0.6, 2_000, 1_000), at(0.605, 2_000, 2_500)]
+    noise = AccuracyNoise(0.04, degrees=100)
+    assert within_noise(front, noise, separate_targets=True) == [False, False, True]
+    assert within_noise(front[1:], noise, separate_targets=True) == [False, True]
+    assert within_noise([front[0], at(0.605, 900, 2_500)], noise, separate_targets=True) == [
+        False,
+        False,
+    ]
