@@ -18,6 +18,7 @@ from pathlib import Path
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
+from host.devices.machine_turn import MachineTurn
 from host.devices.phone_watcher import PhoneWatcher
 from host.devices.transports.local import LocalTransport
 from host.devices.transports.tcp import TcpTransport
@@ -76,6 +77,7 @@ def serve(
     stopping = _prepare_process(home)
     database = Database(home.database_url)
     quiet = threading.Lock()
+    alone = MachineTurn(quiet, home.root)
     summarizer, refit_process = Summarizer(database), RefitProcess()
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
     dispatcher = Dispatcher(database, predictors.measured)
@@ -83,7 +85,7 @@ def serve(
     holder, quarantine = home.holder(), ResultQuarantine(home.quarantine)
     fleet = Fleet(
         lambda way: DeviceWorker(
-            way, database, dispatcher, programs, quiet, holder, quarantine, config
+            way, database, dispatcher, programs, alone, holder, quarantine, config
         )
     )
 

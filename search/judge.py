@@ -109,10 +109,22 @@ class Judge:
         can be made again `MAX_DISTURBED` times. If it is given up, the network keeps its reward,
         because the failure is not its own.
         """
+        return self.ended(trials, self.outcomes(trials))
+
+    def outcomes(self, trials: Sequence[Trial]) -> Sequence[Measured | Failure]:
+        """Measure the networks of trials, and return the lab's outcomes in their order.
+
+        Nothing else that a judge does depends on it, so it can run in another thread.
+        """
         if not trials:
-            return MeasuredTrials({}, "")
+            return []
         on_done = self._on_done("measuring", len(trials))
-        outcomes = self.lab.measure([trial.architecture for trial in trials], on_done)
+        return self.lab.measure([trial.architecture for trial in trials], on_done)
+
+    def ended(
+        self, trials: Sequence[Trial], outcomes: Sequence[Measured | Failure]
+    ) -> MeasuredTrials:
+        """Return the trials as the outcomes of their measurements, in their order, change them."""
         ended: Trials = {}
         away = ""
         for trial, outcome in zip(trials, outcomes, strict=True):
@@ -121,6 +133,12 @@ class Judge:
             else:
                 ended[trial.architecture] = self._ended(trial, outcome)
         return MeasuredTrials(ended, away)
+
+    def as_known(self, trials: Trials) -> Trials:
+        """Return trials as trials of this round, the newest ones of known architectures."""
+        return {
+            a: replace(self.known.get(a, trial), round=self.round) for a, trial in trials.items()
+        }
 
     def _first_trial(self, architecture: Architecture) -> Trial:
         """Return what is known about an architecture, as a trial of this round."""

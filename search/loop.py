@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-import numpy as np
-from scipy.special import bdtrc
+from functools import partial
 
 from search.accuracy.accuracy import Accuracy
+from search.background import in_background
 from search.judge import Judge, MeasuredTrials, Trials
 from search.latency.lab import Lab
-from search.latency.selection import affordable, allowance, choose, contenders, split
+from search.latency.selection import contenders
 from search.repeats import repeat_near_front
 from search.replay import replay
+from search.round_choice import (
+    allowed_measurements,
+    at_once,
+    disagreement,
+    left_to_measure,
+    worth_measuring,
+)
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy
 from search.study.front import front, may_be_on_front
@@ -23,8 +29,6 @@ from search.study.study import OpenStudy
 from search.study.trial import Trial, attempts, is_measured, is_open
 from search.surrogate.smoothing import smoothed
 
-INTERVAL_LEVEL = 0.9  # of the lab's estimates
-MIN_AT_ONCE = 4  # measurements at the end; fewer take a device hardly less time
 # At the end, most candidates of a long search are far from the front by the predictions of their
 # own rounds, in intervals widened by this factor. They are not predicted anew in every pass.
 WIDENING = 2.0
@@ -64,6 +68,10 @@ def run_search(
     or other work disturbs it, the search goes on with predictions. It then ends without the
     missing measurements of the front, which are made when the study is resumed.
 
+    If the settings say so, a round's promising candidates are measured while the next round's are
+    evaluated. The strategy is then told the predicted latencies of all of them, so that what it
+    proposes does not depend on when a measurement ends.
+
     Args:
         study: The study to search for, under its lock.
         strategy: A new strategy. The finished rounds are replayed with it first. Where it
@@ -97,7 +105,8 @@ def run_search(
     def report(activity: str, done: int, total: int) -> None:
         on_progress(Progress(None, activity, done, total))
 
-    repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
+    with search.measuring_last_round():
+        repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
     search.measure_front()
     search.renew()
     return measured_front(study.latest().values(), study.settings.separate_targets)
@@ -130,13 +139,37 @@ class _Search:
 
     def judged(self, architectures: Sequence[Architecture], number: int) -> list[Trial]:
         """Return the trials of architectures, in their order, the promising ones measured."""
+        with self.measuring_last_round():
+            trials = self._judge(number).evaluate(architectures)
         judge = self._judge(number)
-        trials = judge.evaluate(architectures)
+        trials = judge.as_known(trials)
         trials |= smoothed(trials, self.study.latest(), self.study.settings)
         trials |= judge.predict(trials.values())
-        chosen = self._chosen(trials, number)
-        trials |= self._measure(judge, chosen).trials
+        if not self.settings.overlaps:
+            known, index = self.study.latest(), len(self.study.rounds)
+            seed = self.study.settings.seed
+            chosen = worth_measuring(known, trials, self.settings, number, seed=[seed, index])
+            trials |= self._measure(judge, chosen).trials
         return [trials[architecture] for architecture in architectures]
+
+    @contextmanager
+    def measuring_last_round(self) -> Iterator[None]:
+        """Measure what is promising in the last round while the block does other work.
+
+        The measurements are a round of their own. An interrupted search makes them again, and the
+        lab has those that had ended.
+        """
+        number, chosen = left_to_measure(self.study, self.settings)
+        if not chosen:
+            yield
+            return
+        outcomes = in_background(partial(self._judge(number).outcomes, chosen))
+        yield
+        judge = self._judge(number)
+        trials = [judge.known[trial.architecture] for trial in chosen]
+        measured = self._noted(judge.ended(trials, outcomes.result())).trials
+        if measured:
+            self.study.append(list(measured.values()), asked=False)
 
     def measure_front(self) -> None:
         """Measure the candidates that may be on the front.
@@ -148,14 +181,14 @@ class _Search:
         """
         while True:
             judge, latest = self._judge(None), self._latest()
-            allowed = _allowed(self.settings, latest.values())
+            allowed = allowed_measurements(self.settings, latest.values())
             near = may_be_on_front(
                 latest.values(), WIDENING, separate_targets=self.study.settings.separate_targets
             )
             wanted = self._contenders(judge, near)
             if allowed and not wanted:  # the recorded predictions may hide one
                 wanted = self._contenders(judge, latest.values())
-            chosen = wanted[: max(MIN_AT_ONCE, math.ceil(allowed / 2))][:allowed]
+            chosen = wanted[: at_once(allowed)]
             if not chosen:
                 break
             measured = self._measure(judge, chosen).trials
@@ -206,8 +239,8 @@ class _Search:
         """Report how the study stands, and whether predictions disagree with measurements."""
         latest = self.study.latest().values()
         self.on_note(f"{when}: {_summary(latest)}")
-        if disagreement := _disagreement(latest):
-            self.on_note(disagreement)
+        if note := disagreement(latest):
+            self.on_note(note)
 
     def _judge(self, number: int | None) -> Judge:
         def report(activity: str, done: int, total: int) -> None:
@@ -218,56 +251,18 @@ class _Search:
             self.accuracy, self.lab, study.settings, study.latest(), len(study.rounds), report
         )
 
-    def _chosen(self, trials: Trials, number: int) -> list[Trial]:
-        """Return the new trials of a round that are worth a measurement now."""
-        known = self.study.latest()
-        kept_share = self.settings.final_share / (2 if _disagreement(known.values()) else 1)
-        progress = max(1, number) / self.settings.rounds
-        top_k, uncertain_k, random_k = split(
-            _allowed(self.settings, (known | trials).values(), kept_share, progress)
-        )
-        return choose(
-            trials.values(),
-            known.values(),
-            top_k=top_k,
-            uncertain_k=uncertain_k,
-            random_k=random_k,
-            rng=np.random.default_rng([self.study.settings.seed, len(self.study.rounds)]),
-        )
-
     def _measure(self, judge: Judge, trials: Sequence[Trial]) -> MeasuredTrials:
         """Measure networks, and report once when the target goes away and when it is back."""
-        measured, away = judge.measure(trials)
+        return self._noted(judge.measure(trials))
+
+    def _noted(self, outcome: MeasuredTrials) -> MeasuredTrials:
+        measured, away = outcome
         if away and not self.is_away:
             self.on_note(f"the target is away, so the search goes on with predictions: {away}")
         if measured and not away and self.is_away:
             self.on_note("the target is back, and networks are measured again")
         self.is_away = bool(away) or (self.is_away and not measured)
-        return MeasuredTrials(measured, away)
-
-
-def _allowed(
-    settings: LoopSettings,
-    trials: Collection[Trial],
-    kept_share: float = 0.0,
-    progress: float = 1.0,
-) -> int:
-    """Return how many more of these trials' networks may be measured now.
-
-    Args:
-        settings: The limits.
-        trials: The newest trial of each architecture.
-        kept_share: Share of all measurements that is kept for later.
-        progress: How far the search is, from 0 to 1. The same share of the other measurements
-            may be used up.
-    """
-    now = 1 - kept_share
-    due = now * progress
-    limit = math.inf if settings.max_measurements is None else settings.max_measurements * due
-    allowed = allowance(trials, settings.max_measured_share * now, limit)
-    if settings.max_device_minutes is None:
-        return allowed
-    return min(allowed, affordable(trials, settings.max_device_minutes * 60 * due))
+        return outcome
 
 
 def _summary(trials: Collection[Trial]) -> str:
@@ -275,24 +270,3 @@ def _summary(trials: Collection[Trial]) -> str:
     rewards = [trial.reward for trial in trials if trial.reward is not None]
     reward = f"best reward {max(rewards):.4f}" if rewards else "no reward yet"
     return f"{len(trials)} candidates, {measured} measured, {reward}"
-
-
-def _disagreement(trials: Iterable[Trial]) -> str | None:
-    """Return a note if measurements disagree with predictions, or None.
-
-    They disagree if more measurements lie outside the predicted intervals than chance explains,
-    by a one-sided binomial test at 5 %.
-    """
-    inside = [
-        trial.predicted.lower_ns <= trial.latency.latency_ns <= trial.predicted.upper_ns
-        for trial in trials
-        if trial.predicted is not None and trial.latency is not None
-    ]
-    missed = inside.count(False)
-    if missed and bdtrc(missed - 1, len(inside), 1 - INTERVAL_LEVEL) < 0.05:
-        return (
-            f"{missed} of {len(inside)} measurements lie outside their predicted "
-            f"{INTERVAL_LEVEL:.0%} intervals: the predictions are less certain than they say, "
-            "and rounds measure more while that is so"
-        )
-    return None

@@ -31,7 +31,7 @@ class VisitRunner:
 
     Args:
         quarantine: Keeps what is no possible visit.
-        quiet: A lock that is held while the host's own processor measures.
+        alone: Within it, the device has its machine to itself.
         stopping: Is set when the lab stops using the device.
         show: Is called with the device's phase and its detail.
     """
@@ -43,7 +43,7 @@ class VisitRunner:
         lease: DeviceLease,
         health: HealthWatch,
         quarantine: ResultQuarantine,
-        quiet: AbstractContextManager[object],
+        alone: AbstractContextManager[object],
         stopping: threading.Event,
         show: Callable[[DevicePhase, str], None],
     ) -> None:
@@ -52,7 +52,7 @@ class VisitRunner:
         self._lease = lease
         self._health = health
         self._quarantine = quarantine
-        self._quiet = quiet
+        self._alone = alone
         self._stopping = stopping
         self._show = show
 
@@ -123,7 +123,7 @@ class VisitRunner:
         self, agent: AgentClient, run_id: str, program: Program, spec: VisitSpec
     ) -> Visit | Failure:
         lease = self._lease.renew(self._connection.known_device.serial)
-        with self._quiet:
+        with self._alone:
             answer = agent.run(run_id, lease, program, self._programs.path(program.sha256), spec)
         outcome = checked(answer, run_id, spec)
         if isinstance(answer, Visit) and isinstance(outcome, Failure):

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 
 from host.agent.client import AgentClient
@@ -45,7 +46,7 @@ class DeviceWorker(threading.Thread):
         database: Database,
         board: Dispatcher,
         programs: ProgramStore,
-        quiet: threading.Lock,
+        alone: AbstractContextManager[object],
         holder: str,
         quarantine: ResultQuarantine,
         config: LabConfig = NO_CONFIG,
@@ -68,7 +69,7 @@ class DeviceWorker(threading.Thread):
             self._lease,
             self.health,
             quarantine,
-            quiet if transport.shares_host else contextlib.nullcontext(),
+            alone if transport.shares_host else contextlib.nullcontext(),
             self._stopping,
             self._show,
         )

@@ -67,6 +67,12 @@ def down(home: LabHome) -> bool:
     return LockedProcess(home.daemon_file, home.lock_file).stop(STOP_TIMEOUT_S)
 
 
+def process_id(home: LabHome) -> int | None:
+    """Return the daemon's process id; None if it does not run. Raises StorageError."""
+    info = LockedProcess(home.daemon_file, home.lock_file).info()
+    return None if info is None else info["pid"]
+
+
 def _is_idle_in_time(client: LatencyClient, say: Callable[[str], None]) -> bool:
     """Wait until no device has anything to measure. Returns False if that takes too long."""
     if not _is_measuring(client):

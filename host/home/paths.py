@@ -24,6 +24,7 @@ class LabHome:
     lab.toml       the owner's choices       boards/      a file for each enrolled board
     holder         the lab's name in leases  adb.log      the log of adb, if the lab has started it
     quarantine/    results that cannot be stored
+    visit.lock, work.lock        locked so that visits and other work here take turns
     """
 
     root: Path

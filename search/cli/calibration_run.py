@@ -29,7 +29,7 @@ def run_calibration(
     measured = opened.client.measured_networks(opened.target.id)
     networks = calibration_networks(space, count, measured, deployment=form)
     specs = [*(export_spec(network, deployment=form) for network in networks), *probes]
-    return measure_all(opened, specs)
+    return measure_all(opened, specs) if specs else 0
 
 
 def measure_all(opened: Session, sources: Sequence[ProgramSource]) -> int:

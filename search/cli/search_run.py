@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,14 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
+from host.home import lab_process
+from host.home.paths import LabHome
+from latlab.common.turns.sharing import sharing_machine
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before, surrogate_settings
 from search.cli.calibration_run import run_calibration
 from search.cli.report import show_report
-from search.cli.search_targets import search_targets
+from search.cli.search_targets import measured_reference_ns, search_targets
 from search.cli.session import Session, lab_on, sessions
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
@@ -137,8 +140,15 @@ def _settings(
     opened: Sequence[Session],
     source: OpenedSource,
 ) -> StudySettings:
+    space = SPACES[request.space.value]
+
+    def reference_ns(on_target: Session) -> int:
+        # The calibration begins with the reference. Alone, it would leave the device idle.
+        run_calibration(on_target, space, request.calibration.networks)
+        return measured_reference_ns(on_target)
+
     targets = search_targets(
-        folder, request.target_latencies_ms or (), request.weights or (), opened
+        folder, request.target_latencies_ms or (), request.weights or (), opened, reference_ns
     )
     settings = StudySettings(
         space=request.space.value,
@@ -188,13 +198,15 @@ def _search(
         separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
     lab = lab_on(opened, settings.targets)
-    with progress_bar() as bar:
+    home, loop = LabHome.from_environment(), replace(request.loop, overlaps=True)
+    home.create()
+    with progress_bar() as bar, sharing_machine(home.root, spared=lab_process.process_id(home)):
         run_search(
             study,
             screened(strategy, study, space, lab.predict),
             source.accuracy,
             lab,
-            request.loop,
+            loop,
             warm_start=warm_start,
             on_progress=_drawn_on(bar),
             on_note=bar.console.print,

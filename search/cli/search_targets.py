@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from latlab.domain.errors import LabError
 from latlab.domain.failure import Failure
 from search.cli.session import Session
 from search.latency.calibration import REFERENCE
-from search.study.settings import SearchTarget
+from search.study.settings import SearchTarget, check_targets
 from search.study.study import SETTINGS, read_settings
 
 
@@ -18,6 +18,7 @@ def search_targets(
     latencies_ms: Sequence[float],
     weights: Sequence[float],
     opened: Sequence[Session],
+    reference_ns: Callable[[Session], int],
 ) -> tuple[SearchTarget, ...]:
     """Return the targets of a search.
 
@@ -27,6 +28,8 @@ def search_targets(
             and a new one takes the reference network's.
         weights: Weight of each target, or none.
         opened: A session for each target.
+        reference_ns: Returns the latency of the reference network on a target. It may take
+            minutes, so everything else is checked first.
 
     Raises:
         StudyError: The study's settings cannot be read.
@@ -38,6 +41,7 @@ def search_targets(
     ids = [on_target.target.id for on_target in opened]
     latencies_ns = [round(ms * 1e6) for ms in latencies_ms]
     given_weights: Sequence[float | None] = weights or [None] * len(ids)
+    check_targets([SearchTarget(id_, 1, w) for id_, w in zip(ids, given_weights, strict=True)])
     if not latencies_ns and (folder / SETTINGS).is_file():
         made_with = read_settings(folder)
         if made_with.target_ids == ids:
@@ -46,7 +50,7 @@ def search_targets(
         SearchTarget(*values)
         for values in zip(
             ids,
-            latencies_ns or map(_reference_ns, opened),
+            latencies_ns or map(reference_ns, opened),
             given_weights,
             strict=True,
         )
@@ -61,7 +65,8 @@ def _check_count(name: str, values: Sequence[float], opened: Sequence[Session]) 
         )
 
 
-def _reference_ns(opened: Session) -> int:
+def measured_reference_ns(opened: Session) -> int:
+    """Return the latency of the reference network. Raises LabError if it cannot be measured."""
     [outcome] = opened.lab.measure([REFERENCE])
     if isinstance(outcome, Failure):
         raise LabError(

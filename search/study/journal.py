@@ -38,8 +38,8 @@ class Round:
     Attributes:
         index: Number of the round in its study, from 0.
         asked: Whether the strategy was asked for these trials, and told about them, in this
-            order. The other rounds measure candidates of earlier rounds at the end of a search,
-            and the first one may be a warm start.
+            order. The other rounds measure candidates of earlier rounds, and the first one may be
+            a warm start.
         trials: The round's trials.
         duration_s: How long the round took; zero where an older journal does not say. Rounds
             that differ in it alone are equal.

@@ -12,7 +12,7 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,9 +55,13 @@ class Study:
         # Each round is added once. A search asks every round, and would take time that grows
         # with the square of its length.
         for finished in self.rounds[self._rounds_in_latest :]:
-            self._latest |= {t.architecture: without_undue_reward(t) for t in finished.trials}
+            self._latest |= _newest([finished])
         self._rounds_in_latest = len(self.rounds)
         return dict(self._latest)
+
+    def latest_before(self, index: int) -> dict[Architecture, Trial]:
+        """Return what `latest` returned before the round of an index was added."""
+        return _newest(self.rounds[:index])
 
 
 @dataclass
@@ -102,6 +106,10 @@ class OpenStudy(Study):
             )
         self.rounds.append(finished)
         self.since_s = now_s
+
+
+def _newest(rounds: Iterable[Round]) -> dict[Architecture, Trial]:
+    return {t.architecture: without_undue_reward(t) for each in rounds for t in each.trials}
 
 
 def study_folder(runs: Path, name: str) -> Path:

@@ -50,7 +50,7 @@ GROUPS = {
         "repeats",
         "surrogate",
     ),
-    "search-live": ("train", "beats"),
+    "search-live": ("train", "beats", "overlap", "first_report"),
 }
 
 

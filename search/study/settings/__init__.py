@@ -27,7 +27,13 @@ from search.study.settings.strategy_choice import (
     choose_strategy,
     recorded_choice,
 )
-from search.study.settings.study import SearchTarget, StrategyName, StudyError, StudySettings
+from search.study.settings.study import (
+    SearchTarget,
+    StrategyName,
+    StudyError,
+    StudySettings,
+    check_targets,
+)
 from search.study.settings.surrogate import SurrogateSettings
 
 __all__ = [
@@ -53,6 +59,7 @@ __all__ = [
     "SurrogateSettings",
     "TableSource",
     "TrainingSource",
+    "check_targets",
     "choose_strategy",
     "recorded_choice",
 ]

@@ -26,6 +26,9 @@ class LoopSettings:
         repeat_share: Number of further accuracy evaluations, as a share of the candidates, that
             the ones near the front get at the end, with other seeds. It has no effect where
             accuracies do not depend on a seed.
+        overlaps: Whether a round's candidates are measured while the next round's are evaluated.
+            The strategy is then told their predicted latencies, and the measurements are rounds
+            of their own. A study may have rounds of both kinds.
 
     Raises:
         ValueError: A value is out of its range.
@@ -37,6 +40,7 @@ class LoopSettings:
     max_measurements: int | None = None
     max_device_minutes: float | None = None
     repeat_share: float = 1 / 4
+    overlaps: bool = False
 
     def __post_init__(self) -> None:
         if self.rounds < 1:

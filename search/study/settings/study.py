@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -56,6 +57,25 @@ class SearchTarget:
             raise ValueError(f"a weight must be above zero, not {self.weight}")
 
 
+def check_targets(targets: Sequence[SearchTarget]) -> None:
+    """Check that targets can be searched for together.
+
+    Raises:
+        ValueError: There is none, one is named twice, or some have a weight and others none.
+    """
+    if not targets:
+        raise ValueError("a search needs at least one target")
+    if len({target.id for target in targets}) < len(targets):
+        raise ValueError("a target is named twice: name each target once")
+    weighted = sum(target.weight is not None for target in targets)
+    if weighted and len(targets) == 1:
+        raise ValueError("a weight has an effect for several targets only: leave it out")
+    if weighted not in (0, len(targets)):
+        raise ValueError(
+            f"give a weight to each of the {len(targets)} targets or to none, not to {weighted}"
+        )
+
+
 @dataclass(frozen=True)
 class StudySettings:
     """The settings that make two searches the same study.
@@ -98,18 +118,7 @@ class StudySettings:
     surrogate: SurrogateSettings | None = None
 
     def __post_init__(self) -> None:
-        if not self.targets:
-            raise ValueError("a search needs at least one target")
-        if len(set(self.target_ids)) < len(self.targets):
-            raise ValueError("a target is named twice: name each target once")
-        weighted = sum(target.weight is not None for target in self.targets)
-        if weighted and len(self.targets) == 1:
-            raise ValueError("a weight has an effect for several targets only: leave it out")
-        if weighted not in (0, len(self.targets)):
-            raise ValueError(
-                f"give a weight to each of the {len(self.targets)} targets or to none, not to "
-                f"{weighted}"
-            )
+        check_targets(self.targets)
         if self.separate_targets and len(self.targets) == 1:
             raise ValueError("one target cannot be separated: leave separate_targets out")
         if self.separate_targets and self.strategy not in STRATEGIES_OF_SEVERAL_OBJECTIVES:

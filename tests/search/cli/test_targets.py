@@ -18,13 +18,14 @@ from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
 from latlab.export import ExportPool
-from search.cli import app, search_run
+from search.cli import app, search_run, search_targets
 from search.cli.session import Session
 from search.latency.target_lab import TargetLab
 from search.space.architecture import Architecture
 from search.space.deployment import Deployment
 from search.study.settings import SearchTarget, StrategyName, StudyError
 from search.study.study import read_settings, read_study
+from search.study.trial import is_measured
 from tests.search.latency.test_multi_target_lab import Device
 
 NAMES = ("phone", "board")
@@ -235,3 +236,37 @@ def test_the_strategy_suits_the_number_of_candidates_and_is_kept() -> None:
     made_with = read_settings(Path("runs/set"))
     assert (made_with.strategy, made_with.round_size) == (StrategyName.PPO, 20)
     assert unfixed("--study", "set", "--rounds", "1", "--ppo", "epochs=2")[0] == 0
+
+
+def test_what_does_not_fit_together_is_refused_before_the_calibration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search_run, "run_calibration", lambda *_: pytest.fail("it takes minutes"))
+    for options in (
+        "--target phone --target phone",
+        "--target phone --weight 1",
+        "--target phone --target board --weight 1 --weight 0",
+    ):
+        assert search(*options.split())[0] == 2
+
+
+def test_the_reference_is_measured_with_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr(search_run, "run_calibration", lambda *_: measured.append("calibration"))
+    reference_ns = search_targets.measured_reference_ns
+
+    def after_the_calibration(opened: Session) -> int:
+        measured.append("reference")
+        return reference_ns(opened)
+
+    monkeypatch.setattr(search_run, "measured_reference_ns", after_the_calibration)
+    assert search("--target", "phone")[0] == 0
+    assert measured[:2] == ["calibration", "reference"]
+
+
+def test_a_round_is_measured_beside_the_next_one() -> None:
+    assert search("--target", "phone", "--rounds", "2", "--measured-share", "1")[0] == 0
+    rounds = read_study(Path("runs/first")).rounds
+    assert [finished.asked for finished in rounds[:4]] == [True, False, True, False]
+    for finished in rounds[:4]:
+        assert all(is_measured(trial) != finished.asked for trial in finished.trials)

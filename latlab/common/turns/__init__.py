@@ -1,0 +1,1 @@
+"""Visits of this machine's own processor and other work take turns."""
