@@ -90,7 +90,7 @@ class Kernel:
         swept = self.output
         if self.kind == CONV_TRANSPOSE2D:  # its weights spread each pixel of its input
             swept = self.inputs[0] if self.inputs else ()
-        return elements(swept) // elements(swept[-1:])
+        return elements(swept[:-1])
 
     @property
     def multiply_adds(self) -> int:

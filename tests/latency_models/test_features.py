@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from latency_models.features import coordinates, cost_terms, moved_bytes
@@ -72,6 +72,7 @@ def test_the_traffic_of_a_kernel_follows_its_dtype() -> None:
 
 
 @given(KERNELS)
+@example(Kernel(k.CONV2D, (), (0, 2)))
 def test_every_kernel_has_finite_features_however_odd_its_shapes(kernel: Kernel) -> None:
     terms = cost_terms(kernel)
     assert terms[0] == 1.0

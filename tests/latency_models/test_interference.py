@@ -98,7 +98,7 @@ def test_the_quiet_state_is_a_low_quantile_of_the_probes(
 
 def test_the_coefficient_is_as_uncertain_as_it_says(networks: list[tuple[Kernel, ...]]) -> None:
     within, errors = [], []
-    for seed in range(60):
+    for seed in range(30):
         measured, truth_ns = beside_neighbours(networks[:10] * 4, seed=100 + seed)
         guessed_ns = np.random.default_rng(seed).lognormal(0, 0.04, 10) * truth_ns[:10]
         steadying = Steadying.fit(measured, np.tile(guessed_ns, 4))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+_LEAST_AREA = 1e-9  # far below a pixel; a share that is too small for a float has none
+
+
 @dataclass(frozen=True)
 class Box:
     """A rectangle, in pixels."""
@@ -38,7 +41,8 @@ def squarified(values: Sequence[float], box: Box) -> list[Box]:
     total = sum(values)
     if not values or box.width <= 0 or box.height <= 0:
         return [Box(box.x, box.y, 0.0, 0.0) for _ in values]
-    areas = [value / total * box.width * box.height for value in values]
+    whole = box.width * box.height
+    areas = [max(value / total * whole, _LEAST_AREA) for value in values]
     found: list[Box] = []
     rest = box
     start = 0
@@ -57,10 +61,9 @@ def squarified(values: Sequence[float], box: Box) -> list[Box]:
 
 def _worst(areas: Sequence[float], side: float) -> float:
     """Return the largest ratio of sides in a row of boxes along a side."""
-    total = sum(areas)
-    if not total or not side:
+    if not side:
         return float("inf")
-    depth = total / side
+    depth = sum(areas) / side
     return max(max(depth**2 / area, area / depth**2) for area in areas)
 
 

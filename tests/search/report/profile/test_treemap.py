@@ -62,6 +62,12 @@ def test_equal_parts_of_a_square_are_squares() -> None:
     assert {(part.width, part.height) for part in found} == {(50.0, 50.0)}
 
 
+def test_a_value_too_small_for_a_share_has_a_box_that_nobody_sees() -> None:
+    large, small = squarified([1e6, 5e-324], Box(0.0, 0.0, 100.0, 100.0))
+    assert large.width * large.height == pytest.approx(1e4)
+    assert small.width * small.height < EPSILON
+
+
 def test_areas_are_shares_of_the_latency() -> None:
     drawn = list(tiles(ORDINARY, AREA))
     top = {tile.title.split(":")[0]: tile.box for tile in drawn if tile.title.count(".") <= 4}
