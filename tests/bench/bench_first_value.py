@@ -62,6 +62,8 @@ class Trial:
 
 
 def main() -> None:
+    # Where this runs in the background, SIGINT is ignored, and commands would ignore it as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with real_lab() as opened:
         opened.measured(list(map(export_spec, random_networks(mnasnet_space(), EARLIER))))
         [file] = opened.pool.export_all([export_spec(ZOO[NETWORK])])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 _LEAST_AREA = 1e-9  # far below a pixel; a share that is too small for a float has none
 
 
