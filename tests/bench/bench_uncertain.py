@@ -51,7 +51,7 @@ def show(name: str, table: Table, loop: LoopSettings, round_size: int) -> None:
     gains, on, off = [], [], []
     for seed in SEEDS:
         on.append(searched(table, seed, loop, round_size))
-        with patch("search.loop.split", without_uncertain):
+        with patch("search.round_choice.split", without_uncertain):
             off.append(searched(table, seed, loop, round_size))
         gains.append(per_measurement(on[-1]) / per_measurement(off[-1]) - 1)
     mean, interval = mean_with_interval(gains)
