@@ -14,7 +14,7 @@ from search.latency.lab import AWAY, Lab, Measured
 from search.space.architecture import Architecture
 from search.space.limits import excess
 from search.study.settings import StudySettings
-from search.study.trial import MAX_DISTURBED, Trial, has_failed, is_measured
+from search.study.trial import MAX_DISTURBED, Trial, is_measured, rewarded
 
 Trials = dict[Architecture, Trial]
 
@@ -167,11 +167,7 @@ class Judge:
 
     def _with_latency(self, trial: Trial, latency: LatencyEstimate) -> Trial:
         """Return the trial at a latency, with its reward unless its network failed."""
-        reward = None
-        if trial.accuracy is not None and not has_failed(trial):
-            settings = self.settings
-            reward = settings.reward.value(trial.accuracy, latency.latency_ns, settings.target_ns)
-        return replace(trial, round=self.round, latency=latency, reward=reward)
+        return rewarded(replace(trial, round=self.round, latency=latency), self.settings)
 
     def _on_done(self, activity: str, total: int) -> Callable[[int], None]:
         return lambda done: self.on_progress(activity, done, total)

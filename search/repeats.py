@@ -13,7 +13,7 @@ from search.study.front import points_of
 from search.study.noise import accuracy_noise
 from search.study.settings import StudySettings
 from search.study.study import OpenStudy, Study
-from search.study.trial import Trial, own_accuracy
+from search.study.trial import Trial, own_accuracy, rewarded
 from search.surrogate.smoothing import smoothed
 
 AT_ONCE = 2  # repeats of a network; the noise is estimated from their difference
@@ -89,17 +89,14 @@ def with_repeats(
     if not more:
         return replace(trial, repeats=repeats)
     accuracies = (*(trial.accuracies or (own,)), *more)
-    accuracy, reward = fmean(accuracies), trial.reward
-    if reward is not None and trial.latency is not None:
-        reward = settings.reward.value(accuracy, trial.latency.latency_ns, settings.target_ns)
-    return replace(
+    repeated = replace(
         trial,
-        accuracy=accuracy,
+        accuracy=fmean(accuracies),
         trained_accuracy=None,  # until it is smoothed anew
         accuracies=accuracies,
-        reward=reward,
         repeats=repeats,
     )
+    return repeated if trial.reward is None else rewarded(repeated, settings)
 
 
 def near_front(trials: Collection[Trial]) -> list[Trial]:
@@ -151,7 +148,7 @@ def _chosen(study: Study, share: float) -> list[Architecture]:
             accuracies=latest[architecture].accuracies,
             repeats=latest[architecture].repeats,
         )
-        for architecture, trial in _newest(study, asked + 1).items()
+        for architecture, trial in study.latest_before(asked + 1).items()
         if (own := own_accuracy(trial)) is not None
     }
     trials |= smoothed(trials, {}, study.settings)
@@ -159,11 +156,6 @@ def _chosen(study: Study, share: float) -> list[Architecture]:
     count = min(allowed, max(LEAST_AT_ONCE, math.ceil(allowed / 2)))
     near = near_front(trials.values())
     return [trial.architecture for trial in near[: max(0, count // AT_ONCE)]]
-
-
-def _newest(study: Study, rounds: int) -> dict[Architecture, Trial]:
-    """Return the newest trial of each architecture in the study's first rounds."""
-    return {t.architecture: t for finished in study.rounds[:rounds] for t in finished.trials}
 
 
 def _note(trials: Collection[Trial]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from latlab.domain.estimate import LatencyEstimate
 from search.study.combined_latency import Combination
 from search.study.settings import StudySettings
-from search.study.trial import Trial
+from search.study.trial import Trial, rewarded
 
 
 def measurement_ids(trial: Trial) -> list[str]:
@@ -40,7 +40,6 @@ def renewed(
         if not ids or trial.accuracy is None or any(id_ not in estimates for id_ in ids):
             return trial
         latency = combination.combine([estimates[id_] for id_ in ids])
-        reward = settings.reward.value(trial.accuracy, latency.latency_ns, settings.target_ns)
-        return replace(trial, latency=latency, reward=reward)
+        return rewarded(replace(trial, latency=latency), settings)
 
     return list(map(with_latency, trials))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from latlab.domain.estimate import LatencyEstimate
 from search.space.architecture import Architecture
+from search.study.settings import StudySettings
 
 # A network whose measurement was disturbed is measured again, at most this many times. If it is
 # disturbed once more, its measurement has failed.
@@ -79,6 +80,18 @@ def without_undue_reward(trial: Trial) -> Trial:
     if trial.reward is not None and has_failed(trial):
         return replace(trial, reward=None)
     return trial
+
+
+def rewarded(trial: Trial, settings: StudySettings) -> Trial:
+    """Return the trial with the reward for its accuracy and latency.
+
+    It has none if one of the two is missing, or if the network failed.
+    """
+    reward = None
+    if trial.accuracy is not None and trial.latency is not None and not has_failed(trial):
+        latency_ns = trial.latency.latency_ns
+        reward = settings.reward.value(trial.accuracy, latency_ns, settings.target_ns)
+    return replace(trial, reward=reward)
 
 
 def is_measured(trial: Trial) -> bool:

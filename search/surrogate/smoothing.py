@@ -9,7 +9,7 @@ from search.space.architecture import Architecture
 from search.space.space import SPACES
 from search.study.noise import evaluations
 from search.study.settings import StudySettings
-from search.study.trial import Trial, own_accuracies, own_accuracy
+from search.study.trial import Trial, own_accuracies, own_accuracy, rewarded
 from search.surrogate.regression import AccuracySurrogate, surrogate_features
 
 
@@ -49,7 +49,5 @@ def smoothed(
 
 
 def _with_accuracy(trial: Trial, accuracy: float, settings: StudySettings) -> Trial:
-    reward = trial.reward
-    if reward is not None and trial.latency is not None:
-        reward = settings.reward.value(accuracy, trial.latency.latency_ns, settings.target_ns)
-    return replace(trial, accuracy=accuracy, trained_accuracy=own_accuracy(trial), reward=reward)
+    judged = replace(trial, accuracy=accuracy, trained_accuracy=own_accuracy(trial))
+    return judged if trial.reward is None else rewarded(judged, settings)
