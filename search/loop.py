@@ -185,9 +185,9 @@ class _Search:
             near = may_be_on_front(
                 latest.values(), WIDENING, separate_targets=self.study.settings.separate_targets
             )
-            wanted = self._contenders(judge, near)
+            wanted = self._contenders(judge, latest, near)
             if allowed and not wanted:  # the recorded predictions may hide one
-                wanted = self._contenders(judge, latest.values())
+                wanted = self._contenders(judge, latest, latest.values())
             chosen = wanted[: at_once(allowed)]
             if not chosen:
                 break
@@ -209,13 +209,11 @@ class _Search:
                 f"{len(latest)} candidates were measured"
             )
 
-    def _contenders(self, judge: Judge, trials: Collection[Trial]) -> list[Trial]:
-        """Return the contenders among all trials after some were renewed and predicted anew."""
-        latest = self._latest()
-        latest |= judge.renew(trials)
-        latest |= judge.predict(filter(is_open, trials))
+    def _contenders(self, judge: Judge, latest: Trials, trials: Collection[Trial]) -> list[Trial]:
+        """Return the contenders among the latest trials, some renewed and predicted anew."""
+        renewed = latest | judge.renew(trials) | judge.predict(filter(is_open, trials))
         separate_targets = self.study.settings.separate_targets
-        return contenders(latest.values(), separate_targets=separate_targets)
+        return contenders(renewed.values(), separate_targets=separate_targets)
 
     def renew(self) -> None:
         """Record all measured networks anew whose latency or smoothed accuracy has changed.
