@@ -86,6 +86,23 @@ def draw_target(axes: Axes, target_ns: float) -> None:
     )
 
 
+def draw_numbers(axes: Axes, x: FloatArray, y: FloatArray) -> None:
+    """Draw a ring around each network on a front, and its number, from 1, above it."""
+    color = LIGHT["front"]
+    axes.scatter(x, y, s=78, facecolor="none", edgecolor=color, linewidth=1.6, zorder=4)
+    for number, point in enumerate(zip(x, y, strict=True), 1):
+        axes.annotate(
+            str(number),
+            point,
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=color,
+            fontweight="bold",
+        )
+
+
 def from_one(axes: Axes) -> None:
     """Let the y axis begin at 1 and end above everything that is drawn."""
     axes.set_ylim(1, max(2.0, 1.04 * axes.dataLim.y1))

@@ -17,6 +17,7 @@ from search.report.drawing.canvas import (
     MS,
     STYLE,
     Plot,
+    draw_numbers,
     draw_target,
     new_figure,
     save,
@@ -186,18 +187,7 @@ def _draw_front(axes: Axes, data: ReportData) -> None:
     if noise is not None:
         half = np.array([noise.half_width(trial) for trial in front], np.float64)
         axes.vlines(x, y - half, y + half, color=LIGHT["front"], linewidth=1, zorder=2)
-    axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
-    for number, point in enumerate(zip(x, y, strict=True), 1):
-        axes.annotate(
-            str(number),
-            point,
-            (0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=LIGHT["front"],
-            fontweight="bold",
-        )
+    draw_numbers(axes, x, y)
 
 
 def _first_rounds(seen_in: Iterable[tuple[str, int]]) -> Counter[int]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from search.report.drawing.arrays import FloatArray
-from search.report.drawing.canvas import MS, STYLE, Plot, scale_latencies
+from search.report.drawing.canvas import MS, STYLE, Plot, draw_numbers, scale_latencies
 from search.report.drawing.palette import LIGHT
 from search.report.study.data import ReportData
 from search.study.combined_latency import on_each_target
@@ -55,18 +55,7 @@ def _draw(axes: Axes, index: int, measured: Sequence[Trial], front: Sequence[Tri
     stairs = pareto_front(y.tolist(), x.tolist())
     axes.step(x[stairs], y[stairs], where="post", color=LIGHT["front"], linewidth=1.6)
     scale_latencies(axes, "x", x)
-    x, y = _points(front, index)
-    axes.scatter(x, y, s=78, facecolor="none", edgecolor=LIGHT["front"], linewidth=1.6, zorder=4)
-    for number, point in enumerate(zip(x, y, strict=True), 1):
-        axes.annotate(
-            str(number),
-            point,
-            (0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=LIGHT["front"],
-        )
+    draw_numbers(axes, *_points(front, index))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.set_xlabel("latency (ms)")
 
