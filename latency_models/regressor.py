@@ -12,7 +12,6 @@ from scipy.optimize import lsq_linear, nnls
 
 from latency_models.features import (
     cost_terms,
-    moved_bytes,
     points,
     spill_count,
     usual_coefficients,
@@ -93,11 +92,7 @@ class Rates:
 
 def _costs(kernel: Kernel) -> tuple[float, float, float]:
     """Return the call itself, the multiply-adds and the moved bytes, weights included."""
-    return (
-        1.0,
-        float(kernel.multiply_adds),
-        moved_bytes([kernel]) + kernel.weights_bytes,
-    )
+    return 1.0, float(kernel.multiply_adds), float(kernel.moved_bytes + kernel.weights_bytes)
 
 
 def _fit_rates(costs: FloatArray, times_ns: FloatArray, weights: FloatArray) -> FloatArray:

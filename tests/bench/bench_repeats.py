@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,24 +22,21 @@ from search.accuracy.accuracy import Repeat
 from search.accuracy.proxy import ProxyAccuracy
 from search.accuracy.sources import open_source
 from search.loop import run_search
-from search.space.architecture import Architecture
 from search.space.space import mnasnet_space
 from search.strategies.strategy import make_strategy
 from search.study.front import front
 from search.study.noise import AccuracyNoise, accuracy_noise
 from search.study.settings import (
     LoopSettings,
-    OtherSource,
-    SearchTarget,
     StrategyName,
-    StudySettings,
     TrainingSource,
 )
 from search.study.study import open_study
 from search.study.trial import Trial
 from tests.bench.figures import quick, report
+from tests.bench.noisy_table import NoisyTable
 from tests.bench.public_data import public_data
-from tests.bench.table_lab import SPACE, TableLab
+from tests.bench.table_lab import SPACE, TableLab, table_settings
 
 NETWORKS = 12  # that are really trained
 REPEATS = 4  # of each
@@ -88,35 +85,6 @@ def real_noise() -> None:
         each=[[round(a, 4) for a in row] for row in of_each.tolist()],
         dataset=source.settings.description,
     )
-
-
-@dataclass(frozen=True)
-class NoisyTable:
-    """A source of accuracies whose noise is drawn for each network, number and seed."""
-
-    lab: TableLab
-    seed: int
-
-    def evaluate(
-        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
-    ) -> list[float]:
-        return self.evaluate_again([Repeat(each, 0) for each in architectures], on_done)
-
-    def evaluate_again(
-        self, repeats: Sequence[Repeat], on_done: Callable[[int], None]
-    ) -> list[float]:
-        on_done(len(repeats))
-        scale = NOISE_SHARE * float(np.std(self.lab.accuracies))
-        true = self.lab.accuracy.evaluate([each.architecture for each in repeats], on_done)
-        return [
-            float(np.clip(accuracy + scale * self._drawn(each), 0, 1))
-            for accuracy, each in zip(true, repeats, strict=True)
-            if isinstance(accuracy, float)
-        ]
-
-    def _drawn(self, repeat: Repeat) -> float:
-        entropy = [self.seed, repeat.number, int(repeat.architecture.id, 16)]
-        return float(np.random.default_rng(entropy).standard_normal())
 
 
 @dataclass(frozen=True)
@@ -171,14 +139,15 @@ def simulated_gain(lab: TableLab) -> None:
 
 
 def outcome(lab: TableLab, seed: int, rounds: int, share: float) -> Outcome:
+    settings = table_settings(STRATEGY, lab.target_ns, round_size=ROUND_SIZE, seed=seed)
     with (
         tempfile.TemporaryDirectory() as directory,
-        open_study(Path(directory), settings(lab, seed)) as study,
+        open_study(Path(directory), settings) as study,
     ):
         run_search(
             study,
             make_strategy(STRATEGY, SPACE, seed),
-            NoisyTable(lab, seed),
+            NoisyTable(lab, seed, NOISE_SHARE),
             lab,
             LoopSettings(rounds, max_measured_share=0, repeat_share=share),
             on_progress=lambda progress: None,
@@ -200,17 +169,6 @@ def judged(lab: TableLab, trials: Sequence[Trial], noise: AccuracyNoise | None) 
             for trial, difference in zip(trials, excess, strict=True)
         )
     return Outcome(lab.hypervolume(known, latencies_ns), statistics.fmean(excess), covered)
-
-
-def settings(lab: TableLab, seed: int) -> StudySettings:
-    return StudySettings(
-        space=SPACE.name,
-        strategy=STRATEGY,
-        targets=(SearchTarget("zcu102", int(np.median(lab.latencies_ns))),),
-        accuracy=OtherSource({"table": "anb_dev.csv", "noise": "drawn"}),
-        round_size=ROUND_SIZE,
-        seed=seed,
-    )
 
 
 def interval(values: Sequence[float]) -> list[float]:

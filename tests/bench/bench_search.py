@@ -23,9 +23,7 @@ from search.study.journal import read_rounds
 from search.study.settings import (
     HardReward,
     LoopSettings,
-    OtherSource,
     Reward,
-    SearchTarget,
     SoftReward,
     StrategyName,
     StudySettings,
@@ -34,7 +32,7 @@ from search.study.study import JOURNAL, Study, open_study, read_study
 from search.study.trial import Trial
 from tests.bench.figures import at_most, exactly, report
 from tests.bench.public_data import public_data
-from tests.bench.table_lab import SPACE, TableLab
+from tests.bench.table_lab import SPACE, TableLab, table_settings
 
 SAMPLES = 1_000
 LONG_SAMPLES = 8_000
@@ -92,7 +90,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     lab = TableLab.of(path)
-    target_ns = int(np.median(lab.latencies_ns))
+    target_ns = lab.target_ns
     long_search(lab, target_ns)
     near_target(lab, target_ns)
     resume_equal(path, lab, target_ns)
@@ -206,15 +204,8 @@ def settings(
     seed: int = 0,
     reward: Reward | None = None,
 ) -> StudySettings:
-    return StudySettings(
-        space=SPACE.name,
-        strategy=strategy,
-        targets=(SearchTarget("zcu102", target_ns),),
-        accuracy=OtherSource({"table": "anb_dev.csv"}),
-        reward=reward or SoftReward(),
-        round_size=ROUND_SIZE,
-        seed=seed,
-    )
+    chosen = reward or SoftReward()
+    return table_settings(strategy, target_ns, reward=chosen, round_size=ROUND_SIZE, seed=seed)
 
 
 def latency_ns(trial: Trial) -> int:

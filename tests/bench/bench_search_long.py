@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from latlab.domain.estimate import LatencyEstimate, Source
@@ -33,16 +32,13 @@ from search.space.architecture import Architecture
 from search.strategies.strategy import make_strategy
 from search.study.settings import (
     LoopSettings,
-    OtherSource,
-    SearchTarget,
     StrategyName,
-    StudySettings,
 )
 from search.study.study import open_study
 from search.study.trial import is_measured
 from tests.bench.figures import at_most, quick, report
 from tests.bench.public_data import public_data
-from tests.bench.table_lab import SPACE, TableLab
+from tests.bench.table_lab import SPACE, TableLab, table_settings
 
 SAMPLES = quick(8_000)
 # Of the distinct candidates, so that a quarter of the samples are measured: PPO proposes many
@@ -120,14 +116,8 @@ def search(path: str, strategy_name: str, samples: str) -> None:
     """Search by the product's own loop and print the time and memory that it took as JSON."""
     torch.set_num_threads(1)
     table = TableLab.of(Path(path))
-    target_ns, strategy = int(np.median(table.latencies_ns)), StrategyName(strategy_name)
-    settings = StudySettings(
-        space=SPACE.name,
-        strategy=strategy,
-        targets=(SearchTarget("zcu102", target_ns),),
-        accuracy=OtherSource({"table": "anb_dev.csv"}),
-        round_size=ROUND_SIZE,
-    )
+    strategy = StrategyName(strategy_name)
+    settings = table_settings(strategy, table.target_ns, round_size=ROUND_SIZE)
     loop = LoopSettings(int(samples) // ROUND_SIZE, MEASURED_SHARES[strategy], FINAL_SHARE)
     before_mb, start_s, start_cpu_s = _peak_mb(), time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder, open_study(Path(folder), settings) as study:

@@ -116,11 +116,11 @@ def play(
 
     They take turns, because the table answers for many networks at once much faster.
     """
-    target_ns, reward = float(np.median(lab.latencies_ns)), SoftReward()
+    reward = SoftReward()
     played: list[list[Trial]] = [[] for _ in strategies]
     while len(played[0]) < samples:
         asked = [strategy.ask(choice.round_size) for strategy in strategies]
-        found = iter(trials_of(lab, [a for each in asked for a in each], reward, target_ns))
+        found = iter(trials_of(lab, [a for each in asked for a in each], reward))
         for strategy, architectures, trials in zip(strategies, asked, played, strict=True):
             told = [next(found) for _ in architectures]
             strategy.tell(told)
@@ -129,7 +129,7 @@ def play(
 
 
 def trials_of(
-    lab: TableLab, architectures: Sequence[Architecture], reward: SoftReward, target_ns: float
+    lab: TableLab, architectures: Sequence[Architecture], reward: SoftReward
 ) -> list[Trial]:
     """Return a trial of each architecture, in their order."""
     accuracies = lab.accuracy.evaluate(architectures, lambda done: None)
@@ -138,7 +138,7 @@ def trials_of(
         architectures, accuracies, lab.predict(architectures), strict=True
     ):
         assert isinstance(accuracy, float)
-        value = reward.value(accuracy, latency.latency_ns, target_ns)
+        value = reward.value(accuracy, latency.latency_ns, lab.target_ns)
         trials.append(Trial(architecture, 0, accuracy, latency, value))
     return trials
 
@@ -153,7 +153,7 @@ def random_volumes(lab: TableLab, sample_counts: Sequence[int]) -> dict[int, lis
     for seed in SEEDS:
         rng = np.random.default_rng([seed, 1])  # evolution draws from `seed` itself
         drawn = [SPACE.resolve(SPACE.sample(rng)) for _ in range(max(sample_counts))]
-        trials = trials_of(lab, drawn, SoftReward(), float(np.median(lab.latencies_ns)))
+        trials = trials_of(lab, drawn, SoftReward())
         for count, each in by_count.items():
             each.append(hypervolume(lab, trials[:count]))
     return by_count

@@ -9,11 +9,9 @@ python -m tests.bench.bench_surrogate
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +26,7 @@ from search.strategies.strategy import make_strategy
 from search.study.front import front
 from search.study.settings import (
     LoopSettings,
-    OtherSource,
-    SearchTarget,
     StrategyName,
-    StudySettings,
     SurrogateSettings,
 )
 from search.study.settings.strategy_choice import StrategyChoice, choose_strategy
@@ -39,8 +34,9 @@ from search.study.study import open_study
 from search.surrogate.screening import screened
 from search.surrogate.smoothing import smoothed
 from tests.bench.figures import at_least, quick, report
+from tests.bench.noisy_table import NoisyTable
 from tests.bench.public_data import public_data
-from tests.bench.table_lab import SPACE, TableLab
+from tests.bench.table_lab import SPACE, TableLab, table_settings
 
 FloatArray = NDArray[np.float64]
 
@@ -57,27 +53,6 @@ SEARCHES = (
 # Standard deviation of the noise, as a share of that of the table's accuracies. A training then
 # ranks random networks with a Kendall's τ of about 0.81.
 NOISE_SHARE = 0.28
-
-
-@dataclass(frozen=True)
-class NoisyAccuracy:
-    """A source of accuracies whose noise is drawn once for each network and seed."""
-
-    lab: TableLab
-    seed: int
-
-    def evaluate(
-        self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
-    ) -> list[float]:
-        true = true_accuracies(self.lab, architectures)
-        scale = NOISE_SHARE * np.std(self.lab.accuracies)
-        noise = [self._drawn(architecture) for architecture in architectures]
-        on_done(len(architectures))
-        return [float(value) for value in np.clip(true + scale * np.array(noise), 0, 1)]
-
-    def _drawn(self, architecture: Architecture) -> float:
-        digest = hashlib.sha256(f"{self.seed} {architecture.id}".encode()).digest()
-        return float(np.random.default_rng(list(digest)).normal())
 
 
 def main() -> None:
@@ -137,11 +112,9 @@ def volume_and_trainings(
     A strategy may propose a network twice, which is trained only once.
     """
     torch.set_num_threads(1)  # in each of the processes
-    settings = StudySettings(
-        space=SPACE.name,
-        strategy=choice.strategy,
-        targets=(SearchTarget("zcu102", int(np.median(lab.latencies_ns))),),
-        accuracy=OtherSource({"table": "anb_dev.csv", "noise": NOISE_SHARE}),
+    settings = table_settings(
+        choice.strategy,
+        lab.target_ns,
         round_size=choice.round_size,
         seed=seed,
         surrogate=SurrogateSettings() if uses_surrogate else None,
@@ -151,7 +124,7 @@ def volume_and_trainings(
         run_search(
             study,
             screened(strategy, study, SPACE, lab.predict),
-            NoisyAccuracy(lab, seed),
+            NoisyTable(lab, seed, NOISE_SHARE),
             lab,
             LoopSettings(rounds=samples // choice.round_size, max_measured_share=0),
             on_progress=lambda progress: None,

@@ -17,7 +17,6 @@ from host.database import devices, jobs, schema
 from host.database.engine import Database
 from host.database.raw import pack_float64, pack_int64
 from host.measuring.statistics import VERSION
-from latency_models.features import moved_bytes
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.kernel import Kernel
 from latlab.domain.target import Target
@@ -79,7 +78,7 @@ class ManyNetworks:
         self.table = list(rows)
         self._rng = np.random.default_rng(seed)
         self._kernel_ns = np.array(list(map(Machine().kernel_ns, self.table)))
-        self._moved = np.array([moved_bytes([kernel]) for kernel in self.table])
+        self._moved = np.array([kernel.moved_bytes for kernel in self.table])
 
     def kernels(self, number: int) -> tuple[Kernel, ...]:
         """Return the kernels of a network."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from search.space.architecture import Architecture
 from search.space.kernels import kernels
 from search.space.space import accel_nas_bench_space
 from search.study.pareto import hypervolume, reference_point
+from search.study.settings import OtherSource, SearchTarget, StrategyName, StudySettings
 
 SPACE = accel_nas_bench_space()
 SEED = 0
@@ -61,6 +63,11 @@ class TableLab:
             [estimate.latency_ns for estimate in _predict(predictor, networks)],
         )
 
+    @property
+    def target_ns(self) -> int:
+        """The target latency of searches: that of a usual network."""
+        return int(np.median(self.latencies_ns))
+
     def predict(self, architectures: Sequence[Architecture]) -> list[LatencyEstimate]:
         return _predict(self.predictor, architectures)
 
@@ -78,6 +85,23 @@ class TableLab:
         reference = reference_point(self.accuracies, self.latencies_ns)
         unit = np.ptp(self.accuracies) * np.ptp(self.latencies_ns)
         return hypervolume(accuracies, latencies_ns, *reference) / float(unit)
+
+
+def table_settings(strategy: StrategyName, target_ns: int, **others: Any) -> StudySettings:  # noqa: ANN401
+    """Return the settings of a study whose accuracies come from the table.
+
+    Args:
+        strategy: What proposes candidates.
+        target_ns: The target latency.
+        **others: Other fields of the settings.
+    """
+    return StudySettings(
+        space=SPACE.name,
+        strategy=strategy,
+        targets=(SearchTarget("simulated", target_ns),),
+        accuracy=OtherSource({"table": "anb_dev.csv"}),
+        **others,
+    )
 
 
 def _predict(

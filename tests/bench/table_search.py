@@ -17,15 +17,12 @@ from search.study.front import front
 from search.study.pareto import hypervolume, reference_point
 from search.study.settings import (
     LoopSettings,
-    OtherSource,
-    SearchTarget,
     StrategyName,
-    StudySettings,
 )
 from search.study.study import open_study
 from search.study.trial import Trial, is_measured
 from tests.bench.learning_table_lab import LearningTableLab, TableLatencies
-from tests.bench.table_lab import SPACE
+from tests.bench.table_lab import SPACE, table_settings
 
 Points = tuple[list[float], list[int]]  # accuracies and latencies in ns
 
@@ -105,14 +102,7 @@ def search(
         strategy: What proposes candidates.
         learns: Whether the predictor learns from more than the calibration.
     """
-    settings = StudySettings(
-        space=SPACE.name,
-        strategy=strategy,
-        targets=(SearchTarget("simulated", table.target_ns),),
-        accuracy=OtherSource({"table": "anb_dev.csv"}),
-        round_size=round_size,
-        seed=seed,
-    )
+    settings = table_settings(strategy, table.target_ns, round_size=round_size, seed=seed)
     lab = LearningTableLab(table.latencies, seed, learns)
     lab.calibrate()
     with tempfile.TemporaryDirectory() as folder, open_study(Path(folder), settings) as study:
