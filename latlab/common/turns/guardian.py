@@ -4,8 +4,8 @@ python -m latlab.common.turns.guardian FOLDER PROCESS SPARED
 
 The guardian is a process of its own, started by `latlab.common.turns.sharing`. It stops the
 descendants of PROCESS during visits of the lab in FOLDER. When its standard input ends, which it
-does however PROCESS ends, it lets them continue and ends too. So nothing stays stopped, and no
-visit waits for a process that was killed.
+does however PROCESS ends, it lets them continue and ends too. So no visit waits for a process that
+was killed. Nothing stays stopped, unless the guardian itself is killed during a visit.
 """
 
 from __future__ import annotations
