@@ -3,16 +3,19 @@
 python -m latlab.programs.reader_process TIMEOUT_S       the side of the process, which
                                                          ReaderProcess starts
 
-The process reads the path of a program from each line of its standard input, and answers with a
-line of JSON. It ends when its input does, and when a program exceeds its limits.
+Its standard input is a socket. Each message on it brings the descriptor of a program's open file,
+and the process answers with a line of JSON. It can open no file, no socket and no process: see
+`latlab.programs.confinement`. It ends when its input does, and when a program exceeds its limits.
 """
 
 from __future__ import annotations
 
+import array  # noqa: F401 -- socket.recv_fds imports it, which a confined process cannot
 import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +26,7 @@ from typing import Any
 
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import TensorSpec, from_json
+from latlab.programs.confinement import confine
 from latlab.programs.reader import Listing, read_program
 from latlab.programs.tables import UnreadableProgram
 
@@ -45,6 +49,7 @@ class ReaderProcess:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
 
     def read(self, path: Path) -> Listing:
         """Return what the `.pte` file holds.
@@ -52,18 +57,21 @@ class ReaderProcess:
         Raises:
             UnreadableProgram: As for `read_program`, or reading it takes too much time or memory.
         """
-        with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._end()
-                self._process = self._start()
-            line = _ask(self._process, path)
-            if not line.endswith(b"\n"):
-                self._end()
-                raise UnreadableProgram(
-                    f"the program cannot be read in {self._timeout_s:g} s and"
-                    f" {MAX_MEMORY_BYTES >> 30} GiB of memory: it is damaged, or holds far more"
-                    " kernels than a network"
-                )
+        try:
+            # Should it be a pipe, nobody waits for its other end.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise UnreadableProgram(f"the program cannot be read: {error.strerror}") from error
+        try:
+            line = self._ask(descriptor)
+        finally:
+            os.close(descriptor)
+        if not line.endswith(b"\n"):
+            raise UnreadableProgram(
+                f"the program cannot be read in {self._timeout_s:g} s and"
+                f" {MAX_MEMORY_BYTES >> 30} GiB of memory: it is damaged, or holds far more"
+                " kernels than a network"
+            )
         answer = json.loads(line)
         if isinstance(answer, str):
             raise UnreadableProgram(answer)
@@ -74,33 +82,43 @@ class ReaderProcess:
         with self._lock:
             self._end()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "latlab.programs.reader_process", str(self._timeout_s)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # FlatBuffers imports numpy where it is installed, whose threads would take memory.
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,  # a Ctrl-C in the terminal is not for it
-        )
+    def _ask(self, descriptor: int) -> bytes:
+        """Return the answer, which is no whole line if the process ended or says too much."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._end()
+                self._start()
+            assert self._process is not None
+            assert self._process.stdout is not None
+            assert self._requests is not None
+            try:
+                socket.send_fds(self._requests, [b"\n"], [descriptor])
+                line = self._process.stdout.readline(MAX_ANSWER_BYTES)
+            except OSError:  # it has ended
+                line = b""
+            if not line.endswith(b"\n"):
+                self._end()
+            return line
+
+    def _start(self) -> None:
+        self._requests, input_ = socket.socketpair()
+        with input_:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "latlab.programs.reader_process", str(self._timeout_s)],
+                stdin=input_,
+                stdout=subprocess.PIPE,
+                # FlatBuffers imports numpy where it is installed, whose threads would take memory.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                start_new_session=True,  # a Ctrl-C in the terminal is not for it
+            )
 
     def _end(self) -> None:
         process, self._process = self._process, None
+        if self._requests is not None:
+            self._requests.close()
         if process is not None:
             process.kill()
-            process.communicate()  # closes its pipes, too
-
-
-def _ask(process: subprocess.Popen[bytes], path: Path) -> bytes:
-    """Return the answer, which is no whole line if the process ended or says too much."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(str(path)).encode() + b"\n")
-        process.stdin.flush()
-    except OSError:  # it has ended
-        return b""
-    return process.stdout.readline(MAX_ANSWER_BYTES)
+            process.communicate()  # closes its pipe, too
 
 
 def _listing(answer: dict[str, Any]) -> Listing:
@@ -117,17 +135,19 @@ def main() -> None:
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     timeout_s = float(sys.argv[1])
-    for line in sys.stdin.buffer:
+    requests = socket.socket(fileno=sys.stdin.fileno())
+    confine()
+    while descriptors := socket.recv_fds(requests, 1, 1)[1]:
         signal.setitimer(signal.ITIMER_REAL, timeout_s)  # then a signal ends this process
-        print(_answer(Path(json.loads(line))), flush=True)
+        print(_answer(descriptors[0]), flush=True)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(descriptors[0])
 
 
-def _answer(path: Path) -> str:
+def _answer(descriptor: int) -> str:
     """Return the JSON of a listing, or of the reason why there is none."""
     try:
-        with path.open("rb") as file:
-            data = mmap(file.fileno(), 0, access=ACCESS_READ) if path.stat().st_size else b""
+        data = mmap(descriptor, 0, access=ACCESS_READ) if os.fstat(descriptor).st_size else b""
         return json.dumps(asdict(read_program(data)))
     except OSError as error:
         return json.dumps(f"the program cannot be read: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Iterator
@@ -79,6 +80,25 @@ def test_a_program_that_takes_too_long_is_refused_and_the_next_is_read(file: Pat
         assert process.read(file) == read_program(ADDING)
     finally:
         process.close()
+
+
+def test_it_reads_a_program_that_is_no_file_without_waiting(
+    process: ReaderProcess, file: Path
+) -> None:
+    pipe = file.with_name("pipe.pte")
+    os.mkfifo(pipe)
+    with pytest.raises(UnreadableProgram):
+        process.read(pipe)
+    assert process.read(file) == read_program(ADDING)
+
+
+def test_its_process_is_confined(process: ReaderProcess, file: Path) -> None:
+    process.read(file)
+    assert process._process is not None
+    status = Path(f"/proc/{process._process.pid}/status").read_text()
+    if "Seccomp:" not in status:
+        pytest.skip("this kernel has no seccomp")
+    assert "Seccomp:\t2" in status  # a filter
 
 
 def test_it_may_die_between_two_programs(process: ReaderProcess, file: Path) -> None:
