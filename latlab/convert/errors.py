@@ -20,6 +20,7 @@ from latlab.domain.errors import (
     LeaseLost,
     NotFound,
     NotReady,
+    PermissionDenied,
     StorageError,
     TokenChanged,
     TooLarge,
@@ -27,6 +28,7 @@ from latlab.domain.errors import (
     Unauthenticated,
     Unavailable,
     UnknownKernelKinds,
+    WrongOffset,
 )
 
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
@@ -40,12 +42,14 @@ _KINDS_KEY = "latlab-kernel-kinds-bin"
 _STATUSES: Mapping[type[LabError], grpc.StatusCode] = {
     LabError: grpc.StatusCode.INTERNAL,
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    WrongOffset: grpc.StatusCode.OUT_OF_RANGE,
     NotFound: grpc.StatusCode.NOT_FOUND,
     TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotReady: grpc.StatusCode.FAILED_PRECONDITION,
     LeaseLost: grpc.StatusCode.FAILED_PRECONDITION,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     StorageError: grpc.StatusCode.DATA_LOSS,
     DatabaseBusy: grpc.StatusCode.UNAVAILABLE,
     DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -63,6 +67,8 @@ _KINDS: Mapping[grpc.StatusCode, type[LabError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
     grpc.StatusCode.CANCELLED: Unavailable,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    grpc.StatusCode.OUT_OF_RANGE: WrongOffset,
     grpc.StatusCode.DATA_LOSS: StorageError,
 }
 

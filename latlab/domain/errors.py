@@ -2,15 +2,18 @@
 
 LabError
 ├── InvalidRequest           the request makes no sense                INVALID_ARGUMENT
-│   └── UnknownKernelKinds   kernels that were never measured          INVALID_ARGUMENT
+│   ├── UnknownKernelKinds   kernels that were never measured          INVALID_ARGUMENT
+│   └── WrongOffset          an upload goes on at the wrong byte       OUT_OF_RANGE
 ├── NotFound                 no such target, program or measurement    NOT_FOUND
 ├── TooLarge                 something exceeds a stated limit          RESOURCE_EXHAUSTED
+│   └── LimitReached         an owner's share is used up for now       RESOURCE_EXHAUSTED
 ├── NotReady                 something else must happen first          FAILED_PRECONDITION
 │   └── NotEnoughData        too few networks were measured            FAILED_PRECONDITION
 ├── LeaseLost                another holder has the device             FAILED_PRECONDITION
 ├── Unavailable              the lab or a device does not answer       UNAVAILABLE
 │   └── TokenChanged         a device was enrolled again meanwhile     UNAVAILABLE
 ├── Unauthenticated          the token is missing or wrong             UNAUTHENTICATED
+├── PermissionDenied         the token does not allow that             PERMISSION_DENIED
 ├── StorageError             a file or the database is of no use       DATA_LOSS
 │   ├── DatabaseBusy         other work keeps the database locked      UNAVAILABLE
 │   ├── DiskFull             the disk has no space left                RESOURCE_EXHAUSTED
@@ -62,12 +65,29 @@ class UnknownKernelKinds(InvalidRequest):
         return text
 
 
+class WrongOffset(InvalidRequest):
+    """The bytes of an upload do not follow those that the lab has."""
+
+
 class NotFound(LabError):
     """There is no such target, program, device or measurement."""
 
 
 class TooLarge(LabError):
     """Something exceeds a stated limit."""
+
+
+class LimitReached(TooLarge):
+    """An owner has too many open jobs, say, or has used up the device time of the day.
+
+    Attributes:
+        retry_s: After how many seconds the same request may succeed.
+    """
+
+    def __init__(self, message: str, retry_s: float = 1.0) -> None:
+        """Make the error with its message."""
+        self.retry_s = retry_s
+        super().__init__(message)
 
 
 class NotReady(LabError):
@@ -92,6 +112,10 @@ class TokenChanged(Unavailable):
 
 class Unauthenticated(LabError):
     """The token is missing or wrong."""
+
+
+class PermissionDenied(LabError):
+    """The token does not allow that. The message names the scope that is needed."""
 
 
 class StorageError(LabError):

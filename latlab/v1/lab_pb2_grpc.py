@@ -137,6 +137,16 @@ class LabServiceStub:
                 request_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.FromString,
                 _registered_method=True)
+        self.ListConditions = channel.unary_unary(
+                '/latlab.v1.LabService/ListConditions',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.ListConditionsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.ListConditionsResponse.FromString,
+                _registered_method=True)
+        self.ListQueue = channel.unary_unary(
+                '/latlab.v1.LabService/ListQueue',
+                request_serializer=latlab_dot_v1_dot_lab__pb2.ListQueueRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_lab__pb2.ListQueueResponse.FromString,
+                _registered_method=True)
 
 
 class LabServiceServicer:
@@ -293,6 +303,21 @@ class LabServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConditions(self, request, context):
+        """Lists by page the conditions that a device reported before and after its visits, the newest
+        first: temperatures and clocks over time. NOT_FOUND: the lab knows no such device.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListQueue(self, request, context):
+        """Lists by page the open jobs of all owners, the next one in turn first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -395,6 +420,16 @@ def add_LabServiceServicer_to_server(servicer, server):
                     servicer.RemoveBaseline,
                     request_deserializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.SerializeToString,
+            ),
+            'ListConditions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConditions,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.ListConditionsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.ListConditionsResponse.SerializeToString,
+            ),
+            'ListQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQueue,
+                    request_deserializer=latlab_dot_v1_dot_lab__pb2.ListQueueRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_lab__pb2.ListQueueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -938,6 +973,60 @@ class LabService:
             '/latlab.v1.LabService/RemoveBaseline',
             latlab_dot_v1_dot_lab__pb2.RemoveBaselineRequest.SerializeToString,
             latlab_dot_v1_dot_lab__pb2.RemoveBaselineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConditions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ListConditions',
+            latlab_dot_v1_dot_lab__pb2.ListConditionsRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.ListConditionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LabService/ListQueue',
+            latlab_dot_v1_dot_lab__pb2.ListQueueRequest.SerializeToString,
+            latlab_dot_v1_dot_lab__pb2.ListQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,

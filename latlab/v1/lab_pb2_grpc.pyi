@@ -91,6 +91,12 @@ class LabServiceStub:
     """Lists the kept programs, in the order of their names."""
     RemoveBaseline: _grpc.UnaryUnaryMultiCallable[_lab_pb2.RemoveBaselineRequest, _lab_pb2.RemoveBaselineResponse]
     """Forgets a name. NOT_FOUND: there is none."""
+    ListConditions: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListConditionsRequest, _lab_pb2.ListConditionsResponse]
+    """Lists by page the conditions that a device reported before and after its visits, the newest
+    first: temperatures and clocks over time. NOT_FOUND: the lab knows no such device.
+    """
+    ListQueue: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListQueueRequest, _lab_pb2.ListQueueResponse]
+    """Lists by page the open jobs of all owners, the next one in turn first."""
 
 @_typing.type_check_only
 class LabServiceAsyncStub(LabServiceStub):
@@ -153,6 +159,12 @@ class LabServiceAsyncStub(LabServiceStub):
     """Lists the kept programs, in the order of their names."""
     RemoveBaseline: _aio.UnaryUnaryMultiCallable[_lab_pb2.RemoveBaselineRequest, _lab_pb2.RemoveBaselineResponse]  # type: ignore[assignment]
     """Forgets a name. NOT_FOUND: there is none."""
+    ListConditions: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListConditionsRequest, _lab_pb2.ListConditionsResponse]  # type: ignore[assignment]
+    """Lists by page the conditions that a device reported before and after its visits, the newest
+    first: temperatures and clocks over time. NOT_FOUND: the lab knows no such device.
+    """
+    ListQueue: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListQueueRequest, _lab_pb2.ListQueueResponse]  # type: ignore[assignment]
+    """Lists by page the open jobs of all owners, the next one in turn first."""
 
 class LabServiceServicer(metaclass=_abc_1.ABCMeta):
     """The lab itself: its devices, its jobs, its predictors and what it has stored."""
@@ -332,5 +344,23 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lab_pb2.RemoveBaselineResponse, _abc.Awaitable[_lab_pb2.RemoveBaselineResponse]]:
         """Forgets a name. NOT_FOUND: there is none."""
+
+    @_abc_1.abstractmethod
+    def ListConditions(
+        self,
+        request: _lab_pb2.ListConditionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.ListConditionsResponse, _abc.Awaitable[_lab_pb2.ListConditionsResponse]]:
+        """Lists by page the conditions that a device reported before and after its visits, the newest
+        first: temperatures and clocks over time. NOT_FOUND: the lab knows no such device.
+        """
+
+    @_abc_1.abstractmethod
+    def ListQueue(
+        self,
+        request: _lab_pb2.ListQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lab_pb2.ListQueueResponse, _abc.Awaitable[_lab_pb2.ListQueueResponse]]:
+        """Lists by page the open jobs of all owners, the next one in turn first."""
 
 def add_LabServiceServicer_to_server(servicer: LabServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

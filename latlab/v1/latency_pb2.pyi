@@ -20,6 +20,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _QueryMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QueryModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueryMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUERY_MODE_UNSPECIFIED: _QueryMode.ValueType  # 0
+    """As PREDICTED."""
+    QUERY_MODE_MEASURED: _QueryMode.ValueType  # 1
+    """Stored measurements only. NOT_FOUND: a program was not measured on the target."""
+    QUERY_MODE_PREDICTED: _QueryMode.ValueType  # 2
+    """Predictions only."""
+    QUERY_MODE_AUTO: _QueryMode.ValueType  # 3
+    """The stored measurement if there is one, else a prediction."""
+
+class QueryMode(_QueryMode, metaclass=_QueryModeEnumTypeWrapper):
+    """QueryMode says which answers a client takes."""
+
+QUERY_MODE_UNSPECIFIED: QueryMode.ValueType  # 0
+"""As PREDICTED."""
+QUERY_MODE_MEASURED: QueryMode.ValueType  # 1
+"""Stored measurements only. NOT_FOUND: a program was not measured on the target."""
+QUERY_MODE_PREDICTED: QueryMode.ValueType  # 2
+"""Predictions only."""
+QUERY_MODE_AUTO: QueryMode.ValueType  # 3
+"""The stored measurement if there is one, else a prediction."""
+Global___QueryMode: _TypeAlias = QueryMode  # noqa: Y015
+
 class _EstimateSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -46,6 +74,104 @@ ESTIMATE_SOURCE_BOUND: EstimateSource.ValueType  # 4
 ESTIMATE_SOURCE_TRANSFER: EstimateSource.ValueType  # 5
 """Mostly from the lab's other targets, while little was measured on this one."""
 Global___EstimateSource: _TypeAlias = EstimateSource  # noqa: Y015
+
+class _JobState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
+    JOB_STATE_QUEUED: _JobState.ValueType  # 1
+    """It waits for its first visit, or between two."""
+    JOB_STATE_RUNNING: _JobState.ValueType  # 2
+    """A visit is under way."""
+    JOB_STATE_PAUSED: _JobState.ValueType  # 3
+    """Nobody waits for it, and its last client wanted it to stop meanwhile."""
+    JOB_STATE_SUCCEEDED: _JobState.ValueType  # 4
+    JOB_STATE_FAILED: _JobState.ValueType  # 5
+    JOB_STATE_CANCELLED: _JobState.ValueType  # 6
+
+class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
+    """JobState is how far a job has come."""
+
+JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
+JOB_STATE_QUEUED: JobState.ValueType  # 1
+"""It waits for its first visit, or between two."""
+JOB_STATE_RUNNING: JobState.ValueType  # 2
+"""A visit is under way."""
+JOB_STATE_PAUSED: JobState.ValueType  # 3
+"""Nobody waits for it, and its last client wanted it to stop meanwhile."""
+JOB_STATE_SUCCEEDED: JobState.ValueType  # 4
+JOB_STATE_FAILED: JobState.ValueType  # 5
+JOB_STATE_CANCELLED: JobState.ValueType  # 6
+Global___JobState: _TypeAlias = JobState  # noqa: Y015
+
+class _WaitReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAIT_REASON_UNSPECIFIED: _WaitReason.ValueType  # 0
+    WAIT_REASON_NEXT: _WaitReason.ValueType  # 1
+    """Its turn comes next."""
+    WAIT_REASON_BEHIND_OTHERS: _WaitReason.ValueType  # 2
+    """Others come first."""
+    WAIT_REASON_RESTS: _WaitReason.ValueType  # 3
+    """It rests between two visits."""
+    WAIT_REASON_NO_DEVICE: _WaitReason.ValueType  # 4
+    """No connected device serves its target."""
+    WAIT_REASON_DEVICE_NOT_READY: _WaitReason.ValueType  # 5
+    """The devices of its target are too hot, drained, quarantined or held."""
+    WAIT_REASON_ANSWER: _WaitReason.ValueType  # 6
+    """The answer of a device that was asked before is to be fetched."""
+    WAIT_REASON_PAUSED: _WaitReason.ValueType  # 7
+    """It is paused."""
+
+class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
+    """WaitReason is why a job waits."""
+
+WAIT_REASON_UNSPECIFIED: WaitReason.ValueType  # 0
+WAIT_REASON_NEXT: WaitReason.ValueType  # 1
+"""Its turn comes next."""
+WAIT_REASON_BEHIND_OTHERS: WaitReason.ValueType  # 2
+"""Others come first."""
+WAIT_REASON_RESTS: WaitReason.ValueType  # 3
+"""It rests between two visits."""
+WAIT_REASON_NO_DEVICE: WaitReason.ValueType  # 4
+"""No connected device serves its target."""
+WAIT_REASON_DEVICE_NOT_READY: WaitReason.ValueType  # 5
+"""The devices of its target are too hot, drained, quarantined or held."""
+WAIT_REASON_ANSWER: WaitReason.ValueType  # 6
+"""The answer of a device that was asked before is to be fetched."""
+WAIT_REASON_PAUSED: WaitReason.ValueType  # 7
+"""It is paused."""
+Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
+
+class _MeasurementOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MeasurementOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MeasurementOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEASUREMENT_ORDER_UNSPECIFIED: _MeasurementOrder.ValueType  # 0
+    """As NEWEST."""
+    MEASUREMENT_ORDER_NEWEST: _MeasurementOrder.ValueType  # 1
+    MEASUREMENT_ORDER_OLDEST: _MeasurementOrder.ValueType  # 2
+    MEASUREMENT_ORDER_FASTEST: _MeasurementOrder.ValueType  # 3
+    MEASUREMENT_ORDER_SLOWEST: _MeasurementOrder.ValueType  # 4
+
+class MeasurementOrder(_MeasurementOrder, metaclass=_MeasurementOrderEnumTypeWrapper):
+    """MeasurementOrder is the order of a list of measurements."""
+
+MEASUREMENT_ORDER_UNSPECIFIED: MeasurementOrder.ValueType  # 0
+"""As NEWEST."""
+MEASUREMENT_ORDER_NEWEST: MeasurementOrder.ValueType  # 1
+MEASUREMENT_ORDER_OLDEST: MeasurementOrder.ValueType  # 2
+MEASUREMENT_ORDER_FASTEST: MeasurementOrder.ValueType  # 3
+MEASUREMENT_ORDER_SLOWEST: MeasurementOrder.ValueType  # 4
+Global___MeasurementOrder: _TypeAlias = MeasurementOrder  # noqa: Y015
 
 @_typing.final
 class Target(_message.Message):
@@ -280,6 +406,10 @@ class PredictRequest(_message.Message):
     INDICES_FIELD_NUMBER: _builtins.int
     MIN_MEASUREMENTS_FIELD_NUMBER: _builtins.int
     GUESS_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    MAX_HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """Id or name of the target."""
     min_measurements: _builtins.int
@@ -291,12 +421,30 @@ class PredictRequest(_message.Message):
     usually takes there. The source of such an estimate is a bound. Clients of version 0.1 do not
     set this.
     """
+    mode: Global___QueryMode.ValueType
+    """Where the answers for the programs come from. Networks of the table are always predicted: the
+    lab cannot tell which program they are.
+    """
+    max_half_width: _builtins.float
+    """In the mode AUTO, a measurement is queued for each program whose interval is wider than this:
+    half of its width, as a share of the latency. Absent: none is queued. Needs the scope `measure`.
+    """
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
     @_builtins.property
     def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 of uploaded programs, which are predicted after the networks of the table. The lab knows
+        their kernels. NOT_FOUND: a program was never uploaded.
+        """
+
+    @_builtins.property
+    def spec(self) -> Global___BenchmarkSpec:
+        """How the queued measurements are made. Absent: as the lab does by default."""
+
     def __init__(
         self,
         *,
@@ -306,12 +454,18 @@ class PredictRequest(_message.Message):
         indices: _abc.Iterable[_builtins.int] | None = ...,
         min_measurements: _builtins.int = ...,
         guess: _builtins.bool = ...,
+        program_sha256: _abc.Iterable[_builtins.str] | None = ...,
+        mode: Global___QueryMode.ValueType = ...,
+        max_half_width: _builtins.float | None = ...,
+        spec: Global___BenchmarkSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_half_width", b"_max_half_width", "max_half_width", b"max_half_width", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guess", b"guess", "indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "min_measurements", b"min_measurements", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_half_width", b"_max_half_width", "guess", b"guess", "indices", b"indices", "kernels", b"kernels", "lengths", b"lengths", "max_half_width", b"max_half_width", "min_measurements", b"min_measurements", "mode", b"mode", "program_sha256", b"program_sha256", "spec", b"spec", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_half_width: _TypeAlias = _typing.Literal["max_half_width"]  # noqa: Y015
+    _WhichOneofArgType__max_half_width: _TypeAlias = _typing.Literal["_max_half_width", b"_max_half_width"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_half_width) -> _WhichOneofReturnType__max_half_width | None: ...
 
 Global___PredictRequest: _TypeAlias = PredictRequest  # noqa: Y015
 
@@ -411,16 +565,24 @@ class PredictResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ESTIMATES_FIELD_NUMBER: _builtins.int
+    QUEUED_JOBS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyEstimate]: ...
+    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyEstimate]:
+        """One for each network of the table, then one for each program, in the order of the request."""
+
+    @_builtins.property
+    def queued_jobs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The measurements that were queued, as names of jobs. Ask GetJob or WatchJobs for them."""
+
     def __init__(
         self,
         *,
         estimates: _abc.Iterable[Global___LatencyEstimate] | None = ...,
+        queued_jobs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates", b"estimates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates", b"estimates", "queued_jobs", b"queued_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1013,3 +1175,766 @@ class PredictionScore(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PredictionScore: _TypeAlias = PredictionScore  # noqa: Y015
+
+@_typing.final
+class GetTargetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Id or name of the target."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTargetRequest: _TypeAlias = GetTargetRequest  # noqa: Y015
+
+@_typing.final
+class TargetDetails(_message.Message):
+    """TargetDetails is a target and what predictions for it rest on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class KernelKindsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    REFITS_FIELD_NUMBER: _builtins.int
+    NOISE_FLOOR_FIELD_NUMBER: _builtins.int
+    NEWEST_AGE_S_FIELD_NUMBER: _builtins.int
+    KERNEL_KINDS_FIELD_NUMBER: _builtins.int
+    INTERVAL_COVERAGE_FIELD_NUMBER: _builtins.int
+    noise_floor: _builtins.float
+    """The share by which two measurements of one network usually differ: the median, over networks
+    that were measured repeatedly, of half of the range. Absent until some were.
+    """
+    newest_age_s: _builtins.float
+    """Age of the newest measurement. Absent if there is none."""
+    interval_coverage: _builtins.float
+    """Share of the networks that were measured since the last refit whose measured latency lay inside
+    the 90 % interval that was predicted. Absent if there are none.
+    """
+    @_builtins.property
+    def status(self) -> Global___TargetStatus: ...
+    @_builtins.property
+    def refits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refit]:
+        """The refits of its predictor, the newest first, a hundred at most. ListRefits has all."""
+
+    @_builtins.property
+    def kernel_kinds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Kinds of kernels that were measured, with the number of distinct kernels of each."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___TargetStatus | None = ...,
+        refits: _abc.Iterable[Global___Refit] | None = ...,
+        noise_floor: _builtins.float | None = ...,
+        newest_age_s: _builtins.float | None = ...,
+        kernel_kinds: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        interval_coverage: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_interval_coverage", b"_interval_coverage", "_newest_age_s", b"_newest_age_s", "_noise_floor", b"_noise_floor", "interval_coverage", b"interval_coverage", "newest_age_s", b"newest_age_s", "noise_floor", b"noise_floor", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interval_coverage", b"_interval_coverage", "_newest_age_s", b"_newest_age_s", "_noise_floor", b"_noise_floor", "interval_coverage", b"interval_coverage", "kernel_kinds", b"kernel_kinds", "newest_age_s", b"newest_age_s", "noise_floor", b"noise_floor", "refits", b"refits", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__interval_coverage: _TypeAlias = _typing.Literal["interval_coverage"]  # noqa: Y015
+    _WhichOneofArgType__interval_coverage: _TypeAlias = _typing.Literal["_interval_coverage", b"_interval_coverage"]  # noqa: Y015
+    _WhichOneofReturnType__newest_age_s: _TypeAlias = _typing.Literal["newest_age_s"]  # noqa: Y015
+    _WhichOneofArgType__newest_age_s: _TypeAlias = _typing.Literal["_newest_age_s", b"_newest_age_s"]  # noqa: Y015
+    _WhichOneofReturnType__noise_floor: _TypeAlias = _typing.Literal["noise_floor"]  # noqa: Y015
+    _WhichOneofArgType__noise_floor: _TypeAlias = _typing.Literal["_noise_floor", b"_noise_floor"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interval_coverage) -> _WhichOneofReturnType__interval_coverage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__newest_age_s) -> _WhichOneofReturnType__newest_age_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__noise_floor) -> _WhichOneofReturnType__noise_floor | None: ...
+
+Global___TargetDetails: _TypeAlias = TargetDetails  # noqa: Y015
+
+@_typing.final
+class GetUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    program_sha256: _builtins.str
+    def __init__(
+        self,
+        *,
+        program_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["program_sha256", b"program_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUploadRequest: _TypeAlias = GetUploadRequest  # noqa: Y015
+
+@_typing.final
+class Upload(_message.Message):
+    """Upload is what the lab has of a program's bytes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    program_sha256: _builtins.str
+    received_bytes: _builtins.int
+    """The number of bytes that the lab has, from the beginning."""
+    complete: _builtins.bool
+    """The lab has all bytes and has read the program."""
+    def __init__(
+        self,
+        *,
+        program_sha256: _builtins.str = ...,
+        received_bytes: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "program_sha256", b"program_sha256", "received_bytes", b"received_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Upload: _TypeAlias = Upload  # noqa: Y015
+
+@_typing.final
+class WriteProgramRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    @_builtins.property
+    def start(self) -> Global___UploadStart: ...
+    def __init__(
+        self,
+        *,
+        start: Global___UploadStart | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["start", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___WriteProgramRequest: _TypeAlias = WriteProgramRequest  # noqa: Y015
+
+@_typing.final
+class UploadStart(_message.Message):
+    """UploadStart begins an upload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    OFFSET_BYTES_FIELD_NUMBER: _builtins.int
+    offset_bytes: _builtins.int
+    """Where the bytes of this call begin."""
+    @_builtins.property
+    def program(self) -> Global___Program: ...
+    def __init__(
+        self,
+        *,
+        program: Global___Program | None = ...,
+        offset_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_bytes", b"offset_bytes", "program", b"program"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadStart: _TypeAlias = UploadStart  # noqa: Y015
+
+@_typing.final
+class CreateMeasurementRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Id or name of the target."""
+    program_sha256: _builtins.str
+    fresh: _builtins.bool
+    """Measure again what the lab has measured already."""
+    priority: _builtins.int
+    """Jobs of a higher priority come first, among those of one owner."""
+    request_id: _builtins.str
+    """A UUID of the client's making, so that a request that is sent twice is one. The lab remembers it
+    for a week. INVALID_ARGUMENT: the same id came with another request.
+    """
+    @_builtins.property
+    def spec(self) -> Global___BenchmarkSpec:
+        """Absent: as the lab measures by default."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+        spec: Global___BenchmarkSpec | None = ...,
+        fresh: _builtins.bool = ...,
+        priority: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fresh", b"fresh", "priority", b"priority", "program_sha256", b"program_sha256", "request_id", b"request_id", "spec", b"spec", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateMeasurementRequest: _TypeAlias = CreateMeasurementRequest  # noqa: Y015
+
+@_typing.final
+class Job(_message.Message):
+    """Job is a request to measure one program on one target. It ends exactly once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    CREATED_UNIX_NS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    VISITS_DONE_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    ENDED_UNIX_NS_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"jobs/" and its id."""
+    target: _builtins.str
+    """Id of the target."""
+    program_sha256: _builtins.str
+    priority: _builtins.int
+    created_unix_ns: _builtins.int
+    """When it was asked for."""
+    state: Global___JobState.ValueType
+    ahead: _builtins.int
+    """How many jobs come before it on its target. Absent unless it is queued."""
+    wait_reason: Global___WaitReason.ValueType
+    """Why it does not go on at once. UNSPECIFIED unless it is queued."""
+    waits_for: _builtins.str
+    """The same for people."""
+    visits_done: _builtins.int
+    """Visits that brought samples."""
+    ended_unix_ns: _builtins.int
+    """When it ended. Absent while it is open."""
+    owner: _builtins.str
+    """Whom the job belongs to. Several owners may wait for one job; this is the one who asks."""
+    @_builtins.property
+    def spec(self) -> Global___BenchmarkSpec: ...
+    @_builtins.property
+    def provisional(self) -> Global___LatencyEstimate:
+        """The latency as the visits so far give it. Absent while none of them is clean, and at the end."""
+
+    @_builtins.property
+    def measured(self) -> Global___MeasuredLatency:
+        """It has succeeded."""
+
+    @_builtins.property
+    def failure(self) -> _common_pb2.Failure:
+        """It has failed or was cancelled."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        target: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+        spec: Global___BenchmarkSpec | None = ...,
+        priority: _builtins.int = ...,
+        created_unix_ns: _builtins.int = ...,
+        state: Global___JobState.ValueType = ...,
+        ahead: _builtins.int | None = ...,
+        wait_reason: Global___WaitReason.ValueType = ...,
+        waits_for: _builtins.str = ...,
+        visits_done: _builtins.int = ...,
+        provisional: Global___LatencyEstimate | None = ...,
+        ended_unix_ns: _builtins.int | None = ...,
+        measured: Global___MeasuredLatency | None = ...,
+        failure: _common_pb2.Failure | None = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ahead", b"_ahead", "_ended_unix_ns", b"_ended_unix_ns", "ahead", b"ahead", "ended_unix_ns", b"ended_unix_ns", "failure", b"failure", "measured", b"measured", "outcome", b"outcome", "provisional", b"provisional", "spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ahead", b"_ahead", "_ended_unix_ns", b"_ended_unix_ns", "ahead", b"ahead", "created_unix_ns", b"created_unix_ns", "ended_unix_ns", b"ended_unix_ns", "failure", b"failure", "measured", b"measured", "name", b"name", "outcome", b"outcome", "owner", b"owner", "priority", b"priority", "program_sha256", b"program_sha256", "provisional", b"provisional", "spec", b"spec", "state", b"state", "target", b"target", "visits_done", b"visits_done", "wait_reason", b"wait_reason", "waits_for", b"waits_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ahead: _TypeAlias = _typing.Literal["ahead"]  # noqa: Y015
+    _WhichOneofArgType__ahead: _TypeAlias = _typing.Literal["_ahead", b"_ahead"]  # noqa: Y015
+    _WhichOneofReturnType__ended_unix_ns: _TypeAlias = _typing.Literal["ended_unix_ns"]  # noqa: Y015
+    _WhichOneofArgType__ended_unix_ns: _TypeAlias = _typing.Literal["_ended_unix_ns", b"_ended_unix_ns"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["measured", "failure"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ahead) -> _WhichOneofReturnType__ahead | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_unix_ns) -> _WhichOneofReturnType__ended_unix_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class GetJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"jobs/" and its id."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJobRequest: _TypeAlias = GetJobRequest  # noqa: Y015
+
+@_typing.final
+class CancelJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"jobs/" and its id."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
+
+@_typing.final
+class WatchJobsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """The last token of an earlier stream of the same request. Absent: from the beginning."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of jobs, a thousand at most. None: the caller's open jobs, and those that it opens
+        during the stream, which then does not end by itself.
+        """
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchJobsRequest: _TypeAlias = WatchJobsRequest  # noqa: Y015
+
+@_typing.final
+class WatchJobsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Goes on behind this answer."""
+    @_builtins.property
+    def job(self) -> Global___Job: ...
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchJobsResponse: _TypeAlias = WatchJobsResponse  # noqa: Y015
+
+@_typing.final
+class QueryMeasurementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    SINCE_UNIX_NS_FIELD_NUMBER: _builtins.int
+    BEFORE_UNIX_NS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """Id or name of a target. "": of all targets."""
+    program_sha256: _builtins.str
+    """The first digits of a program's SHA-256, at least 6. "": of all programs."""
+    since_unix_ns: _builtins.int
+    """From this time on, before that time. 0: no bound."""
+    before_unix_ns: _builtins.int
+    all: _builtins.bool
+    """Measurements that were excluded, that are suspect and those of sentinels, too."""
+    order: Global___MeasurementOrder.ValueType
+    page_size: _builtins.int
+    """At most 1,000. 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same query. "": the first page."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+        since_unix_ns: _builtins.int = ...,
+        before_unix_ns: _builtins.int = ...,
+        all: _builtins.bool = ...,
+        order: Global___MeasurementOrder.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "before_unix_ns", b"before_unix_ns", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_sha256", b"program_sha256", "since_unix_ns", b"since_unix_ns", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryMeasurementsRequest: _TypeAlias = QueryMeasurementsRequest  # noqa: Y015
+
+@_typing.final
+class MeasurementSummary(_message.Message):
+    """MeasurementSummary is a stored measurement without its visits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
+    UNIX_NS_FIELD_NUMBER: _builtins.int
+    LATENCY_NS_FIELD_NUMBER: _builtins.int
+    LOWER_NS_FIELD_NUMBER: _builtins.int
+    UPPER_NS_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
+    SUSPECT_FIELD_NUMBER: _builtins.int
+    IS_SENTINEL_FIELD_NUMBER: _builtins.int
+    IS_EXCLUDED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"measurements/" and its id."""
+    target: _builtins.str
+    """Id of the target."""
+    program_sha256: _builtins.str
+    unix_ns: _builtins.int
+    latency_ns: _builtins.int
+    """The latency as measured, with its 90 % interval. Absent if it cannot be computed."""
+    lower_ns: _builtins.int
+    upper_ns: _builtins.int
+    suspect: _builtins.bool
+    """The sentinel had drifted."""
+    is_sentinel: _builtins.bool
+    is_excluded: _builtins.bool
+    @_builtins.property
+    def raw(self) -> _common_pb2.RawSamples:
+        """The quantiles of all timed runs. Absent as the latency is."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        target: _builtins.str = ...,
+        program_sha256: _builtins.str = ...,
+        unix_ns: _builtins.int = ...,
+        latency_ns: _builtins.int | None = ...,
+        lower_ns: _builtins.int | None = ...,
+        upper_ns: _builtins.int | None = ...,
+        raw: _common_pb2.RawSamples | None = ...,
+        suspect: _builtins.bool = ...,
+        is_sentinel: _builtins.bool = ...,
+        is_excluded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "raw", b"raw", "upper_ns", b"upper_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns", "_lower_ns", b"_lower_ns", "_upper_ns", b"_upper_ns", "is_excluded", b"is_excluded", "is_sentinel", b"is_sentinel", "latency_ns", b"latency_ns", "lower_ns", b"lower_ns", "name", b"name", "program_sha256", b"program_sha256", "raw", b"raw", "suspect", b"suspect", "target", b"target", "unix_ns", b"unix_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__latency_ns: _TypeAlias = _typing.Literal["latency_ns"]  # noqa: Y015
+    _WhichOneofArgType__latency_ns: _TypeAlias = _typing.Literal["_latency_ns", b"_latency_ns"]  # noqa: Y015
+    _WhichOneofReturnType__lower_ns: _TypeAlias = _typing.Literal["lower_ns"]  # noqa: Y015
+    _WhichOneofArgType__lower_ns: _TypeAlias = _typing.Literal["_lower_ns", b"_lower_ns"]  # noqa: Y015
+    _WhichOneofReturnType__upper_ns: _TypeAlias = _typing.Literal["upper_ns"]  # noqa: Y015
+    _WhichOneofArgType__upper_ns: _TypeAlias = _typing.Literal["_upper_ns", b"_upper_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_ns) -> _WhichOneofReturnType__latency_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_ns) -> _WhichOneofReturnType__lower_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_ns) -> _WhichOneofReturnType__upper_ns | None: ...
+
+Global___MeasurementSummary: _TypeAlias = MeasurementSummary  # noqa: Y015
+
+@_typing.final
+class QueryMeasurementsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASUREMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """"": this was the last page."""
+    @_builtins.property
+    def measurements(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasurementSummary]: ...
+    def __init__(
+        self,
+        *,
+        measurements: _abc.Iterable[Global___MeasurementSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measurements", b"measurements", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryMeasurementsResponse: _TypeAlias = QueryMeasurementsResponse  # noqa: Y015
+
+@_typing.final
+class ListVisitsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """"measurements/" and its id."""
+    page_size: _builtins.int
+    """At most 100. 0: 20."""
+    page_token: _builtins.str
+    """From the answer before. "": the first page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVisitsRequest: _TypeAlias = ListVisitsRequest  # noqa: Y015
+
+@_typing.final
+class VisitSummary(_message.Message):
+    """VisitSummary is a visit without its samples."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TRACED_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    WARMUP_RUNS_FIELD_NUMBER: _builtins.int
+    LOAD_NS_FIELD_NUMBER: _builtins.int
+    FIRST_RUN_NS_FIELD_NUMBER: _builtins.int
+    PEAK_RSS_BYTES_FIELD_NUMBER: _builtins.int
+    PLANNED_BYTES_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    KERNEL_NAMES_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run's id."""
+    traced: _builtins.bool
+    runs: _builtins.int
+    """Number of timed runs."""
+    warmup_runs: _builtins.int
+    load_ns: _builtins.int
+    first_run_ns: _builtins.int
+    peak_rss_bytes: _builtins.int
+    planned_bytes: _builtins.int
+    @_builtins.property
+    def before(self) -> _common_pb2.Conditions: ...
+    @_builtins.property
+    def after(self) -> _common_pb2.Conditions: ...
+    @_builtins.property
+    def kernel_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the traced kernels in the order in which the backend ran them."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        traced: _builtins.bool = ...,
+        runs: _builtins.int = ...,
+        warmup_runs: _builtins.int = ...,
+        load_ns: _builtins.int = ...,
+        first_run_ns: _builtins.int | None = ...,
+        peak_rss_bytes: _builtins.int | None = ...,
+        planned_bytes: _builtins.int | None = ...,
+        before: _common_pb2.Conditions | None = ...,
+        after: _common_pb2.Conditions | None = ...,
+        kernel_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "after", b"after", "before", b"before", "first_run_ns", b"first_run_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns", "_peak_rss_bytes", b"_peak_rss_bytes", "_planned_bytes", b"_planned_bytes", "after", b"after", "before", b"before", "first_run_ns", b"first_run_ns", "kernel_names", b"kernel_names", "load_ns", b"load_ns", "peak_rss_bytes", b"peak_rss_bytes", "planned_bytes", b"planned_bytes", "run_id", b"run_id", "runs", b"runs", "traced", b"traced", "warmup_runs", b"warmup_runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__first_run_ns: _TypeAlias = _typing.Literal["first_run_ns"]  # noqa: Y015
+    _WhichOneofArgType__first_run_ns: _TypeAlias = _typing.Literal["_first_run_ns", b"_first_run_ns"]  # noqa: Y015
+    _WhichOneofReturnType__peak_rss_bytes: _TypeAlias = _typing.Literal["peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofArgType__peak_rss_bytes: _TypeAlias = _typing.Literal["_peak_rss_bytes", b"_peak_rss_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__planned_bytes: _TypeAlias = _typing.Literal["planned_bytes"]  # noqa: Y015
+    _WhichOneofArgType__planned_bytes: _TypeAlias = _typing.Literal["_planned_bytes", b"_planned_bytes"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_run_ns) -> _WhichOneofReturnType__first_run_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__peak_rss_bytes) -> _WhichOneofReturnType__peak_rss_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__planned_bytes) -> _WhichOneofReturnType__planned_bytes | None: ...
+
+Global___VisitSummary: _TypeAlias = VisitSummary  # noqa: Y015
+
+@_typing.final
+class ListVisitsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """"": this was the last page."""
+    @_builtins.property
+    def visits(self) -> _containers.RepeatedCompositeFieldContainer[Global___VisitSummary]: ...
+    def __init__(
+        self,
+        *,
+        visits: _abc.Iterable[Global___VisitSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "visits", b"visits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVisitsResponse: _TypeAlias = ListVisitsResponse  # noqa: Y015
+
+@_typing.final
+class ListSamplesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """"measurements/" and its id."""
+    run_id: _builtins.str
+    """The visit."""
+    page_size: _builtins.int
+    """At most 10,000 runs, and fewer where they have many kernels. 0: 1,000."""
+    page_token: _builtins.str
+    """From the answer before. "": the first page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSamplesRequest: _TypeAlias = ListSamplesRequest  # noqa: Y015
+
+@_typing.final
+class ListSamplesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALL_NS_FIELD_NUMBER: _builtins.int
+    CPU_NS_FIELD_NUMBER: _builtins.int
+    INVOLUNTARY_SWITCHES_FIELD_NUMBER: _builtins.int
+    KERNEL_TRACES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """"": this was the last page."""
+    @_builtins.property
+    def wall_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(runs,) The three are parallel."""
+
+    @_builtins.property
+    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def involuntary_switches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def kernel_traces(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.KernelTrace]:
+        """One for each traced kernel, with the durations in the runs of this page."""
+
+    def __init__(
+        self,
+        *,
+        wall_ns: _abc.Iterable[_builtins.int] | None = ...,
+        cpu_ns: _abc.Iterable[_builtins.int] | None = ...,
+        involuntary_switches: _abc.Iterable[_builtins.int] | None = ...,
+        kernel_traces: _abc.Iterable[_common_pb2.KernelTrace] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_ns", b"cpu_ns", "involuntary_switches", b"involuntary_switches", "kernel_traces", b"kernel_traces", "next_page_token", b"next_page_token", "wall_ns", b"wall_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSamplesResponse: _TypeAlias = ListSamplesResponse  # noqa: Y015

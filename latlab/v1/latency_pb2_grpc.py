@@ -76,6 +76,56 @@ class LatencyServiceStub:
                 request_serializer=latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.FromString,
                 _registered_method=True)
+        self.GetTarget = channel.unary_unary(
+                '/latlab.v1.LatencyService/GetTarget',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.GetTargetRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.TargetDetails.FromString,
+                _registered_method=True)
+        self.GetUpload = channel.unary_unary(
+                '/latlab.v1.LatencyService/GetUpload',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.GetUploadRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Upload.FromString,
+                _registered_method=True)
+        self.WriteProgram = channel.stream_unary(
+                '/latlab.v1.LatencyService/WriteProgram',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.WriteProgramRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Upload.FromString,
+                _registered_method=True)
+        self.CreateMeasurement = channel.unary_unary(
+                '/latlab.v1.LatencyService/CreateMeasurement',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.CreateMeasurementRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Job.FromString,
+                _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/latlab.v1.LatencyService/GetJob',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Job.FromString,
+                _registered_method=True)
+        self.WatchJobs = channel.unary_stream(
+                '/latlab.v1.LatencyService/WatchJobs',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.WatchJobsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.WatchJobsResponse.FromString,
+                _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/latlab.v1.LatencyService/CancelJob',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Job.FromString,
+                _registered_method=True)
+        self.QueryMeasurements = channel.unary_unary(
+                '/latlab.v1.LatencyService/QueryMeasurements',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.QueryMeasurementsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.QueryMeasurementsResponse.FromString,
+                _registered_method=True)
+        self.ListVisits = channel.unary_unary(
+                '/latlab.v1.LatencyService/ListVisits',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.ListVisitsRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.ListVisitsResponse.FromString,
+                _registered_method=True)
+        self.ListSamples = channel.unary_unary(
+                '/latlab.v1.LatencyService/ListSamples',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.ListSamplesRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.ListSamplesResponse.FromString,
+                _registered_method=True)
 
 
 class LatencyServiceServicer:
@@ -153,6 +203,96 @@ class LatencyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTarget(self, request, context):
+        """GetTarget answers what is known about one target, and what predictions for it rest on.
+        NOT_FOUND: the lab knows no such target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUpload(self, request, context):
+        """GetUpload answers how many bytes of an unfinished upload the lab has, so that WriteProgram can
+        go on behind them. It answers 0 for a program of which the lab has nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteProgram(self, request_iterator, context):
+        """WriteProgram uploads a program, from its beginning or from where an earlier upload stopped. The
+        first message holds the description and the offset, the others the bytes from there. What has
+        arrived is kept for a day when the call breaks off. Several clients may upload the same
+        program: the bytes of each must follow those that the lab has.
+        OUT_OF_RANGE: the offset is not where the lab's bytes end; ask GetUpload.
+        INVALID_ARGUMENT: as for UploadProgram.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateMeasurement(self, request, context):
+        """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
+        client to go on. It joins the job that is open for the same program, target and spec. A
+        measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+        NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
+        open jobs or has used up the device time; RetryInfo says when to ask again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJob(self, request, context):
+        """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchJobs(self, request, context):
+        """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
+        state alone if the client reads slowly. The stream ends when all jobs that were named have
+        ended. A client whose stream broke off asks again with the last resume token, and is told
+        what has changed since; it is told of the end of every job at least once.
+        INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJob(self, request, context):
+        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
+        it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+        NOT_FOUND: the caller has no such job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryMeasurements(self, request, context):
+        """QueryMeasurements lists stored measurements by page, without their visits.
+        INVALID_ARGUMENT: the page token is not one of this lab, or of another query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVisits(self, request, context):
+        """ListVisits lists the visits of a measurement by page, without their samples.
+        NOT_FOUND: there is no such measurement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSamples(self, request, context):
+        """ListSamples lists the runs of one visit by page: their times, and those of their kernels.
+        NOT_FOUND: there is no such visit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LatencyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -195,6 +335,56 @@ def add_LatencyServiceServicer_to_server(servicer, server):
                     servicer.ListRefits,
                     request_deserializer=latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.SerializeToString,
+            ),
+            'GetTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTarget,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.GetTargetRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.TargetDetails.SerializeToString,
+            ),
+            'GetUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUpload,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.GetUploadRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Upload.SerializeToString,
+            ),
+            'WriteProgram': grpc.stream_unary_rpc_method_handler(
+                    servicer.WriteProgram,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.WriteProgramRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Upload.SerializeToString,
+            ),
+            'CreateMeasurement': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMeasurement,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.CreateMeasurementRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Job.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.GetJobRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Job.SerializeToString,
+            ),
+            'WatchJobs': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJobs,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.WatchJobsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.WatchJobsResponse.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.CancelJobRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Job.SerializeToString,
+            ),
+            'QueryMeasurements': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryMeasurements,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.QueryMeasurementsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.QueryMeasurementsResponse.SerializeToString,
+            ),
+            'ListVisits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVisits,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.ListVisitsRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.ListVisitsResponse.SerializeToString,
+            ),
+            'ListSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSamples,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.ListSamplesRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.ListSamplesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -415,6 +605,276 @@ class LatencyService:
             '/latlab.v1.LatencyService/ListRefits',
             latlab_dot_v1_dot_latency__pb2.ListRefitsRequest.SerializeToString,
             latlab_dot_v1_dot_latency__pb2.ListRefitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/GetTarget',
+            latlab_dot_v1_dot_latency__pb2.GetTargetRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.TargetDetails.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/GetUpload',
+            latlab_dot_v1_dot_latency__pb2.GetUploadRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteProgram(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/latlab.v1.LatencyService/WriteProgram',
+            latlab_dot_v1_dot_latency__pb2.WriteProgramRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Upload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMeasurement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/CreateMeasurement',
+            latlab_dot_v1_dot_latency__pb2.CreateMeasurementRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/GetJob',
+            latlab_dot_v1_dot_latency__pb2.GetJobRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/latlab.v1.LatencyService/WatchJobs',
+            latlab_dot_v1_dot_latency__pb2.WatchJobsRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.WatchJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/CancelJob',
+            latlab_dot_v1_dot_latency__pb2.CancelJobRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryMeasurements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/QueryMeasurements',
+            latlab_dot_v1_dot_latency__pb2.QueryMeasurementsRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.QueryMeasurementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVisits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/ListVisits',
+            latlab_dot_v1_dot_latency__pb2.ListVisitsRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.ListVisitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/ListSamples',
+            latlab_dot_v1_dot_latency__pb2.ListSamplesRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.ListSamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

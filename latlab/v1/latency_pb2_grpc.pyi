@@ -70,6 +70,55 @@ class LatencyServiceStub:
     """
     ListRefits: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListRefitsRequest, _latency_pb2.ListRefitsResponse]
     """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
+    GetTarget: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetTargetRequest, _latency_pb2.TargetDetails]
+    """GetTarget answers what is known about one target, and what predictions for it rest on.
+    NOT_FOUND: the lab knows no such target.
+    """
+    GetUpload: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetUploadRequest, _latency_pb2.Upload]
+    """GetUpload answers how many bytes of an unfinished upload the lab has, so that WriteProgram can
+    go on behind them. It answers 0 for a program of which the lab has nothing.
+    """
+    WriteProgram: _grpc.StreamUnaryMultiCallable[_latency_pb2.WriteProgramRequest, _latency_pb2.Upload]
+    """WriteProgram uploads a program, from its beginning or from where an earlier upload stopped. The
+    first message holds the description and the offset, the others the bytes from there. What has
+    arrived is kept for a day when the call breaks off. Several clients may upload the same
+    program: the bytes of each must follow those that the lab has.
+    OUT_OF_RANGE: the offset is not where the lab's bytes end; ask GetUpload.
+    INVALID_ARGUMENT: as for UploadProgram.
+    """
+    CreateMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.CreateMeasurementRequest, _latency_pb2.Job]
+    """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
+    client to go on. It joins the job that is open for the same program, target and spec. A
+    measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+    NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
+    open jobs or has used up the device time; RetryInfo says when to ask again.
+    """
+    GetJob: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetJobRequest, _latency_pb2.Job]
+    """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+    WatchJobs: _grpc.UnaryStreamMultiCallable[_latency_pb2.WatchJobsRequest, _latency_pb2.WatchJobsResponse]
+    """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
+    state alone if the client reads slowly. The stream ends when all jobs that were named have
+    ended. A client whose stream broke off asks again with the last resume token, and is told
+    what has changed since; it is told of the end of every job at least once.
+    INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+    """
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_latency_pb2.CancelJobRequest, _latency_pb2.Job]
+    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
+    it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+    NOT_FOUND: the caller has no such job.
+    """
+    QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_latency_pb2.QueryMeasurementsRequest, _latency_pb2.QueryMeasurementsResponse]
+    """QueryMeasurements lists stored measurements by page, without their visits.
+    INVALID_ARGUMENT: the page token is not one of this lab, or of another query.
+    """
+    ListVisits: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListVisitsRequest, _latency_pb2.ListVisitsResponse]
+    """ListVisits lists the visits of a measurement by page, without their samples.
+    NOT_FOUND: there is no such measurement.
+    """
+    ListSamples: _grpc.UnaryUnaryMultiCallable[_latency_pb2.ListSamplesRequest, _latency_pb2.ListSamplesResponse]
+    """ListSamples lists the runs of one visit by page: their times, and those of their kernels.
+    NOT_FOUND: there is no such visit.
+    """
 
 @_typing.type_check_only
 class LatencyServiceAsyncStub(LatencyServiceStub):
@@ -113,6 +162,55 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """
     ListRefits: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListRefitsRequest, _latency_pb2.ListRefitsResponse]  # type: ignore[assignment]
     """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
+    GetTarget: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetTargetRequest, _latency_pb2.TargetDetails]  # type: ignore[assignment]
+    """GetTarget answers what is known about one target, and what predictions for it rest on.
+    NOT_FOUND: the lab knows no such target.
+    """
+    GetUpload: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetUploadRequest, _latency_pb2.Upload]  # type: ignore[assignment]
+    """GetUpload answers how many bytes of an unfinished upload the lab has, so that WriteProgram can
+    go on behind them. It answers 0 for a program of which the lab has nothing.
+    """
+    WriteProgram: _aio.StreamUnaryMultiCallable[_latency_pb2.WriteProgramRequest, _latency_pb2.Upload]  # type: ignore[assignment]
+    """WriteProgram uploads a program, from its beginning or from where an earlier upload stopped. The
+    first message holds the description and the offset, the others the bytes from there. What has
+    arrived is kept for a day when the call breaks off. Several clients may upload the same
+    program: the bytes of each must follow those that the lab has.
+    OUT_OF_RANGE: the offset is not where the lab's bytes end; ask GetUpload.
+    INVALID_ARGUMENT: as for UploadProgram.
+    """
+    CreateMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.CreateMeasurementRequest, _latency_pb2.Job]  # type: ignore[assignment]
+    """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
+    client to go on. It joins the job that is open for the same program, target and spec. A
+    measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+    NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
+    open jobs or has used up the device time; RetryInfo says when to ask again.
+    """
+    GetJob: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetJobRequest, _latency_pb2.Job]  # type: ignore[assignment]
+    """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+    WatchJobs: _aio.UnaryStreamMultiCallable[_latency_pb2.WatchJobsRequest, _latency_pb2.WatchJobsResponse]  # type: ignore[assignment]
+    """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
+    state alone if the client reads slowly. The stream ends when all jobs that were named have
+    ended. A client whose stream broke off asks again with the last resume token, and is told
+    what has changed since; it is told of the end of every job at least once.
+    INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+    """
+    CancelJob: _aio.UnaryUnaryMultiCallable[_latency_pb2.CancelJobRequest, _latency_pb2.Job]  # type: ignore[assignment]
+    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
+    it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+    NOT_FOUND: the caller has no such job.
+    """
+    QueryMeasurements: _aio.UnaryUnaryMultiCallable[_latency_pb2.QueryMeasurementsRequest, _latency_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
+    """QueryMeasurements lists stored measurements by page, without their visits.
+    INVALID_ARGUMENT: the page token is not one of this lab, or of another query.
+    """
+    ListVisits: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListVisitsRequest, _latency_pb2.ListVisitsResponse]  # type: ignore[assignment]
+    """ListVisits lists the visits of a measurement by page, without their samples.
+    NOT_FOUND: there is no such measurement.
+    """
+    ListSamples: _aio.UnaryUnaryMultiCallable[_latency_pb2.ListSamplesRequest, _latency_pb2.ListSamplesResponse]  # type: ignore[assignment]
+    """ListSamples lists the runs of one visit by page: their times, and those of their kernels.
+    NOT_FOUND: there is no such visit.
+    """
 
 class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
     """LatencyService answers how long a network takes on a device. Each answer says whether the
@@ -201,5 +299,114 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.ListRefitsResponse, _abc.Awaitable[_latency_pb2.ListRefitsResponse]]:
         """ListRefits answers the refits of a target's predictor that the lab has kept, the oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetTarget(
+        self,
+        request: _latency_pb2.GetTargetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.TargetDetails, _abc.Awaitable[_latency_pb2.TargetDetails]]:
+        """GetTarget answers what is known about one target, and what predictions for it rest on.
+        NOT_FOUND: the lab knows no such target.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUpload(
+        self,
+        request: _latency_pb2.GetUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Upload, _abc.Awaitable[_latency_pb2.Upload]]:
+        """GetUpload answers how many bytes of an unfinished upload the lab has, so that WriteProgram can
+        go on behind them. It answers 0 for a program of which the lab has nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def WriteProgram(
+        self,
+        request_iterator: _MaybeAsyncIterator[_latency_pb2.WriteProgramRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Upload, _abc.Awaitable[_latency_pb2.Upload]]:
+        """WriteProgram uploads a program, from its beginning or from where an earlier upload stopped. The
+        first message holds the description and the offset, the others the bytes from there. What has
+        arrived is kept for a day when the call breaks off. Several clients may upload the same
+        program: the bytes of each must follow those that the lab has.
+        OUT_OF_RANGE: the offset is not where the lab's bytes end; ask GetUpload.
+        INVALID_ARGUMENT: as for UploadProgram.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateMeasurement(
+        self,
+        request: _latency_pb2.CreateMeasurementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Job, _abc.Awaitable[_latency_pb2.Job]]:
+        """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
+        client to go on. It joins the job that is open for the same program, target and spec. A
+        measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+        NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
+        open jobs or has used up the device time; RetryInfo says when to ask again.
+        """
+
+    @_abc_1.abstractmethod
+    def GetJob(
+        self,
+        request: _latency_pb2.GetJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Job, _abc.Awaitable[_latency_pb2.Job]]:
+        """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+
+    @_abc_1.abstractmethod
+    def WatchJobs(
+        self,
+        request: _latency_pb2.WatchJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_latency_pb2.WatchJobsResponse], _abc.AsyncIterator[_latency_pb2.WatchJobsResponse]]:
+        """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
+        state alone if the client reads slowly. The stream ends when all jobs that were named have
+        ended. A client whose stream broke off asks again with the last resume token, and is told
+        what has changed since; it is told of the end of every job at least once.
+        INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _latency_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Job, _abc.Awaitable[_latency_pb2.Job]]:
+        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
+        it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+        NOT_FOUND: the caller has no such job.
+        """
+
+    @_abc_1.abstractmethod
+    def QueryMeasurements(
+        self,
+        request: _latency_pb2.QueryMeasurementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.QueryMeasurementsResponse, _abc.Awaitable[_latency_pb2.QueryMeasurementsResponse]]:
+        """QueryMeasurements lists stored measurements by page, without their visits.
+        INVALID_ARGUMENT: the page token is not one of this lab, or of another query.
+        """
+
+    @_abc_1.abstractmethod
+    def ListVisits(
+        self,
+        request: _latency_pb2.ListVisitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.ListVisitsResponse, _abc.Awaitable[_latency_pb2.ListVisitsResponse]]:
+        """ListVisits lists the visits of a measurement by page, without their samples.
+        NOT_FOUND: there is no such measurement.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSamples(
+        self,
+        request: _latency_pb2.ListSamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.ListSamplesResponse, _abc.Awaitable[_latency_pb2.ListSamplesResponse]]:
+        """ListSamples lists the runs of one visit by page: their times, and those of their kernels.
+        NOT_FOUND: there is no such visit.
+        """
 
 def add_LatencyServiceServicer_to_server(servicer: LatencyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

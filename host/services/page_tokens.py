@@ -1,0 +1,69 @@
+"""Tokens that say where a list or a stream goes on, signed so that no client can make one up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from latlab.domain.errors import InvalidRequest
+
+MAX_CHARS = 4_096
+_MAC_BYTES = 16
+# They may differ from page to page of one list.
+_FIELDS_OF_A_PAGE = ("page_size", "page_token", "resume_token")
+
+Position = Sequence["str | int | float"]
+
+
+class PageTokens:
+    """Makes and reads the tokens of one database's lists.
+
+    A token belongs to one request, whatever its page's size is. It gives no rights: what is listed
+    is decided again for each page.
+    """
+
+    def __init__(self, database_id: str) -> None:
+        self._key = hashlib.sha256(b"page tokens of " + database_id.encode()).digest()
+
+    def make(self, request: Message, position: Position) -> str:
+        """Return the token of the page behind a position of the request's list."""
+        text = json.dumps(list(position)).encode()
+        return base64.urlsafe_b64encode(self._mac(request, text) + text).decode()
+
+    def read(self, request: Message, token: str) -> list[str | int | float] | None:
+        """Return a token's position; None for the empty token, that of the first page.
+
+        Raises InvalidRequest if the token was not made for this request.
+        """
+        if not token:
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(token[:MAX_CHARS].encode())
+        except ValueError:
+            raw = b""
+        mac, text = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        is_canonical = base64.urlsafe_b64encode(raw).decode() == token
+        if not is_canonical or not hmac.compare_digest(mac, self._mac(request, text)):
+            raise InvalidRequest(
+                "the page token is not of this list: send the token of the page before, with the"
+                " same request, or none to begin again"
+            )
+        position = json.loads(text)
+        assert isinstance(position, list)  # `make` has signed it
+        return position
+
+    def _mac(self, request: Message, text: bytes) -> bytes:
+        listed = type(request)()
+        listed.MergeFrom(request)
+        for name in _FIELDS_OF_A_PAGE:
+            if name in request.DESCRIPTOR.fields_by_name:
+                listed.ClearField(name)
+        name = request.DESCRIPTOR.full_name.encode()
+        query = listed.SerializeToString(deterministic=True)
+        signed = b"".join(len(part).to_bytes(8, "big") + part for part in (name, query, text))
+        return hmac.digest(self._key, signed, "sha256")[:_MAC_BYTES]
