@@ -33,6 +33,7 @@ from host.jobs.dispatcher import Dispatcher
 from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
+from host.services.access.access import Access
 from host.services.lab import Lab
 from host.services.program_contents import described
 from host.services.server import serve_lab
@@ -95,7 +96,8 @@ def serve(
     reader_process = ReaderProcess()
     describe = functools.partial(described, reader_process.read)
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
-    server, port = serve_lab(lab, home.token())
+    access = Access(database, home.token(), config.limits)
+    server, port = serve_lab(lab, access)
     predictors.start()
     server.start()
     for transport in transports:
@@ -114,6 +116,7 @@ def serve(
     reader_process.close()
     predictors.stop()
     stopped.wait()
+    access.close()
     fleet.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)

@@ -9,6 +9,9 @@ leave = ["emulator-*"]        # not these phones, even if `take` names them
 [jobs]
 max_age_h = 24                # an older job ends if nothing was measured on its target for so long
 
+[limits]                      # of each owner of tokens; see `host.home.limits`
+open_jobs = 1000
+
 [groups.pixels]               # devices that are treated alike; the first group that fits counts
 devices = ["Google Pixel*"]   # shell patterns of serials, models and boards' addresses
 core_classes = ["big"]        # measure on these cores; by default on all
@@ -28,7 +31,9 @@ from typing import Any, NewType
 
 from host.home.boards import checked_address
 from host.home.documents import InvalidField, Key, make_converter, structure
+from host.home.limits import LimitsDocument, add_limit_hooks, owner_limits
 from latlab.common.files import read_regular
+from latlab.domain.access.limits import UNLIMITED, OwnerLimits
 from latlab.domain.errors import InvalidRequest
 
 if sys.version_info >= (3, 11):
@@ -72,6 +77,7 @@ class LabConfig:
         groups: The groups, in the order in which they are tried.
         max_age_h: An open job that is older, in hours, ends as a failure if nothing was measured
             on its target for so long.
+        limits: How much of the lab each owner of tokens may use.
     """
 
     boards: tuple[str, ...] | None = None
@@ -79,6 +85,7 @@ class LabConfig:
     leave: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     max_age_h: float = DAY_H
+    limits: OwnerLimits = UNLIMITED
 
     def chosen_boards(self, enrolled: Sequence[str]) -> Sequence[str]:
         """Return the addresses of the boards that the lab uses."""
@@ -155,6 +162,7 @@ class _Document:
     boards: tuple[_Address, ...] | None = None
     phones: _Phones = field(default_factory=_Phones)
     jobs: _Jobs = field(default_factory=_Jobs)
+    limits: LimitsDocument = field(default_factory=LimitsDocument)
     groups: dict[str, _Group] = field(default_factory=dict)
 
 
@@ -168,6 +176,7 @@ def _config(document: _Document) -> LabConfig:
             for name, group in document.groups.items()
         ),
         max_age_h=document.jobs.max_age_h,
+        limits=owner_limits(document.limits),
     )
 
 
@@ -201,6 +210,7 @@ _CONVERTER.register_structure_hook(_Address, _structure_address)
 _CONVERTER.register_structure_hook(_Celsius, _structure_celsius)
 _CONVERTER.register_structure_hook(_Hours, _structure_hours)
 _CONVERTER.register_structure_hook(_Names, _structure_names)
+add_limit_hooks(_CONVERTER)
 
 
 def _matches(serial: str, patterns: Collection[str]) -> bool:

@@ -51,7 +51,8 @@ class PageTokens:
         if not is_canonical or not hmac.compare_digest(mac, self._mac(request, text)):
             raise InvalidRequest(
                 "the page token is not of this list: send the token of the page before, with the"
-                " same request, or none to begin again"
+                " same request, or none to begin again",
+                "page_token",
             )
         position = json.loads(text)
         assert isinstance(position, list)  # `make` has signed it

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import hmac
-
 import grpc
 
+from host.services.access.access import Access
+from host.services.access.interceptor import AccessInterceptor
 from host.services.devices import LabServicer
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
+from host.services.tokens import AccessServicer
 from latlab.common.channel import MAX_MESSAGE_BYTES
 from latlab.common.server import add_health_and_reflection, make_server
+from latlab.convert.details.google_rpc import details_of
 from latlab.convert.error_interceptor import ErrorInterceptor
-from latlab.convert.token_interceptor import TokenInterceptor
-from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1 import access_pb2, lab_pb2, latency_pb2
+from latlab.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 
@@ -22,11 +23,10 @@ from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
 PATIENT = ["/latlab.v1.LatencyService/Measure"]
 
 
-def serve_lab(lab: Lab, token: str) -> tuple[grpc.Server, int]:
+def serve_lab(lab: Lab, access: Access) -> tuple[grpc.Server, int]:
     """Return the daemon's gRPC server, which is not started yet, and its port."""
-    is_token = functools.partial(hmac.compare_digest, token.encode())
     server = make_server(
-        [TokenInterceptor(is_token), ErrorInterceptor()],
+        [AccessInterceptor(access), ErrorInterceptor(details_of)],
         [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -35,9 +35,11 @@ def serve_lab(lab: Lab, token: str) -> tuple[grpc.Server, int]:
     )
     add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
     add_LabServiceServicer_to_server(LabServicer(lab), server)
+    add_AccessServiceServicer_to_server(AccessServicer(access), server)
+    modules = ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
     services = [
         module.DESCRIPTOR.services_by_name[name].full_name
-        for module, name in ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
+        for module, name in (*modules, (access_pb2, "AccessService"))
     ]
     add_health_and_reflection(server, services)
     return server, server.add_insecure_port("127.0.0.1:0")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from latlab.client.access.tokens import AccessClient
 from latlab.client.baselines import Baselines
 from latlab.client.calls import Calls
 from latlab.client.discovery import find_lab, home_folder
@@ -50,6 +51,7 @@ class LatencyClient(TargetsClient):
     Attributes:
         stored: The stored measurements: list, exclude and include them.
         baselines: The programs that the lab keeps under a name.
+        access: The tokens, and who did what with them.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -62,6 +64,7 @@ class LatencyClient(TargetsClient):
         super().__init__(Calls(address, token))
         self.stored = StoredMeasurements(self._calls, self._lab)
         self.baselines = Baselines(self._calls, self._lab, self._latency)
+        self.access = AccessClient(self._calls)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:

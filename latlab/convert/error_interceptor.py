@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from latlab.convert.errors import abort
+from latlab.convert.errors import Details, abort
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
@@ -20,6 +20,14 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     The daemon and the agents use it. Interceptors behind it must not call `context.abort`.
     """
 
+    def __init__(self, details: Details | None = None) -> None:
+        """Make the interceptor.
+
+        Args:
+            details: Returns the details that errors carry. None: they carry none.
+        """
+        self._details = details
+
     def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler | None:
@@ -27,7 +35,8 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        return with_behavior(handler, _guard_stream if handler.response_streaming else _guard)
+        guard = _guard_stream if handler.response_streaming else _guard
+        return with_behavior(handler, lambda behavior: guard(behavior, self._details))
 
 
 def with_behavior(handler: Handler, wrap: Callable[[Behavior], Behavior]) -> Handler:
@@ -43,28 +52,28 @@ def with_behavior(handler: Handler, wrap: Callable[[Behavior], Behavior]) -> Han
     return grpc.stream_stream_rpc_method_handler(wrap(handler.stream_stream), *coders)
 
 
-def _guard(behavior: Behavior) -> Behavior:
+def _guard(behavior: Behavior, details: Details | None) -> Behavior:
     def guarded(request: object, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         try:
             return behavior(request, context)
         except Exception as error:
-            _end(context, error)
+            _end(context, error, details)
 
     return guarded
 
 
-def _guard_stream(behavior: Behavior) -> Behavior:
+def _guard_stream(behavior: Behavior, details: Details | None) -> Behavior:
     def guarded(request: object, context: grpc.ServicerContext) -> Iterator[Any]:
         try:
             yield from behavior(request, context)
         except Exception as error:
-            _end(context, error)
+            _end(context, error, details)
 
     return guarded
 
 
-def _end(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+def _end(context: grpc.ServicerContext, error: Exception, details: Details | None) -> NoReturn:
     """Abort the call, unless the error is gRPC's own, which says that the caller has left."""
     if isinstance(error, grpc.RpcError) and not context.is_active():
         raise error
-    abort(context, error)
+    abort(context, error, details)

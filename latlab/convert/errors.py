@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
@@ -18,6 +18,7 @@ from latlab.domain.errors import (
     InvalidRequest,
     LabError,
     LeaseLost,
+    LimitReached,
     NotFound,
     NotReady,
     PermissionDenied,
@@ -34,9 +35,14 @@ from latlab.domain.errors import (
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 MAX_MESSAGE_CHARS = 2_000  # gRPC sends messages as headers, whose size is limited
 
-# Trailing metadata: the error's class, which is finer than a status, and its kernel kinds.
+# Trailing metadata: the error's class, which is finer than a status, and its kernel kinds. Clients
+# of version 0.2 read these alone.
 _CLASS_KEY = "latlab-error"
 _KINDS_KEY = "latlab-kernel-kinds-bin"
+_DETAILS_KEY = "grpc-status-details-bin"
+
+# Returns an error's `google.rpc.Status`: see `latlab.convert.details.google_rpc.details_of`.
+Details: TypeAlias = Callable[[LabError, str, int, str], bytes]
 
 # A class that is missing here has the status of its nearest base.
 _STATUSES: Mapping[type[LabError], grpc.StatusCode] = {
@@ -80,11 +86,14 @@ def status_of(error: LabError) -> grpc.StatusCode:
     return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
 
 
-def abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+def abort(
+    context: grpc.ServicerContext, error: Exception, details: Details | None = None
+) -> NoReturn:
     """End a call with an error.
 
-    A LabError travels as its status, its class and its message. Any other exception is a
-    defect: the caller gets INTERNAL and a request id, under which the log holds the traceback.
+    A LabError travels as its status, its class, its message and, if `details` makes them, its
+    details. Any other exception is a defect: the caller gets INTERNAL and a request id, under which
+    the log holds the traceback.
     """
     if not isinstance(error, LabError):
         request_id = uuid.uuid4().hex
@@ -97,16 +106,20 @@ def abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:
     metadata: list[tuple[str, str | bytes]] = [(_CLASS_KEY, kind.__name__)]
     if isinstance(error, UnknownKernelKinds):
         metadata.append((_KINDS_KEY, json.dumps(error.kinds).encode()))
-    context.set_trailing_metadata(tuple(metadata))
     message = str(error)[:MAX_MESSAGE_CHARS].encode("utf-8", "backslashreplace").decode()
-    context.abort(status_of(error), message)
+    status = status_of(error)
+    if details is not None:
+        number: int = status.value[0]
+        metadata.append((_DETAILS_KEY, details(error, kind.__name__, number, message)))
+    context.set_trailing_metadata(tuple(metadata))
+    context.abort(status, message)
 
 
 def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which has no type for it
     """Return the error that the daemon raised, or Unavailable if it does not answer."""
     raised = _raised(error)
     if raised is not None:
-        return raised
+        return _with_details(raised, _metadata(error).get(_DETAILS_KEY, b""))
     kind = _KINDS.get(error.code(), LabError)
     if kind is Unavailable:
         return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
@@ -146,6 +159,20 @@ def _raised(error: Any) -> LabError | None:  # noqa: ANN401 -- as above
     if kind is UnknownKernelKinds:
         return UnknownKernelKinds(json.loads(_metadata(error).get(_KINDS_KEY, b"[]")))
     return None if kind is None else kind(error.details())
+
+
+def _with_details(error: LabError, data: bytes) -> LabError:
+    """Complete an error by its details. A lab of version 0.2 sends none."""
+    if data:
+        # Not on top: the agents import this module, and run where `google.rpc` is not installed.
+        from latlab.convert.details.google_rpc import read_details
+
+        found = read_details(data)
+        if isinstance(error, InvalidRequest):
+            error.field = found.field
+        if isinstance(error, LimitReached) and found.retry_s is not None:
+            error.retry_s = found.retry_s
+    return error
 
 
 def _raised_kind(error: Any) -> type[LabError] | None:  # noqa: ANN401 -- as above

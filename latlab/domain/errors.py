@@ -38,7 +38,16 @@ class LabError(Exception):
 
 
 class InvalidRequest(LabError):
-    """The request makes no sense."""
+    """The request makes no sense.
+
+    Attributes:
+        field: The field of the request that is wrong, as the API names it; "" if that is not known.
+    """
+
+    def __init__(self, message: object = "", field: str = "") -> None:
+        """Make the error with its message."""
+        self.field = field
+        super().__init__(message)
 
 
 class UnknownKernelKinds(InvalidRequest):

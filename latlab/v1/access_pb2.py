@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16latlab/v1/access.proto\x12\tlatlab.v1\"\xd7\x01\n\x0b\x41\x63\x63\x65ssToken\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12 \n\x06scopes\x18\x03 \x03(\x0e\x32\x10.latlab.v1.Scope\x12\x17\n\x0f\x63reated_unix_ns\x18\x04 \x01(\x03\x12\x1c\n\x0f\x65xpires_unix_ns\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x1c\n\x0frevoked_unix_ns\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x0c\n\x04note\x18\x07 \x01(\tB\x12\n\x10_expires_unix_nsB\x12\n\x10_revoked_unix_ns\"\x12\n\x10GetCallerRequest\"\x85\x01\n\x12\x43reateTokenRequest\x12\r\n\x05owner\x18\x01 \x01(\t\x12 \n\x06scopes\x18\x02 \x03(\x0e\x32\x10.latlab.v1.Scope\x12\x1c\n\x0f\x65xpires_unix_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04note\x18\x04 \x01(\tB\x12\n\x10_expires_unix_ns\"L\n\x13\x43reateTokenResponse\x12%\n\x05token\x18\x01 \x01(\x0b\x32\x16.latlab.v1.AccessToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x12ListTokensResponse\x12&\n\x06tokens\x18\x01 \x03(\x0b\x32\x16.latlab.v1.AccessToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"f\n\x17ListAuditEntriesRequest\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x15\n\rsince_unix_ns\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x81\x01\n\nAuditEntry\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"[\n\x18ListAuditEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.latlab.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*x\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSCOPE_READ\x10\x01\x12\x11\n\rSCOPE_PREDICT\x10\x02\x12\x11\n\rSCOPE_MEASURE\x10\x03\x12\x11\n\rSCOPE_OPERATE\x10\x04\x12\x0f\n\x0bSCOPE_ADMIN\x10\x05\x32\x8d\x03\n\rAccessService\x12@\n\tGetCaller\x12\x1b.latlab.v1.GetCallerRequest\x1a\x16.latlab.v1.AccessToken\x12L\n\x0b\x43reateToken\x12\x1d.latlab.v1.CreateTokenRequest\x1a\x1e.latlab.v1.CreateTokenResponse\x12I\n\nListTokens\x12\x1c.latlab.v1.ListTokensRequest\x1a\x1d.latlab.v1.ListTokensResponse\x12\x44\n\x0bRevokeToken\x12\x1d.latlab.v1.RevokeTokenRequest\x1a\x16.latlab.v1.AccessToken\x12[\n\x10ListAuditEntries\x12\".latlab.v1.ListAuditEntriesRequest\x1a#.latlab.v1.ListAuditEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16latlab/v1/access.proto\x12\tlatlab.v1\"\xd7\x01\n\x0b\x41\x63\x63\x65ssToken\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12 \n\x06scopes\x18\x03 \x03(\x0e\x32\x10.latlab.v1.Scope\x12\x17\n\x0f\x63reated_unix_ns\x18\x04 \x01(\x03\x12\x1c\n\x0f\x65xpires_unix_ns\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x1c\n\x0frevoked_unix_ns\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x0c\n\x04note\x18\x07 \x01(\tB\x12\n\x10_expires_unix_nsB\x12\n\x10_revoked_unix_ns\"\x12\n\x10GetCallerRequest\"\x85\x01\n\x12\x43reateTokenRequest\x12\r\n\x05owner\x18\x01 \x01(\t\x12 \n\x06scopes\x18\x02 \x03(\x0e\x32\x10.latlab.v1.Scope\x12\x1c\n\x0f\x65xpires_unix_ns\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04note\x18\x04 \x01(\tB\x12\n\x10_expires_unix_ns\"L\n\x13\x43reateTokenResponse\x12%\n\x05token\x18\x01 \x01(\x0b\x32\x16.latlab.v1.AccessToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x12ListTokensResponse\x12&\n\x06tokens\x18\x01 \x03(\x0b\x32\x16.latlab.v1.AccessToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"f\n\x17ListAuditEntriesRequest\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x15\n\rsince_unix_ns\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x92\x01\n\nAuditEntry\x12\x0f\n\x07unix_ns\x18\x01 \x01(\x03\x12\r\n\x05owner\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0f\n\x07refused\x18\x08 \x01(\x08\"[\n\x18ListAuditEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.latlab.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*x\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSCOPE_READ\x10\x01\x12\x11\n\rSCOPE_PREDICT\x10\x02\x12\x11\n\rSCOPE_MEASURE\x10\x03\x12\x11\n\rSCOPE_OPERATE\x10\x04\x12\x0f\n\x0bSCOPE_ADMIN\x10\x05\x32\x8d\x03\n\rAccessService\x12@\n\tGetCaller\x12\x1b.latlab.v1.GetCallerRequest\x1a\x16.latlab.v1.AccessToken\x12L\n\x0b\x43reateToken\x12\x1d.latlab.v1.CreateTokenRequest\x1a\x1e.latlab.v1.CreateTokenResponse\x12I\n\nListTokens\x12\x1c.latlab.v1.ListTokensRequest\x1a\x1d.latlab.v1.ListTokensResponse\x12\x44\n\x0bRevokeToken\x12\x1d.latlab.v1.RevokeTokenRequest\x1a\x16.latlab.v1.AccessToken\x12[\n\x10ListAuditEntries\x12\".latlab.v1.ListAuditEntriesRequest\x1a#.latlab.v1.ListAuditEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'latlab.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCOPE']._serialized_start=1001
-  _globals['_SCOPE']._serialized_end=1121
+  _globals['_SCOPE']._serialized_start=1018
+  _globals['_SCOPE']._serialized_end=1138
   _globals['_ACCESSTOKEN']._serialized_start=38
   _globals['_ACCESSTOKEN']._serialized_end=253
   _globals['_GETCALLERREQUEST']._serialized_start=255
@@ -50,9 +50,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=672
   _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=774
   _globals['_AUDITENTRY']._serialized_start=777
-  _globals['_AUDITENTRY']._serialized_end=906
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=908
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=999
-  _globals['_ACCESSSERVICE']._serialized_start=1124
-  _globals['_ACCESSSERVICE']._serialized_end=1521
+  _globals['_AUDITENTRY']._serialized_end=923
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=925
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=1016
+  _globals['_ACCESSSERVICE']._serialized_start=1141
+  _globals['_ACCESSSERVICE']._serialized_end=1538
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     DESCRIPTOR: _descriptor.EnumDescriptor
     SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
     SCOPE_READ: _Scope.ValueType  # 1
-    """See targets, devices, jobs of one's own, and measurements."""
+    """See targets, devices, the queue, jobs of one's own, and measurements."""
     SCOPE_PREDICT: _Scope.ValueType  # 2
     """Predict latencies."""
     SCOPE_MEASURE: _Scope.ValueType  # 3
@@ -42,7 +42,7 @@ class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
 
 SCOPE_UNSPECIFIED: Scope.ValueType  # 0
 SCOPE_READ: Scope.ValueType  # 1
-"""See targets, devices, jobs of one's own, and measurements."""
+"""See targets, devices, the queue, jobs of one's own, and measurements."""
 SCOPE_PREDICT: Scope.ValueType  # 2
 """Predict latencies."""
 SCOPE_MEASURE: Scope.ValueType  # 3
@@ -290,6 +290,7 @@ class AuditEntry(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
     owner: _builtins.str
     token: _builtins.str
@@ -302,6 +303,8 @@ class AuditEntry(_message.Message):
     """The name of the gRPC status that it ended with: "OK", "PERMISSION_DENIED"."""
     request_id: _builtins.str
     """Under this id the log tells more."""
+    refused: _builtins.bool
+    """The caller may not make the call, or not so soon."""
     def __init__(
         self,
         *,
@@ -312,10 +315,11 @@ class AuditEntry(_message.Message):
         resource: _builtins.str = ...,
         status: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        refused: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "owner", b"owner", "request_id", b"request_id", "resource", b"resource", "status", b"status", "token", b"token", "unix_ns", b"unix_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "owner", b"owner", "refused", b"refused", "request_id", b"request_id", "resource", b"resource", "status", b"status", "token", b"token", "unix_ns", b"unix_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

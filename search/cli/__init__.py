@@ -23,6 +23,9 @@ class LatlabCommands(LateCommands):
         "measurements": LateCommand(
             "host.cli.measurements:app", "List, show and exclude stored measurements.", LAB
         ),
+        "token": LateCommand(
+            "host.cli.tokens:app", "Say who may use the lab, and show who did what.", LAB
+        ),
         "doctor": LateCommand(
             "search.cli.doctor:doctor", "Find what is wrong with the lab and how to fix it.", LAB
         ),

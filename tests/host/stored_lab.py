@@ -24,10 +24,12 @@ from host.jobs.dispatcher import Dispatcher
 from host.predicting.fitting import fit_measured
 from host.predicting.predictors import Predictors
 from host.predicting.summaries import Summarizer
+from host.services.access.access import Access
 from host.services.lab import Lab
 from host.services.server import serve_lab
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
+from latlab.domain.access.limits import UNLIMITED, OwnerLimits
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.job import Job
 from latlab.domain.kernel import Kernel
@@ -178,6 +180,7 @@ def served(
     database: Database,
     folder: Path,
     describe: Describe = as_announced,
+    limits: OwnerLimits = UNLIMITED,
 ) -> Iterator[tuple[str, FakeDevice]]:
     """Serves the database's target on a device that takes 1 ms for every network. Its
     address."""
@@ -194,11 +197,13 @@ def served(
     lab = Lab(
         database, dispatcher, store, summarizer, predictors, fleet, lambda address: None, describe
     )
-    server, port = serve_lab(lab, TOKEN)
+    access = Access(database, TOKEN, limits)
+    server, port = serve_lab(lab, access)
     server.start()
     try:
         yield f"127.0.0.1:{port}", device
     finally:
         server.stop(None).wait()
+        access.close()
         predictors.stop()
         fleet.stop()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
-from latlab.domain.access.token import AccessToken, Scope
+from latlab.domain.access.token import LOCAL_OWNER, AccessToken, Scope
 
 # The lab's own token, which lies in its folder: for the commands of the user who runs the lab.
-LOCAL_OWNER = "local"
 LOCAL_TOKEN = AccessToken("local", LOCAL_OWNER, frozenset({Scope.ADMIN}), created_unix_ns=0)
 
 _caller: ContextVar[AccessToken] = ContextVar("caller", default=LOCAL_TOKEN)
@@ -31,3 +30,17 @@ def calling(token: AccessToken) -> Iterator[None]:
         yield
     finally:
         _caller.reset(before)
+
+
+@contextmanager
+def calling_context(token: AccessToken) -> Iterator[Context]:
+    """Hand out a context whose `run` serves a call of this token, until the block ends.
+
+    An answer that is a stream is made step by step, and each step runs in it.
+    """
+    context, served = copy_context(), calling(token)
+    context.run(served.__enter__)
+    try:
+        yield context
+    finally:
+        context.run(served.__exit__, None, None, None)

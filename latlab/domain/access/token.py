@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# Who calls with the lab's own token, which lies in its folder: the user who runs the lab.
+LOCAL_OWNER = "local"
+
 
 class Scope(Enum):
     """What a token allows. Each allows what it says and nothing else, but for ADMIN.
 
     Attributes:
-        READ: See targets, devices, jobs of one's own, and measurements.
+        READ: See targets, devices, the queue, jobs of one's own, and measurements.
         PREDICT: Predict latencies.
         MEASURE: Upload programs, measure them, and cancel measurements of one's own.
         OPERATE: Change devices, sentinels, baselines and exclusions, and cancel anybody's

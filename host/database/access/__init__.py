@@ -1,0 +1,1 @@
+"""Who may use the lab, and what they have done."""

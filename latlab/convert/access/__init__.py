@@ -1,0 +1,1 @@
+"""Tokens and the audit log, and the messages about them."""
