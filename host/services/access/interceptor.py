@@ -97,9 +97,9 @@ class AccessInterceptor(grpc.ServerInterceptor):
                 served = _Served(call, variables, needed.changes)
                 yield served
         except BaseException:
-            self._record(name, token, _status(context), needed.changes, served)
+            self._record(name, token, _status(context, "UNKNOWN"), needed.changes, served)
             raise
-        self._record(name, token, "OK", needed.changes, served)
+        self._record(name, token, _status(context, "OK"), needed.changes, served)
 
     def _record(
         self, name: str, token: AccessToken, status: str, changes: bool, served: _Served | None
@@ -154,9 +154,9 @@ class _Served:
             self.resource = resource_of(answer)
 
 
-def _status(context: Any) -> str:  # noqa: ANN401 -- its type lacks `code`
-    """Return the name of the status that a call ended with which raised an exception."""
+def _status(context: Any, default: str) -> str:  # noqa: ANN401 -- its type lacks `code`
+    """Return the name of the status that a call ends with; `default` if nobody has set one."""
     code = context.code()
     if code is not None:
         return str(code.name)
-    return "UNKNOWN" if context.is_active() else "CANCELLED"
+    return default if context.is_active() else "CANCELLED"

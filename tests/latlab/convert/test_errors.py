@@ -17,6 +17,7 @@ from latlab.client.calls import Calls
 from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.convert.errors import (
     MAX_MESSAGE_CHARS,
+    Details,
     from_agent,
     from_daemon,
     from_enrolment,
@@ -49,7 +50,9 @@ def example(kind: type[LabError]) -> LabError:
 
 
 @contextmanager
-def call_that(raises: Callable[[], None], *, streams: bool = False) -> Iterator[grpc.RpcError]:
+def call_that(
+    raises: Callable[[], None], *, streams: bool = False, details: Details | None = None
+) -> Iterator[grpc.RpcError]:
     """The error of a call to a server whose method calls `raises`."""
 
     def fail(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -65,7 +68,7 @@ def call_that(raises: Callable[[], None], *, streams: bool = False) -> Iterator[
         if streams
         else grpc.unary_unary_rpc_method_handler(fail)
     )
-    server = grpc.server(ThreadPoolExecutor(1), interceptors=[ErrorInterceptor()])
+    server = grpc.server(ThreadPoolExecutor(1), interceptors=[ErrorInterceptor(details)])
     generic = grpc.method_handlers_generic_handler("test", {"Fail": handler})
     server.add_generic_rpc_handlers((generic,))
     port = server.add_insecure_port("127.0.0.1:0")
