@@ -81,7 +81,7 @@ def serve(
     alone = MachineTurn(quiet, home.root)
     summarizer, refit_process = Summarizer(database), RefitProcess()
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
-    dispatcher = Dispatcher(database, predictors.measured)
+    dispatcher = Dispatcher(database, predictors.measured, config.limits)
     programs = ProgramStore(home.programs)
     holder, quarantine = home.holder(), ResultQuarantine(home.quarantine)
     fleet = Fleet(

@@ -21,7 +21,6 @@ from cattrs import Converter
 
 from latlab.domain.access.limits import NO_LIMITS, Limits, OwnerLimits
 from latlab.domain.access.owner import check_owner
-from latlab.domain.access.token import LOCAL_OWNER
 
 _Amount = NewType("_Amount", float)
 _Owner = NewType("_Owner", str)
@@ -46,12 +45,11 @@ class LimitsDocument(_OwnerDocument):
 
 def owner_limits(document: LimitsDocument) -> OwnerLimits:
     """Return the limits that the table names."""
-    default = _changed(NO_LIMITS, document)
+    default = OwnerLimits(_changed(NO_LIMITS, document))
     by_owner = {
-        str(name): _changed(NO_LIMITS if name == LOCAL_OWNER else default, owner)
-        for name, owner in document.owners.items()
+        str(name): _changed(default.of(name), owner) for name, owner in document.owners.items()
     }
-    return OwnerLimits(default, {LOCAL_OWNER: NO_LIMITS, **by_owner})
+    return replace(default, by_owner=by_owner)
 
 
 def add_limit_hooks(converter: Converter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -12,6 +13,7 @@ from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue, JobEvent, Progress
+from latlab.domain.access.token import LOCAL_OWNER
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
@@ -53,10 +55,13 @@ class Campaign:
     programs are measured while the client still exports the last.
     """
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, database: Database, dispatcher: Dispatcher, owner: str = LOCAL_OWNER
+    ) -> None:
         self._database = database
         self._dispatcher = dispatcher
-        self._events = EventQueue(self._stored)
+        self._owner = owner
+        self._events = EventQueue(self._stored, owner)
         self._requested: set[str] = set()  # programs by SHA-256
         self._pause_when_left = False
 
@@ -76,7 +81,9 @@ class Campaign:
             InvalidRequest: There are more than MAX_PROGRAMS programs, or the client named none
                 for IDLE_S while none was measured.
         """
-        threading.Thread(target=self._read, args=[requests], daemon=True).start()
+        # The requests are read as those of the caller, who is known by the thread's context.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=[self._read, requests], daemon=True).start()
         all_requested, ended, heard_s = False, 0, time.monotonic()
         try:
             while is_active() and not (all_requested and ended == len(self._requested)):
@@ -132,6 +139,8 @@ class Campaign:
             with self._database.reading() as connection:
                 known = measurement_rows.find_measurement(connection, target_id, sha256, spec)
         if known is None:
-            self._dispatcher.submit(target_id, sha256, spec, self._events, request.priority)
+            self._dispatcher.submit(
+                target_id, sha256, spec, self._events, request.priority, self._owner
+            )
         else:
             self._events.put(JobEvent(sha256, known))

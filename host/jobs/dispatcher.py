@@ -7,31 +7,26 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from host.database.engine import Database
 from host.jobs.events import EventQueue, JobEvent, progress_event
+from host.jobs.idle_workers import IdleWorkers
 from host.jobs.job_state import JobState
 from host.jobs.overdue import OverdueJobs, why_overdue
+from host.jobs.owners.owner_use import OwnerUse
 from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
 from host.jobs.routes import Routes
 from host.jobs.wait_reasons import QueuePosition, positions
 from host.measuring.stopping import NextVisit
+from latlab.domain.access.limits import UNLIMITED, OwnerLimits
+from latlab.domain.access.token import LOCAL_OWNER
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.measurement import Measurement, Visit
 from latlab.domain.program import Program
-
-
-@dataclass(frozen=True, slots=True)
-class _Idle:
-    """A worker that waits until it is offered a job of one of these targets."""
-
-    offered: threading.Condition
-    target_ids: Collection[str]
 
 
 class Dispatcher:
@@ -42,17 +37,25 @@ class Dispatcher:
     Args:
         database: Where the jobs are stored.
         on_measured: Called with the target's id after each new measurement.
+        limits: How many jobs and how much device time each owner may use.
+
+    Attributes:
+        use: What each owner uses.
     """
 
     def __init__(
-        self, database: Database, on_measured: Callable[[str], None] = lambda target_id: None
+        self,
+        database: Database,
+        on_measured: Callable[[str], None] = lambda target_id: None,
+        limits: OwnerLimits = UNLIMITED,
     ) -> None:
+        self.use = OwnerUse(limits)
         self._on_measured = on_measured
         self._records = JobRecords(database)
         self._overdue = OverdueJobs(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
-        self._idle: dict[str, _Idle] = {}  # by the device's serial
+        self._idle = IdleWorkers(self._lock)
         self._listeners: dict[str, list[EventQueue]] = defaultdict(list)
         self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
         self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
@@ -68,6 +71,7 @@ class Dispatcher:
         spec: BenchmarkSpec,
         listener: EventQueue,
         priority: int = 0,
+        owner: str = LOCAL_OWNER,
     ) -> Job:
         """Join an open job for the same measurement, or else open one, and return it.
 
@@ -78,16 +82,20 @@ class Dispatcher:
             listener: Receives the job's events. It also stands for the client, which takes turns
                 with others.
             priority: That of a job that is open already may rise.
+            owner: Who asks for the job.
 
         Raises:
             NotFound: The program was never uploaded.
+            LimitReached: The owner has too many open jobs, or has used up the device time.
         """
         with self._submitting:
             with self._lock:
-                if (known := self._open.get((target_id, program_sha256, spec))) is not None:
+                known = self._open.get((target_id, program_sha256, spec))
+                self.use.check_job(owner, "" if known is None else known.job.id)
+                if known is not None:
                     self._listeners[known.job.id].append(listener)
             if known is not None:
-                return self._join(known, listener, priority)
+                return self._join(known, listener, priority, owner)
             job = Job(
                 uuid.uuid4().hex,
                 target_id,
@@ -100,7 +108,8 @@ class Dispatcher:
             with self._lock:
                 self._listeners[job.id].append(listener)
                 self._add(JobState(job, program, clients={listener}))
-                self._wake_one(target_id)
+                self.use.opened(job.id, owner)
+                self._idle.wake_one(target_id)
             return job
 
     def unsubscribe(self, listener: EventQueue, *, pause: bool = False) -> None:
@@ -155,11 +164,9 @@ class Dispatcher:
         with self._lock:
             state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             if state is None:
-                idle = _Idle(threading.Condition(self._lock), target_ids)
-                self._idle[device_serial] = idle
                 rest_ns = self._queue.next_rested_ns(target_ids) - time.monotonic_ns()
-                idle.offered.wait(min(timeout_s, max(0.0, rest_ns / 1e9)))
-                self._idle.pop(device_serial, None)
+                rest_s = min(timeout_s, max(0.0, rest_ns / 1e9))
+                self._idle.wait(device_serial, target_ids, rest_s)
                 state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             return state
 
@@ -167,7 +174,7 @@ class Dispatcher:
         """Let any device take the job again."""
         with self._lock:
             self._queue.put_back(state)
-            self._wake_one(state.job.target_id)
+            self._idle.wake_one(state.job.target_id)
 
     def upcoming(self, target_ids: Collection[str]) -> list[Program]:
         """Return the programs of jobs whose turn comes soon and that were never visited."""
@@ -198,6 +205,7 @@ class Dispatcher:
         """Record the outcome of a run of the job."""
         self._records.answer(run_id, outcome)
         with self._lock:
+            self.use.visited(state.job.id, state.asked_for_s())
             state.asked = None
             if isinstance(outcome, Visit):
                 state.visits.append(outcome)
@@ -251,14 +259,15 @@ class Dispatcher:
         with self._lock:
             return kept | {state.job.program_sha256 for state in self._open.values()}
 
-    def _join(self, state: JobState, listener: EventQueue, priority: int) -> Job:
+    def _join(self, state: JobState, listener: EventQueue, priority: int, owner: str) -> Job:
         if priority > state.job.priority:
             self._records.set_priority(state.job, priority)
         with self._lock:
             # It may have ended in between; then the listener has its outcome.
             if state.job.id in self._states[state.job.target_id]:
                 self._queue.join(state, listener, priority)
-                self._wake_one(state.job.target_id)
+                self.use.opened(state.job.id, owner)
+                self._idle.wake_one(state.job.target_id)
                 if state.visits:
                     listener.put(progress_event(state))
             return state.job
@@ -271,20 +280,13 @@ class Dispatcher:
         self._open[_request(state.job)] = state
         self._queue.add(state)
 
-    def _wake_one(self, target_id: str) -> None:
-        """Wake one worker, which is enough for one job; the others look again by themselves."""
-        for device_serial, idle in self._idle.items():
-            if target_id in idle.target_ids:
-                del self._idle[device_serial]
-                idle.offered.notify()
-                return
-
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._lock:
             # A sentinel's job is not among them.
             if (state := self._states[job.target_id].pop(job.id, None)) is not None:
                 self._open.pop(_request(job), None)
                 self._queue.remove(state)
+                self.use.ended(job.id)
             for listener in self._listeners.pop(job.id, ()):
                 listener.put(JobEvent(job.program_sha256, outcome))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from host.jobs.job_state import JobState
+from latlab.domain.access.token import LOCAL_OWNER
 from latlab.domain.failure import Failure
 from latlab.domain.job import Job
 from latlab.domain.measurement import Measurement, Visit
@@ -64,12 +65,16 @@ class EventQueue:
     and reads the others from the database when the client asks for them.
     """
 
-    def __init__(self, read: Callable[[str], Measurement | Failure]) -> None:
+    def __init__(
+        self, read: Callable[[str], Measurement | Failure], owner: str = LOCAL_OWNER
+    ) -> None:
         """Make an empty queue.
 
         Args:
             read: Returns the stored measurement of an id, or why it cannot be read.
+            owner: Whose turn the client shares.
         """
+        self.owner = owner
         self._read = read
         self._changed = threading.Condition()
         # By program; the end of the requests by "".

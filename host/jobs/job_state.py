@@ -83,6 +83,10 @@ class JobState:
         """True if the next visit belongs right beside the last one."""
         return self.job.spec.is_paired and len(self.visits) % 2 == 1
 
+    def asked_for_s(self) -> float:
+        """Return since when the last run is asked for, in seconds; 0 if a daemon before asked."""
+        return (time.monotonic_ns() - self.last_asked_ns) / 1e9 if self.last_asked_ns else 0.0
+
     def next(self) -> NextVisit | Failure | None:
         """Return the visit that the job needs, a Failure if it cannot go on, or None if it is
         complete."""

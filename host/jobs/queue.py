@@ -1,7 +1,8 @@
 """Decide which job gets the next visit. Nothing here waits, reads or writes.
 
-Jobs of the highest priority come first. Among them, clients take turns on each device, visit by
-visit. So a client with a thousand jobs delays a client with one job by one visit at a time.
+Owners take turns on each device, visit by visit, and so do the clients of one owner. So an owner
+with fifty clients, or a client with a thousand jobs, delays another one by one visit at a time.
+Priorities count among the jobs of one owner: those of the highest come first.
 
 The visits of a client are interleaved over its programs. A machine is slower for some seconds
 and faster for others: visits that are spread out see both, and a contiguous run sees only one.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from heapq import merge
 from itertools import chain, count, islice, zip_longest
@@ -44,8 +45,10 @@ class JobQueue:
         self._resting: dict[str, list[JobState]] = defaultdict(list)  # by target, soonest first
         self._asked: dict[str, list[JobState]] = defaultdict(list)  # by the device's serial
         self._taken: set[JobState] = set()
-        # The last turn of each client on a device, by the device's serial.
+        # The last turn of each client on a device, by the device's serial, and that of each owner,
+        # which outlives its clients: an owner gains nothing by connecting again.
         self._turns: dict[str, dict[Hashable, int]] = defaultdict(dict)
+        self._owner_turns: dict[str, dict[Hashable, int]] = defaultdict(dict)
         self._next_turn = count(1)
 
     def add(self, state: JobState) -> None:
@@ -64,10 +67,11 @@ class JobQueue:
     def take(self, device_serial: str, target_ids: Collection[str], now_ns: int) -> JobState | None:
         """Take the job whose turn it is on the device; None if there is none.
 
-        A job with an unanswered run of the device comes first. Otherwise it is a job of the
-        highest priority and of the client that the device served longest ago: the one among the
-        `WINDOW` oldest that was visited longest ago, or one that is within a pair of visits. Jobs
-        that rest or are taken do not count.
+        A job with an unanswered run of the device comes first. Otherwise it is a job of the owner
+        that the device served longest ago, of the highest priority among the owner's, and of the
+        client that was served longest ago: the one among the `WINDOW` oldest that was visited
+        longest ago, or one that is within a pair of visits. Jobs that rest or are taken do not
+        count.
 
         Args:
             device_serial: The device's serial.
@@ -145,9 +149,10 @@ class JobQueue:
 
     def upcoming(self, target_ids: Iterable[str]) -> list[Program]:
         """Return the programs of unvisited jobs whose turn comes soon, in their order."""
-        by_client = self._by_client(target_ids, 2 * WINDOW).values()
-        ranked = (merge(*by_target, key=rank) for by_target in by_client)
-        in_turn = chain.from_iterable(zip_longest(*ranked))
+        by_owner: dict[Hashable, list[Iterable[JobState | None]]] = defaultdict(list)
+        for client, by_target in self._by_client(target_ids, 2 * WINDOW).items():
+            by_owner[owner_of(client)].append(merge(*by_target, key=rank))
+        in_turn = _alternating([_alternating(ranked) for ranked in by_owner.values()])
         soon = islice(dict.fromkeys(state for state in in_turn if state), 2 * WINDOW)
         return [state.program for state in soon if not state.last_asked_ns]
 
@@ -155,19 +160,18 @@ class JobQueue:
         by_client = self._by_client(target_ids, WINDOW)
         if not by_client:
             return None
-        highest = max(
-            states[0].job.priority for by_target in by_client.values() for states in by_target
-        )
+        owner = _served_longest_ago(self._owner_turns[device_serial], map(owner_of, by_client))
+        of_owner = {
+            client: max(states[0].job.priority for states in by_target)
+            for client, by_target in by_client.items()
+            if owner_of(client) == owner
+        }
+        highest = max(of_owner.values())
         turns = self._turns[device_serial]
-        client = min(
-            (
-                client
-                for client, by_target in by_client.items()
-                if any(states[0].job.priority == highest for states in by_target)
-            ),
-            key=lambda client: turns.get(client, 0),
+        client = _served_longest_ago(
+            turns, (client for client, priority in of_owner.items() if priority == highest)
         )
-        turns[client] = next(self._next_turn)
+        turns[client] = self._owner_turns[device_serial][owner] = next(self._next_turn)
         window = islice(merge(*by_client[client], key=rank), WINDOW)
         return min(
             (state for state in window if state.job.priority == highest),
@@ -208,6 +212,23 @@ class JobQueue:
                 _delete(waiting[client], state, rank)
                 if not waiting[client]:
                     del waiting[client]
+
+
+def owner_of(client: Hashable) -> Hashable:
+    """Return the owner whose turn a client shares.
+
+    A client of the services knows its owner. The jobs that nobody waits for share one turn.
+    """
+    return getattr(client, "owner", None)
+
+
+def _served_longest_ago(turns: Mapping[Hashable, int], waiting: Iterable[Hashable]) -> Hashable:
+    return min(waiting, key=lambda each: turns.get(each, 0))
+
+
+def _alternating(lists: Iterable[Iterable[JobState | None]]) -> Iterable[JobState | None]:
+    """Return the first of each list, then the second of each, and so on; None for those missing."""
+    return chain.from_iterable(zip_longest(*lists))
 
 
 def _delete(states: list[JobState], state: JobState, key: Callable[[JobState], Any]) -> None:

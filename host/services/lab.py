@@ -29,6 +29,7 @@ from host.predicting.estimates import (
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
+from host.services.access.caller import caller
 from host.services.checks import check_text
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound, UnreadableRow
@@ -108,12 +109,13 @@ class Lab:
         What the client says about a program is only a hint: its kernels are those that its bytes
         hold. A program that the lab knows keeps the kernels on which its measurements rest.
 
-        Raises InvalidRequest, TooLarge and StorageError. If storage is full, the lab takes no
-        program, and so no job, while what is being measured can still be stored.
+        Raises InvalidRequest, TooLarge, LimitReached and StorageError. If storage is full, the lab
+        takes no program, and so no job, while what is being measured can still be stored.
         """
         in_use = self.dispatcher.programs_in_use()
         self._programs.keep_reserve({*in_use, program.sha256})
         if not self._programs.has(program.sha256, program.size_bytes):
+            self.dispatcher.use.upload(caller().owner, program.size_bytes)
             self._programs.add(program.sha256, program.size_bytes, chunks, in_use)
         known = self._known_program(program.sha256)
         if known is None:
@@ -215,7 +217,8 @@ class Lab:
     ) -> Iterator[JobEvent]:
         """Measure programs and yield the jobs' events, as `Campaign.run` does."""
         self._summarizer.complete(is_active)
-        yield from Campaign(self._database, self.dispatcher).run(requests, is_active)
+        campaign = Campaign(self._database, self.dispatcher, caller().owner)
+        yield from campaign.run(requests, is_active)
 
     def outcomes(self) -> Callable[[Measurement], MeasuredLatency | Failure]:
         """Return a function that turns a campaign's measurements into the outcomes to report.

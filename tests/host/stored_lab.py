@@ -187,7 +187,8 @@ def served(
     device, quiet = FakeDevice(), threading.Lock()
     summarizer = Summarizer(database)
     predictors = Predictors(database, summarizer, quiet, fit_measured)
-    dispatcher, store = Dispatcher(database, predictors.measured), ProgramStore(folder / "programs")
+    dispatcher = Dispatcher(database, predictors.measured, limits)
+    store = ProgramStore(folder / "programs")
     quarantine = ResultQuarantine(folder / "quarantine")
     fleet = Fleet(
         lambda way: DeviceWorker(way, database, dispatcher, store, quiet, "test", quarantine)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from latlab.domain.access.token import LOCAL_OWNER
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -33,7 +35,8 @@ class OwnerLimits:
     """The limits of all owners.
 
     Attributes:
-        default: Those of an owner without limits of its own.
+        default: Those of an owner without limits of its own. The owner of the lab itself has none,
+            for nobody is to lock himself out.
         by_owner: The limits of owners, by name.
     """
 
@@ -42,7 +45,7 @@ class OwnerLimits:
 
     def of(self, owner: str) -> Limits:
         """Return an owner's limits."""
-        return self.by_owner.get(owner, self.default)
+        return self.by_owner.get(owner, NO_LIMITS if owner == LOCAL_OWNER else self.default)
 
 
 UNLIMITED = OwnerLimits()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from latlab.domain.checks.text import visible
 from latlab.domain.errors import InvalidRequest
 
 MAX_CHARS = 100
@@ -19,7 +18,7 @@ def check_owner(owner: str) -> str:
     """
     if _NAME.fullmatch(owner) is None:
         raise InvalidRequest(
-            f"the owner's name is {visible(owner[: MAX_CHARS + 1])!r}: give 1 to {MAX_CHARS}"
+            f"the owner's name is {owner[: MAX_CHARS + 1]!r}: give 1 to {MAX_CHARS}"
             " letters, digits and characters of ._@-",
             "owner",
         )

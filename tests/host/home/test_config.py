@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from host.home.config import NO_GROUP, Group, LabConfig, load_config
+from latlab.domain.access.limits import Limits
 from latlab.domain.errors import InvalidRequest
 
 
@@ -106,3 +108,51 @@ def test_a_mistake_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(InvalidRequest, match=f"line {line}\\b.*{word}"):
         load(tmp_path, text)
+
+
+def test_limits_are_of_everybody_or_of_one_owner(tmp_path: Path) -> None:
+    limits = load(
+        tmp_path,
+        """\
+[limits]
+calls_per_s = 50
+open_jobs = 1000
+[limits.owners.ci]
+device_minutes_per_day = 60
+open_jobs = 10
+[limits.owners."ann@team"]
+calls_per_s = 0.5
+""",
+    ).limits
+    assert limits.of("bob") == Limits(50, 1000)
+    assert limits.of("ci") == Limits(50, 10, device_minutes_per_day=60)
+    assert limits.of("ann@team") == Limits(0.5, 1000)
+    assert limits.of("local") == Limits()  # the owner of the lab is not locked out
+    own = load(tmp_path, "[limits]\nopen_jobs = 5\n[limits.owners.local]\ncalls_per_s = 2").limits
+    assert own.of("local") == Limits(calls_per_s=2)
+    assert load(tmp_path, "").limits.of("anybody") == Limits()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field"),
+    [
+        ("[limits]\ncalls_per_s = 0", 2, "limits.calls_per_s"),
+        ("[limits]\nopen_jobs = -1", 2, "limits.open_jobs"),
+        ("[limits]\nopen_jobs = true", 2, "limits.open_jobs"),
+        ("[limits]\nopen_jobs = nan", 2, "limits.open_jobs"),
+        ('[limits]\nopen_jobs = "many"', 2, "limits.open_jobs"),
+        ("[limits]\njobs = 1", 2, "limits.jobs"),
+        ("[limits.owners.ci]\nopen_jobs = 0", 2, "limits.owners.ci.open_jobs"),
+        ("[limits.owners.ci]\nspeed = 1", 2, "limits.owners.ci.speed"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_named(
+    tmp_path: Path, text: str, line: int, field: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"line {line}: field {re.escape(field)}:"):
+        load(tmp_path, text)
+
+
+def test_the_name_of_an_owner_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="the owner's name is 'a b'"):
+        load(tmp_path, '[limits.owners."a b"]\nopen_jobs = 1')

@@ -1,0 +1,1 @@
+"""How much of the lab each owner uses."""
