@@ -8,6 +8,8 @@ MACHINE ?= aarch64
 PROTOS := $(wildcard protos/latlab/v1/*.proto)
 INSTALLED := .venv/.installed
 DEVELOPED := .venv/.developed
+GENERATOR := build/protoc-venv
+GENERATES := $(GENERATOR)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup runner agent-bundle protos lab-up lab-status lab-down virtual-phone search test test-fast check wheels bench clean
@@ -46,7 +48,7 @@ test: $(RUNNER) $(DEVELOPED)  ## The tests
 test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
 	$(BIN)/pytest -m fast
 
-check: $(DEVELOPED)  ## ruff, mypy, buf lint, and that the generated protobuf code is current
+check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy, buf lint, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
@@ -56,7 +58,7 @@ check: $(DEVELOPED)  ## ruff, mypy, buf lint, and that the generated protobuf co
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
 	  done && echo "generated protobuf code is current"
 
-protos: $(DEVELOPED)  ## Generate the protobuf code
+protos: $(GENERATES)  ## Generate the protobuf code
 	$(call generate,.)
 
 bench: $(RUNNER) $(DEVELOPED)  ## Every benchmark; bench-NAME for one group
@@ -89,9 +91,9 @@ define compile
 endef
 
 define generate
-$(BIN)/python -m grpc_tools.protoc -Iprotos \
-  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+$(GENERATOR)/bin/python -m grpc_tools.protoc -Iprotos \
+  --plugin=protoc-gen-mypy=$(GENERATOR)/bin/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(GENERATOR)/bin/protoc-gen-mypy_grpc \
   --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \
   $(PROTOS)
 endef
@@ -109,6 +111,11 @@ $(INSTALLED): pyproject.toml
 $(DEVELOPED): $(INSTALLED)
 	$(BIN)/pip install --quiet --no-compile --editable '.[dev]'
 	$(compile)
+	@touch $@
+
+$(GENERATES): protos/requirements.txt
+	$(PYTHON) -m venv --clear $(GENERATOR)
+	$(GENERATOR)/bin/pip install --quiet --requirement protos/requirements.txt
 	@touch $@
 
 $(RUNNER): $(INSTALLED) $(wildcard device_agent/runner/*)
