@@ -48,10 +48,11 @@ test: $(RUNNER) $(DEVELOPED)  ## The tests
 test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
 	$(BIN)/pytest -m fast
 
-check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy, buf lint, and that the generated protobuf code is current
+check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy (latlab for Python 3.10 too), buf lint, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
+	$(BIN)/mypy --python-version 3.10 latlab
 	$(BIN)/buf lint protos
 	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
 	  && for file in $$(cd $$build && find latlab -type f); do \
@@ -67,19 +68,9 @@ bench: $(RUNNER) $(DEVELOPED)  ## Every benchmark; bench-NAME for one group
 bench-%: $(RUNNER) $(DEVELOPED)
 	@$(BIN)/python -m tests.bench $*
 
-# In the checkout one editable install serves both distributions, so pyproject.toml lists latlab's
-# package; the wheel of the application depends on latlab's wheel instead.
-wheels: $(INSTALLED)  ## The wheels of both distributions, latlab and latency-lab: build/wheels
+wheels: $(INSTALLED)  ## The wheels of all distributions: build/wheels
 	rm -rf build/wheels
-	mkdir -p build/wheels/sources/latlab build/wheels/sources/latency-lab
-	cp -r latlab build/wheels/sources/latlab
-	mv build/wheels/sources/latlab/latlab/pyproject.toml build/wheels/sources/latlab
-	cp LICENSE build/wheels/sources/latlab
-	cp -r host device_agent latency_models search README.md LICENSE build/wheels/sources/latency-lab
-	sed -e 's/"latlab\*", //' \
-	  -e "s/^dependencies = \[/&\n    \"latlab==$$(sed -n 's/^version = "\(.*\)"/\1/p' latlab/pyproject.toml)\",/" \
-	  pyproject.toml > build/wheels/sources/latency-lab/pyproject.toml
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheels build/wheels/sources/*
+	$(BIN)/python -m device_agent.bundle.wheels build/wheels
 
 clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
 	rm -rf build .venv
