@@ -1,8 +1,8 @@
 """Build the wheels of all distributions: `python -m device_agent.bundle.wheels FOLDER`.
 
 latlab               the client; runs anywhere
-latency-lab          the application; a wheel for each kind of Linux machine carries the runner, and one
-                     for any machine carries none
+latency-lab          the application; the wheels for Linux machines carry the runner, and the one for
+                     any machine carries none
 latency-lab-bundle   the agent's bundles for phones and boards
 
 If that fails, it says why and exits with code 2.
@@ -30,7 +30,7 @@ _APPLICATION = ("host", "device_agent", "latency_models", "search", "README.md",
 _EXECUTORCH_GLIBC = (2, 28)  # what ExecuTorch's own wheels ask for
 _TIMEOUT_S = 300.0
 
-# A wheel that is for one kind of machine and for any Python, since it holds a program and no module.
+# The wheel is for one kind of machine and any Python: it holds a program, and no compiled module.
 _PLATFORM_SETUP = """\
 from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel

@@ -46,9 +46,7 @@ class Bundle:
         try:
             content = json.loads((folder / "bundle.json").read_text())
         except FileNotFoundError:
-            raise Unavailable(
-                f"there is no agent at {folder}: `{BUNDLE_FIX}` brings it"
-            ) from None
+            raise Unavailable(f"there is no agent at {folder}: `{BUNDLE_FIX}` brings it") from None
         return cls(folder, str(content["sha256"]))
 
     def write_archive(self, file: IO[bytes]) -> None:

@@ -54,16 +54,13 @@ class LabHome:
 
     @property
     def runner(self) -> Path:
-        """The runner of this machine's agent: LATLAB_RUNNER, by default the checkout's or wheel's."""
+        """The runner of this machine's agent: LATLAB_RUNNER, by default what is installed."""
         folder = "build/runner" if IS_CHECKOUT else "device_agent/runner"
         return Path(os.environ.get("LATLAB_RUNNER") or REPOSITORY / folder / "latlab-runner")
 
     @property
     def bundles(self) -> Path:
-        """The folder with the agent's bundles: LATLAB_BUNDLES, by default the checkout's or wheel's.
-
-        It need not exist.
-        """
+        """The folder with the agent's bundles: LATLAB_BUNDLES, by default what is installed."""
         if bundles := os.environ.get("LATLAB_BUNDLES"):
             return Path(bundles)
         if IS_CHECKOUT:
