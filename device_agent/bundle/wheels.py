@@ -1,7 +1,7 @@
 """Build the wheels of all distributions: `python -m device_agent.bundle.wheels FOLDER`.
 
 latlab               the client; runs anywhere
-latency-lab          the application; the wheels for Linux machines carry the runner, and the one for
+latency-lab          the application; the wheels for Linux carry the runner, and the one for
                      any machine carries none
 latency-lab-bundle   the agent's bundles for phones and boards
 
