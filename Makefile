@@ -8,6 +8,8 @@ MACHINE ?= aarch64
 PROTOS := $(wildcard protos/latlab/v1/*.proto)
 INSTALLED := .venv/.installed
 DEVELOPED := .venv/.developed
+GENERATOR := build/protoc-venv
+GENERATES := $(GENERATOR)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup runner agent-bundle protos lab-up lab-status lab-down virtual-phone search test test-fast check wheels bench clean
@@ -46,17 +48,18 @@ test: $(RUNNER) $(DEVELOPED)  ## The tests
 test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
 	$(BIN)/pytest -m fast
 
-check: $(DEVELOPED)  ## ruff, mypy, buf lint, and that the generated protobuf code is current
+check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy (latlab for Python 3.10 too), buf lint, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
+	$(BIN)/mypy --python-version 3.10 latlab
 	$(BIN)/buf lint protos
 	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
 	  && for file in $$(cd $$build && find latlab -type f); do \
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
 	  done && echo "generated protobuf code is current"
 
-protos: $(DEVELOPED)  ## Generate the protobuf code
+protos: $(GENERATES)  ## Generate the protobuf code
 	$(call generate,.)
 
 bench: $(RUNNER) $(DEVELOPED)  ## Every benchmark; bench-NAME for one group
@@ -65,19 +68,9 @@ bench: $(RUNNER) $(DEVELOPED)  ## Every benchmark; bench-NAME for one group
 bench-%: $(RUNNER) $(DEVELOPED)
 	@$(BIN)/python -m tests.bench $*
 
-# In the checkout one editable install serves both distributions, so pyproject.toml lists latlab's
-# package; the wheel of the application depends on latlab's wheel instead.
-wheels: $(INSTALLED)  ## The wheels of both distributions, latlab and latency-lab: build/wheels
+wheels: $(INSTALLED)  ## The wheels of all distributions: build/wheels
 	rm -rf build/wheels
-	mkdir -p build/wheels/sources/latlab build/wheels/sources/latency-lab
-	cp -r latlab build/wheels/sources/latlab
-	mv build/wheels/sources/latlab/latlab/pyproject.toml build/wheels/sources/latlab
-	cp LICENSE build/wheels/sources/latlab
-	cp -r host device_agent latency_models search README.md LICENSE build/wheels/sources/latency-lab
-	sed -e 's/"latlab\*", //' \
-	  -e "s/^dependencies = \[/&\n    \"latlab==$$(sed -n 's/^version = "\(.*\)"/\1/p' latlab/pyproject.toml)\",/" \
-	  pyproject.toml > build/wheels/sources/latency-lab/pyproject.toml
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheels build/wheels/sources/*
+	$(BIN)/python -m device_agent.bundle.wheels build/wheels
 
 clean: lab-down  ## Stop the lab; remove what was built (measurements stay)
 	rm -rf build .venv
@@ -89,9 +82,9 @@ define compile
 endef
 
 define generate
-$(BIN)/python -m grpc_tools.protoc -Iprotos \
-  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+$(GENERATOR)/bin/python -m grpc_tools.protoc -Iprotos \
+  --plugin=protoc-gen-mypy=$(GENERATOR)/bin/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(GENERATOR)/bin/protoc-gen-mypy_grpc \
   --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \
   $(PROTOS)
 endef
@@ -109,6 +102,11 @@ $(INSTALLED): pyproject.toml
 $(DEVELOPED): $(INSTALLED)
 	$(BIN)/pip install --quiet --no-compile --editable '.[dev]'
 	$(compile)
+	@touch $@
+
+$(GENERATES): protos/requirements.txt
+	$(PYTHON) -m venv --clear $(GENERATOR)
+	$(GENERATOR)/bin/pip install --quiet --requirement protos/requirements.txt
 	@touch $@
 
 $(RUNNER): $(INSTALLED) $(wildcard device_agent/runner/*)

@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 
 from host.home.paths import LabHome
+from latlab.domain.program import ProgramFile
 from tests.device_agent.real_bundle import BuiltBundle, build_in
 from tests.virtual_phone.adb_server import adb_server
 from tests.virtual_phone.phone import NoPhone
@@ -23,6 +24,7 @@ hypothesis.settings.load_profile("unhurried")
 # address or a port that the others take too. The rest stays together by file, in the others.
 MEASURING = (
     "tests/device_agent/",
+    "tests/distribution/test_application.py",
     "tests/host/agent/",
     "tests/host/cli/",
     "tests/host/devices/",
@@ -88,6 +90,33 @@ def runner() -> Path:
     if not path.is_file():
         pytest.fail(f"no runner at {path}: run `make runner`")
     return path
+
+
+@pytest.fixture(scope="session")
+def small_programs(tmp_path_factory: pytest.TempPathFactory) -> list[ProgramFile]:
+    """Real programs that run in microseconds."""
+    import torch
+    from torch import nn
+
+    from latlab.export import export_program
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("programs")
+    files = []
+    for channels in (8, 16, 24, 32, 40, 48):
+        network = nn.Sequential(
+            nn.Conv2d(3, channels, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, 2 * channels, 1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(2 * channels, 10),
+        )
+        program, data = export_program(network.eval(), (1, 3, 32, 32))
+        path = folder / f"{channels}.pte"
+        path.write_bytes(data)
+        files.append(ProgramFile(program, path))
+    return files
 
 
 @pytest.fixture(scope="session")

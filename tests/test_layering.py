@@ -12,7 +12,7 @@ from tests import structure
 # What each of ours may import from outside, beside the standard library; the others may import
 # whatever is installed.
 OUTSIDE = {
-    "latlab": {"grpc", "google", "grpc_health", "grpc_reflection"},
+    "latlab": {"grpc", "google", "grpc_health", "grpc_reflection", "typing_extensions"},
     "latency_models": {"numpy", "scipy", "sklearn"},
     "device_agent": {"grpc", "google", "cryptography"},
 }

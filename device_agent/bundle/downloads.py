@@ -1,6 +1,7 @@
 """Download the pinned files of a bundle, each of them once.
 
-They come from the mirrors that apt and pip are configured to use.
+They come from the mirrors that apt and pip are configured to use. Ubuntu's archive lacks Debian's
+packages, so there they come from Debian's own. A bundle is the same wherever it is built.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 from device_agent.bundle import BundleError
 
 _APT_HELPER = "/usr/lib/apt/apt-helper"  # downloads as apt does, and checks hashes
+# Where Debian itself gets its packages by default. It needs no TLS and no signed list: the pinned
+# SHA-256 of each package is compared.
+DEBIAN_ARCHIVE = "http://deb.debian.org/debian/"
 _PYTHON_VERSION = "3.11"
 _TIMEOUT_S = 120.0
 
@@ -68,11 +72,12 @@ def _is_there(pin: Pin, folder: Path) -> bool:
 
 
 def mirror() -> str:
-    """Return the URL of apt's Debian mirror, ending in a slash. Raises BundleError."""
+    """Return the URL of an archive of Debian, ending in a slash: apt's mirror if it knows one.
+
+    Raises BundleError.
+    """
     told = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
-    if not told:
-        raise BundleError("apt knows no mirror of Debian (or `apt-get update` must run first)")
-    return told[0]
+    return told[0] if told else DEBIAN_ARCHIVE
 
 
 def _download_packages(pins: Sequence[Pin], folder: Path) -> None:
@@ -108,7 +113,7 @@ def run(*command: str) -> str:
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         )
     except FileNotFoundError as error:
-        raise BundleError(f"{command[0]} is missing: build bundles on a Debian system") from error
+        raise BundleError(f"{command[0]} is missing: build bundles on Debian or Ubuntu") from error
     except subprocess.TimeoutExpired as error:
         raise BundleError(f"{command[0]} took longer than {_TIMEOUT_S:g} s") from error
     except subprocess.CalledProcessError as error:

@@ -18,6 +18,10 @@ REPOSITORY = Path(__file__).parents[2]
 _RUNNER_SOURCES = REPOSITORY / "device_agent/runner"
 _TIMEOUT_S = 300.0
 
+# Beside the runner lie the libraries of the agent's copy of it. A wheel's runner lies in the
+# package device_agent and finds the package executorch beside that. A bundle's loader asks none.
+_RUNPATH = "$ORIGIN:$ORIGIN/../../executorch/lib"
+
 
 def triplet(machine: str) -> str:
     return f"{machine}-linux-gnu"
@@ -56,7 +60,7 @@ def compile_runner(machine: str, system: Path, executorch: Path, build: Path) ->
         "CMAKE_FIND_ROOT_PATH_MODE_PACKAGE": "NEVER",
         "CMAKE_CXX_FLAGS": " ".join(map(str, compiler_flags)),
         "CMAKE_EXE_LINKER_FLAGS": f"-s -L{system}/usr/lib/gcc/{triplet(machine)}/12",
-        "CMAKE_SKIP_RPATH": "ON",
+        "LATLAB_RUNPATH": _RUNPATH,
     }
     defined = [f"-D{name}={value}" for name, value in settings.items()]
     cmake = [sys.executable, "-m", "cmake"]

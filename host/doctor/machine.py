@@ -15,7 +15,7 @@ from pathlib import Path
 
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
 from host.home.config import load_config
-from host.home.paths import LabHome
+from host.home.paths import RUNNER_FIX, LabHome
 from latlab.domain.errors import LabError
 
 STEAL_SAMPLE_S = 1.0
@@ -32,7 +32,7 @@ def check_runner(home: LabHome) -> Iterator[Finding]:
         ).stdout
         version = json.loads(output)["runtime_version"]
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
-        yield Finding("runner", Level.WRONG, f"{home.runner}: {error}", "make runner")
+        yield Finding("runner", Level.WRONG, f"{home.runner}: {error}", RUNNER_FIX)
     else:
         yield Finding("runner", Level.OK, f"{home.runner}, runtime {version}")
 

@@ -15,7 +15,7 @@ from host.agent.bundle import ABIS, Bundle
 from host.devices.transports.adb import TROUBLES, AdbTransport, PhoneTrouble
 from host.doctor.finding import CALL_TIMEOUT_S, Finding, Level
 from host.doctor.machine import is_listened_on, read
-from host.home.paths import REPOSITORY, LabHome
+from host.home.paths import BUNDLE_FIX, IS_CHECKOUT, REPOSITORY, LabHome
 from latlab.client.client import LatencyClient
 from latlab.common.agent_sources import agent_sources
 from latlab.domain.device import DeviceStatus, TransportKind
@@ -134,15 +134,15 @@ def serials_of(statuses: Iterable[DeviceStatus]) -> set[str]:
 
 
 def check_bundle(home: LabHome) -> Iterator[Finding]:
-    """Check that the agent's bundle is built for each kind of phone."""
+    """Check that there is an agent's bundle for each kind of phone."""
     for abi, machine in ABIS.items():
-        fix = f"make agent-bundle MACHINE={machine}"
+        fix = f"{BUNDLE_FIX} MACHINE={machine}" if IS_CHECKOUT else BUNDLE_FIX
         try:
             bundle = Bundle.for_abi(home.bundles, abi)
         except (Unavailable, ValueError, LookupError):
             # Hardly any phone is x86_64. A phone without a bundle says so itself.
             level = Level.WARNING if machine == "aarch64" else Level.OK
-            yield Finding("bundle", level, f"{machine} phones need one, none is built", fix)
+            yield Finding("bundle", level, f"{machine} phones need one, there is none", fix)
         else:
             level, found = Level.OK, f"{machine}: {bundle.sha256[:16]}"
             if not _has_this_agent(bundle):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from pathlib import Path
 from latlab.client.discovery import DAEMON_FILE, LOCK_FILE, TOKEN_FILE, home_folder, read_token
 from latlab.common.files import replacing, storing
 
+# The folder of the packages: the checkout, or the environment that they are installed in.
 REPOSITORY = Path(__file__).resolve().parents[2]
+IS_CHECKOUT = (REPOSITORY / "Makefile").is_file()
+
+# The commands that bring what a lab on this machine, or on phones, cannot do without.
+RUNNER_FIX = "make runner" if IS_CHECKOUT else "pip install --force-reinstall --no-deps latency-lab"
+BUNDLE_FIX = "make agent-bundle" if IS_CHECKOUT else "pip install --upgrade latency-lab-bundle"
+
+_BUNDLES_PACKAGE = "latency_lab_bundle"  # a distribution of its own
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,21 @@ class LabHome:
 
     @property
     def runner(self) -> Path:
-        """The runner of this machine's agent: LATLAB_RUNNER, by default the built one."""
-        built = REPOSITORY / "build" / "runner" / "latlab-runner"
-        return Path(os.environ.get("LATLAB_RUNNER") or built)
+        """The runner of this machine's agent: LATLAB_RUNNER, by default what is installed."""
+        folder = "build/runner" if IS_CHECKOUT else "device_agent/runner"
+        return Path(os.environ.get("LATLAB_RUNNER") or REPOSITORY / folder / "latlab-runner")
 
     @property
     def bundles(self) -> Path:
-        """The folder with the agent's bundles: LATLAB_BUNDLES, by default the built ones."""
-        return Path(os.environ.get("LATLAB_BUNDLES") or REPOSITORY / "build" / "bundle")
+        """The folder with the agent's bundles: LATLAB_BUNDLES, by default what is installed."""
+        if bundles := os.environ.get("LATLAB_BUNDLES"):
+            return Path(bundles)
+        if IS_CHECKOUT:
+            return REPOSITORY / "build" / "bundle"
+        package = importlib.util.find_spec(_BUNDLES_PACKAGE)
+        if package is None or package.origin is None:
+            return REPOSITORY / _BUNDLES_PACKAGE
+        return Path(package.origin).parent
 
     @property
     def daemon_file(self) -> Path:

@@ -36,7 +36,7 @@ from latlab.domain.program import Program, ProgramFile
 from latlab.v1 import lab_pb2, latency_pb2
 
 if TYPE_CHECKING:
-    from typing import Unpack  # new in Python 3.11
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
     from latlab.export import Inputs, Module
 

@@ -105,7 +105,7 @@ class ReaderProcess:
         with input_:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "latlab.programs.reader_process", str(self._timeout_s)],
-                stdin=input_,
+                stdin=input_.fileno(),
                 stdout=subprocess.PIPE,
                 # FlatBuffers imports numpy where it is installed, whose threads would take memory.
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},

@@ -5,7 +5,7 @@ import warnings
 
 from latlab.v1 import access_pb2 as latlab_dot_v1_dot_access__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class AccessServiceStub:
+class AccessServiceStub(object):
     """AccessService says who may use the lab, and what they have done. Its methods need the scope
     `admin`, but for GetCaller.
     """
@@ -63,7 +63,7 @@ class AccessServiceStub:
                 _registered_method=True)
 
 
-class AccessServiceServicer:
+class AccessServiceServicer(object):
     """AccessService says who may use the lab, and what they have done. Its methods need the scope
     `admin`, but for GetCaller.
     """
@@ -141,7 +141,7 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class AccessService:
+class AccessService(object):
     """AccessService says who may use the lab, and what they have done. Its methods need the scope
     `admin`, but for GetCaller.
     """

@@ -6,7 +6,7 @@ import warnings
 from latlab.v1 import common_pb2 as latlab_dot_v1_dot_common__pb2
 from latlab.v1 import device_agent_pb2 as latlab_dot_v1_dot_device__agent__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -26,7 +26,7 @@ if _version_not_supported:
     )
 
 
-class DeviceAgentStub:
+class DeviceAgentStub(object):
     """The agent on each device serves this to the one host that holds its token.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
@@ -64,7 +64,7 @@ class DeviceAgentStub:
                 _registered_method=True)
 
 
-class DeviceAgentServicer:
+class DeviceAgentServicer(object):
     """The agent on each device serves this to the one host that holds its token.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
@@ -146,7 +146,7 @@ def add_DeviceAgentServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class DeviceAgent:
+class DeviceAgent(object):
     """The agent on each device serves this to the one host that holds its token.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
@@ -287,7 +287,7 @@ class DeviceAgent:
             _registered_method=True)
 
 
-class EnrolmentStub:
+class EnrolmentStub(object):
     """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
@@ -305,7 +305,7 @@ class EnrolmentStub:
                 _registered_method=True)
 
 
-class EnrolmentServicer:
+class EnrolmentServicer(object):
     """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """
@@ -335,7 +335,7 @@ def add_EnrolmentServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class Enrolment:
+class Enrolment(object):
     """An agent that listens beyond loopback also serves this, over TLS and to whoever asks.
     buf:lint:ignore SERVICE_SUFFIX -- agents of version 0.1 are called by this name
     """

@@ -7,7 +7,7 @@ from latlab.v1 import common_pb2 as latlab_dot_v1_dot_common__pb2
 from latlab.v1 import lab_pb2 as latlab_dot_v1_dot_lab__pb2
 from latlab.v1 import latency_pb2 as latlab_dot_v1_dot_latency__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -27,7 +27,7 @@ if _version_not_supported:
     )
 
 
-class LabServiceStub:
+class LabServiceStub(object):
     """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 
@@ -149,7 +149,7 @@ class LabServiceStub:
                 _registered_method=True)
 
 
-class LabServiceServicer:
+class LabServiceServicer(object):
     """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 
@@ -439,7 +439,7 @@ def add_LabServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class LabService:
+class LabService(object):
     """The lab itself: its devices, its jobs, its predictors and what it has stored.
     """
 

@@ -5,7 +5,7 @@ import warnings
 
 from latlab.v1 import latency_pb2 as latlab_dot_v1_dot_latency__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class LatencyServiceStub:
+class LatencyServiceStub(object):
     """LatencyService answers how long a network takes on a device. Each answer says whether the
     latency was measured, looked up or predicted.
     """
@@ -128,7 +128,7 @@ class LatencyServiceStub:
                 _registered_method=True)
 
 
-class LatencyServiceServicer:
+class LatencyServiceServicer(object):
     """LatencyService answers how long a network takes on a device. Each answer says whether the
     latency was measured, looked up or predicted.
     """
@@ -394,7 +394,7 @@ def add_LatencyServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class LatencyService:
+class LatencyService(object):
     """LatencyService answers how long a network takes on a device. Each answer says whether the
     latency was measured, looked up or predicted.
     """

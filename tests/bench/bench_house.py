@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from device_agent.bundle.wheels import client_wheel
 from tests import structure
 from tests.bench import figures, words
 from tests.bench.figures import at_most, exactly, report
@@ -73,8 +74,7 @@ def sources() -> None:
 
 def clients(folder: Path) -> None:
     """The `latlab` wheel, alone in an environment of its own."""
-    subprocess.run(["make", "wheels"], cwd=structure.REPOSITORY, check=True, timeout=LIMIT_S)
-    [wheel] = (structure.REPOSITORY / "build/wheels").glob("latlab-*.whl")
+    wheel = client_wheel(folder)
     environment = folder / "client"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=LIMIT_S)
     packages = next(environment.glob("lib/python*/site-packages"))

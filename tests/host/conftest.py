@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from host.home.paths import sqlite_url
-from latlab.domain.program import ProgramFile
 from tests.device_agent.agent_process import AgentProcess
 from tests.device_agent.conftest import write_stand_in
 from tests.host.board_lab import StartBoard
@@ -68,33 +67,6 @@ def _empty(url: str) -> None:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def small_programs(tmp_path_factory: pytest.TempPathFactory) -> list[ProgramFile]:
-    """Real programs that run in microseconds."""
-    import torch
-    from torch import nn
-
-    from latlab.export import export_program
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("programs")
-    files = []
-    for channels in (8, 16, 24, 32, 40, 48):
-        network = nn.Sequential(
-            nn.Conv2d(3, channels, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, 2 * channels, 1),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(2 * channels, 10),
-        )
-        program, data = export_program(network.eval(), (1, 3, 32, 32))
-        path = folder / f"{channels}.pte"
-        path.write_bytes(data)
-        files.append(ProgramFile(program, path))
-    return files
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from device_agent.bundle import BundleError
 from host.home.paths import REPOSITORY
 from tests.device_agent.agent_process import is_alive, wait_until
 from tests.virtual_phone import android
-from tests.virtual_phone.packages import system_image
+from tests.virtual_phone.packages import PACKAGES
 
 ADBD_PORT = 5555
 SHELL_UID = 2000
@@ -174,7 +174,7 @@ def virtual_phone(data_bytes: int = DATA_BYTES) -> Iterator[VirtualPhone]:
     if os.geteuid() != 0:
         raise NoPhone("a virtual phone needs namespaces of its own: run as root")
     try:
-        image = system_image()
+        image = PACKAGES.image()
     except BundleError as error:
         renewed = "`python -m tests.virtual_phone.packages` pins newer packages"
         raise NoPhone(f"{error}; {renewed}") from error

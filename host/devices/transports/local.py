@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from host.agent.client import AgentClient
+from host.home.paths import RUNNER_FIX
 from host.home.processes import LockedProcess
 from latlab.common.background_process import start_and_wait
 from latlab.domain.device import TransportKind
@@ -48,7 +49,7 @@ class LocalTransport:
 
     def _start(self) -> None:
         if not self._runner.is_file():
-            raise Unavailable(f"there is no runner at {self._runner}: build it with `make runner`")
+            raise Unavailable(f"there is no runner at {self._runner}: `{RUNNER_FIX}` brings it")
         self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "device_agent"]
         command += [f"--state-dir={self._state_dir}", f"--runner={self._runner}"]
