@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from latlab.common.telemetry.work import working
 from latlab.domain.access.token import AccessToken, Scope
 
 # The lab's own token, which lies in its folder: for the commands of the user who runs the lab.
@@ -28,6 +29,7 @@ def calling(token: AccessToken) -> Iterator[None]:
     """Serve a call of this token until the block ends."""
     before = _caller.set(token)
     try:
-        yield
+        with working(owner=token.owner):
+            yield
     finally:
         _caller.reset(before)
