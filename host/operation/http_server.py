@@ -47,7 +47,7 @@ class PageServer(socketserver.TCPServer):
     """Serves pages by their paths, each request in a thread of its own."""
 
     allow_reuse_address = True
-    request_queue_size = 128
+    request_queue_size = 1_024  # what is more has to knock again after a second
 
     def __init__(self, port: int, pages: Pages) -> None:
         """Bind a port of loopback.

@@ -14,6 +14,7 @@ from prometheus_client import (
     CollectorRegistry,
     GCCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -39,6 +40,7 @@ class Operation:
     def __init__(
         self, database: Database, fleet: Fleet, dispatcher: Dispatcher, predictors: Predictors
     ) -> None:
+        disable_created_metrics()  # when each series began, which would double their number
         watch = DatabaseWatch(database)
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
