@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -54,8 +55,8 @@ def test_calls_are_counted_by_method_and_status(lab: WatchedLab) -> None:
 def test_a_client_s_text_never_is_a_label(lab: WatchedLab) -> None:
     with grpc.insecure_channel(lab.address) as channel:
         for method in ("/made.up/Method", "/latlab.v1.LabService/Nothing", "//", "/x" * 100):
-            for metadata in ([], [("authorization", f"Bearer {TOKEN}")]):
-                call = channel.unary_unary(method)
+            for metadata in ((), (("authorization", f"Bearer {TOKEN}"),)):
+                call: Any = channel.unary_unary(method)
                 with pytest.raises(grpc.RpcError):
                     call(b"", metadata=metadata, timeout=60)
     counted = lab.values("latlab_requests_total", method=UNKNOWN)
@@ -126,10 +127,10 @@ def test_predictions_are_scored_by_the_newest_refit_that_has_a_score(lab: Watche
             refit_rows.add_refit(connection, TARGET.id, refit)
         refit_rows.add_refit(connection, other.id, replace(REFIT, score=None))
     assert lab.values("latlab_prediction_error_ratio") == [0.25]
-    target = {"target": TARGET.id}
-    assert lab.values("latlab_prediction_within_5pct_ratio", **target) == [0.5]
-    assert lab.values("latlab_prediction_interval_coverage_ratio", **target) == [0.75]
-    assert lab.values("latlab_prediction_scored_networks", **target) == [4]
+    labels = {"target": TARGET.id}
+    assert lab.values("latlab_prediction_within_5pct_ratio", **labels) == [0.5]
+    assert lab.values("latlab_prediction_interval_coverage_ratio", **labels) == [0.75]
+    assert lab.values("latlab_prediction_scored_networks", **labels) == [4]
 
 
 def test_a_database_that_is_gone_costs_its_own_metrics_alone(lab: WatchedLab) -> None:
@@ -165,4 +166,4 @@ def test_what_a_job_waits_for_is_one_of_a_few_words() -> None:
         ({"ahead": 2}, True, "behind_others"),
         ({}, True, "next"),
     ):
-        assert wait_reason(replace(position, **changes), is_ready) == reason  # type: ignore[arg-type]
+        assert wait_reason(replace(position, **changes), is_ready) == reason

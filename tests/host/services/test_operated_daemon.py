@@ -168,5 +168,5 @@ def is_served(channel: grpc.Channel, service: str, metadata: Any) -> bool:  # no
         list(call(iter([b"\xff"]), metadata=metadata, timeout=TIMEOUT_S))
     except grpc.RpcError as error:
         failure: Any = error
-        return failure.details() != "Method not found!"
+        return bool(failure.details() != "Method not found!")
     return True

@@ -55,7 +55,7 @@ def channel() -> Iterator[grpc.Channel]:
         while True:
             yield one(request, context)
 
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "One": grpc.unary_unary_rpc_method_handler(one),
         "Many": grpc.unary_stream_rpc_method_handler(many),
     }
