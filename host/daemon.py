@@ -30,6 +30,8 @@ from host.home.installed import daemon_sources
 from host.home.paths import LabHome
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
+from host.operation import service_manager
+from host.operation.operation import Operation
 from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
@@ -68,13 +70,7 @@ def serve(
     Raises:
         LabError: The daemon cannot start.
     """
-    home.create()
-    lock = _lock(home.lock_file)
-    # Left by a daemon that was killed, and by commands.
-    home.daemon_file.unlink(missing_ok=True)
-    remove_parts(home.root, min_age_s=0)
-    remove_parts(home.boards, OLD_PART_S)
-    sources = daemon_sources()
+    lock, sources = _prepare_home(home)
     stopping = _prepare_process(home)
     database = Database(home.database_url)
     quiet = threading.Lock()
@@ -98,18 +94,17 @@ def serve(
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
     access = Access(database, home.token(), config.limits)
     server, port = serve_lab(lab, access)
+    operation = Operation(database, fleet, dispatcher, predictors)
+    metrics = operation.start(config.metrics_port)
     predictors.start()
     server.start()
     for transport in transports:
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    _publish(home, port, sources)
-
-    def summarize() -> None:
-        summarizer.complete(lambda: not stopping.is_set())
-
-    threading.Thread(target=summarize, name="summaries", daemon=True).start()
+    _publish(home, port, metrics, sources)
+    is_running = [lambda: not stopping.is_set()]
+    threading.Thread(target=summarizer.complete, args=is_running, daemon=True).start()
     _keep_house(home, dispatcher, config.max_age_h * 3_600e9, stopping)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
@@ -118,6 +113,7 @@ def serve(
     stopped.wait()
     access.close()
     fleet.stop()
+    operation.stop()
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
@@ -136,6 +132,21 @@ def _keep_house(
             dispatcher.end_overdue(max_age_ns)
         except StorageError as error:
             logging.warning("jobs that wait in vain could not be ended: %s", error)
+    service_manager.notify(service_manager.STOPPING)
+
+
+def _prepare_home(home: LabHome) -> tuple[int, str]:
+    """Make the lab's folder, lock it, and remove what was left there.
+
+    Returns the lock, a file's descriptor, and the hash of this daemon's sources.
+    """
+    home.create()
+    lock = _lock(home.lock_file)
+    # Left by a daemon that was killed, and by commands.
+    home.daemon_file.unlink(missing_ok=True)
+    remove_parts(home.root, min_age_s=0)
+    remove_parts(home.boards, OLD_PART_S)
+    return lock, daemon_sources()
 
 
 def _prepare_process(home: LabHome) -> threading.Event:
@@ -150,12 +161,18 @@ def _prepare_process(home: LabHome) -> threading.Event:
     return stopping
 
 
-def _publish(home: LabHome, port: int, sources: str) -> None:
+def _publish(home: LabHome, port: int, metrics: str, sources: str) -> None:
     """Write where the daemon serves, which clients read, and the hash of its sources."""
-    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}", "sources": sources}
+    info = {
+        "pid": os.getpid(),
+        "address": f"127.0.0.1:{port}",
+        "metrics": metrics,
+        "sources": sources,
+    }
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))
-    logging.info("serving on 127.0.0.1:%d", port)
+    logging.info("serving on 127.0.0.1:%d, metrics on %s", port, metrics or "no port")
+    service_manager.notify(service_manager.READY)
 
 
 def _lock(path: Path) -> int:

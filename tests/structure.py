@@ -21,7 +21,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "latlab.v1": "",
         "latlab.domain": "",
         "latlab.common": "latlab.domain",
-        "latlab.convert": "latlab.v1 latlab.domain",
+        "latlab.convert": "latlab.v1 latlab.common latlab.domain",
         "latlab.programs": "latlab.domain",
         "latlab.profiling": "latlab.domain latlab.programs",
         "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export",
@@ -34,17 +34,20 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "host.agent": "host.home latlab.client latlab.common latlab.convert latlab.domain"
         " latlab.v1",
         "host.jobs": "host.database host.measuring latlab.domain",
-        "host.predicting": "host.database host.measuring latency_models latlab.domain",
+        "host.predicting": "host.database host.measuring latency_models latlab.common"
+        " latlab.domain",
         "host.devices": "host.jobs host.agent host.home host.database host.measuring"
         " latlab.domain latlab.common",
         "host.services": "host.devices host.predicting host.jobs host.database host.home"
         " latlab.convert latlab.programs latlab.domain latlab.common latlab.v1",
+        "host.operation": "host.devices host.predicting host.jobs host.database latlab.common"
+        " latlab.domain",
         "host.doctor": "latlab.client latlab.common latlab.domain host.devices.transports"
         " host.agent host.home host.measuring",
         "host.cli": "latlab.client latlab.export latlab.common latlab.domain host.agent"
         " host.home host.measuring",
-        "host.daemon": "host.services host.predicting host.devices host.jobs host.database"
-        " host.home latlab.programs latlab.common latlab.domain",
+        "host.daemon": "host.services host.operation host.predicting host.devices host.jobs"
+        " host.database host.home latlab.programs latlab.common latlab.domain",
         "search.space": "latlab.domain",
         "search.study": "search.space latlab.common latlab.domain",
         "search.strategies": "search.study search.space latlab.domain",

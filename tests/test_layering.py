@@ -64,7 +64,7 @@ def test_torch_stays_where_networks_are_built() -> None:
     [
         ("latlab", {"grpc", "numpy", "google.protobuf"}),
         ("latlab.client.client", {"numpy", "torch", "executorch"}),
-        ("host.daemon", {"sklearn", "torch", "executorch"}),
+        ("host.daemon", {"sklearn", "torch", "executorch", "opentelemetry"}),
         ("search.cli", {"torch", "executorch", "sklearn", "scipy", "matplotlib", "optuna"}),
         ("search.cli.networks.measure", {"torch", "executorch", "numpy", "PIL"}),
         ("device_agent.__main__", {"numpy", "torch", "cryptography"}),

@@ -113,6 +113,8 @@ def _show(home: LabHome) -> None:
         )
     table.caption = "\n".join(_upgrades(targets))
     show(table)
+    if metrics := lab_process.metrics_address(home):
+        console.print(f"Metrics: http://{metrics}/metrics, health: http://{metrics}/healthz")
 
 
 def _upgrades(statuses: Sequence[TargetStatus]) -> Iterator[str]:

@@ -244,6 +244,14 @@ class Database:
         except (OperationalError, TimeoutError) as error:
             raise _refusal(error) from error
 
+    def size_bytes(self, connection: Connection) -> int:
+        """Return the database's size on disk, without SQLite's write-ahead log."""
+        if self.engine.dialect.name == "sqlite":
+            query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        else:
+            query = "SELECT pg_database_size(current_database())"
+        return int(connection.exec_driver_sql(query).scalar_one())
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Hold the writer's lock, and count how many wait for it."""

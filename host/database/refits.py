@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from host.database.raw import columns, noun, parse, reading
 from host.database.schema import refits
@@ -59,6 +59,25 @@ def stored_refits(connection: Connection, target_id: str) -> list[Refit]:
             found.append(_refit(row))
         except UnreadableRow as error:
             log.warning("a refit of target %s is left out: %s", target_id, error)
+    return found
+
+
+def newest_scores(connection: Connection) -> dict[str, PredictionScore]:
+    """Return each target's score of its newest refit that has one. Damaged rows are left out."""
+    newest = (
+        select(func.max(refits.c.id))
+        .where(refits.c.score_networks.is_not(None))
+        .group_by(refits.c.target_id)
+    )
+    found = {}
+    for row in connection.execute(select(*columns(refits)).where(refits.c.id.in_(newest))):
+        try:
+            score = _refit(row).score
+        except UnreadableRow as error:
+            log.warning("a refit of target %s is left out: %s", row.target_id, error)
+            continue
+        if score is not None:
+            found[str(row.target_id)] = score
     return found
 
 

@@ -17,9 +17,15 @@ log = logging.getLogger(__name__)
 class ProgramUploads:
     """Uploads one program at a time, beside the visits.
 
+    Attributes:
+        waiting: How many programs of jobs whose turn comes soon were still to be sent when the
+            last upload began.
+
     An upload disturbs a visit little, and the samples show it if it does. Without this, a device
     behind a slow network would idle during each upload.
     """
+
+    waiting: int = 0
 
     def __init__(self, programs: ProgramStore) -> None:
         self._programs = programs
@@ -27,11 +33,17 @@ class ProgramUploads:
         self._sent: set[str] = set()
         self._current: tuple[str, Future[None]] | None = None
 
+    @property
+    def is_sending(self) -> bool:
+        """True while a program is being sent."""
+        return self._current is not None and not self._current[1].done()
+
     def start_next(self, agent: AgentClient, upcoming: Sequence[Program]) -> None:
         """Start to send the first upcoming program that was not sent, unless one is being sent."""
-        if self._current is not None and not self._current[1].done():
+        if self.is_sending:
             return
         self._sent.intersection_update(program.sha256 for program in upcoming)
+        self.waiting = max(0, len(upcoming) - len(self._sent) - 1)  # one is sent now
         for program in upcoming:
             if program.sha256 not in self._sent and self._programs.has(
                 program.sha256, program.size_bytes

@@ -15,6 +15,8 @@ from host.devices.readiness.health_watch import HealthWatch
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.job_state import JobState
 from latlab.common.program_store import ProgramStore
+from latlab.common.telemetry.activities import OUTCOME, VISIT, activity
+from latlab.common.telemetry.work import working
 from latlab.domain.benchmark_spec import VisitSpec
 from latlab.domain.checks.visit import checked
 from latlab.domain.device import DevicePhase
@@ -68,6 +70,19 @@ class VisitRunner:
             Unavailable: The device does not answer, or the lab stops using it.
             LeaseLost: Another lab has the device.
         """
+        job, serial = state.job, self._connection.known_device.serial
+        with (
+            working(job_id=job.id, run_id=run_id),
+            activity(VISIT, target_id=job.target_id, device=serial, run_id=run_id) as visit,
+        ):
+            outcome = self._visit(agent, state, run_id, traced, phase)
+            visit[OUTCOME] = "samples" if isinstance(outcome, Visit) else outcome.kind.value
+            return outcome
+
+    def _visit(
+        self, agent: AgentClient, state: JobState, run_id: str, traced: bool, phase: DevicePhase
+    ) -> Visit | Failure:
+        """Run one visit of the job. Raises as `run` does."""
         program = state.program
         if not self._programs.has(program.sha256, program.size_bytes):
             return Failure(

@@ -73,13 +73,14 @@ class DeviceWorker(threading.Thread):
             self._stopping,
             self._show,
         )
+        self.uploads = None if transport.shares_host else ProgramUploads(programs)
         self._jobs = JobServer(
             self._connection,
             board,
             self._visits,
             self.sentinels,
             ResultWriter(board, quarantine),
-            None if transport.shares_host else ProgramUploads(programs),
+            self.uploads,
             self._stopping,
         )
 

@@ -11,6 +11,8 @@ max_age_h = 24                # an older job ends if nothing was measured on its
 
 [limits]                      # of each owner of tokens; see `host.home.limits`
 open_jobs = 1000
+[operation]
+metrics_port = 9464           # of metrics on loopback; 0: none; by default a free port
 
 [groups.pixels]               # devices that are treated alike; the first group that fits counts
 devices = ["Google Pixel*"]   # shell patterns of serials, models and boards' addresses
@@ -43,6 +45,7 @@ else:
 
 EVERY = ("*",)
 MAX_BYTES = 1 << 20
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class LabConfig:
         max_age_h: An open job that is older, in hours, ends as a failure if nothing was measured
             on its target for so long.
         limits: How much of the lab each owner of tokens may use.
+        metrics_port: The port of metrics and health on loopback; 0 for none, None for a free one.
     """
 
     boards: tuple[str, ...] | None = None
@@ -86,6 +90,7 @@ class LabConfig:
     groups: tuple[Group, ...] = ()
     max_age_h: float = DAY_H
     limits: OwnerLimits = UNLIMITED
+    metrics_port: int | None = None
 
     def chosen_boards(self, enrolled: Sequence[str]) -> Sequence[str]:
         """Return the addresses of the boards that the lab uses."""
@@ -134,6 +139,7 @@ def load_config(path: Path) -> LabConfig:
 _Address = NewType("_Address", str)
 _Celsius = NewType("_Celsius", float)
 _Hours = NewType("_Hours", float)
+_Port = NewType("_Port", int)
 _Names = NewType("_Names", tuple)  # type: ignore[type-arg]  # of strings, at least one
 
 
@@ -146,6 +152,11 @@ class _Phones:
 @dataclass(frozen=True)
 class _Jobs:
     max_age_h: _Hours = _Hours(DAY_H)
+
+
+@dataclass(frozen=True)
+class _Operation:
+    metrics_port: _Port | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,7 @@ class _Document:
     phones: _Phones = field(default_factory=_Phones)
     jobs: _Jobs = field(default_factory=_Jobs)
     limits: LimitsDocument = field(default_factory=LimitsDocument)
+    operation: _Operation = field(default_factory=_Operation)
     groups: dict[str, _Group] = field(default_factory=dict)
 
 
@@ -177,6 +189,7 @@ def _config(document: _Document) -> LabConfig:
         ),
         max_age_h=document.jobs.max_age_h,
         limits=owner_limits(document.limits),
+        metrics_port=document.operation.metrics_port,
     )
 
 
@@ -190,6 +203,12 @@ def _structure_celsius(value: object, _: object) -> float:
 
 def _structure_hours(value: object, _: object) -> float:
     return _above_zero(value, "a number of hours above 0")
+
+
+def _structure_port(value: object, _: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_PORT:
+        raise ValueError(f"must be a port from 1 to {MAX_PORT}, or 0 for none, not {value!r}")
+    return value
 
 
 def _above_zero(value: object, what: str) -> float:
@@ -209,6 +228,7 @@ _CONVERTER = make_converter()
 _CONVERTER.register_structure_hook(_Address, _structure_address)
 _CONVERTER.register_structure_hook(_Celsius, _structure_celsius)
 _CONVERTER.register_structure_hook(_Hours, _structure_hours)
+_CONVERTER.register_structure_hook(_Port, _structure_port)
 _CONVERTER.register_structure_hook(_Names, _structure_names)
 add_limit_hooks(_CONVERTER)
 

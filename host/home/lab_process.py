@@ -73,6 +73,12 @@ def process_id(home: LabHome) -> int | None:
     return None if info is None else info["pid"]
 
 
+def metrics_address(home: LabHome) -> str:
+    """Return the address of the running daemon's metrics; "" if there is none."""
+    info = LockedProcess(home.daemon_file, home.lock_file).info() or {}
+    return str(info.get("metrics", ""))
+
+
 def _is_idle_in_time(client: LatencyClient, say: Callable[[str], None]) -> bool:
     """Wait until no device has anything to measure. Returns False if that takes too long."""
     if not _is_measuring(client):

@@ -21,6 +21,7 @@ from host.predicting.refit_history import RefitHistory
 from host.predicting.snapshot import Snapshot, StoredCounts
 from host.predicting.summaries import Summarizer
 from latency_models.predictor import Predictor
+from latlab.common.telemetry.activities import OUTCOME, REFIT, activity
 from latlab.domain.errors import LabError, NotEnoughData, NotReady, Unavailable
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Unusable
@@ -123,10 +124,10 @@ class Predictors:
             Unavailable: The fit failed.
         """
         snapshot = self._snapshots.get(target_id)
-        if snapshot is not None and _knows(snapshot, min_measurements):
+        if snapshot is not None and snapshot.knows(min_measurements):
             return snapshot
-        snapshot = self._wait(target_id, timeout_s, lambda new: _knows(new, min_measurements))
-        if not _knows(snapshot, min_measurements):
+        snapshot = self._wait(target_id, timeout_s, lambda new: new.knows(min_measurements))
+        if not snapshot.knows(min_measurements):
             raise NotReady(
                 f"{snapshot.stored.measurements} measurements of the target are stored, fewer"
                 f" than the {min_measurements} that the predictor is to know"
@@ -218,15 +219,18 @@ class Predictors:
             revision = refits.revision
         snapshot: Snapshot | None = None
         error: LabError | None = None
-        try:
-            snapshot = self._fitted(target_id)
-        except NotEnoughData as few:
-            error = NotReady(f"{few}: measure more first (latlab calibrate)")
-        except Exception as failure:  # it may not end the thread that all wait for
-            if not self._stopping:
-                log.exception("the predictor of target %s could not be fitted", target_id)
-            why = f"the predictor could not be fitted ({type(failure).__name__}): see the lab's log"
-            error = failure if isinstance(failure, LabError) else Unavailable(why)
+        with activity(REFIT, target_id=target_id) as refit:
+            try:
+                snapshot = self._fitted(target_id)
+            except NotEnoughData as few:
+                error = NotReady(f"{few}: measure more first (latlab calibrate)")
+            except Exception as failure:  # it may not end the thread that all wait for
+                if not self._stopping:
+                    log.exception("the predictor of target %s could not be fitted", target_id)
+                kind = type(failure).__name__
+                why = f"the predictor could not be fitted ({kind}): see the lab's log"
+                error = failure if isinstance(failure, LabError) else Unavailable(why)
+            refit[OUTCOME] = "fitted" if error is None else type(error).__name__
         with self._changed:
             is_outdated = refits.revision != revision  # it has read what is excluded by now
             if is_outdated:
@@ -294,7 +298,3 @@ class Predictors:
         if is_due(measured, refits.fitted, self._spent_s, time.monotonic() - self._started_s):
             refits.is_due = True
             self._changed.notify_all()
-
-
-def _knows(snapshot: Snapshot, measurements: int) -> bool:
-    return snapshot.stored.measurements >= measurements

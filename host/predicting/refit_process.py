@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from host.predicting.fitting import fit_measured
 from latency_models.predictor import Predictor
+from latlab.common.log import start_logging
 from latlab.domain.errors import NotEnoughData, Unavailable
 from latlab.domain.measured_network import MeasuredNetwork
 
@@ -140,5 +141,5 @@ def _answer(
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging(rotates=False)
     main()

@@ -44,3 +44,7 @@ class Snapshot:
     set_aside: Mapping[str, str] = field(default_factory=dict)
     network_hashes: frozenset[int] = frozenset()
     refit: Refit | None = None
+
+    def knows(self, measurements: int) -> bool:
+        """Return whether so many measurements were stored when it was fitted."""
+        return self.stored.measurements >= measurements

@@ -10,6 +10,7 @@ _PATTERNS = (
     "device_agent/machine/*.py",
     "latlab/__init__.py",
     "latlab/common/*.py",
+    "latlab/common/telemetry/*.py",
     "latlab/convert/__init__.py",
     "latlab/convert/error*.py",
     "latlab/convert/token_interceptor.py",

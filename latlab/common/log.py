@@ -1,35 +1,47 @@
 """Log to standard error: one line for each message, in a file of bounded size.
 
-Texts from devices and clients stand in the log.
+Texts from devices and clients stand in the log. LATLAB_LOG_FORMAT chooses its format: `text`, the
+default, is for people, and `json` is for programs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import stat
 import sys
+from dataclasses import asdict
+from datetime import datetime, timezone
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
+from latlab.common.telemetry.work import present_work, request_id
 from latlab.domain.checks.text import visible
 
 MAX_LOG_BYTES = 4 << 20
+FORMAT_VARIABLE = "LATLAB_LOG_FORMAT"
+TEXT, JSON = "text", "json"
 
 
-def start_logging() -> None:
+def start_logging(*, rotates: bool = True) -> None:
     """Log to standard error.
 
-    If that is a file of more than MAX_LOG_BYTES, it gets the suffix `.1`, in place of the one that
-    has it, and is begun anew.
+    Args:
+        rotates: Whether this process begins the log anew when it is a file of more than
+            MAX_LOG_BYTES. The old one gets the suffix `.1`, in place of the one that has it. A
+            process that logs into its parent's file leaves that to the parent.
     """
-    path = _file_of(sys.stderr.fileno())
+    path = _file_of(sys.stderr.fileno()) if rotates else None
     handler = logging.StreamHandler() if path is None else _RotatingLog(path)
-    handler.setFormatter(LogFormatter())
+    wanted = os.environ.get(FORMAT_VARIABLE) or TEXT
+    handler.setFormatter(JsonFormatter() if wanted == JSON else LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    if wanted not in (TEXT, JSON):
+        logging.warning("%s is %r: set it to %r or %r", FORMAT_VARIABLE, wanted, TEXT, JSON)
 
 
 def bound_log(path: Path) -> None:
@@ -47,11 +59,12 @@ class LogFormatter(logging.Formatter):
     """
 
     def __init__(self) -> None:
-        """Write time, level and message."""
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        """Write time, level, the id of the request that is served, and the message."""
+        super().__init__("%(asctime)s %(levelname)s %(request)s%(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
         """Return a log record as the one line of text that is written to the log."""
+        record.request = f"[{request}] " if (request := request_id()) else ""
         return visible(super().formatMessage(record))
 
     def formatException(  # noqa: N802 -- as above
@@ -61,6 +74,29 @@ class LogFormatter(logging.Formatter):
     ) -> str:
         """Return the text of an exception, which takes several lines."""
         return visible(super().formatException(ei), "\n")
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes each message as a JSON object on one line.
+
+    It has the fields `time` (UTC, by RFC 3339), `level`, `logger` and `message`, and those of
+    `request_id`, `method`, `owner`, `job_id`, `run_id` and `exception` that are known. All but
+    ASCII is escaped.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a log record as the line that is written to the log."""
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        line = {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: text for name, text in asdict(present_work()).items() if text},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 class _RotatingLog(RotatingFileHandler):

@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from latlab.common.request_interceptor import RequestInterceptor
+from latlab.common.telemetry.call_interceptor import CallInterceptor
 
 # A thread that waits costs some 50 kB. Further calls are refused with RESOURCE_EXHAUSTED.
 MAX_CALLS = 2_000
@@ -40,7 +41,7 @@ def make_server(
     """
     return grpc.server(
         ThreadPoolExecutor(MAX_CALLS),
-        interceptors=[*interceptors, RequestInterceptor(patient)],
+        interceptors=[CallInterceptor(), *interceptors, RequestInterceptor(patient)],
         maximum_concurrent_rpcs=MAX_CALLS,
         options=[
             ("grpc.so_reuseport", 0),

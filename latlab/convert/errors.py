@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
+from latlab.common.telemetry.work import new_request_id, request_id
 from latlab.domain.checks.text import cleaned
 from latlab.domain.errors import (
     DatabaseBusy,
@@ -96,9 +96,9 @@ def abort(
     the log holds the traceback.
     """
     if not isinstance(error, LabError):
-        request_id = uuid.uuid4().hex
-        _log.error("request %s failed", request_id, exc_info=error)
-        message = f"internal error: the server's log explains it under request {request_id}"
+        failed = request_id() or new_request_id()
+        _log.error("request %s failed", failed, exc_info=error)
+        message = f"internal error: the server's log explains it under request {failed}"
         context.abort(grpc.StatusCode.INTERNAL, message)
     if isinstance(error, StorageError):
         _log.error("%s", error)

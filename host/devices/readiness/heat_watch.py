@@ -32,6 +32,12 @@ class HeatWatch:
         self.is_unknown = False
         self._rest = heat_rule.RestHeat()
         self._latest: tuple[float, Conditions] | None = None
+        self._now: Conditions | None = None  # the newest reading
+
+    @property
+    def temperature_c(self) -> float | None:
+        """The temperature of the hottest zone when it was last read, in °C; None if unknown."""
+        return None if self._now is None else self._now.temperature_c
 
     @property
     def remark(self) -> str:
@@ -45,6 +51,7 @@ class HeatWatch:
     def visited(self, visit: Visit) -> None:
         """Note the conditions after a visit that has just ended."""
         self._latest = time.monotonic(), visit.after
+        self._now = visit.after
 
     def wait(
         self, agent: AgentClient, stopping: threading.Event, on_hot: Callable[[], None]
@@ -78,4 +85,5 @@ class HeatWatch:
         now = agent.read_conditions()
         self.answer_s = time.monotonic() - asked_s
         self.is_unknown = not now.heat_is_known
+        self._now = now
         return now

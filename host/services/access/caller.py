@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 
+from latlab.common.telemetry.work import working
 from latlab.domain.access.token import LOCAL_OWNER, AccessToken, Scope
 
 # The lab's own token, which lies in its folder: for the commands of the user who runs the lab.
@@ -27,7 +28,8 @@ def calling(token: AccessToken) -> Iterator[None]:
     """Serve a call of this token until the block ends."""
     before = _caller.set(token)
     try:
-        yield
+        with working(owner=token.owner):
+            yield
     finally:
         _caller.reset(before)
 

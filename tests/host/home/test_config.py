@@ -73,6 +73,12 @@ def test_jobs_end_after_a_day_unless_it_says_otherwise(tmp_path: Path) -> None:
     assert load(tmp_path, "[jobs]\nmax_age_h = 1.5\n").max_age_h == 1.5
 
 
+def test_metrics_have_a_free_port_unless_it_names_one(tmp_path: Path) -> None:
+    assert load(tmp_path, "").metrics_port is None
+    for port in (0, 9464, 65_535):
+        assert load(tmp_path, f"[operation]\nmetrics_port = {port}\n").metrics_port == port
+
+
 @pytest.mark.parametrize(
     ("text", "line", "word"),
     [
@@ -101,6 +107,10 @@ def test_jobs_end_after_a_day_unless_it_says_otherwise(tmp_path: Path) -> None:
         ("[groups.a]\ndevices = ['*']\nmax_c = nan\n", 3, "max_c"),
         ("[jobs]\nmax_age_h = 0\n", 2, "max_age_h.*hours"),
         ("[jobs]\nmax_age = 1\n", 2, "max_age"),
+        ("[operation]\nmetrics_port = 65536\n", 2, "metrics_port.*port"),
+        ("[operation]\nmetrics_port = true\n", 2, "metrics_port"),
+        ('[operation]\nmetrics_port = "0.0.0.0:9464"\n', 2, "metrics_port"),
+        ("[operation]\nmetrics_address = 1\n", 2, "metrics_address"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line(

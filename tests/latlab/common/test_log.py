@@ -1,7 +1,9 @@
-"""Logs in files are bounded."""
+"""Logs in files are bounded, and are for people or for programs."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +52,62 @@ def test_another_programs_log_is_emptied_above_its_limit(tmp_path: Path) -> None
         log.bound_log(path)
         file.write(b"later")
     assert path.read_bytes() == b"later"
+
+
+SPEAKING = """\
+import logging
+from latlab.common import log
+from latlab.common.telemetry.work import begin_call, working
+log.start_logging()
+logging.getLogger("before").info("a\\nb\\x1b\\x9b %s", "\u202e")
+begin_call("r1", "/latlab.v1.LatencyService/Predict")
+with working(owner="ann", job_id="j", run_id="v"):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logging.exception("it failed")
+"""
+
+
+def said(log_format: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAKING],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LATLAB_LOG_FORMAT": log_format},
+    )
+    return done.stderr.splitlines()
+
+
+def test_json_is_an_object_a_line_with_what_the_work_belongs_to() -> None:
+    lines = said("json")
+    first, second = map(json.loads, lines)
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert first["message"] == "a\nb\x1b\x9b \u202e"
+    assert (first["logger"], first["level"]) == ("before", "INFO")
+    assert set(first) == {"time", "level", "logger", "message"}
+    assert "ZeroDivisionError" in second.pop("exception")
+    assert second.pop("time").endswith("Z")
+    assert second == {
+        "level": "ERROR",
+        "logger": "root",
+        "message": "it failed",
+        "request_id": "r1",
+        "method": "/latlab.v1.LatencyService/Predict",
+        "owner": "ann",
+        "job_id": "j",
+        "run_id": "v",
+    }
+
+
+def test_text_shows_the_id_of_the_request() -> None:
+    for log_format in ("", "text"):
+        first, second, *traceback = said(log_format)
+        assert first.endswith(" INFO a\\nb\\x1b\\x9b \\u202e")
+        assert second.endswith(" ERROR [r1] it failed")
+        assert traceback[-1].endswith("division by zero")
+
+
+def test_an_unknown_format_is_named() -> None:
+    assert "LATLAB_LOG_FORMAT is 'xml': set it to 'text' or 'json'" in said("xml")[0]

@@ -1,0 +1,1 @@
+"""What an operator watches: metrics, health and traces, and what the service manager is told."""
