@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import sqlite3
 import ssl
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from latlab.client.discovery import find_lab
 from latlab.common.program_store import ProgramStore
 from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import program_to_message, spec_to_message
-from latlab.v1 import device_agent_pb2, lab_pb2, latency_pb2
+from latlab.v1 import access_pb2, device_agent_pb2, lab_pb2, latency_pb2
 from latlab.v1.common_pb2 import Shape, TensorSpec
 from tests.device_agent.agent_process import SPEC as VISIT
 from tests.device_agent.agent_process import AgentProcess, sha256
@@ -28,6 +30,7 @@ from tests.hostile_requests import Target, rpcs
 
 STORED = 12
 LATENCY, LAB = "/latlab.v1.LatencyService", "/latlab.v1.LabService"
+ACCESS = "/latlab.v1.AccessService"
 AGENT, ENROLMENT = "/latlab.v1.DeviceAgent", "/latlab.v1.Enrolment"
 OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -57,14 +60,30 @@ def daemon_target(folder: Path) -> Iterator[Target]:
                 port=int(address.split(":")[1]),
                 channel=channel,
                 token=token,
-                rpcs=rpcs(latency_pb2.DESCRIPTOR, lab_pb2.DESCRIPTOR),
+                rpcs=rpcs(latency_pb2.DESCRIPTOR, lab_pb2.DESCRIPTOR, access_pb2.DESCRIPTOR),
                 public=(),
                 known=[TARGET.id, TARGET.name, DEVICE.serial, "fake", stored[0].id]
                 + [one.file.program.sha256 for one in stored[:3]],
                 valid=_valid_for_daemon(stored),
-                trace=lambda: watched.execute("PRAGMA data_version").fetchone(),
+                trace=functools.partial(_trace, watched),
                 secrets=[str(folder)],
             )
+
+
+def _trace(watched: sqlite3.Connection) -> str:
+    """Return a hash of all that is stored but the audit log, which has refused requests too."""
+    [version] = watched.execute("PRAGMA data_version").fetchone()
+    return _trace_of_version(watched, version)
+
+
+@functools.lru_cache(maxsize=1)
+def _trace_of_version(watched: sqlite3.Connection, version: int) -> str:
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    found = hashlib.sha256()
+    for (name,) in watched.execute(names).fetchall():
+        if name != "audit":
+            found.update(repr(watched.execute(f'SELECT * FROM "{name}"').fetchall()).encode())
+    return found.hexdigest()
 
 
 def _valid_for_daemon(stored: list[Stored]) -> Valid:
@@ -111,6 +130,15 @@ def _valid_for_daemon(stored: list[Stored]) -> Valid:
         ],
         f"{LAB}/ExcludeMeasurement": [(excluded,)],
         f"{LAB}/IncludeMeasurement": [(lab_pb2.IncludeMeasurementRequest(id=other.id),)],
+        f"{ACCESS}/GetCaller": [(access_pb2.GetCallerRequest(),)],
+        f"{ACCESS}/CreateToken": [
+            (access_pb2.CreateTokenRequest(owner="ann@team", scopes=[1, 2], note="a note"),)
+        ],
+        f"{ACCESS}/ListTokens": [(access_pb2.ListTokensRequest(page_size=2),)],
+        f"{ACCESS}/RevokeToken": [(access_pb2.RevokeTokenRequest(name="tokens/0123456789abcdef"),)],
+        f"{ACCESS}/ListAuditEntries": [
+            (access_pb2.ListAuditEntriesRequest(owner="local", page_size=2),)
+        ],
     }
 
 

@@ -24,6 +24,7 @@ app = typer.Typer(help="Say who may use the lab, and show who did what.", no_arg
 
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
+_PROGRAM = re.compile("[0-9a-f]{64}")  # its SHA-256
 _SCOPES = ", ".join(scope.value for scope in Scope)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
@@ -46,8 +47,7 @@ def create(
 ) -> None:
     """Make a token, and print its secret, which the lab does not keep.
 
-    Each scope allows what it says and nothing else, but for admin, which allows everything. A
-    search needs read, predict and measure.
+    Each scope allows what it says and nothing else. Only admin allows everything.
     """
     wanted, lasts_ns = _scopes(scopes), _duration_ns(expires, "--expires")
     until_ns = None if lasts_ns is None else time.time_ns() + lasts_ns
@@ -173,8 +173,10 @@ def _token_row(token: AccessToken, now_ns: int) -> tuple[str, ...]:
 
 def _entry_row(entry: AuditEntry) -> tuple[str, ...]:
     who = entry.owner or "(no valid token)"
-    when = time_text(entry.unix_ns)
-    return when, who, entry.token_id, entry.method, entry.resource, entry.status
+    when, about = time_text(entry.unix_ns), entry.resource
+    if _PROGRAM.fullmatch(about):
+        about = about[:12]
+    return when, who, entry.token_id, entry.method, about, entry.status
 
 
 def _is_valid(token: AccessToken, now_ns: int) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from heapq import merge
 from itertools import chain, count, islice, zip_longest
@@ -149,11 +149,11 @@ class JobQueue:
 
     def upcoming(self, target_ids: Iterable[str]) -> list[Program]:
         """Return the programs of unvisited jobs whose turn comes soon, in their order."""
-        by_owner: dict[Hashable, list[Iterable[JobState | None]]] = defaultdict(list)
+        by_owner: dict[Hashable, list[Iterable[JobState]]] = defaultdict(list)
         for client, by_target in self._by_client(target_ids, 2 * WINDOW).items():
             by_owner[owner_of(client)].append(merge(*by_target, key=rank))
         in_turn = _alternating([_alternating(ranked) for ranked in by_owner.values()])
-        soon = islice(dict.fromkeys(state for state in in_turn if state), 2 * WINDOW)
+        soon = islice(dict.fromkeys(in_turn), 2 * WINDOW)
         return [state.program for state in soon if not state.last_asked_ns]
 
     def _in_turn(self, device_serial: str, target_ids: Iterable[str]) -> JobState | None:
@@ -226,9 +226,9 @@ def _served_longest_ago(turns: Mapping[Hashable, int], waiting: Iterable[Hashabl
     return min(waiting, key=lambda each: turns.get(each, 0))
 
 
-def _alternating(lists: Iterable[Iterable[JobState | None]]) -> Iterable[JobState | None]:
-    """Return the first of each list, then the second of each, and so on; None for those missing."""
-    return chain.from_iterable(zip_longest(*lists))
+def _alternating(lists: Iterable[Iterable[JobState]]) -> Iterator[JobState]:
+    """Yield the first of each list, then the second of each, and so on."""
+    return (state for state in chain.from_iterable(zip_longest(*lists)) if state is not None)
 
 
 def _delete(states: list[JobState], state: JobState, key: Callable[[JobState], Any]) -> None:

@@ -58,8 +58,8 @@ class OwnerUse:
                 wait_s = self._mean_end_s(owner)
                 raise LimitReached(
                     f"{owner} has {self._open[owner]} open jobs, and may have"
-                    f" {limits.open_jobs:g}: ask again in about {wait_s:.0f} s, when some have"
-                    " ended",
+                    f" {limits.open_jobs:g}: ask again in about {wait_s:.0f} s, when some may have"
+                    " ended, or cancel some",
                     wait_s,
                 )
             most_s = limits.device_minutes_per_day * 60

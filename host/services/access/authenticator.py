@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import threading
@@ -99,8 +100,11 @@ class Authenticator:
         return token
 
     def refresh(self) -> None:
-        """Read the tokens anew, after one was made or revoked. Raises StorageError."""
-        with self._refreshing:
+        """Read the tokens anew, after one was made or revoked.
+
+        If the database does not answer just now, they are read as those of another daemon are.
+        """
+        with self._refreshing, contextlib.suppress(StorageError):
             self._read()
 
     def _current(self) -> Mapping[bytes, AccessToken]:

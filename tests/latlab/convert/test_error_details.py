@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -18,8 +20,8 @@ from tests.latlab.convert.test_errors import OldAnswer, call_that, example, kind
 def sent_details(error: LabError) -> tuple[status_pb2.Status, LabError]:
     """What a server sends beside an error, and what our client makes of the answer."""
     with call_that(raising(error), details=details_of) as answer:
-        data = dict(answer.trailing_metadata() or ())[KEY]  # type: ignore[attr-defined]
-        return status_pb2.Status.FromString(data), from_daemon(answer)
+        sent: Any = answer.trailing_metadata()
+        return status_pb2.Status.FromString(dict(sent)[KEY]), from_daemon(answer)
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
@@ -84,7 +86,7 @@ class WithDetails(OldAnswer):
         super().__init__(grpc.StatusCode.INVALID_ARGUMENT)
         self._details = details
 
-    def trailing_metadata(self) -> object:
+    def trailing_metadata(self) -> Any:  # noqa: ANN401 -- as OldAnswer has it
         return (("latlab-error", "InvalidRequest"), (KEY, self._details))
 
 

@@ -64,8 +64,8 @@ def test_open_jobs_are_limited_until_some_end() -> None:
     assert refused.value.retry_s == 1.0
     use.check_job("ann", "1")  # it is hers already
     use.check_job("bob")
-    for job in range(10):
-        use.opened(str(job), "free")
+    for number in range(10):
+        use.opened(str(number), "free")
         use.check_job("free")
     clock.now_s = 30.0
     use.ended("1")

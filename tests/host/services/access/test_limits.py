@@ -18,7 +18,7 @@ from latlab.domain.errors import LimitReached
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, TARGET
 from tests.host.services.access.conftest import TeamLab
-from tests.host.stored_lab import SPEC, served, write_ordinary
+from tests.host.stored_lab import SPEC, program_file, served, write_ordinary
 
 
 @given(st.floats(0.01, 1_000), st.lists(st.floats(0, 10), min_size=1, max_size=200), st.booleans())
@@ -52,6 +52,7 @@ def test_what_exceeds_a_limit_is_refused_with_a_time_to_come_back(
             "local": Limits(),
             "hasty": Limits(calls_per_s=0.01),
             "done": Limits(device_minutes_per_day=1e-12),
+            "uploader": Limits(upload_mb_per_day=15e-6),
         },
     )
     with served(database, tmp_path, limits=limits) as (address, _), ExitStack() as stack:
@@ -69,6 +70,13 @@ def test_what_exceeds_a_limit_is_refused_with_a_time_to_come_back(
         with pytest.raises(LimitReached, match="minutes of device time") as refused:
             done.measure(TARGET.id, [stored[0].file], SPEC, fresh=True)
         assert refused.value.retry_s > 80_000
+
+        _, uploader = lab.member(Scope.MEASURE, Scope.READ, owner="uploader")
+        first, second = (program_file(tmp_path, f"upload  {n}", of=()) for n in range(2))
+        uploader.measure(TARGET.id, [first], SPEC)
+        uploader.measure(TARGET.id, [first], SPEC)  # the lab has it
+        with pytest.raises(LimitReached, match="upload this program in 24"):
+            uploader.measure(TARGET.id, [second], SPEC)
 
         lab.admin.set_drained(DEVICE.serial, True)
         wait_until(lambda: lab.admin.devices()[0].state.phase is DevicePhase.DRAINED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ import pytest
 from host.database.access import tokens
 from host.database.engine import Database
 from host.home.paths import sqlite_url
+from host.services.access import open_calls
 from host.services.access.authenticator import Authenticator, hashed
+from host.services.access.caller import caller
+from host.services.access.open_calls import OpenCall, OpenCalls
+from host.services.access.scopes import METHODS
+from host.services.lab import Lab
 from latlab.client.client import LatencyClient
 from latlab.domain.access.token import AccessToken, Scope
 from latlab.domain.device import DevicePhase
@@ -26,6 +32,7 @@ from latlab.domain.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from latlab.domain.target import Target
 from latlab.v1 import access_pb2, latency_pb2
 from latlab.v1.access_pb2_grpc import AccessServiceStub
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
@@ -200,6 +207,90 @@ def test_streams_end_soon_after_their_token_is_revoked(lab: TeamLab) -> None:
     assert isinstance(error, Unauthenticated)
     assert "was revoked" in str(error)
     assert lab.admin.jobs(10)[1] == 1  # the job stays open
+
+
+def test_each_method_is_refused_to_tokens_of_other_scopes(lab: TeamLab) -> None:
+    refused = defaultdict(set)
+    secrets = {
+        scope: lab.admin.access.create_token("ann", [scope])[1]
+        for scope in Scope
+        if scope is not Scope.ADMIN
+    }
+    with grpc.insecure_channel(lab.address) as channel:
+        for name in METHODS:
+            for scope, secret in secrets.items():
+                metadata = (("authorization", f"Bearer {secret}"),)
+                method: Any = channel.stream_stream(name)
+                call = method(iter([b"\xff"]), metadata=metadata, timeout=TIMEOUT_S)  # no message
+                with pytest.raises(grpc.RpcError):
+                    list(call)
+                assert call.code() is not grpc.StatusCode.UNAUTHENTICATED
+                if call.code() is grpc.StatusCode.PERMISSION_DENIED:
+                    refused[name].add(scope)
+    for name, method in METHODS.items():
+        assert refused[name] == (set() if method.scope is None else set(secrets) - {method.scope})
+
+
+def test_servicers_know_the_caller_in_the_thread_that_reads_requests_too(
+    lab: TeamLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, client = lab.member(Scope.MEASURE, Scope.READ, owner="ann")
+    seen: dict[str, set[str]] = defaultdict(set)
+
+    def find_target(self: Lab, wanted: str) -> Target:
+        seen["requests"].add(caller().owner)
+        return TARGET
+
+    def outcomes(self: Lab) -> Any:  # noqa: ANN401 -- as the lab has it
+        seen["answers"].add(caller().owner)
+        return plain_outcomes(self)
+
+    plain_outcomes = Lab.outcomes
+    monkeypatch.setattr(Lab, "find_target", find_target)
+    monkeypatch.setattr(Lab, "outcomes", outcomes)
+    client.measure(TARGET.id, [lab.stored[0].file], SPEC)
+    assert seen == {"requests": {"ann"}, "answers": {"ann"}}
+    assert caller().owner == "local"  # of this thread
+
+
+class Context:
+    """gRPC's context of a call whose servicer never looks whether it is active."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def is_active(self) -> bool:
+        return True
+
+    def peer(self) -> str:
+        return "a peer"
+
+
+def test_a_call_that_does_not_notice_the_end_of_its_token_is_cancelled(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_calls, "POLL_S", 0.01)
+    monkeypatch.setattr(open_calls, "GRACE_S", 0.05)
+    now_ns = time.time_ns()
+    token = AccessToken("0" * 16, "ann", frozenset({Scope.READ}), now_ns, now_ns + 10**9)
+    with database.writing() as connection:
+        tokens.add_token(connection, token, hashed("secret"))
+    calls = OpenCalls(Authenticator(database, TOKEN))
+    contexts: list[Any] = [Context(), Context()]
+    expiring, local = OpenCall(contexts[0], hashed("secret")), OpenCall(contexts[1], hashed(TOKEN))
+    assert expiring.peer() == "a peer"
+    with calls.serving(expiring), calls.serving(local):
+        assert expiring.is_active()
+        assert contexts[0].cancelled.wait(TIMEOUT_S)
+        assert not expiring.is_active()
+        with pytest.raises(Unauthenticated, match="has expired"):
+            expiring.check()
+        assert local.is_active()
+    calls.close()
+    assert not contexts[1].cancelled.is_set()
 
 
 class Clock:
