@@ -1,7 +1,7 @@
 """Download the pinned files of a bundle, each of them once.
 
 They come from the mirrors that apt and pip are configured to use. Ubuntu's archive lacks Debian's
-packages, so there they come from Debian's own. A bundle is the same wherever it is built.
+packages, so there they come from Debian's own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Compile the runner of a bundle, and check this machine for the tools that this needs.
 
-The compiler is this machine's. The headers and the linked C and C++ libraries are the bundle's,
-so the runner needs no newer symbols than the bundle has.
+The compiler is this machine's g++ 12, which newer releases of Debian and Ubuntu have beside their
+own: other versions refuse the headers of this one's library. The headers and the linked C and C++
+libraries are the bundle's, so the runner needs no newer symbols than the bundle has.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from device_agent.bundle import BundleError
 
 REPOSITORY = Path(__file__).parents[2]
 _RUNNER_SOURCES = REPOSITORY / "device_agent/runner"
+_GXX = "g++-12"
 _TIMEOUT_S = 300.0
 
 # Beside the runner lie the libraries of the agent's copy of it. A wheel's runner lies in the
@@ -27,10 +29,14 @@ def triplet(machine: str) -> str:
     return f"{machine}-linux-gnu"
 
 
+def _compiler(machine: str) -> str:
+    return f"{triplet(machine)}-{_GXX}"
+
+
 def check_tools(machine: str) -> None:
     """Check for the tools that compile the runner. Raises BundleError with missing packages."""
     cross = "" if machine == platform.machine() else f"-{triplet(machine).replace('_', '-')}"
-    packages = {f"{triplet(machine)}-g++": f"g++{cross}", "make": "make", "dpkg-deb": "dpkg"}
+    packages = {_compiler(machine): f"{_GXX}{cross}", "make": "make", "dpkg-deb": "dpkg"}
     missing = [tool for tool in packages if shutil.which(tool) is None]
     if missing:
         names = " ".join(packages[tool] for tool in missing)
@@ -54,7 +60,7 @@ def compile_runner(machine: str, system: Path, executorch: Path, build: Path) ->
         "CMAKE_BUILD_TYPE": "Release",
         "CMAKE_SYSTEM_NAME": "Linux",
         "CMAKE_SYSTEM_PROCESSOR": machine,
-        "CMAKE_CXX_COMPILER": f"{triplet(machine)}-g++",
+        "CMAKE_CXX_COMPILER": _compiler(machine),
         "CMAKE_SYSROOT": system,
         "CMAKE_PREFIX_PATH": executorch,
         "CMAKE_FIND_ROOT_PATH_MODE_PACKAGE": "NEVER",

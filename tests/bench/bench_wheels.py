@@ -25,7 +25,7 @@ from pathlib import Path
 from device_agent.bundle import wheels
 from device_agent.bundle.build import build
 from tests.bench.figures import IS_QUICK, at_most, report
-from tests.distribution.environments import with_packages_of_others
+from tests.distribution.environments import empty_environment, with_packages_of_others
 from tests.structure import REPOSITORY
 
 NETWORK = "mnasnet-a1"
@@ -40,9 +40,9 @@ def main() -> None:
         wheelhouse = folder / "wheelhouse"
         wheelhouse.mkdir()
         fill(wheelhouse)
-        run([sys.executable, "-m", "venv", str(folder / "venv")])
+        python = empty_environment(folder / "venv")
         if IS_QUICK:
-            with_packages_of_others(folder / "venv/bin/python")
+            with_packages_of_others(python)
         measure(folder, wheelhouse)
 
 
@@ -65,9 +65,9 @@ def measure(folder: Path, wheelhouse: Path) -> None:
         "LATLAB_HOME": str(folder / "home"),
     }
     assert shutil.which("c++", path=environment["PATH"]) is None
-    install = [str(binaries / "pip"), "install", "--quiet", "--no-index"]
-    install += ["--find-links", str(wheelhouse), "latency-lab"]
-    install_s = timed_s(lambda: run(install))
+    pip = [sys.executable, "-m", "pip", "--python", str(binaries / "python")]
+    install = [*pip, "install", "--quiet", "--no-index", "--find-links", str(wheelhouse)]
+    install_s = timed_s(lambda: run([*install, "latency-lab"]))
     latlab = str(binaries / "latlab")
     try:
         up_s = timed_s(lambda: run([latlab, "lab", "up"], environment))

@@ -193,7 +193,7 @@ def test_it_says_which_packages_are_missing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     cross = "" if platform.machine() == "aarch64" else "-aarch64-linux-gnu"
-    assert f"apt install g++{cross} make dpkg" in done.stderr
+    assert f"apt install g++-12{cross} make dpkg" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

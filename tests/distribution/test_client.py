@@ -76,12 +76,33 @@ def test_it_needs_nothing_else_with_the_lowest_versions_of_protobuf_6_and_grpc(
     assert asked([python, "-I"], {}, served_lab)[2] == 6
 
 
-def test_it_needs_nothing_else_with_protobuf_7(
-    client_wheel: Path, served_lab: ServedLab, tmp_path: Path
-) -> None:
-    python = empty_environment(tmp_path / "venv")
+@pytest.fixture(scope="module")
+def python(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an environment that holds the client and the newest of what it needs."""
+    python = empty_environment(tmp_path_factory.mktemp("client") / "venv")
     install(python, client_wheel, "protobuf>=7")
+    return python
+
+
+def test_it_needs_nothing_else_with_protobuf_7(python: Path, served_lab: ServedLab) -> None:
     assert asked([python, "-I"], {}, served_lab)[2] == 7
+
+
+def test_the_example_with_asyncio_needs_nothing_else(python: Path, served_lab: ServedLab) -> None:
+    if not (REPOSITORY / "latlab/aio.py").is_file():
+        pytest.skip("this version has no client for asyncio")
+    done = subprocess.run(
+        [python, "-I", REPOSITORY / "docs/examples/ask_with_asyncio.py"],
+        env={"LATLAB_HOME": str(served_lab.home)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        f"{TARGET.name}, {size} pixels" for size in (56, 112, 224)
+    ]
 
 
 @pytest.mark.parametrize("protobuf", [6, 7])

@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -48,22 +47,6 @@ def test_the_notebook_ranks_five_networks(
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 6
     assert printed[-1].endswith("1.000 ms, measured.")  # as all take on that device
-
-
-def test_the_script_asks_with_asyncio(served_lab: ServedLab) -> None:
-    pytest.importorskip("latlab.aio")
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "ask_with_asyncio.py"],
-        env={**os.environ, "LATLAB_HOME": str(served_lab.home), "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
-        f"{TARGET.name}, {size} pixels" for size in (56, 112, 224)
-    ]
 
 
 @pytest.fixture(scope="module")
