@@ -100,8 +100,9 @@ class Clients:
     async def _ask(self, number: int) -> None:
         """Ask for a prediction once in INTERVAL_S, as one client."""
         request = base64.b64decode(self._load.predict)
-        due_s = time.monotonic() + INTERVAL_S * number / self._load.clients
         async with self._channel() as channel:
+            await asyncio.wait_for(channel.channel_ready(), TIMEOUT_S)  # connecting is no answer
+            due_s = time.monotonic() + INTERVAL_S * number / self._load.clients
             predict: Any = channel.unary_unary(f"{SERVICE}/Predict")
             while due_s < self._until_s:
                 await asyncio.sleep(due_s - time.monotonic())
