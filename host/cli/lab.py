@@ -113,8 +113,13 @@ def _show(home: LabHome) -> None:
         )
     table.caption = "\n".join(_upgrades(targets))
     show(table)
-    if metrics := lab_process.metrics_address(home):
-        console.print(f"Metrics: http://{metrics}/metrics, health: http://{metrics}/healthz")
+    _show_pages()
+
+
+def _show_pages() -> None:
+    """Say where the operator's pages of the lab on this machine are, if it has any."""
+    if pages := lab_process.metrics_address(LabHome.from_environment()):
+        console.print(f"Metrics: http://{pages}/metrics, health: http://{pages}/healthz")
 
 
 def _upgrades(statuses: Sequence[TargetStatus]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import time
@@ -64,4 +66,8 @@ def _last_line(log_file: Path, start: int) -> str:
         # The process may have begun the log anew.
         log.seek(start if start <= log_file.stat().st_size else 0)
         lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].split(" ERROR ")[-1] if lines else "it printed nothing"
+    if not lines:
+        return "it printed nothing"
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # it is no line of a JSON log
+        return str(json.loads(lines[-1])["message"])
+    return lines[-1].split(" ERROR ")[-1]

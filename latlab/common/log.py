@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 import sys
+import threading
 from dataclasses import asdict
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -40,8 +41,21 @@ def start_logging(*, rotates: bool = True) -> None:
     wanted = os.environ.get(FORMAT_VARIABLE) or TEXT
     handler.setFormatter(JsonFormatter() if wanted == JSON else LogFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda error: _log_uncaught(
+        error.exc_type, error.exc_value, error.exc_traceback
+    )
     if wanted not in (TEXT, JSON):
         logging.warning("%s is %r: set it to %r or %r", FORMAT_VARIABLE, wanted, TEXT, JSON)
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None
+) -> None:
+    """Log an error that ends a thread or the process; Python would print it."""
+    if error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        logging.critical("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
 
 
 def bound_log(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -17,14 +18,15 @@ TRACE_KEYS = ("traceparent", "tracestate")
 UNARY, STREAM = "unary", "stream"
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behavior: TypeAlias = "Callable[..., Any]"
+Reported: TypeAlias = "Callable[[grpc.ServicerContext], AbstractContextManager[None]]"
 
 
 class CallInterceptor(grpc.ServerInterceptor):
     """Notes what call a thread serves, and reports each call as an activity.
 
-    It must be the first interceptor, and one behind it must make all requests streams, as
-    `RequestInterceptor` does. The activity has the attributes `method`, which is the client's
-    text, and `answers`, UNARY or STREAM. Its outcome is the name of a gRPC status.
+    It must be the first interceptor. The activity has the attributes `method`, which is a text of
+    the client, and `answers`, UNARY or STREAM. Its outcome is the name of a gRPC status.
     """
 
     def intercept_service(
@@ -43,29 +45,43 @@ class CallInterceptor(grpc.ServerInterceptor):
             with activity(CALL, method=method, answers=UNARY, **traced) as call:
                 call[OUTCOME] = grpc.StatusCode.UNIMPLEMENTED.name
             return None
-        if (streams := handler.stream_stream) is not None:
+        answers = STREAM if handler.response_streaming else UNARY
+        reported = functools.partial(_reported, {"method": method, "answers": answers, **traced})
+        wrap = _streaming if handler.response_streaming else _single
+        return _with_behavior(handler, wrap, reported)
 
-            def answer_many(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: ANN401
-                with _reported(context, method=method, answers=STREAM, **traced):
-                    yield from streams(requests, context)
 
-            return grpc.stream_stream_rpc_method_handler(
-                answer_many, handler.request_deserializer, handler.response_serializer
-            )
-        behavior = handler.stream_unary
-        assert behavior is not None, "a request is no stream"
+def _single(behavior: Behavior, reported: Reported) -> Behavior:
+    def answer(request: object, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        with reported(context):
+            return behavior(request, context)
 
-        def answer(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
-            with _reported(context, method=method, answers=UNARY, **traced):
-                return behavior(requests, context)
+    return answer
 
-        return grpc.stream_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
-        )
+
+def _streaming(behavior: Behavior, reported: Reported) -> Behavior:
+    def answer(request: object, context: grpc.ServicerContext) -> Iterator[Any]:
+        with reported(context):
+            yield from behavior(request, context)
+
+    return answer
+
+
+def _with_behavior(
+    handler: Handler, wrap: Callable[[Behavior, Reported], Behavior], reported: Reported
+) -> Handler:
+    """Return a handler like `handler`, whose calls are reported."""
+    for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+        if (behavior := getattr(handler, kind)) is not None:
+            make = getattr(grpc, f"{kind}_rpc_method_handler")
+            coders = (handler.request_deserializer, handler.response_serializer)
+            reporting: Handler = make(wrap(behavior, reported), *coders)
+            return reporting
+    return handler
 
 
 @contextmanager
-def _reported(context: grpc.ServicerContext, **attributes: str) -> Iterator[None]:
+def _reported(attributes: Attributes, context: grpc.ServicerContext) -> Iterator[None]:
     """Report a call, and answer with its id in the trailing metadata."""
     with activity(CALL, **attributes) as call:
         try:

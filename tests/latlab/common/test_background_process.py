@@ -36,6 +36,9 @@ def test_one_that_ends_is_explained_by_its_last_line(tmp_path: Path) -> None:
     code = "print('started'); print('12:00:00 ERROR no home: make one')"
     with pytest.raises(Unavailable, match=rf"the lab could not start: no home.*{log}"):
         start_and_wait("the lab", [*PYTHON, code], log, lambda _: False, 60)
+    code = """print('{"level": "ERROR", "message": "no home: make one"}')"""
+    with pytest.raises(Unavailable, match=rf"the lab could not start: no home: make one \(.*{log}"):
+        start_and_wait("the lab", [*PYTHON, code], log, lambda _: False, 60)
     with pytest.raises(Unavailable, match="printed nothing"):
         start_and_wait("the lab", [*PYTHON, "pass"], log, lambda _: False, 60)
 

@@ -68,11 +68,22 @@ with working(owner="ann", job_id="j", run_id="v"):
         logging.exception("it failed")
 """
 
+UNCAUGHT = """\
+import threading, warnings
+from latlab.common import log
+log.start_logging()
+warnings.warn("careful")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+{}["key"]
+"""
 
-def said(log_format: str) -> list[str]:
+
+def said(log_format: str, code: str = SPEAKING) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", SPEAKING],
-        check=True,
+        [sys.executable, "-c", code],
+        check=code == SPEAKING,
         capture_output=True,
         text=True,
         env={**os.environ, "LATLAB_LOG_FORMAT": log_format},
@@ -111,3 +122,13 @@ def test_text_shows_the_id_of_the_request() -> None:
 
 def test_an_unknown_format_is_named() -> None:
     assert "LATLAB_LOG_FORMAT is 'xml': set it to 'text' or 'json'" in said("xml")[0]
+
+
+def test_errors_that_nothing_catches_are_logged_too() -> None:
+    messages = [json.loads(line)["message"] for line in said("json", UNCAUGHT)]
+    assert "careful" in messages[0]
+    assert messages[1:] == [
+        "ZeroDivisionError: division by zero",
+        "KeyError: 'key'",
+    ]
+    assert said("text", UNCAUGHT)[-1].startswith("KeyError: ")
