@@ -36,6 +36,7 @@ from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
 from host.services.program_contents import described
 from host.services.server import serve_lab
+from host.services.tls import listen
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
@@ -96,13 +97,14 @@ def serve(
     describe = functools.partial(described, reader_process.read)
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
     server, port = serve_lab(lab, home.token())
+    beyond = listen(server, home)
     predictors.start()
     server.start()
     for transport in transports:
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    _publish(home, port, sources)
+    _publish(home, port, sources, beyond)
 
     def summarize() -> None:
         summarizer.complete(lambda: not stopping.is_set())
@@ -147,9 +149,14 @@ def _prepare_process(home: LabHome) -> threading.Event:
     return stopping
 
 
-def _publish(home: LabHome, port: int, sources: str) -> None:
+def _publish(home: LabHome, port: int, sources: str, beyond: str | None) -> None:
     """Write where the daemon serves, which clients read, and the hash of its sources."""
-    info = {"pid": os.getpid(), "address": f"127.0.0.1:{port}", "sources": sources}
+    info = {
+        "pid": os.getpid(),
+        "address": f"127.0.0.1:{port}",
+        "listen": beyond,
+        "sources": sources,
+    }
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))
     logging.info("serving on 127.0.0.1:%d", port)

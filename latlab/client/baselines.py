@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.retries import Repeat
 from latlab.client.measuring import upload
 from latlab.convert.latency import program_from_message
 from latlab.domain.program import Baseline, Program, ProgramFile
@@ -31,7 +32,7 @@ class Baselines:
         """
         upload(self._calls, self._latency, file)
         request = lab_pb2.SetBaselineRequest(name=name, program_sha256=file.program.sha256)
-        self._calls.one(self._lab.SetBaseline, request)
+        self._calls.one(self._lab.SetBaseline, request, repeat=Repeat.YES)
 
     def get(self, name: str) -> Program:
         """Return the program that is kept under a name. The lab has its bytes.
@@ -40,11 +41,15 @@ class Baselines:
             NotFound: There is no such baseline, or its bytes are gone.
         """
         request = lab_pb2.GetBaselineRequest(name=name)
-        return program_from_message(self._calls.one(self._lab.GetBaseline, request))
+        return program_from_message(
+            self._calls.one(self._lab.GetBaseline, request, repeat=Repeat.YES)
+        )
 
     def list(self) -> list[Baseline]:
         """Return the baselines, in the order of their names."""
-        response = self._calls.one(self._lab.ListBaselines, lab_pb2.ListBaselinesRequest())
+        response = self._calls.one(
+            self._lab.ListBaselines, lab_pb2.ListBaselinesRequest(), repeat=Repeat.YES
+        )
         return [
             Baseline(each.name, each.program_sha256, each.size_bytes, each.unix_ns)
             for each in response.baselines

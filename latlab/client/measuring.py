@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypedDict
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.retries import Repeat
 from latlab.client.upload_window import UploadWindow
 from latlab.common.upload import read_chunks
 from latlab.convert.latency import (
@@ -68,7 +69,7 @@ def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile | Progra
             for chunk in read_chunks(file.path):
                 yield latency_pb2.UploadRequest(chunk=chunk)
 
-    calls.one(latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
+    calls.one(latency.UploadProgram, parts(), UPLOAD_TIMEOUT_S, Repeat.NEVER)
 
 
 def measure_programs(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.retries import Repeat
 from latlab.client.devices import DevicesClient
 from latlab.convert.latency import network_from_message
 from latlab.convert.refits import refit_from_message
 from latlab.convert.status import target_status_from_message
+from latlab.domain.checks.address import is_loopback
 from latlab.domain.errors import NotFound
 from latlab.domain.estimate import Refit
 from latlab.domain.measured_network import MeasuredNetwork
@@ -27,7 +29,9 @@ class TargetsClient(DevicesClient):
 
     def targets(self) -> list[TargetStatus]:
         """Return every target that the lab knows, with its state."""
-        response = self._calls.one(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
+        response = self._calls.one(
+            self._latency.ListTargets, latency_pb2.ListTargetsRequest(), repeat=Repeat.YES
+        )
         return list(map(target_status_from_message, response.targets))
 
     def default_target(self) -> Target:
@@ -64,10 +68,12 @@ class TargetsClient(DevicesClient):
         raise NotFound(f"the lab does not know the target {target.name}")
 
     def shares_host(self, target: Target) -> bool:
-        """Return whether a device of the target is the lab's own machine.
+        """Return whether a device of the target is this machine, where the lab runs too.
 
         Other work on it disturbs measurements, so work and measurements take turns.
         """
+        if not is_loopback(self._calls.endpoint.address):
+            return False
         return any(status.shares_host for status in self.targets() if status.target == target)
 
     def memory_bytes(self, target: str) -> int | None:
@@ -117,9 +123,11 @@ class TargetsClient(DevicesClient):
             NotFound: There is no such target.
         """
         request = latency_pb2.ListRefitsRequest(target=target)
-        response = self._calls.one(self._latency.ListRefits, request)
+        response = self._calls.one(self._latency.ListRefits, request, repeat=Repeat.YES)
         return list(map(refit_from_message, response.refits))
 
     def renew_baseline(self, target: str) -> None:
         """Make the target's next sentinel measurement its new baseline."""
-        self._calls.one(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
+        self._calls.one(
+            self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target), repeat=Repeat.YES
+        )

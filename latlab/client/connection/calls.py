@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import grpc
 
-from latlab.client.stream_timeout import until_silent
-from latlab.common.channel import CHANNEL_OPTIONS, MAX_MESSAGE_BYTES
-from latlab.convert.errors import from_daemon
+from latlab.client.connection.channels import open_channel
+from latlab.client.connection.endpoint import Endpoint
+from latlab.client.connection.failures import error_of
+from latlab.client.connection.retries import Repeat, Retries
+from latlab.client.connection.stream_timeout import until_silent
 
 CALL_TIMEOUT_S = 30.0
 
@@ -32,30 +35,36 @@ class Stream(Protocol[Event]):
 class Calls:
     """Calls the lab over one gRPC channel. Raises LabErrors: Unavailable if it does not answer."""
 
-    def __init__(self, address: str, token: str) -> None:
-        """Open a channel. Nothing is sent before the first call.
-
-        Args:
-            address: The lab's host and port.
-            token: The lab's token.
-        """
-        self._metadata = (("authorization", f"Bearer {token}"),)
-        self.channel = grpc.insecure_channel(
-            address,
-            options=[
-                *CHANNEL_OPTIONS,
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ],
-        )
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Open a channel. Nothing is sent before the first call."""
+        self.endpoint = endpoint
+        self.channel = open_channel(endpoint)
+        self._metadata = (("authorization", f"Bearer {endpoint.token}"),)
 
     def one(
-        self, method: Callable[..., T], request: object, timeout_s: float = CALL_TIMEOUT_S
+        self,
+        method: Callable[..., T],
+        request: object,
+        timeout_s: float = CALL_TIMEOUT_S,
+        repeat: Repeat = Repeat.IF_REFUSED,
     ) -> T:
-        """Call a gRPC method of the lab, and return its one answer."""
-        try:
-            return method(request, timeout=timeout_s, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise from_daemon(error) from error
+        """Call a gRPC method of the lab, and return its one answer.
+
+        Args:
+            method: A method with one answer.
+            request: Its request; an iterator of requests needs Repeat.NEVER.
+            timeout_s: The deadline of all attempts together.
+            repeat: Whether the call may be made again.
+        """
+        retries = Retries(timeout_s, repeat, reconnects=not self.endpoint.is_own)
+        while True:
+            try:
+                return method(request, timeout=retries.left_s(), metadata=self._metadata)
+            except grpc.RpcError as error:
+                wait_s = retries.wait_s(error)
+                if wait_s is None:
+                    raise error_of(self.endpoint, error) from error
+            time.sleep(wait_s)
 
     def stream(
         self,
@@ -76,6 +85,6 @@ class Calls:
         try:
             yield from call if patience_s is None else until_silent(call, patience_s)
         except grpc.RpcError as error:
-            raise from_daemon(error) from error
+            raise error_of(self.endpoint, error) from error
         finally:
             call.cancel()  # has no effect on a call that has ended
