@@ -180,8 +180,6 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
         import fcntl  # Windows lacks it, and can read studies all the same
     except ImportError as error:
         raise StudyError(f"a search needs file locks, as Linux has them: {error}") from error
-            f"a search needs a system with file locks, as Linux is: {error}"
-        ) from error
     with storing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock_file = (directory / "lock").open("a")
