@@ -32,4 +32,4 @@ def presented_certificate(address: str) -> str:
 
     Raises Unavailable if nobody answers, or does not speak TLS.
     """
-    return certificates.presented_certificate(address, "start its agent with --listen")
+    return certificates.presented_certificate(address, _NAME, "start its agent with --listen")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+import socket
 import ssl
 from pathlib import Path
 
@@ -41,22 +42,31 @@ def certificates_in(pem: str) -> list[str]:
     return _PEM.findall(pem)
 
 
-def presented_certificate(address: str, advice: str) -> str:
+def presented_certificate(address: str, name: str, advice: str) -> str:
     """Return the certificate that a server shows to everybody, as PEM. It proves nothing yet.
 
     Args:
         address: "host:port" of the server.
+        name: The name in its certificate. A server complains of clients that ask for another.
         advice: What to do if the server does not speak TLS, for the error.
 
     Raises:
         Unavailable: Nobody answers, or the server does not speak TLS.
     """
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # who it is comes later
     try:
-        return ssl.get_server_certificate(host_and_port(address), timeout=HANDSHAKE_TIMEOUT_S)
+        with (
+            socket.create_connection(host_and_port(address), HANDSHAKE_TIMEOUT_S) as connection,
+            context.wrap_socket(connection, server_hostname=name) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True)
     except ssl.SSLError as error:
         raise Unavailable(f"{address} does not speak TLS ({error.reason}): {advice}") from error
     except OSError as error:
         raise Unavailable(f"nobody answers at {address}: {error}") from error
+    assert shown is not None  # in TLS a server always shows one
+    return ssl.DER_cert_to_PEM_cert(shown)
 
 
 def load_or_create(path: Path, name: str) -> str:

@@ -12,6 +12,7 @@ from latlab.common.certificates import (
     fingerprint,
     presented_certificate,
 )
+from latlab.common.channel import LAB_NAME
 from latlab.common.files import read_regular, storing
 from latlab.domain.errors import InvalidRequest, Unauthenticated
 
@@ -53,7 +54,7 @@ def require_fingerprint(address: str, wanted: str) -> str:
         Unavailable: The lab does not answer, or does not speak TLS.
         Unauthenticated: It shows another certificate.
     """
-    certificate = presented_certificate(address, LISTENING)
+    certificate = presented_certificate(address, LAB_NAME, LISTENING)
     shown = fingerprint(certificate)
     if not hmac.compare_digest(shown, wanted):
         raise Unauthenticated(
