@@ -16,19 +16,17 @@ from latlab.client.connection.calls import Calls
 from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.environment import find_endpoint
 from latlab.client.connection.retries import Repeat
-from latlab.client.measurements import MeasurementsClient
+from latlab.client.jobs import JobsClient
 from latlab.client.measuring import (
     MeasureOptions,
     Outcome,
     measure_programs,
     measure_request,
-    upload,
 )
 from latlab.client.modules import exported
-from latlab.client.predicting import predict_request
+from latlab.client.requests.targets import predict
+from latlab.client.requests.uploads import upload
 from latlab.client.stored import StoredMeasurements
-from latlab.client.targets import FIT_TIMEOUT_S
-from latlab.convert.latency import estimate_from_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from latlab.export import Inputs, Module
 
 
-class LatencyClient(MeasurementsClient):
+class LatencyClient(JobsClient):
     """A client of a running lab.
 
     Every call has a deadline and raises LabErrors: Unavailable if the lab does not answer, and
@@ -72,7 +70,7 @@ class LatencyClient(MeasurementsClient):
         """
         super().__init__(Calls(Endpoint(address, token, certificate, is_own)))
         self.stored = StoredMeasurements(self._calls, self._lab)
-        self.baselines = Baselines(self._calls, self._lab, self._latency)
+        self.baselines = Baselines(self._calls, self._lab)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:
@@ -172,9 +170,7 @@ class LatencyClient(MeasurementsClient):
         networks: Sequence[Sequence[Kernel]],
         **options: Any,  # noqa: ANN401 -- as for a module
     ) -> list[LatencyEstimate]:
-        request = predict_request(target, networks, **options)
-        response = self._calls.one(self._latency.Predict, request, FIT_TIMEOUT_S, Repeat.YES)
-        return list(map(estimate_from_message, response.estimates))
+        return self._calls.make(predict(target, networks, **options))
 
     @overload
     def measure(
@@ -270,7 +266,7 @@ class LatencyClient(MeasurementsClient):
 
     def pin_sentinel(self, file: ProgramFile) -> None:
         """Make a program the sentinel, which every target measures again now and then."""
-        upload(self._calls, self._latency, file)
+        self._calls.take(upload(file, reconnects=self._calls.reconnects))
         request = lab_pb2.PinSentinelRequest(program_sha256=file.program.sha256)
         self._calls.one(self._lab.PinSentinel, request, repeat=Repeat.YES)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
 from latlab.client.connection.channels import open_channel
 from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.failures import error_of
-from latlab.client.connection.retries import Repeat, Retries
+from latlab.client.connection.retries import Repeat
+from latlab.client.connection.steps import (
+    CALL_TIMEOUT_S,
+    Attempt,
+    Method,
+    Steps,
+    Stubs,
+    UnaryCall,
+    Wait,
+)
 from latlab.client.connection.stream_timeout import until_silent
-
-CALL_TIMEOUT_S = 30.0
+from latlab.domain.errors import LabError
+from latlab.v1.lab_pb2_grpc import LabServiceStub
+from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
 T = TypeVar("T")
 Event = TypeVar("Event", covariant=True)
@@ -39,7 +49,44 @@ class Calls:
         """Open a channel. Nothing is sent before the first call."""
         self.endpoint = endpoint
         self.channel = open_channel(endpoint)
+        self._stubs = Stubs(LatencyServiceStub(self.channel), LabServiceStub(self.channel))
         self._metadata = (("authorization", f"Bearer {endpoint.token}"),)
+
+    @property
+    def reconnects(self) -> bool:
+        """True if a lab that does not answer may be back at the same address."""
+        return not self.endpoint.is_own
+
+    def make(self, call: UnaryCall[T]) -> T:
+        """Make a call, and return its answer."""
+        return self.take(call.steps(reconnects=self.reconnects))
+
+    def take(self, steps: Steps[T]) -> T:
+        """Take steps to their end, and return their result."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    answer = self._do(step)
+                except grpc.RpcError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # it is the T of the steps
+        except grpc.RpcError as error:
+            raise self.explained(error) from error
+
+    def _do(self, step: Attempt | Wait) -> Any:  # noqa: ANN401 -- any answer
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            return None
+        method = step.method(self._stubs)
+        return method(step.request, timeout=step.timeout_s, metadata=self._metadata)
+
+    def explained(self, error: grpc.RpcError) -> LabError:
+        """Return the error that the lab raised, or why it could not be reached."""
+        return error_of(self.endpoint, error)
 
     def one(
         self,
@@ -52,19 +99,19 @@ class Calls:
 
         Args:
             method: A method with one answer.
-            request: Its request; an iterator of requests needs Repeat.NEVER.
+            request: Its request.
             timeout_s: The deadline of all attempts together.
             repeat: Whether the call may be made again.
         """
-        retries = Retries(timeout_s, repeat, reconnects=not self.endpoint.is_own)
-        while True:
-            try:
-                return method(request, timeout=retries.left_s(), metadata=self._metadata)
-            except grpc.RpcError as error:
-                wait_s = retries.wait_s(error)
-                if wait_s is None:
-                    raise error_of(self.endpoint, error) from error
-            time.sleep(wait_s)
+        return self.make(UnaryCall(lambda _: method, request, _as_it_is, timeout_s, repeat))
+
+    def open(self, method: Method, request: object, timeout_s: float) -> Iterator[Any]:
+        """Yield the answers of a gRPC method. Raises gRPC's own errors."""
+        call = method(self._stubs)(request, timeout=timeout_s, metadata=self._metadata)
+        try:
+            yield from call
+        finally:
+            call.cancel()  # has no effect on a call that has ended
 
     def stream(
         self,
@@ -85,6 +132,10 @@ class Calls:
         try:
             yield from call if patience_s is None else until_silent(call, patience_s)
         except grpc.RpcError as error:
-            raise error_of(self.endpoint, error) from error
+            raise self.explained(error) from error
         finally:
             call.cancel()  # has no effect on a call that has ended
+
+
+def _as_it_is(answer: T) -> T:
+    return answer

@@ -10,7 +10,7 @@ from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.pinning import LISTENING, require_fingerprint
 from latlab.common.certificates import fingerprint
 from latlab.convert.errors import NOT_RUNNING, from_daemon, is_from_server
-from latlab.domain.errors import LabError, Unauthenticated, Unavailable
+from latlab.domain.errors import LabError, NotReady, Unauthenticated, Unavailable
 
 
 def error_of(endpoint: Endpoint, error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError
@@ -24,6 +24,10 @@ def error_of(endpoint: Endpoint, error: Any) -> LabError:  # noqa: ANN401 -- grp
         return Unauthenticated(
             f"the lab at {endpoint.address} refuses the token: {found}. Ask its owner for one, and"
             " set LATLAB_TOKEN to it, or LATLAB_TOKEN_FILE to a file that holds it"
+        )
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return NotReady(
+            f"the lab at {endpoint.address} runs an older version, which cannot do that: upgrade it"
         )
     is_unreached = error.code() is grpc.StatusCode.UNAVAILABLE and not is_from_server(error)
     if endpoint.is_own or not is_unreached:

@@ -41,6 +41,6 @@ def retry_s(error: Any) -> float | None:  # noqa: ANN401 -- grpc.RpcError, which
 def _fields(data: bytes, number: int) -> Iterator[bytes]:
     """Yield the fields of a number that hold bytes. Google's own types are no package of ours."""
     message = empty_pb2.Empty.FromString(data)
-    for field in UnknownFieldSet(message):
+    for field in UnknownFieldSet(message):  # type: ignore[attr-defined]  # its stub is incomplete
         if field.field_number == number and isinstance(field.data, bytes):
             yield field.data
