@@ -12,7 +12,7 @@ LAB_NAME = "latlab-lab"  # in the certificate of every lab, whatever its address
 # and the call ends as UNAVAILABLE. By default servers permit a ping every five minutes.
 KEEPALIVE_S = 10.0
 KEEPALIVE_TIMEOUT_S = 5.0
-PING_OPTIONS = (("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),)
+PING_OPTIONS = (("grpc.http2.min_ping_interval_without_data_ms", 5_000),)
 
 
 def pinned_options(name: str) -> list[tuple[str, str | int]]:
