@@ -78,8 +78,9 @@ def _require_free(address: str) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for names that no machine can have
+        reason = getattr(error, "strerror", None) or error
         raise InvalidRequest(
-            f"this machine cannot listen on {address} ({error.strerror}): give an address of this"
-            " machine, as `ip address` shows them, or 0.0.0.0, and a free port"
+            f"this machine cannot listen on {address} ({reason}): give an address of this machine,"
+            " as `ip address` shows them, or 0.0.0.0, and a free port"
         ) from error

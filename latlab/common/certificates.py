@@ -63,7 +63,7 @@ def presented_certificate(address: str, name: str, advice: str) -> str:
             shown = secured.getpeercert(binary_form=True)
     except ssl.SSLError as error:
         raise Unavailable(f"{address} does not speak TLS ({error.reason}): {advice}") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for names that no machine can have
         raise Unavailable(f"nobody answers at {address}: {error}") from error
     assert shown is not None  # in TLS a server always shows one
     return ssl.DER_cert_to_PEM_cert(shown)

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from latlab.client.connection.endpoint import Endpoint
-from latlab.client.connection.pinning import LISTENING, require_fingerprint
+from latlab.client.connection.pinning import require_fingerprint
 from latlab.common.certificates import fingerprint
 from latlab.convert.errors import NOT_RUNNING, from_daemon, is_from_server
 from latlab.domain.errors import LabError, NotReady, Unauthenticated, Unavailable
@@ -42,4 +42,4 @@ def error_of(endpoint: Endpoint, error: Any) -> LabError:  # noqa: ANN401 -- grp
             f"no lab answers at {endpoint.address} ({error.details()}): if a lab listens there with"
             " TLS, set LATLAB_CA; else bring it up with `latlab lab up`"
         )
-    return Unavailable(f"{found} {LISTENING}")
+    return found

@@ -171,6 +171,7 @@ def test_the_key_cannot_be_read_from_the_certificate_file(elsewhere: Elsewhere) 
         (AUTHORITY, "", Unavailable, "set LATLAB_CA"),
         (AUTHORITY, __file__, InvalidRequest, "no certificates"),
         (ADDRESS, "localhost:1", Unavailable, "nobody answers at localhost:1"),
+        (ADDRESS, "a..b:1", Unavailable, "nobody answers at a..b:1"),
         (ADDRESS, "the lab", InvalidRequest, "HOST:PORT"),
         (TOKEN_FILE, "", InvalidRequest, "no token"),
         (TOKEN_VARIABLE, TOKEN, InvalidRequest, "both set"),
