@@ -35,6 +35,8 @@ from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from latlab.common.agent_sources import agent_sources
+from latlab.common.certificates import certificates_in, fingerprint, load_or_create
+from latlab.common.channel import PING_OPTIONS
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.installed_files import content_sha256
 from latlab.common.log import start_logging
@@ -47,12 +49,11 @@ from latlab.v1 import device_agent_pb2, device_agent_pb2_grpc
 
 DRAIN_S = 3.0
 TLS_FILE = "tls.pem"
+TLS_NAME = "latlab-agent"  # the host asks for it by this name, whatever the address is
 CODE_FILE = "enrolment_code_hash"
 # Health only says that the agent serves, and a supervisor of processes need not hold their secrets.
 # Enrolment gives a host the token.
 _PUBLIC = ["/grpc.health.v1.Health/Check", "/latlab.v1.Enrolment/Enrol"]
-# Hosts ping while they wait for a visit. By default gRPC allows that every five minutes.
-PING_OPTIONS = [("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000)]
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -167,15 +168,9 @@ def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
 
 def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
     """Return the agent's key and certificate as PEM, and the certificate's fingerprint."""
-    try:
-        from device_agent.access import tls  # loopback, and so every phone, needs no cryptography
-    except ImportError as error:
-        raise CannotStart(
-            f"listening beyond loopback needs TLS, and TLS a package that is missing ({error}):"
-            " pip install cryptography"
-        ) from error
-    pem = tls.load_or_create(state_directory / TLS_FILE)
-    return pem, tls.fingerprint(pem)
+    pem = load_or_create(state_directory / TLS_FILE, TLS_NAME)
+    [certificate] = certificates_in(pem)
+    return pem.encode(), fingerprint(certificate)
 
 
 def print_new_code(state_directory: Path, fingerprint: str) -> None:
@@ -241,7 +236,7 @@ def main() -> int:
             (options.state_dir / "agent.json").unlink(missing_ok=True)
             remove_parts(options.state_dir, OLD_PART_S)
             serve(options)
-    except CannotStart as error:
+    except LabError as error:
         print(f"latlab-agent: {error}", file=sys.stderr)
         return 2
     return 0

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from host.database.engine import Database
@@ -39,6 +39,7 @@ from host.services.access.access import Access
 from host.services.lab import Lab
 from host.services.program_contents import described
 from host.services.server import serve_lab
+from host.services.tls import listen
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
@@ -94,6 +95,7 @@ def serve(
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
     access = Access(database, home.token(), config.limits)
     server, port = serve_lab(lab, access)
+    beyond = listen(server, home)
     operation = Operation(database, fleet, dispatcher, predictors)
     metrics = operation.start(config.metrics_port)
     predictors.start()
@@ -102,7 +104,8 @@ def serve(
         fleet.add(transport)
     if takes_phone is not None:
         PhoneWatcher(fleet, home.bundles, takes_phone).start()
-    _publish(home, port, metrics, sources)
+    places = {"address": f"127.0.0.1:{port}", "metrics": metrics, "listen": beyond}
+    _publish(home, places, sources)
     is_running = [lambda: not stopping.is_set()]
     threading.Thread(target=summarizer.complete, args=is_running, daemon=True).start()
     _keep_house(home, dispatcher, config.max_age_h * 3_600e9, stopping)
@@ -161,17 +164,13 @@ def _prepare_process(home: LabHome) -> threading.Event:
     return stopping
 
 
-def _publish(home: LabHome, port: int, metrics: str, sources: str) -> None:
+def _publish(home: LabHome, places: Mapping[str, str | None], sources: str) -> None:
     """Write where the daemon serves, which clients read, and the hash of its sources."""
-    info = {
-        "pid": os.getpid(),
-        "address": f"127.0.0.1:{port}",
-        "metrics": metrics,
-        "sources": sources,
-    }
+    info = {"pid": os.getpid(), **places, "sources": sources}
     with replacing(home.daemon_file) as draft:
         draft.write_text(json.dumps(info))
-    logging.info("serving on 127.0.0.1:%d, metrics on %s", port, metrics or "no port")
+    served = (f"{what} {place}" for what, place in places.items() if place)
+    logging.info("serving: %s", ", ".join(served))
     service_manager.notify(service_manager.READY)
 
 

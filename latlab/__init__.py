@@ -6,6 +6,8 @@
         outcome = lab.measure(module, (1, 3, 224, 224))
         estimate = lab.predict(module, (1, 3, 224, 224))
 
+`latlab.aio.connect()` does the same for asyncio.
+
 If PyTorch is installed, modules of it are exported to programs: see `latlab.export`.
 Each name is loaded when it is first used, so `import latlab` alone is quick.
 """
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
         ExportError,
         InvalidRequest,
         LabError,
+        LimitReached,
         NotFound,
         NotReady,
+        PermissionDenied,
         StorageError,
         TooLarge,
         Unauthenticated,
@@ -45,10 +49,18 @@ if TYPE_CHECKING:
         Source,
     )
     from latlab.domain.failure import Failure, FailureKind
+    from latlab.domain.job import JobPhase, JobStatus, WaitReason
     from latlab.domain.kernel import Kernel
     from latlab.domain.measurement import Measurement, Visit
     from latlab.domain.precision import Precision
     from latlab.domain.program import Program, ProgramFile, TensorSpec
+    from latlab.domain.records.measurements import (
+        MeasurementOrder,
+        MeasurementSummary,
+        Samples,
+        VisitSummary,
+    )
+    from latlab.domain.records.predictions import ProgramPredictions, QueryMode, TargetDetails
     from latlab.domain.target import Target
 
 __all__ = [
@@ -60,21 +72,31 @@ __all__ = [
     "FailureKind",
     "Footprint",
     "InvalidRequest",
+    "JobPhase",
+    "JobStatus",
     "Kernel",
     "LabError",
     "LatencyClient",
     "LatencyEstimate",
+    "LimitReached",
     "MeasuredLatency",
     "Measurement",
+    "MeasurementOrder",
+    "MeasurementSummary",
     "NotFound",
     "NotReady",
+    "PermissionDenied",
     "Precision",
     "Program",
     "ProgramFile",
+    "ProgramPredictions",
+    "QueryMode",
     "RawSamples",
+    "Samples",
     "Source",
     "StorageError",
     "Target",
+    "TargetDetails",
     "TensorSpec",
     "TooLarge",
     "Unauthenticated",
@@ -82,6 +104,8 @@ __all__ = [
     "UnknownKernelKinds",
     "Visit",
     "VisitSpec",
+    "VisitSummary",
+    "WaitReason",
     "connect",
 ]
 
@@ -98,16 +122,26 @@ _MODULES = {
         "Source",
     ),
     "domain.failure": ("Failure", "FailureKind"),
+    "domain.job": ("JobPhase", "JobStatus", "WaitReason"),
     "domain.kernel": ("Kernel",),
     "domain.measurement": ("Measurement", "Visit"),
     "domain.precision": ("Precision",),
     "domain.program": ("Program", "ProgramFile", "TensorSpec"),
+    "domain.records.measurements": (
+        "MeasurementOrder",
+        "MeasurementSummary",
+        "Samples",
+        "VisitSummary",
+    ),
+    "domain.records.predictions": ("ProgramPredictions", "QueryMode", "TargetDetails"),
     "domain.target": ("Target",),
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Load a public name from its module."""
+    if name == "aio":
+        return importlib.import_module("latlab.aio")
     if name not in __all__:
         raise AttributeError(f"module 'latlab' has no attribute {name!r}")
     place = next((module for module, names in _MODULES.items() if name in names), "domain.errors")

@@ -14,6 +14,7 @@ from host.home.boards import Boards
 from host.home.config import load_config
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.client.connection.environment import require_own_lab
 from latlab.common.certificates import fingerprint
 from latlab.domain.device import DeviceHistory
 from latlab.domain.errors import InvalidRequest, NotFound, StorageError, Unavailable
@@ -36,8 +37,19 @@ def add(
     ),
 ) -> None:
     """Enrol a board and pin its agent's certificate. A running lab uses the board at once."""
+    require_own_lab("latlab devices add")
     home = LabHome.from_environment()
     home.create()
+    _enrol(home, address, code)
+    try:
+        with LatencyClient.connect(home.root) as client:
+            client.add_board(address)
+    except Unavailable:
+        console.print("The lab is not running: it will use the board when it is brought up.")
+
+
+def _enrol(home: LabHome, address: str, code: str) -> None:
+    """Enrol a board, and forget the addresses by which it was enrolled before."""
     if address not in load_config(home.config_file).chosen_boards([address]):
         raise InvalidRequest(
             f"{home.config_file} names the boards to use: add {address} there first"
@@ -48,16 +60,12 @@ def add(
     for former in former_addresses(board, boards):
         boards.remove(former)
         console.print(f"It was enrolled as {former} before: the lab has forgotten that address.")
-    try:
-        with LatencyClient.connect(home.root) as client:
-            client.add_board(address)
-    except Unavailable:
-        console.print("The lab is not running: it will use the board when it is brought up.")
 
 
 @app.command("list")
 def list_boards() -> None:
     """List the enrolled boards."""
+    require_own_lab("latlab devices list")
     boards = Boards(LabHome.from_environment().boards)
     table = Table("board", "certificate's SHA-256")
     for address in boards.addresses():
@@ -79,6 +87,7 @@ def remove(
 
     The measurements and the history stay. A phone comes back when it is plugged in again.
     """
+    require_own_lab("latlab devices remove")
     home = LabHome.from_environment()
     boards = Boards(home.boards)
     routes = {device}.intersection(boards.addresses())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
 from host.cli.console import console, show, words
-from host.home import lab_process
+from host.cli.listening import show_listening
+from host.home.listening import DEFAULT_PORT, choose_address
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.client.connection.environment import is_elsewhere, require_own_lab
 from latlab.domain.target import UPGRADE_NETWORKS, TargetStatus, build_before
 
 app = typer.Typer(
@@ -20,35 +23,51 @@ app = typer.Typer(
 
 
 @app.command()
-def up() -> None:
+def up(
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST[:PORT]|off",
+            help="Serve other machines too, with TLS, at an address of this machine; 0.0.0.0 stands"
+            f" for all. The port is {DEFAULT_PORT} unless you name one. The lab listens there after"
+            " a restart too, until you say off.",
+        ),
+    ] = None,
+) -> None:
     """Start the lab in the background, and list its devices.
 
     A lab that is up already stays up. If it was started from another version than the one that is
-    installed, it restarts when its jobs have ended.
+    installed, or is to listen elsewhere, it restarts when its jobs have ended.
     """
+    require_own_lab("latlab lab up")
     home = LabHome.from_environment()
     home.create()
-    from latlab.export.reference import export_sentinel  # PyTorch, for this command alone
-
-    with console.status("preparing the sentinel"):
-        sentinel = export_sentinel(home.exports)  # before devices measure: an export disturbs them
-    with console.status("bringing the lab up"):
-        started = lab_process.up(home, console.print)
-    with LatencyClient.connect(home.root) as client:
-        client.pin_sentinel(sentinel)
+    if listen is not None:
+        choose_address(home, listen)
+    started = _bring_up(home)
     console.print("The lab is up." if started else "The lab was up already.")
-    _show(home)
+    _show()
+    show_listening(home)
+    _show_pages(home)
 
 
 @app.command()
 def status() -> None:
-    """List the lab's devices and targets."""
-    _show(LabHome.from_environment())
+    """List the lab's devices and targets, and say where it listens."""
+    _show()
+    if not is_elsewhere():
+        home = LabHome.from_environment()
+        show_listening(home)
+        _show_pages(home)
 
 
 @app.command()
 def down() -> None:
     """Stop the lab and its agent. A measurement under way goes on at the next start."""
+    from host.home import lab_process  # a lab and its processes need Linux, a client does not
+
+    require_own_lab("latlab lab down")
     stopped = lab_process.down(LabHome.from_environment())
     console.print("The lab is down." if stopped else "The lab was not running.")
 
@@ -76,8 +95,22 @@ def renew_baseline(
     console.print("The next measurement of the sentinel will be the baseline.")
 
 
-def _show(home: LabHome) -> None:
+def _bring_up(home: LabHome) -> bool:
+    """Start the lab, and return whether it was not up before."""
+    from host.home import lab_process
+    from latlab.export.reference import export_sentinel  # PyTorch, for this command alone
+
+    with console.status("preparing the sentinel"):
+        sentinel = export_sentinel(home.exports)  # before devices measure: an export disturbs them
+    with console.status("bringing the lab up"):
+        started = lab_process.up(home, console.print)
     with LatencyClient.connect(home.root) as client:
+        client.pin_sentinel(sentinel)
+    return started
+
+
+def _show() -> None:
+    with LatencyClient.connect() as client:
         statuses, targets = client.devices(), client.targets()
     # What is typed into other commands is shown whole, however narrow the terminal.
     table = Table(Column("device", no_wrap=True), title="Devices")
@@ -113,12 +146,13 @@ def _show(home: LabHome) -> None:
         )
     table.caption = "\n".join(_upgrades(targets))
     show(table)
-    _show_pages()
 
 
-def _show_pages() -> None:
+def _show_pages(home: LabHome) -> None:
     """Say where the operator's pages of the lab on this machine are, if it has any."""
-    if pages := lab_process.metrics_address(LabHome.from_environment()):
+    from host.home import lab_process  # it locks files, which not every system can
+
+    if pages := lab_process.metrics_address(home):
         console.print(f"Metrics: http://{pages}/metrics, health: http://{pages}/healthz")
 
 

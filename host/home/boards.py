@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from host.home.documents import InvalidField, make_converter, structure
 from latlab.common.certificates import fingerprint
 from latlab.common.files import read_regular, replacing, storing
+from latlab.domain.checks.address import is_address
 from latlab.domain.errors import InvalidRequest, StorageError
 
-MAX_ADDRESS = 200  # characters: a file is named after it
 MAX_BOARD_BYTES = 1 << 16
-
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
-_MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Boards:
         """Return the addresses of the enrolled boards; other files in the folder do not count."""
         with storing(self._directory):
             stems = sorted(file.stem for file in self._directory.glob("*.json"))
-        return [stem for stem in stems if _is_address(stem)]
+        return [stem for stem in stems if is_address(stem)]
 
     def add(self, board: Board) -> None:
         """Store a board's record, which replaces an older record of it. Raises StorageError."""
@@ -93,11 +89,6 @@ def _damaged(file: Path, address: str, why: str) -> StorageError:
 
 def checked_address(address: str) -> str:
     """Return `address`. Raises InvalidRequest if it is not the address of a board."""
-    if not _is_address(address):
+    if not is_address(address):
         raise InvalidRequest(f"a board's address must be HOST:PORT, not {address[:80]!r}")
     return address
-
-
-def _is_address(text: str) -> bool:
-    match = _ADDRESS.fullmatch(text)
-    return match is not None and len(text) <= MAX_ADDRESS and int(match[1]) <= _MAX_PORT

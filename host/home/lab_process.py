@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from host.home.installed import is_outdated
+from host.home.listening import remembered_address
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
@@ -22,8 +23,9 @@ STOP_TIMEOUT_S = 20.0
 def up(home: LabHome, say: Callable[[str], None] = lambda message: None) -> bool:
     """Start the daemon unless it runs, and wait until its devices have answered.
 
-    If the daemon, this machine's agent or its runner is older than what is installed, they are
-    restarted once the lab has nothing to measure. After UPGRADE_PATIENCE_S they stay as they are.
+    If the daemon, this machine's agent or its runner is older than what is installed, or the lab
+    is to listen elsewhere, they are restarted once the lab has nothing to measure. After
+    UPGRADE_PATIENCE_S they stay as they are.
 
     Args:
         home: The lab's folder.
@@ -40,9 +42,10 @@ def up(home: LabHome, say: Callable[[str], None] = lambda message: None) -> bool
         _start(home)
     with LatencyClient.connect(home.root) as client:
         _wait_for_devices(client)
-        if not is_outdated(home) or not _is_idle_in_time(client, say):
+        reason = _reason_to_restart(home)
+        if reason is None or not _is_idle_in_time(client, reason, say):
             return has_started
-    say("The lab was started from another version: it restarts.")
+    say(f"{reason}: it restarts.")
     down(home)
     _start(home)
     with LatencyClient.connect(home.root) as client:
@@ -79,11 +82,25 @@ def metrics_address(home: LabHome) -> str:
     return str(info.get("metrics", ""))
 
 
-def _is_idle_in_time(client: LatencyClient, say: Callable[[str], None]) -> bool:
+def listening_address(home: LabHome) -> str | None:
+    """Return where the running daemon listens beyond loopback; None if it does not."""
+    info = LockedProcess(home.daemon_file, home.lock_file).info()
+    return None if info is None else info.get("listen")
+
+
+def _reason_to_restart(home: LabHome) -> str | None:
+    if is_outdated(home):
+        return "The lab was started from another version"
+    if listening_address(home) != remembered_address(home):
+        return "The lab is to listen elsewhere"
+    return None
+
+
+def _is_idle_in_time(client: LatencyClient, reason: str, say: Callable[[str], None]) -> bool:
     """Wait until no device has anything to measure. Returns False if that takes too long."""
     if not _is_measuring(client):
         return True
-    say("The lab was started from another version: it restarts when its jobs have ended.")
+    say(f"{reason}: it restarts when its jobs have ended.")
     deadline_s = time.monotonic() + UPGRADE_PATIENCE_S
     while time.monotonic() < deadline_s:
         if not _is_measuring(client):

@@ -8,7 +8,13 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from latlab.client.discovery import DAEMON_FILE, LOCK_FILE, TOKEN_FILE, home_folder, read_token
+from latlab.client.connection.home import (
+    DAEMON_FILE,
+    LOCK_FILE,
+    TOKEN_FILE,
+    home_folder,
+    read_token,
+)
 from latlab.common.files import replacing, storing
 
 # The folder of the packages: the checkout, or the environment that they are installed in.
@@ -33,6 +39,9 @@ class LabHome:
     lab.toml       the owner's choices       boards/      a file for each enrolled board
     holder         the lab's name in leases  adb.log      the log of adb, if the lab has started it
     quarantine/    results that cannot be stored
+    listen         where the lab listens beyond loopback, if it does
+    tls.pem        the lab's key and certificate there
+    certificate.pem              the certificate alone, for its clients
     visit.lock, work.lock        locked so that visits and other work here take turns
     """
 
@@ -109,6 +118,18 @@ class LabHome:
     @property
     def quarantine(self) -> Path:
         return self.root / "quarantine"
+
+    @property
+    def listen_file(self) -> Path:
+        return self.root / "listen"
+
+    @property
+    def tls_file(self) -> Path:
+        return self.root / "tls.pem"
+
+    @property
+    def certificate_file(self) -> Path:
+        return self.root / "certificate.pem"
 
     @property
     def config_file(self) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latlab.client.discovery import is_locked, process_info
+from latlab.client.connection.local_lab import is_locked, process_info
 from latlab.common.background_process import POLL_S
 
 KILL_TIMEOUT_S = 5.0
@@ -18,7 +18,7 @@ KILL_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class LockedProcess:
-    """A process that `latlab.client.discovery.process_info` finds.
+    """A process that `latlab.client.connection.local_lab.process_info` finds.
 
     Attributes:
         info_file: The process writes its id and address to this file when it starts to serve.

@@ -61,9 +61,9 @@ class PageTokens:
     def _mac(self, request: Message, text: bytes) -> bytes:
         listed = type(request)()
         listed.MergeFrom(request)
-        for name in _FIELDS_OF_A_PAGE:
-            if name in request.DESCRIPTOR.fields_by_name:
-                listed.ClearField(name)
+        for field in _FIELDS_OF_A_PAGE:
+            if field in request.DESCRIPTOR.fields_by_name:
+                listed.ClearField(field)
         name = request.DESCRIPTOR.full_name.encode()
         query = listed.SerializeToString(deterministic=True)
         signed = b"".join(len(part).to_bytes(8, "big") + part for part in (name, query, text))

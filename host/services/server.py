@@ -10,7 +10,7 @@ from host.services.devices import LabServicer
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
 from host.services.tokens import AccessServicer
-from latlab.common.channel import MAX_MESSAGE_BYTES
+from latlab.common.channel import MAX_MESSAGE_BYTES, PING_OPTIONS
 from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.details.google_rpc import details_of
 from latlab.convert.error_interceptor import ErrorInterceptor
@@ -30,6 +30,7 @@ def serve_lab(lab: Lab, access: Access) -> tuple[grpc.Server, int]:
         [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            *PING_OPTIONS,
         ],
         PATIENT,
     )

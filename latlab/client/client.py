@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, overload
 
 from latlab.client.access.tokens import AccessClient
 from latlab.client.baselines import Baselines
-from latlab.client.calls import Calls
-from latlab.client.discovery import find_lab, home_folder
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.endpoint import Endpoint
+from latlab.client.connection.environment import find_endpoint
+from latlab.client.connection.retries import Repeat
+from latlab.client.jobs import JobsClient
 from latlab.client.measuring import (
     MeasureOptions,
     Outcome,
     measure_programs,
     measure_request,
-    upload,
 )
 from latlab.client.modules import exported
-from latlab.client.predicting import predict_request
+from latlab.client.requests.targets import predict
+from latlab.client.requests.uploads import upload
 from latlab.client.stored import StoredMeasurements
-from latlab.client.targets import FIT_TIMEOUT_S, TargetsClient
-from latlab.convert.latency import estimate_from_message, measurement_from_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Measurement
 from latlab.domain.precision import Precision
 from latlab.domain.program import Program, ProgramFile
-from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1 import lab_pb2
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from latlab.export import Inputs, Module
 
 
-class LatencyClient(TargetsClient):
+class LatencyClient(JobsClient):
     """A client of a running lab.
 
     Every call has a deadline and raises LabErrors: Unavailable if the lab does not answer, and
@@ -54,30 +54,47 @@ class LatencyClient(TargetsClient):
         access: The tokens, and who did what with them.
     """
 
-    def __init__(self, address: str, token: str) -> None:
-        """Open a channel to a lab. `connect` finds the lab of this machine.
+    def __init__(
+        self, address: str, token: str, certificate: str | None = None, *, is_own: bool = False
+    ) -> None:
+        """Open a channel to a lab. `connect` finds the lab.
 
         Args:
             address: The lab's host and port.
-            token: The lab's token.
+            token: The token to send.
+            certificate: The lab's certificate as PEM, which is pinned. Without it there is no TLS,
+                which is possible on loopback only.
+            is_own: The lab is that of this machine, whose port changes with each start. A call
+                that does not reach it is not made again.
+
+        Raises:
+            InvalidRequest: The address makes no sense, or the certificate is missing.
         """
-        super().__init__(Calls(address, token))
+        super().__init__(Calls(Endpoint(address, token, certificate, is_own)))
         self.stored = StoredMeasurements(self._calls, self._lab)
-        self.baselines = Baselines(self._calls, self._lab, self._latency)
+        self.baselines = Baselines(self._calls, self._lab)
         self.access = AccessClient(self._calls)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:
-        """Connect to the lab that runs on this machine.
+        """Connect to the lab that the environment names.
+
+        It is the lab at LATLAB_ADDRESS if that is set. LATLAB_TOKEN then holds a token, or
+        LATLAB_TOKEN_FILE names a file with one, and LATLAB_CA is "sha256:FINGERPRINT" of the lab's
+        certificate or a file with it. Else it is the lab that runs on this machine.
 
         Args:
-            home: The lab's folder. Default: LATLAB_HOME, else ~/.latlab.
+            home: The folder of a lab of this machine, in place of what the environment says.
+                Default: LATLAB_HOME, else ~/.latlab.
 
         Raises:
-            Unavailable: The lab does not run. The message says how to start it.
-            StorageError: The lab's files cannot be read.
+            Unavailable: The lab does not run, or does not answer. The message says what to do.
+            InvalidRequest: A variable is missing, or its value makes no sense.
+            Unauthenticated: The lab shows another certificate than LATLAB_CA names.
+            StorageError: A file cannot be read.
         """
-        return cls(*find_lab(home_folder() if home is None else home))
+        found = find_endpoint(home)
+        return cls(found.address, found.token, found.certificate, is_own=found.is_own)
 
     def __enter__(self) -> LatencyClient:
         """Return the client."""
@@ -156,9 +173,7 @@ class LatencyClient(TargetsClient):
         networks: Sequence[Sequence[Kernel]],
         **options: Any,  # noqa: ANN401 -- as for a module
     ) -> list[LatencyEstimate]:
-        request = predict_request(target, networks, **options)
-        response = self._calls.one(self._latency.Predict, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(estimate_from_message, response.estimates))
+        return self._calls.make(predict(target, networks, **options))
 
     @overload
     def measure(
@@ -252,38 +267,15 @@ class LatencyClient(TargetsClient):
             self._calls, self._latency, request, programs, memory_bytes, options
         )
 
-    def measurement(self, measurement_id: str) -> Measurement:
-        """Return a measurement with its raw visits.
-
-        Raises:
-            NotFound: There is no such measurement.
-            StorageError: It cannot be read.
-        """
-        request = latency_pb2.GetMeasurementRequest(id=measurement_id)
-        return measurement_from_message(self._calls.one(self._latency.GetMeasurement, request))
-
-    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
-        """Return the latency estimate of each measurement, in input order.
-
-        The same predictor corrects all measurements of one target, if it has learned how.
-
-        Raises:
-            NotFound: There is no such measurement.
-            StorageError: One of them cannot be used.
-        """
-        request = latency_pb2.LookUpRequest(measurement_ids=measurement_ids)
-        response = self._calls.one(self._latency.LookUp, request, timeout_s=FIT_TIMEOUT_S)
-        return list(map(estimate_from_message, response.estimates))
-
     def pin_sentinel(self, file: ProgramFile) -> None:
         """Make a program the sentinel, which every target measures again now and then."""
-        upload(self._calls, self._latency, file)
+        self._calls.take(upload(file, reconnects=self._calls.reconnects))
         request = lab_pb2.PinSentinelRequest(program_sha256=file.program.sha256)
-        self._calls.one(self._lab.PinSentinel, request)
+        self._calls.one(self._lab.PinSentinel, request, repeat=Repeat.YES)
 
 
 def connect(home: Path | None = None) -> LatencyClient:
-    """Connect to the lab that runs on this machine, as `LatencyClient.connect` does."""
+    """Connect to the lab that the environment names, as `LatencyClient.connect` does."""
     return LatencyClient.connect(home)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.retries import Repeat
 from latlab.convert.devices import history_from_message
 from latlab.convert.status import device_status_from_message, open_job_from_message
 from latlab.convert.visits import conditions_from_message
@@ -27,7 +28,9 @@ class DevicesClient:
 
     def devices(self) -> list[DeviceStatus]:
         """Return every device with its state."""
-        response = self._calls.one(self._lab.ListDevices, lab_pb2.ListDevicesRequest())
+        response = self._calls.one(
+            self._lab.ListDevices, lab_pb2.ListDevicesRequest(), repeat=Repeat.YES
+        )
         return list(map(device_status_from_message, response.devices))
 
     def conditions(self, transport: str) -> Conditions:
@@ -38,11 +41,15 @@ class DevicesClient:
             Unavailable: The device is not connected.
         """
         request = lab_pb2.ReadDeviceConditionsRequest(transport=transport)
-        return conditions_from_message(self._calls.one(self._lab.ReadConditions, request))
+        return conditions_from_message(
+            self._calls.one(self._lab.ReadConditions, request, repeat=Repeat.YES)
+        )
 
     def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
         """Return the first open jobs in rank order, at most `limit`, and how many are open."""
-        response = self._calls.one(self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit))
+        response = self._calls.one(
+            self._lab.ListJobs, lab_pb2.ListJobsRequest(limit=limit), repeat=Repeat.YES
+        )
         return list(map(open_job_from_message, response.jobs)), response.open
 
     def cancel_jobs(
@@ -73,7 +80,7 @@ class DevicesClient:
             NotFound: There is no such device.
         """
         request = lab_pb2.SetDrainedRequest(device=device, drained=drained)
-        self._calls.one(self._lab.SetDrained, request)
+        self._calls.one(self._lab.SetDrained, request, repeat=Repeat.YES)
 
     def set_note(self, device: str, note: str) -> None:
         """Replace the note that people have left on a device.
@@ -81,7 +88,9 @@ class DevicesClient:
         Raises:
             NotFound: There is no such device.
         """
-        self._calls.one(self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note))
+        self._calls.one(
+            self._lab.SetNote, lab_pb2.SetNoteRequest(device=device, note=note), repeat=Repeat.YES
+        )
 
     def history(self, device: str) -> DeviceHistory:
         """Return a device's event history.
@@ -90,7 +99,9 @@ class DevicesClient:
             NotFound: There is no such device.
         """
         request = lab_pb2.GetDeviceHistoryRequest(device=device)
-        return history_from_message(self._calls.one(self._lab.GetDeviceHistory, request))
+        return history_from_message(
+            self._calls.one(self._lab.GetDeviceHistory, request, repeat=Repeat.YES)
+        )
 
     def add_board(self, address: str) -> None:
         """Make the lab serve an enrolled board.

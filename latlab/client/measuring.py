@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TypedDict
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.requests.uploads import upload
 from latlab.client.upload_window import UploadWindow
-from latlab.common.upload import read_chunks
 from latlab.convert.latency import (
     estimate_from_message,
     measured_from_message,
-    program_to_message,
     spec_to_message,
 )
 from latlab.convert.visits import failure_from_message
@@ -23,7 +22,6 @@ from latlab.domain.program import Program, ProgramFile, memory_excess, program_o
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
-UPLOAD_TIMEOUT_S = 300.0
 MEASURE_TIMEOUT_S = 24 * 3600.0
 
 Outcome = MeasuredLatency | Failure
@@ -56,21 +54,6 @@ def measure_request(
     )
 
 
-def upload(calls: Calls, latency: LatencyServiceStub, file: ProgramFile | Program) -> None:
-    """Upload a program to the lab, which does not read the bytes of a program that it has.
-
-    A program without a file must be one that the lab has.
-    """
-
-    def parts() -> Iterator[latency_pb2.UploadRequest]:
-        yield latency_pb2.UploadRequest(program=program_to_message(program_of(file)))
-        if isinstance(file, ProgramFile):
-            for chunk in read_chunks(file.path):
-                yield latency_pb2.UploadRequest(chunk=chunk)
-
-    calls.one(latency.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
-
-
 def measure_programs(
     calls: Calls,
     latency: LatencyServiceStub,
@@ -101,7 +84,7 @@ def measure_programs(
             why = f"the program takes {excess}"
             outcomes[program.sha256] = Failure(FailureKind.OUT_OF_MEMORY, why)
             return None
-        upload(calls, latency, file)
+        calls.take(upload(file, reconnects=calls.reconnects))
         named = latency_pb2.MeasureRequest(program_sha256=[program.sha256])
         named.MergeFrom(request)
         return named

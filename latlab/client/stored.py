@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
 from latlab.convert.measurements import stored_from_message
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.measurement import StoredMeasurement

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from latlab.client.calls import Calls
+from collections.abc import Sequence
+
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.retries import Repeat
 from latlab.client.devices import DevicesClient
+from latlab.client.requests.targets import (
+    FIT_TIMEOUT_S,
+    get_target,
+    list_targets,
+    predict_programs,
+)
 from latlab.convert.latency import network_from_message
 from latlab.convert.refits import refit_from_message
-from latlab.convert.status import target_status_from_message
+from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.checks.address import is_loopback
 from latlab.domain.errors import NotFound
 from latlab.domain.estimate import Refit
 from latlab.domain.measured_network import MeasuredNetwork
+from latlab.domain.records.predictions import ProgramPredictions, QueryMode, TargetDetails
 from latlab.domain.target import Target, TargetStatus, find_target
 from latlab.v1 import lab_pb2, latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
-
-FIT_TIMEOUT_S = 300.0
 
 
 class TargetsClient(DevicesClient):
@@ -27,8 +36,42 @@ class TargetsClient(DevicesClient):
 
     def targets(self) -> list[TargetStatus]:
         """Return every target that the lab knows, with its state."""
-        response = self._calls.one(self._latency.ListTargets, latency_pb2.ListTargetsRequest())
-        return list(map(target_status_from_message, response.targets))
+        return self._calls.make(list_targets())
+
+    def target(self, name: str) -> TargetDetails:
+        """Return what is known about one target, and what predictions for it rest on.
+
+        Raises:
+            NotFound: There is no such target.
+        """
+        return self._calls.make(get_target(name))
+
+    def predict_programs(
+        self,
+        target: str,
+        program_sha256: Sequence[str],
+        mode: QueryMode = QueryMode.AUTO,
+        *,
+        max_half_width: float | None = None,
+        spec: BenchmarkSpec | None = None,
+    ) -> ProgramPredictions:
+        """Return the latencies of programs that the lab has.
+
+        Args:
+            target: Id or name of the target.
+            program_sha256: The SHA-256 of each program.
+            mode: Where the answers may come from.
+            max_half_width: In the mode AUTO, a measurement is queued for each program whose
+                interval is wider: half of its width, as a share of the latency. None: none is.
+            spec: How the queued measurements are made; None: as the lab does by default.
+
+        Raises:
+            NotFound: The lab never had a program, or, in the mode MEASURED, has not measured it.
+            NotReady: Too little was measured on the target.
+        """
+        return self._calls.make(
+            predict_programs(target, program_sha256, mode, max_half_width, spec)
+        )
 
     def default_target(self) -> Target:
         """Return the target of one thread on the fastest cores of the first device.
@@ -64,10 +107,12 @@ class TargetsClient(DevicesClient):
         raise NotFound(f"the lab does not know the target {target.name}")
 
     def shares_host(self, target: Target) -> bool:
-        """Return whether a device of the target is the lab's own machine.
+        """Return whether a device of the target is this machine, where the lab runs too.
 
         Other work on it disturbs measurements, so work and measurements take turns.
         """
+        if not is_loopback(self._calls.endpoint.address):
+            return False
         return any(status.shares_host for status in self.targets() if status.target == target)
 
     def memory_bytes(self, target: str) -> int | None:
@@ -117,9 +162,11 @@ class TargetsClient(DevicesClient):
             NotFound: There is no such target.
         """
         request = latency_pb2.ListRefitsRequest(target=target)
-        response = self._calls.one(self._latency.ListRefits, request)
+        response = self._calls.one(self._latency.ListRefits, request, repeat=Repeat.YES)
         return list(map(refit_from_message, response.refits))
 
     def renew_baseline(self, target: str) -> None:
         """Make the target's next sentinel measurement its new baseline."""
-        self._calls.one(self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target))
+        self._calls.one(
+            self._lab.RenewBaseline, lab_pb2.RenewBaselineRequest(target=target), repeat=Repeat.YES
+        )

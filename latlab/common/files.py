@@ -19,6 +19,9 @@ OLD_PART_S = 86_400.0  # no process takes so long to write a file
 MAX_RESERVE_BYTES = 256 << 20
 _RESERVE_SHARE = 20  # a small disk's reserve is one part of so many
 
+# Windows lacks the flags, has no named pipes among its files, and closes descriptors by itself.
+_READ_AT_ONCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # What to do about a path that cannot be used, by the error.
 ADVICE = {
@@ -140,7 +143,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     Raises:
         OSError: The file cannot be read, is not regular, or is larger than `max_bytes`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, _READ_AT_ONCE)
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):

@@ -115,15 +115,20 @@ def abort(
     context.abort(status, message)
 
 
-def from_daemon(error: Any) -> LabError:  # noqa: ANN401 -- grpc.RpcError, which has no type for it
-    """Return the error that the daemon raised, or Unavailable if it does not answer."""
+def from_daemon(error: Any, advice: str = NOT_RUNNING) -> LabError:  # noqa: ANN401 -- grpc.RpcError
+    """Return the error that the daemon raised, or Unavailable with advice if it does not answer."""
     raised = _raised(error)
     if raised is not None:
         return _with_details(raised, _metadata(error).get(_DETAILS_KEY, b""))
     kind = _KINDS.get(error.code(), LabError)
     if kind is Unavailable:
-        return Unavailable(f"the lab does not answer ({error.details()}): {NOT_RUNNING}")
+        return Unavailable(f"the lab does not answer ({error.details()}): {advice}")
     return kind(error.details())
+
+
+def is_from_server(error: Any) -> bool:  # noqa: ANN401 -- as above
+    """Return whether a server of ours raised the error, and not gRPC itself."""
+    return _raised_kind(error) is not None
 
 
 def from_agent(error: Any, address: str) -> LabError:  # noqa: ANN401 -- as above

@@ -7,7 +7,6 @@ import ctypes
 import gc
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
@@ -258,7 +257,17 @@ def _export(spec: ExportSpec, cache: ProgramCache) -> _Exported:
             name = "" if spec.key is None else f"{spec.key}: "
             outcome = ExportError(f"{name}{type(error).__name__}: {error}")
     _give_back_memory()
-    return outcome, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return outcome, _peak_rss_bytes()
+
+
+def _peak_rss_bytes() -> int:
+    """Return the most memory that this process has held; 0 where the system does not say."""
+    try:
+        import resource  # Windows lacks it
+    except ImportError:
+        return 0
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return unit_bytes * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _full_disk(error: BaseException | None) -> OSError | None:

@@ -15,6 +15,7 @@ from host.doctor.first_phone import NotAccepted, accept, begin
 from host.home import lab_process
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
+from latlab.client.connection.environment import require_own_lab
 from latlab.domain.errors import ExportError, LabError
 from latlab.export import ExportPool, ProgramCache
 from search.latency.networks import export_spec
@@ -37,6 +38,7 @@ def doctor(
 
     The checks say how to fix what is wrong. The exit code is 1 when something is wrong.
     """
+    require_own_lab("latlab doctor")
     try:
         home = LabHome.from_environment()
     except LabError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -12,9 +13,8 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
-from host.home import lab_process
 from host.home.paths import LabHome
-from latlab.common.turns.sharing import sharing_machine
+from latlab.client.connection.environment import is_elsewhere
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before, surrogate_settings
 from search.cli.calibration_run import run_calibration
@@ -198,9 +198,8 @@ def _search(
         separate_targets=len(settings.targets) if settings.separate_targets else 0,
     )
     lab = lab_on(opened, settings.targets)
-    home, loop = LabHome.from_environment(), replace(request.loop, overlaps=True)
-    home.create()
-    with progress_bar() as bar, sharing_machine(home.root, spared=lab_process.process_id(home)):
+    loop = replace(request.loop, overlaps=True)
+    with progress_bar() as bar, _between_visits():
         run_search(
             study,
             screened(strategy, study, space, lab.predict),
@@ -211,6 +210,18 @@ def _search(
             on_progress=_drawn_on(bar),
             on_note=bar.console.print,
         )
+
+
+def _between_visits() -> AbstractContextManager[None]:
+    """Let the search work between the visits of this machine's own lab, not during them."""
+    if is_elsewhere():
+        return nullcontext()
+    from host.home import lab_process  # a lab needs Linux, a search of a lab elsewhere does not
+    from latlab.common.turns.sharing import sharing_machine
+
+    home = LabHome.from_environment()
+    home.create()
+    return sharing_machine(home.root, spared=lab_process.process_id(home))
 
 
 def _show_share_within(space: Space, request: SearchRequest) -> None:

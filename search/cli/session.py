@@ -182,7 +182,7 @@ def sessions(
         errors.print(INT8_CALIBRATION)  # stdout may be for a document
     with (
         reported(ValueError),
-        LatencyClient.connect(home.root) as client,
+        LatencyClient.connect() as client,
         ExportPool(ProgramCache(home.exports), EXPORT_WORKERS) as pool,
     ):
         found = list(map(client.find_target, targets)) or [client.default_target()]

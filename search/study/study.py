@@ -8,7 +8,6 @@ runs/<name>/
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import time
@@ -174,8 +173,13 @@ def open_study(directory: Path, settings: StudySettings) -> Iterator[OpenStudy]:
     """Make a study or resume one, without the round that did not finish.
 
     Raises:
-        StudyError: Another search holds the study, or it was made with other settings.
+        StudyError: Another search holds the study, it was made with other settings, or this
+            system cannot lock it.
     """
+    try:
+        import fcntl  # Windows lacks it, and can read studies all the same
+    except ImportError as error:
+        raise StudyError(f"a search needs file locks, as Linux has them: {error}") from error
     with storing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock_file = (directory / "lock").open("a")

@@ -19,7 +19,7 @@ import grpc
 import numpy as np
 
 from host.home.paths import LabHome
-from latlab.client.discovery import find_lab
+from latlab.client.connection.local_lab import find_lab
 from latlab.v1.device_agent_pb2 import DescribeRequest
 from latlab.v1.device_agent_pb2_grpc import DeviceAgentStub
 from tests.bench.figures import at_most, quick, report

@@ -34,7 +34,7 @@ from host.database.engine import Database
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
-from latlab.client.predicting import predict_request
+from latlab.client.requests import targets as target_requests
 from latlab.domain.job import Job
 from latlab.domain.target import targets_of
 from tests.bench.bench_scale import (
@@ -194,9 +194,15 @@ def lab(devices: int, jobs_a_device: int, waiting: int = 0) -> Iterator[LoadedLa
         with LatencyClient.connect(home.root) as client:
             client.predict(TARGET.id, network)  # fits the predictor
         wait_for_visits(database, devices)
-        request = predict_request(TARGET.id, network).SerializeToString()
+        request = target_requests.predict(TARGET.id, network).request
+        assert isinstance(request, latency_pb2.PredictRequest)
         info = found.info() or {}
-        yield LoadedLab(home, daemon.pid, info["address"], base64.b64encode(request).decode())
+        yield LoadedLab(
+            home,
+            daemon.pid,
+            info["address"],
+            base64.b64encode(request.SerializeToString()).decode(),
+        )
 
 
 def open_waiting(database: Database, count: int) -> None:

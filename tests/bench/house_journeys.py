@@ -24,7 +24,7 @@ from host.measuring.comparison import compare
 from host.measuring.statistics import VERSION, summarize
 from host.predicting.refit_process import FIT_TIMEOUT_S
 from latlab.client.client import LatencyClient
-from latlab.client.discovery import find_lab
+from latlab.client.connection.local_lab import find_lab
 from latlab.convert.latency import spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError

@@ -15,7 +15,7 @@ import grpc
 
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.client.discovery import find_lab
+from latlab.client.connection.local_lab import find_lab
 from latlab.convert.latency import spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import EventKind

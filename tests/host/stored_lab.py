@@ -19,6 +19,7 @@ from host.database import devices, jobs, programs
 from host.database.engine import Database
 from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
+from host.home.paths import LabHome
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.predicting.fitting import fit_measured
@@ -27,6 +28,7 @@ from host.predicting.summaries import Summarizer
 from host.services.access.access import Access
 from host.services.lab import Lab
 from host.services.server import serve_lab
+from host.services.tls import listen
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
 from latlab.domain.access.limits import UNLIMITED, OwnerLimits
@@ -181,9 +183,10 @@ def served(
     folder: Path,
     describe: Describe = as_announced,
     limits: OwnerLimits = UNLIMITED,
+    home: LabHome | None = None,
 ) -> Iterator[tuple[str, FakeDevice]]:
     """Serves the database's target on a device that takes 1 ms for every network. Its
-    address."""
+    address. With a home it listens with TLS too, as that says."""
     device, quiet = FakeDevice(), threading.Lock()
     summarizer = Summarizer(database)
     predictors = Predictors(database, summarizer, quiet, fit_measured)
@@ -200,6 +203,8 @@ def served(
     )
     access = Access(database, TOKEN, limits)
     server, port = serve_lab(lab, access)
+    if home is not None:
+        listen(server, home)
     server.start()
     try:
         yield f"127.0.0.1:{port}", device

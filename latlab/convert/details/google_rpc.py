@@ -66,7 +66,7 @@ def details_of(error: LabError, reason: str, code: int, message: str) -> bytes:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(retry_s * 1e9))
         status.details.add().Pack(retry)
-    return status.SerializeToString()
+    return bytes(status.SerializeToString())
 
 
 def read_details(data: bytes) -> ErrorDetails:

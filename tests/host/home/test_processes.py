@@ -9,7 +9,7 @@ from pathlib import Path
 
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
-from latlab.client.discovery import read_token
+from latlab.client.connection.home import read_token
 
 HOLDER = """\
 import fcntl, sys, time

@@ -24,10 +24,12 @@ from host.operation.operation import Operation
 from host.predicting.fitting import fit_measured
 from host.predicting.predictors import Predictors
 from host.predicting.summaries import Summarizer
+from host.services.access.access import Access
 from host.services.lab import Lab
 from host.services.server import serve_lab
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
+from latlab.domain.access.limits import UNLIMITED
 from tests.host.fake_lab import FakeDevice
 from tests.host.stored_lab import TOKEN, as_announced
 
@@ -105,7 +107,8 @@ def watched_lab(folder: Path, port: int | None = None) -> Iterator[WatchedLab]:
         lambda address: None,
         as_announced,
     )
-    server, port = serve_lab(lab, TOKEN)
+    access = Access(database, TOKEN, UNLIMITED)
+    server, port = serve_lab(lab, access)
     server.start()
     address = f"127.0.0.1:{port}"
     try:
@@ -114,6 +117,7 @@ def watched_lab(folder: Path, port: int | None = None) -> Iterator[WatchedLab]:
     finally:
         operation_module.FRESH_S = fresh_s
         server.stop(None).wait()
+        access.close()
         predictors.stop()
         fleet.stop()
         operation.stop()

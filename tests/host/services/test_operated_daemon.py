@@ -126,7 +126,7 @@ def test_the_log_is_json(
         client.refit("nothing")
     lines = home.root.with_name("log").read_text().splitlines()
     messages = [json.loads(line)["message"] for line in lines]
-    assert any(message.startswith("serving on 127.0.0.1:") for message in messages)
+    assert any(message.startswith("serving: address 127.0.0.1:") for message in messages)
 
 
 def test_every_service_answers_to_health_and_reflection(

@@ -13,7 +13,8 @@ from typing import Any
 import grpc
 import pytest
 
-from latlab.client.calls import Calls
+from latlab.client.connection.calls import Calls
+from latlab.client.connection.endpoint import Endpoint
 from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.convert.errors import (
     MAX_MESSAGE_CHARS,
@@ -220,7 +221,7 @@ def test_an_enrolment_of_before_is_understood_by_its_status() -> None:
 
 
 def test_a_lab_that_does_not_answer_is_unavailable() -> None:
-    calls = Calls("127.0.0.1:1", "token")
+    calls = Calls(Endpoint("127.0.0.1:1", "token", is_own=True))
     with pytest.raises(Unavailable, match="latlab lab up"):
         calls.one(calls.channel.unary_unary("/test/Fail"), b"", timeout_s=5)
     calls.channel.close()

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
+from latlab.client.connection.calls import Calls
 from latlab.convert.latency import target_to_message
 from latlab.domain.errors import Unavailable
 from latlab.domain.target import Target
@@ -190,7 +191,7 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
         LockedProcess(home.daemon_file, home.lock_file).info()
         home.create()
         client = LatencyClient("127.0.0.1:1", home.token())
-        client._calls = _Refusing(client._calls.channel, target)  # type: ignore[assignment]
+        client._calls = _Refusing(client._calls, target)  # type: ignore[assignment]
         return client
 
     def hang(*_: object) -> NoReturn:
@@ -237,11 +238,13 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
 class _Refusing:
     """Calls of a lab that knows one target and does nothing. Requests are made for real."""
 
-    def __init__(self, channel: Any, target: Target) -> None:  # noqa: ANN401
-        self.channel = channel
+    def __init__(self, calls: Calls, target: Target) -> None:
+        self.channel, self.endpoint = calls.channel, calls.endpoint
         self._target = target
 
-    def one(self, method: object, request: object, timeout_s: float = 0) -> object:
+    def one(
+        self, method: object, request: object, timeout_s: float = 0, repeat: object = None
+    ) -> object:
         if isinstance(request, latency_pb2.ListTargetsRequest):
             status = latency_pb2.TargetStatus(target=target_to_message(self._target), devices=1)
             return latency_pb2.ListTargetsResponse(targets=[status])

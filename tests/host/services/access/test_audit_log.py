@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from host.database.access import audit
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.services.access import audit_log
 from host.services.access.audit_log import AuditLog
 from latlab.client.client import LatencyClient
 from latlab.domain.access.audit import AuditEntry
@@ -216,7 +215,7 @@ def test_calls_work_where_the_log_cannot_be_written(database: Database, tmp_path
             def refuse(connection: Connection, of: object) -> None:
                 raise DiskFull("full")
 
-            patch.setattr(audit_log.audit, "add_entries", refuse)
+            patch.setattr(audit, "add_entries", refuse)
             assert client.access.create_token("ann", [Scope.READ])
         assert len(list(client.access.audit())) == 1
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from latlab.client.stream_timeout import until_silent
+from latlab.client.connection.stream_timeout import until_silent
 
 
 def test_what_ends_is_heard_to_its_end() -> None:

@@ -1,4 +1,8 @@
-"""Find the lab that runs on this machine: its address and its token."""
+"""Find the lab that runs on this machine: its address and its token.
+
+A lab runs on Linux only, so this module may need what other systems lack. Import it only where a
+lab of this machine is looked for.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,15 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
+from latlab.client.connection.home import DAEMON_FILE, LOCK_FILE, TOKEN_FILE, read_token
 from latlab.common.files import read_regular, storing
 from latlab.convert.errors import NOT_RUNNING
 from latlab.domain.errors import StorageError, Unavailable
 
-DAEMON_FILE, LOCK_FILE, TOKEN_FILE = "daemon.json", "daemon.lock", "token"
 MAX_INFO_BYTES = 1 << 16
-MAX_TOKEN_BYTES = 4096
-
-
-def home_folder() -> Path:
-    """Return LATLAB_HOME, or ~/.latlab by default. The folder need not exist.
-
-    Raises:
-        StorageError: LATLAB_HOME cannot be a folder's name, or the user has no home folder.
-    """
-    named = os.environ.get("LATLAB_HOME")
-    # A database's address would take what follows a question mark for its options.
-    if named and (not named.isprintable() or "?" in named):
-        raise StorageError(
-            f"LATLAB_HOME is {named!r}: name a folder without control characters and question marks"
-        )
-    try:
-        root = Path(named) if named else Path.home() / ".latlab"
-    except RuntimeError as error:
-        raise StorageError(
-            "no home folder of this user is known: set LATLAB_HOME to a folder"
-        ) from error
-    with storing(root):
-        return root.absolute()
 
 
 def find_lab(home: Path) -> tuple[str, str]:
@@ -55,21 +35,6 @@ def find_lab(home: Path) -> tuple[str, str]:
     if not isinstance(address, str):
         raise StorageError(f"{home / DAEMON_FILE} is damaged: it holds no address of the lab")
     return address, read_token(home / TOKEN_FILE)
-
-
-def read_token(path: Path) -> str:
-    """Return the lab's token, which a file holds.
-
-    Raises:
-        StorageError: The file cannot be read, or it holds no token.
-    """
-    with storing(path):
-        token = read_regular(path, MAX_TOKEN_BYTES).decode(errors="replace").strip()
-    if re.fullmatch(r"[\w-]{16,}", token, re.ASCII) is None:
-        raise StorageError(
-            f"{path} holds no token: remove it, then `latlab lab down` and `latlab lab up`"
-        )
-    return token
 
 
 def process_info(info_file: Path, lock_file: Path) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""How the client finds a lab, and calls it."""

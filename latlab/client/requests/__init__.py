@@ -1,0 +1,1 @@
+"""The requests of both clients, and how their answers are read."""
