@@ -37,6 +37,7 @@ from latlab.client.client import LatencyClient
 from latlab.client.requests import targets as target_requests
 from latlab.domain.job import Job
 from latlab.domain.target import targets_of
+from latlab.v1 import latency_pb2
 from tests.bench.bench_scale import (
     AGENTS_A_PROCESS,
     SPEC,

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from host.database.access import audit
 from host.database.engine import Database
 from host.home.paths import sqlite_url
+from host.services.access import audit_log
 from host.services.access.audit_log import AuditLog
 from latlab.client.client import LatencyClient
 from latlab.domain.access.audit import AuditEntry
