@@ -31,6 +31,7 @@ from tests.hostile_requests import Target, rpcs
 STORED = 12
 LATENCY, LAB = "/latlab.v1.LatencyService", "/latlab.v1.LabService"
 ACCESS = "/latlab.v1.AccessService"
+READ = access_pb2.SCOPE_READ
 AGENT, ENROLMENT = "/latlab.v1.DeviceAgent", "/latlab.v1.Enrolment"
 OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -132,7 +133,11 @@ def _valid_for_daemon(stored: list[Stored]) -> Valid:
         f"{LAB}/IncludeMeasurement": [(lab_pb2.IncludeMeasurementRequest(id=other.id),)],
         f"{ACCESS}/GetCaller": [(access_pb2.GetCallerRequest(),)],
         f"{ACCESS}/CreateToken": [
-            (access_pb2.CreateTokenRequest(owner="ann@team", scopes=[1, 2], note="a note"),)
+            (
+                access_pb2.CreateTokenRequest(
+                    owner="ann@team", scopes=[access_pb2.SCOPE_READ], note="a note"
+                ),
+            )
         ],
         f"{ACCESS}/ListTokens": [(access_pb2.ListTokensRequest(page_size=2),)],
         f"{ACCESS}/RevokeToken": [(access_pb2.RevokeTokenRequest(name="tokens/0123456789abcdef"),)],
