@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from host.database.engine import Database
 from host.home.paths import LabHome
-from latlab.client.connection.local_lab import find_lab
+from latlab.client.discovery import find_lab
 from latlab.common.program_store import ProgramStore
 from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import program_to_message, spec_to_message
@@ -31,7 +31,7 @@ from tests.hostile_requests import Target, rpcs
 STORED = 12
 LATENCY, LAB = "/latlab.v1.LatencyService", "/latlab.v1.LabService"
 ACCESS = "/latlab.v1.AccessService"
-SCOPES = (access_pb2.SCOPE_READ, access_pb2.SCOPE_PREDICT)
+READ = access_pb2.SCOPE_READ
 AGENT, ENROLMENT = "/latlab.v1.DeviceAgent", "/latlab.v1.Enrolment"
 OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -133,7 +133,11 @@ def _valid_for_daemon(stored: list[Stored]) -> Valid:
         f"{LAB}/IncludeMeasurement": [(lab_pb2.IncludeMeasurementRequest(id=other.id),)],
         f"{ACCESS}/GetCaller": [(access_pb2.GetCallerRequest(),)],
         f"{ACCESS}/CreateToken": [
-            (access_pb2.CreateTokenRequest(owner="ann@team", scopes=SCOPES, note="a note"),)
+            (
+                access_pb2.CreateTokenRequest(
+                    owner="ann@team", scopes=[access_pb2.SCOPE_READ], note="a note"
+                ),
+            )
         ],
         f"{ACCESS}/ListTokens": [(access_pb2.ListTokensRequest(page_size=2),)],
         f"{ACCESS}/RevokeToken": [(access_pb2.RevokeTokenRequest(name="tokens/0123456789abcdef"),)],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +18,15 @@ from host.home.paths import sqlite_url
 from host.services.access import audit_log
 from host.services.access.audit_log import AuditLog
 from latlab.client.client import LatencyClient
+from latlab.convert.latency import spec_to_message
 from latlab.domain.access.audit import AuditEntry
 from latlab.domain.access.token import Scope
+from latlab.domain.device import DevicePhase
 from latlab.domain.errors import DiskFull, LabError
 from latlab.v1 import access_pb2, latency_pb2
 from latlab.v1.access_pb2_grpc import AccessServiceStub
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, TARGET
 from tests.host.services.access.conftest import TeamLab
 from tests.host.stored_lab import SPEC, TOKEN, served
@@ -112,22 +114,32 @@ def test_what_clients_send_has_no_effect_where_it_is_shown(lab: TeamLab) -> None
 
 def test_a_stream_that_its_client_leaves_is_noted(lab: TeamLab) -> None:
     lab.admin.set_drained(DEVICE.serial, True)
+    wait_until(lambda: lab.admin.devices()[0].state.phase is DevicePhase.DRAINED)
     metadata = (("authorization", f"Bearer {TOKEN}"),)
     gone = threading.Event()
+    request = latency_pb2.MeasureRequest(
+        target=TARGET.id,
+        program_sha256=[lab.stored[0].file.program.sha256],
+        spec=spec_to_message(SPEC),
+        fresh=True,
+    )
 
     def requests() -> Iterator[latency_pb2.MeasureRequest]:
-        yield latency_pb2.MeasureRequest(target=TARGET.id)
+        yield request
         gone.wait(TIMEOUT_S)
 
     with grpc.insecure_channel(lab.address) as channel:
         call = LatencyServiceStub(channel).Measure(requests(), metadata=metadata)
+        wait_until(lambda: lab.admin.jobs(10)[1] == 1)
         call.cancel()
     gone.set()
-    end_s = time.monotonic() + TIMEOUT_S
-    noted: list[AuditEntry] = []
-    while not noted and time.monotonic() < end_s:
-        noted = [each for each in lab.admin.access.audit() if each.method.endswith("Measure")]
-    assert [each.status for each in noted] == ["CANCELLED"]
+
+    def statuses() -> list[str]:
+        audit = lab.admin.access.audit()
+        return [each.status for each in audit if each.method.endswith("Measure")]
+
+    wait_until(lambda: bool(statuses()))
+    assert statuses() == ["CANCELLED"]
 
 
 @contextmanager
