@@ -10,6 +10,7 @@ latlab-runner   the value of the agent's `--runner`
 bundle.json     {"machine": …, "sha256": …}, the hash of all other files
 bin/, lib/      Python, the runner, and their libraries
 site/           the agent and what it imports
+licenses/       those of the Debian packages that its Python and libraries come from
 """
 
 from latlab.domain.errors import LabError

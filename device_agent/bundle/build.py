@@ -85,6 +85,7 @@ def build(machine: str, bundles: Path) -> tuple[Path, Path]:
         executorch = wheels / "executorch"
         runner = compile_runner(machine, system, executorch, scratch / "compiled")
         _copy_python(system, bundle)
+        _copy_licenses(system, bundle)
         _copy_agent(bundle / "site")
         _copy_programs(machine, system, executorch, runner, bundle)
         _seal(machine, bundle)
@@ -101,6 +102,15 @@ def _copy_python(system: Path, bundle: Path) -> None:
     shutil.copytree(system / "usr/lib" / _PYTHON, bundle / "lib" / _PYTHON, ignore=unused)
     (bundle / "bin").mkdir()
     shutil.copy(system / "usr/bin" / _PYTHON, bundle / "bin")
+
+
+def _copy_licenses(system: Path, bundle: Path) -> None:
+    """Copy the licenses of the Debian packages; those of the wheels lie beside their modules."""
+    (bundle / "licenses").mkdir()
+    for file in system.glob("usr/share/doc/*/copyright"):
+        package = file.parent
+        if not package.is_symlink() and not package.name.endswith("-dev"):
+            shutil.copy(file, bundle / "licenses" / package.name)
 
 
 def _copy_agent(site: Path) -> None:

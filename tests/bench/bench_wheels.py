@@ -47,13 +47,13 @@ def main() -> None:
 
 
 def fill(wheelhouse: Path) -> None:
-    """Build our wheels for this machine, and download what they need."""
+    """Build our wheels for this machine, and those of what they need where there are none."""
     machine = platform.machine()
     runner = build(machine, REPOSITORY / "build/bundle")[0] / "bin/latlab-runner"
     ours = [wheels.client_wheel(wheelhouse)]
     ours.append(wheels.application_wheel(wheelhouse, machine, runner))
     if not IS_QUICK:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheelhouse)]
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheelhouse)]
         run([*pip, *map(str, ours)])
 
 

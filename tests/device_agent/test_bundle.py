@@ -175,6 +175,8 @@ def test_it_is_small_and_says_nothing_of_where_it_was_built(
     assert not [path for path in bundle.rglob("*") if path.is_symlink()]
     told = (str(REPOSITORY).encode(), str(bundle.parent).encode())
     assert not [path for path in files if any(word in path.read_bytes() for word in told)]
+    licensed = {path.name for path in (bundle / "licenses").iterdir()}
+    assert {"gcc-12-base", "libc6", "libexpat1", "zlib1g"} <= licensed
     description = json.loads((bundle / "bundle.json").read_text())
     assert description["machine"] == machine
     assert len(description["sha256"]) == 64
