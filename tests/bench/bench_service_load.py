@@ -16,6 +16,7 @@ QUICK=1 has 50 devices and 20 s.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import subprocess
@@ -29,18 +30,15 @@ from pathlib import Path
 
 import numpy as np
 
-from host.database import jobs
 from host.database.engine import Database
 from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
 from latlab.client.requests import targets as target_requests
-from latlab.domain.job import Job
 from latlab.domain.target import targets_of
 from latlab.v1 import latency_pb2
 from tests.bench.bench_scale import (
     AGENTS_A_PROCESS,
-    SPEC,
     agents,
     cpu_s,
     device,
@@ -57,6 +55,7 @@ from tests.device_agent.agent_process import wait_until
 SEED = 20_265
 DEVICES = 50 if IS_QUICK else 1_000
 CLIENTS, WATCHERS = 64, 200
+JOBS_A_WATCHER = 10
 LOADED_S = 20.0 if IS_QUICK else 120.0
 SOAK_S = 20.0 if IS_QUICK else 600.0
 SETTLE_S = 5.0 if IS_QUICK else 60.0
@@ -94,10 +93,9 @@ def main() -> None:
 
 def loaded() -> None:
     """Report the latency of predictions, and how many calls failed."""
-    jobs_a_watcher = JOBS_A_DEVICE * DEVICES // WATCHERS
     with lab(DEVICES, JOBS_A_DEVICE) as running:
-        names = [f"jobs/{number:032}" for number in range(JOBS_A_DEVICE * DEVICES)]
-        watched = [names[first::WATCHERS] for first in range(WATCHERS)]
+        pairs = list(itertools.product(targets(DEVICES), programs(JOBS_A_DEVICE * DEVICES)))
+        watched = [pairs[first::WATCHERS][:JOBS_A_WATCHER] for first in range(WATCHERS)]
         before_s, start_s = cpu_s(running.pid), time.monotonic()
         seen = clients_of(replace(running.load(LOADED_S, CLIENTS), watched=watched))
         cores = (cpu_s(running.pid) - before_s) / (time.monotonic() - start_s)
@@ -106,7 +104,7 @@ def loaded() -> None:
         "devices": DEVICES,
         "clients": CLIENTS,
         "watchers": WATCHERS,
-        "jobs_a_watcher": jobs_a_watcher,
+        "jobs_a_watcher": JOBS_A_WATCHER,
         "seconds": LOADED_S,
         "answers": len(answers_ms),
         "news": seen.news,
@@ -122,11 +120,11 @@ def loaded() -> None:
 def soak() -> None:
     """Report how much memory the daemon gains at half of that load."""
     devices, clients, watchers = DEVICES // 2, CLIENTS // 2, WATCHERS // 2
-    with lab(devices, FED_A_DEVICE, waiting=watchers) as running:
-        programs = [f"{each:064}" for each in range(max(1, FED_A_DEVICE * devices // MODELS))]
-        models = map(device, range(min(devices, MODELS)))
-        fed = {target.id: programs for model in models for target in targets_of(model)}
-        watched = [[f"jobs/{waiting_id(number)}"] for number in range(watchers)]
+    with lab(devices, FED_A_DEVICE) as running:
+        fed = {target: programs(FED_A_DEVICE * devices) for target in targets(devices)}
+        # No device serves the target of the predictions, so its jobs wait for ever.
+        waiting = [(TARGET.id, program) for program in programs(FED_A_DEVICE * devices)]
+        watched = [waiting] * watchers
         load = replace(running.load(SETTLE_S, clients), watched=watched, fed=fed)
         clients_of(load)
         before_mb = running.rss_mb
@@ -155,13 +153,12 @@ def report_errors(name: str, seen: Seen, goal: Goal, conditions: Lines) -> None:
 
 
 @contextmanager
-def lab(devices: int, jobs_a_device: int, waiting: int = 0) -> Iterator[LoadedLab]:
+def lab(devices: int, jobs_a_device: int) -> Iterator[LoadedLab]:
     """A daemon on a core of its own whose simulated devices are all at work.
 
     Args:
         devices: How many devices there are.
         jobs_a_device: How many jobs are open for each at the start.
-        waiting: How many jobs are open for a target that no device serves.
     """
     with tempfile.TemporaryDirectory(prefix="latlab-bench-") as folder, ExitStack() as stack:
         home = LabHome(Path(folder))
@@ -172,7 +169,6 @@ def lab(devices: int, jobs_a_device: int, waiting: int = 0) -> Iterator[LoadedLa
         write_networks(database, networks)
         measure_networks(database, networks, range(LEARNED), 1, 10**18)
         open_jobs(home, database, jobs_a_device * devices)
-        open_waiting(database, waiting)
         own, others = cores()
         stack.callback(os.sched_setaffinity, 0, own | others)
         os.sched_setaffinity(0, others)
@@ -206,17 +202,15 @@ def lab(devices: int, jobs_a_device: int, waiting: int = 0) -> Iterator[LoadedLa
         )
 
 
-def open_waiting(database: Database, count: int) -> None:
-    """Open jobs for the target of the predictions, which no device serves."""
-    with database.writing() as connection:
-        for number in range(count):
-            spec = replace(SPEC, max_visits=number + 1)  # equal requests would be one job
-            job = Job(waiting_id(number), TARGET.id, f"{0:064}", spec, number + 1)
-            jobs.add_job(connection, job)
+def targets(devices: int) -> list[str]:
+    """Return the ids of the targets that so many simulated devices serve."""
+    models = map(device, range(min(devices, MODELS)))
+    return [target.id for model in models for target in targets_of(model)]
 
 
-def waiting_id(number: int) -> str:
-    return f"{number:032x}".replace("0", "f", 1)
+def programs(jobs: int) -> list[str]:
+    """Return the programs that `open_jobs` writes for so many jobs."""
+    return [f"{number:064}" for number in range(max(1, jobs // MODELS))]
 
 
 def cores() -> tuple[set[int], set[int]]:

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 
 from latlab.client.measuring import measure_request
+from latlab.convert.latency import spec_to_message
 from latlab.v1 import latency_pb2
 from tests.bench.bench_scale import SPEC
 
@@ -38,7 +39,7 @@ class Load:
         seconds: For how long.
         predict: A PredictRequest, in base64, which each client sends once in INTERVAL_S.
         clients: How many ask.
-        watched: For each watcher, the names of the jobs that it watches.
+        watched: For each watcher, the targets and programs whose jobs it asks for and watches.
         fed: For each target, programs that are measured again and again.
     """
 
@@ -47,7 +48,7 @@ class Load:
     seconds: float
     predict: str
     clients: int
-    watched: Sequence[Sequence[str]] = ()
+    watched: Sequence[Sequence[Sequence[str]]] = ()
     fed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -83,14 +84,16 @@ class Clients:
         self._load = load
         self._seen = Seen()
         self._metadata = (("authorization", f"Bearer {load.token}"),)
-        self._until_s = time.monotonic() + load.seconds
+        self._until_s = 0.0
 
     async def run(self) -> Seen:
         """Run all clients until the time is over."""
         load = self._load
+        names = await self._open_watched()  # asking for jobs is not part of the load
+        self._until_s = time.monotonic() + load.seconds
         work = [self._ask(number) for number in range(load.clients)]
-        for first in range(0, len(load.watched), STREAMS_A_CONNECTION):
-            work.append(self._watch_all(load.watched[first : first + STREAMS_A_CONNECTION]))
+        for first in range(0, len(names), STREAMS_A_CONNECTION):
+            work.append(self._watch_all(names[first : first + STREAMS_A_CONNECTION]))
         fed = list(load.fed.items())
         for first in range(0, len(fed), STREAMS_A_CONNECTION):
             work.append(self._feed_all(dict(fed[first : first + STREAMS_A_CONNECTION])))
@@ -114,6 +117,31 @@ class Clients:
                 else:
                     self._seen.answers_ms.append(1e3 * (time.perf_counter() - start_s))
                 due_s = max(due_s + INTERVAL_S, time.monotonic())
+
+    async def _open_watched(self) -> list[list[str]]:
+        """Ask for the jobs of each watcher, and return their names."""
+        async with self._channel() as channel:
+            create: Any = channel.unary_unary(
+                f"{SERVICE}/CreateMeasurement",
+                latency_pb2.CreateMeasurementRequest.SerializeToString,
+                latency_pb2.Job.FromString,
+            )
+            spec = spec_to_message(SPEC)
+            return [
+                [
+                    (
+                        await create(
+                            latency_pb2.CreateMeasurementRequest(
+                                target=target, program_sha256=program, spec=spec
+                            ),
+                            metadata=self._metadata,
+                            timeout=TIMEOUT_S,
+                        )
+                    ).name
+                    for target, program in pairs
+                ]
+                for pairs in self._load.watched
+            ]
 
     async def _watch_all(self, watched: Sequence[Sequence[str]]) -> None:
         async with self._channel() as channel:

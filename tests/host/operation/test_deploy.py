@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.device_agent.agent_process import wait_until
 from tests.host.operation.watched_lab import watched_lab
 from tests.structure import REPOSITORY
 
@@ -112,10 +113,7 @@ def test_the_image_s_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not is_well()
     with watched_lab(tmp_path) as lab:
         (tmp_path / "daemon.json").write_text(json.dumps({"metrics": lab.pages}))
-        assert not is_well()  # no device was reached
-        lab.fleet.add(lab.device)
-        while lab.get("/healthz")[0] != 200:
-            pass
+        wait_until(lambda: lab.get("/healthz")[0] == 200)
         assert is_well()
 
 

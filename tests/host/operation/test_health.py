@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from host.database.engine import Database
+from host.devices.fleet import Fleet
 from host.home.paths import sqlite_url
 from host.operation.database_watch import DatabaseWatch
+from host.operation.health import Health
+from latlab.domain.device import DevicePhase, DeviceState
 from latlab.domain.errors import Unavailable
 from tests.device_agent.agent_process import wait_until
 from tests.host.operation.watched_lab import watched_lab
 
 
+@dataclass
+class Worker:
+    device: str | None
+    state: DeviceState
+
+
 def test_a_lab_is_well_once_a_device_was_reached(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    fleet = SimpleNamespace(workers=[Worker(None, DeviceState(DevicePhase.CONNECTING))])
+    health = Health(DatabaseWatch(database), cast(Fleet, fleet))
+    is_well, report = health.report()
+    assert not is_well
+    assert "no device was reached yet" in report["problems"][0]
+    assert report["devices"] == {"connecting": 1}
+    fleet.workers[0].device = "one"
+    assert health.report()[0]
+    fleet.workers.clear()
+    assert health.report() == (True, {"status": "well", "problems": [], "devices": {}})
+    database.close()
+
+
+def test_health_is_served_as_json(tmp_path: Path) -> None:
     with watched_lab(tmp_path) as lab:
-        status, text = lab.get("/healthz")
-        assert status == 503
-        assert "no device was reached yet" in json.loads(text)["problems"][0]
-        lab.fleet.add(lab.device)
         wait_until(lambda: lab.get("/healthz")[0] == 200)
         report = json.loads(lab.get("/healthz")[1])
         assert report["status"] == "well"
         assert report["problems"] == []
         assert sum(report["devices"].values()) == 1
-        lab.fleet.remove("fake")
-        wait_until(lambda: lab.fleet.workers == [])
-        assert lab.get("/healthz")[0] == 200  # one was reached
 
 
 class Stuck:

@@ -84,7 +84,6 @@ def test_calls_visits_and_refits_become_spans(
         monkeypatch.setenv("OTEL_SERVICE_NAME", "our-lab")
         with watched_lab(tmp_path) as lab:
             stored = write_ordinary(lab.database, lab.folder, count=1)
-            lab.fleet.add(lab.device)
             lab.client.measure(TARGET.id, [stored[0].file], SPEC, fresh=True)
             with pytest.raises(NotReady):
                 lab.client.refit(TARGET.id)

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
-from host.devices.worker import DeviceWorker
 from host.home.paths import sqlite_url
-from host.home.result_quarantine import ResultQuarantine
-from host.jobs.dispatcher import Dispatcher
 from host.operation import operation as operation_module
 from host.operation.operation import Operation
-from host.predicting.fitting import fit_measured
-from host.predicting.predictors import Predictors
-from host.predicting.summaries import Summarizer
-from host.services.access.access import Access
 from host.services.lab import Lab
-from host.services.server import serve_lab
+from host.services.server import serve_lab as serve
 from latlab.client.client import LatencyClient
-from latlab.common.program_store import ProgramStore
-from latlab.domain.access.limits import UNLIMITED
+from tests.host import stored_lab
 from tests.host.fake_lab import FakeDevice
-from tests.host.stored_lab import TOKEN, as_announced
 
 TIMEOUT_S = 60.0
 
@@ -81,44 +72,15 @@ def values(text: str, series: str, /, **labels: str) -> list[float]:
 @contextmanager
 def watched_lab(folder: Path, port: int | None = None) -> Iterator[WatchedLab]:
     """Its pages are made anew for each request; `port` as in lab.toml."""
-    database, device, quiet = (
-        Database(sqlite_url(folder / "lab.db")),
-        FakeDevice(),
-        threading.Lock(),
-    )
-    summarizer = Summarizer(database)
-    predictors = Predictors(database, summarizer, quiet, fit_measured)
-    dispatcher, store = Dispatcher(database, predictors.measured), ProgramStore(folder / "programs")
-    quarantine = ResultQuarantine(folder / "quarantine")
-    fleet = Fleet(
-        lambda way: DeviceWorker(way, database, dispatcher, store, quiet, "test", quarantine)
-    )
-    operation = Operation(database, fleet, dispatcher, predictors)
-    fresh_s, operation_module.FRESH_S = operation_module.FRESH_S, 0.0
-    pages = operation.start(port)
-    predictors.start()
-    lab = Lab(
-        database,
-        dispatcher,
-        store,
-        summarizer,
-        predictors,
-        fleet,
-        lambda address: None,
-        as_announced,
-    )
-    access = Access(database, TOKEN, UNLIMITED)
-    server, port = serve_lab(lab, access)
-    server.start()
-    address = f"127.0.0.1:{port}"
-    try:
-        with LatencyClient(address, TOKEN) as client:
-            yield WatchedLab(database, folder, device, fleet, address, pages, client)
-    finally:
-        operation_module.FRESH_S = fresh_s
-        server.stop(None).wait()
-        access.close()
-        predictors.stop()
-        fleet.stop()
-        operation.stop()
-        database.close()
+    database = Database(sqlite_url(folder / "lab.db"))
+    with ExitStack() as stack:
+        stack.callback(database.close)
+        serve_lab = stack.enter_context(patch.object(stored_lab, "serve_lab", wraps=serve))
+        stack.enter_context(patch.object(operation_module, "FRESH_S", 0.0))
+        address, device = stack.enter_context(stored_lab.served(database, folder))
+        lab: Lab = serve_lab.call_args.args[0]
+        operation = Operation(database, lab.fleet, lab.dispatcher, lab.predictors)
+        pages = operation.start(port)
+        stack.callback(operation.stop)
+        client = stack.enter_context(LatencyClient(address, stored_lab.TOKEN))
+        yield WatchedLab(database, folder, device, lab.fleet, address, pages, client)
