@@ -14,7 +14,7 @@ from host.cli.listening import show_listening
 from host.home.listening import DEFAULT_PORT, choose_address
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.client.connection.environment import is_elsewhere, require_own_lab
+from latlab.client.connection.environment import require_own_lab
 from latlab.domain.target import UPGRADE_NETWORKS, TargetStatus, build_before
 
 app = typer.Typer(
@@ -55,8 +55,7 @@ def up(
 def status() -> None:
     """List the lab's devices and targets, and say where it listens."""
     _show()
-    if not is_elsewhere():
-        show_listening(LabHome.from_environment())
+    show_listening(LabHome.from_environment())
 
 
 @app.command()

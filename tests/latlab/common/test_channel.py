@@ -20,7 +20,7 @@ class Silent(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.is_over = threading.Event()
 
-    def service(self, details: grpc.HandlerCallDetails) -> object:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         def answer(_requests: object, _context: object) -> Iterator[bytes]:
             self.is_over.wait(60)
             yield b"over"
@@ -40,6 +40,7 @@ def test_a_client_may_ping_while_it_waits() -> None:
     options = [(name, every_ms), ("grpc.http2.max_pings_without_data", 0)]
     threading.Timer(PINGS * every_ms / 1e3, silent.is_over.set).start()
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-        answers = channel.stream_stream("/a/b")(iter([b""]), timeout=60)
+        method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/a/b")
+        answers = method(iter([b""]), timeout=60)
         assert list(answers) == [b"over"]
     server.stop(None).wait()
