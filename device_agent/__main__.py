@@ -35,7 +35,6 @@ from device_agent.runner_copy import copy_runner
 from device_agent.runner_process import Runner
 from device_agent.servicer import Agent
 from latlab.common.agent_sources import agent_sources
-from latlab.common.certificates import certificates_in, fingerprint, load_or_create
 from latlab.common.channel import PING_OPTIONS
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.installed_files import content_sha256
@@ -168,6 +167,9 @@ def tls_credentials(state_directory: Path) -> grpc.ServerCredentials:
 
 def load_or_create_tls(state_directory: Path) -> tuple[bytes, str]:
     """Return the agent's key and certificate as PEM, and the certificate's fingerprint."""
+    # Loopback, and so every phone, needs no TLS: the Python of the bundle lacks it.
+    from latlab.common.certificates import certificates_in, fingerprint, load_or_create
+
     pem = load_or_create(state_directory / TLS_FILE, TLS_NAME)
     [certificate] = certificates_in(pem)
     return pem.encode(), fingerprint(certificate)

@@ -81,6 +81,17 @@ def test_what_is_imported_brings_nothing_heavy(imported: str, absent: set[str]) 
     assert done.stdout.split() == []
 
 
+def test_the_agent_starts_without_what_its_bundle_leaves_out() -> None:
+    code = "import sys; sys.modules.update(dict.fromkeys(['ssl', '_hashlib', 'sqlite3']))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import device_agent.__main__"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_cycle_and_a_wrong_import_would_be_found() -> None:
     assert structure.cycles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [("a", "b", "c")]
     assert structure.cycles([("a", "b"), ("b", "c")]) == []

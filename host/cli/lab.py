@@ -14,7 +14,7 @@ from host.cli.listening import show_listening
 from host.home.listening import DEFAULT_PORT, choose_address
 from host.home.paths import LabHome
 from latlab.client.client import LatencyClient
-from latlab.client.connection.environment import is_elsewhere, require_own_lab
+from latlab.client.connection.environment import address_elsewhere, require_own_lab
 from latlab.domain.target import UPGRADE_NETWORKS, TargetStatus, build_before
 
 app = typer.Typer(
@@ -56,10 +56,9 @@ def up(
 def status() -> None:
     """List the lab's devices and targets, and say where it listens."""
     _show()
-    if not is_elsewhere():
-        home = LabHome.from_environment()
-        show_listening(home)
-        _show_pages(home)
+    home = LabHome.from_environment()
+    show_listening(home)
+    _show_pages(home)
 
 
 @app.command()
@@ -150,6 +149,8 @@ def _show() -> None:
 
 def _show_pages(home: LabHome) -> None:
     """Say where the operator's pages of the lab on this machine are, if it has any."""
+    if address_elsewhere():
+        return
     from host.home import lab_process  # it locks files, which not every system can
 
     if pages := lab_process.metrics_address(home):

@@ -7,6 +7,7 @@ import socket
 from host.cli.console import console
 from host.home.listening import certificate, remembered_address
 from host.home.paths import LabHome
+from latlab.client.connection.environment import address_elsewhere
 from latlab.common.certificates import certificates_in, fingerprint
 from latlab.domain.checks.address import host_and_port
 
@@ -14,7 +15,13 @@ _ALL_ADDRESSES = ("0.0.0.0", "::")
 
 
 def show_listening(home: LabHome) -> None:
-    """Print where the lab listens with TLS, and how others use it; nothing if it does not."""
+    """Print where the lab listens with TLS, and how others use it; nothing if it does not.
+
+    Of a lab elsewhere, print its address.
+    """
+    if elsewhere := address_elsewhere():
+        console.print(f"This is the lab at {elsewhere}, which LATLAB_ADDRESS names.")
+        return
     from host.home import lab_process  # a lab needs Linux, a client does not
 
     address, wanted = lab_process.listening_address(home), remembered_address(home)

@@ -14,7 +14,7 @@ from rich.progress import TaskID
 
 from host.cli.console import console, milliseconds, progress_bar
 from host.home.paths import LabHome
-from latlab.client.connection.environment import is_elsewhere
+from latlab.client.connection.environment import address_elsewhere
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before, surrogate_settings
 from search.cli.calibration_run import run_calibration
@@ -214,7 +214,7 @@ def _search(
 
 def _between_visits() -> AbstractContextManager[None]:
     """Let the search work between the visits of this machine's own lab, not during them."""
-    if is_elsewhere():
+    if address_elsewhere() is not None:
         return nullcontext()
     from host.home import lab_process  # a lab needs Linux, a search of a lab elsewhere does not
     from latlab.common.turns.sharing import sharing_machine

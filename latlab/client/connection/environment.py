@@ -42,9 +42,9 @@ def find_endpoint(home: Path | None = None) -> Endpoint:
     return Endpoint(address, token, is_own=True)
 
 
-def is_elsewhere() -> bool:
-    """Return whether the environment names a lab by its address."""
-    return bool(os.environ.get(ADDRESS))
+def address_elsewhere() -> str | None:
+    """Return the address of the lab that the environment names; None for this machine's own."""
+    return os.environ.get(ADDRESS) or None
 
 
 def require_own_lab(command: str) -> None:
@@ -53,7 +53,7 @@ def require_own_lab(command: str) -> None:
     Raises:
         InvalidRequest: It is set.
     """
-    if is_elsewhere():
+    if address_elsewhere() is not None:
         raise InvalidRequest(
             f"`{command}` works on the lab's own machine, and {ADDRESS} names a lab elsewhere: run"
             f" the command there, or unset {ADDRESS} for the lab of this machine"
@@ -61,8 +61,8 @@ def require_own_lab(command: str) -> None:
 
 
 def _lab_elsewhere() -> Endpoint | None:
-    address, authority = os.environ.get(ADDRESS), os.environ.get(AUTHORITY)
-    if not address:
+    address, authority = address_elsewhere(), os.environ.get(AUTHORITY)
+    if address is None:
         return None
     if not is_address(address):
         raise InvalidRequest(f"{ADDRESS} must be HOST:PORT, not {address[:80]!r}")

@@ -101,6 +101,7 @@ def test_its_state_is_shown_and_networks_are_predicted_and_measured(
 ) -> None:
     status = run(elsewhere, tmp_path, "lab", "status")
     assert "fake" in status
+    assert f"the lab at {elsewhere.address}" in status
     assert "listens" not in status  # that is for the lab's own machine
     assert "0 open jobs" in run(elsewhere, tmp_path, "jobs")
     program = str(small_programs[0].path)

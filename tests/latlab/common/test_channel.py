@@ -43,5 +43,6 @@ def test_a_client_may_ping_while_it_waits() -> None:
     threading.Timer(PINGS * every_ms / 1e3, silent.is_over.set).start()
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/a/b")
-        assert list(method(iter([b""]), timeout=60)) == [b"over"]
+        answers = method(iter([b""]), timeout=60)
+        assert list(answers) == [b"over"]
     server.stop(None).wait()
