@@ -179,7 +179,8 @@ def estimate_from_message(message: latency_pb2.LatencyEstimate) -> LatencyEstima
         latency_ns=message.latency_ns,
         lower_ns=message.lower_ns,
         upper_ns=message.upper_ns,
-        source=_SOURCES[message.source],
+        # A newer lab may name a source that this version does not know.
+        source=_SOURCES.get(message.source, Source.BOUND),
         coverage=message.coverage,
         samples=message.samples,
         age_s=message.age_s,

@@ -28,6 +28,7 @@ from latlab.domain.estimate import (
     Source,
 )
 from latlab.domain.failure import Failure, FailureKind
+from latlab.domain.job import JobPhase, JobStatus, WaitReason
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import (
@@ -230,6 +231,32 @@ measured_latencies = st.builds(
         planned_bytes=st.none() | nanoseconds,
     ),
 )
+
+
+@st.composite
+def _job_statuses(draw: st.DrawFn) -> JobStatus:
+    outcome = draw(st.none() | failures | measured_latencies)
+    sha256 = outcome.program_sha256 if isinstance(outcome, MeasuredLatency) else draw(texts)
+    return JobStatus(
+        id=draw(st.uuids()).hex,
+        target_id=draw(texts),
+        program_sha256=sha256,
+        spec=draw(specs),
+        priority=draw(st.integers(-(2**31), 2**31 - 1)),
+        created_unix_ns=draw(nanoseconds),
+        phase=draw(st.sampled_from(JobPhase)),
+        owner=draw(texts),
+        ahead=draw(st.none() | counts),
+        wait_reason=draw(st.none() | st.sampled_from(WaitReason)),
+        waits_for=draw(texts),
+        visits_done=draw(counts),
+        provisional=draw(st.none() | estimates),
+        ended_unix_ns=draw(st.none() | nanoseconds),
+        outcome=outcome,
+    )
+
+
+job_statuses = _job_statuses()
 refits = st.builds(
     Refit,
     unix_ns=nanoseconds,

@@ -16,6 +16,7 @@ from latlab.convert.devices import (
     history_from_message,
     history_to_message,
 )
+from latlab.convert.jobs import job_id_from_name, job_status_from_message, job_status_to_message
 from latlab.convert.kernels import kernel_from_message, kernel_to_message
 from latlab.convert.latency import (
     estimate_from_message,
@@ -51,9 +52,13 @@ from latlab.convert.visits import (
     visit_spec_to_message,
     visit_to_message,
 )
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.device import DevicePhase, DeviceState, DeviceStatus
+from latlab.domain.errors import InvalidRequest
+from latlab.domain.estimate import Source
 from latlab.domain.failure import Failure, FailureKind
-from latlab.v1 import common_pb2, lab_pb2
+from latlab.domain.job import JobPhase
+from latlab.v1 import common_pb2, lab_pb2, latency_pb2
 from tests.latlab.convert import strategies
 
 ROUND_TRIPS = [
@@ -74,6 +79,7 @@ ROUND_TRIPS = [
     (strategies.refits, refit_to_message, refit_from_message),
     (strategies.stored_measurements, stored_to_message, stored_from_message),
     (strategies.statuses, device_status_to_message, device_status_from_message),
+    (strategies.job_statuses, job_status_to_message, job_status_from_message),
     (strategies.networks, partial(network_to_message, "", ""), network_from_message),
 ]
 
@@ -124,3 +130,26 @@ def test_a_phase_of_a_newer_lab_is_shown_by_its_text() -> None:
     message = lab_pb2.DeviceStatus(state_text="updating: 1 of 2")
     message.state.phase = 99  # type: ignore[assignment]
     assert device_status_from_message(message).state.detail == "updating: 1 of 2"
+
+
+def test_a_state_of_a_newer_lab_is_open_until_there_is_an_outcome() -> None:
+    message = latency_pb2.Job(name="jobs/a1", spec=spec_to_message(BenchmarkSpec()))
+    message.state = message.wait_reason = 99  # type: ignore[assignment]
+    found = job_status_from_message(message)
+    assert found.phase is JobPhase.QUEUED
+    assert found.wait_reason is None
+    message.failure.message = "told"
+    assert job_status_from_message(message).phase is JobPhase.FAILED
+    message.measured.measurement_id = "m"
+    assert job_status_from_message(message).phase is JobPhase.SUCCEEDED
+
+
+def test_a_source_of_a_newer_lab_counts_as_the_weakest() -> None:
+    message = latency_pb2.LatencyEstimate(latency_ns=1, source=99)  # type: ignore[arg-type]
+    assert estimate_from_message(message).source is Source.BOUND
+
+
+@pytest.mark.parametrize("name", ["", "a1", "jobs/", "jobs/a b", "jobs/../a", "jobs/" + "a" * 65])
+def test_what_is_not_the_name_of_a_job_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="jobs/ID"):
+        job_id_from_name(name)
