@@ -38,6 +38,7 @@ def test_every_folder_has_its_arrows() -> None:
 def test_folders_and_files_can_be_held_in_the_head() -> None:
     sizes = structure.folder_sizes()
     assert sizes.pop("latency_models") <= 20  # one folder of pure modules
+    sizes.pop("host/database/migrations/versions")  # one for each change of the schema
     assert {name: size for name, size in sizes.items() if size > 12} == {}
     assert {name: lines for name, lines in structure.file_lines().items() if lines > 300} == {}
 

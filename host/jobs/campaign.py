@@ -12,6 +12,7 @@ from host.database import measurements as measurement_rows
 from host.database.engine import Database
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue, JobEvent, Progress
+from latlab.domain.access.token import LOCAL_OWNER
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, UnreadableRow
 from latlab.domain.failure import Failure, FailureKind
@@ -53,9 +54,12 @@ class Campaign:
     programs are measured while the client still exports the last.
     """
 
-    def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, database: Database, dispatcher: Dispatcher, owner: str = LOCAL_OWNER
+    ) -> None:
         self._database = database
         self._dispatcher = dispatcher
+        self._owner = owner
         self._events = EventQueue(self._stored)
         self._requested: set[str] = set()  # programs by SHA-256
         self._pause_when_left = False
@@ -132,6 +136,8 @@ class Campaign:
             with self._database.reading() as connection:
                 known = measurement_rows.find_measurement(connection, target_id, sha256, spec)
         if known is None:
-            self._dispatcher.submit(target_id, sha256, spec, self._events, request.priority)
+            self._dispatcher.submit(
+                target_id, sha256, spec, self._events, request.priority, self._owner
+            )
         else:
             self._events.put(JobEvent(sha256, known))

@@ -5,33 +5,26 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from host.database.engine import Database
-from host.jobs.events import EventQueue, JobEvent, progress_event
-from host.jobs.job_state import JobState
+from host.database.owners.job_requests import JobRequest
+from host.jobs.events import EventQueue, JobEvent, Listeners, progress_event
+from host.jobs.idle_workers import IdleWorkers
+from host.jobs.job_state import JobState, OpenJobs, WaitingOwner
 from host.jobs.overdue import OverdueJobs, why_overdue
 from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
 from host.jobs.routes import Routes
-from host.jobs.wait_reasons import QueuePosition, positions
+from host.jobs.wait_reasons import QueuePosition, position, positions
 from host.measuring.stopping import NextVisit
+from latlab.domain.access.token import LOCAL_OWNER
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import Job
 from latlab.domain.measurement import Measurement, Visit
 from latlab.domain.program import Program
-
-
-@dataclass(frozen=True, slots=True)
-class _Idle:
-    """A worker that waits until it is offered a job of one of these targets."""
-
-    offered: threading.Condition
-    target_ids: Collection[str]
 
 
 class Dispatcher:
@@ -42,20 +35,23 @@ class Dispatcher:
     Args:
         database: Where the jobs are stored.
         on_measured: Called with the target's id after each new measurement.
+
+    Attributes:
+        on_end: Called with a job's id when it has ended for one or all of its owners.
     """
 
     def __init__(
         self, database: Database, on_measured: Callable[[str], None] = lambda target_id: None
     ) -> None:
         self._on_measured = on_measured
+        self.on_end: Callable[[str], None] = lambda job_id: None
         self._records = JobRecords(database)
         self._overdue = OverdueJobs(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
-        self._idle: dict[str, _Idle] = {}  # by the device's serial
-        self._listeners: dict[str, list[EventQueue]] = defaultdict(list)
-        self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
-        self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
+        self._idle = IdleWorkers(self._lock)
+        self._listeners = Listeners()
+        self._open = OpenJobs()
         self._queue = JobQueue()
         self.routes = Routes()
         for state in load_open_jobs(database):
@@ -66,8 +62,10 @@ class Dispatcher:
         target_id: str,
         program_sha256: str,
         spec: BenchmarkSpec,
-        listener: EventQueue,
+        listener: EventQueue | None,
         priority: int = 0,
+        owner: str = LOCAL_OWNER,
+        request: JobRequest | None = None,
     ) -> Job:
         """Join an open job for the same measurement, or else open one, and return it.
 
@@ -76,32 +74,46 @@ class Dispatcher:
             program_sha256: SHA-256 of the program.
             spec: How it is measured.
             listener: Receives the job's events. It also stands for the client, which takes turns
-                with others.
+                with others. None: the owner waits for the job without a stream.
             priority: That of a job that is open already may rise.
+            owner: Who asks for the job.
+            request: The request, if it came with an id.
 
         Raises:
             NotFound: The program was never uploaded.
+            sqlalchemy.exc.IntegrityError: The request was answered before.
         """
+        waits = listener is None
+        client = WaitingOwner(owner) if listener is None else listener
         with self._submitting:
             with self._lock:
-                if (known := self._open.get((target_id, program_sha256, spec))) is not None:
-                    self._listeners[known.job.id].append(listener)
+                known = self._open.requested(target_id, program_sha256, spec)
+                if known is not None:
+                    self._listeners.add(known.job.id, listener)
             if known is not None:
-                return self._join(known, listener, priority)
-            job = Job(
-                uuid.uuid4().hex,
-                target_id,
-                program_sha256,
-                spec,
-                time.time_ns(),
-                priority=priority,
-            )
-            program = self._records.open(job)
+                if waits or owner not in known.owners:
+                    self._records.join(known.job.id, owner, waits=waits, request=request)
+                return self._join(known, client, priority, owner)
+            id_, now_unix_ns = uuid.uuid4().hex, time.time_ns()
+            job = Job(id_, target_id, program_sha256, spec, now_unix_ns, priority=priority)
+            program = self._records.open(job, owner, waits=waits, request=request)
             with self._lock:
-                self._listeners[job.id].append(listener)
-                self._add(JobState(job, program, clients={listener}))
-                self._wake_one(target_id)
+                self._listeners.add(job.id, listener)
+                self._add(JobState(job, program, clients={client}, owners={owner}))
+                self._idle.wake_one(target_id)
             return job
+
+    def withdraw(self, state: JobState, owner: str) -> None:
+        """End the job for one of its owners; altogether if no other owner waits for it."""
+        with self._submitting:  # nobody joins it meanwhile
+            if not state.owners - {owner}:
+                return self.end(state, Failure(FailureKind.CANCELLED, "it was cancelled"))
+            self._records.withdraw(state.job, owner)
+            with self._lock:
+                state.owners.discard(owner)
+                if WaitingOwner(owner) in state.clients:
+                    self._queue.leave(state, WaitingOwner(owner))
+        self.on_end(state.job.id)
 
     def unsubscribe(self, listener: EventQueue, *, pause: bool = False) -> None:
         """Send the client no more events of its jobs, which stay open.
@@ -109,10 +121,8 @@ class Dispatcher:
         With `pause`, those that no other client waits for make no more visits until one does.
         """
         with self._lock:
-            for listeners in self._listeners.values():
-                if listener in listeners:
-                    listeners.remove(listener)
-            for state in self._open.values():
+            self._listeners.remove(listener)
+            for state in self._open.all():
                 if listener in state.clients:
                     self._queue.leave(state, listener, time.monotonic_ns() if pause else 0)
             self._queue.forget(listener)
@@ -155,11 +165,8 @@ class Dispatcher:
         with self._lock:
             state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             if state is None:
-                idle = _Idle(threading.Condition(self._lock), target_ids)
-                self._idle[device_serial] = idle
                 rest_ns = self._queue.next_rested_ns(target_ids) - time.monotonic_ns()
-                idle.offered.wait(min(timeout_s, max(0.0, rest_ns / 1e9)))
-                self._idle.pop(device_serial, None)
+                self._idle.wait(device_serial, target_ids, min(timeout_s, max(0.0, rest_ns / 1e9)))
                 state = self._queue.take(device_serial, target_ids, time.monotonic_ns())
             return state
 
@@ -167,7 +174,7 @@ class Dispatcher:
         """Let any device take the job again."""
         with self._lock:
             self._queue.put_back(state)
-            self._wake_one(state.job.target_id)
+            self._idle.wake_one(state.job.target_id)
 
     def upcoming(self, target_ids: Collection[str]) -> list[Program]:
         """Return the programs of jobs whose turn comes soon and that were never visited."""
@@ -203,8 +210,7 @@ class Dispatcher:
                 state.visits.append(outcome)
             else:
                 state.failures.append(outcome)
-            for listener in self._listeners.get(state.job.id, ()):
-                listener.put(progress_event(state))
+            self._listeners.tell(state.job.id, progress_event(state))
 
     def end(self, state: JobState, failure: Failure) -> None:
         """End the job with `failure`, unless another lab on this database has ended it."""
@@ -221,74 +227,74 @@ class Dispatcher:
     def end_overdue(self, max_age_ns: float) -> None:
         """End the jobs for which nothing was measured on their target for too long."""
         with self._lock:
-            states = self._all_states()
+            states = self._open.all()
         for state in self._overdue.find(states, max_age_ns):
             self.end(state, why_overdue(state, max_age_ns))
 
     def suspect(self, target_id: str) -> None:
         """Mark the target's open jobs that have visits. Their measurements will be suspect."""
         with self._lock:
-            for state in self._states[target_id].values():
+            for state in self._open.of_target(target_id):
                 state.suspect |= bool(state.visits)
 
     def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
         """Return the states of the open jobs of some targets."""
         with self._lock:
-            return [state for id in target_ids for state in self._states[id].values()]
+            return [state for id in target_ids for state in self._open.of_target(id)]
+
+    def open_ids(self, owner: str) -> list[str]:
+        """Return the ids of the open jobs that an owner has asked for and not cancelled."""
+        with self._lock:
+            return [state.job.id for state in self._open.all() if owner in state.owners]
 
     def count_open(self, target_ids: Iterable[str]) -> int:
         """Count the open jobs of some targets that are not paused."""
         return sum(not state.is_paused for state in self.open_states(target_ids))
 
+    def find(self, job_id: str) -> JobState | None:
+        """Return the state of an open job; None if there is no such job or it has ended."""
+        with self._lock:
+            return self._open.get(job_id)
+
+    def position(self, state: JobState, ahead: int) -> QueuePosition:
+        """Return the position of an open job, before which so many others come."""
+        with self._lock:
+            return position(state, self._queue, ahead)
+
     def positions(self) -> list[tuple[JobState, QueuePosition]]:
         """Return every open job and its position, the first in rank first."""
         with self._lock:
-            return positions(self._all_states(), self._queue)
+            return positions(self._open.all(), self._queue)
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""
         kept = self._records.kept_programs()
         with self._lock:
-            return kept | {state.job.program_sha256 for state in self._open.values()}
+            return kept | {state.job.program_sha256 for state in self._open.all()}
 
-    def _join(self, state: JobState, listener: EventQueue, priority: int) -> Job:
+    def _join(
+        self, state: JobState, client: EventQueue | WaitingOwner, priority: int, owner: str
+    ) -> Job:
         if priority > state.job.priority:
             self._records.set_priority(state.job, priority)
         with self._lock:
-            # It may have ended in between; then the listener has its outcome.
-            if state.job.id in self._states[state.job.target_id]:
-                self._queue.join(state, listener, priority)
-                self._wake_one(state.job.target_id)
-                if state.visits:
-                    listener.put(progress_event(state))
+            # It may have ended in between; then a listener has its outcome.
+            if self._open.get(state.job.id) is state:
+                state.owners.add(owner)
+                self._queue.join(state, client, priority)
+                self._idle.wake_one(state.job.target_id)
+                if state.visits and isinstance(client, EventQueue):
+                    client.put(progress_event(state))
             return state.job
 
-    def _all_states(self) -> list[JobState]:
-        return [state for by_id in self._states.values() for state in by_id.values()]
-
     def _add(self, state: JobState) -> None:
-        self._states[state.job.target_id][state.job.id] = state
-        self._open[_request(state.job)] = state
+        self._open.add(state)
         self._queue.add(state)
-
-    def _wake_one(self, target_id: str) -> None:
-        """Wake one worker, which is enough for one job; the others look again by themselves."""
-        for device_serial, idle in self._idle.items():
-            if target_id in idle.target_ids:
-                del self._idle[device_serial]
-                idle.offered.notify()
-                return
 
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._lock:
             # A sentinel's job is not among them.
-            if (state := self._states[job.target_id].pop(job.id, None)) is not None:
-                self._open.pop(_request(job), None)
+            if (state := self._open.remove(job)) is not None:
                 self._queue.remove(state)
-            for listener in self._listeners.pop(job.id, ()):
-                listener.put(JobEvent(job.program_sha256, outcome))
-
-
-def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:
-    """What makes two requests the same job while it is open."""
-    return job.target_id, job.program_sha256, job.spec
+            self._listeners.end(job.id, JobEvent(job.program_sha256, outcome))
+        self.on_end(job.id)

@@ -47,6 +47,15 @@ def current_steadying(predictors: Predictors, target_id: str) -> Steadying:
         return Steadying.none()
 
 
+def known_steadying(predictors: Predictors, target_id: str) -> Steadying:
+    """Return the correction that the target's predictor has learned, without waiting for a fit."""
+    snapshot = predictors.find(target_id)
+    if snapshot is None:
+        predictors.request(target_id)
+        return Steadying.none()
+    return snapshot.predictor.steadying
+
+
 def look_up(
     database: Database, measurement_ids: Sequence[str], steadying_of: SteadyingOf
 ) -> list[LatencyEstimate]:

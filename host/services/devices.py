@@ -11,8 +11,8 @@ import grpc
 
 from host.devices.worker import DeviceWorker
 from host.services.baselines import BaselinesServicer
-from host.services.checks import MAX_IDS, check_count, check_text
 from host.services.lab import Lab
+from host.services.requests.checks import MAX_IDS, check_count, check_text
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
 from latlab.convert.status import device_status_to_message

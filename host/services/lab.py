@@ -29,7 +29,10 @@ from host.predicting.estimates import (
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
-from host.services.checks import check_text
+from host.services.jobs.lab_jobs import LabJobs
+from host.services.jobs.statuses import JobStatuses
+from host.services.requests.checks import check_text
+from host.services.requests.page_tokens import PageTokens
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
@@ -67,6 +70,9 @@ class Lab:
         self.add_board = add_board
         self.measurements = MeasurementStore(database, summarizer, predictors)
         self.administration = Administration(database, fleet, dispatcher)
+        statuses = JobStatuses(database, dispatcher, predictors, self.administration.serving)
+        self.jobs = LabJobs(database, dispatcher, statuses, summarizer)
+        self.page_tokens = PageTokens(database.id)
         self._blends = Blends(database, predictors)
         self._database = database
         self._programs = programs
@@ -211,11 +217,11 @@ class Lab:
             raise InvalidRequest(str(error)) from error
 
     def measure(
-        self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool]
+        self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool], owner: str
     ) -> Iterator[JobEvent]:
-        """Measure programs and yield the jobs' events, as `Campaign.run` does."""
+        """Measure programs for an owner and yield the jobs' events, as `Campaign.run` does."""
         self._summarizer.complete(is_active)
-        yield from Campaign(self._database, self.dispatcher).run(requests, is_active)
+        yield from Campaign(self._database, self.dispatcher, owner).run(requests, is_active)
 
     def outcomes(self) -> Callable[[Measurement], MeasuredLatency | Failure]:
         """Return a function that turns a campaign's measurements into the outcomes to report.

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import grpc
 import numpy as np
 
 from host.jobs.campaign import ProgramRequest
-from host.jobs.events import Progress
+from host.jobs.events import JobEvent, Progress
 from host.predicting.predictors import WAIT_S
-from host.services.checks import (
+from host.services.access.caller import caller
+from host.services.jobs.servicer import JobsServicer
+from host.services.lab import Lab
+from host.services.requests.checks import (
     MAX_IDS,
     check_count,
     check_kernel,
     check_program,
     check_text,
 )
-from host.services.lab import Lab
 from latlab.convert.kernels import kernel_from_message
 from latlab.convert.latency import (
     estimate_to_message,
@@ -43,14 +45,16 @@ from latlab.domain.measurement import Measurement
 from latlab.domain.program import check_program_name
 from latlab.domain.target import Target
 from latlab.v1 import common_pb2, latency_pb2
-from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
 
 
-class LatencyServicer(LatencyServiceServicer):
+class LatencyServicer(JobsServicer):
     """Serves latency.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._jobs = lab.jobs
+        self._page_tokens = lab.page_tokens
+        self._find_target = lab.find_target
 
     def ListTargets(  # noqa: N802
         self, request: latency_pb2.ListTargetsRequest, context: grpc.ServicerContext
@@ -103,8 +107,14 @@ class LatencyServicer(LatencyServiceServicer):
                         without_visits.update(request.program_sha256)
                     yield from _program_requests(request, find_target)
 
+        events = self._lab.measure(wanted(), context.is_active, caller().owner)
+        return self._measured(events, without_visits)
+
+    def _measured(
+        self, events: Iterable[JobEvent], without_visits: Collection[str]
+    ) -> Iterator[latency_pb2.MeasureEvent]:
         outcome_of, provisional = self._lab.outcomes(), self._lab.provisional()
-        for event in self._lab.measure(wanted(), context.is_active):
+        for event in events:
             outcome: Progress | Measurement | MeasuredLatency | Failure = event.event
             if isinstance(outcome, Measurement) and event.program_sha256 in without_visits:
                 outcome = outcome_of(outcome)

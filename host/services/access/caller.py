@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from latlab.domain.access.token import AccessToken, Scope
+from latlab.domain.access.token import LOCAL_OWNER, AccessToken, Scope
 
-# The lab's own token, which lies in its folder: for the commands of the user who runs the lab.
-LOCAL_OWNER = "local"
 LOCAL_TOKEN = AccessToken("local", LOCAL_OWNER, frozenset({Scope.ADMIN}), created_unix_ns=0)
 
 _caller: ContextVar[AccessToken] = ContextVar("caller", default=LOCAL_TOKEN)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# Who calls with the lab's own token, which lies in its folder: the user who runs the lab.
+LOCAL_OWNER = "local"
+
 
 class Scope(Enum):
     """What a token allows. Each allows what it says and nothing else, but for ADMIN.
