@@ -34,7 +34,7 @@ from host.predicting.predictors import Predictors
 from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.lab import Lab
-from host.services.program_contents import described
+from host.services.programs.program_contents import described
 from host.services.server import serve_lab
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging

@@ -18,11 +18,11 @@ from host.predicting.predictors import WAIT_S
 from host.services.access.caller import caller
 from host.services.jobs.servicer import JobsServicer
 from host.services.lab import Lab
+from host.services.programs.servicer import ProgramsServicer
 from host.services.requests.checks import (
     MAX_IDS,
     check_count,
     check_kernel,
-    check_program,
     check_text,
 )
 from latlab.convert.kernels import kernel_from_message
@@ -31,7 +31,6 @@ from latlab.convert.latency import (
     measured_to_message,
     measurement_to_message,
     network_to_message,
-    program_from_message,
     spec_from_message,
     target_status_to_message,
 )
@@ -47,12 +46,13 @@ from latlab.domain.target import Target
 from latlab.v1 import common_pb2, latency_pb2
 
 
-class LatencyServicer(JobsServicer):
+class LatencyServicer(JobsServicer, ProgramsServicer):
     """Serves latency.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._jobs = lab.jobs
+        self._programs = lab.programs
         self._page_tokens = lab.page_tokens
         self._find_target = lab.find_target
 
@@ -61,21 +61,6 @@ class LatencyServicer(JobsServicer):
     ) -> latency_pb2.ListTargetsResponse:
         statuses = self._lab.target_statuses()
         return latency_pb2.ListTargetsResponse(targets=map(target_status_to_message, statuses))
-
-    def UploadProgram(  # noqa: N802
-        self, request_iterator: Iterator[latency_pb2.UploadRequest], context: grpc.ServicerContext
-    ) -> latency_pb2.UploadResponse:
-        first = next(request_iterator, None)
-        if first is None or first.WhichOneof("part") != "program":
-            raise InvalidRequest("an upload must begin with the program's description")
-        for kernel in first.program.kernels:
-            check_kernel(kernel.SerializeToString())
-        try:
-            program = check_program(program_from_message(first.program))
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from error
-        self._lab.add_program(program, (part.chunk for part in request_iterator))
-        return latency_pb2.UploadResponse()
 
     def Predict(  # noqa: N802
         self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext

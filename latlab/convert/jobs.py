@@ -47,7 +47,11 @@ def job_status_to_message(status: JobStatus) -> latency_pb2.Job:
         created_unix_ns=status.created_unix_ns,
         state=enum_number(latency_pb2.JobState, status.phase),
         ahead=status.ahead,
-        wait_reason=enum_number(latency_pb2.WaitReason, reason) if reason else None,
+        wait_reason=(
+            latency_pb2.WAIT_REASON_UNSPECIFIED
+            if reason is None
+            else enum_number(latency_pb2.WaitReason, reason)
+        ),
         waits_for=status.waits_for,
         visits_done=status.visits_done,
         ended_unix_ns=status.ended_unix_ns,

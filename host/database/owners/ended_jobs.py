@@ -19,4 +19,4 @@ def get_ended_job(connection: Connection, job_id: str) -> tuple[Job, int] | None
 def job_of_measurement(connection: Connection, measurement_id: str) -> str:
     """Return the id of the job that ended with a measurement."""
     query = select(measurements.c.job_id).where(measurements.c.id == measurement_id)
-    return connection.scalars(query).one()
+    return str(connection.execute(query).scalar_one())

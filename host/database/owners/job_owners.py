@@ -132,7 +132,8 @@ def owners_of(connection: Connection, job_id: str) -> list[JobOwner]:
 
 def newest_number(connection: Connection) -> int:
     """Return the number of the last end; 0 if there is none."""
-    return connection.scalars(select(func.coalesce(func.max(job_owners.c.end_number), 0))).one()
+    newest = select(func.coalesce(func.max(job_owners.c.end_number), 0))
+    return int(connection.execute(newest).scalar_one())
 
 
 def ends_after(
