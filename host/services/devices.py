@@ -13,6 +13,7 @@ from host.devices.worker import DeviceWorker
 from host.services.baselines import BaselinesServicer
 from host.services.lab import Lab
 from host.services.requests.checks import MAX_IDS, check_count, check_text
+from host.services.requests.deadlines import remaining_s
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
 from latlab.convert.status import device_status_to_message
@@ -63,7 +64,8 @@ class LabServicer(StoredMeasurementsServicer, BaselinesServicer):
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RefitResponse:
-        snapshot = self._lab.predictors.refit(self._lab.find_target(request.target).id)
+        target_id = self._lab.find_target(request.target).id
+        snapshot = self._lab.predictors.refit(target_id, remaining_s(context))
         return lab_pb2.RefitResponse(measurements=snapshot.measurements, fit_s=snapshot.fit_s)
 
     def PinSentinel(  # noqa: N802

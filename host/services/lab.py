@@ -29,6 +29,7 @@ from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
 from host.services.jobs.lab_jobs import LabJobs
 from host.services.jobs.statuses import JobStatuses
+from host.services.predictions.program_answers import ProgramAnswers
 from host.services.programs.lab_programs import LabPrograms
 from host.services.requests.checks import check_text
 from host.services.requests.page_tokens import PageTokens
@@ -62,12 +63,13 @@ class Lab:
         self.add_board = add_board
         self.measurements = MeasurementStore(database, summarizer, predictors)
         self.administration = Administration(database, fleet, dispatcher)
+        self.programs = LabPrograms(database, dispatcher, programs, describe)
         statuses = JobStatuses(database, dispatcher, predictors, self.administration.serving)
         self.jobs = LabJobs(database, dispatcher, statuses, summarizer)
+        self.answers = ProgramAnswers(database, predictors, self.programs.kernels)
         self.page_tokens = PageTokens(database.id)
         self._blends = Blends(database, predictors)
         self._database = database
-        self.programs = LabPrograms(database, dispatcher, programs, describe)
         self._summarizer = summarizer
         self._known_targets: list[Target] = []
 

@@ -10,22 +10,20 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 import grpc
-import numpy as np
 
 from host.jobs.campaign import ProgramRequest
 from host.jobs.events import JobEvent, Progress
-from host.predicting.predictors import WAIT_S
 from host.services.access.caller import caller
 from host.services.jobs.servicer import JobsServicer
 from host.services.lab import Lab
+from host.services.predictions.servicer import PredictionsServicer
 from host.services.programs.servicer import ProgramsServicer
 from host.services.requests.checks import (
     MAX_IDS,
     check_count,
-    check_kernel,
     check_text,
 )
-from latlab.convert.kernels import kernel_from_message
+from host.services.requests.deadlines import remaining_s
 from latlab.convert.latency import (
     estimate_to_message,
     measured_to_message,
@@ -39,20 +37,21 @@ from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
-from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import check_program_name
 from latlab.domain.target import Target
-from latlab.v1 import common_pb2, latency_pb2
+from latlab.v1 import latency_pb2
 
 
-class LatencyServicer(JobsServicer, ProgramsServicer):
+class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer):
     """Serves latency.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._jobs = lab.jobs
         self._programs = lab.programs
+        self._answers = lab.answers
+        self._predict = lab.predict
         self._page_tokens = lab.page_tokens
         self._find_target = lab.find_target
 
@@ -61,20 +60,6 @@ class LatencyServicer(JobsServicer, ProgramsServicer):
     ) -> latency_pb2.ListTargetsResponse:
         statuses = self._lab.target_statuses()
         return latency_pb2.ListTargetsResponse(targets=map(target_status_to_message, statuses))
-
-    def Predict(  # noqa: N802
-        self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> latency_pb2.PredictResponse:
-        estimates = self._lab.predict(
-            request.target,
-            [_kernel(message.SerializeToString()) for message in request.kernels],
-            np.array(request.lengths, dtype=np.int64),
-            np.array(request.indices, dtype=np.int64),
-            min_measurements=request.min_measurements,
-            guess=request.guess,
-            timeout_s=min(context.time_remaining() or WAIT_S, WAIT_S),
-        )
-        return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))
 
     def Measure(  # noqa: N802
         self,
@@ -122,7 +107,9 @@ class LatencyServicer(JobsServicer, ProgramsServicer):
         check_count("measurements", request.measurement_ids, MAX_IDS)
         for measurement_id in request.measurement_ids:
             check_text("a measurement's id", measurement_id)
-        estimates = self._lab.measurements.look_up(request.measurement_ids)
+        estimates = self._lab.measurements.look_up(
+            request.measurement_ids, remaining_s(context), context.is_active
+        )
         return latency_pb2.LookUpResponse(estimates=map(estimate_to_message, estimates))
 
     def ListMeasuredNetworks(  # noqa: N802
@@ -138,12 +125,6 @@ class LatencyServicer(JobsServicer, ProgramsServicer):
         target = self._lab.find_target(request.target)
         refits = self._lab.predictors.history.refits(target.id)
         return latency_pb2.ListRefitsResponse(refits=map(refit_to_message, refits))
-
-
-# Networks share most of their kernels, and converting them would take most of a prediction.
-@functools.lru_cache(maxsize=65_536)
-def _kernel(message: bytes) -> Kernel:
-    return kernel_from_message(common_pb2.Kernel.FromString(check_kernel(message)))
 
 
 def _program_requests(

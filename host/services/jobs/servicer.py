@@ -14,9 +14,8 @@ from host.services.jobs.lab_jobs import LabJobs, WantedMeasurement
 from host.services.jobs.watching import Told
 from host.services.requests.checks import check_count
 from host.services.requests.page_tokens import PageTokens
+from host.services.requests.specs import spec_of
 from latlab.convert.jobs import job_id_from_name, job_status_to_message
-from latlab.convert.latency import spec_from_message
-from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import check_program_name
 from latlab.domain.target import Target
@@ -85,18 +84,6 @@ class JobsServicer(LatencyServiceServicer):
                 job=job_status_to_message(told.status),
                 resume_token=self._page_tokens.make(request, told.position),
             )
-
-
-def spec_of(
-    request: latency_pb2.CreateMeasurementRequest | latency_pb2.PredictRequest,
-) -> BenchmarkSpec:
-    """Return the spec of a request; the lab's usual one without. Raises InvalidRequest."""
-    if not request.HasField("spec"):
-        return BenchmarkSpec()
-    try:
-        return spec_from_message(request.spec)
-    except ValueError as error:
-        raise InvalidRequest(f"spec: {error}") from error
 
 
 def _identified(request: latency_pb2.CreateMeasurementRequest, owner: str) -> JobRequest:
