@@ -171,6 +171,7 @@ visits = Table(
     Column("trace_instructions", JSON),  # of the kernels; null if the runner did not say
     Column("first_run_ns", BigInteger),
     Column("planned_bytes", BigInteger),
+    Index(None, "device_serial", "asked_unix_ns", "id"),
 )
 
 measurements = Table(

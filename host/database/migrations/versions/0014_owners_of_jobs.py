@@ -47,3 +47,8 @@ def upgrade() -> None:
         "summaries",
         ["latency_ns", "measurement_id"],
     )
+    op.create_index(
+        op.f("ix_visits_device_serial_asked_unix_ns_id"),
+        "visits",
+        ["device_serial", "asked_unix_ns", "id"],
+    )
