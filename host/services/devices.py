@@ -12,6 +12,7 @@ import grpc
 from host.devices.worker import DeviceWorker
 from host.services.baselines import BaselinesServicer
 from host.services.lab import Lab
+from host.services.listing.lab_servicer import LabListsServicer
 from host.services.requests.checks import MAX_IDS, check_count, check_text
 from host.services.requests.deadlines import remaining_s
 from host.services.stored_measurements import StoredMeasurementsServicer
@@ -23,11 +24,15 @@ from latlab.domain.program import check_program_name
 from latlab.v1 import common_pb2, lab_pb2
 
 
-class LabServicer(StoredMeasurementsServicer, BaselinesServicer):
+class LabServicer(StoredMeasurementsServicer, BaselinesServicer, LabListsServicer):
     """Serves lab.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._lists = lab.lists
+        self._jobs = lab.jobs
+        self._page_tokens = lab.page_tokens
+        self._find_target = lab.find_target
 
     def ListDevices(  # noqa: N802
         self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext

@@ -27,8 +27,10 @@ from host.predicting.estimates import (
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
+from host.predicting.target_facts import TargetFacts
 from host.services.jobs.lab_jobs import LabJobs
 from host.services.jobs.statuses import JobStatuses
+from host.services.listing.lab_lists import LabLists
 from host.services.predictions.program_answers import ProgramAnswers
 from host.services.programs.lab_programs import LabPrograms
 from host.services.requests.checks import check_text
@@ -40,7 +42,7 @@ from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program
-from latlab.domain.target import Target, TargetStatus, find_target
+from latlab.domain.target import Target, TargetDetails, TargetStatus, find_target
 
 
 class Lab:
@@ -68,6 +70,8 @@ class Lab:
         self.jobs = LabJobs(database, dispatcher, statuses, summarizer)
         self.answers = ProgramAnswers(database, predictors, self.programs.kernels)
         self.page_tokens = PageTokens(database.id)
+        self.lists = LabLists(database)
+        self._facts = TargetFacts(database, predictors)
         self._blends = Blends(database, predictors)
         self._database = database
         self._summarizer = summarizer
@@ -100,6 +104,13 @@ class Lab:
             targets = self._known_targets = device_rows.all_targets(connection)
             counts = device_rows.measurement_counts(connection)
         return [self._status(target, counts.get(target.id, 0)) for target in targets]
+
+    def target_details(self, wanted: str) -> TargetDetails:
+        """Return what is known about the target with this id or name. Raises NotFound."""
+        target = self.find_target(wanted)
+        with self._database.reading() as connection:
+            count = device_rows.measurement_counts(connection, target.id).get(target.id, 0)
+        return self._facts.details(self._status(target, count))
 
     def predict(
         self,

@@ -16,6 +16,7 @@ from host.jobs.events import JobEvent, Progress
 from host.services.access.caller import caller
 from host.services.jobs.servicer import JobsServicer
 from host.services.lab import Lab
+from host.services.listing.servicer import ListsServicer
 from host.services.predictions.servicer import PredictionsServicer
 from host.services.programs.servicer import ProgramsServicer
 from host.services.requests.checks import (
@@ -32,7 +33,7 @@ from latlab.convert.latency import (
     spec_from_message,
     target_status_to_message,
 )
-from latlab.convert.refits import refit_to_message
+from latlab.convert.refits import refit_to_message, target_details_to_message
 from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
@@ -43,7 +44,7 @@ from latlab.domain.target import Target
 from latlab.v1 import latency_pb2
 
 
-class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer):
+class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer, ListsServicer):
     """Serves latency.proto."""
 
     def __init__(self, lab: Lab) -> None:
@@ -51,6 +52,7 @@ class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer):
         self._jobs = lab.jobs
         self._programs = lab.programs
         self._answers = lab.answers
+        self._lists = lab.lists
         self._predict = lab.predict
         self._page_tokens = lab.page_tokens
         self._find_target = lab.find_target
@@ -60,6 +62,11 @@ class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer):
     ) -> latency_pb2.ListTargetsResponse:
         statuses = self._lab.target_statuses()
         return latency_pb2.ListTargetsResponse(targets=map(target_status_to_message, statuses))
+
+    def GetTarget(  # noqa: N802
+        self, request: latency_pb2.GetTargetRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.TargetDetails:
+        return target_details_to_message(self._lab.target_details(request.target))
 
     def Measure(  # noqa: N802
         self,
