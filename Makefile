@@ -46,11 +46,12 @@ test: $(RUNNER) $(DEVELOPED)  ## The tests
 test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
 	$(BIN)/pytest -m fast
 
-check: $(DEVELOPED)  ## ruff, mypy, buf lint, and that the generated protobuf code is current
+check: $(DEVELOPED)  ## ruff, mypy, buf lint and breaking, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
 	$(BIN)/buf lint protos
+	$(BIN)/buf breaking protos --against protos/baseline-0.2.0.binpb
 	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
 	  && for file in $$(cd $$build && find latlab -type f); do \
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \
