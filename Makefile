@@ -48,12 +48,13 @@ test: $(RUNNER) $(DEVELOPED)  ## The tests
 test-fast: $(DEVELOPED)  ## The tests that need no runner, agent or training: a minute
 	$(BIN)/pytest -m fast
 
-check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy (latlab for Python 3.10 too), buf lint, and that the generated protobuf code is current
+check: $(DEVELOPED) $(GENERATES)  ## ruff, mypy (latlab for Python 3.10 too), buf lint and breaking, and that the generated protobuf code is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy latlab host device_agent latency_models search tests
 	$(BIN)/mypy --python-version 3.10 latlab
 	$(BIN)/buf lint protos
+	$(BIN)/buf breaking protos --against protos/baseline-0.2.0.binpb
 	@build=$$(mktemp -d) && trap 'rm -r "$$build"' EXIT && $(call generate,$$build) \
 	  && for file in $$(cd $$build && find latlab -type f); do \
 	    cmp -s $$build/$$file $$file || { echo "$$file is not current: run make protos"; exit 1; }; \

@@ -37,7 +37,7 @@ from host.predicting.refit_process import RefitProcess
 from host.predicting.summaries import Summarizer
 from host.services.access.access import Access
 from host.services.lab import Lab
-from host.services.program_contents import described
+from host.services.programs.program_contents import described
 from host.services.server import serve_lab
 from host.services.tls import listen
 from latlab.common.files import OLD_PART_S, remove_parts, replacing

@@ -33,6 +33,7 @@ MEASURING = (
     "tests/host/services/test_lab.py",
     "tests/host/services/test_lab_status.py",
     "tests/host/services/test_operated_daemon.py",
+    "tests/host/services/test_previous_client.py",
     "tests/old_lab/",
     "tests/search/accuracy/test_workers.py",
     "tests/virtual_phone/",

@@ -62,14 +62,16 @@ def all_targets(connection: Connection) -> list[Target]:
     return [_target(row) for row in connection.execute(select(targets))]
 
 
-def measurement_counts(connection: Connection) -> dict[str, int]:
-    """Count the measurements that a predictor may learn from, by target id."""
+def measurement_counts(connection: Connection, target_id: str = "") -> dict[str, int]:
+    """Count the measurements that a predictor may learn from, by target id; "" for all targets."""
     query = (
         select(jobs.c.target_id, jobs.c.spec, func.count().label("measured"))
         .join(measurements, measurements.c.job_id == jobs.c.id)
         .where(TRUSTED)
         .group_by(jobs.c.target_id, jobs.c.spec)
     )
+    if target_id:
+        query = query.where(jobs.c.target_id == target_id)
     counts: Counter[str] = Counter()
     for row in connection.execute(query):
         with contextlib.suppress(UnreadableRow):

@@ -50,7 +50,7 @@ def open_jobs(connection: Connection) -> list[Job]:
     found = []
     for row in connection.execute(query):
         with contextlib.suppress(UnreadableRow):
-            found.append(_job(row))
+            found.append(job_from_row(row))
     return found
 
 
@@ -59,7 +59,7 @@ def end_unreadable(connection: Connection, now_unix_ns: int) -> list[str]:
     reasons = []
     for row in connection.execute(select(jobs).where(jobs.c.ended_unix_ns.is_(None))).all():
         try:
-            _job(row)
+            job_from_row(row)
         except UnreadableRow as error:
             failure = Failure(FailureKind.AGENT_ERROR, f"{error}: measure the network again")
             _fail(connection, row.id, failure, now_unix_ns)
@@ -264,7 +264,7 @@ def _outcome_columns(outcome: Visit | Failure) -> dict[str, Any]:
     }
 
 
-def _job(row: Row[Any]) -> Job:
+def job_from_row(row: Row[Any]) -> Job:
     """Read a job. Raises UnreadableRow."""
     with raw.reading(f"job {row.id}"):
         return Job(

@@ -3,8 +3,8 @@
     devices   targets   programs ─► kernels
                  ▲         ▲
                  └── jobs ─┘ ── one of ─► measurements ─► kernel_timings
-                       ▲                  failures      summaries
-                     visits
+                       ▲ ▲                failures      summaries
+                  visits job_owners, job_requests
     refits: each fit of a target's predictor, and how good the predictor before it was
     sentinels: each target's reference program, and the measurement that is its baseline
     baselines: the programs that people keep under a name, to compare others with
@@ -118,7 +118,33 @@ jobs = Table(
     Column("is_sentinel", Boolean, nullable=False, server_default=false()),
     Column("priority", Integer, nullable=False, server_default="0"),
     Index(None, "target_id", "program_sha256"),
+    Index(None, "program_sha256"),
     Index(None, "ended_unix_ns"),
+)
+
+# Who has asked for a job. It has ended for an owner who has cancelled it, or with the job.
+job_owners = Table(
+    "job_owners",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("owner", String(100), primary_key=True),
+    Column("asked_unix_ns", BigInteger, nullable=False),
+    Column("waits", Boolean, nullable=False),  # without a stream
+    Column("cancelled_unix_ns", BigInteger),
+    Column("end_number", BigInteger),  # it grows from end to end; null while it has not ended
+    Index(None, "end_number"),
+    Index(None, "owner", "end_number"),
+)
+
+# The requests of the last days that came with an id, so that one that is sent twice is one.
+job_requests = Table(
+    "job_requests",
+    metadata,
+    Column("owner", String(100), primary_key=True),
+    Column("request_id", String(36), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("unix_ns", BigInteger, nullable=False, index=True),
 )
 
 # A row without samples or failure is a run that was asked for and not yet answered.
@@ -147,6 +173,7 @@ visits = Table(
     Column("trace_instructions", JSON),  # of the kernels; null if the runner did not say
     Column("first_run_ns", BigInteger),
     Column("planned_bytes", BigInteger),
+    Index(None, "device_serial", "asked_unix_ns", "id"),
 )
 
 measurements = Table(
@@ -157,6 +184,7 @@ measurements = Table(
     Column("unix_ns", BigInteger, nullable=False),
     Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("is_excluded", Boolean, nullable=False, server_default=false()),
+    Index(None, "unix_ns", "id"),
 )
 
 # Each time a measurement was excluded or included again. The newest row holds.
@@ -189,6 +217,7 @@ summaries = Table(
     Column("memory_probe_ns", Double),
     Column("traced_memory_probe_ns", Double),
     Column("unusable", Text, nullable=False),  # empty if there is a summary
+    Index(None, "latency_ns", "measurement_id"),
 )
 
 # Mean time of each kernel over a measurement's traced runs, in the program's order.

@@ -122,7 +122,7 @@ class Administration:
         positions = self._dispatcher.positions()
         with self._database.reading() as connection:
             names = {target.id: target.name for target in device_rows.all_targets(connection)}
-        serving = functools.cache(self._serving)
+        serving = functools.cache(self.serving)
         jobs = [
             OpenJob(
                 id=state.job.id,
@@ -186,7 +186,8 @@ class Administration:
     def _workers_of(self, serial: str) -> list[DeviceWorker]:
         return [worker for worker in self._fleet.workers if _serial(worker) == serial]
 
-    def _serving(self, target_id: str) -> list[ServingDevice]:
+    def serving(self, target_id: str) -> list[ServingDevice]:
+        """Return the devices that serve a target, and why each takes no job now."""
         return [
             ServingDevice(worker.transport.name, worker.obstacle or _drift(worker, target_id))
             for worker in self._fleet.workers

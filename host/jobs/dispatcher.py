@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from uuid import uuid4
 
 from host.database.engine import Database
-from host.jobs.events import EventQueue, JobEvent, progress_event
+from host.database.owners.job_requests import JobRequest
+from host.jobs.events import EventQueue, JobEvent, Listeners, progress_event
 from host.jobs.idle_workers import IdleWorkers
-from host.jobs.job_state import JobState
+from host.jobs.job_state import JobState, OpenJobs, WaitingOwner
 from host.jobs.overdue import OverdueJobs, why_overdue
 from host.jobs.owners.owner_use import OwnerUse
 from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
 from host.jobs.routes import Routes
-from host.jobs.wait_reasons import QueuePosition, positions
+from host.jobs.wait_reasons import QueuePosition, position, positions
 from host.measuring.stopping import NextVisit
 from latlab.domain.access.limits import UNLIMITED, OwnerLimits
 from latlab.domain.access.token import LOCAL_OWNER
@@ -40,6 +40,7 @@ class Dispatcher:
         limits: How many jobs and how much device time each owner may use.
 
     Attributes:
+        on_end: Called with a job's id when it has ended for one or all of its owners.
         use: What each owner uses.
     """
 
@@ -51,14 +52,14 @@ class Dispatcher:
     ) -> None:
         self.use = OwnerUse(limits)
         self._on_measured = on_measured
+        self.on_end: Callable[[str], None] = lambda job_id: None
         self._records = JobRecords(database)
         self._overdue = OverdueJobs(database)
         self._submitting = threading.Lock()  # held while the database writes, unlike the next
         self._lock = threading.Lock()
         self._idle = IdleWorkers(self._lock)
-        self._listeners: dict[str, list[EventQueue]] = defaultdict(list)
-        self._open: dict[tuple[str, str, BenchmarkSpec], JobState] = {}
-        self._states: dict[str, dict[str, JobState]] = defaultdict(dict)  # by target, by job
+        self._listeners = Listeners()
+        self._open = OpenJobs()
         self._queue = JobQueue()
         self.routes = Routes()
         for state in load_open_jobs(database):
@@ -69,9 +70,10 @@ class Dispatcher:
         target_id: str,
         program_sha256: str,
         spec: BenchmarkSpec,
-        listener: EventQueue,
+        listener: EventQueue | None,
         priority: int = 0,
         owner: str = LOCAL_OWNER,
+        request: JobRequest | None = None,
     ) -> Job:
         """Join an open job for the same measurement, or else open one, and return it.
 
@@ -79,38 +81,48 @@ class Dispatcher:
             target_id: Where the program is measured.
             program_sha256: SHA-256 of the program.
             spec: How it is measured.
-            listener: Receives the job's events. It also stands for the client, which takes turns
-                with others.
+            listener: Receives the job's events, and takes turns with others. None: the owner
+                waits for the job without a stream.
             priority: That of a job that is open already may rise.
             owner: Who asks for the job.
+            request: The request, if it came with an id.
 
         Raises:
             NotFound: The program was never uploaded.
             LimitReached: The owner has too many open jobs, or has used up the device time.
+            sqlalchemy.exc.IntegrityError: The request was answered before.
         """
+        client = WaitingOwner(owner) if listener is None else listener
         with self._submitting:
             with self._lock:
-                known = self._open.get((target_id, program_sha256, spec))
+                known = self._open.requested(target_id, program_sha256, spec)
                 self.use.check_job(owner, "" if known is None else known.job.id)
                 if known is not None:
-                    self._listeners[known.job.id].append(listener)
+                    self._listeners.add(known.job.id, listener)
             if known is not None:
-                return self._join(known, listener, priority, owner)
-            job = Job(
-                uuid.uuid4().hex,
-                target_id,
-                program_sha256,
-                spec,
-                time.time_ns(),
-                priority=priority,
-            )
-            program = self._records.open(job)
+                if listener is None or owner not in known.owners:
+                    self._records.join(known.job.id, owner, waits=listener is None, request=request)
+                return self._join(known, client, priority, owner)
+            job = Job(uuid4().hex, target_id, program_sha256, spec, time.time_ns(), False, priority)
+            program = self._records.open(job, owner, waits=listener is None, request=request)
             with self._lock:
-                self._listeners[job.id].append(listener)
-                self._add(JobState(job, program, clients={listener}))
-                self.use.opened(job.id, owner)
+                self._listeners.add(job.id, listener)
+                self._add(JobState(job, program, clients={client}, owners={owner}))
                 self._idle.wake_one(target_id)
             return job
+
+    def withdraw(self, state: JobState, owner: str) -> None:
+        """End the job for one of its owners; altogether if no other owner waits for it."""
+        with self._submitting:  # nobody joins it meanwhile
+            if not state.owners - {owner}:
+                return self.end(state, Failure(FailureKind.CANCELLED, "it was cancelled"))
+            self._records.withdraw(state.job, owner)
+            with self._lock:
+                state.owners.discard(owner)
+                self.use.left(state.job.id, owner)
+                if WaitingOwner(owner) in state.clients:
+                    self._queue.leave(state, WaitingOwner(owner))
+        self.on_end(state.job.id)
 
     def unsubscribe(self, listener: EventQueue, *, pause: bool = False) -> None:
         """Send the client no more events of its jobs, which stay open.
@@ -118,13 +130,9 @@ class Dispatcher:
         With `pause`, those that no other client waits for make no more visits until one does.
         """
         with self._lock:
-            for listeners in self._listeners.values():
-                if listener in listeners:
-                    listeners.remove(listener)
-            for state in self._open.values():
-                if listener in state.clients:
-                    self._queue.leave(state, listener, time.monotonic_ns() if pause else 0)
-            self._queue.forget(listener)
+            self._listeners.remove(listener)
+            paused_ns = time.monotonic_ns() if pause else 0
+            self._queue.forget(listener, self._open.all(), paused_ns)
 
     def leave(self, device_serial: str, why: Failure, patience_s: float = 0.0) -> None:
         """Take a device's jobs away from it, unless a route has led to it in the last `patience_s`.
@@ -195,10 +203,7 @@ class Dispatcher:
         run_id = self._records.ask(state.job, needed, device_serial)
         self._overdue.asked(state.job.target_id)
         with self._lock:
-            state.asked = (run_id, needed)
-            state.device_serial = device_serial
-            state.times_lost.clear()
-            state.last_asked_ns = time.monotonic_ns()
+            state.ask(run_id, needed, device_serial)
         return run_id
 
     def answer(self, state: JobState, run_id: str, outcome: Visit | Failure) -> None:
@@ -206,21 +211,15 @@ class Dispatcher:
         self._records.answer(run_id, outcome)
         with self._lock:
             self.use.visited(state.job.id, state.asked_for_s())
-            state.asked = None
-            if isinstance(outcome, Visit):
-                state.visits.append(outcome)
-            else:
-                state.failures.append(outcome)
-            for listener in self._listeners.get(state.job.id, ()):
-                listener.put(progress_event(state))
+            state.answer(outcome)
+            self._listeners.tell(state.job.id, progress_event(state))
 
     def end(self, state: JobState, failure: Failure) -> None:
         """End the job with `failure`, unless another lab on this database has ended it."""
         self._ended(state.job, self._records.end(state.job, failure))
 
     def complete(self, state: JobState, kernel_ns: Sequence[float] | None) -> Measurement:
-        """End the job with the measurement of its visits, unless another lab on this database
-        has ended it. Return the measurement."""
+        """End the job with its visits' measurement, unless another lab has ended it. Return it."""
         measurement, outcome = self._records.complete(state, kernel_ns)
         self._ended(state.job, outcome)
         self._on_measured(state.job.target_id)
@@ -229,68 +228,73 @@ class Dispatcher:
     def end_overdue(self, max_age_ns: float) -> None:
         """End the jobs for which nothing was measured on their target for too long."""
         with self._lock:
-            states = self._all_states()
+            states = self._open.all()
         for state in self._overdue.find(states, max_age_ns):
             self.end(state, why_overdue(state, max_age_ns))
 
     def suspect(self, target_id: str) -> None:
         """Mark the target's open jobs that have visits. Their measurements will be suspect."""
-        with self._lock:
-            for state in self._states[target_id].values():
-                state.suspect |= bool(state.visits)
+        for state in self.open_states([target_id]):
+            state.suspect |= bool(state.visits)
 
     def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
         """Return the states of the open jobs of some targets."""
         with self._lock:
-            return [state for id in target_ids for state in self._states[id].values()]
+            return [state for id in target_ids for state in self._open.of_target(id)]
+
+    def open_ids(self, owner: str) -> list[str]:
+        """Return the ids of the open jobs that an owner has asked for and not cancelled."""
+        with self._lock:
+            return [state.job.id for state in self._open.all() if owner in state.owners]
 
     def count_open(self, target_ids: Iterable[str]) -> int:
         """Count the open jobs of some targets that are not paused."""
         return sum(not state.is_paused for state in self.open_states(target_ids))
 
+    def find(self, job_id: str) -> JobState | None:
+        """Return the state of an open job; None if there is no such job or it has ended."""
+        with self._lock:
+            return self._open.get(job_id)
+
+    def position(self, state: JobState, ahead: int) -> QueuePosition:
+        """Return the position of an open job, before which so many others come."""
+        with self._lock:
+            return position(state, self._queue, ahead)
+
     def positions(self) -> list[tuple[JobState, QueuePosition]]:
         """Return every open job and its position, the first in rank first."""
         with self._lock:
-            return positions(self._all_states(), self._queue)
+            return positions(self._open.all(), self._queue)
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""
         kept = self._records.kept_programs()
         with self._lock:
-            return kept | {state.job.program_sha256 for state in self._open.values()}
+            return kept.union(state.job.program_sha256 for state in self._open.all())
 
-    def _join(self, state: JobState, listener: EventQueue, priority: int, owner: str) -> Job:
+    def _join(self, state: JobState, client: Hashable, priority: int, owner: str) -> Job:
         if priority > state.job.priority:
             self._records.set_priority(state.job, priority)
         with self._lock:
-            # It may have ended in between; then the listener has its outcome.
-            if state.job.id in self._states[state.job.target_id]:
-                self._queue.join(state, listener, priority)
+            # It may have ended in between; then a listener has its outcome.
+            if self._open.get(state.job.id) is state:
+                state.owners.add(owner)
                 self.use.opened(state.job.id, owner)
+                self._queue.join(state, client, priority)
                 self._idle.wake_one(state.job.target_id)
-                if state.visits:
-                    listener.put(progress_event(state))
+                if state.visits and isinstance(client, EventQueue):
+                    client.put(progress_event(state))
             return state.job
 
-    def _all_states(self) -> list[JobState]:
-        return [state for by_id in self._states.values() for state in by_id.values()]
-
     def _add(self, state: JobState) -> None:
-        self._states[state.job.target_id][state.job.id] = state
-        self._open[_request(state.job)] = state
+        self.use.opened(state.job.id, *state.owners)
+        self._open.add(state)
         self._queue.add(state)
 
     def _ended(self, job: Job, outcome: Measurement | Failure) -> None:
         with self._lock:
-            # A sentinel's job is not among them.
-            if (state := self._states[job.target_id].pop(job.id, None)) is not None:
-                self._open.pop(_request(job), None)
+            if (state := self._open.remove(job)) is not None:  # None: the job is a sentinel's
                 self._queue.remove(state)
                 self.use.ended(job.id)
-            for listener in self._listeners.pop(job.id, ()):
-                listener.put(JobEvent(job.program_sha256, outcome))
-
-
-def _request(job: Job) -> tuple[str, str, BenchmarkSpec]:
-    """What makes two requests the same job while it is open."""
-    return job.target_id, job.program_sha256, job.spec
+            self._listeners.end(job.id, JobEvent(job.program_sha256, outcome))
+        self.on_end(job.id)

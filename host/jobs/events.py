@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -106,3 +107,31 @@ class EventQueue:
         if isinstance(item, _Measured):
             return JobEvent(item.program_sha256, self._read(item.measurement_id))
         return item
+
+
+class Listeners:
+    """The queues of the clients that listen to each job. All methods need the caller's lock."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[EventQueue]] = defaultdict(list)  # by the job's id
+
+    def add(self, job_id: str, queue: EventQueue | None) -> None:
+        """Let a queue, if there is one, receive the events of a job."""
+        if queue is not None:
+            self._queues[job_id].append(queue)
+
+    def remove(self, queue: EventQueue) -> None:
+        """Send a queue no more events."""
+        for queues in self._queues.values():
+            if queue in queues:
+                queues.remove(queue)
+
+    def tell(self, job_id: str, event: JobEvent) -> None:
+        """Send an event of a job to those who listen to it."""
+        for listening in self._queues.get(job_id, ()):
+            listening.put(event)
+
+    def end(self, job_id: str, event: JobEvent) -> None:
+        """Send the last event of a job."""
+        self.tell(job_id, event)
+        self._queues.pop(job_id, None)

@@ -129,8 +129,17 @@ class JobQueue:
             state.paused_ns = paused_ns
         self._list(state)
 
-    def forget(self, client: Hashable) -> None:
-        """Forget the turns of a client that waits for no job."""
+    def forget(self, client: Hashable, states: Iterable[JobState] = (), paused_ns: int = 0) -> None:
+        """Forget the turns of a client, who waits for none of the jobs any longer.
+
+        Args:
+            client: The client.
+            states: The jobs that it may wait for.
+            paused_ns: As for `leave`.
+        """
+        for state in states:
+            if client in state.clients:
+                self.leave(state, client, paused_ns)
         for turns in self._turns.values():
             turns.pop(client, None)
 

@@ -9,7 +9,8 @@ import time
 from host.database import jobs as job_rows
 from host.database import programs as program_rows
 from host.database.engine import Database
-from host.jobs.job_state import JobState
+from host.database.owners import job_owners
+from host.jobs.job_state import JobState, WaitingOwner
 from host.jobs.overdue import monotonic_ns
 from host.measuring.stopping import NextVisit
 from latlab.domain.checks.visit import visit_fault
@@ -41,6 +42,11 @@ def load_open_jobs(database: Database) -> list[JobState]:
             if program is None:
                 raise AssertionError("a job's program is missing, although a foreign key holds it")
             states[job.id] = JobState(job, program, opened_ns=monotonic_ns(job.created_unix_ns))
+        job_owners.end_missing(connection)  # of those that were ended just now
+        for job_id, owners in job_owners.owners_of_open_jobs(connection).items():
+            if (state := states.get(job_id)) is not None:
+                state.owners.update(each.owner for each in owners)
+                state.clients.update(WaitingOwner(each.owner) for each in owners if each.waits)
         for asked, outcome in job_rows.visits_of_open_jobs(connection):
             if (state := states.get(asked.job_id)) is None:
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from host.jobs.job_state import JobState
 from host.jobs.queue import JobQueue, rank
+from latlab.domain.job import WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,40 @@ def positions(states: Iterable[JobState], queue: JobQueue) -> list[tuple[JobStat
     found = []
     for state in sorted(states, key=rank):
         target_id = state.job.target_id
-        position = QueuePosition(
-            is_taken=queue.is_taken(state),
-            awaited_from="" if state.asked is None else state.device_serial,
-            rests=state.rests_until_ns > 0,
-            is_paused=state.is_paused,
-            ahead=ahead[target_id],
-        )
-        ahead[target_id] += not position.is_paused
-        found.append((state, position))
+        found.append((state, position(state, queue, ahead[target_id])))
+        ahead[target_id] += not found[-1][1].is_paused
     return found
+
+
+def position(state: JobState, queue: JobQueue, ahead: int) -> QueuePosition:
+    """Return the position of an open job, before which so many others of its target come."""
+    return QueuePosition(
+        is_taken=queue.is_taken(state),
+        awaited_from="" if state.asked is None else state.device_serial,
+        rests=state.rests_until_ns > 0,
+        is_paused=state.is_paused,
+        ahead=ahead,
+    )
+
+
+def wait_reason(position: QueuePosition, serving: Sequence[ServingDevice]) -> WaitReason | None:
+    """Return why the job does not go on at once; None while its visit is under way."""
+    is_blocked = bool(serving) and all(device.obstacle for device in serving)
+    if position.is_taken:
+        # A device that is too hot, say, keeps the job that it has taken until it may go on.
+        waits = is_blocked and not position.awaited_from
+        return WaitReason.DEVICE_NOT_READY if waits else None
+    if position.awaited_from:
+        return WaitReason.ANSWER
+    if position.is_paused:
+        return WaitReason.PAUSED
+    if not serving:
+        return WaitReason.NO_DEVICE
+    if is_blocked:
+        return WaitReason.DEVICE_NOT_READY
+    if position.rests:
+        return WaitReason.RESTS
+    return WaitReason.BEHIND_OTHERS if position.ahead else WaitReason.NEXT
 
 
 def waits_for(position: QueuePosition, serving: Sequence[ServingDevice]) -> str:

@@ -16,7 +16,7 @@ from host.database.stored_measurements import newest_summaries
 from host.measuring import statistics
 from host.measuring.device_time import device_time_s
 from host.measuring.interval import usual_spread
-from host.predicting.predictors import Predictors
+from host.predicting.predictors import WAIT_S, Predictors
 from latency_models.interference import Steadying
 from latlab.domain.errors import NotFound, NotReady, Unavailable, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source, whole_ns
@@ -35,16 +35,27 @@ SPREAD_MEASUREMENTS = 30
 SteadyingOf: TypeAlias = Callable[[str], Steadying]
 
 
-def current_steadying(predictors: Predictors, target_id: str) -> Steadying:
+def current_steadying(
+    predictors: Predictors, target_id: str, *, timeout_s: float = WAIT_S
+) -> Steadying:
     """Return the correction that the target's predictor has learned.
 
     It waits for the first fit. Without a predictor there is no correction, and the estimates
     say so.
     """
     try:
-        return predictors.get(target_id).predictor.steadying
+        return predictors.get(target_id, timeout_s=timeout_s).predictor.steadying
     except (NotReady, Unavailable):
         return Steadying.none()
+
+
+def known_steadying(predictors: Predictors, target_id: str) -> Steadying:
+    """Return the correction that the target's predictor has learned, without waiting for a fit."""
+    snapshot = predictors.find(target_id)
+    if snapshot is None:
+        predictors.request(target_id)
+        return Steadying.none()
+    return snapshot.predictor.steadying
 
 
 def look_up(

@@ -15,7 +15,7 @@ from host.database import measurements as measurement_rows
 from host.database import stored_measurements as stored_rows
 from host.database.engine import Database
 from host.predicting.estimates import current_steadying, look_up
-from host.predicting.predictors import Predictors
+from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate
@@ -47,16 +47,30 @@ class MeasurementStore:
             raise NotFound(f"no measurement {measurement_id!r}: see `latlab measurements list`")
         return measurement
 
-    def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
+    def look_up(
+        self,
+        measurement_ids: Sequence[str],
+        timeout_s: float = WAIT_S,
+        is_active: Callable[[], bool] = lambda: True,
+    ) -> list[LatencyEstimate]:
         """Return the latency estimate of each measurement, in input order.
 
         All of one target are corrected by one revision of the correction, also if a refit ends
         meanwhile.
 
-        Raises NotFound, and UnreadableRow if one cannot be used.
+        Args:
+            measurement_ids: The ids of the measurements.
+            timeout_s: How long to wait for the first fit of a target.
+            is_active: Returns False once the client has gone.
+
+        Raises:
+            NotFound: There is no measurement with one of the ids.
+            UnreadableRow: One cannot be used.
         """
-        self._summarizer.complete()
-        steadying_of = functools.cache(partial(current_steadying, self._predictors))
+        self._summarizer.complete(is_active)
+        steadying_of = functools.cache(
+            partial(current_steadying, self._predictors, timeout_s=timeout_s)
+        )
         return look_up(self._database, measurement_ids, steadying_of)
 
     def measured_networks(self, target_id: str) -> Iterator[tuple[str, str, MeasuredNetwork]]:

@@ -20,13 +20,13 @@ class BaselinesServicer(LabServiceServicer):
         self, request: lab_pb2.SetBaselineRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetBaselineResponse:
         sha256 = check_program_name(request.program_sha256)
-        self._lab.set_baseline(check_baseline_name(request.name), sha256)
+        self._lab.programs.set_baseline(check_baseline_name(request.name), sha256)
         return lab_pb2.SetBaselineResponse()
 
     def GetBaseline(  # noqa: N802
         self, request: lab_pb2.GetBaselineRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Program:
-        return program_to_message(self._lab.baseline(check_baseline_name(request.name)))
+        return program_to_message(self._lab.programs.baseline(check_baseline_name(request.name)))
 
     def ListBaselines(  # noqa: N802
         self, request: lab_pb2.ListBaselinesRequest, context: grpc.ServicerContext
@@ -39,12 +39,12 @@ class BaselinesServicer(LabServiceServicer):
                     size_bytes=each.size_bytes,
                     unix_ns=each.unix_ns,
                 )
-                for each in self._lab.baselines()
+                for each in self._lab.programs.baselines()
             ]
         )
 
     def RemoveBaseline(  # noqa: N802
         self, request: lab_pb2.RemoveBaselineRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RemoveBaselineResponse:
-        self._lab.remove_baseline(check_baseline_name(request.name))
+        self._lab.programs.remove_baseline(check_baseline_name(request.name))
         return lab_pb2.RemoveBaselineResponse()

@@ -11,8 +11,10 @@ import grpc
 
 from host.devices.worker import DeviceWorker
 from host.services.baselines import BaselinesServicer
-from host.services.checks import MAX_IDS, check_count, check_text
 from host.services.lab import Lab
+from host.services.listing.lab_servicer import LabListsServicer
+from host.services.requests.checks import MAX_IDS, check_count, check_text
+from host.services.requests.deadlines import remaining_s
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
 from latlab.convert.status import device_status_to_message
@@ -22,11 +24,15 @@ from latlab.domain.program import check_program_name
 from latlab.v1 import common_pb2, lab_pb2
 
 
-class LabServicer(StoredMeasurementsServicer, BaselinesServicer):
+class LabServicer(StoredMeasurementsServicer, BaselinesServicer, LabListsServicer):
     """Serves lab.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._lists = lab.lists
+        self._jobs = lab.jobs
+        self._page_tokens = lab.page_tokens
+        self._find_target = lab.find_target
 
     def ListDevices(  # noqa: N802
         self, request: lab_pb2.ListDevicesRequest, context: grpc.ServicerContext
@@ -63,7 +69,8 @@ class LabServicer(StoredMeasurementsServicer, BaselinesServicer):
     def Refit(  # noqa: N802
         self, request: lab_pb2.RefitRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RefitResponse:
-        snapshot = self._lab.predictors.refit(self._lab.find_target(request.target).id)
+        target_id = self._lab.find_target(request.target).id
+        snapshot = self._lab.predictors.refit(target_id, remaining_s(context))
         return lab_pb2.RefitResponse(measurements=snapshot.measurements, fit_s=snapshot.fit_s)
 
     def PinSentinel(  # noqa: N802

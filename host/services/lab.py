@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host.database import devices as device_rows
-from host.database import programs as program_rows
 from host.database.engine import Database
 from host.devices.administration import Administration
 from host.devices.fleet import Fleet
@@ -29,27 +27,26 @@ from host.predicting.estimates import (
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
-from host.services.access.caller import caller
-from host.services.checks import check_text
+from host.predicting.target_facts import TargetFacts
+from host.services.jobs.lab_jobs import LabJobs
+from host.services.jobs.statuses import JobStatuses
+from host.services.listing.lab_lists import LabLists
+from host.services.predictions.program_answers import ProgramAnswers
+from host.services.programs.lab_programs import LabPrograms
+from host.services.requests.checks import check_text
+from host.services.requests.page_tokens import PageTokens
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import InvalidRequest, NotFound, UnreadableRow
+from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
-from latlab.domain.program import Baseline, Program
-from latlab.domain.target import Target, TargetStatus, find_target
-
-# The programs of baselines are never removed, so their number is bounded.
-MAX_BASELINES = 100
+from latlab.domain.program import Program
+from latlab.domain.target import Target, TargetDetails, TargetStatus, find_target
 
 
 class Lab:
-    """The lab as its services see it.
-
-    `describe` returns an uploaded program as its bytes describe it, which lie at the path. It may
-    raise InvalidRequest.
-    """
+    """The lab as its services see it. `describe` is as for `LabPrograms`."""
 
     def __init__(
         self,
@@ -68,10 +65,15 @@ class Lab:
         self.add_board = add_board
         self.measurements = MeasurementStore(database, summarizer, predictors)
         self.administration = Administration(database, fleet, dispatcher)
+        self.programs = LabPrograms(database, dispatcher, programs, describe)
+        statuses = JobStatuses(database, dispatcher, predictors, self.administration.serving)
+        self.jobs = LabJobs(database, dispatcher, statuses, summarizer)
+        self.answers = ProgramAnswers(database, predictors, self.programs.kernels)
+        self.page_tokens = PageTokens(database.id)
+        self.lists = LabLists(database)
+        self._facts = TargetFacts(database, predictors)
         self._blends = Blends(database, predictors)
         self._database = database
-        self._programs = programs
-        self._describe = describe
         self._summarizer = summarizer
         self._known_targets: list[Target] = []
 
@@ -103,77 +105,12 @@ class Lab:
             counts = device_rows.measurement_counts(connection)
         return [self._status(target, counts.get(target.id, 0)) for target in targets]
 
-    def add_program(self, program: Program, chunks: Iterable[bytes]) -> None:
-        """Store a program. Its bytes are taken only if the lab does not have them.
-
-        What the client says about a program is only a hint: its kernels are those that its bytes
-        hold. A program that the lab knows keeps the kernels on which its measurements rest.
-
-        Raises InvalidRequest, TooLarge, LimitReached and StorageError. If storage is full, the lab
-        takes no program, and so no job, while what is being measured can still be stored.
-        """
-        in_use = self.dispatcher.programs_in_use()
-        self._programs.keep_reserve({*in_use, program.sha256})
-        if not self._programs.has(program.sha256, program.size_bytes):
-            self.dispatcher.use.upload(caller().owner, program.size_bytes)
-            self._programs.add(program.sha256, program.size_bytes, chunks, in_use)
-        known = self._known_program(program.sha256)
-        if known is None:
-            program = self._described(program, in_use)
-        else:
-            program = replace(
-                program,
-                inputs=program.inputs or known.inputs,
-                kernels=known.kernels,
-                undelegated=known.undelegated,
-            )
-        with self._database.writing() as connection:
-            program_rows.add_program(connection, program)
-
-    def set_baseline(self, name: str, program_sha256: str) -> None:
-        """Keep an uploaded program under a name, in place of the one that had it.
-
-        Raises InvalidRequest if there are MAX_BASELINES others, and NotFound if the program was
-        not uploaded.
-        """
-        self._programs.get(program_sha256)
-        with self._database.writing() as connection:
-            others = {each.name for each in program_rows.stored_baselines(connection)} - {name}
-            if len(others) >= MAX_BASELINES:
-                raise InvalidRequest(
-                    f"the lab keeps {len(others)} baselines and no more: remove one with"
-                    " `latlab baselines remove NAME`"
-                )
-            if program_rows.get_program(connection, program_sha256) is None:
-                raise NotFound(f"no program {program_sha256[:12]} was uploaded: upload it first")
-            program_rows.set_baseline(connection, name, program_sha256, time.time_ns())
-
-    def baseline(self, name: str) -> Program:
-        """Return the program that is kept under a name. Raises NotFound."""
+    def target_details(self, wanted: str) -> TargetDetails:
+        """Return what is known about the target with this id or name. Raises NotFound."""
+        target = self.find_target(wanted)
         with self._database.reading() as connection:
-            found = [e for e in program_rows.stored_baselines(connection) if e.name == name]
-            program = (
-                program_rows.get_program(connection, found[0].program_sha256) if found else None
-            )
-        if program is None:
-            raise _no_baseline(name)
-        if not self._programs.has(program.sha256, program.size_bytes):
-            raise NotFound(
-                f"the program of the baseline {name!r} is gone from the lab's folder: set it again"
-                f" with `latlab baselines set {name} NETWORK`"
-            )
-        return program
-
-    def baselines(self) -> list[Baseline]:
-        """Return the programs that are kept under a name, in the order of the names."""
-        with self._database.reading() as connection:
-            return program_rows.stored_baselines(connection)
-
-    def remove_baseline(self, name: str) -> None:
-        """Forget a name. Raises NotFound."""
-        with self._database.writing() as connection:
-            if not program_rows.remove_baseline(connection, name):
-                raise _no_baseline(name)
+            count = device_rows.measurement_counts(connection, target.id).get(target.id, 0)
+        return self._facts.details(self._status(target, count))
 
     def predict(
         self,
@@ -213,12 +150,11 @@ class Lab:
             raise InvalidRequest(str(error)) from error
 
     def measure(
-        self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool]
+        self, requests: Iterable[ProgramRequest], is_active: Callable[[], bool], owner: str
     ) -> Iterator[JobEvent]:
-        """Measure programs and yield the jobs' events, as `Campaign.run` does."""
+        """Measure programs for an owner and yield the jobs' events, as `Campaign.run` does."""
         self._summarizer.complete(is_active)
-        campaign = Campaign(self._database, self.dispatcher, caller().owner)
-        yield from campaign.run(requests, is_active)
+        yield from Campaign(self._database, self.dispatcher, owner).run(requests, is_active)
 
     def outcomes(self) -> Callable[[Measurement], MeasuredLatency | Failure]:
         """Return a function that turns a campaign's measurements into the outcomes to report.
@@ -232,22 +168,6 @@ class Lab:
     def provisional(self) -> ProvisionalLatencies:
         """Return what knows the latencies of a campaign's unfinished measurements."""
         return ProvisionalLatencies(self._database, self.predictors)
-
-    def _known_program(self, sha256: str) -> Program | None:
-        try:
-            with self._database.reading() as connection:
-                return program_rows.get_program(connection, sha256)
-        except UnreadableRow:  # it is replaced
-            return None
-
-    def _described(self, program: Program, in_use: Collection[str]) -> Program:
-        """Return a new program as its bytes describe it. Bytes that are of no use are removed."""
-        try:
-            return self._describe(program, self._programs.path(program.sha256))
-        except InvalidRequest:
-            if program.sha256 not in in_use:
-                self._programs.remove(program.sha256)
-            raise
 
     def _status(self, target: Target, measurements: int) -> TargetStatus:
         workers = self.fleet.workers
@@ -265,7 +185,3 @@ class Lab:
             sentinel_drift=None if watch is None else watch.drift,
             drifted=watch is not None and watch.drifted,
         )
-
-
-def _no_baseline(name: str) -> NotFound:
-    return NotFound(f"no baseline {name!r}: `latlab baselines list` lists them")

@@ -7,50 +7,55 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import grpc
-import numpy as np
 
 from host.jobs.campaign import ProgramRequest
-from host.jobs.events import Progress
-from host.predicting.predictors import WAIT_S
-from host.services.checks import (
+from host.jobs.events import JobEvent, Progress
+from host.services.access.caller import caller
+from host.services.jobs.servicer import JobsServicer
+from host.services.lab import Lab
+from host.services.listing.servicer import ListsServicer
+from host.services.predictions.servicer import PredictionsServicer
+from host.services.programs.servicer import ProgramsServicer
+from host.services.requests.checks import (
     MAX_IDS,
     check_count,
-    check_kernel,
-    check_program,
     check_text,
 )
-from host.services.lab import Lab
-from latlab.convert.kernels import kernel_from_message
+from host.services.requests.deadlines import remaining_s
 from latlab.convert.latency import (
     estimate_to_message,
     measured_to_message,
     measurement_to_message,
     network_to_message,
-    program_from_message,
     spec_from_message,
     target_status_to_message,
 )
-from latlab.convert.refits import refit_to_message
+from latlab.convert.refits import refit_to_message, target_details_to_message
 from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure
-from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import check_program_name
 from latlab.domain.target import Target
-from latlab.v1 import common_pb2, latency_pb2
-from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
+from latlab.v1 import latency_pb2
 
 
-class LatencyServicer(LatencyServiceServicer):
+class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer, ListsServicer):
     """Serves latency.proto."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._jobs = lab.jobs
+        self._programs = lab.programs
+        self._answers = lab.answers
+        self._lists = lab.lists
+        self._predict = lab.predict
+        self._page_tokens = lab.page_tokens
+        self._find_target = lab.find_target
 
     def ListTargets(  # noqa: N802
         self, request: latency_pb2.ListTargetsRequest, context: grpc.ServicerContext
@@ -58,34 +63,10 @@ class LatencyServicer(LatencyServiceServicer):
         statuses = self._lab.target_statuses()
         return latency_pb2.ListTargetsResponse(targets=map(target_status_to_message, statuses))
 
-    def UploadProgram(  # noqa: N802
-        self, request_iterator: Iterator[latency_pb2.UploadRequest], context: grpc.ServicerContext
-    ) -> latency_pb2.UploadResponse:
-        first = next(request_iterator, None)
-        if first is None or first.WhichOneof("part") != "program":
-            raise InvalidRequest("an upload must begin with the program's description")
-        for kernel in first.program.kernels:
-            check_kernel(kernel.SerializeToString())
-        try:
-            program = check_program(program_from_message(first.program))
-        except ValueError as error:
-            raise InvalidRequest(str(error)) from error
-        self._lab.add_program(program, (part.chunk for part in request_iterator))
-        return latency_pb2.UploadResponse()
-
-    def Predict(  # noqa: N802
-        self, request: latency_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> latency_pb2.PredictResponse:
-        estimates = self._lab.predict(
-            request.target,
-            [_kernel(message.SerializeToString()) for message in request.kernels],
-            np.array(request.lengths, dtype=np.int64),
-            np.array(request.indices, dtype=np.int64),
-            min_measurements=request.min_measurements,
-            guess=request.guess,
-            timeout_s=min(context.time_remaining() or WAIT_S, WAIT_S),
-        )
-        return latency_pb2.PredictResponse(estimates=map(estimate_to_message, estimates))
+    def GetTarget(  # noqa: N802
+        self, request: latency_pb2.GetTargetRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.TargetDetails:
+        return target_details_to_message(self._lab.target_details(request.target))
 
     def Measure(  # noqa: N802
         self,
@@ -103,8 +84,14 @@ class LatencyServicer(LatencyServiceServicer):
                         without_visits.update(request.program_sha256)
                     yield from _program_requests(request, find_target)
 
+        events = self._lab.measure(wanted(), context.is_active, caller().owner)
+        return self._measured(events, without_visits)
+
+    def _measured(
+        self, events: Iterable[JobEvent], without_visits: Collection[str]
+    ) -> Iterator[latency_pb2.MeasureEvent]:
         outcome_of, provisional = self._lab.outcomes(), self._lab.provisional()
-        for event in self._lab.measure(wanted(), context.is_active):
+        for event in events:
             outcome: Progress | Measurement | MeasuredLatency | Failure = event.event
             if isinstance(outcome, Measurement) and event.program_sha256 in without_visits:
                 outcome = outcome_of(outcome)
@@ -127,7 +114,9 @@ class LatencyServicer(LatencyServiceServicer):
         check_count("measurements", request.measurement_ids, MAX_IDS)
         for measurement_id in request.measurement_ids:
             check_text("a measurement's id", measurement_id)
-        estimates = self._lab.measurements.look_up(request.measurement_ids)
+        estimates = self._lab.measurements.look_up(
+            request.measurement_ids, remaining_s(context), context.is_active
+        )
         return latency_pb2.LookUpResponse(estimates=map(estimate_to_message, estimates))
 
     def ListMeasuredNetworks(  # noqa: N802
@@ -143,12 +132,6 @@ class LatencyServicer(LatencyServiceServicer):
         target = self._lab.find_target(request.target)
         refits = self._lab.predictors.history.refits(target.id)
         return latency_pb2.ListRefitsResponse(refits=map(refit_to_message, refits))
-
-
-# Networks share most of their kernels, and converting them would take most of a prediction.
-@functools.lru_cache(maxsize=65_536)
-def _kernel(message: bytes) -> Kernel:
-    return kernel_from_message(common_pb2.Kernel.FromString(check_kernel(message)))
 
 
 def _program_requests(

@@ -43,12 +43,12 @@ class ProgramStore:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_parts(directory, min_age_s=0)
         self.max_program_bytes = max_program_bytes
-        self._directory = directory
+        self.directory = directory
         self._max_total_bytes = max_total_bytes
 
     def path(self, sha256: str) -> Path:
         """Return where a program is stored, or would be. Raises InvalidRequest for a bad name."""
-        return self._directory / f"{check_program_name(sha256)}.pte"
+        return self.directory / f"{check_program_name(sha256)}.pte"
 
     def get(self, sha256: str) -> Path:
         """Return the path of a stored program, and mark it as used.
@@ -101,13 +101,17 @@ class ProgramStore:
             StorageError: The program cannot be written.
         """
         path = self.path(sha256)
+        self.check_size(size_bytes)
+        self._make_room(size_bytes, {*in_use, sha256})
+        with replacing(path, mode=0o600) as draft:
+            _write_verified(draft, sha256, size_bytes, chunks)
+
+    def check_size(self, size_bytes: int) -> None:
+        """Raise TooLarge if a program of that size exceeds the store's limit."""
         if size_bytes > self.max_program_bytes:
             raise TooLarge(
                 f"the program has {size_bytes} bytes, the limit is {self.max_program_bytes}"
             )
-        self._make_room(size_bytes, {*in_use, sha256})
-        with replacing(path, mode=0o600) as draft:
-            _write_verified(draft, sha256, size_bytes, chunks)
 
     def remove(self, sha256: str) -> None:
         """Remove a program, if it is stored. Raises StorageError."""
@@ -120,20 +124,20 @@ class ProgramStore:
 
         Raises DiskFull if that is not enough.
         """
-        with storing(self._directory):
-            has_reserve = spare_bytes(self._directory) >= 0
+        with storing(self.directory):
+            has_reserve = spare_bytes(self.directory) >= 0
         if not has_reserve:
             self._make_room(0, in_use)
 
     def _make_room(self, size_bytes: int, in_use: Collection[str]) -> None:
-        keep = [self._directory / f"{sha256}.pte" for sha256 in in_use]
+        keep = [self.directory / f"{sha256}.pte" for sha256 in in_use]
         max_bytes = self._max_total_bytes - size_bytes
-        with storing(self._directory):
-            missing_bytes = size_bytes - spare_bytes(self._directory)
-            programs = self._directory.glob("*.pte")
+        with storing(self.directory):
+            missing_bytes = size_bytes - spare_bytes(self.directory)
+            programs = self.directory.glob("*.pte")
             for path in least_recently_used(programs, max_bytes, keep, missing_bytes):
                 path.unlink(missing_ok=True)
-        require_space(self._directory, size_bytes)
+        require_space(self.directory, size_bytes)
 
 
 def _write_verified(path: Path, sha256: str, size_bytes: int, chunks: Iterable[bytes]) -> None:

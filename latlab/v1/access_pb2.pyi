@@ -71,6 +71,7 @@ class AccessToken(_message.Message):
     owner: _builtins.str
     """The person or project whose jobs, limits and turns the token's calls count for."""
     created_unix_ns: _builtins.int
+    """When it was made, in ns since 1970."""
     expires_unix_ns: _builtins.int
     """Absent: it does not expire."""
     revoked_unix_ns: _builtins.int
@@ -78,7 +79,9 @@ class AccessToken(_message.Message):
     note: _builtins.str
     """What it is for, in words; may be empty."""
     @_builtins.property
-    def scopes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]: ...
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]:
+        """What it allows. Scopes that a client does not know are left alone."""
+
     def __init__(
         self,
         *,
@@ -122,6 +125,8 @@ Global___GetCallerRequest: _TypeAlias = GetCallerRequest  # noqa: Y015
 
 @_typing.final
 class CreateTokenRequest(_message.Message):
+    """CreateTokenRequest is the request of CreateToken."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OWNER_FIELD_NUMBER: _builtins.int
@@ -133,8 +138,11 @@ class CreateTokenRequest(_message.Message):
     expires_unix_ns: _builtins.int
     """Absent: it does not expire."""
     note: _builtins.str
+    """What it is for, in words; may be empty."""
     @_builtins.property
-    def scopes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]: ...
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[Global___Scope.ValueType]:
+        """What it is to allow; at least one."""
+
     def __init__(
         self,
         *,
@@ -155,6 +163,8 @@ Global___CreateTokenRequest: _TypeAlias = CreateTokenRequest  # noqa: Y015
 
 @_typing.final
 class CreateTokenResponse(_message.Message):
+    """CreateTokenResponse is the answer of CreateToken."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
@@ -162,7 +172,9 @@ class CreateTokenResponse(_message.Message):
     secret: _builtins.str
     """What a client sends. It is not stored, and cannot be asked for again."""
     @_builtins.property
-    def token(self) -> Global___AccessToken: ...
+    def token(self) -> Global___AccessToken:
+        """The token without its secret."""
+
     def __init__(
         self,
         *,
@@ -179,6 +191,8 @@ Global___CreateTokenResponse: _TypeAlias = CreateTokenResponse  # noqa: Y015
 
 @_typing.final
 class ListTokensRequest(_message.Message):
+    """ListTokensRequest is the request of ListTokens."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -203,6 +217,8 @@ Global___ListTokensRequest: _TypeAlias = ListTokensRequest  # noqa: Y015
 
 @_typing.final
 class ListTokensResponse(_message.Message):
+    """ListTokensResponse is the answer of ListTokens."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKENS_FIELD_NUMBER: _builtins.int
@@ -210,7 +226,9 @@ class ListTokensResponse(_message.Message):
     next_page_token: _builtins.str
     """"": this was the last page."""
     @_builtins.property
-    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessToken]: ...
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessToken]:
+        """The tokens of this page, the newest first."""
+
     def __init__(
         self,
         *,
@@ -227,6 +245,8 @@ Global___ListTokensResponse: _TypeAlias = ListTokensResponse  # noqa: Y015
 
 @_typing.final
 class RevokeTokenRequest(_message.Message):
+    """RevokeTokenRequest is the request of RevokeToken."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -247,6 +267,8 @@ Global___RevokeTokenRequest: _TypeAlias = RevokeTokenRequest  # noqa: Y015
 
 @_typing.final
 class ListAuditEntriesRequest(_message.Message):
+    """ListAuditEntriesRequest is the request of ListAuditEntries."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OWNER_FIELD_NUMBER: _builtins.int
@@ -292,7 +314,9 @@ class AuditEntry(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
+    """When the call ended, in ns since 1970."""
     owner: _builtins.str
+    """Whose token the call was made with."""
     token: _builtins.str
     """"tokens/" and the id of the token that the call was made with."""
     method: _builtins.str
@@ -327,6 +351,8 @@ Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
 class ListAuditEntriesResponse(_message.Message):
+    """ListAuditEntriesResponse is the answer of ListAuditEntries."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
@@ -334,7 +360,9 @@ class ListAuditEntriesResponse(_message.Message):
     next_page_token: _builtins.str
     """"": this was the last page."""
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]: ...
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
+        """The entries of this page, the newest first."""
+
     def __init__(
         self,
         *,

@@ -27,13 +27,17 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     DESCRIPTOR: _descriptor.EnumDescriptor
     FAILURE_KIND_UNSPECIFIED: _FailureKind.ValueType  # 0
     FAILURE_KIND_NOT_A_PROGRAM: _FailureKind.ValueType  # 1
+    """The bytes are not a program, or they are gone."""
     FAILURE_KIND_BAD_INPUT: _FailureKind.ValueType  # 2
     """The program does not take these shapes or dtypes."""
     FAILURE_KIND_UNSUPPORTED: _FailureKind.ValueType  # 3
     """The runtime lacks an operator or a backend."""
     FAILURE_KIND_CRASHED: _FailureKind.ValueType  # 4
+    """The runner crashed."""
     FAILURE_KIND_TIMED_OUT: _FailureKind.ValueType  # 5
+    """The visit took longer than its deadline."""
     FAILURE_KIND_OUT_OF_MEMORY: _FailureKind.ValueType  # 6
+    """The program needs more memory than there is."""
     FAILURE_KIND_EXECUTION_ERROR: _FailureKind.ValueType  # 7
     """The runtime reported an error while it ran the program."""
     FAILURE_KIND_TRACE_MISMATCH: _FailureKind.ValueType  # 8
@@ -43,6 +47,7 @@ class _FailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureKi
     FAILURE_KIND_DISTURBED: _FailureKind.ValueType  # 9
     """There were too few clean samples within the limits."""
     FAILURE_KIND_DEVICE_LOST: _FailureKind.ValueType  # 10
+    """The device did not come back, or nothing serves the target."""
     FAILURE_KIND_CANCELLED: _FailureKind.ValueType  # 11
     """Somebody cancelled the job, or an agent the visit."""
     FAILURE_KIND_AGENT_ERROR: _FailureKind.ValueType  # 12
@@ -55,13 +60,17 @@ class FailureKind(_FailureKind, metaclass=_FailureKindEnumTypeWrapper):
 
 FAILURE_KIND_UNSPECIFIED: FailureKind.ValueType  # 0
 FAILURE_KIND_NOT_A_PROGRAM: FailureKind.ValueType  # 1
+"""The bytes are not a program, or they are gone."""
 FAILURE_KIND_BAD_INPUT: FailureKind.ValueType  # 2
 """The program does not take these shapes or dtypes."""
 FAILURE_KIND_UNSUPPORTED: FailureKind.ValueType  # 3
 """The runtime lacks an operator or a backend."""
 FAILURE_KIND_CRASHED: FailureKind.ValueType  # 4
+"""The runner crashed."""
 FAILURE_KIND_TIMED_OUT: FailureKind.ValueType  # 5
+"""The visit took longer than its deadline."""
 FAILURE_KIND_OUT_OF_MEMORY: FailureKind.ValueType  # 6
+"""The program needs more memory than there is."""
 FAILURE_KIND_EXECUTION_ERROR: FailureKind.ValueType  # 7
 """The runtime reported an error while it ran the program."""
 FAILURE_KIND_TRACE_MISMATCH: FailureKind.ValueType  # 8
@@ -71,6 +80,7 @@ then they have no kernel times.
 FAILURE_KIND_DISTURBED: FailureKind.ValueType  # 9
 """There were too few clean samples within the limits."""
 FAILURE_KIND_DEVICE_LOST: FailureKind.ValueType  # 10
+"""The device did not come back, or nothing serves the target."""
 FAILURE_KIND_CANCELLED: FailureKind.ValueType  # 11
 """Somebody cancelled the job, or an agent the visit."""
 FAILURE_KIND_AGENT_ERROR: FailureKind.ValueType  # 12
@@ -91,7 +101,9 @@ class Shape(_message.Message):
 
     DIMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def dims(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def dims(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The sizes of the dimensions."""
+
     def __init__(
         self,
         *,
@@ -120,8 +132,11 @@ class TensorSpec(_message.Message):
     low: _builtins.int
     """The inclusive range that an integer's values are drawn from: both bounds or neither."""
     high: _builtins.int
+    """The upper bound of the range."""
     @_builtins.property
-    def shape(self) -> Global___Shape: ...
+    def shape(self) -> Global___Shape:
+        """The dimensions."""
+
     def __init__(
         self,
         *,
@@ -165,19 +180,29 @@ class Kernel(_message.Message):
     kind: _builtins.str
     """"conv2d", "depthwise_conv2d", "add", ..."""
     kernel_height: _builtins.int
+    """The height of the window of a convolution or pooling; 1 for other kinds."""
     kernel_width: _builtins.int
+    """The width of the window; 1 for other kinds."""
     stride_height: _builtins.int
+    """The vertical step of the window; 1 for other kinds."""
     stride_width: _builtins.int
+    """The horizontal step of the window; 1 for other kinds."""
     dilation: _builtins.int
+    """The distance between the points of the window; 1 if they are neighbours."""
     groups: _builtins.int
+    """The number of groups of channels that are convolved separately."""
     activation: _builtins.str
     """The activation that is fused into the operator: "", "relu" or "relu6"."""
     dtype: _builtins.str
     """"float32", for example."""
     @_builtins.property
-    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shape]: ...
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shape]:
+        """The shapes of the inputs, those of the weights aside."""
+
     @_builtins.property
-    def output(self) -> Global___Shape: ...
+    def output(self) -> Global___Shape:
+        """The shape of the output."""
+
     def __init__(
         self,
         *,
@@ -220,12 +245,19 @@ class VisitSpec(_message.Message):
     TRACED_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     warmup_runs: _builtins.int
+    """The least number of runs before timing."""
     warmup_ns: _builtins.int
+    """The least duration of the warm-up."""
     timed_runs: _builtins.int
+    """The least number of timed runs."""
     timed_ns: _builtins.int
+    """The least duration of the timed runs together."""
     max_timed_runs: _builtins.int
+    """The most timed runs, and also the most runs of the warm-up."""
     deadline_ns: _builtins.int
+    """The visit fails if it takes longer."""
     threads: _builtins.int
+    """The number of the runner's threads. The number of the target replaces it."""
     core_class: _builtins.str
     """The name of the cores that the runner is pinned to."""
     traced: _builtins.bool
@@ -271,14 +303,17 @@ class Conditions(_message.Message):
     MEMORY_PROBE_NS_FIELD_NUMBER: _builtins.int
     THROTTLED_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
+    """The machine's clock, in ns since 1970."""
     temperature_c: _builtins.float
     """The temperature of the hottest zone."""
     clock_khz: _builtins.int
     """The mean clock of the pinned cores."""
     governor: _builtins.str
+    """The policy by which the system sets the clock of the pinned cores."""
     battery_level: _builtins.float
     """The battery's charge, from 0 to 1."""
     load_1min: _builtins.float
+    """The mean number of processes that were ready to run in the last minute."""
     steal_ns: _builtins.int
     """The time that a hypervisor has taken from the pinned cores since boot."""
     arithmetic_probe_ns: _builtins.int
@@ -286,6 +321,7 @@ class Conditions(_message.Message):
     memory_probe_ns: _builtins.int
     """The duration of a fixed sweep over memory."""
     throttled: _builtins.bool
+    """The system has lowered the clock because of heat."""
     def __init__(
         self,
         *,
@@ -357,7 +393,9 @@ class KernelTrace(_message.Message):
     instruction: _builtins.int
     """The program's instruction that ran the kernel, from 0. A delegate call is one instruction."""
     @_builtins.property
-    def durations_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def durations_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One for each traced run of the visit."""
+
     def __init__(
         self,
         *,
@@ -395,8 +433,11 @@ class Visit(_message.Message):
     FIRST_RUN_NS_FIELD_NUMBER: _builtins.int
     PLANNED_BYTES_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id, which the lab has made up."""
     traced: _builtins.bool
+    """The runner recorded how long each kernel took, which makes the runs slower."""
     warmup_runs: _builtins.int
+    """The number of runs before timing."""
     load_ns: _builtins.int
     """The time to read the program and make it ready to run."""
     peak_rss_bytes: _builtins.int
@@ -406,17 +447,29 @@ class Visit(_message.Message):
     planned_bytes: _builtins.int
     """The memory that the program's own plan asks for."""
     @_builtins.property
-    def wall_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def wall_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(runs,) How long each timed run took."""
+
     @_builtins.property
-    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(runs,) How much processor time it took, over all threads."""
+
     @_builtins.property
-    def involuntary_switches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def involuntary_switches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """(runs,) How often the system took the processor away."""
+
     @_builtins.property
-    def before(self) -> Global___Conditions: ...
+    def before(self) -> Global___Conditions:
+        """The conditions before the visit."""
+
     @_builtins.property
-    def after(self) -> Global___Conditions: ...
+    def after(self) -> Global___Conditions:
+        """The conditions after the visit."""
+
     @_builtins.property
-    def kernel_traces(self) -> _containers.RepeatedCompositeFieldContainer[Global___KernelTrace]: ...
+    def kernel_traces(self) -> _containers.RepeatedCompositeFieldContainer[Global___KernelTrace]:
+        """The kernels' times; empty unless the visit was traced."""
+
     def __init__(
         self,
         *,
@@ -466,8 +519,11 @@ class RawSamples(_message.Message):
     CLEAN_VISITS_FIELD_NUMBER: _builtins.int
     DISTURBED_VISITS_FIELD_NUMBER: _builtins.int
     median_ns: _builtins.int
+    """The median over the runs of all untraced visits."""
     p90_ns: _builtins.int
+    """The 90th percentile."""
     p99_ns: _builtins.int
+    """The 99th percentile."""
     runs: _builtins.int
     """The number of runs."""
     clean_visits: _builtins.int
@@ -475,6 +531,7 @@ class RawSamples(_message.Message):
     disturbed.
     """
     disturbed_visits: _builtins.int
+    """The number of untraced visits that other work disturbed."""
     def __init__(
         self,
         *,
@@ -502,7 +559,9 @@ class Failure(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     kind: Global___FailureKind.ValueType
+    """What prevented it."""
     message: _builtins.str
+    """What happened, for people."""
     def __init__(
         self,
         *,

@@ -21,10 +21,13 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class EnrolRequest(_message.Message):
+    """The request of Enrol."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
+    """The secret that the agent has shown its user."""
     def __init__(
         self,
         *,
@@ -40,10 +43,13 @@ Global___EnrolRequest: _TypeAlias = EnrolRequest  # noqa: Y015
 
 @_typing.final
 class EnrolResponse(_message.Message):
+    """The answer of Enrol."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
+    """What the lab sends with each call from now on."""
     def __init__(
         self,
         *,
@@ -99,8 +105,11 @@ class CoreClass(_message.Message):
     name: _builtins.str
     """"big" or "little", for example; "all" where there is one kind only."""
     max_clock_khz: _builtins.int
+    """Their highest clock. Absent where the machine does not say."""
     @_builtins.property
-    def cpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def cpus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The numbers of the cores."""
+
     def __init__(
         self,
         *,
@@ -139,15 +148,23 @@ class DeviceDescription(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     FAST_FP16_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
+    """Names the device among all devices."""
     model: _builtins.str
+    """The device's model, for people."""
     soc: _builtins.str
+    """The processor, for people."""
     os_build: _builtins.str
+    """The system and its build."""
     abi: _builtins.str
+    """The instruction set, such as "x86_64" or "aarch64"."""
     runtime_version: _builtins.str
+    """The version of the runtime that runs programs."""
     runner_build: _builtins.str
     """The hash of the runner and the libraries that come with it."""
     memory_bytes: _builtins.int
+    """The size of the memory."""
     max_program_bytes: _builtins.int
+    """The size of the largest program that the agent takes."""
     agent_id: _builtins.str
     """A random id that the agent makes when it starts. Two addresses that show the same id are
     one agent, and two machines with the same serial show two. Older agents have none.
@@ -155,9 +172,13 @@ class DeviceDescription(_message.Message):
     fast_fp16: _builtins.bool
     """Whether the processor has instructions for float16. Absent where nobody knows."""
     @_builtins.property
-    def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def backends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The backends that the runner has."""
+
     @_builtins.property
-    def core_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoreClass]: ...
+    def core_classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoreClass]:
+        """The groups of cores that programs can be pinned to."""
+
     @_builtins.property
     def confinement(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The means that confine the runner while it reads a program: "seccomp", "landlock". Empty
@@ -194,6 +215,8 @@ Global___DeviceDescription: _TypeAlias = DeviceDescription  # noqa: Y015
 
 @_typing.final
 class ProgramHeader(_message.Message):
+    """What is said of a program before its bytes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SHA256_FIELD_NUMBER: _builtins.int
@@ -201,6 +224,7 @@ class ProgramHeader(_message.Message):
     sha256: _builtins.str
     """Lower-case hexadecimal."""
     size_bytes: _builtins.int
+    """The number of its bytes."""
     def __init__(
         self,
         *,
@@ -217,11 +241,14 @@ Global___ProgramHeader: _TypeAlias = ProgramHeader  # noqa: Y015
 
 @_typing.final
 class UploadProgramRequest(_message.Message):
+    """A part of an upload: the header first, then the bytes in chunks."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
+    """The next bytes."""
     @_builtins.property
     def header(self) -> Global___ProgramHeader:
         """The first part, and only the first."""
@@ -244,10 +271,13 @@ Global___UploadProgramRequest: _TypeAlias = UploadProgramRequest  # noqa: Y015
 
 @_typing.final
 class UploadProgramResponse(_message.Message):
+    """The answer of UploadProgram."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ALREADY_PRESENT_FIELD_NUMBER: _builtins.int
     already_present: _builtins.bool
+    """The agent has the program, and did not take the bytes."""
     def __init__(
         self,
         *,
@@ -263,6 +293,8 @@ Global___UploadProgramResponse: _TypeAlias = UploadProgramResponse  # noqa: Y015
 
 @_typing.final
 class RunRequest(_message.Message):
+    """The request of Run."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_ID_FIELD_NUMBER: _builtins.int
@@ -275,8 +307,11 @@ class RunRequest(_message.Message):
     LEASE_HOLDER_FIELD_NUMBER: _builtins.int
     LEASE_LEFT_NS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
+    """The run's id. Asked for again, it attaches to the run or returns its result."""
     lease_token: _builtins.int
+    """The token of the lab's lease. The agent refuses lower ones than it has seen."""
     program_sha256: _builtins.str
+    """The SHA-256 of an uploaded program."""
     lease_database: _builtins.str
     """The id of the database that the lease comes from: tokens of different databases do not compare.
     Hosts of version 0.1 send none of these three.
@@ -290,7 +325,9 @@ class RunRequest(_message.Message):
         """The inputs' shapes. Without `inputs`, as hosts of version 0.1 send them, all are float32."""
 
     @_builtins.property
-    def spec(self) -> _common_pb2.VisitSpec: ...
+    def spec(self) -> _common_pb2.VisitSpec:
+        """How the visit is made."""
+
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.TensorSpec]:
         """The inputs, whose shapes are those in input_shapes."""
@@ -318,14 +355,20 @@ Global___RunRequest: _TypeAlias = RunRequest  # noqa: Y015
 
 @_typing.final
 class RunResponse(_message.Message):
+    """The answer of Run: one of the two."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VISIT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def visit(self) -> _common_pb2.Visit: ...
+    def visit(self) -> _common_pb2.Visit:
+        """The samples."""
+
     @_builtins.property
-    def failure(self) -> _common_pb2.Failure: ...
+    def failure(self) -> _common_pb2.Failure:
+        """Why there are none."""
+
     def __init__(
         self,
         *,
@@ -344,11 +387,15 @@ Global___RunResponse: _TypeAlias = RunResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeRequest(_message.Message):
+    """The request of Acknowledge."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The runs whose results are stored by now."""
+
     def __init__(
         self,
         *,

@@ -70,7 +70,8 @@ class DeviceAgentServicer(object):
     """
 
     def Describe(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Returns what the device is, and what its runner can do.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -37,6 +37,7 @@ class DeviceAgentStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeviceAgentAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]
+    """Returns what the device is, and what its runner can do."""
     ReadConditions: _grpc.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]
     """Returns the present conditions, over all of the device's cores. It is answered at any time."""
     UploadProgram: _grpc.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]
@@ -63,6 +64,7 @@ class DeviceAgentAsyncStub(DeviceAgentStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.DescribeRequest, _device_agent_pb2.DeviceDescription]  # type: ignore[assignment]
+    """Returns what the device is, and what its runner can do."""
     ReadConditions: _aio.UnaryUnaryMultiCallable[_device_agent_pb2.ReadConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
     """Returns the present conditions, over all of the device's cores. It is answered at any time."""
     UploadProgram: _aio.StreamUnaryMultiCallable[_device_agent_pb2.UploadProgramRequest, _device_agent_pb2.UploadProgramResponse]  # type: ignore[assignment]
@@ -91,7 +93,8 @@ class DeviceAgentServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _device_agent_pb2.DescribeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_device_agent_pb2.DeviceDescription, _abc.Awaitable[_device_agent_pb2.DeviceDescription]]: ...
+    ) -> _typing.Union[_device_agent_pb2.DeviceDescription, _abc.Awaitable[_device_agent_pb2.DeviceDescription]]:
+        """Returns what the device is, and what its runner can do."""
 
     @_abc_1.abstractmethod
     def ReadConditions(

@@ -123,12 +123,15 @@ Global___ListDevicesRequest: _TypeAlias = ListDevicesRequest  # noqa: Y015
 
 @_typing.final
 class DeviceState(_message.Message):
+    """What a device does at present."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PHASE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     SINCE_UNIX_NS_FIELD_NUMBER: _builtins.int
     phase: Global___DevicePhase.ValueType
+    """The kind of the state."""
     detail: _builtins.str
     """More about the phase, for people; may be empty."""
     since_unix_ns: _builtins.int
@@ -150,6 +153,8 @@ Global___DeviceState: _TypeAlias = DeviceState  # noqa: Y015
 
 @_typing.final
 class DeviceStatus(_message.Message):
+    """A way to a device, and what is known about the device."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DESCRIPTION_FIELD_NUMBER: _builtins.int
@@ -167,8 +172,11 @@ class DeviceStatus(_message.Message):
     state_text: _builtins.str
     """The state in words, for clients of version 0.1."""
     queued_jobs: _builtins.int
+    """The number of open jobs of these targets that are not paused."""
     note: _builtins.str
+    """What people should know about the device."""
     transport_kind: Global___TransportKind.ValueType
+    """The kind of the way."""
     address: _builtins.str
     """adb's serial of a phone, "host:port" of a board, "" for the local device."""
     heat_unknown: _builtins.bool
@@ -178,9 +186,13 @@ class DeviceStatus(_message.Message):
         """Absent until the device's agent has answered."""
 
     @_builtins.property
-    def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the targets that it serves."""
+
     @_builtins.property
-    def state(self) -> Global___DeviceState: ...
+    def state(self) -> Global___DeviceState:
+        """What it does at present."""
+
     def __init__(
         self,
         *,
@@ -205,11 +217,15 @@ Global___DeviceStatus: _TypeAlias = DeviceStatus  # noqa: Y015
 
 @_typing.final
 class ListDevicesResponse(_message.Message):
+    """The answer of ListDevices."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceStatus]: ...
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceStatus]:
+        """All ways to devices, in the order in which they were added."""
+
     def __init__(
         self,
         *,
@@ -225,6 +241,8 @@ Global___ListDevicesResponse: _TypeAlias = ListDevicesResponse  # noqa: Y015
 
 @_typing.final
 class ReadDeviceConditionsRequest(_message.Message):
+    """The request of ReadDeviceConditions."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSPORT_FIELD_NUMBER: _builtins.int
@@ -245,6 +263,8 @@ Global___ReadDeviceConditionsRequest: _TypeAlias = ReadDeviceConditionsRequest  
 
 @_typing.final
 class AddBoardRequest(_message.Message):
+    """The request of AddBoard."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ADDRESS_FIELD_NUMBER: _builtins.int
@@ -280,6 +300,8 @@ Global___AddBoardResponse: _TypeAlias = AddBoardResponse  # noqa: Y015
 
 @_typing.final
 class RemoveBoardRequest(_message.Message):
+    """The request of RemoveBoard."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ADDRESS_FIELD_NUMBER: _builtins.int
@@ -315,6 +337,8 @@ Global___RemoveBoardResponse: _TypeAlias = RemoveBoardResponse  # noqa: Y015
 
 @_typing.final
 class RemoveDeviceRequest(_message.Message):
+    """The request of RemoveDevice."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -335,6 +359,8 @@ Global___RemoveDeviceRequest: _TypeAlias = RemoveDeviceRequest  # noqa: Y015
 
 @_typing.final
 class RemoveDeviceResponse(_message.Message):
+    """The answer of RemoveDevice."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUTES_FIELD_NUMBER: _builtins.int
@@ -357,6 +383,8 @@ Global___RemoveDeviceResponse: _TypeAlias = RemoveDeviceResponse  # noqa: Y015
 
 @_typing.final
 class RefitRequest(_message.Message):
+    """The request of Refit."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -377,12 +405,16 @@ Global___RefitRequest: _TypeAlias = RefitRequest  # noqa: Y015
 
 @_typing.final
 class RefitResponse(_message.Message):
+    """The answer of Refit."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEASUREMENTS_FIELD_NUMBER: _builtins.int
     FIT_S_FIELD_NUMBER: _builtins.int
     measurements: _builtins.int
+    """The number of measurements that the predictor has learned from."""
     fit_s: _builtins.float
+    """How long the fit took."""
     def __init__(
         self,
         *,
@@ -399,10 +431,13 @@ Global___RefitResponse: _TypeAlias = RefitResponse  # noqa: Y015
 
 @_typing.final
 class PinSentinelRequest(_message.Message):
+    """The request of PinSentinel."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
+    """The SHA-256 of an uploaded program."""
     def __init__(
         self,
         *,
@@ -433,6 +468,8 @@ Global___PinSentinelResponse: _TypeAlias = PinSentinelResponse  # noqa: Y015
 
 @_typing.final
 class RenewBaselineRequest(_message.Message):
+    """The request of RenewBaseline."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -468,10 +505,13 @@ Global___RenewBaselineResponse: _TypeAlias = RenewBaselineResponse  # noqa: Y015
 
 @_typing.final
 class ListJobsRequest(_message.Message):
+    """The request of ListJobs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
+    """The most jobs to list."""
     def __init__(
         self,
         *,
@@ -487,6 +527,8 @@ Global___ListJobsRequest: _TypeAlias = ListJobsRequest  # noqa: Y015
 
 @_typing.final
 class OpenJob(_message.Message):
+    """An open job, as it is shown to people."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -497,11 +539,15 @@ class OpenJob(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     CREATED_UNIX_NS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The job's id."""
     target: _builtins.str
     """The target's name."""
     program_sha256: _builtins.str
+    """The program to measure."""
     priority: _builtins.int
+    """Jobs of a higher priority come first."""
     visits_done: _builtins.int
+    """The number of visits that brought samples."""
     waits_for: _builtins.str
     """The reason why the job waits, for people: "behind 12 others", "no connected
     device serves its target".
@@ -529,6 +575,8 @@ Global___OpenJob: _TypeAlias = OpenJob  # noqa: Y015
 
 @_typing.final
 class ListJobsResponse(_message.Message):
+    """The answer of ListJobs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
@@ -536,7 +584,9 @@ class ListJobsResponse(_message.Message):
     open: _builtins.int
     """The number of all open jobs, those beyond the limit included."""
     @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenJob]: ...
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenJob]:
+        """The open jobs, the next one in turn first."""
+
     def __init__(
         self,
         *,
@@ -585,6 +635,8 @@ Global___CancelJobsRequest: _TypeAlias = CancelJobsRequest  # noqa: Y015
 
 @_typing.final
 class CancelJobsResponse(_message.Message):
+    """The answer of CancelJobs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     IDS_FIELD_NUMBER: _builtins.int
@@ -607,6 +659,8 @@ Global___CancelJobsResponse: _TypeAlias = CancelJobsResponse  # noqa: Y015
 
 @_typing.final
 class SetDrainedRequest(_message.Message):
+    """The request of SetDrained."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -614,6 +668,7 @@ class SetDrainedRequest(_message.Message):
     device: _builtins.str
     """The device's serial, or the transport that it last came by."""
     drained: _builtins.bool
+    """Whether the device is to get no jobs."""
     def __init__(
         self,
         *,
@@ -645,6 +700,8 @@ Global___SetDrainedResponse: _TypeAlias = SetDrainedResponse  # noqa: Y015
 
 @_typing.final
 class SetNoteRequest(_message.Message):
+    """The request of SetNote."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -684,6 +741,8 @@ Global___SetNoteResponse: _TypeAlias = SetNoteResponse  # noqa: Y015
 
 @_typing.final
 class GetDeviceHistoryRequest(_message.Message):
+    """The request of GetDeviceHistory."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -704,17 +763,21 @@ Global___GetDeviceHistoryRequest: _TypeAlias = GetDeviceHistoryRequest  # noqa: 
 
 @_typing.final
 class DeviceEvent(_message.Message):
+    """Something that happened to a device."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIX_NS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
+    """When, in ns since 1970."""
     kind: _builtins.str
     """"connected", "lost", "stopped", "quarantined", "recovered", "drained", "undrained" or
     "noted".
     """
     detail: _builtins.str
+    """More about it, for people; may be empty."""
     def __init__(
         self,
         *,
@@ -732,6 +795,8 @@ Global___DeviceEvent: _TypeAlias = DeviceEvent  # noqa: Y015
 
 @_typing.final
 class SentinelReading(_message.Message):
+    """A measurement of a target's sentinel."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIX_NS_FIELD_NUMBER: _builtins.int
@@ -739,9 +804,13 @@ class SentinelReading(_message.Message):
     LATENCY_NS_FIELD_NUMBER: _builtins.int
     SUSPECT_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
+    """When, in ns since 1970."""
     target_id: _builtins.str
+    """The target."""
     latency_ns: _builtins.int
+    """The latency."""
     suspect: _builtins.bool
+    """The sentinel had drifted."""
     def __init__(
         self,
         *,
@@ -760,6 +829,8 @@ Global___SentinelReading: _TypeAlias = SentinelReading  # noqa: Y015
 
 @_typing.final
 class DeviceHistory(_message.Message):
+    """What has happened to a device."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -791,8 +862,11 @@ class DeviceHistory(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     SENTINELS_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
+    """The device."""
     note: _builtins.str
+    """What people should know about it."""
     first_seen_unix_ns: _builtins.int
+    """When it was first connected, in ns since 1970."""
     connected_ns: _builtins.int
     """The time that it was connected, over the stretches whose beginning and end are known."""
     visits: _builtins.int
@@ -831,6 +905,8 @@ Global___DeviceHistory: _TypeAlias = DeviceHistory  # noqa: Y015
 
 @_typing.final
 class ListMeasurementsRequest(_message.Message):
+    """The request of ListMeasurements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -874,11 +950,14 @@ Global___ListMeasurementsRequest: _TypeAlias = ListMeasurementsRequest  # noqa: 
 
 @_typing.final
 class Exclusion(_message.Message):
+    """When and why somebody excluded a measurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIX_NS_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     unix_ns: _builtins.int
+    """When, in ns since 1970."""
     why: _builtins.str
     """The reason, as a person gave it."""
     def __init__(
@@ -897,6 +976,8 @@ Global___Exclusion: _TypeAlias = Exclusion  # noqa: Y015
 
 @_typing.final
 class StoredMeasurement(_message.Message):
+    """A stored measurement, as it is shown to people."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -918,21 +999,29 @@ class StoredMeasurement(_message.Message):
     RAW_FIELD_NUMBER: _builtins.int
     PROGRAM_BYTES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The measurement's id."""
     unix_ns: _builtins.int
+    """When it was finished, in ns since 1970."""
     target: _builtins.str
     """The target's name."""
     target_id: _builtins.str
+    """The target's id."""
     program_sha256: _builtins.str
+    """The program that was measured."""
     latency_ns: _builtins.int
     """The latency as measured, with its 90 % interval."""
     lower_ns: _builtins.int
+    """The lower bound of the interval."""
     upper_ns: _builtins.int
+    """The upper bound of the interval."""
     clean_visits: _builtins.int
     """The number of untraced visits that count for the latency."""
     visits: _builtins.int
     """The number of untraced visits."""
     suspect: _builtins.bool
+    """The sentinel had drifted."""
     is_sentinel: _builtins.bool
+    """The lab itself has measured its sentinel."""
     unusable: _builtins.str
     """The reason why it is unusable; "" if it can be used."""
     untraced: _builtins.bool
@@ -944,7 +1033,9 @@ class StoredMeasurement(_message.Message):
         """Absent if it is not excluded."""
 
     @_builtins.property
-    def failed_visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Failure]: ...
+    def failed_visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Failure]:
+        """The visits that brought no samples."""
+
     @_builtins.property
     def raw(self) -> _common_pb2.RawSamples:
         """The quantiles of all timed runs. Absent if the latency cannot be computed."""
@@ -992,6 +1083,8 @@ Global___StoredMeasurement: _TypeAlias = StoredMeasurement  # noqa: Y015
 
 @_typing.final
 class ExcludeMeasurementRequest(_message.Message):
+    """The request of ExcludeMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -999,6 +1092,7 @@ class ExcludeMeasurementRequest(_message.Message):
     id: _builtins.str
     """The measurement's id, or at least 6 characters that it begins with."""
     why: _builtins.str
+    """The reason, which is shown to people."""
     def __init__(
         self,
         *,
@@ -1015,6 +1109,8 @@ Global___ExcludeMeasurementRequest: _TypeAlias = ExcludeMeasurementRequest  # no
 
 @_typing.final
 class ExcludeMeasurementResponse(_message.Message):
+    """The answer of ExcludeMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1035,6 +1131,8 @@ Global___ExcludeMeasurementResponse: _TypeAlias = ExcludeMeasurementResponse  # 
 
 @_typing.final
 class IncludeMeasurementRequest(_message.Message):
+    """The request of IncludeMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1055,6 +1153,8 @@ Global___IncludeMeasurementRequest: _TypeAlias = IncludeMeasurementRequest  # no
 
 @_typing.final
 class IncludeMeasurementResponse(_message.Message):
+    """The answer of IncludeMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1075,6 +1175,8 @@ Global___IncludeMeasurementResponse: _TypeAlias = IncludeMeasurementResponse  # 
 
 @_typing.final
 class SetBaselineRequest(_message.Message):
+    """The request of SetBaseline."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -1082,6 +1184,7 @@ class SetBaselineRequest(_message.Message):
     name: _builtins.str
     """1 to 100 letters, digits and characters of "._/-"."""
     program_sha256: _builtins.str
+    """The SHA-256 of an uploaded program."""
     def __init__(
         self,
         *,
@@ -1113,10 +1216,13 @@ Global___SetBaselineResponse: _TypeAlias = SetBaselineResponse  # noqa: Y015
 
 @_typing.final
 class GetBaselineRequest(_message.Message):
+    """The request of GetBaseline."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """The name."""
     def __init__(
         self,
         *,
@@ -1147,6 +1253,8 @@ Global___ListBaselinesRequest: _TypeAlias = ListBaselinesRequest  # noqa: Y015
 
 @_typing.final
 class Baseline(_message.Message):
+    """A program that is kept under a name."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -1154,8 +1262,11 @@ class Baseline(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     UNIX_NS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """The name."""
     program_sha256: _builtins.str
+    """The program's SHA-256."""
     size_bytes: _builtins.int
+    """The number of its bytes."""
     unix_ns: _builtins.int
     """When the program got the name."""
     def __init__(
@@ -1176,11 +1287,15 @@ Global___Baseline: _TypeAlias = Baseline  # noqa: Y015
 
 @_typing.final
 class ListBaselinesResponse(_message.Message):
+    """The answer of ListBaselines."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     BASELINES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def baselines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Baseline]: ...
+    def baselines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Baseline]:
+        """The kept programs, in the order of their names."""
+
     def __init__(
         self,
         *,
@@ -1196,10 +1311,13 @@ Global___ListBaselinesResponse: _TypeAlias = ListBaselinesResponse  # noqa: Y015
 
 @_typing.final
 class RemoveBaselineRequest(_message.Message):
+    """The request of RemoveBaseline."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """The name."""
     def __init__(
         self,
         *,
@@ -1230,6 +1348,8 @@ Global___RemoveBaselineResponse: _TypeAlias = RemoveBaselineResponse  # noqa: Y0
 
 @_typing.final
 class ListConditionsRequest(_message.Message):
+    """The request of ListConditions."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: _builtins.int
@@ -1242,6 +1362,7 @@ class ListConditionsRequest(_message.Message):
     since_unix_ns: _builtins.int
     """From this time on, before that time. 0: no bound."""
     before_unix_ns: _builtins.int
+    """The end of the stretch of time. 0: no bound."""
     page_size: _builtins.int
     """At most 10,000. 0: 1,000."""
     page_token: _builtins.str
@@ -1265,6 +1386,8 @@ Global___ListConditionsRequest: _TypeAlias = ListConditionsRequest  # noqa: Y015
 
 @_typing.final
 class ListConditionsResponse(_message.Message):
+    """The answer of ListConditions."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONDITIONS_FIELD_NUMBER: _builtins.int
@@ -1291,6 +1414,8 @@ Global___ListConditionsResponse: _TypeAlias = ListConditionsResponse  # noqa: Y0
 
 @_typing.final
 class ListQueueRequest(_message.Message):
+    """The request of ListQueue."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -1319,6 +1444,8 @@ Global___ListQueueRequest: _TypeAlias = ListQueueRequest  # noqa: Y015
 
 @_typing.final
 class ListQueueResponse(_message.Message):
+    """The answer of ListQueue."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
@@ -1329,7 +1456,9 @@ class ListQueueResponse(_message.Message):
     next_page_token: _builtins.str
     """"": this was the last page."""
     @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_latency_pb2.Job]: ...
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_latency_pb2.Job]:
+        """The open jobs of this page, the next one in turn first."""
+
     def __init__(
         self,
         *,

@@ -154,7 +154,8 @@ class LabServiceServicer(object):
     """
 
     def ListDevices(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the devices, and the ways by which devices are looked for.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -243,7 +244,8 @@ class LabServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDeviceHistory(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Returns what has happened to a device. NOT_FOUND: the lab knows no such device.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

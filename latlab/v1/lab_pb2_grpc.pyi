@@ -36,6 +36,7 @@ class LabServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabServiceAsyncStub: ...
     ListDevices: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]
+    """Lists the devices, and the ways by which devices are looked for."""
     ReadConditions: _grpc.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]
     """Returns the present conditions of one device. UNAVAILABLE: it is not connected."""
     AddBoard: _grpc.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]
@@ -68,6 +69,7 @@ class LabServiceStub:
     SetNote: _grpc.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]
     """Replaces what people should know about a device."""
     GetDeviceHistory: _grpc.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]
+    """Returns what has happened to a device. NOT_FOUND: the lab knows no such device."""
     ListMeasurements: _grpc.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]
     """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
     too.
@@ -104,6 +106,7 @@ class LabServiceAsyncStub(LabServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDevices: _aio.UnaryUnaryMultiCallable[_lab_pb2.ListDevicesRequest, _lab_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    """Lists the devices, and the ways by which devices are looked for."""
     ReadConditions: _aio.UnaryUnaryMultiCallable[_lab_pb2.ReadDeviceConditionsRequest, _common_pb2.Conditions]  # type: ignore[assignment]
     """Returns the present conditions of one device. UNAVAILABLE: it is not connected."""
     AddBoard: _aio.UnaryUnaryMultiCallable[_lab_pb2.AddBoardRequest, _lab_pb2.AddBoardResponse]  # type: ignore[assignment]
@@ -136,6 +139,7 @@ class LabServiceAsyncStub(LabServiceStub):
     SetNote: _aio.UnaryUnaryMultiCallable[_lab_pb2.SetNoteRequest, _lab_pb2.SetNoteResponse]  # type: ignore[assignment]
     """Replaces what people should know about a device."""
     GetDeviceHistory: _aio.UnaryUnaryMultiCallable[_lab_pb2.GetDeviceHistoryRequest, _lab_pb2.DeviceHistory]  # type: ignore[assignment]
+    """Returns what has happened to a device. NOT_FOUND: the lab knows no such device."""
     ListMeasurements: _aio.UnaryStreamMultiCallable[_lab_pb2.ListMeasurementsRequest, _lab_pb2.StoredMeasurement]  # type: ignore[assignment]
     """Lists stored measurements, the newest first, those that are suspect, excluded or unusable
     too.
@@ -174,7 +178,8 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _lab_pb2.ListDevicesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_lab_pb2.ListDevicesResponse, _abc.Awaitable[_lab_pb2.ListDevicesResponse]]: ...
+    ) -> _typing.Union[_lab_pb2.ListDevicesResponse, _abc.Awaitable[_lab_pb2.ListDevicesResponse]]:
+        """Lists the devices, and the ways by which devices are looked for."""
 
     @_abc_1.abstractmethod
     def ReadConditions(
@@ -278,7 +283,8 @@ class LabServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _lab_pb2.GetDeviceHistoryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_lab_pb2.DeviceHistory, _abc.Awaitable[_lab_pb2.DeviceHistory]]: ...
+    ) -> _typing.Union[_lab_pb2.DeviceHistory, _abc.Awaitable[_lab_pb2.DeviceHistory]]:
+        """Returns what has happened to a device. NOT_FOUND: the lab knows no such device."""
 
     @_abc_1.abstractmethod
     def ListMeasurements(

@@ -56,19 +56,26 @@ class _EstimateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Estima
     DESCRIPTOR: _descriptor.EnumDescriptor
     ESTIMATE_SOURCE_UNSPECIFIED: _EstimateSource.ValueType  # 0
     ESTIMATE_SOURCE_MEASURED: _EstimateSource.ValueType  # 1
+    """The network itself was measured."""
     ESTIMATE_SOURCE_LOOKUP: _EstimateSource.ValueType  # 2
+    """Every kernel was timed inside some measured network."""
     ESTIMATE_SOURCE_REGRESSION: _EstimateSource.ValueType  # 3
+    """The time of at least one kernel is predicted from its shape."""
     ESTIMATE_SOURCE_BOUND: _EstimateSource.ValueType  # 4
     """At least one kernel is of a kind that was never measured: a wide interval."""
     ESTIMATE_SOURCE_TRANSFER: _EstimateSource.ValueType  # 5
     """Mostly from the lab's other targets, while little was measured on this one."""
 
-class EstimateSource(_EstimateSource, metaclass=_EstimateSourceEnumTypeWrapper): ...
+class EstimateSource(_EstimateSource, metaclass=_EstimateSourceEnumTypeWrapper):
+    """EstimateSource is the origin of a latency."""
 
 ESTIMATE_SOURCE_UNSPECIFIED: EstimateSource.ValueType  # 0
 ESTIMATE_SOURCE_MEASURED: EstimateSource.ValueType  # 1
+"""The network itself was measured."""
 ESTIMATE_SOURCE_LOOKUP: EstimateSource.ValueType  # 2
+"""Every kernel was timed inside some measured network."""
 ESTIMATE_SOURCE_REGRESSION: EstimateSource.ValueType  # 3
+"""The time of at least one kernel is predicted from its shape."""
 ESTIMATE_SOURCE_BOUND: EstimateSource.ValueType  # 4
 """At least one kernel is of a kind that was never measured: a wide interval."""
 ESTIMATE_SOURCE_TRANSFER: EstimateSource.ValueType  # 5
@@ -89,8 +96,11 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     JOB_STATE_PAUSED: _JobState.ValueType  # 3
     """Nobody waits for it, and its last client wanted it to stop meanwhile."""
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 4
+    """It has ended with a measurement."""
     JOB_STATE_FAILED: _JobState.ValueType  # 5
+    """It has ended with a failure."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 6
+    """Its owner, or whoever operates the lab, has cancelled it."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """JobState is how far a job has come."""
@@ -103,8 +113,11 @@ JOB_STATE_RUNNING: JobState.ValueType  # 2
 JOB_STATE_PAUSED: JobState.ValueType  # 3
 """Nobody waits for it, and its last client wanted it to stop meanwhile."""
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 4
+"""It has ended with a measurement."""
 JOB_STATE_FAILED: JobState.ValueType  # 5
+"""It has ended with a failure."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 6
+"""Its owner, or whoever operates the lab, has cancelled it."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 class _WaitReason:
@@ -158,9 +171,13 @@ class _MeasurementOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Meas
     MEASUREMENT_ORDER_UNSPECIFIED: _MeasurementOrder.ValueType  # 0
     """As NEWEST."""
     MEASUREMENT_ORDER_NEWEST: _MeasurementOrder.ValueType  # 1
+    """The newest comes first."""
     MEASUREMENT_ORDER_OLDEST: _MeasurementOrder.ValueType  # 2
+    """The oldest comes first."""
     MEASUREMENT_ORDER_FASTEST: _MeasurementOrder.ValueType  # 3
+    """The lowest latency comes first. Measurements without a latency are left out."""
     MEASUREMENT_ORDER_SLOWEST: _MeasurementOrder.ValueType  # 4
+    """The highest latency comes first. Measurements without one are left out."""
 
 class MeasurementOrder(_MeasurementOrder, metaclass=_MeasurementOrderEnumTypeWrapper):
     """MeasurementOrder is the order of a list of measurements."""
@@ -168,9 +185,13 @@ class MeasurementOrder(_MeasurementOrder, metaclass=_MeasurementOrderEnumTypeWra
 MEASUREMENT_ORDER_UNSPECIFIED: MeasurementOrder.ValueType  # 0
 """As NEWEST."""
 MEASUREMENT_ORDER_NEWEST: MeasurementOrder.ValueType  # 1
+"""The newest comes first."""
 MEASUREMENT_ORDER_OLDEST: MeasurementOrder.ValueType  # 2
+"""The oldest comes first."""
 MEASUREMENT_ORDER_FASTEST: MeasurementOrder.ValueType  # 3
+"""The lowest latency comes first. Measurements without a latency are left out."""
 MEASUREMENT_ORDER_SLOWEST: MeasurementOrder.ValueType  # 4
+"""The highest latency comes first. Measurements without one are left out."""
 Global___MeasurementOrder: _TypeAlias = MeasurementOrder  # noqa: Y015
 
 @_typing.final
@@ -189,14 +210,23 @@ class Target(_message.Message):
     THREADS_FIELD_NUMBER: _builtins.int
     CORE_CLASS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """A hash of the other fields but for the name."""
     name: _builtins.str
+    """A short name for people. Targets that differ in their software alone share it."""
     device_model: _builtins.str
+    """The model of the devices."""
     os_build: _builtins.str
+    """The system and its build."""
     runtime_version: _builtins.str
+    """The version of the runtime."""
     runner_build: _builtins.str
+    """The build of the runner."""
     backend: _builtins.str
+    """The backend that runs the kernels, such as "xnnpack"."""
     threads: _builtins.int
+    """The number of the runner's threads."""
     core_class: _builtins.str
+    """The name of the cores that the runner is pinned to."""
     def __init__(
         self,
         *,
@@ -220,6 +250,8 @@ Global___Target: _TypeAlias = Target  # noqa: Y015
 
 @_typing.final
 class TargetStatus(_message.Message):
+    """TargetStatus is a target and its state."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -232,6 +264,7 @@ class TargetStatus(_message.Message):
     devices: _builtins.int
     """Number of devices that can serve the target now."""
     measurements: _builtins.int
+    """Number of usable measurements."""
     fitted_measurements: _builtins.int
     """Number of measurements that the predictor has learned from. 0: there is no predictor yet."""
     shares_host: _builtins.bool
@@ -241,7 +274,9 @@ class TargetStatus(_message.Message):
     drifted: _builtins.bool
     """The sentinel has drifted beyond doubt, and jobs of the target wait."""
     @_builtins.property
-    def target(self) -> Global___Target: ...
+    def target(self) -> Global___Target:
+        """The target."""
+
     def __init__(
         self,
         *,
@@ -280,11 +315,15 @@ Global___ListTargetsRequest: _TypeAlias = ListTargetsRequest  # noqa: Y015
 
 @_typing.final
 class ListTargetsResponse(_message.Message):
+    """ListTargetsResponse is the answer of ListTargets."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetStatus]: ...
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetStatus]:
+        """All targets, those of devices that are away too."""
+
     def __init__(
         self,
         *,
@@ -300,6 +339,8 @@ Global___ListTargetsResponse: _TypeAlias = ListTargetsResponse  # noqa: Y015
 
 @_typing.final
 class Program(_message.Message):
+    """Program is a network, exported for a backend."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SHA256_FIELD_NUMBER: _builtins.int
@@ -311,8 +352,11 @@ class Program(_message.Message):
     EXPORTER_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     sha256: _builtins.str
+    """SHA-256 of its bytes, in lower-case hexadecimal digits."""
     size_bytes: _builtins.int
+    """Number of its bytes."""
     backend: _builtins.str
+    """The backend that it was exported for, such as "xnnpack"."""
     exporter: _builtins.str
     """Name and version of the exporter, for example "stock executorch 1.5.1"."""
     @_builtins.property
@@ -353,13 +397,18 @@ Global___Program: _TypeAlias = Program  # noqa: Y015
 
 @_typing.final
 class UploadRequest(_message.Message):
+    """UploadRequest is a part of an upload: the description first, then the bytes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRAM_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
+    """The next bytes."""
     @_builtins.property
-    def program(self) -> Global___Program: ...
+    def program(self) -> Global___Program:
+        """The description."""
+
     def __init__(
         self,
         *,
@@ -427,14 +476,21 @@ class PredictRequest(_message.Message):
     """
     max_half_width: _builtins.float
     """In the mode AUTO, a measurement is queued for each program whose interval is wider than this:
-    half of its width, as a share of the latency. Absent: none is queued. Needs the scope `measure`.
+    half of its width, as a share of the latency. Absent: none is queued. Needs the scope `measure`,
+    or else PERMISSION_DENIED. INVALID_ARGUMENT: the mode is another one.
     """
     @_builtins.property
-    def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
+    def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]:
+        """The distinct kernels of all networks."""
+
     @_builtins.property
-    def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each network, how many kernels it has."""
+
     @_builtins.property
-    def indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rows of `kernels`, from 0."""
+
     @_builtins.property
     def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """SHA-256 of uploaded programs, which are predicted after the networks of the table. The lab knows
@@ -443,7 +499,9 @@ class PredictRequest(_message.Message):
 
     @_builtins.property
     def spec(self) -> Global___BenchmarkSpec:
-        """How the queued measurements are made. Absent: as the lab does by default."""
+        """How the programs must have been measured, and how queued measurements are made. Absent: any
+        measurement will do that was not made under sustained load, and the lab's usual spec is used.
+        """
 
     def __init__(
         self,
@@ -471,6 +529,8 @@ Global___PredictRequest: _TypeAlias = PredictRequest  # noqa: Y015
 
 @_typing.final
 class LatencyEstimate(_message.Message):
+    """LatencyEstimate is a latency with an interval, and what it rests on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LATENCY_NS_FIELD_NUMBER: _builtins.int
@@ -485,10 +545,13 @@ class LatencyEstimate(_message.Message):
     RAW_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
     latency_ns: _builtins.int
+    """The latency of one run."""
     lower_ns: _builtins.int
     """Bounds of the 90 % interval."""
     upper_ns: _builtins.int
+    """The upper bound of the interval."""
     source: Global___EstimateSource.ValueType
+    """How it was obtained."""
     coverage: _builtins.float
     """Share of the latency, from 0 to 1, that rests on kernels near measured ones."""
     samples: _builtins.int
@@ -562,6 +625,8 @@ Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class PredictResponse(_message.Message):
+    """PredictResponse is the answer of Predict."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ESTIMATES_FIELD_NUMBER: _builtins.int
@@ -590,6 +655,8 @@ Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
 
 @_typing.final
 class BenchmarkSpec(_message.Message):
+    """BenchmarkSpec says how a program is measured."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VISIT_FIELD_NUMBER: _builtins.int
@@ -600,10 +667,13 @@ class BenchmarkSpec(_message.Message):
     SPACING_NS_FIELD_NUMBER: _builtins.int
     HALF_WIDTH_FIELD_NUMBER: _builtins.int
     min_visits: _builtins.int
+    """The least number of untraced visits."""
     max_visits: _builtins.int
+    """The most untraced visits."""
     tolerance: _builtins.float
     """Visits agree when half of the range of their faster half is at most this share of the latency."""
     traced_visits: _builtins.int
+    """How many traced visits follow. They yield the times of kernels."""
     spacing_ns: _builtins.int
     """Least time from the start of one visit to the start of the next."""
     half_width: _builtins.float
@@ -611,7 +681,9 @@ class BenchmarkSpec(_message.Message):
     is at most this share of the latency. 0: the tolerance decides.
     """
     @_builtins.property
-    def visit(self) -> _common_pb2.VisitSpec: ...
+    def visit(self) -> _common_pb2.VisitSpec:
+        """What each visit does."""
+
     def __init__(
         self,
         *,
@@ -633,6 +705,8 @@ Global___BenchmarkSpec: _TypeAlias = BenchmarkSpec  # noqa: Y015
 
 @_typing.final
 class MeasureRequest(_message.Message):
+    """MeasureRequest is the request of Measure."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -657,9 +731,13 @@ class MeasureRequest(_message.Message):
     for. A paused job keeps its visits, and makes no more until a client asks for it again.
     """
     @_builtins.property
-    def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def program_sha256(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 of uploaded programs."""
+
     @_builtins.property
-    def spec(self) -> Global___BenchmarkSpec: ...
+    def spec(self) -> Global___BenchmarkSpec:
+        """How they are measured."""
+
     def __init__(
         self,
         *,
@@ -681,6 +759,8 @@ Global___MeasureRequest: _TypeAlias = MeasureRequest  # noqa: Y015
 
 @_typing.final
 class Measurement(_message.Message):
+    """Measurement is what was measured of a program on a target. It never changes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -691,15 +771,23 @@ class Measurement(_message.Message):
     VISITS_FIELD_NUMBER: _builtins.int
     SUSPECT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The measurement's id."""
     target_id: _builtins.str
+    """Where it was measured."""
     program_sha256: _builtins.str
+    """The program that was measured."""
     unix_ns: _builtins.int
+    """When it was finished, in ns since 1970."""
     suspect: _builtins.bool
     """The sentinel had drifted. Such a measurement is kept, and no predictor learns from it."""
     @_builtins.property
-    def spec(self) -> Global___BenchmarkSpec: ...
+    def spec(self) -> Global___BenchmarkSpec:
+        """How it was measured."""
+
     @_builtins.property
-    def visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Visit]: ...
+    def visits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Visit]:
+        """The visits that brought samples."""
+
     def __init__(
         self,
         *,
@@ -734,11 +822,13 @@ class MeasuredLatency(_message.Message):
     UNTRACED_FIELD_NUMBER: _builtins.int
     FOOTPRINT_FIELD_NUMBER: _builtins.int
     measurement_id: _builtins.str
+    """The id under which GetMeasurement answers its visits."""
     clean_visits: _builtins.int
     """Number of untraced visits that count for the latency, and of those that other work
     disturbed.
     """
     disturbed_visits: _builtins.int
+    """Number of untraced visits that other work disturbed."""
     device_s: _builtins.float
     """Time for which the visits kept the device."""
     heat_unknown: _builtins.bool
@@ -746,7 +836,9 @@ class MeasuredLatency(_message.Message):
     untraced: _builtins.bool
     """It has no kernel times, because the trace does not match the program's kernels."""
     @_builtins.property
-    def estimate(self) -> Global___LatencyEstimate: ...
+    def estimate(self) -> Global___LatencyEstimate:
+        """The latency, whose source is MEASURED."""
+
     @_builtins.property
     def footprint(self) -> Global___Footprint:
         """What the program costs beside its latency. Labs of earlier versions do not say."""
@@ -783,9 +875,11 @@ class Footprint(_message.Message):
     PEAK_RSS_BYTES_FIELD_NUMBER: _builtins.int
     PLANNED_BYTES_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
+    """The size of the program. 0 where it is not known."""
     load_ns: _builtins.float
     """How long it takes to load, and how long the first run after that takes: medians over visits."""
     first_run_ns: _builtins.float
+    """How long the first run after loading takes."""
     peak_rss_bytes: _builtins.int
     """The most memory that a runner held, its own code and the program's bytes included."""
     planned_bytes: _builtins.int
@@ -824,15 +918,20 @@ Global___Footprint: _TypeAlias = Footprint  # noqa: Y015
 
 @_typing.final
 class MeasureEvent(_message.Message):
+    """MeasureEvent is news of one program of a campaign."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
     class Progress(_message.Message):
+        """Progress is how far a measurement has come."""
+
         DESCRIPTOR: _descriptor.Descriptor
 
         VISITS_DONE_FIELD_NUMBER: _builtins.int
         PROVISIONAL_FIELD_NUMBER: _builtins.int
         visits_done: _builtins.int
+        """Number of visits that brought samples."""
         @_builtins.property
         def provisional(self) -> Global___LatencyEstimate:
             """The latency as the visits so far give it, with its 90 % interval. Absent while none of them
@@ -857,14 +956,23 @@ class MeasureEvent(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     MEASURED_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
+    """The program."""
     @_builtins.property
-    def progress(self) -> Global___MeasureEvent.Progress: ...
+    def progress(self) -> Global___MeasureEvent.Progress:
+        """A visit has ended, or the client has joined a job that has visits."""
+
     @_builtins.property
-    def measurement(self) -> Global___Measurement: ...
+    def measurement(self) -> Global___Measurement:
+        """The outcome with its raw visits."""
+
     @_builtins.property
-    def failure(self) -> _common_pb2.Failure: ...
+    def failure(self) -> _common_pb2.Failure:
+        """The outcome: it was not measured."""
+
     @_builtins.property
-    def measured(self) -> Global___MeasuredLatency: ...
+    def measured(self) -> Global___MeasuredLatency:
+        """The outcome without its raw visits."""
+
     def __init__(
         self,
         *,
@@ -886,10 +994,13 @@ Global___MeasureEvent: _TypeAlias = MeasureEvent  # noqa: Y015
 
 @_typing.final
 class GetMeasurementRequest(_message.Message):
+    """GetMeasurementRequest is the request of GetMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """The measurement's id."""
     def __init__(
         self,
         *,
@@ -905,11 +1016,15 @@ Global___GetMeasurementRequest: _TypeAlias = GetMeasurementRequest  # noqa: Y015
 
 @_typing.final
 class LookUpRequest(_message.Message):
+    """LookUpRequest is the request of LookUp."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEASUREMENT_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def measurement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def measurement_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of measurements, 100,000 at most."""
+
     def __init__(
         self,
         *,
@@ -925,11 +1040,15 @@ Global___LookUpRequest: _TypeAlias = LookUpRequest  # noqa: Y015
 
 @_typing.final
 class LookUpResponse(_message.Message):
+    """LookUpResponse is the answer of LookUp."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ESTIMATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyEstimate]: ...
+    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyEstimate]:
+        """One for each id, in the order of the request."""
+
     def __init__(
         self,
         *,
@@ -945,6 +1064,8 @@ Global___LookUpResponse: _TypeAlias = LookUpResponse  # noqa: Y015
 
 @_typing.final
 class ListMeasuredNetworksRequest(_message.Message):
+    """ListMeasuredNetworksRequest is the request of ListMeasuredNetworks."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -980,16 +1101,25 @@ class MeasuredNetwork(_message.Message):
     MEMORY_PROBE_NS_FIELD_NUMBER: _builtins.int
     TRACED_MEMORY_PROBE_NS_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
+    """The program that was measured."""
     measurement_id: _builtins.str
+    """The measurement's id."""
     unix_ns: _builtins.int
+    """When it was finished, in ns since 1970."""
     latency_ns: _builtins.float
+    """The latency as measured."""
     lower_ns: _builtins.float
+    """The lower bound of its 90 % interval."""
     upper_ns: _builtins.float
+    """The upper bound of the interval."""
     memory_probe_ns: _builtins.float
     """Times of the memory probes beside the untraced and the traced visits."""
     traced_memory_probe_ns: _builtins.float
+    """The same beside the traced visits."""
     @_builtins.property
-    def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]: ...
+    def kernels(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Kernel]:
+        """The program's kernels in the order in which they run."""
+
     @_builtins.property
     def kernel_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Mean times over traced runs, one for each kernel. Empty if nothing was traced."""
@@ -1025,6 +1155,8 @@ Global___MeasuredNetwork: _TypeAlias = MeasuredNetwork  # noqa: Y015
 
 @_typing.final
 class ListRefitsRequest(_message.Message):
+    """ListRefitsRequest is the request of ListRefits."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -1045,6 +1177,8 @@ Global___ListRefitsRequest: _TypeAlias = ListRefitsRequest  # noqa: Y015
 
 @_typing.final
 class ListRefitsResponse(_message.Message):
+    """ListRefitsResponse is the answer of ListRefits."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REFITS_FIELD_NUMBER: _builtins.int
@@ -1178,6 +1312,8 @@ Global___PredictionScore: _TypeAlias = PredictionScore  # noqa: Y015
 
 @_typing.final
 class GetTargetRequest(_message.Message):
+    """GetTargetRequest is the request of GetTarget."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -1230,7 +1366,8 @@ class TargetDetails(_message.Message):
     INTERVAL_COVERAGE_FIELD_NUMBER: _builtins.int
     noise_floor: _builtins.float
     """The share by which two measurements of one network usually differ: the median, over networks
-    that were measured repeatedly, of half of the range. Absent until some were.
+    that were measured repeatedly, of half of the range. Only the 2,000 newest measurements count.
+    Absent until some were.
     """
     newest_age_s: _builtins.float
     """Age of the newest measurement. Absent if there is none."""
@@ -1239,14 +1376,16 @@ class TargetDetails(_message.Message):
     the 90 % interval that was predicted. Absent if there are none.
     """
     @_builtins.property
-    def status(self) -> Global___TargetStatus: ...
+    def status(self) -> Global___TargetStatus:
+        """The target and its state."""
+
     @_builtins.property
     def refits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refit]:
         """The refits of its predictor, the newest first, a hundred at most. ListRefits has all."""
 
     @_builtins.property
     def kernel_kinds(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Kinds of kernels that were measured, with the number of distinct kernels of each."""
+        """Kinds of kernels in the 500 newest measurements, with the number of distinct kernels of each."""
 
     def __init__(
         self,
@@ -1279,10 +1418,13 @@ Global___TargetDetails: _TypeAlias = TargetDetails  # noqa: Y015
 
 @_typing.final
 class GetUploadRequest(_message.Message):
+    """GetUploadRequest is the request of GetUpload."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRAM_SHA256_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
+    """The program."""
     def __init__(
         self,
         *,
@@ -1306,6 +1448,7 @@ class Upload(_message.Message):
     RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     program_sha256: _builtins.str
+    """The program."""
     received_bytes: _builtins.int
     """The number of bytes that the lab has, from the beginning."""
     complete: _builtins.bool
@@ -1327,13 +1470,18 @@ Global___Upload: _TypeAlias = Upload  # noqa: Y015
 
 @_typing.final
 class WriteProgramRequest(_message.Message):
+    """WriteProgramRequest is a part of an upload: the start first, then the bytes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
+    """The next bytes."""
     @_builtins.property
-    def start(self) -> Global___UploadStart: ...
+    def start(self) -> Global___UploadStart:
+        """What is uploaded, and from where on."""
+
     def __init__(
         self,
         *,
@@ -1361,7 +1509,9 @@ class UploadStart(_message.Message):
     offset_bytes: _builtins.int
     """Where the bytes of this call begin."""
     @_builtins.property
-    def program(self) -> Global___Program: ...
+    def program(self) -> Global___Program:
+        """The program, with the size and the SHA-256 of all its bytes."""
+
     def __init__(
         self,
         *,
@@ -1378,6 +1528,8 @@ Global___UploadStart: _TypeAlias = UploadStart  # noqa: Y015
 
 @_typing.final
 class CreateMeasurementRequest(_message.Message):
+    """CreateMeasurementRequest is the request of CreateMeasurement."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -1389,13 +1541,15 @@ class CreateMeasurementRequest(_message.Message):
     target: _builtins.str
     """Id or name of the target."""
     program_sha256: _builtins.str
+    """SHA-256 of an uploaded program."""
     fresh: _builtins.bool
     """Measure again what the lab has measured already."""
     priority: _builtins.int
     """Jobs of a higher priority come first, among those of one owner."""
     request_id: _builtins.str
     """A UUID of the client's making, so that a request that is sent twice is one. The lab remembers it
-    for a week. INVALID_ARGUMENT: the same id came with another request.
+    for a week. "": a request that is sent twice with `fresh` may be measured twice.
+    INVALID_ARGUMENT: the same id came with another request.
     """
     @_builtins.property
     def spec(self) -> Global___BenchmarkSpec:
@@ -1446,14 +1600,17 @@ class Job(_message.Message):
     target: _builtins.str
     """Id of the target."""
     program_sha256: _builtins.str
+    """The program to measure."""
     priority: _builtins.int
+    """Jobs of a higher priority come first."""
     created_unix_ns: _builtins.int
     """When it was asked for."""
     state: Global___JobState.ValueType
+    """How far it has come."""
     ahead: _builtins.int
     """How many jobs come before it on its target. Absent unless it is queued."""
     wait_reason: Global___WaitReason.ValueType
-    """Why it does not go on at once. UNSPECIFIED unless it is queued."""
+    """Why it does not go on at once. UNSPECIFIED while a visit is under way, and at the end."""
     waits_for: _builtins.str
     """The same for people."""
     visits_done: _builtins.int
@@ -1463,7 +1620,9 @@ class Job(_message.Message):
     owner: _builtins.str
     """Whom the job belongs to. Several owners may wait for one job; this is the one who asks."""
     @_builtins.property
-    def spec(self) -> Global___BenchmarkSpec: ...
+    def spec(self) -> Global___BenchmarkSpec:
+        """How to measure."""
+
     @_builtins.property
     def provisional(self) -> Global___LatencyEstimate:
         """The latency as the visits so far give it. Absent while none of them is clean, and at the end."""
@@ -1517,6 +1676,8 @@ Global___Job: _TypeAlias = Job  # noqa: Y015
 
 @_typing.final
 class GetJobRequest(_message.Message):
+    """GetJobRequest is the request of GetJob."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -1537,6 +1698,8 @@ Global___GetJobRequest: _TypeAlias = GetJobRequest  # noqa: Y015
 
 @_typing.final
 class CancelJobRequest(_message.Message):
+    """CancelJobRequest is the request of CancelJob."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -1557,6 +1720,8 @@ Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobsRequest(_message.Message):
+    """WatchJobsRequest is the request of WatchJobs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAMES_FIELD_NUMBER: _builtins.int
@@ -1585,6 +1750,8 @@ Global___WatchJobsRequest: _TypeAlias = WatchJobsRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobsResponse(_message.Message):
+    """WatchJobsResponse is the answer of WatchJobs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
@@ -1592,7 +1759,9 @@ class WatchJobsResponse(_message.Message):
     resume_token: _builtins.str
     """Goes on behind this answer."""
     @_builtins.property
-    def job(self) -> Global___Job: ...
+    def job(self) -> Global___Job:
+        """A job that has changed, or whose state is told for the first time."""
+
     def __init__(
         self,
         *,
@@ -1609,6 +1778,8 @@ Global___WatchJobsResponse: _TypeAlias = WatchJobsResponse  # noqa: Y015
 
 @_typing.final
 class QueryMeasurementsRequest(_message.Message):
+    """QueryMeasurementsRequest is the request of QueryMeasurements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TARGET_FIELD_NUMBER: _builtins.int
@@ -1626,9 +1797,11 @@ class QueryMeasurementsRequest(_message.Message):
     since_unix_ns: _builtins.int
     """From this time on, before that time. 0: no bound."""
     before_unix_ns: _builtins.int
+    """The end of the stretch of time. 0: no bound."""
     all: _builtins.bool
-    """Measurements that were excluded, that are suspect and those of sentinels, too."""
+    """Also measurements that were excluded, that are suspect, and those of sentinels."""
     order: Global___MeasurementOrder.ValueType
+    """In what order they are listed."""
     page_size: _builtins.int
     """At most 1,000. 0: 100."""
     page_token: _builtins.str
@@ -1675,15 +1848,21 @@ class MeasurementSummary(_message.Message):
     target: _builtins.str
     """Id of the target."""
     program_sha256: _builtins.str
+    """The program that was measured."""
     unix_ns: _builtins.int
+    """When it was finished, in ns since 1970."""
     latency_ns: _builtins.int
     """The latency as measured, with its 90 % interval. Absent if it cannot be computed."""
     lower_ns: _builtins.int
+    """The lower bound of the interval."""
     upper_ns: _builtins.int
+    """The upper bound of the interval."""
     suspect: _builtins.bool
     """The sentinel had drifted."""
     is_sentinel: _builtins.bool
+    """The lab itself has measured its sentinel."""
     is_excluded: _builtins.bool
+    """Somebody has excluded it."""
     @_builtins.property
     def raw(self) -> _common_pb2.RawSamples:
         """The quantiles of all timed runs. Absent as the latency is."""
@@ -1724,6 +1903,8 @@ Global___MeasurementSummary: _TypeAlias = MeasurementSummary  # noqa: Y015
 
 @_typing.final
 class QueryMeasurementsResponse(_message.Message):
+    """QueryMeasurementsResponse is the answer of QueryMeasurements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEASUREMENTS_FIELD_NUMBER: _builtins.int
@@ -1731,7 +1912,9 @@ class QueryMeasurementsResponse(_message.Message):
     next_page_token: _builtins.str
     """"": this was the last page."""
     @_builtins.property
-    def measurements(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasurementSummary]: ...
+    def measurements(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasurementSummary]:
+        """The measurements of this page."""
+
     def __init__(
         self,
         *,
@@ -1748,6 +1931,8 @@ Global___QueryMeasurementsResponse: _TypeAlias = QueryMeasurementsResponse  # no
 
 @_typing.final
 class ListVisitsRequest(_message.Message):
+    """ListVisitsRequest is the request of ListVisits."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
@@ -1794,17 +1979,27 @@ class VisitSummary(_message.Message):
     run_id: _builtins.str
     """The run's id."""
     traced: _builtins.bool
+    """The kernels were timed, which makes the runs slower."""
     runs: _builtins.int
     """Number of timed runs."""
     warmup_runs: _builtins.int
+    """Number of runs before timing."""
     load_ns: _builtins.int
+    """How long the program took to load."""
     first_run_ns: _builtins.int
+    """How long the first run after that took. Absent where it was not reported."""
     peak_rss_bytes: _builtins.int
+    """The most memory that the runner held. Absent likewise."""
     planned_bytes: _builtins.int
+    """The memory that the program's own plan asks for. Absent likewise."""
     @_builtins.property
-    def before(self) -> _common_pb2.Conditions: ...
+    def before(self) -> _common_pb2.Conditions:
+        """The conditions before it."""
+
     @_builtins.property
-    def after(self) -> _common_pb2.Conditions: ...
+    def after(self) -> _common_pb2.Conditions:
+        """The conditions after it."""
+
     @_builtins.property
     def kernel_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the traced kernels in the order in which the backend ran them."""
@@ -1845,6 +2040,8 @@ Global___VisitSummary: _TypeAlias = VisitSummary  # noqa: Y015
 
 @_typing.final
 class ListVisitsResponse(_message.Message):
+    """ListVisitsResponse is the answer of ListVisits."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VISITS_FIELD_NUMBER: _builtins.int
@@ -1852,7 +2049,9 @@ class ListVisitsResponse(_message.Message):
     next_page_token: _builtins.str
     """"": this was the last page."""
     @_builtins.property
-    def visits(self) -> _containers.RepeatedCompositeFieldContainer[Global___VisitSummary]: ...
+    def visits(self) -> _containers.RepeatedCompositeFieldContainer[Global___VisitSummary]:
+        """The visits of this page, in the order in which they were made."""
+
     def __init__(
         self,
         *,
@@ -1869,6 +2068,8 @@ Global___ListVisitsResponse: _TypeAlias = ListVisitsResponse  # noqa: Y015
 
 @_typing.final
 class ListSamplesRequest(_message.Message):
+    """ListSamplesRequest is the request of ListSamples."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
@@ -1901,6 +2102,8 @@ Global___ListSamplesRequest: _TypeAlias = ListSamplesRequest  # noqa: Y015
 
 @_typing.final
 class ListSamplesResponse(_message.Message):
+    """ListSamplesResponse is the answer of ListSamples."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WALL_NS_FIELD_NUMBER: _builtins.int
@@ -1915,9 +2118,13 @@ class ListSamplesResponse(_message.Message):
         """(runs,) The three are parallel."""
 
     @_builtins.property
-    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def cpu_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Processor time of each run, over all threads."""
+
     @_builtins.property
-    def involuntary_switches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def involuntary_switches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How often the system took the processor away in each run."""
+
     @_builtins.property
     def kernel_traces(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.KernelTrace]:
         """One for each traced kernel, with the durations in the runs of this page."""

@@ -235,6 +235,8 @@ class LatencyServiceServicer(object):
         """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
         client to go on. It joins the job that is open for the same program, target and spec. A
         measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+        An owner who has cancelled a job that goes on for others, and asks for it again with a new
+        request id, waits for it as before.
         NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
         open jobs or has used up the device time; RetryInfo says when to ask again.
         """
@@ -243,7 +245,8 @@ class LatencyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job.
+        """GetJob answers a job, also one that has ended. Jobs of others are shown to the scope `operate`
+        alone. NOT_FOUND: the caller has no such job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,17 +255,20 @@ class LatencyServiceServicer(object):
     def WatchJobs(self, request, context):
         """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
         state alone if the client reads slowly. The stream ends when all jobs that were named have
-        ended. A client whose stream broke off asks again with the last resume token, and is told
-        what has changed since; it is told of the end of every job at least once.
+        ended. A client whose stream broke off asks again with the last resume token: it is told the
+        states of the jobs that are open, and every end that it was not told. Each end is told at
+        least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
         INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+        NOT_FOUND: the caller has no such job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
-        it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if no other owner has
+        asked for it; a visit under way goes on, and its samples are kept. Whoever has the scope
+        `operate` ends jobs of others altogether. A job that has ended stays as it is.
         NOT_FOUND: the caller has no such job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

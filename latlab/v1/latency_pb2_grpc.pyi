@@ -90,21 +90,28 @@ class LatencyServiceStub:
     """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
     client to go on. It joins the job that is open for the same program, target and spec. A
     measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+    An owner who has cancelled a job that goes on for others, and asks for it again with a new
+    request id, waits for it as before.
     NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
     open jobs or has used up the device time; RetryInfo says when to ask again.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetJobRequest, _latency_pb2.Job]
-    """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+    """GetJob answers a job, also one that has ended. Jobs of others are shown to the scope `operate`
+    alone. NOT_FOUND: the caller has no such job.
+    """
     WatchJobs: _grpc.UnaryStreamMultiCallable[_latency_pb2.WatchJobsRequest, _latency_pb2.WatchJobsResponse]
     """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
     state alone if the client reads slowly. The stream ends when all jobs that were named have
-    ended. A client whose stream broke off asks again with the last resume token, and is told
-    what has changed since; it is told of the end of every job at least once.
+    ended. A client whose stream broke off asks again with the last resume token: it is told the
+    states of the jobs that are open, and every end that it was not told. Each end is told at
+    least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
     INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+    NOT_FOUND: the caller has no such job.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_latency_pb2.CancelJobRequest, _latency_pb2.Job]
-    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
-    it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if no other owner has
+    asked for it; a visit under way goes on, and its samples are kept. Whoever has the scope
+    `operate` ends jobs of others altogether. A job that has ended stays as it is.
     NOT_FOUND: the caller has no such job.
     """
     QueryMeasurements: _grpc.UnaryUnaryMultiCallable[_latency_pb2.QueryMeasurementsRequest, _latency_pb2.QueryMeasurementsResponse]
@@ -182,21 +189,28 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
     client to go on. It joins the job that is open for the same program, target and spec. A
     measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+    An owner who has cancelled a job that goes on for others, and asks for it again with a new
+    request id, waits for it as before.
     NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
     open jobs or has used up the device time; RetryInfo says when to ask again.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetJobRequest, _latency_pb2.Job]  # type: ignore[assignment]
-    """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+    """GetJob answers a job, also one that has ended. Jobs of others are shown to the scope `operate`
+    alone. NOT_FOUND: the caller has no such job.
+    """
     WatchJobs: _aio.UnaryStreamMultiCallable[_latency_pb2.WatchJobsRequest, _latency_pb2.WatchJobsResponse]  # type: ignore[assignment]
     """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
     state alone if the client reads slowly. The stream ends when all jobs that were named have
-    ended. A client whose stream broke off asks again with the last resume token, and is told
-    what has changed since; it is told of the end of every job at least once.
+    ended. A client whose stream broke off asks again with the last resume token: it is told the
+    states of the jobs that are open, and every end that it was not told. Each end is told at
+    least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
     INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+    NOT_FOUND: the caller has no such job.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_latency_pb2.CancelJobRequest, _latency_pb2.Job]  # type: ignore[assignment]
-    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
-    it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+    """CancelJob ends a job for its owner. The job itself ends as CANCELLED if no other owner has
+    asked for it; a visit under way goes on, and its samples are kept. Whoever has the scope
+    `operate` ends jobs of others altogether. A job that has ended stays as it is.
     NOT_FOUND: the caller has no such job.
     """
     QueryMeasurements: _aio.UnaryUnaryMultiCallable[_latency_pb2.QueryMeasurementsRequest, _latency_pb2.QueryMeasurementsResponse]  # type: ignore[assignment]
@@ -343,6 +357,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateMeasurement asks for a measurement and answers at once with its job, which needs no
         client to go on. It joins the job that is open for the same program, target and spec. A
         measurement that the lab holds is answered as a job that has succeeded, unless `fresh` is set.
+        An owner who has cancelled a job that goes on for others, and asks for it again with a new
+        request id, waits for it as before.
         NOT_FOUND: the lab has no such program or target. RESOURCE_EXHAUSTED: the owner has too many
         open jobs or has used up the device time; RetryInfo says when to ask again.
         """
@@ -353,7 +369,9 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.Job, _abc.Awaitable[_latency_pb2.Job]]:
-        """GetJob answers a job, also one that has ended. NOT_FOUND: the caller has no such job."""
+        """GetJob answers a job, also one that has ended. Jobs of others are shown to the scope `operate`
+        alone. NOT_FOUND: the caller has no such job.
+        """
 
     @_abc_1.abstractmethod
     def WatchJobs(
@@ -363,9 +381,11 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_latency_pb2.WatchJobsResponse], _abc.AsyncIterator[_latency_pb2.WatchJobsResponse]]:
         """WatchJobs answers the state of each job at once, and again whenever it changes, with the newest
         state alone if the client reads slowly. The stream ends when all jobs that were named have
-        ended. A client whose stream broke off asks again with the last resume token, and is told
-        what has changed since; it is told of the end of every job at least once.
+        ended. A client whose stream broke off asks again with the last resume token: it is told the
+        states of the jobs that are open, and every end that it was not told. Each end is told at
+        least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
         INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
+        NOT_FOUND: the caller has no such job.
         """
 
     @_abc_1.abstractmethod
@@ -374,8 +394,9 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _latency_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.Job, _abc.Awaitable[_latency_pb2.Job]]:
-        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if nobody else waits for
-        it; a visit under way goes on, and its samples are kept. A job that has ended stays as it is.
+        """CancelJob ends a job for its owner. The job itself ends as CANCELLED if no other owner has
+        asked for it; a visit under way goes on, and its samples are kept. Whoever has the scope
+        `operate` ends jobs of others altogether. A job that has ended stays as it is.
         NOT_FOUND: the caller has no such job.
         """
 

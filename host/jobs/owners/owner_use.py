@@ -95,12 +95,13 @@ class OwnerUse:
                 wait_s,
             )
 
-    def opened(self, job_id: str, owner: str) -> None:
-        """Note that the owner waits for a job."""
+    def opened(self, job_id: str, *owners: str) -> None:
+        """Note that some owners wait for a job."""
         with self._lock:
-            if owner not in self._owners[job_id]:
-                self._owners[job_id].add(owner)
-                self._open[owner] += 1
+            for owner in owners:
+                if owner not in self._owners[job_id]:
+                    self._owners[job_id].add(owner)
+                    self._open[owner] += 1
 
     def visited(self, job_id: str, device_s: float) -> None:
         """Count the device time of a job's visit, which its owners share."""
@@ -108,6 +109,13 @@ class OwnerUse:
             owners = self._owners.get(job_id, ())
             for owner in owners:
                 self._device_s.add(owner, device_s / len(owners))
+
+    def left(self, job_id: str, owner: str) -> None:
+        """Note that the owner waits for a job no longer."""
+        with self._lock:
+            if owner in self._owners.get(job_id, ()):
+                self._owners[job_id].remove(owner)
+                self._open[owner] -= 1
 
     def ended(self, job_id: str) -> None:
         """Note that a job has ended."""

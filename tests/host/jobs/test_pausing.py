@@ -139,7 +139,7 @@ def test_a_job_that_stays_paused_ends(database: Database) -> None:
     next_event(waiting)
     board.unsubscribe(waiting, pause=True)
     state.paused_ns -= 2 * 3_600 * 10**9
-    board._listeners[state.job.id].append(waiting)  # to hear how it ends
+    board._listeners.add(state.job.id, waiting)  # to hear how it ends
     board.end_overdue(3_600e9)
     assert board.positions() == []
     outcome = next_event(waiting)

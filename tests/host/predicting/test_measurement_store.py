@@ -50,7 +50,7 @@ class EverNewPredictors:
     def __init__(self) -> None:
         self.asked = 0
 
-    def get(self, target_id: str) -> SimpleNamespace:
+    def get(self, target_id: str, timeout_s: float = 0.0) -> SimpleNamespace:
         self.asked += 1
         steadying = Steadying(0.01 * self.asked, 2e6, 1e6, 9e6, 0.001)
         return SimpleNamespace(predictor=SimpleNamespace(steadying=steadying))

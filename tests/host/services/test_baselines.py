@@ -10,7 +10,7 @@ import pytest
 
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.services import lab as lab_module
+from host.services.programs import lab_programs as lab_module
 from latlab.client.client import LatencyClient
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.services.page_tokens import PageTokens
+from host.services.requests.page_tokens import PageTokens
 from latlab.domain.errors import InvalidRequest
 from latlab.v1 import lab_pb2, latency_pb2
 

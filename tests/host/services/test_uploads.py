@@ -14,7 +14,7 @@ import pytest
 from host.database import devices, programs
 from host.database.engine import Database
 from host.home.paths import sqlite_url
-from host.services.program_contents import described
+from host.services.programs.program_contents import described
 from latlab.client.client import LatencyClient
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import MeasuredLatency
@@ -111,7 +111,7 @@ def test_a_program_of_no_use_is_refused_and_leaves_nothing(
     with pytest.raises(InvalidRequest, match=message):
         client.measure(TARGET.id, [file], SPEC)
     assert stored(database, file) is None
-    assert not any((tmp_path / "programs").iterdir())
+    assert not [path for path in (tmp_path / "programs").rglob("*") if path.is_file()]
 
 
 def test_a_program_that_is_known_keeps_the_kernels_of_its_measurements(

@@ -40,7 +40,8 @@ from latlab.domain.measurement import (
     Visit,
 )
 from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
-from latlab.domain.target import Target, TargetStatus
+from latlab.domain.stored.summaries import MeasurementSummary, VisitSummary
+from latlab.domain.target import Target, TargetDetails, TargetStatus
 
 counts = st.integers(0, 2**32 - 1)
 nanoseconds = st.integers(0, 2**62)
@@ -360,4 +361,41 @@ statuses = st.builds(
     transport_kind=st.none() | st.sampled_from(TransportKind),
     address=texts,
     heat_unknown=st.booleans(),
+)
+measurement_summaries = st.builds(
+    MeasurementSummary,
+    id=st.uuids().map(lambda value: value.hex),
+    target_id=texts,
+    program_sha256=texts,
+    unix_ns=nanoseconds,
+    latency_ns=st.none() | nanoseconds,
+    lower_ns=st.none() | nanoseconds,
+    upper_ns=st.none() | nanoseconds,
+    raw=st.none() | raw_samples,
+    suspect=st.booleans(),
+    is_sentinel=st.booleans(),
+    is_excluded=st.booleans(),
+)
+visit_summaries = st.builds(
+    VisitSummary,
+    run_id=texts,
+    traced=st.booleans(),
+    runs=counts,
+    warmup_runs=counts,
+    load_ns=nanoseconds,
+    first_run_ns=st.none() | nanoseconds,
+    peak_rss_bytes=st.none() | nanoseconds,
+    planned_bytes=st.none() | nanoseconds,
+    before=conditions,
+    after=conditions,
+    kernel_names=st.lists(texts, max_size=3).map(tuple),
+)
+target_details = st.builds(
+    TargetDetails,
+    status=target_statuses,
+    refits=st.lists(refits, max_size=2).map(tuple),
+    noise_floor=st.none() | shares,
+    newest_age_s=st.none() | st.floats(0, 1e9),
+    kernel_kinds=st.dictionaries(texts, counts, max_size=3),
+    interval_coverage=st.none() | shares,
 )

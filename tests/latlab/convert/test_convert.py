@@ -35,8 +35,21 @@ from latlab.convert.latency import (
     target_status_to_message,
     target_to_message,
 )
-from latlab.convert.measurements import stored_from_message, stored_to_message
-from latlab.convert.refits import refit_from_message, refit_to_message
+from latlab.convert.measurements import (
+    measurement_id_from_name,
+    stored_from_message,
+    stored_to_message,
+    summary_from_message,
+    summary_to_message,
+    visit_summary_from_message,
+    visit_summary_to_message,
+)
+from latlab.convert.refits import (
+    refit_from_message,
+    refit_to_message,
+    target_details_from_message,
+    target_details_to_message,
+)
 from latlab.convert.status import (
     device_status_from_message,
     device_status_to_message,
@@ -79,6 +92,9 @@ ROUND_TRIPS = [
     (strategies.refits, refit_to_message, refit_from_message),
     (strategies.stored_measurements, stored_to_message, stored_from_message),
     (strategies.statuses, device_status_to_message, device_status_from_message),
+    (strategies.measurement_summaries, summary_to_message, summary_from_message),
+    (strategies.visit_summaries, visit_summary_to_message, visit_summary_from_message),
+    (strategies.target_details, target_details_to_message, target_details_from_message),
     (strategies.job_statuses, job_status_to_message, job_status_from_message),
     (strategies.networks, partial(network_to_message, "", ""), network_from_message),
 ]
@@ -153,3 +169,5 @@ def test_a_source_of_a_newer_lab_counts_as_the_weakest() -> None:
 def test_what_is_not_the_name_of_a_job_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest, match="jobs/ID"):
         job_id_from_name(name)
+    with pytest.raises(InvalidRequest, match="measurements/ID"):
+        measurement_id_from_name(name.replace("jobs", "measurements"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from host.services.checks import check_program
+from host.services.requests.checks import check_program
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import Program, TensorSpec
 from latlab.programs.reader import Listing

@@ -64,7 +64,7 @@ class PageTokens:
         for field in _FIELDS_OF_A_PAGE:
             if field in request.DESCRIPTOR.fields_by_name:
                 listed.ClearField(field)
-        name = request.DESCRIPTOR.full_name.encode()
+        kind = request.DESCRIPTOR.full_name.encode()
         query = listed.SerializeToString(deterministic=True)
-        signed = b"".join(len(part).to_bytes(8, "big") + part for part in (name, query, text))
+        signed = b"".join(len(part).to_bytes(8, "big") + part for part in (kind, query, text))
         return hmac.digest(self._key, signed, "sha256")[:_MAC_BYTES]

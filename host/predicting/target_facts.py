@@ -1,0 +1,91 @@
+"""What is known about a target, and what predictions for it rest on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from statistics import fmean, median
+
+from sqlalchemy import Connection
+
+from host.database.engine import Database
+from host.database.listing.measurement_pages import newest_latencies
+from host.database.measurements import measured_networks
+from host.database.stored_measurements import newest_ids
+from host.predicting.predictors import Predictors
+from latency_models.evaluate import score
+from latlab.domain.target import TargetDetails, TargetStatus
+
+# The newest measurements say enough, and a target may have a million.
+NEWEST = 2_000
+NEWEST_NETWORKS = 500
+SHOWN_REFITS = 100
+
+log = logging.getLogger(__name__)
+
+
+class TargetFacts:
+    """Answers what is known about targets. Thread-safe."""
+
+    def __init__(self, database: Database, predictors: Predictors) -> None:
+        self._database = database
+        self._predictors = predictors
+
+    def details(self, status: TargetStatus) -> TargetDetails:
+        """Return the details of a target whose status is known. Raises StorageError."""
+        target_id = status.target.id
+        with self._database.reading() as connection:
+            newest = newest_latencies(connection, target_id, NEWEST)
+            kinds, coverage = self._networks(connection, target_id)
+        age_s = max(0.0, (time.time_ns() - newest[0][3]) / 1e9) if newest else None
+        refits = self._predictors.history.refits(target_id)
+        return TargetDetails(
+            status=status,
+            refits=tuple(reversed(refits[-SHOWN_REFITS:])),
+            noise_floor=noise_floor([(*each[:2], each[2]) for each in newest]),
+            newest_age_s=age_s,
+            kernel_kinds=kinds,
+            interval_coverage=coverage,
+        )
+
+    def _networks(
+        self, connection: Connection, target_id: str
+    ) -> tuple[dict[str, int], float | None]:
+        """Return the kernels of each kind, and the coverage of intervals since the last refit."""
+        ids = newest_ids(connection, target_id, NEWEST_NETWORKS)
+        networks = [network for _, _, network in measured_networks(connection, target_id, ids)]
+        kernels = {kernel for network in networks for kernel in network.kernels}
+        kinds = dict(sorted(Counter(kernel.kind for kernel in kernels).items()))
+        snapshot = self._predictors.find(target_id)
+        if snapshot is None:
+            return kinds, None
+        new = [
+            network
+            for network in networks
+            if network.kernels and hash(network.kernels) not in snapshot.network_hashes
+        ]
+        try:
+            return kinds, score(snapshot.predictor, new).inside_interval if new else None
+        except Exception:  # a predictor may fail on odd networks; the rest is still of use
+            log.exception("the predictor of target %s could not be scored", target_id)
+            return kinds, None
+
+
+def noise_floor(latencies: Sequence[tuple[str, str, float]]) -> float | None:
+    """Return by what share two measurements of one network usually differ.
+
+    It is the median, over networks that were measured repeatedly with one spec, of half of the
+    range of their latencies. None if there are none.
+
+    Args:
+        latencies: (program, spec, latency) of each measurement.
+    """
+    repeated: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for program, spec, latency_ns in latencies:
+        repeated[program, spec].append(latency_ns)
+    shares = [
+        (max(each) - min(each)) / 2 / fmean(each) for each in repeated.values() if len(each) > 1
+    ]
+    return median(shares) if shares else None

@@ -1,0 +1,1 @@
+"""Stored measurements and visits, as lists show them."""
