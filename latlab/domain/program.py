@@ -30,7 +30,8 @@ def check_program_name(sha256: str) -> str:
     """Return the name of a program. Raises InvalidRequest if it is none."""
     if not _SHA256.fullmatch(sha256):
         raise InvalidRequest(
-            f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}"
+            f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}",
+            "program_sha256",
         )
     return sha256
 

@@ -52,6 +52,6 @@ class Access:
             return not self._strangers.wait_s(time.monotonic())
 
     def close(self) -> None:
-        """Write the rest of the audit log, and stop the threads."""
+        """Write the rest of the audit log, and stop the threads. The server must have stopped."""
         self.open_calls.close()
         self.audit_log.close()

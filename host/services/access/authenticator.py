@@ -26,6 +26,23 @@ MAX_SECRET_CHARS = 512
 Metadata = Sequence[tuple[str, "str | bytes"]]
 
 
+class TokenEnded(Unauthenticated):
+    """A token of the lab was revoked or has expired. A client is told of Unauthenticated.
+
+    Attributes:
+        token: The token.
+    """
+
+    def __init__(self, token: AccessToken, what: str, unix_ns: int) -> None:
+        """Make the error: "was revoked", for example, and when."""
+        self.token = token
+        when = datetime.fromtimestamp(unix_ns / 1e9, timezone.utc)
+        super().__init__(
+            f"the token {token.id} of {token.owner} {what} on {when:%Y-%m-%d at %H:%M} UTC: ask the"
+            " lab's owner for another (latlab token create)"
+        )
+
+
 class Authenticator:
     """The tokens of the lab, as the database holds them, and the lab's own.
 
@@ -82,7 +99,8 @@ class Authenticator:
         """Return the token whose secret has this SHA-256.
 
         Raises:
-            Unauthenticated: It is unknown, revoked or expired.
+            Unauthenticated: It is unknown.
+            TokenEnded: It was revoked, or has expired.
             StorageError: The database does not answer.
         """
         if secret_sha256 in self._local:  # works without the database
@@ -94,9 +112,9 @@ class Authenticator:
                 " (latlab token create)"
             )
         if token.revoked_unix_ns is not None:
-            raise Unauthenticated(_past(token, "was revoked", token.revoked_unix_ns))
+            raise TokenEnded(token, "was revoked", token.revoked_unix_ns)
         if token.expires_unix_ns is not None and token.expires_unix_ns <= time.time_ns():
-            raise Unauthenticated(_past(token, "has expired", token.expires_unix_ns))
+            raise TokenEnded(token, "has expired", token.expires_unix_ns)
         return token
 
     def refresh(self) -> None:
@@ -153,11 +171,3 @@ def hashed(secret: str) -> bytes:
 
 def _text(value: str | bytes) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _past(token: AccessToken, what: str, unix_ns: int) -> str:
-    when = datetime.fromtimestamp(unix_ns / 1e9, timezone.utc)
-    return (
-        f"the token {token.id} of {token.owner} {what} on {when:%Y-%m-%d at %H:%M} UTC: ask the"
-        " lab's owner for another (latlab token create)"
-    )

@@ -12,7 +12,7 @@ import grpc
 
 from host.services.access.access import Access
 from host.services.access.audit_log import resource_of
-from host.services.access.authenticator import Metadata
+from host.services.access.authenticator import Metadata, TokenEnded
 from host.services.access.caller import calling_context
 from host.services.access.open_calls import OpenCall
 from host.services.access.scopes import method_of, require
@@ -83,23 +83,27 @@ class AccessInterceptor(grpc.ServerInterceptor):
         self, method: str, metadata: Metadata, context: grpc.ServicerContext
     ) -> Iterator[_Served]:
         """Serve a call until the block ends, if it may be made, and write it to the audit log."""
-        needed, token, served = method_of(method), _NOBODY, None
+        needed, token = method_of(method), _NOBODY
         name = method.removeprefix("/").removeprefix("latlab.v1.")
         try:
+            secret_sha256, token = self._access.authenticator.authenticate(metadata)
+            require(token, needed.scope, name)
+            self._access.call_rates.take(token.owner)
+        except LabError as error:
+            token = error.token if isinstance(error, TokenEnded) else token
             try:
-                secret_sha256, token = self._access.authenticator.authenticate(metadata)
-                require(token, needed.scope, name)
-                self._access.call_rates.take(token.owner)
-            except LabError as error:
                 abort(context, error, details_of)
-            call = OpenCall(context, secret_sha256)
-            with calling_context(token) as variables, self._access.open_calls.serving(call):
-                served = _Served(call, variables, needed.changes)
+            finally:
+                self._record(name, token, _status(context, "UNKNOWN"), needed.changes, None)
+        call = OpenCall(context, secret_sha256)
+        with self._access.open_calls.serving(call), calling_context(token) as variables:
+            served = _Served(call, variables, needed.changes)
+            try:
                 yield served
-        except BaseException:
-            self._record(name, token, _status(context, "UNKNOWN"), needed.changes, served)
-            raise
-        self._record(name, token, _status(context, "OK"), needed.changes, served)
+            except BaseException:
+                self._record(name, token, _status(context, "UNKNOWN"), needed.changes, served)
+                raise
+            self._record(name, token, _status(context, "OK"), needed.changes, served)
 
     def _record(
         self, name: str, token: AccessToken, status: str, changes: bool, served: _Served | None
@@ -107,7 +111,7 @@ class AccessInterceptor(grpc.ServerInterceptor):
         was_refused = status in _REFUSALS
         if not (changes or was_refused):
             return
-        if token is _NOBODY and not self._access.notes_strangers():
+        if status == "UNAUTHENTICATED" and not self._access.notes_strangers():
             return
         entry = AuditEntry(
             unix_ns=time.time_ns(),

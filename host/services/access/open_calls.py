@@ -17,6 +17,8 @@ from latlab.domain.errors import StorageError, Unauthenticated
 POLL_S = 1.0
 # A call that has not noticed after so long that its token ended is cancelled.
 GRACE_S = 5.0
+# So long the daemon waits at its end for calls that are slow to notice that they were cancelled.
+CLOSE_S = 3.0
 
 
 class OpenCall:
@@ -56,7 +58,7 @@ class OpenCalls:
     def __init__(self, authenticator: Authenticator) -> None:
         """Start the thread."""
         self._authenticator = authenticator
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._open: dict[OpenCall, None] = {}
         self._stopping = threading.Event()
         threading.Thread(target=self._watch, name="open-calls", daemon=True).start()
@@ -64,21 +66,24 @@ class OpenCalls:
     @contextmanager
     def serving(self, call: OpenCall) -> Iterator[None]:
         """Watch a call until the block ends."""
-        with self._lock:
+        with self._changed:
             self._open[call] = None
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 del self._open[call]
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Wait until the calls that the server has cancelled have ended, for CLOSE_S at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, CLOSE_S)
         self._stopping.set()
 
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_S):
-            with self._lock:
+            with self._changed:
                 calls = list(self._open)
             by_secret = defaultdict(list)
             for call in calls:

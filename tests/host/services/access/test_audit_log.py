@@ -29,7 +29,7 @@ from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, TARGET
 from tests.host.services.access.conftest import TeamLab
-from tests.host.stored_lab import SPEC, TOKEN, served
+from tests.host.stored_lab import SPEC, TOKEN, served, write_ordinary
 
 TIMEOUT_S = 60.0
 
@@ -81,6 +81,15 @@ def test_strangers_are_noted_but_cannot_flood_the_log(lab: TeamLab) -> None:
     assert {(each.owner, each.token_id, each.status) for each in noted} == {
         ("", "", "UNAUTHENTICATED")
     }
+
+
+def test_whose_token_was_refused_is_noted(lab: TeamLab) -> None:
+    token, client = lab.member(Scope.READ, owner="ann")
+    lab.admin.access.revoke_token(token.id)
+    with pytest.raises(LabError):
+        client.targets()
+    [noted] = lab.admin.access.audit("ann")
+    assert (noted.token_id, noted.status) == (token.id, "UNAUTHENTICATED")
 
 
 def test_the_log_is_listed_by_page(lab: TeamLab, database: Database) -> None:
@@ -140,6 +149,30 @@ def test_a_stream_that_its_client_leaves_is_noted(lab: TeamLab) -> None:
 
     wait_until(lambda: bool(statuses()))
     assert statuses() == ["CANCELLED"]
+
+
+def test_calls_that_the_end_of_the_lab_cancels_are_noted(
+    database: Database, tmp_path: Path
+) -> None:
+    stored = write_ordinary(database, tmp_path, count=1)
+    errors: list[LabError] = []
+    with served(database, tmp_path) as (address, _), LatencyClient(address, TOKEN) as client:
+        client.set_drained(DEVICE.serial, True)
+        wait_until(lambda: client.devices()[0].state.phase is DevicePhase.DRAINED)
+
+        def measure() -> None:
+            try:
+                client.measure(TARGET.id, [stored[0].file], SPEC, fresh=True)
+            except LabError as error:
+                errors.append(error)
+
+        measuring = threading.Thread(target=measure)
+        measuring.start()
+        wait_until(lambda: client.jobs(10)[1] == 1)
+    measuring.join(TIMEOUT_S)
+    assert len(errors) == 1
+    noted = [each.status for each in entries(database) if each.method.endswith("Measure")]
+    assert noted == ["CANCELLED"]
 
 
 @contextmanager
