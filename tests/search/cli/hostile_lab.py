@@ -22,6 +22,8 @@ from host.home.paths import LabHome
 from host.home.processes import LockedProcess
 from latlab.client.client import LatencyClient
 from latlab.client.connection.calls import Calls
+from latlab.client.connection.endpoint import Endpoint
+from latlab.client.connection.steps import Attempt, Wait
 from latlab.convert.latency import target_to_message
 from latlab.domain.errors import Unavailable
 from latlab.domain.target import Target
@@ -191,7 +193,7 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
         LockedProcess(home.daemon_file, home.lock_file).info()
         home.create()
         client = LatencyClient("127.0.0.1:1", home.token())
-        client._calls = _Refusing(client._calls, target)  # type: ignore[assignment]
+        client._calls = _Refusing(client._calls.endpoint, target)
         return client
 
     def hang(*_: object) -> NoReturn:
@@ -235,22 +237,23 @@ def refusing_lab(scratch: Scratch) -> Iterator[Callable[[bool], None]]:
         yield lambda is_up: runs.__setitem__(0, is_up)
 
 
-class _Refusing:
+class _Refusing(Calls):
     """Calls of a lab that knows one target and does nothing. Requests are made for real."""
 
-    def __init__(self, calls: Calls, target: Target) -> None:
-        self.channel, self.endpoint = calls.channel, calls.endpoint
+    def __init__(self, endpoint: Endpoint, target: Target) -> None:
+        super().__init__(endpoint)
         self._target = target
 
-    def one(
-        self, method: object, request: object, timeout_s: float = 0, repeat: object = None
-    ) -> object:
-        if isinstance(request, latency_pb2.ListTargetsRequest):
+    def _do(self, step: Attempt | Wait) -> object:
+        if isinstance(step, Attempt) and isinstance(step.request, latency_pb2.ListTargetsRequest):
             status = latency_pb2.TargetStatus(target=target_to_message(self._target), devices=1)
             return latency_pb2.ListTargetsResponse(targets=[status])
         _refuse()
 
-    def stream(self, *_: object, **__: object) -> Iterator[object]:
+    def open(self, *_: object, **__: object) -> Iterator[object]:
+        _refuse()
+
+    def stream(self, *_: object, **__: object) -> Iterator[NoReturn]:
         _refuse()
 
 
