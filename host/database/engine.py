@@ -204,9 +204,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Hand out a connection to read from the database. Raises StorageError."""
+        with self.refusals(), self.engine.connect().execution_options(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Raise StorageError in place of what the database raises when it refuses a statement."""
         try:
-            with self.engine.connect().execution_options(writes=False) as connection:
-                yield connection
+            yield
         except (OperationalError, TimeoutError) as error:
             raise _refusal(error) from error
 
