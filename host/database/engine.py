@@ -69,8 +69,7 @@ def open_engine(url: str) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Migrate the schema to this version. Raises StorageError if it is of a newer version."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = migrations()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     with engine.begin() as connection:
@@ -85,6 +84,14 @@ def migrate(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             command.upgrade(config, "head")
+
+
+def migrations() -> Config:
+    """Return where Alembic finds the migrations: those of each version lie in a folder."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("recursive_version_locations", "true")
+    return config
 
 
 def _connect_arguments(url: str) -> dict[str, int]:
@@ -120,6 +127,8 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         # A damaged text must not make all rows of its query unreadable.
         connection.text_factory = lambda text: text.decode(errors="replace")
+        # Of a new file: space of removed rows can be given back in short steps.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")

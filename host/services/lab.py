@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from host.database import devices as device_rows
 from host.database import programs as program_rows
 from host.database.engine import Database
+from host.database.maintenance.maintenance import Maintenance
 from host.devices.administration import Administration
 from host.devices.fleet import Fleet
 from host.home.boards import checked_address
@@ -28,7 +29,7 @@ from host.predicting.estimates import (
 )
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
-from host.predicting.summaries import Summarizer
+from host.predicting.summaries import STATISTIC, Summarizer
 from host.services.checks import check_text
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import InvalidRequest, NotFound, UnreadableRow
@@ -67,6 +68,7 @@ class Lab:
         self.add_board = add_board
         self.measurements = MeasurementStore(database, summarizer, predictors)
         self.administration = Administration(database, fleet, dispatcher)
+        self.maintenance = Maintenance(database, programs.directory, STATISTIC, is_alone=False)
         self._blends = Blends(database, predictors)
         self._database = database
         self._programs = programs

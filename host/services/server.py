@@ -10,13 +10,15 @@ import grpc
 from host.services.devices import LabServicer
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
+from host.services.maintenance import MaintenanceServicer
 from latlab.common.channel import MAX_MESSAGE_BYTES
 from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.error_interceptor import ErrorInterceptor
 from latlab.convert.token_interceptor import TokenInterceptor
-from latlab.v1 import lab_pb2, latency_pb2
+from latlab.v1 import lab_pb2, latency_pb2, maintenance_pb2
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
+from latlab.v1.maintenance_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
 # A client may export for any time between two programs that it wants to have measured.
 PATIENT = ["/latlab.v1.LatencyService/Measure"]
@@ -35,9 +37,14 @@ def serve_lab(lab: Lab, token: str) -> tuple[grpc.Server, int]:
     )
     add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
     add_LabServiceServicer_to_server(LabServicer(lab), server)
+    add_MaintenanceServiceServicer_to_server(MaintenanceServicer(lab.maintenance), server)
     services = [
         module.DESCRIPTOR.services_by_name[name].full_name
-        for module, name in ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
+        for module, name in (
+            (latency_pb2, "LatencyService"),
+            (lab_pb2, "LabService"),
+            (maintenance_pb2, "MaintenanceService"),
+        )
     ]
     add_health_and_reflection(server, services)
     return server, server.add_insecure_port("127.0.0.1:0")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from latlab.client.baselines import Baselines
 from latlab.client.calls import Calls
+from latlab.client.database.maintenance import DatabaseClient
 from latlab.client.discovery import find_lab, home_folder
 from latlab.client.measuring import (
     MeasureOptions,
@@ -50,6 +51,7 @@ class LatencyClient(TargetsClient):
     Attributes:
         stored: The stored measurements: list, exclude and include them.
         baselines: The programs that the lab keeps under a name.
+        database: The lab's database: back it up, check, compact and export it.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -62,6 +64,7 @@ class LatencyClient(TargetsClient):
         super().__init__(Calls(address, token))
         self.stored = StoredMeasurements(self._calls, self._lab)
         self.baselines = Baselines(self._calls, self._lab, self._latency)
+        self.database = DatabaseClient(self._calls)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:

@@ -23,6 +23,11 @@ class LatlabCommands(LateCommands):
         "measurements": LateCommand(
             "host.cli.measurements:app", "List, show and exclude stored measurements.", LAB
         ),
+        "db": LateCommand(
+            "host.cli.database:app",
+            "Back up, restore, check and export the database.",
+            LAB,
+        ),
         "doctor": LateCommand(
             "search.cli.doctor:doctor", "Find what is wrong with the lab and how to fix it.", LAB
         ),

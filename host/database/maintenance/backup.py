@@ -10,8 +10,9 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 
 from host.database.engine import Database, migrate
@@ -64,7 +65,13 @@ def needed_bytes(database: Database) -> int:
 
 def plain_engine(path: Path) -> Engine:
     """Return an engine of a file of SQLite that nobody else uses, and that may be lost."""
-    return create_engine(URL.create("sqlite", database=str(path)))
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file, as the lab's own
+
+    return engine
 
 
 def _copy_rows(database: Database, draft: Path, on_progress: OnProgress) -> None:

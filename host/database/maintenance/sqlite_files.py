@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,3 +72,18 @@ def problems(path: Path, most: int) -> list[str]:
     with opened(path) as connection:
         found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({most})")]
     return [] if found == ["ok"] else found
+
+
+def broken_references(path: Path, most: int) -> list[tuple[str, int, str]]:
+    """Return (table, row id, table that lacks the row) of references that lead nowhere.
+
+    Args:
+        path: The database.
+        most: The most to return.
+
+    Raises:
+        StorageError: The file cannot be read.
+    """
+    with opened(path) as connection:
+        found = itertools.islice(connection.execute("PRAGMA foreign_key_check"), most)
+        return [(str(row[0]), int(row[1] or 0), str(row[2])) for row in found]

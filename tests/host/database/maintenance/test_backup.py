@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import func, select, text
 
 from device_agent.lease import LeaseGuard
-from host.database import devices, jobs, schema
+from host.database import devices, engine, jobs, schema
 from host.database.engine import Database
 from host.database.maintenance import backup, sqlite_files
 from host.database.maintenance.backup import back_up
@@ -172,14 +173,13 @@ def test_the_log_of_a_damaged_database_is_kept_with_it(lab: Database, tmp_path: 
 
 
 def test_an_older_schema_is_migrated(tmp_path: Path) -> None:
-    old = Database(sqlite_url(tmp_path / "old.db"))
-    with old.writing() as connection:  # as version 0.2.0 left it
+    config = engine.migrations()
+    old = backup.plain_engine(tmp_path / "old.db")
+    with old.begin() as connection:  # as version 0.1.0 left it
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
         devices.register_target(connection, TARGET)
-    old.close()
-    with sqlite3.connect(tmp_path / "old.db") as connection:
-        connection.execute("DROP TABLE baselines")
-        connection.execute("UPDATE alembic_version SET version_num = '0011'")
-    connection.close()
+    old.dispose()
     found = restored(tmp_path / "old.db", sqlite_url(tmp_path / "lab.db"))
     with found.reading() as connection:
         assert devices.all_targets(connection) == [TARGET]
