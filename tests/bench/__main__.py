@@ -38,6 +38,7 @@ GROUPS = {
     "programs": ("wrong", "hostile_commands", "hostile", "poisoned", "runner"),
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
+    "service": ("database_lookup",),
     "house": ("house",),
     "search": (
         "search",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 
 from host.database.engine import Database
 from host.database.maintenance.measurement_checks import findings_of_measurements
@@ -88,7 +89,7 @@ def _jobs(database: Database) -> Iterator[Progress | DatabaseFinding]:
         yield Progress("checking jobs", done, max(done, total))
 
 
-def _job_problem(row: Row[tuple[str, int | None, str | None, int | None]]) -> str:
+def _job_problem(row: Any) -> str:  # noqa: ANN401 -- a row of four columns
     outcomes = (row.measurement_id is not None) + (row.failure_id is not None)
     if row.ended_unix_ns is None:
         return "it is open, and has an outcome already" if outcomes else ""

@@ -221,19 +221,19 @@ def _samples(connection: Connection, page: Sequence[Row[Any]]) -> Iterator[Value
         .where(visits.c.job_id.in_(list(ids)), visits.c.wall_ns.is_not(None))
         .order_by(visits.c.id)
     )
-    by_job: dict[str, list[Row[Any]]] = defaultdict(list)
+    by_job: dict[str, list[Any]] = defaultdict(list)
     for row in connection.execute(query):
         by_job[row.job_id].append(row)
     for job_id, measurement_id in ids.items():
-        for row in by_job[job_id]:
+        for visit in by_job[job_id]:
             with contextlib.suppress(UnreadableRow), raw.reading("its samples"):
                 series = [
                     raw.unpack_int64(each).tolist()
-                    for each in (row.wall_ns, row.cpu_ns, row.involuntary_switches)
+                    for each in (visit.wall_ns, visit.cpu_ns, visit.involuntary_switches)
                 ]
+                known = (measurement_id, visit.run_id, visit.device_serial, bool(visit.traced))
                 yield from [
-                    (measurement_id, row.run_id, row.device_serial, bool(row.traced), run, *values)
-                    for run, values in enumerate(zip(*series, strict=True))
+                    (*known, run, *values) for run, values in enumerate(zip(*series, strict=True))
                 ]
 
 

@@ -15,6 +15,7 @@ from host.home.paths import sqlite_url
 from host.predicting.summaries import STATISTIC
 from host.services import maintenance as servicer
 from latlab.client.client import LatencyClient
+from latlab.client.database.maintenance import DatabaseClient
 from latlab.domain.database.maintenance import (
     Compaction,
     CompactionPolicy,
@@ -89,8 +90,8 @@ def test_findings_come_as_they_are_on_the_file(lab: Lab) -> None:
     with lab.database.writing() as connection:
         connection.exec_driver_sql("UPDATE summaries SET p99_ns = 1")
 
-    def found(each: Maintenance | object) -> list[object]:
-        return [f for f in each.check() if isinstance(f, DatabaseFinding)]  # type: ignore[attr-defined]
+    def found(each: Maintenance | DatabaseClient) -> list[DatabaseFinding]:
+        return [f for f in each.check() if isinstance(f, DatabaseFinding)]
 
     assert found(lab.client.database) == found(lab.alone)
     assert len(found(lab.client.database)) == len(lab.stored) + 1  # the baseline has no file
@@ -117,8 +118,8 @@ def test_samples_are_removed_and_the_lab_answers_as_before(lab: Lab) -> None:
 
 @pytest.mark.parametrize("rows", ExportedRows)
 def test_rows_come_as_they_are_in_the_file(lab: Lab, rows: ExportedRows) -> None:
-    def exported(each: Maintenance | object) -> tuple[object, list[object]]:
-        batches = list(each.export(rows))  # type: ignore[attr-defined]
+    def exported(each: Maintenance | DatabaseClient) -> tuple[object, list[object]]:
+        batches = list(each.export(rows))
         assert len({batch.columns for batch in batches}) == 1
         return batches[0].columns, [row for batch in batches for row in batch.rows]
 
@@ -135,4 +136,4 @@ def test_requests_without_a_sense_are_refused(lab: Lab) -> None:
         (stub.Export, maintenance_pb2.ExportRequest(rows=99)),  # type: ignore[arg-type]
     ):
         with pytest.raises(InvalidRequest, match="say"):
-            next(calls.stream(method, request, timeout_s=30))  # type: ignore[arg-type]
+            next(calls.stream(method, request, timeout_s=30))

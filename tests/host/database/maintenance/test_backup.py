@@ -23,6 +23,7 @@ from latlab.domain.errors import DiskFull, InvalidRequest, LeaseLost, StorageErr
 from latlab.v1 import device_agent_pb2
 from tests.host.database.maintenance.filled import contents, fill, without_identity
 from tests.host.fake_lab import DEVICE, TARGET
+from tests.host.postgresql import empty
 
 
 @pytest.fixture
@@ -78,9 +79,7 @@ def test_a_backup_is_restored_into_sqlite(database: Database, tmp_path: Path) ->
 def test_a_backup_is_restored_into_an_empty_postgresql(
     lab: Database, tmp_path: Path, postgresql_url: str
 ) -> None:
-    from tests.host.conftest import _empty
-
-    _empty(postgresql_url)
+    empty(postgresql_url)
     file, before = backed_up(lab, tmp_path / "backup.db"), contents(lab)
     found = restored(file, postgresql_url)
     assert without_identity(contents(found)) == without_identity(before)

@@ -1,5 +1,6 @@
 """Say when samples were removed, and for which target's predictor a measurement counts."""
 
+# ruff: noqa: N999 -- as all migrations are named
 from __future__ import annotations
 
 import contextlib
@@ -29,7 +30,7 @@ def upgrade() -> None:
         target_of_job, {"unlearned": [spec for spec in specs if not _is_learned(spec)]}
     )
     op.create_index(
-        op.f("ix_measurements_learned_target_id"),
+        op.f("ix_measurements_learned_target_id_suspect_is_excluded"),
         "measurements",
         ["learned_target_id", "suspect", "is_excluded"],
     )
