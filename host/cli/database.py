@@ -45,7 +45,8 @@ def backup(
     with opened_database() as database:
         for _ in followed(database.back_up(file)):
             pass
-    console.print(f"{file} holds the database: {_megabytes(file.stat().st_size)}.")
+    size = _megabytes(file.stat().st_size)
+    console.print(f"{file} holds the database: {size}.", soft_wrap=True)
     console.print("`latlab db restore` brings it back. Programs' files are not in it.")
 
 
@@ -61,8 +62,8 @@ def restore(
     """
     kept = restore_database(file)
     if kept is not None:
-        console.print(f"The database before it is kept as {kept}.")
-    console.print(f"The database of {file} is restored. Start the lab with `latlab lab up`.")
+        console.print(f"The database before it is kept as {kept}.", soft_wrap=True)
+    console.print(f"The database of {file} is restored: `latlab lab up`.", soft_wrap=True)
     console.print("`latlab db check` lists the programs whose files are missing now, if any.")
 
 
@@ -142,7 +143,7 @@ def export(
     check_name(file)
     with opened_database() as database, console.status("exporting"):
         written = write_rows(file, database.export(rows))
-    console.print(f"{file} has {written:,} rows, one for each of the {rows.value}.")
+    console.print(f"{file} has {written:,} rows of {rows.value}.", soft_wrap=True)
 
 
 def _before_unix_ns(age: str) -> int:
