@@ -5,7 +5,6 @@ python -m host.daemon        started in the background by `latlab lab up`
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import logging
@@ -14,7 +13,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from host.database.engine import Database
 from host.devices.fleet import Fleet
@@ -28,6 +26,7 @@ from host.home.boards import Boards, checked_address
 from host.home.config import NO_CONFIG, LabConfig, load_config
 from host.home.installed import daemon_sources
 from host.home.paths import LabHome
+from host.home.processes import lock_home
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.operation import service_manager
@@ -43,7 +42,7 @@ from host.services.tls import listen
 from latlab.common.files import OLD_PART_S, remove_parts, replacing
 from latlab.common.log import bound_log, start_logging
 from latlab.common.program_store import ProgramStore
-from latlab.domain.errors import LabError, StorageError, Unavailable
+from latlab.domain.errors import LabError, StorageError
 from latlab.programs.reader_process import ReaderProcess
 
 STOP_GRACE_S = 2.0
@@ -144,7 +143,7 @@ def _prepare_home(home: LabHome) -> tuple[int, str]:
     Returns the lock, a file's descriptor, and the hash of this daemon's sources.
     """
     home.create()
-    lock = _lock(home.lock_file)
+    lock = lock_home(home.lock_file)
     # Left by a daemon that was killed, and by commands.
     home.daemon_file.unlink(missing_ok=True)
     remove_parts(home.root, min_age_s=0)
@@ -172,16 +171,6 @@ def _publish(home: LabHome, places: Mapping[str, str | None], sources: str) -> N
     served = (f"{what} {place}" for what, place in places.items() if place)
     logging.info("serving: %s", ", ".join(served))
     service_manager.notify(service_manager.READY)
-
-
-def _lock(path: Path) -> int:
-    """Lock the home for the life of the process. Raises Unavailable if a daemon runs on it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Unavailable(f"a lab already runs on the folder {path.parent}") from None
-    return descriptor
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "device_agent": "latlab.v1 latlab.common latlab.convert latlab.domain",
         "host.home": "latlab.client latlab.common latlab.domain",
         "host.measuring": "latlab.domain latency_models",
-        "host.database": "latlab.domain latency_models",
+        "host.database": "latlab.domain latlab.common latency_models",
         "host.agent": "host.home latlab.client latlab.common latlab.convert latlab.domain"
         " latlab.v1",
         "host.jobs": "host.database host.measuring latlab.domain",
@@ -45,7 +45,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
         "host.doctor": "latlab.client latlab.common latlab.domain host.devices.transports"
         " host.agent host.home host.measuring",
         "host.cli": "latlab.client latlab.export latlab.common latlab.domain host.agent"
-        " host.home host.measuring",
+        " host.database host.home host.measuring",
         "host.daemon": "host.services host.operation host.predicting host.devices host.jobs"
         " host.database host.home latlab.programs latlab.common latlab.domain",
         "search.space": "latlab.domain",

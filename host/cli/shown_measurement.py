@@ -78,13 +78,19 @@ def visits_table(measurement: Measurement) -> Table:
         table.add_row(
             str(number),
             "traced" if visit.traced else "untraced",
-            "disturbed" if latency_ns is None else milliseconds(latency_ns),
+            _latency_text(latency_ns, measurement),
             *_quantiles(visit.wall_ns),
             f"{clean_samples(visit).mean():.0%}" if visit.wall_ns else "",
             _conditions(visit.before),
             _conditions(visit.after, visit.before),
         )
     return table
+
+
+def _latency_text(latency_ns: float | None, measurement: Measurement) -> str:
+    if measurement.samples_removed_unix_ns is not None:
+        return "removed"
+    return "disturbed" if latency_ns is None else milliseconds(latency_ns)
 
 
 def plot_table(measurement: Measurement) -> Table:
@@ -131,7 +137,9 @@ def kernels_table(measurement: Measurement, every: bool) -> Table:
         table.caption = f"no times: {error}"
         return table
     if found is None or not found[1].size:
-        table.caption = "none: no run was traced"
+        removed_unix_ns = measurement.traces_removed_unix_ns
+        removed = "" if removed_unix_ns is None else f"times {_removed_text(removed_unix_ns)}"
+        table.caption = removed or "none: no run was traced"
         return table
     names, means_ns = found[0], found[1].mean(axis=1)
     total_ns = max(1.0, float(means_ns.sum()))
@@ -157,9 +165,17 @@ def _facts_of_visits(whole: Measurement, program_bytes: int) -> list[tuple[str, 
     for label, text in zip(FOOTPRINT_COLUMNS, cells, strict=True):
         if text:
             known.append((label.capitalize(), text))
+    if (removed_unix_ns := whole.samples_removed_unix_ns) is not None:
+        known.append(("Samples", _removed_text(removed_unix_ns)))
+    elif (removed_unix_ns := whole.traces_removed_unix_ns) is not None:
+        known.append(("Kernels' samples", _removed_text(removed_unix_ns)))
     if whole.heat_unknown:
         known.append(("Heat", "unknown: the device did not report it"))
     return known
+
+
+def _removed_text(unix_ns: int) -> str:
+    return f"removed on {time_text(unix_ns)} by `latlab db compact`; what they gave is kept"
 
 
 def _spec_text(spec: BenchmarkSpec) -> str:

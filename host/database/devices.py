@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,8 @@ import cattrs
 from sqlalchemy import BigInteger, Connection, Row, cast, func, select
 
 from host.database import raw
-from host.database.jobs import spec_from_text
-from host.database.measurements import TRUSTED
-from host.database.schema import devices, jobs, leases, measurements, targets
+from host.database.schema import devices, leases, measurements, targets
 from latlab.domain.device import Device
-from latlab.domain.errors import UnreadableRow
 from latlab.domain.target import Target
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -64,20 +59,19 @@ def all_targets(connection: Connection) -> list[Target]:
 
 def measurement_counts(connection: Connection, target_id: str = "") -> dict[str, int]:
     """Count the measurements that a predictor may learn from, by target id; "" for all targets."""
+    learned = measurements.c.learned_target_id
     query = (
-        select(jobs.c.target_id, jobs.c.spec, func.count().label("measured"))
-        .join(measurements, measurements.c.job_id == jobs.c.id)
-        .where(TRUSTED)
-        .group_by(jobs.c.target_id, jobs.c.spec)
+        select(learned, func.count())
+        .where(
+            learned.is_not(None),
+            measurements.c.suspect.is_(False),
+            measurements.c.is_excluded.is_(False),
+        )
+        .group_by(learned)
     )
     if target_id:
-        query = query.where(jobs.c.target_id == target_id)
-    counts: Counter[str] = Counter()
-    for row in connection.execute(query):
-        with contextlib.suppress(UnreadableRow):
-            if not spec_from_text(row.spec).visit.is_sustained:
-                counts[row.target_id] += row.measured
-    return counts
+        query = query.where(learned == target_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def acquire_lease(

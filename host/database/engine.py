@@ -69,8 +69,7 @@ def open_engine(url: str) -> Engine:
 
 def migrate(engine: Engine) -> None:
     """Migrate the schema to this version. Raises StorageError if it is of a newer version."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = migrations()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     with engine.begin() as connection:
@@ -85,6 +84,13 @@ def migrate(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             command.upgrade(config, "head")
+
+
+def migrations() -> Config:
+    """Return where Alembic finds the migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 def _connect_arguments(url: str) -> dict[str, int]:
@@ -120,6 +126,8 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         # A damaged text must not make all rows of its query unreadable.
         connection.text_factory = lambda text: text.decode(errors="replace")
+        # Of a new file: space of removed rows can be given back in short steps.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -204,9 +212,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Hand out a connection to read from the database. Raises StorageError."""
+        with self.refusals(), self.engine.connect().execution_options(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Raise StorageError in place of what the database raises when it refuses a statement."""
         try:
-            with self.engine.connect().execution_options(writes=False) as connection:
-                yield connection
+            yield
         except (OperationalError, TimeoutError) as error:
             raise _refusal(error) from error
 

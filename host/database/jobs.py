@@ -155,11 +155,9 @@ def end_with_measurement(
     """
     if not _end(connection, job.id, now_unix_ns):
         return False
-    connection.execute(
-        measurements.insert().values(
-            id=measurement_id, job_id=job.id, unix_ns=now_unix_ns, suspect=suspect
-        )
-    )
+    row = {"id": measurement_id, "job_id": job.id, "unix_ns": now_unix_ns, "suspect": suspect}
+    learned = {"learned_target_id": job.learned_target_id}
+    connection.execute(measurements.insert().values(row | learned))
     if kernel_ns is not None:
         put_kernel_times(connection, measurement_id, job.program_sha256, kernel_ns)
     return True

@@ -239,8 +239,10 @@ def _measurement(connection: Connection, row: Row[Any]) -> Measurement:
         program_sha256=row.program_sha256,
         spec=spec_from_text(row.spec),
         unix_ns=_unix_ns(row),
-        visits=tuple(_visits(connection, row.job_id)),
+        visits=tuple(_visits(connection, row)),
         suspect=row.suspect,
+        traces_removed_unix_ns=row.traces_removed_unix_ns,
+        samples_removed_unix_ns=row.samples_removed_unix_ns,
     )
 
 
@@ -251,20 +253,25 @@ def _unix_ns(row: Row[Any]) -> int:
     return row.unix_ns
 
 
-def _visits(connection: Connection, job_id: str) -> list[Visit]:
-    """Return the job's visits that brought samples.
+def _visits(connection: Connection, row: Row[Any]) -> list[Visit]:
+    """Return the visits of a measurement's job that brought samples, also if they were removed.
 
     Raises UnreadableRow, also for a visit that makes no sense.
     """
     query = (
         select(*VISIT_COLUMNS)
-        .where(visits.c.job_id == job_id, visits.c.wall_ns.is_not(None))
+        .where(visits.c.job_id == row.job_id, visits.c.wall_ns.is_not(None))
         .order_by(visits.c.id)
     )
     found = []
     for outcome in map(outcome_from_row, connection.execute(query)):
         if isinstance(outcome, Visit):
-            if fault := visit_fault(outcome):
+            fault = visit_fault(
+                outcome,
+                traces_removed=row.traces_removed_unix_ns is not None,
+                samples_removed=row.samples_removed_unix_ns is not None,
+            )
+            if fault:
                 raise UnreadableRow(f"visit {outcome.run_id} makes no sense: {fault}")
             found.append(outcome)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -205,24 +206,30 @@ def _kernel_ids(connection: Connection, wanted: tuple[Kernel, ...]) -> list[int]
 def _kernel(row: Row[Any]) -> Kernel:
     """Read a kernel. Raises UnreadableRow, also if its fields are those of another kernel."""
     with raw.reading(f"kernel {row.id}"):
-        fields = raw.parse(row.fields)
-        height, width = _shape(fields["kernel_size"])
-        vertical, horizontal = _shape(fields["stride"])
-        kernel = Kernel(
-            kind=_text(fields["kind"]),
-            inputs=_shapes(fields["inputs"]),
-            output=_shape(fields["output"]),
-            kernel_size=(height, width),
-            stride=(vertical, horizontal),
-            dilation=_uint32(fields["dilation"]),
-            groups=_uint32(fields["groups"]),
-            activation=_text(fields["activation"]),
-            dtype=_text(fields["dtype"]),
-        )
-        if fields.keys() != asdict(kernel).keys():
-            raise ValueError(f"a kernel has the wrong fields {', '.join(sorted(fields))}")
-        if str(kernel) != row.text:
-            raise ValueError(f"the fields are of {str(kernel)[:80]!r}, not of {row.text[:80]!r}")
+        return _parsed(row.text, row.fields)
+
+
+# Programs share most of their kernels, and parsing them would take most of a lookup.
+@functools.lru_cache(maxsize=65_536)
+def _parsed(text: str, stored_fields: str) -> Kernel:
+    fields = raw.parse(stored_fields)
+    height, width = _shape(fields["kernel_size"])
+    vertical, horizontal = _shape(fields["stride"])
+    kernel = Kernel(
+        kind=_text(fields["kind"]),
+        inputs=_shapes(fields["inputs"]),
+        output=_shape(fields["output"]),
+        kernel_size=(height, width),
+        stride=(vertical, horizontal),
+        dilation=_uint32(fields["dilation"]),
+        groups=_uint32(fields["groups"]),
+        activation=_text(fields["activation"]),
+        dtype=_text(fields["dtype"]),
+    )
+    if fields.keys() != asdict(kernel).keys():
+        raise ValueError(f"a kernel has the wrong fields {', '.join(sorted(fields))}")
+    if str(kernel) != text:
+        raise ValueError(f"the fields are of {str(kernel)[:80]!r}, not of {text[:80]!r}")
     return kernel
 
 

@@ -184,6 +184,14 @@ measurements = Table(
     Column("unix_ns", BigInteger, nullable=False),
     Column("suspect", Boolean, nullable=False, server_default=false()),
     Column("is_excluded", Boolean, nullable=False, server_default=false()),
+    # The job's target if its predictor may learn from the measurement, because it is neither a
+    # sentinel's nor of sustained load. With it, counting a million measurements takes no join.
+    Column("learned_target_id", String(16)),
+    # When `latlab db compact` removed the kernels' times of each traced run, and the series of
+    # runs: then they are empty in the visits, and summary and kernel timings stay for ever.
+    Column("traces_removed_unix_ns", BigInteger),
+    Column("samples_removed_unix_ns", BigInteger),
+    Index(None, "learned_target_id", "suspect", "is_excluded"),
     Index(None, "unix_ns", "id"),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -10,7 +11,21 @@ from sqlalchemy import Connection, Row, select
 from host.database.raw import pack_float64, reading
 from host.database.schema import kernel_timings, measurements, programs, summaries
 from latlab.domain.errors import UnreadableRow
-from latlab.domain.measurement import Summary
+from latlab.domain.measurement import Summary, Visit
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """How samples become a summary.
+
+    Attributes:
+        version: The version of the rules, which is stored with each summary.
+        summarize: Returns the summary of the visits of a measurement, or why there is none.
+    """
+
+    version: int
+    summarize: Callable[[Sequence[Visit]], Summary | str]
+
 
 FIELDS = (
     "latency_ns",
@@ -69,11 +84,17 @@ def has_kernel_times(connection: Connection, measurement_id: str) -> bool:
 
 
 def not_summarized(connection: Connection, version: int, limit: int) -> Sequence[str]:
-    """Return ids of measurements without a summary by `version`, the newest `limit` of them."""
+    """Return ids of measurements without a summary by `version`, the newest `limit` of them.
+
+    Measurements whose samples were removed keep the summary that they have.
+    """
     query = (
         select(measurements.c.id)
         .outerjoin(summaries, summaries.c.measurement_id == measurements.c.id)
-        .where(summaries.c.version.is_distinct_from(version))
+        .where(
+            summaries.c.version.is_distinct_from(version),
+            measurements.c.samples_removed_unix_ns.is_(None),
+        )
         .order_by(measurements.c.unix_ns.desc())
         .limit(limit)
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latlab.client.connection.local_lab import is_locked, process_info
 from latlab.common.background_process import POLL_S
+from latlab.common.files import storing
+from latlab.domain.errors import Unavailable
 
 KILL_TIMEOUT_S = 5.0
 
@@ -85,3 +89,39 @@ def has_open(pid: int, file: Path) -> bool:
                 if descriptor.samefile(file):
                     return True
     return False
+
+
+def lock_home(lock_file: Path) -> int:
+    """Lock a lab's folder, as a daemon does for its life.
+
+    Returns:
+        The file descriptor that holds the lock. Closing it gives the lock back.
+
+    Raises:
+        Unavailable: Another process holds it: a daemon, or a command that works on the files.
+        StorageError: The file cannot be opened.
+    """
+    with storing(lock_file):
+        descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Unavailable(f"a lab already runs on the folder {lock_file.parent}") from None
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked_home(process: LockedProcess) -> Iterator[None]:
+    """Keep daemons off a lab's folder while the block works on its files.
+
+    Raises Unavailable if one runs, and StorageError.
+    """
+    descriptor = lock_home(process.lock_file)
+    try:
+        # Left by a daemon that was killed. With the lock held, it would pass for a living one.
+        with storing(process.info_file):
+            process.info_file.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(descriptor)

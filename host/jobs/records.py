@@ -121,7 +121,7 @@ class JobRecords:
             visits=tuple(state.visits),
             suspect=state.suspect,
         )
-        summary = statistics.summarize(state.visits) or statistics.NONE_CLEAN
+        summary = statistics.summary_or_reason(state.visits)
         with self._database.writing() as connection:
             if not job_rows.end_with_measurement(
                 connection, job, measurement.id, kernel_ns, measurement.unix_ns, state.suspect

@@ -100,6 +100,11 @@ def summarize(visits: Sequence[Visit], usual_spread: float | None = None) -> Sum
     )
 
 
+def summary_or_reason(visits: Sequence[Visit]) -> Summary | str:
+    """Return the summary that is stored with a measurement, or why there is none."""
+    return summarize(visits) or NONE_CLEAN
+
+
 def memory_probe_ns(visits: Sequence[Visit]) -> float | None:
     """Return the lower quartile of the memory probes before and after the clean visits, in ns.
 

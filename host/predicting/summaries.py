@@ -15,16 +15,18 @@ from host.database.engine import Database
 from host.database.measurements import get_measurement
 from host.database.programs import get_program
 from host.database.summaries import (
+    Statistic,
     has_kernel_times,
     not_summarized,
     put_kernel_times,
     put_summary,
 )
 from host.measuring.kernel_times import kernel_times_ns
-from host.measuring.statistics import NONE_CLEAN, VERSION, summarize
+from host.measuring.statistics import VERSION, summary_or_reason
 from latlab.domain.errors import TraceMismatch, UnreadableRow
 from latlab.domain.measurement import Measurement, Summary
 
+STATISTIC = Statistic(VERSION, summary_or_reason)
 BATCH = 50  # written at once: others write in between
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def _summary(
         return str(error), "", None
     assert measurement is not None
     return (
-        summarize(measurement.visits) or NONE_CLEAN,
+        summary_or_reason(measurement.visits),
         measurement.program_sha256,
         _kernel_times_ns(connection, measurement),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from host.database import devices as device_rows
 from host.database.engine import Database
+from host.database.maintenance.maintenance import Maintenance
 from host.devices.administration import Administration
 from host.devices.fleet import Fleet
 from host.home.boards import checked_address
@@ -26,7 +27,7 @@ from host.predicting.estimates import (
 )
 from host.predicting.measurement_store import MeasurementStore
 from host.predicting.predictors import WAIT_S, Predictors
-from host.predicting.summaries import Summarizer
+from host.predicting.summaries import STATISTIC, Summarizer
 from host.predicting.target_facts import TargetFacts
 from host.services.jobs.lab_jobs import LabJobs
 from host.services.jobs.statuses import JobStatuses
@@ -72,6 +73,7 @@ class Lab:
         self.page_tokens = PageTokens(database.id)
         self.lists = LabLists(database)
         self._facts = TargetFacts(database, predictors)
+        self.maintenance = Maintenance(database, programs.directory, STATISTIC, is_alone=False)
         self._blends = Blends(database, predictors)
         self._database = database
         self._summarizer = summarizer

@@ -9,15 +9,17 @@ from host.services.access.interceptor import AccessInterceptor
 from host.services.devices import LabServicer
 from host.services.lab import Lab
 from host.services.latency import LatencyServicer
+from host.services.maintenance import MaintenanceServicer
 from host.services.tokens import AccessServicer
 from latlab.common.channel import MAX_MESSAGE_BYTES, PING_OPTIONS
 from latlab.common.server import add_health_and_reflection, make_server
 from latlab.convert.details.google_rpc import details_of
 from latlab.convert.error_interceptor import ErrorInterceptor
-from latlab.v1 import access_pb2, lab_pb2, latency_pb2
+from latlab.v1 import access_pb2, lab_pb2, latency_pb2, maintenance_pb2
 from latlab.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from latlab.v1.lab_pb2_grpc import add_LabServiceServicer_to_server
 from latlab.v1.latency_pb2_grpc import add_LatencyServiceServicer_to_server
+from latlab.v1.maintenance_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
 # A client may export for any time between two programs that it wants to have measured.
 PATIENT = ["/latlab.v1.LatencyService/Measure"]
@@ -37,10 +39,11 @@ def serve_lab(lab: Lab, access: Access) -> tuple[grpc.Server, int]:
     add_LatencyServiceServicer_to_server(LatencyServicer(lab), server)
     add_LabServiceServicer_to_server(LabServicer(lab), server)
     add_AccessServiceServicer_to_server(AccessServicer(access), server)
-    modules = ((latency_pb2, "LatencyService"), (lab_pb2, "LabService"))
+    add_MaintenanceServiceServicer_to_server(MaintenanceServicer(lab.maintenance), server)
     services = [
-        module.DESCRIPTOR.services_by_name[name].full_name
-        for module, name in (*modules, (access_pb2, "AccessService"))
+        service.full_name
+        for module in (latency_pb2, lab_pb2, access_pb2, maintenance_pb2)
+        for service in module.DESCRIPTOR.services_by_name.values()
     ]
     add_health_and_reflection(server, services)
     return server, server.add_insecure_port("127.0.0.1:0")

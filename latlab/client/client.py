@@ -17,6 +17,7 @@ from latlab.client.connection.calls import Calls
 from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.environment import find_endpoint
 from latlab.client.connection.retries import Repeat
+from latlab.client.database.maintenance import DatabaseClient
 from latlab.client.jobs import JobsClient
 from latlab.client.measuring import (
     MeasureOptions,
@@ -52,6 +53,7 @@ class LatencyClient(JobsClient):
         stored: The stored measurements: list, exclude and include them.
         baselines: The programs that the lab keeps under a name.
         access: The tokens, and who did what with them.
+        database: The lab's database: back it up, check, compact and export it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class LatencyClient(JobsClient):
         self.stored = StoredMeasurements(self._calls, self._lab)
         self.baselines = Baselines(self._calls, self._lab)
         self.access = AccessClient(self._calls)
+        self.database = DatabaseClient(self._calls)
 
     @classmethod
     def connect(cls, home: Path | None = None) -> LatencyClient:

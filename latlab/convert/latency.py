@@ -128,6 +128,8 @@ def measurement_to_message(measurement: Measurement) -> latency_pb2.Measurement:
         unix_ns=measurement.unix_ns,
         visits=map(visit_to_message, measurement.visits),
         suspect=measurement.suspect,
+        traces_removed_unix_ns=measurement.traces_removed_unix_ns,
+        samples_removed_unix_ns=measurement.samples_removed_unix_ns,
     )
 
 
@@ -141,6 +143,12 @@ def measurement_from_message(message: latency_pb2.Measurement) -> Measurement:
         unix_ns=message.unix_ns,
         visits=tuple(map(visit_from_message, message.visits)),
         suspect=message.suspect,
+        traces_removed_unix_ns=(
+            message.traces_removed_unix_ns if message.HasField("traces_removed_unix_ns") else None
+        ),
+        samples_removed_unix_ns=(
+            message.samples_removed_unix_ns if message.HasField("samples_removed_unix_ns") else None
+        ),
     )
 
 

@@ -32,6 +32,11 @@ class Job:
     is_sentinel: bool = False
     priority: int = 0
 
+    @property
+    def learned_target_id(self) -> str | None:
+        """The target whose predictor may learn from the job's measurement; None without one."""
+        return None if self.is_sentinel or self.spec.visit.is_sustained else self.target_id
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

@@ -121,6 +121,10 @@ class Measurement:
         visits: Its visits.
         suspect: Whether the sentinel had drifted when it was taken. It is kept, but no predictor
             learns from it.
+        traces_removed_unix_ns: When the lab removed the kernels' times of each traced run; None
+            if it has them. The kernels' mean times stay.
+        samples_removed_unix_ns: When the lab removed the series of all visits; None if it has
+            them. The latency, its interval and the quantiles stay.
     """
 
     id: str
@@ -130,6 +134,8 @@ class Measurement:
     unix_ns: int
     visits: tuple[Visit, ...]
     suspect: bool = False
+    traces_removed_unix_ns: int | None = None
+    samples_removed_unix_ns: int | None = None
 
     @property
     def heat_unknown(self) -> bool:

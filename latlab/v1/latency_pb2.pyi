@@ -770,6 +770,8 @@ class Measurement(_message.Message):
     UNIX_NS_FIELD_NUMBER: _builtins.int
     VISITS_FIELD_NUMBER: _builtins.int
     SUSPECT_FIELD_NUMBER: _builtins.int
+    TRACES_REMOVED_UNIX_NS_FIELD_NUMBER: _builtins.int
+    SAMPLES_REMOVED_UNIX_NS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The measurement's id."""
     target_id: _builtins.str
@@ -780,6 +782,14 @@ class Measurement(_message.Message):
     """When it was finished, in ns since 1970."""
     suspect: _builtins.bool
     """The sentinel had drifted. Such a measurement is kept, and no predictor learns from it."""
+    traces_removed_unix_ns: _builtins.int
+    """When the lab removed the kernels' times of each traced run to save space, in ns since 1970;
+    absent if it has them. The kernels' mean times stay.
+    """
+    samples_removed_unix_ns: _builtins.int
+    """When the lab removed the series of all visits, which are empty since then; absent if it has
+    them. The latency, its interval and the quantiles stay.
+    """
     @_builtins.property
     def spec(self) -> Global___BenchmarkSpec:
         """How it was measured."""
@@ -798,12 +808,21 @@ class Measurement(_message.Message):
         unix_ns: _builtins.int = ...,
         visits: _abc.Iterable[_common_pb2.Visit] | None = ...,
         suspect: _builtins.bool = ...,
+        traces_removed_unix_ns: _builtins.int | None = ...,
+        samples_removed_unix_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_samples_removed_unix_ns", b"_samples_removed_unix_ns", "_traces_removed_unix_ns", b"_traces_removed_unix_ns", "samples_removed_unix_ns", b"samples_removed_unix_ns", "spec", b"spec", "traces_removed_unix_ns", b"traces_removed_unix_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "program_sha256", b"program_sha256", "spec", b"spec", "suspect", b"suspect", "target_id", b"target_id", "unix_ns", b"unix_ns", "visits", b"visits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_samples_removed_unix_ns", b"_samples_removed_unix_ns", "_traces_removed_unix_ns", b"_traces_removed_unix_ns", "id", b"id", "program_sha256", b"program_sha256", "samples_removed_unix_ns", b"samples_removed_unix_ns", "spec", b"spec", "suspect", b"suspect", "target_id", b"target_id", "traces_removed_unix_ns", b"traces_removed_unix_ns", "unix_ns", b"unix_ns", "visits", b"visits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__samples_removed_unix_ns: _TypeAlias = _typing.Literal["samples_removed_unix_ns"]  # noqa: Y015
+    _WhichOneofArgType__samples_removed_unix_ns: _TypeAlias = _typing.Literal["_samples_removed_unix_ns", b"_samples_removed_unix_ns"]  # noqa: Y015
+    _WhichOneofReturnType__traces_removed_unix_ns: _TypeAlias = _typing.Literal["traces_removed_unix_ns"]  # noqa: Y015
+    _WhichOneofArgType__traces_removed_unix_ns: _TypeAlias = _typing.Literal["_traces_removed_unix_ns", b"_traces_removed_unix_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__samples_removed_unix_ns) -> _WhichOneofReturnType__samples_removed_unix_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__traces_removed_unix_ns) -> _WhichOneofReturnType__traces_removed_unix_ns | None: ...
 
 Global___Measurement: _TypeAlias = Measurement  # noqa: Y015
 

@@ -26,6 +26,11 @@ class LatlabCommands(LateCommands):
         "token": LateCommand(
             "host.cli.tokens:app", "Say who may use the lab, and show who did what.", LAB
         ),
+        "db": LateCommand(
+            "host.cli.database:app",
+            "Back up, restore, check and export the database.",
+            LAB,
+        ),
         "doctor": LateCommand(
             "search.cli.doctor:doctor", "Find what is wrong with the lab and how to fix it.", LAB
         ),

@@ -39,7 +39,7 @@ GROUPS = {
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
-    "service": ("wheels", "service_load"),
+    "service": ("database_lookup", "wheels", "service_load"),
     "search": (
         "search",
         "strategies",

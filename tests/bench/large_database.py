@@ -157,7 +157,9 @@ class _Rows:
                 "ended_unix_ns": unix_ns,
             }
         )
-        self.measurements.append({"id": id_, "job_id": id_, "unix_ns": unix_ns})
+        self.measurements.append(
+            {"id": id_, "job_id": id_, "unix_ns": unix_ns, "learned_target_id": TARGET.id}
+        )
         middle_ns, highest_ns = measured.latency_ns, float(measured.visits_ns[-1])
         self.summaries.append(
             {

@@ -84,6 +84,12 @@ _SERVICES: Mapping[str, Mapping[str, Method]] = {
         "ListTokens": Method(Scope.ADMIN),
         "RevokeToken": _ADMIN,
     },
+    "latlab.v1.MaintenanceService": {
+        "BackUp": Method(Scope.ADMIN),
+        "Check": Method(Scope.OPERATE),
+        "Compact": _ADMIN,
+        "Export": _READ,
+    },
     "grpc.health.v1.Health": {"Check": _ANY, "Watch": _ANY, "List": _ANY},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _ANY},
 }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Iterator
 
-import grpc
-
+from latlab.client.connection.calls import Calls
 from latlab.convert.access.messages import (
     entry_from_message,
     scopes_to_message,
@@ -20,21 +18,6 @@ from latlab.v1.access_pb2_grpc import AccessServiceStub
 
 PAGE_SIZE = 1_000
 
-T = TypeVar("T")
-
-
-class _Calls(Protocol):
-    """Calls the lab, as the client's `Calls` does."""
-
-    @property
-    def channel(self) -> grpc.Channel:
-        """The channel to the lab."""
-        ...
-
-    def one(self, method: Callable[..., T], request: object) -> T:
-        """Call a gRPC method of the lab, and return its one answer."""
-        ...
-
 
 class AccessClient:
     """Who may use the lab, and what they have done, as `LatencyClient.access`.
@@ -42,7 +25,7 @@ class AccessClient:
     All methods but `caller` need a token with the scope `admin`.
     """
 
-    def __init__(self, calls: _Calls) -> None:
+    def __init__(self, calls: Calls) -> None:
         """Use the channel of a client."""
         self._calls = calls
         self._access = AccessServiceStub(calls.channel)

@@ -46,17 +46,18 @@ def checked(outcome: Visit | Failure, run_id: str, spec: VisitSpec) -> Visit | F
     return Failure(FailureKind.AGENT_ERROR, cleaned(message, MAX_MESSAGE_LENGTH))
 
 
-def visit_fault(visit: Visit) -> str:
-    """Return why a visit is impossible under any settings; empty if it is possible."""
-    lengths = [len(getattr(visit, name)) for name in _SERIES]
-    if not visit.wall_ns or len(set(lengths)) > 1:
-        counts = ", ".join(f"{n} of {name}" for n, name in zip(lengths, _SERIES, strict=True))
-        return f"its series are empty or not parallel ({counts})"
-    if min(visit.wall_ns) <= 0:
-        return f"a run took {min(visit.wall_ns)} ns"
-    for name in _SERIES:
-        if fault := _series_fault(name, getattr(visit, name)):
-            return fault
+def visit_fault(
+    visit: Visit, *, traces_removed: bool = False, samples_removed: bool = False
+) -> str:
+    """Return why a visit is impossible under any settings; empty if it is possible.
+
+    Args:
+        visit: The visit.
+        traces_removed: Whether the lab has removed the kernels' times of each run since.
+        samples_removed: Whether the lab has removed the series since.
+    """
+    if fault := _removed_fault(visit) if samples_removed else _samples_fault(visit):
+        return fault
     for field in fields(visit):
         value = getattr(visit, field.name)
         # A column of SQLite may hold a text where it was declared to hold a number.
@@ -65,8 +66,9 @@ def visit_fault(visit: Visit) -> str:
             return f"{field.name} is {value!r}"
     if visit.warmup_runs > MAX_WARMUP_RUNS:
         return f"warmup_runs is {visit.warmup_runs}"
+    traced_runs = 0 if traces_removed else len(visit.wall_ns)
     return (
-        _trace_fault(visit)
+        _trace_fault(visit, traced_runs)
         or _conditions_fault("before", visit.before)
         or _conditions_fault("after", visit.after)
     )
@@ -92,7 +94,25 @@ def _series_fault(name: str, values: Sequence[int]) -> str:
     return ""
 
 
-def _trace_fault(visit: Visit) -> str:
+def _samples_fault(visit: Visit) -> str:
+    lengths = [len(getattr(visit, name)) for name in _SERIES]
+    if not visit.wall_ns or len(set(lengths)) > 1:
+        counts = ", ".join(f"{n} of {name}" for n, name in zip(lengths, _SERIES, strict=True))
+        return f"its series are empty or not parallel ({counts})"
+    if min(visit.wall_ns) <= 0:
+        return f"a run took {min(visit.wall_ns)} ns"
+    for name in _SERIES:
+        if fault := _series_fault(name, getattr(visit, name)):
+            return fault
+    return ""
+
+
+def _removed_fault(visit: Visit) -> str:
+    left = [name for name in _SERIES if getattr(visit, name)]
+    return f"its samples were removed, but it has {', '.join(left)}" if left else ""
+
+
+def _trace_fault(visit: Visit, runs: int) -> str:
     if visit.kernel_traces and not visit.traced:
         return "it is untraced and has traces of kernels"
     if len(visit.kernel_traces) > MAX_KERNELS:
@@ -100,12 +120,9 @@ def _trace_fault(visit: Visit) -> str:
     for trace in visit.kernel_traces:
         if len(trace.name) > MAX_NAME_LENGTH:
             return f"a kernel's name has {len(trace.name)} characters"
-        if len(trace.durations_ns) != len(visit.wall_ns):
-            return (
-                f"kernel {trace.name!r} has {len(trace.durations_ns)} durations"
-                f" for {len(visit.wall_ns)} runs"
-            )
-        if fault := _series_fault(f"kernel {trace.name!r}", trace.durations_ns):
+        if len(trace.durations_ns) != runs:
+            return f"kernel {trace.name!r} has {len(trace.durations_ns)} durations for {runs} runs"
+        if runs and (fault := _series_fault(f"kernel {trace.name!r}", trace.durations_ns)):
             return fault
         for field in fields(trace):
             value = getattr(trace, field.name)

@@ -22,6 +22,7 @@ NO_PAIRS = (
     "no pair of an untraced and a traced visit was clean, so the rest is not known: free the"
     " measured cores and profile again with --fresh"
 )
+REMOVED = "`latlab db compact` has removed the times of its single runs: profile again with --fresh"
 CLOCK_NS = 1_000
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
 STEADIED = (
@@ -58,11 +59,15 @@ def measured_profile(
         NotFound: The lab no longer has the measurement.
         StorageError: It cannot be read.
     """
-    visits = client.measurement(outcome.measurement_id).visits
-    found = break_down(visits)
+    measurement = client.measurement(outcome.measurement_id)
+    visits, is_compacted = measurement.visits, measurement.traces_removed_unix_ns is not None
+    found = None if is_compacted else break_down(visits)
     latency = outcome.estimate
     kernels_ns = latency.latency_ns * (1 - (found.rest.value if found else 0.0))
-    rows = _rows(client, target, file, visits, kernels_ns)
+    if is_compacted:
+        rows = _predicted(client, target, file, kernels_ns, REMOVED)
+    else:
+        rows = _rows(client, target, file, visits, kernels_ns)
     return Profile(
         name,
         target.name,
@@ -72,7 +77,7 @@ def measured_profile(
         tracing=_span(found.tracing, latency) if found else None,
         is_predicted=rows.are_predicted,
         footprint=footprint_of(visits, file.program.size_bytes),
-        notes=tuple(filter(None, [rows.note, *_notes(outcome, found)])),
+        notes=tuple(filter(None, [rows.note, *_notes(outcome, found, is_compacted)])),
     )
 
 
@@ -153,9 +158,9 @@ def _span(share: Share, latency: LatencyEstimate) -> Span:
     return Span(latency_ns * share.value, latency_ns * share.lower, latency_ns * share.upper)
 
 
-def _notes(outcome: MeasuredLatency, found: Breakdown | None) -> Iterator[str]:
+def _notes(outcome: MeasuredLatency, found: Breakdown | None, is_compacted: bool) -> Iterator[str]:
     if found is None:
-        yield NO_PAIRS
+        yield "" if is_compacted else NO_PAIRS
     elif found.pairs < MIN_PAIRS:
         yield f"only {found.pairs} pairs of visits were clean, so the rest is uncertain"
     if outcome.estimate.steadied:

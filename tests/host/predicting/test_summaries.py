@@ -115,7 +115,7 @@ def test_another_version_of_the_statistic_summarizes_anew(
     Summarizer(database).complete()
     other = Summary(1.0, 1.0, 1.0, 1, 1, 1.0, 1.0, 1.0, 1)
     monkeypatch.setattr(summaries, "VERSION", VERSION + 1)
-    monkeypatch.setattr(summaries, "summarize", lambda visits: other)
+    monkeypatch.setattr(summaries, "summary_or_reason", lambda visits: other)
     Summarizer(database).complete()
     assert stored(database, measurement_id) == other
 

@@ -195,6 +195,8 @@ measurements = st.builds(
     spec=specs,
     unix_ns=nanoseconds,
     visits=st.lists(visits, max_size=2).map(tuple),
+    traces_removed_unix_ns=st.none() | nanoseconds,
+    samples_removed_unix_ns=st.none() | nanoseconds,
 )
 raw_samples = st.builds(RawSamples, *[nanoseconds] * 3, *[counts] * 3)
 estimates = st.builds(

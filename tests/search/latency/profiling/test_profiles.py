@@ -39,6 +39,7 @@ class Lab:
     )
     visits: Sequence[Visit] = ()
     is_ready: bool = True
+    traces_removed_unix_ns: int | None = None
 
     def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
         if not self.is_ready:
@@ -50,7 +51,13 @@ class Lab:
 
     def measurement(self, measurement_id: str) -> Measurement:
         return Measurement(
-            measurement_id, TARGET.id, PROGRAM.sha256, BenchmarkSpec(), 0, tuple(self.visits)
+            measurement_id,
+            TARGET.id,
+            PROGRAM.sha256,
+            BenchmarkSpec(),
+            0,
+            tuple(self.visits),
+            traces_removed_unix_ns=self.traces_removed_unix_ns,
         )
 
 
@@ -101,6 +108,23 @@ def test_the_footprint_comes_from_the_visits() -> None:
     found = measured_profile("net", client(Lab(visits=visits)), TARGET, FILE, OUTCOME)
     assert found.footprint == footprint_of(visits, PROGRAM.size_bytes)
     assert found.footprint.load_ns is not None
+
+
+def test_a_measurement_without_the_times_of_its_runs_brings_predictions() -> None:
+    visits = [
+        replace(
+            visit,
+            kernel_traces=tuple(replace(each, durations_ns=()) for each in visit.kernel_traces),
+        )
+        for visit in pairs(0.04, 0.1, 8, seed=1)
+    ]
+    lab = Lab(visits=visits, traces_removed_unix_ns=5)
+    found = measured_profile("net", client(lab), TARGET, FILE, OUTCOME)
+    assert found.is_predicted
+    assert found.rest is None
+    assert found.latency.time_ns == sum(row.time_ns for row in found.rows) == 9_900_000
+    [note] = found.notes
+    assert "--fresh" in note
 
 
 def test_a_trace_that_does_not_align_leaves_the_latency_and_brings_predictions() -> None:

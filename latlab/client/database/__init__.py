@@ -1,0 +1,1 @@
+"""The part of the client that looks after the lab's database."""

@@ -1,0 +1,1 @@
+"""Convert what is said about the whole database."""

@@ -1,0 +1,1 @@
+"""The nouns of the commands that look after the lab's database."""
