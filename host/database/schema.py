@@ -12,8 +12,7 @@
     leases: each device's holder, with a token that only grows
     database_id: one row, the name by which agents tell databases apart
     device_events: when each device came and went
-    tokens: who may use the lab, and for what
-    audit: who changed what, and what was refused
+    tokens, audit: who may use the lab, and what they have done; see `access.tables`
 
 Change them together with a migration in `migrations/versions/`.
 """
@@ -291,38 +290,6 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("clock", String(36), nullable=False, server_default=""),  # as `lease_clock` names it
     Column("expires_ns", BigInteger, nullable=False),  # by that clock
-)
-
-# The secret itself is stored nowhere.
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("id", String(32), primary_key=True),
-    Column("secret_sha256", LargeBinary, nullable=False, unique=True),
-    Column("owner", String(100), nullable=False),
-    Column("scopes", JSON, nullable=False),  # their names
-    Column("created_unix_ns", BigInteger, nullable=False),
-    Column("expires_unix_ns", BigInteger),
-    Column("revoked_unix_ns", BigInteger),
-    Column("note", Text, nullable=False),
-    Index(None, "created_unix_ns", "id"),
-)
-
-# Calls that changed something or were refused: the newest of each, as `access.audit` bounds them.
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("unix_ns", BigInteger, nullable=False),
-    Column("owner", String(100), nullable=False),
-    Column("token_id", String(32), nullable=False),
-    Column("method", String(128), nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("status", String(32), nullable=False),
-    Column("request_id", String(64), nullable=False),
-    Column("was_refused", Boolean, nullable=False),
-    Index(None, "owner", "id"),
-    Index(None, "was_refused", "id"),
 )
 
 database_id = Table("database_id", metadata, Column("id", String(32), primary_key=True))

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 
 from sqlalchemy import Connection, select
 
-from host.database.schema import audit
+from host.database.access.tables import audit
 from latlab.domain.access.audit import AuditEntry
 
 # They are bounded apart: whoever floods the lab with refused calls must not push out what was done.

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
+from host.database.access.tables import tokens
 from host.database.raw import columns, parse, reading
-from host.database.schema import tokens
 from latlab.domain.access.token import AccessToken, Scope
 from latlab.domain.errors import TooLarge, UnreadableRow
 

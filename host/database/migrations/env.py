@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from host.database.schema import metadata
+from host.database.access import tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=tables.metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():
