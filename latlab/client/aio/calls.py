@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
+from latlab.client.connection.calls import Calls
 from latlab.client.connection.channels import open_aio_channel
 from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.failures import error_of
 from latlab.client.connection.steps import Attempt, Method, Steps, Stubs, UnaryCall, Wait
+from latlab.client.requests.uploads import upload
 from latlab.domain.errors import LabError
+from latlab.domain.program import Program, ProgramFile
 from latlab.v1.lab_pb2_grpc import LabServiceStub
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 
@@ -37,6 +40,7 @@ class AsyncCalls:
         self._find = find
         self._opening = asyncio.Lock()
         self._open: tuple[Endpoint, grpc.aio.Channel, Stubs] | None = None
+        self._blocking: Calls | None = None
 
     async def connect(self) -> Endpoint:
         """Find the lab and open the channel, unless that was done, and return where the lab is."""
@@ -54,10 +58,26 @@ class AsyncCalls:
             _, channel, _ = self._open
             self._open = None
             await channel.close()
+        if self._blocking is not None:
+            self._blocking.channel.close()  # which ends uploads that are under way
+            self._blocking = None
 
     async def reconnects(self) -> bool:
         """Return whether a lab that does not answer may be back at the same address."""
         return not (await self.connect()).is_own
+
+    async def upload(self, file: ProgramFile | Program) -> None:
+        """Upload a program, in a thread and over a channel of its own.
+
+        Reading the file would block the event loop. And where a lab refuses an upload before its
+        end, grpc.aio may report an internal error in place of the lab's. A task that is cancelled
+        leaves its upload to go on.
+        """
+        endpoint = await self.connect()
+        if self._blocking is None:
+            self._blocking = Calls(endpoint)
+        steps = upload(file, reconnects=self._blocking.reconnects)
+        await asyncio.to_thread(self._blocking.take, steps)
 
     async def make(self, call: UnaryCall[T]) -> T:
         """Make a call, and return its answer."""

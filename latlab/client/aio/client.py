@@ -34,7 +34,6 @@ from latlab.client.requests.measurements import (
     query_measurements,
 )
 from latlab.client.requests.targets import get_target, list_targets, predict, predict_programs
-from latlab.client.requests.uploads import upload
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
@@ -146,8 +145,7 @@ class AsyncLatencyClient:
     ) -> JobStatus:
         """Ask for a measurement, and return its job at once. A file is uploaded first."""
         if not isinstance(program, str):
-            steps = upload(program, reconnects=await self._calls.reconnects())
-            await self._calls.take(steps)
+            await self._calls.upload(program)
         call = create_measurement(target, program, spec, fresh=fresh, priority=priority)
         return await self._calls.make(call)
 

@@ -1,9 +1,10 @@
-"""Convert measurements that are listed by page from protobuf messages."""
+"""Convert measurements that are listed by page to and from protobuf messages."""
 
 from __future__ import annotations
 
 from latlab.convert.fields import fields_of
-from latlab.convert.visits import conditions_from_message
+from latlab.convert.measurements import raw_to_message
+from latlab.convert.visits import conditions_from_message, conditions_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import RawSamples
 from latlab.domain.measurement import KernelTrace
@@ -18,15 +19,41 @@ def measurement_name(measurement_id: str) -> str:
     return f"{_PREFIX}{measurement_id}"
 
 
+def measurement_id_from_name(name: str) -> str:
+    """Return the id of the measurement with this resource name. Raises InvalidRequest."""
+    measurement_id = name.removeprefix(_PREFIX)
+    is_name = name.startswith(_PREFIX) and measurement_id.isascii() and measurement_id.isalnum()
+    if not is_name or len(measurement_id) > 64:
+        raise InvalidRequest(
+            f"{name[:80]!r} is not the name of a measurement: give it as measurements/ID"
+        )
+    return measurement_id
+
+
+def summary_to_message(summary: MeasurementSummary) -> latency_pb2.MeasurementSummary:
+    """Return the protobuf message for a measurement without its visits."""
+    return latency_pb2.MeasurementSummary(
+        name=measurement_name(summary.id),
+        target=summary.target_id,
+        program_sha256=summary.program_sha256,
+        unix_ns=summary.unix_ns,
+        latency_ns=summary.latency_ns,
+        lower_ns=summary.lower_ns,
+        upper_ns=summary.upper_ns,
+        raw=raw_to_message(summary.raw),
+        suspect=summary.suspect,
+        is_sentinel=summary.is_sentinel,
+        is_excluded=summary.is_excluded,
+    )
+
+
 def summary_from_message(message: latency_pb2.MeasurementSummary) -> MeasurementSummary:
     """Return the measurement that a protobuf message holds.
 
     Raises InvalidRequest if it has no proper name.
     """
-    if not message.name.startswith(_PREFIX):
-        raise InvalidRequest(f"{message.name[:80]!r} is not the name of a measurement")
     return MeasurementSummary(
-        id=message.name.removeprefix(_PREFIX),
+        id=measurement_id_from_name(message.name),
         target_id=message.target,
         program_sha256=message.program_sha256,
         unix_ns=message.unix_ns,
@@ -37,6 +64,23 @@ def summary_from_message(message: latency_pb2.MeasurementSummary) -> Measurement
         suspect=message.suspect,
         is_sentinel=message.is_sentinel,
         is_excluded=message.is_excluded,
+    )
+
+
+def visit_summary_to_message(visit: VisitSummary) -> latency_pb2.VisitSummary:
+    """Return the protobuf message for a visit without its samples."""
+    return latency_pb2.VisitSummary(
+        run_id=visit.run_id,
+        traced=visit.traced,
+        runs=visit.runs,
+        warmup_runs=visit.warmup_runs,
+        load_ns=visit.load_ns,
+        first_run_ns=visit.first_run_ns,
+        peak_rss_bytes=visit.peak_rss_bytes,
+        planned_bytes=visit.planned_bytes,
+        before=conditions_to_message(visit.before),
+        after=conditions_to_message(visit.after),
+        kernel_names=visit.kernel_names,
     )
 
 

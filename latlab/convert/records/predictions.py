@@ -1,13 +1,25 @@
-"""Convert what predictions rest on from protobuf messages."""
+"""Convert what predictions rest on to and from protobuf messages."""
 
 from __future__ import annotations
 
 from latlab.convert.jobs import job_id_from_name
-from latlab.convert.latency import estimate_from_message
-from latlab.convert.refits import refit_from_message
+from latlab.convert.latency import estimate_from_message, target_status_to_message
+from latlab.convert.refits import refit_from_message, refit_to_message
 from latlab.convert.status import target_status_from_message
 from latlab.domain.records.predictions import ProgramPredictions, TargetDetails
 from latlab.v1 import latency_pb2
+
+
+def details_to_message(details: TargetDetails) -> latency_pb2.TargetDetails:
+    """Return the protobuf message for a target and what predictions for it rest on."""
+    return latency_pb2.TargetDetails(
+        status=target_status_to_message(details.status),
+        refits=map(refit_to_message, details.refits),
+        noise_floor=details.noise_floor,
+        newest_age_s=details.newest_age_s,
+        kernel_kinds=details.kernel_kinds,
+        interval_coverage=details.interval_coverage,
+    )
 
 
 def details_from_message(message: latency_pb2.TargetDetails) -> TargetDetails:

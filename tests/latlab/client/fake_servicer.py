@@ -62,6 +62,7 @@ class FakeServicer(LatencyServiceServicer):
     request_ids: dict[str, str] = field(default_factory=dict)
     foreign_tokens: list[str] = field(default_factory=list)
     is_old: bool = False
+    too_large: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, method: str, context: grpc.ServicerContext) -> None:
@@ -127,6 +128,10 @@ class FakeServicer(LatencyServiceServicer):
         self.offsets.append(start.offset_bytes)
         if start.offset_bytes != len(data):
             context.abort(grpc.StatusCode.OUT_OF_RANGE, "ask GetUpload")
+        if self.too_large:
+            next(requests)
+            context.set_trailing_metadata((("latlab-error", "TooLarge"),))
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the lab is as large as it may be")
         limit = self.broken_bytes.popleft() if self.broken_bytes else None
         for request in requests:
             data += request.chunk

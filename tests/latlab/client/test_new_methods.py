@@ -299,6 +299,14 @@ def test_a_lab_of_before_takes_programs_at_once(
     assert servicer.stored[file.program.sha256] == file.path.read_bytes()
 
 
+def test_an_upload_that_is_refused_midway_says_why(
+    client: Client, servicer: FakeServicer, tmp_path: Path
+) -> None:
+    servicer.too_large = True
+    with pytest.raises(TooLarge, match="as large as it may be"):
+        client.create_measurement(TARGET.id, program_file(tmp_path, LARGE))
+
+
 def test_a_lab_of_before_is_named(client: Client, servicer: FakeServicer) -> None:
     servicer.refusals["GetTarget"] = deque([Refusal(grpc.StatusCode.UNIMPLEMENTED)])
     with pytest.raises(NotReady, match="older version"):
