@@ -183,7 +183,7 @@ def test_the_errors_of_the_client_exist() -> None:
 
 
 def test_the_changelog_begins_with_the_version_of_both_distributions() -> None:
-    newest, *_ = re.findall(r"^## (.+)$", CHANGELOG.read_text(), re.MULTILINE)
+    newest, *_ = re.findall(r"^## ([\d.]+)$", CHANGELOG.read_text(), re.MULTILINE)
     for project in (REPOSITORY / "pyproject.toml", REPOSITORY / "latlab/pyproject.toml"):
         assert re.findall(r'^version = "(.+)"$', project.read_text(), re.MULTILINE) == [newest]
 

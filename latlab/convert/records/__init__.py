@@ -1,0 +1,1 @@
+"""Convert what the lab has on record from protobuf messages."""
