@@ -50,6 +50,7 @@ GROUPS = {
         "repeats",
         "surrogate",
     ),
+    "service": ("service_jobs",),
     "search-live": ("train", "beats", "overlap", "first_report"),
 }
 
