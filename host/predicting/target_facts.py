@@ -16,7 +16,8 @@ from host.database.measurements import measured_networks
 from host.database.stored_measurements import newest_ids
 from host.predicting.predictors import Predictors
 from latency_models.evaluate import score
-from latlab.domain.target import TargetDetails, TargetStatus
+from latlab.domain.records.predictions import TargetDetails
+from latlab.domain.target import TargetStatus
 
 # The newest measurements say enough, and a target may have a million.
 NEWEST = 2_000

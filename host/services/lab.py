@@ -43,7 +43,8 @@ from latlab.domain.failure import Failure
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement
 from latlab.domain.program import Program
-from latlab.domain.target import Target, TargetDetails, TargetStatus, find_target
+from latlab.domain.records.predictions import TargetDetails
+from latlab.domain.target import Target, TargetStatus, find_target
 
 
 class Lab:

@@ -33,7 +33,8 @@ from latlab.convert.latency import (
     spec_from_message,
     target_status_to_message,
 )
-from latlab.convert.refits import refit_to_message, target_details_to_message
+from latlab.convert.records.predictions import details_to_message
+from latlab.convert.refits import refit_to_message
 from latlab.convert.visits import failure_to_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
@@ -66,7 +67,7 @@ class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer, Lists
     def GetTarget(  # noqa: N802
         self, request: latency_pb2.GetTargetRequest, context: grpc.ServicerContext
     ) -> latency_pb2.TargetDetails:
-        return target_details_to_message(self._lab.target_details(request.target))
+        return details_to_message(self._lab.target_details(request.target))
 
     def Measure(  # noqa: N802
         self,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from latlab.domain.device import Device
 from latlab.domain.errors import InvalidRequest, NotFound, Unavailable
-from latlab.domain.estimate import Refit
 
 UPGRADE_NETWORKS = 10  # so many measurements of a new build say what an upgrade has changed
 
@@ -75,29 +74,6 @@ class TargetStatus:
     shares_host: bool
     sentinel_drift: float | None = None
     drifted: bool = False
-
-
-@dataclass(frozen=True)
-class TargetDetails:
-    """A target, and what predictions for it rest on.
-
-    Attributes:
-        status: The target and its state.
-        refits: The refits of its predictor, the newest first.
-        noise_floor: The share by which two measurements of one network usually differ; None until
-            networks were measured repeatedly.
-        newest_age_s: The age of the newest measurement, in seconds; None if there is none.
-        kernel_kinds: The number of distinct measured kernels of each kind.
-        interval_coverage: The share of the networks measured since the last refit whose latency
-            lay inside the predicted 90 % interval; None if there are none.
-    """
-
-    status: TargetStatus
-    refits: tuple[Refit, ...] = ()
-    noise_floor: float | None = None
-    newest_age_s: float | None = None
-    kernel_kinds: Mapping[str, int] = field(default_factory=dict)
-    interval_coverage: float | None = None
 
 
 def targets_of(device: Device, core_classes: Collection[str] | None = None) -> list[Target]:

@@ -51,6 +51,7 @@ GROUPS = {
         "repeats",
         "surrogate",
     ),
+    "service": ("service_jobs",),
     "search-live": ("train", "beats", "overlap", "first_report"),
 }
 

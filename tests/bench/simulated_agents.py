@@ -1,6 +1,6 @@
 """Many agents in one process: real gRPC servers with a timer in place of each runner.
 
-python -m tests.bench.simulated_agents FIRST COUNT
+python -m tests.bench.simulated_agents FIRST COUNT [VISIT_S]
 
 It prints their addresses as JSON and ends on SIGTERM.
 """
@@ -39,7 +39,8 @@ MODELS = 50  # all devices of a model serve the same target
 class SimulatedAgent(DeviceAgentServicer):
     """An agent with one core, on which every program takes equally long."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, visit_s: float) -> None:
+        self._visit_s = visit_s
         self._description = DeviceDescription(
             serial=f"simulated-{number:04}",
             model=f"simulated {number % MODELS:02}",
@@ -71,7 +72,7 @@ class SimulatedAgent(DeviceAgentServicer):
         self, request: RunRequest, context: object
     ) -> RunResponse:
         before = Conditions(unix_ns=time.time_ns())
-        await asyncio.sleep(VISIT_S)
+        await asyncio.sleep(self._visit_s)
         visit = Visit(
             run_id=request.run_id,
             wall_ns=[RUN_NS] * RUNS,
@@ -88,11 +89,11 @@ class SimulatedAgent(DeviceAgentServicer):
         return AcknowledgeResponse()
 
 
-async def serve(first: int, count: int) -> None:
+async def serve(first: int, count: int, visit_s: float = VISIT_S) -> None:
     servers, addresses = [], []
     for number in range(first, first + count):
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        add_DeviceAgentServicer_to_server(SimulatedAgent(number), server)
+        add_DeviceAgentServicer_to_server(SimulatedAgent(number, visit_s), server)
         addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
         await server.start()
         servers.append(server)
@@ -101,4 +102,4 @@ async def serve(first: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:])))

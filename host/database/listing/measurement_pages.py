@@ -18,7 +18,7 @@ from host.database.measurements import TRUSTED
 from host.database.schema import jobs, measurements, summaries
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.estimate import whole_ns
-from latlab.domain.stored.summaries import MeasurementOrder, MeasurementSummary
+from latlab.domain.records.measurements import MeasurementOrder, MeasurementSummary
 
 # Of so few jobs, all are looked up and sorted. Among many, one finds those of a target soon by
 # going through the index of the order.

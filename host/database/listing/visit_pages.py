@@ -14,7 +14,7 @@ from host.database.jobs import VISIT_COLUMNS, outcome_from_row
 from host.database.schema import measurements, visits
 from latlab.domain.errors import UnreadableRow
 from latlab.domain.measurement import Conditions, Visit
-from latlab.domain.stored.summaries import VisitSummary
+from latlab.domain.records.measurements import VisitSummary
 
 INT64_BYTES = 8
 _CONDITIONS = (

@@ -52,7 +52,7 @@ class QueuePage(NamedTuple):
     """Some open jobs, the first in rank first, and how many there are in all."""
 
     jobs: list[tuple[JobStatus, Rank]]
-    count: int
+    open_count: int
     is_last: bool
 
 

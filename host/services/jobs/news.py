@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import threading
 import time
 from collections import defaultdict, deque
@@ -245,5 +244,5 @@ def _coarse(ahead: int) -> int:
     """Round a place in the queue to two digits: far behind, one place more is no news."""
     if ahead < 100:
         return ahead
-    unit = 10 ** (int(math.log10(ahead)) - 1)
+    unit = int("1" + "0" * (len(str(ahead)) - 2))
     return ahead // unit * unit

@@ -17,7 +17,7 @@ from host.database.listing.visit_pages import (
 )
 from latlab.domain.errors import NotFound
 from latlab.domain.measurement import Conditions, KernelTrace
-from latlab.domain.stored.summaries import MeasurementSummary, VisitSummary
+from latlab.domain.records.measurements import MeasurementSummary, VisitSummary
 
 # A page of samples holds at most so many numbers.
 MAX_NUMBERS = 200_000

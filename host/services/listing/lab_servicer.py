@@ -54,7 +54,7 @@ class LabListsServicer(LabServiceServicer):
         page = self._jobs.queue(lambda id_: target_id in ("", id_), size, behind)
         return lab_pb2.ListQueueResponse(
             jobs=[job_status_to_message(job) for job, _ in page.jobs],
-            open=page.count,
+            open=page.open_count,
             next_page_token=(
                 "" if page.is_last else self._page_tokens.make(request, page.jobs[-1][1])
             ),

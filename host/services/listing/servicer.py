@@ -13,13 +13,13 @@ from host.services.requests.checks import check_text
 from host.services.requests.page_tokens import PageTokens
 from host.services.requests.pages import page_size
 from latlab.convert.fields import enum_member
-from latlab.convert.measurements import (
+from latlab.convert.records.measurements import (
     measurement_id_from_name,
     summary_to_message,
     visit_summary_to_message,
 )
 from latlab.domain.errors import InvalidRequest
-from latlab.domain.stored.summaries import MeasurementOrder
+from latlab.domain.records.measurements import MeasurementOrder
 from latlab.domain.target import Target
 from latlab.v1 import common_pb2, latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
@@ -70,7 +70,9 @@ class ListsServicer(LatencyServiceServicer):
         measurement_id = measurement_id_from_name(request.parent)
         run_id = check_text("the run's id", request.run_id)
         page = self._lists.samples(measurement_id, run_id, first_run, size)
-        is_last = page.next_run is None
+        token = ""
+        if page.next_run is not None:
+            token = self._page_tokens.make(request, [page.next_run])
         return latency_pb2.ListSamplesResponse(
             wall_ns=page.wall_ns,
             cpu_ns=page.cpu_ns,
@@ -83,7 +85,7 @@ class ListsServicer(LatencyServiceServicer):
                 )
                 for trace in page.kernel_traces
             ],
-            next_page_token="" if is_last else self._page_tokens.make(request, [page.next_run]),
+            next_page_token=token,
         )
 
     def _query(self, request: latency_pb2.QueryMeasurementsRequest) -> MeasurementQuery:

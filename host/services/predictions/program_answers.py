@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +17,7 @@ from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import NotFound, UnreadableRow
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
-
-
-class Mode(Enum):
-    """Which answers a client takes.
-
-    Attributes:
-        MEASURED: Stored measurements only.
-        PREDICTED: Predictions only.
-        AUTO: The stored measurement if there is one, else a prediction.
-    """
-
-    MEASURED = "measured"
-    PREDICTED = "predicted"
-    AUTO = "auto"
-
+from latlab.domain.records.predictions import QueryMode
 
 Predict = Callable[
     [Sequence[Kernel], NDArray[np.int64], NDArray[np.int64]], Sequence[LatencyEstimate]
@@ -94,7 +79,7 @@ class ProgramAnswers:
         target_id: str,
         networks: Networks,
         programs: Sequence[str],
-        mode: Mode,
+        mode: QueryMode,
         spec: BenchmarkSpec | None,
         predict: Predict,
     ) -> tuple[list[LatencyEstimate], set[str]]:
@@ -117,9 +102,9 @@ class ProgramAnswers:
         """
         kernels = [self._kernels_of(sha256) for sha256 in programs]
         measured: dict[str, LatencyEstimate] = {}
-        if programs and mode is not Mode.PREDICTED:
+        if programs and mode is not QueryMode.PREDICTED:
             measured = self._measured(target_id, programs, spec)
-        if mode is Mode.MEASURED:
+        if mode is QueryMode.MEASURED:
             for sha256 in programs:
                 if sha256 not in measured:
                     raise NotFound(

@@ -11,7 +11,7 @@ import numpy as np
 
 from host.services.access.caller import caller
 from host.services.jobs.lab_jobs import LabJobs, WantedMeasurement
-from host.services.predictions.program_answers import Mode, Networks, ProgramAnswers, is_wider
+from host.services.predictions.program_answers import Networks, ProgramAnswers, is_wider
 from host.services.requests.checks import check_count, check_kernel
 from host.services.requests.deadlines import remaining_s
 from host.services.requests.specs import spec_of
@@ -24,6 +24,7 @@ from latlab.domain.errors import InvalidRequest, PermissionDenied
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import check_program_name
+from latlab.domain.records.predictions import QueryMode
 from latlab.domain.target import Target
 from latlab.v1 import common_pb2, latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceServicer
@@ -69,7 +70,7 @@ class PredictionsServicer(LatencyServiceServicer):
         self,
         request: latency_pb2.PredictRequest,
         networks: Networks,
-        mode: Mode,
+        mode: QueryMode,
         predict: Callable[..., Sequence[LatencyEstimate]],
     ) -> latency_pb2.PredictResponse:
         check_count("programs", request.program_sha256, MAX_PROGRAMS)
@@ -89,20 +90,22 @@ class PredictionsServicer(LatencyServiceServicer):
         )
 
 
-def _mode(request: latency_pb2.PredictRequest) -> Mode:
+def _mode(request: latency_pb2.PredictRequest) -> QueryMode:
     if request.mode == latency_pb2.QUERY_MODE_UNSPECIFIED:
-        return Mode.PREDICTED
-    mode = enum_member(latency_pb2.QueryMode, request.mode, Mode)
+        return QueryMode.PREDICTED
+    mode = enum_member(latency_pb2.QueryMode, request.mode, QueryMode)
     if mode is None:
         raise InvalidRequest(f"this lab does not know the mode {request.mode}")
     return mode
 
 
-def _check_half_width(request: latency_pb2.PredictRequest, mode: Mode, owner: AccessToken) -> None:
+def _check_half_width(
+    request: latency_pb2.PredictRequest, mode: QueryMode, owner: AccessToken
+) -> None:
     if not request.HasField("max_half_width"):
         return
     half_width = request.max_half_width
-    if mode is not Mode.AUTO:
+    if mode is not QueryMode.AUTO:
         raise InvalidRequest("max_half_width needs the mode AUTO")
     if not (math.isfinite(half_width) and half_width > 0):
         raise InvalidRequest(f"max_half_width must be a share above 0, not {half_width}")

@@ -13,12 +13,12 @@ from host.database import programs as program_rows
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.services.access.caller import calling
-from host.services.predictions.program_answers import Mode
 from host.services.predictions.servicer import _check_half_width
 from latlab.client.client import LatencyClient
 from latlab.convert.kernels import kernel_to_message
 from latlab.domain.access.token import AccessToken, Scope
 from latlab.domain.errors import PermissionDenied
+from latlab.domain.records.predictions import QueryMode
 from latlab.v1 import latency_pb2
 from latlab.v1.latency_pb2_grpc import LatencyServiceStub
 from search.space.kernels import kernels
@@ -53,7 +53,7 @@ class Service:
     def refused(self, *programs: str, **fields: object) -> grpc.StatusCode:
         with pytest.raises(grpc.RpcError) as error:
             self.predict(*programs, **fields)
-        return error.value.code()  # type: ignore[attr-defined,no-any-return]
+        return error.value.code()
 
 
 @pytest.fixture(scope="module")
@@ -146,4 +146,4 @@ def test_queueing_needs_the_scope_measure() -> None:
     request = latency_pb2.PredictRequest(max_half_width=0.1)
     token = AccessToken("t", "ann", frozenset({Scope.PREDICT}), 0)
     with calling(token), pytest.raises(PermissionDenied, match="scope measure"):
-        _check_half_width(request, Mode.AUTO, token)
+        _check_half_width(request, QueryMode.AUTO, token)

@@ -40,8 +40,9 @@ from latlab.domain.measurement import (
     Visit,
 )
 from latlab.domain.program import DTYPES, INTEGER_RANGES, Program, TensorSpec
-from latlab.domain.stored.summaries import MeasurementSummary, VisitSummary
-from latlab.domain.target import Target, TargetDetails, TargetStatus
+from latlab.domain.records.measurements import MeasurementSummary, VisitSummary
+from latlab.domain.records.predictions import TargetDetails
+from latlab.domain.target import Target, TargetStatus
 
 counts = st.integers(0, 2**32 - 1)
 nanoseconds = st.integers(0, 2**62)

@@ -35,21 +35,16 @@ from latlab.convert.latency import (
     target_status_to_message,
     target_to_message,
 )
-from latlab.convert.measurements import (
+from latlab.convert.measurements import stored_from_message, stored_to_message
+from latlab.convert.records.measurements import (
     measurement_id_from_name,
-    stored_from_message,
-    stored_to_message,
     summary_from_message,
     summary_to_message,
     visit_summary_from_message,
     visit_summary_to_message,
 )
-from latlab.convert.refits import (
-    refit_from_message,
-    refit_to_message,
-    target_details_from_message,
-    target_details_to_message,
-)
+from latlab.convert.records.predictions import details_from_message, details_to_message
+from latlab.convert.refits import refit_from_message, refit_to_message
 from latlab.convert.status import (
     device_status_from_message,
     device_status_to_message,
@@ -94,7 +89,7 @@ ROUND_TRIPS = [
     (strategies.statuses, device_status_to_message, device_status_from_message),
     (strategies.measurement_summaries, summary_to_message, summary_from_message),
     (strategies.visit_summaries, visit_summary_to_message, visit_summary_from_message),
-    (strategies.target_details, target_details_to_message, target_details_from_message),
+    (strategies.target_details, details_to_message, details_from_message),
     (strategies.job_statuses, job_status_to_message, job_status_from_message),
     (strategies.networks, partial(network_to_message, "", ""), network_from_message),
 ]

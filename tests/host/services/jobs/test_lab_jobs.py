@@ -288,7 +288,7 @@ def test_the_queue_is_listed_by_page(lab: Lab) -> None:
     assert [(job.id, job.owner) for job, _ in first.jobs] == [
         (job.id, job.owner) for job in jobs[:3]
     ]
-    assert (first.count, first.is_last) == (4, False)
+    assert (first.open_count, first.is_last) == (4, False)
     lab.jobs.cancel(jobs[2].id, ANN)  # a page goes on behind a job that has gone
     second = lab.jobs.queue(lambda target_id: True, 3, first.jobs[-1][1])
     assert [job.id for job, _ in second.jobs] == [jobs[3].id]

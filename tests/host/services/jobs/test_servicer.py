@@ -67,7 +67,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def code_of(error: pytest.ExceptionInfo[grpc.RpcError]) -> grpc.StatusCode:
-    return error.value.code()  # type: ignore[attr-defined,no-any-return]
+    return error.value.code()
 
 
 def test_a_measurement_is_created_watched_and_found_again(service: Service) -> None:

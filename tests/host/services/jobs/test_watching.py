@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,10 +27,10 @@ def phases(told: list[Told]) -> list[tuple[str, JobPhase]]:
     return [(one.status.id, one.status.phase) for one in told]
 
 
-def until_end(told: itertools.chain[Told] | object, job_id: str) -> list[Told]:
+def until_end(told: Iterator[Told], job_id: str) -> list[Told]:
     """Everything up to the end of a job."""
     found = []
-    for one in told:  # type: ignore[attr-defined]
+    for one in told:
         found.append(one)
         if one.status.id == job_id and one.status.phase.has_ended:
             return found

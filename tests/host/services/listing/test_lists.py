@@ -49,7 +49,7 @@ class Service:
     def refused(self, method: Callable[..., Any], request: Any) -> grpc.StatusCode:  # noqa: ANN401
         with pytest.raises(grpc.RpcError) as error:
             method(request, metadata=TOKENS, timeout=60)
-        return error.value.code()  # type: ignore[attr-defined,no-any-return]
+        return error.value.code()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def received(stub: LatencyServiceStub, sha256: str = SHA256) -> tuple[int, bool]
 def refused(stub: LatencyServiceStub, *data: bytes, **kinds: object) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as error:
         write(stub, *data, **kinds)  # type: ignore[arg-type]
-    return error.value.code()  # type: ignore[attr-defined,no-any-return]
+    return error.value.code()
 
 
 def test_an_upload_stops_and_another_client_goes_on(
@@ -123,7 +123,7 @@ def test_an_upload_without_a_start_or_with_two_is_refused(stub: LatencyServiceSt
     for parts in ([chunk(DATA)], [], [start(), start()]):
         with pytest.raises(grpc.RpcError) as error:
             stub.WriteProgram(iter(parts), metadata=TOKENS, timeout=60)  # type: ignore[arg-type]
-        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_two_clients_send_the_same_program_at_once(tmp_path: Path) -> None:

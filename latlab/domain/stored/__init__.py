@@ -1,1 +1,0 @@
-"""Stored measurements and visits, as lists show them."""
