@@ -12,10 +12,10 @@ from pathlib import Path
 
 import grpc
 from google.protobuf.message import Message
-from latlab.client.discovery import find_lab
 
 from host.database.engine import Database
 from host.home.paths import LabHome
+from latlab.client.connection.local_lab import find_lab
 from latlab.common.program_store import ProgramStore
 from latlab.convert.kernels import kernel_to_message
 from latlab.convert.latency import program_to_message, spec_to_message

@@ -63,7 +63,8 @@ def restore(
     kept = restore_database(file)
     if kept is not None:
         console.print(f"The database before it is kept as {kept}.", soft_wrap=True)
-    console.print(f"The database of {file} is restored: `latlab lab up`.", soft_wrap=True)
+    console.print(f"The database of {file} is restored.", soft_wrap=True)
+    console.print("Start the lab with `latlab lab up`.")
     console.print("`latlab db check` lists the programs whose files are missing now, if any.")
 
 

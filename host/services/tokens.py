@@ -12,8 +12,8 @@ from host.database.access import audit, tokens
 from host.services.access.access import FLUSH_S, Access
 from host.services.access.authenticator import hashed
 from host.services.access.caller import LOCAL_TOKEN, caller
-from host.services.checks import check_text
-from host.services.page_tokens import PageTokens
+from host.services.requests.checks import check_text
+from host.services.requests.page_tokens import PageTokens
 from latlab.convert.access.messages import (
     entry_to_message,
     scopes_from_message,

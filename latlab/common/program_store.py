@@ -46,11 +46,6 @@ class ProgramStore:
         self.directory = directory
         self._max_total_bytes = max_total_bytes
 
-    @property
-    def directory(self) -> Path:
-        """The store's own folder."""
-        return self._directory
-
     def path(self, sha256: str) -> Path:
         """Return where a program is stored, or would be. Raises InvalidRequest for a bad name."""
         return self.directory / f"{check_program_name(sha256)}.pte"

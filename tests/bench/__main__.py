@@ -39,7 +39,7 @@ GROUPS = {
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
-    "service": ("database_lookup", "wheels", "service_load"),
+    "service": ("database_lookup", "wheels", "service_load", "service_jobs"),
     "search": (
         "search",
         "strategies",
@@ -51,7 +51,6 @@ GROUPS = {
         "repeats",
         "surrogate",
     ),
-    "service": ("service_jobs",),
     "search-live": ("train", "beats", "overlap", "first_report"),
 }
 

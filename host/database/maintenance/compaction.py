@@ -82,6 +82,9 @@ def compact(
             break
         if chosen and not policy.dry_run:
             with database.writing() as connection:
+                # One may have become a baseline since it was read.
+                baselines = set(connection.scalars(select(sentinels.c.baseline_id)))
+                chosen = [row for row in chosen if row.id not in baselines]
                 _remove(connection, chosen, sizes, policy)
         removed += len(chosen)
         removed_bytes += sum(sizes[row.job_id].removed(policy) for row in chosen)
@@ -90,6 +93,8 @@ def compact(
     returned_bytes, advice = 0, ""
     if not policy.dry_run:
         returned_bytes, advice = yield from give_back(database, is_alone=is_alone)
+        if returned_bytes >= removed_bytes:
+            advice = ""
     yield Compaction(removed, removed_bytes, dict(kept), returned_bytes, advice)
 
 

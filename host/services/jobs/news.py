@@ -244,5 +244,5 @@ def _coarse(ahead: int) -> int:
     """Round a place in the queue to two digits: far behind, one place more is no news."""
     if ahead < 100:
         return ahead
-    unit = int("1" + "0" * (len(str(ahead)) - 2))
+    unit: int = 10 ** (len(str(ahead)) - 2)
     return ahead // unit * unit

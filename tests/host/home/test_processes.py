@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from host.home.paths import LabHome
-from host.home.processes import LockedProcess
+from host.home.processes import LockedProcess, lock_home, locked_home
 from latlab.client.connection.home import read_token
+from latlab.domain.errors import Unavailable
 
 HOLDER = """\
 import fcntl, sys, time
@@ -46,6 +50,20 @@ def test_no_signal_goes_to_a_process_that_does_not_hold_the_lock(tmp_path: Path)
         assert not process.stop(60)
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_a_command_keeps_daemons_off_while_it_works_on_the_files(tmp_path: Path) -> None:
+    process = LockedProcess(tmp_path / "info", tmp_path / "lock")
+    process.info_file.write_text(json.dumps({"pid": 2**22}))  # of a daemon that was killed
+    with locked_home(process):
+        assert process.info() is None
+        with pytest.raises(Unavailable, match="already runs"):
+            lock_home(process.lock_file)
+    with holder(process.lock_file) as daemon:
+        with pytest.raises(Unavailable, match="already runs"), locked_home(process):
+            pytest.fail("it worked beside a daemon")
+        daemon.kill()
+    os.close(lock_home(process.lock_file))
 
 
 def test_a_token_that_was_written_by_half_is_made_anew(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from latlab.client.discovery import find_lab
-
 from host.database.engine import Database
 from host.home import lab_process
 from host.home.paths import LabHome, sqlite_url
+from latlab.client.connection.local_lab import find_lab
 from latlab.domain.program import ProgramFile
 from tests.host.fake_lab import TARGET
 from tests.host.stored_lab import TOKEN, served, write_ordinary
