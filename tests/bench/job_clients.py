@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from latlab.client.discovery import find_lab
 
 from host.home.paths import LabHome
+from latlab.client.connection.local_lab import find_lab
 from latlab.convert.latency import spec_to_message
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import LabError

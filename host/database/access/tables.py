@@ -17,6 +17,9 @@ from sqlalchemy import (
 
 from host.database.schema import metadata
 
+# With these tables, `metadata` is whole.
+__all__ = ["audit", "metadata", "tokens"]
+
 # The secret itself is stored nowhere.
 tokens = Table(
     "tokens",

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, Column, Connection, MetaData, Table, func, select, text
 from sqlalchemy.types import UserDefinedType
 
+from host.database.access.tables import metadata
 from host.database.raw import columns
-from host.database.schema import metadata
 
 ROWS = 200  # read and written at once; a visit's row may hold hundreds of kilobytes
 
