@@ -2,11 +2,12 @@
 
 from alembic import context
 
-from host.database.access import tables
+import host.database.access.tables  # noqa: F401 -- they are in the metadata
+from host.database.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=tables.metadata,
+    target_metadata=metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():

@@ -27,7 +27,6 @@ from host.database import (
     schema,
     stored_measurements,
 )
-from host.database.access import tables
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.predicting.summaries import Summarizer
@@ -70,7 +69,7 @@ def database(database_url: str) -> Iterator[Database]:
 def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
     with database.reading() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_a_newer_schema_is_refused_and_left_alone(database: Database, database_url: str) -> None:
