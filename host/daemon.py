@@ -96,10 +96,7 @@ def serve(
     metrics = operation.start(config.metrics_port)
     predictors.start()
     server.start()
-    for transport in transports:
-        fleet.add(transport)
-    if takes_phone is not None:
-        PhoneWatcher(fleet, home.bundles, takes_phone).start()
+    _add_devices(fleet, transports, home, takes_phone)
     _publish(home, port, metrics, sources)
     is_running = [lambda: not stopping.is_set()]
     threading.Thread(target=summarizer.complete, args=is_running, daemon=True).start()
@@ -114,6 +111,19 @@ def serve(
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
+
+
+def _add_devices(
+    fleet: Fleet,
+    transports: Sequence[Transport],
+    home: LabHome,
+    takes_phone: Callable[[str], bool] | None,
+) -> None:
+    """Serve the devices at hand, and the phones that are plugged in from now on."""
+    for transport in transports:
+        fleet.add(transport)
+    if takes_phone is not None:
+        PhoneWatcher(fleet, home.bundles, takes_phone).start()
 
 
 def _keep_house(
