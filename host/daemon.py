@@ -99,10 +99,7 @@ def serve(
     metrics = operation.start(config.metrics_port)
     predictors.start()
     server.start()
-    for transport in transports:
-        fleet.add(transport)
-    if takes_phone is not None:
-        PhoneWatcher(fleet, home.bundles, takes_phone).start()
+    _add_devices(fleet, transports, home, takes_phone)
     places = {"address": f"127.0.0.1:{port}", "metrics": metrics, "listen": beyond}
     _publish(home, places, sources)
     is_running = [lambda: not stopping.is_set()]
@@ -119,6 +116,19 @@ def serve(
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
+
+
+def _add_devices(
+    fleet: Fleet,
+    transports: Sequence[Transport],
+    home: LabHome,
+    takes_phone: Callable[[str], bool] | None,
+) -> None:
+    """Serve the devices at hand, and the phones that are plugged in from now on."""
+    for transport in transports:
+        fleet.add(transport)
+    if takes_phone is not None:
+        PhoneWatcher(fleet, home.bundles, takes_phone).start()
 
 
 def _keep_house(
