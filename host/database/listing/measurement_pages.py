@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal_column, select, tuple_
 
 from host.database import summaries as summary_rows
 from host.database.measurements import TRUSTED
@@ -118,7 +118,9 @@ def _is_selective(connection: Connection, query: MeasurementQuery) -> bool:
     """Return whether few measurements can meet the conditions about their jobs."""
     if not query.target_id and not query.program_prefix:
         return False
-    few = select(literal_column("1")).select_from(jobs).limit(FEW_JOBS + 1)  # the index alone
+    few: Select[Any] = (
+        select(literal_column("1")).select_from(jobs).limit(FEW_JOBS + 1)
+    )  # the index alone
     if query.target_id:
         few = few.where(jobs.c.target_id == query.target_id)
     if query.program_prefix:
