@@ -77,14 +77,6 @@ def measurement_ids(connection: Connection, target_id: str = "", prefix: str = "
     return list(connection.scalars(query))
 
 
-def newest_ids(connection: Connection, target_id: str, limit: int) -> list[str]:
-    """Return the ids of the target's newest measurements to learn from, the oldest first."""
-    query = select(measurements.c.id).join(jobs, measurements.c.job_id == jobs.c.id)
-    query = query.where(jobs.c.target_id == target_id, TRUSTED)
-    newest = query.order_by(measurements.c.unix_ns.desc(), measurements.c.id).limit(limit)
-    return list(connection.scalars(newest))[::-1]
-
-
 def learned_ids(connection: Connection, target_id: str) -> list[str]:
     """Return the ids of the measurements that a predictor is to learn from, the oldest first.
 

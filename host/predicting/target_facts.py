@@ -11,9 +11,8 @@ from statistics import fmean, median
 from sqlalchemy import Connection
 
 from host.database.engine import Database
-from host.database.listing.measurement_pages import newest_latencies
+from host.database.listing.measurement_pages import StoredLatency, newest_latencies
 from host.database.measurements import measured_networks
-from host.database.stored_measurements import newest_ids
 from host.predicting.predictors import Predictors
 from latency_models.evaluate import score
 from latlab.domain.records.predictions import TargetDetails
@@ -39,23 +38,23 @@ class TargetFacts:
         target_id = status.target.id
         with self._database.reading() as connection:
             newest = newest_latencies(connection, target_id, NEWEST)
-            kinds, coverage = self._networks(connection, target_id)
-        age_s = max(0.0, (time.time_ns() - newest[0][3]) / 1e9) if newest else None
+            ids = [each.measurement_id for each in newest[:NEWEST_NETWORKS]]
+            kinds, coverage = self._networks(connection, target_id, ids[::-1])
+        age_s = max(0.0, (time.time_ns() - newest[0].unix_ns) / 1e9) if newest else None
         refits = self._predictors.history.refits(target_id)
         return TargetDetails(
             status=status,
             refits=tuple(reversed(refits[-SHOWN_REFITS:])),
-            noise_floor=noise_floor([(*each[:2], each[2]) for each in newest]),
+            noise_floor=noise_floor(newest),
             newest_age_s=age_s,
             kernel_kinds=kinds,
             interval_coverage=coverage,
         )
 
     def _networks(
-        self, connection: Connection, target_id: str
+        self, connection: Connection, target_id: str, ids: Sequence[str]
     ) -> tuple[dict[str, int], float | None]:
         """Return the kernels of each kind, and the coverage of intervals since the last refit."""
-        ids = newest_ids(connection, target_id, NEWEST_NETWORKS)
         networks = [network for _, _, network in measured_networks(connection, target_id, ids)]
         kernels = {kernel for network in networks for kernel in network.kernels}
         kinds = dict(sorted(Counter(kernel.kind for kernel in kernels).items()))
@@ -74,19 +73,16 @@ class TargetFacts:
             return kinds, None
 
 
-def noise_floor(latencies: Sequence[tuple[str, str, float]]) -> float | None:
+def noise_floor(latencies: Sequence[StoredLatency]) -> float | None:
     """Return by what share two measurements of one network usually differ.
 
     It is the median, over networks that were measured repeatedly with one spec, of half of the
     range of their latencies. None if there are none.
-
-    Args:
-        latencies: (program, spec, latency) of each measurement.
     """
     repeated: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for program, spec, latency_ns in latencies:
-        repeated[program, spec].append(latency_ns)
+    for each in latencies:
+        repeated[each.program_sha256, each.spec].append(each.latency_ns)
     shares = [
-        (max(each) - min(each)) / 2 / fmean(each) for each in repeated.values() if len(each) > 1
+        (max(same) - min(same)) / 2 / fmean(same) for same in repeated.values() if len(same) > 1
     ]
     return median(shares) if shares else None

@@ -104,7 +104,7 @@ class LatencyServiceStub:
     state alone if the client reads slowly. The stream ends when all jobs that were named have
     ended. A client whose stream broke off asks again with the last resume token: it is told the
     states of the jobs that are open, and every end that it was not told. Each end is told at
-    least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
+    least once. A place in the queue beyond 10 is told when it has changed by about a tenth.
     INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
     NOT_FOUND: the caller has no such job.
     """
@@ -203,7 +203,7 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     state alone if the client reads slowly. The stream ends when all jobs that were named have
     ended. A client whose stream broke off asks again with the last resume token: it is told the
     states of the jobs that are open, and every end that it was not told. Each end is told at
-    least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
+    least once. A place in the queue beyond 10 is told when it has changed by about a tenth.
     INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
     NOT_FOUND: the caller has no such job.
     """
@@ -383,7 +383,7 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         state alone if the client reads slowly. The stream ends when all jobs that were named have
         ended. A client whose stream broke off asks again with the last resume token: it is told the
         states of the jobs that are open, and every end that it was not told. Each end is told at
-        least once. A place in the queue beyond 100 is told when it has changed by about a tenth.
+        least once. A place in the queue beyond 10 is told when it has changed by about a tenth.
         INVALID_ARGUMENT: the resume token is not one of this lab, or of another request.
         NOT_FOUND: the caller has no such job.
         """

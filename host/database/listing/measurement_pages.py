@@ -7,11 +7,10 @@ rows: the last page of a million measurements costs as much as the first.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal_column, select, tuple_
 
 from host.database import summaries as summary_rows
 from host.database.measurements import TRUSTED
@@ -65,7 +64,8 @@ def measurement_page(
     column: ColumnElement[Any] = summaries.c.latency_ns if by_latency else measurements.c.unix_ns
     # SQLite searches an index for each column as it stands in the index alone.
     id_ = summaries.c.measurement_id if by_latency else measurements.c.id
-    if _is_selective(connection, query):
+    is_selective = _is_selective(connection, query)
+    if is_selective:
         column = column + 0  # no index: the few measurements are sorted
     statement = (
         select(
@@ -78,7 +78,7 @@ def measurement_page(
         )
         .join(jobs, jobs.c.id == measurements.c.job_id)
         .join(summaries, summaries.c.measurement_id == measurements.c.id, isouter=not by_latency)
-        .where(*_conditions(query))
+        .where(*_conditions(query, is_selective))
         .limit(size)
     )
     if by_latency:
@@ -95,10 +95,12 @@ def measurement_page(
     return [(_summary(row), (row.key, row.id)) for row in connection.execute(statement)]
 
 
-def _conditions(query: MeasurementQuery) -> list[ColumnElement[bool]]:
+def _conditions(query: MeasurementQuery, is_selective: bool) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if query.target_id:
-        found.append(jobs.c.target_id == query.target_id)
+        # Where it has many jobs, SQLite must not begin with all of them: no index of an expression.
+        target_id = jobs.c.target_id if is_selective else jobs.c.target_id.concat("")
+        found.append(target_id == query.target_id)
     if query.program_prefix:
         # The SHA-256 is of digits up to f. This is a range of the index, unlike LIKE.
         found.append(jobs.c.program_sha256 >= query.program_prefix)
@@ -116,7 +118,9 @@ def _is_selective(connection: Connection, query: MeasurementQuery) -> bool:
     """Return whether few measurements can meet the conditions about their jobs."""
     if not query.target_id and not query.program_prefix:
         return False
-    few = select(jobs.c.id).limit(FEW_JOBS + 1)
+    few: Select[Any] = (
+        select(literal_column("1")).select_from(jobs).limit(FEW_JOBS + 1)
+    )  # the index alone
     if query.target_id:
         few = few.where(jobs.c.target_id == query.target_id)
     if query.program_prefix:
@@ -145,16 +149,42 @@ def _summary(row: Row[Any]) -> MeasurementSummary:
     )
 
 
-def newest_latencies(
-    connection: Connection, target_id: str, limit: int
-) -> Sequence[tuple[str, str, float, int]]:
-    """Return (program SHA-256, spec, latency in ns, time) of a target's newest measurements."""
+@dataclass(frozen=True, slots=True)
+class StoredLatency:
+    """The latency of a stored measurement, as measured.
+
+    Attributes:
+        measurement_id: The measurement's id.
+        program_sha256: The program that was measured.
+        spec: The text of the spec that it was measured with.
+        latency_ns: The latency.
+        unix_ns: When it was finished, in ns since 1970.
+    """
+
+    measurement_id: str
+    program_sha256: str
+    spec: str
+    latency_ns: float
+    unix_ns: int
+
+
+def newest_latencies(connection: Connection, target_id: str, limit: int) -> list[StoredLatency]:
+    """Return the latencies of a target's newest measurements to learn from, the newest first."""
+    query = MeasurementQuery(target_id=target_id)
+    is_selective = _is_selective(connection, query)
+    unix_ns: ColumnElement[Any] = measurements.c.unix_ns
     statement = (
-        select(jobs.c.program_sha256, jobs.c.spec, summaries.c.latency_ns, measurements.c.unix_ns)
+        select(
+            measurements.c.id,
+            jobs.c.program_sha256,
+            jobs.c.spec,
+            summaries.c.latency_ns,
+            measurements.c.unix_ns,
+        )
         .join(jobs, jobs.c.id == measurements.c.job_id)
         .join(summaries, summaries.c.measurement_id == measurements.c.id)
-        .where(jobs.c.target_id == target_id, TRUSTED, summaries.c.unusable == "")
-        .order_by(measurements.c.unix_ns.desc())
+        .where(*_conditions(query, is_selective), summaries.c.unusable == "")
+        .order_by((unix_ns + 0 if is_selective else unix_ns).desc())
         .limit(limit)
     )
-    return [tuple(row) for row in connection.execute(statement)]
+    return [StoredLatency(*row) for row in connection.execute(statement)]

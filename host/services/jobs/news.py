@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import time
 from collections import defaultdict, deque
@@ -241,8 +242,8 @@ def _key(state: JobState, place: Place) -> tuple[Any, ...]:
 
 
 def _coarse(ahead: int) -> int:
-    """Round a place in the queue to two digits: far behind, one place more is no news."""
-    if ahead < 100:
-        return ahead
-    unit: int = 10 ** (len(str(ahead)) - 2)
-    return ahead // unit * unit
+    """Return a number that changes where a place in the queue has changed by about a tenth.
+
+    Whenever a job ends, all places behind it change. One place more is no news far behind.
+    """
+    return ahead if ahead < 10 else 10 + int(20 * math.log10(ahead / 10))

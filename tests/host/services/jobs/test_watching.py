@@ -175,8 +175,13 @@ def test_a_slow_client_is_told_the_newest_state_alone() -> None:
     assert watcher.wait(0) == (["a", "b"], 99)
 
 
-def test_a_place_far_behind_is_rounded() -> None:
-    assert [_coarse(ahead) for ahead in (0, 99, 100, 119, 12_345)] == [0, 99, 100, 110, 12_000]
+def test_a_place_far_behind_is_told_when_it_has_changed_by_a_tenth() -> None:
+    coarse = [_coarse(ahead) for ahead in range(10_000)]
+    assert coarse == sorted(coarse)
+    assert coarse[:11] == list(range(11))
+    for ahead in (100, 1_000, 5_000):
+        assert len(set(coarse[ahead : ahead + ahead // 20])) <= 2
+        assert coarse[ahead] != coarse[ahead - ahead // 5]
 
 
 def test_ends_have_growing_numbers(lab: Lab, database: Database) -> None:

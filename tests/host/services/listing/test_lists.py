@@ -11,6 +11,7 @@ import pytest
 
 from host.database import stored_measurements
 from host.database.engine import Database
+from host.database.listing.measurement_pages import StoredLatency
 from host.predicting.summaries import Summarizer
 from host.predicting.target_facts import noise_floor
 from host.services.listing import lab_lists
@@ -210,6 +211,9 @@ def test_a_target_is_described(service: Service) -> None:
 
 
 def test_the_noise_floor_is_half_of_the_range_of_repeated_measurements() -> None:
-    assert noise_floor([("a", "s", 1.0), ("b", "s", 2.0), ("a", "t", 3.0)]) is None
+    def floor(*latencies: tuple[str, str, float]) -> float | None:
+        return noise_floor([StoredLatency("", *each, 0) for each in latencies])
+
+    assert floor(("a", "s", 1.0), ("b", "s", 2.0), ("a", "t", 3.0)) is None
     repeated = [("a", "s", 99.0), ("a", "s", 101.0), ("b", "s", 98.0), ("b", "s", 102.0)]
-    assert noise_floor(repeated) == pytest.approx(0.015)
+    assert floor(*repeated) == pytest.approx(0.015)
