@@ -19,7 +19,7 @@ from host.measuring.statistics import VERSION, summary_or_reason
 from latlab.client.client import LatencyClient
 from latlab.client.database.maintenance import DatabaseClient
 from latlab.domain.database.maintenance import Progress
-from latlab.domain.errors import NotFound, NotReady
+from latlab.domain.errors import InvalidRequest, NotFound, NotReady
 
 T = TypeVar("T")
 
@@ -56,8 +56,14 @@ def restore_database(file: Path) -> Path | None:
     """Put a backup in the place of the database of this machine's lab.
 
     Returns where the database before it is kept; None if there was none. Raises NotReady while
-    the lab runs, and what `host.database.maintenance.restore.restore` raises.
+    the lab runs, InvalidRequest for a lab elsewhere, and what
+    `host.database.maintenance.restore.restore` raises.
     """
+    if os.environ.get("LATLAB_ADDRESS"):
+        raise InvalidRequest(
+            "LATLAB_ADDRESS names a lab that runs: a backup is restored on the lab's own machine,"
+            " while it does not run and without that variable"
+        )
     home = LabHome.from_environment()
     home.create()
     process = LockedProcess(home.daemon_file, home.lock_file)

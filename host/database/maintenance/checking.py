@@ -19,7 +19,9 @@ from latlab.domain.database.maintenance import DatabaseFinding, Progress
 JOBS_A_PAGE = 5_000
 MAX_DAMAGE = 100  # lines of SQLite's own checks
 RESTORE = "restore a backup: `latlab lab down`, then `latlab db restore FILE`"
-EXPLAINED = "the lab never writes this: it was edited, or damaged; see docs/database.md"
+MEASURE_AGAIN = (
+    "measure its network again; the lab never writes this, so the database was edited or damaged"
+)
 
 
 def check(
@@ -84,7 +86,7 @@ def _jobs(database: Database) -> Iterator[Progress | DatabaseFinding]:
             return
         for row in rows:
             if problem := _job_problem(row):
-                yield DatabaseFinding("wrong end of a job", f"job {row.id}", problem, EXPLAINED)
+                yield DatabaseFinding("wrong end of a job", f"job {row.id}", problem, MEASURE_AGAIN)
         done, last_id = done + len(rows), rows[-1].id
         yield Progress("checking jobs", done, max(done, total))
 

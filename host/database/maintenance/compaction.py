@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 from host.database.engine import Database
 from host.database.maintenance.measurement_checks import summary_problem
 from host.database.maintenance.space import give_back
-from host.database.measurements import get_measurement
+from host.database.measurements import UsableMeasurement, get_measurement, look_up
 from host.database.schema import (
     jobs,
     kernel_timings,
@@ -35,6 +35,7 @@ from host.database.schema import (
 from host.database.summaries import COLUMNS, Statistic
 from latlab.domain.database.maintenance import Compaction, CompactionPolicy, Progress
 from latlab.domain.errors import UnreadableRow
+from latlab.domain.measurement import Unusable
 
 A_PAGE = 50  # measurements, with all their samples; others write in between
 STEP = "removing samples"
@@ -72,11 +73,12 @@ def compact(
         with database.reading() as connection:
             rows = connection.execute(_page(old, last_id)).all()
             sizes = _sample_bytes(connection, [row.job_id for row in rows])
+            found = look_up(connection, [row.id for row in rows])
             chosen = [
                 row
                 for row in rows
                 if sizes[row.job_id].removed(policy)
-                and not _is_kept(connection, row, statistic, kept)
+                and not _is_kept(connection, row, found.get(row.id), statistic, kept)
             ]
         if not rows:
             break
@@ -132,10 +134,15 @@ def _page(old: ColumnElement[bool], after_id: str) -> Select[Any]:
 
 
 def _is_kept(
-    connection: Connection, row: Row[Any], statistic: Statistic, kept: Counter[str]
+    connection: Connection,
+    row: Row[Any],
+    found: UsableMeasurement | Unusable | None,
+    statistic: Statistic,
+    kept: Counter[str],
 ) -> bool:
     """Return whether a measurement keeps its samples, and count the reason."""
-    reason = _reason_to_keep(connection, row, statistic)
+    is_usable = isinstance(found, UsableMeasurement)
+    reason = _reason_to_keep(connection, row, statistic) if is_usable else NOT_SUMMARISED
     if reason:
         kept[reason] += 1
     return bool(reason)
@@ -144,7 +151,7 @@ def _is_kept(
 def _reason_to_keep(connection: Connection, row: Row[Any], statistic: Statistic) -> str:
     if row.baseline_of is not None:
         return BASELINE
-    if row.version != statistic.version or row.summary_unusable or row.summary_median_ns is None:
+    if row.version != statistic.version:
         return NOT_SUMMARISED
     try:
         measurement = get_measurement(connection, row.id)

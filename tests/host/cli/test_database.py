@@ -183,6 +183,8 @@ def test_through_a_lab_that_runs(running: Database, stored: list[Stored], tmp_pa
     assert ids >= {each.id for each in stored}  # the lab measures meanwhile
     found.close()
     assert db("check")[0] == 1  # a program that is kept has no file
+    code, said = db("restore", tmp_path / "backup.db")
+    assert (code, "own machine" in said) == (2, True)
     code, said = db("export", tmp_path / "rows.csv")
     assert code == 0, said
     assert stored[0].id in (tmp_path / "rows.csv").read_text()

@@ -240,7 +240,7 @@ def test_what_is_kept_is_counted_by_its_reason(database: Database, tmp_path: Pat
     stored = fill(database, tmp_path)
     with database.writing() as connection:
         wrong = schema.summaries.c.measurement_id == stored[1].id
-        connection.execute(schema.summaries.update().where(wrong).values(latency_ns=1.0))
+        connection.execute(schema.summaries.update().where(wrong).values(p99_ns=1.0))
         old = schema.summaries.c.measurement_id == stored[2].id
         connection.execute(schema.summaries.update().where(old).values(version=1))
         timed = schema.kernel_timings.c.measurement_id == stored[3].id
