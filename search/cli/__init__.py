@@ -27,7 +27,7 @@ class LatlabCommands(LateCommands):
             "host.cli.tokens:app", "Say who may use the lab, and show who did what.", LAB
         ),
         "db": LateCommand(
-            "host.cli.database:app",
+            "host.cli.database.commands:app",
             "Back up, restore, check and export the database.",
             LAB,
         ),

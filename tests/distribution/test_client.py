@@ -89,8 +89,6 @@ def test_it_needs_nothing_else_with_protobuf_7(python: Path, served_lab: ServedL
 
 
 def test_the_example_with_asyncio_needs_nothing_else(python: Path, served_lab: ServedLab) -> None:
-    if not (REPOSITORY / "latlab/aio.py").is_file():
-        pytest.skip("this version has no client for asyncio")
     done = subprocess.run(
         [python, "-I", REPOSITORY / "docs/examples/ask_with_asyncio.py"],
         env={"LATLAB_HOME": str(served_lab.home)},

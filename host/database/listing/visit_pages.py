@@ -95,6 +95,15 @@ def find_visit(connection: Connection, measurement_id: str, run_id: str) -> Visi
     return outcome
 
 
+def samples_removed_unix_ns(connection: Connection, measurement_id: str) -> int | None:
+    """Return when a measurement's samples were removed; None if they were not."""
+    column = measurements.c.samples_removed_unix_ns
+    removed: int | None = connection.scalar(
+        select(column).where(measurements.c.id == measurement_id)
+    )
+    return removed
+
+
 def conditions_page(
     connection: Connection,
     device_serial: str,

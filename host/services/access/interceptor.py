@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from host.services.access.authenticator import Metadata, TokenEnded
 from host.services.access.caller import calling_context
 from host.services.access.open_calls import OpenCall
 from host.services.access.scopes import method_of, require
+from latlab.common.telemetry.work import request_id
 from latlab.convert.details.google_rpc import details_of
 from latlab.convert.error_interceptor import Continuation, Handler
 from latlab.convert.errors import abort
@@ -120,7 +120,7 @@ class AccessInterceptor(grpc.ServerInterceptor):
             method=name,
             resource="" if served is None else served.resource,
             status=status,
-            request_id=uuid.uuid4().hex,
+            request_id=request_id(),
             was_refused=was_refused,
         )
         self._access.audit_log.put(entry, b"" if served is None else served.first)

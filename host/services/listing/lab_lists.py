@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from host.database.listing.visit_pages import (
     Period,
     conditions_page,
     find_visit,
+    samples_removed_unix_ns,
     visit_page,
 )
 from latlab.domain.errors import NotFound
@@ -64,9 +66,19 @@ class LabLists:
         return found
 
     def samples(self, measurement_id: str, run_id: str, first_run: int, size: int) -> SamplesPage:
-        """Return the runs of a visit from one on, at most `size`. Raises NotFound."""
+        """Return the runs of a visit from one on, at most `size`.
+
+        Raises NotFound, also if `latlab db compact` has removed the samples.
+        """
         with self._database.reading() as connection:
             visit = find_visit(connection, measurement_id, run_id)
+            removed_unix_ns = samples_removed_unix_ns(connection, measurement_id)
+        if removed_unix_ns is not None:
+            day = time.strftime("%Y-%m-%d", time.gmtime(removed_unix_ns / 1e9))
+            raise NotFound(
+                f"the samples of measurement {measurement_id} were removed on {day}: measure the"
+                " program again with `fresh` to have some"
+            )
         if visit is None:
             raise NotFound(
                 f"measurement {measurement_id!r} has no visit {run_id!r}: ListVisits lists them"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from host.cli.exported_files import FORMULA_STARTS, cell, write_rows
+from host.cli.database.exported_files import FORMULA_STARTS, cell, write_rows
 from host.database.engine import Database
 from host.home.paths import LabHome, sqlite_url
 from host.home.processes import lock_home

@@ -120,6 +120,6 @@ def test_a_database_of_an_older_version_counts_as_before(database: Database) -> 
         for name in ("learned_target_id", "traces_removed_unix_ns", "samples_removed_unix_ns"):
             connection.execute(text(f"ALTER TABLE measurements DROP COLUMN {name}"))
         config.attributes["connection"] = connection
-        command.stamp(config, "0012", purge=True)
+        command.stamp(config, "0014", purge=True)
         command.upgrade(config, "0015")
         assert devices.measurement_counts(connection) == expected

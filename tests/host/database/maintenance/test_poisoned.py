@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from host.cli.exported_files import write_rows
+from host.cli.database.exported_files import write_rows
 from host.database.engine import Database
 from host.database.maintenance.backup import back_up
 from host.database.maintenance.checking import check

@@ -12,6 +12,7 @@ import pytest
 from host.database import stored_measurements
 from host.database.engine import Database
 from host.database.listing.measurement_pages import StoredLatency
+from host.database.schema import measurements
 from host.predicting.summaries import Summarizer
 from host.predicting.target_facts import noise_floor
 from host.services.listing import lab_lists
@@ -114,6 +115,17 @@ def test_a_page_token_serves_its_own_list_alone(service: Service) -> None:
         assert service.refused(query, request) is grpc.StatusCode.INVALID_ARGUMENT
     unknown = latency_pb2.QueryMeasurementsRequest(target="nowhere")
     assert service.refused(query, unknown) is grpc.StatusCode.NOT_FOUND
+
+
+def test_removed_samples_are_told_with_the_day(service: Service, database_url: str) -> None:
+    database, stored = Database(database_url), service.stored[0]
+    with database.writing() as connection:
+        removed = measurements.update().where(measurements.c.id == stored.id)
+        connection.execute(removed.values(samples_removed_unix_ns=86_400 * 10**9))
+    database.close()
+    request = latency_pb2.ListSamplesRequest(parent=f"measurements/{stored.id}", run_id="any")
+    with pytest.raises(grpc.RpcError, match="removed on 1970-01-02"):
+        service.latency.ListSamples(request, metadata=TOKENS, timeout=60)
 
 
 def test_visits_and_their_samples_are_listed(

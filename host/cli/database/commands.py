@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from host.cli.console import console, words
-from host.cli.exported_files import check_name, write_rows
-from host.cli.opened_database import followed, opened_database, restore_database
+from host.cli.database.exported_files import check_name, write_rows
+from host.cli.database.opened_database import followed, opened_database, restore_database
 from latlab.domain.database.maintenance import (
     Compaction,
     CompactionPolicy,
