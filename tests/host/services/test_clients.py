@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from latlab.client.client import LatencyClient
 from latlab.client.requests import uploads
 from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import MeasuredLatency, Source
+from latlab.domain.failure import Failure
 from latlab.domain.job import JobPhase
 from latlab.domain.program import ProgramFile
 from latlab.domain.records.measurements import MeasurementOrder
@@ -70,6 +71,11 @@ def asynchronous(client: LatencyClient) -> AsyncLatencyClient:
 
 def new_program(folder: Path, stored: list[Stored], name: str, size: int = 0) -> ProgramFile:
     return program_file(folder, name * max(1, size // len(name)), stored[0].network.kernels)
+
+
+def ids_of(outcomes: Iterable[MeasuredLatency | Failure]) -> list[str]:
+    """Of the outcomes that are measured."""
+    return [one.measurement_id for one in outcomes if isinstance(one, MeasuredLatency)]
 
 
 def test_a_job_is_created_watched_and_read(
@@ -148,9 +154,9 @@ def test_asyncio(client: LatencyClient, stored: list[Stored], tmp_path: Path) ->
             outcomes = await lab.measure(
                 TARGET.id, files, SPEC, on_status=lambda status: seen.append(status.phase)
             )
-            assert [type(outcome) for outcome in outcomes] == [MeasuredLatency] * 3
             again = await lab.measure(TARGET.id, files, SPEC)
-            assert [o.measurement_id for o in outcomes] == [o.measurement_id for o in again]
+            assert ids_of(outcomes) == ids_of(again)
+            assert len(ids_of(outcomes)) == 3
             [estimate] = await lab.predict(TARGET.id, [stored[0].network.kernels])
             assert estimate.latency_ns > 0
             found = [each async for each in lab.query_measurements(page_size=4)]
