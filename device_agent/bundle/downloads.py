@@ -1,12 +1,13 @@
 """Download the pinned files of a bundle, each of them once.
 
 They come from the mirrors that apt and pip are configured to use. Ubuntu's archive lacks Debian's
-packages, so there they come from Debian's own.
+packages, so there somebody names a mirror of Debian.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,9 @@ from pathlib import Path
 from device_agent.bundle import BundleError
 
 _APT_HELPER = "/usr/lib/apt/apt-helper"  # downloads as apt does, and checks hashes
-# Where Debian itself gets its packages by default. It needs no TLS and no signed list: the pinned
-# SHA-256 of each package is compared.
-DEBIAN_ARCHIVE = "http://deb.debian.org/debian/"
+# An environment variable with the URL of a mirror of Debian, for systems whose apt knows none. It
+# needs no TLS and no signed list: the pinned SHA-256 of each package is compared.
+MIRROR_VARIABLE = "LATLAB_DEBIAN_MIRROR"
 _PYTHON_VERSION = "3.11"
 _TIMEOUT_S = 120.0
 
@@ -72,12 +73,19 @@ def _is_there(pin: Pin, folder: Path) -> bool:
 
 
 def mirror() -> str:
-    """Return the URL of an archive of Debian, ending in a slash: apt's mirror if it knows one.
+    """Return the URL of a mirror of Debian, ending in a slash: MIRROR_VARIABLE's, or else apt's.
 
-    Raises BundleError.
+    Raises BundleError if neither names one.
     """
+    if named := os.environ.get(MIRROR_VARIABLE):
+        return named.rstrip("/") + "/"
     told = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian").split()
-    return told[0] if told else DEBIAN_ARCHIVE
+    if not told:
+        raise BundleError(
+            "apt knows no mirror of Debian, of whose packages a bundle is made: set"
+            f" {MIRROR_VARIABLE} to the URL of one, which ends in /debian/"
+        )
+    return told[0]
 
 
 def _download_packages(pins: Sequence[Pin], folder: Path) -> None:

@@ -19,7 +19,7 @@ from tests.bench import figures
 from tests.bench.finished import Finished
 
 GROUPS = {
-    "first": ("zoo", "kernels", "predict", "agent", "controller", "service"),
+    "first": ("zoo", "kernels", "predict", "agent", "controller"),
     "export": ("export", "pipeline"),
     "latency": ("agent", "public", "transfer"),
     "predict": ("public", "transfer", "predict_speed", "scale_refit"),
@@ -39,7 +39,7 @@ GROUPS = {
     "any": ("reader", "int8", "first_figure", "any", "foreign", "any_predicted"),
     "profile": ("profile_located", "profile_findings", "profile", "compare", "first_value"),
     "house": ("house",),
-    "service": ("database_lookup", "wheels", "service_load", "service_jobs"),
+    "service": ("service", "database_lookup", "wheels", "service_load", "service_jobs"),
     "search": (
         "search",
         "strategies",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.bundle import BundleError, downloads
+from device_agent.bundle import BundleError
 from device_agent.bundle.downloads import Pin, fetch, mirror
 
 PACKAGE = b"the bytes of a package"
@@ -81,16 +81,21 @@ def test_debian_uses_the_mirror_that_apt_is_configured_for(use_archive: UseArchi
     assert use_archive("Debian") == mirror()
 
 
-def test_ubuntu_takes_what_is_pinned_from_debians_own_archive(
+def test_ubuntu_asks_for_a_mirror_of_debian(use_archive: UseArchive) -> None:
+    use_archive("Ubuntu")
+    with pytest.raises(BundleError, match="set LATLAB_DEBIAN_MIRROR"):
+        mirror()
+
+
+def test_ubuntu_takes_what_is_pinned_from_the_mirror_that_is_named(
     use_archive: UseArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_archive("Ubuntu")
-    assert mirror() == "http://deb.debian.org/debian/"
     package = tmp_path / "debian" / PATH
     package.parent.mkdir(parents=True)
     package.write_bytes(PACKAGE)
     with served(tmp_path / "debian") as archive:
-        monkeypatch.setattr(downloads, "DEBIAN_ARCHIVE", archive)
+        monkeypatch.setenv("LATLAB_DEBIAN_MIRROR", archive)
         [fetched] = fetch([PIN], tmp_path / "downloads")
     assert fetched.read_bytes() == PACKAGE
 
@@ -103,7 +108,7 @@ def test_ubuntu_refuses_a_package_that_was_not_pinned(
     package.parent.mkdir(parents=True)
     package.write_bytes(PACKAGE[::-1])
     with served(tmp_path / "debian") as archive:
-        monkeypatch.setattr(downloads, "DEBIAN_ARCHIVE", archive)
+        monkeypatch.setenv("LATLAB_DEBIAN_MIRROR", archive)
         with pytest.raises(BundleError, match="Hash Sum mismatch"):
             fetch([PIN], tmp_path / "downloads")
     assert list((tmp_path / "downloads").iterdir()) == []
