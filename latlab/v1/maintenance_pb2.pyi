@@ -55,8 +55,11 @@ class _ColumnKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ColumnKind
     COLUMN_KIND_INTEGER: _ColumnKind.ValueType  # 1
     """64 bits, signed."""
     COLUMN_KIND_NUMBER: _ColumnKind.ValueType  # 2
+    """64 bits, floating."""
     COLUMN_KIND_TEXT: _ColumnKind.ValueType  # 3
+    """UTF-8."""
     COLUMN_KIND_FLAG: _ColumnKind.ValueType  # 4
+    """True or false."""
 
 class ColumnKind(_ColumnKind, metaclass=_ColumnKindEnumTypeWrapper):
     """ColumnKind is the type of a column."""
@@ -65,8 +68,11 @@ COLUMN_KIND_UNSPECIFIED: ColumnKind.ValueType  # 0
 COLUMN_KIND_INTEGER: ColumnKind.ValueType  # 1
 """64 bits, signed."""
 COLUMN_KIND_NUMBER: ColumnKind.ValueType  # 2
+"""64 bits, floating."""
 COLUMN_KIND_TEXT: ColumnKind.ValueType  # 3
+"""UTF-8."""
 COLUMN_KIND_FLAG: ColumnKind.ValueType  # 4
+"""True or false."""
 Global___ColumnKind: _TypeAlias = ColumnKind  # noqa: Y015
 
 @_typing.final
@@ -116,6 +122,8 @@ Global___BackUpRequest: _TypeAlias = BackUpRequest  # noqa: Y015
 
 @_typing.final
 class BackUpResponse(_message.Message):
+    """BackUpResponse is news of a backup, or a part of its file."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRESS_FIELD_NUMBER: _builtins.int
@@ -163,6 +171,8 @@ Global___CheckRequest: _TypeAlias = CheckRequest  # noqa: Y015
 
 @_typing.final
 class CheckResponse(_message.Message):
+    """CheckResponse is news of a check, or what it has found."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRESS_FIELD_NUMBER: _builtins.int
@@ -227,6 +237,8 @@ Global___DatabaseFinding: _TypeAlias = DatabaseFinding  # noqa: Y015
 
 @_typing.final
 class CompactRequest(_message.Message):
+    """CompactRequest says whose samples are removed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     BEFORE_UNIX_NS_FIELD_NUMBER: _builtins.int
@@ -255,6 +267,8 @@ Global___CompactRequest: _TypeAlias = CompactRequest  # noqa: Y015
 
 @_typing.final
 class CompactResponse(_message.Message):
+    """CompactResponse is news of a compaction, or what it has done."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRESS_FIELD_NUMBER: _builtins.int
@@ -345,6 +359,8 @@ Global___Compaction: _TypeAlias = Compaction  # noqa: Y015
 
 @_typing.final
 class ExportRequest(_message.Message):
+    """ExportRequest says what to export."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ROWS_FIELD_NUMBER: _builtins.int
@@ -413,11 +429,17 @@ class ExportedColumn(_message.Message):
         """The values of the rows that have one, in order."""
 
     @_builtins.property
-    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As `integers`."""
+
     @_builtins.property
-    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As `integers`."""
+
     @_builtins.property
-    def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """As `integers`."""
+
     @_builtins.property
     def absent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The rows without a value, from 0, in ascending order."""

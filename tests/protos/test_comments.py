@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ PROTOS = REPOSITORY / "protos"
 
 def compiled(folder: Path, *files: Path) -> FileDescriptorSet:
     """The descriptors of .proto files, with their comments."""
-    found = folder / "protos.binpb"
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{files[0].parents[2]}"]
-    options = ["--include_source_info", f"--descriptor_set_out={found}"]
-    subprocess.run([*command, *options, *map(str, files)], check=True, timeout=60)
+    found, buf = folder / "protos.binpb", Path(sysconfig.get_path("scripts")) / "buf"
+    command = [buf, "build", files[0].parents[2], "--as-file-descriptor-set", "-o", found]
+    subprocess.run(command, check=True, timeout=60)
     return FileDescriptorSet.FromString(found.read_bytes())
 
 

@@ -12,11 +12,14 @@ from latlab.domain.access.token import LOCAL_OWNER, AccessToken, Scope
 # The lab's own token, which lies in its folder: for the commands of the user who runs the lab.
 LOCAL_TOKEN = AccessToken("local", LOCAL_OWNER, frozenset({Scope.ADMIN}), created_unix_ns=0)
 
-_caller: ContextVar[AccessToken] = ContextVar("caller", default=LOCAL_TOKEN)
+# Outside of calls: it allows nothing.
+NOBODY = AccessToken("", "", frozenset(), created_unix_ns=0)
+
+_caller: ContextVar[AccessToken] = ContextVar("caller", default=NOBODY)
 
 
 def caller() -> AccessToken:
-    """Return the token of the call that this thread serves.
+    """Return the token of the call that this thread serves; one that allows nothing outside of it.
 
     A thread that a servicer starts does not inherit it: ask before, and pass it on.
     """

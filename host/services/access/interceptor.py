@@ -12,7 +12,7 @@ import grpc
 from host.services.access.access import Access
 from host.services.access.audit_log import resource_of
 from host.services.access.authenticator import Metadata, TokenEnded
-from host.services.access.caller import calling_context
+from host.services.access.caller import NOBODY, calling_context
 from host.services.access.open_calls import OpenCall
 from host.services.access.scopes import method_of, require
 from latlab.common.telemetry.work import request_id
@@ -26,7 +26,6 @@ from latlab.domain.errors import LabError
 _REFUSALS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED"})
 # A longer first message, of a program with all its kernels say, is not kept for the audit log.
 MAX_KEPT_BYTES = 1 << 16
-_NOBODY = AccessToken("", "", frozenset(), created_unix_ns=0)
 _END = object()
 
 
@@ -83,7 +82,7 @@ class AccessInterceptor(grpc.ServerInterceptor):
         self, method: str, metadata: Metadata, context: grpc.ServicerContext
     ) -> Iterator[_Served]:
         """Serve a call until the block ends, if it may be made, and write it to the audit log."""
-        needed, token = method_of(method), _NOBODY
+        needed, token = method_of(method), NOBODY
         name = method.removeprefix("/").removeprefix("latlab.v1.")
         try:
             secret_sha256, token = self._access.authenticator.authenticate(metadata)
