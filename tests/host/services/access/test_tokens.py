@@ -16,7 +16,7 @@ from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.services.access import open_calls
 from host.services.access.authenticator import Authenticator, hashed
-from host.services.access.caller import caller
+from host.services.access.caller import NOBODY, caller
 from host.services.access.open_calls import OpenCall, OpenCalls
 from host.services.access.scopes import METHODS
 from host.services.lab import Lab
@@ -250,7 +250,7 @@ def test_servicers_know_the_caller_in_the_thread_that_reads_requests_too(
     monkeypatch.setattr(Lab, "outcomes", outcomes)
     client.measure(TARGET.id, [lab.stored[0].file], SPEC)
     assert seen == {"requests": {"ann"}, "answers": {"ann"}}
-    assert caller().owner == "local"  # of this thread
+    assert caller() == NOBODY  # of this thread
 
 
 class Context:
