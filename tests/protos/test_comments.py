@@ -18,8 +18,8 @@ PROTOS = REPOSITORY / "protos"
 def compiled(folder: Path, *files: Path) -> FileDescriptorSet:
     """The descriptors of .proto files, with their comments."""
     found, buf = folder / "protos.binpb", Path(sysconfig.get_path("scripts")) / "buf"
-    command = [buf, "build", files[0].parents[2], "--as-file-descriptor-set", "-o", found]
-    subprocess.run(command, check=True, timeout=60)
+    build = [buf, "build", files[0].parents[2], "--as-file-descriptor-set"]
+    subprocess.run([*map(str, build), "-o", str(found)], check=True, timeout=60)
     return FileDescriptorSet.FromString(found.read_bytes())
 
 
