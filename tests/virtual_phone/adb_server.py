@@ -36,12 +36,7 @@ class Adb:
         self.run("disconnect", serial)
 
     def reconnect(self, serial: str) -> None:
-        """The server takes a moment to drop the old connection, and would take it for the new."""
         self.disconnect(serial)
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while serial in (listed := self.run("devices")):
-            assert time.monotonic() < deadline_s, listed
-            time.sleep(POLL_S)
         self.connect(serial)
 
     def wait_for(self, serial: str) -> None:
