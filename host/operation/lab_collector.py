@@ -12,8 +12,9 @@ from prometheus_client.registry import Collector
 
 from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
+from host.jobs import wait_reasons
 from host.jobs.dispatcher import Dispatcher
-from host.jobs.wait_reasons import QueuePosition
+from host.jobs.wait_reasons import QueuePosition, ServingDevice
 from host.operation.database_watch import DatabaseFacts, DatabaseWatch
 from host.predicting.predictors import Predictors
 from latlab.domain.checks.text import cleaned
@@ -101,17 +102,10 @@ def wait_reason(position: QueuePosition, is_ready: bool | None) -> str:
     """
     if position.is_taken:
         return "visit"
-    if position.awaited_from:
-        return "answer"
-    if position.is_paused:
-        return "paused"
-    if is_ready is None:
-        return "no_device"
-    if not is_ready:
-        return "device_not_ready"
-    if position.rests:
-        return "rests"
-    return "behind_others" if position.ahead else "next"
+    serving = [] if is_ready is None else [ServingDevice("", "" if is_ready else "not ready")]
+    reason = wait_reasons.wait_reason(position, serving)
+    assert reason is not None  # that is a visit
+    return reason.value
 
 
 def _devices(workers: list[DeviceWorker]) -> Iterator[Metric]:
