@@ -72,13 +72,11 @@ class AccessServicer(AccessServiceServicer):
         if (position := self._pages.read(request, request.page_token)) is not None:
             behind = (int(position[0]), str(position[1]))
         with self._database.reading() as connection:
-            found = tokens.list_tokens(connection, size + 1, behind)
-        next_page = ""
-        if len(found) > size:
-            last = found[size - 1]
-            next_page = self._pages.make(request, (last.created_unix_ns, last.id))
+            listed = tokens.list_tokens(connection, size + 1, behind)
+        found = [(token, (token.created_unix_ns, token.id)) for token in listed]
+        page, next_page = self._pages.cut(request, found, size)
         return access_pb2.ListTokensResponse(
-            tokens=map(token_to_message, found[:size]), next_page_token=next_page
+            tokens=map(token_to_message, page), next_page_token=next_page
         )
 
     def RevokeToken(  # noqa: N802
@@ -107,11 +105,11 @@ class AccessServicer(AccessServiceServicer):
         behind = None if position is None else int(position[0])
         self._access.audit_log.flush(FLUSH_S)  # what has just been done is listed too
         with self._database.reading() as connection:
-            found = audit.list_entries(connection, size + 1, owner, request.since_unix_ns, behind)
-        next_page = self._pages.make(request, [found[size - 1][0]]) if len(found) > size else ""
+            listed = audit.list_entries(connection, size + 1, owner, request.since_unix_ns, behind)
+        found = [(entry, [place]) for place, entry in listed]
+        page, next_page = self._pages.cut(request, found, size)
         return access_pb2.ListAuditEntriesResponse(
-            entries=[entry_to_message(entry) for _, entry in found[:size]],
-            next_page_token=next_page,
+            entries=map(entry_to_message, page), next_page_token=next_page
         )
 
 

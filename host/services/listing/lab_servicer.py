@@ -36,10 +36,10 @@ class LabListsServicer(LabServiceServicer):
         period = Period(request.since_unix_ns, request.before_unix_ns)
         device = check_text("the device", request.device)
         found = self._lists.conditions(device, period, visits + 1, behind)
-        page, more = found[:visits], found[visits:]
+        page, token = self._page_tokens.cut(request, found, visits)
         return lab_pb2.ListConditionsResponse(
-            conditions=[conditions_to_message(each) for both, _ in page for each in both],
-            next_page_token=self._page_tokens.make(request, page[-1][1]) if more else "",
+            conditions=[conditions_to_message(each) for both in page for each in both],
+            next_page_token=token,
         )
 
     def ListQueue(  # noqa: N802

@@ -41,10 +41,9 @@ class ListsServicer(LatencyServiceServicer):
         position = self._page_tokens.read(request, request.page_token)
         behind = None if position is None else (_number(position[0]), str(position[1]))
         found = self._lists.measurements(self._query(request), size + 1, behind)
-        page, more = found[:size], found[size:]
+        page, token = self._page_tokens.cut(request, found, size)
         return latency_pb2.QueryMeasurementsResponse(
-            measurements=[summary_to_message(summary) for summary, _ in page],
-            next_page_token=self._page_tokens.make(request, page[-1][1]) if more else "",
+            measurements=map(summary_to_message, page), next_page_token=token
         )
 
     def ListVisits(  # noqa: N802
@@ -54,11 +53,11 @@ class ListsServicer(LatencyServiceServicer):
         position = self._page_tokens.read(request, request.page_token)
         behind = 0 if position is None else int(position[0])
         measurement_id = measurement_id_from_name(request.parent)
-        found = self._lists.visits(measurement_id, size + 1, behind)
-        page, more = found[:size], found[size:]
+        visits = self._lists.visits(measurement_id, size + 1, behind)
+        found = [(visit, [key]) for visit, key in visits]
+        page, token = self._page_tokens.cut(request, found, size)
         return latency_pb2.ListVisitsResponse(
-            visits=[visit_summary_to_message(visit) for visit, _ in page],
-            next_page_token=self._page_tokens.make(request, [page[-1][1]]) if more else "",
+            visits=map(visit_summary_to_message, page), next_page_token=token
         )
 
     def ListSamples(  # noqa: N802

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -18,6 +19,8 @@ _MAC_BYTES = 16
 _FIELDS_OF_A_PAGE = ("page_size", "page_token", "resume_token")
 
 Position = Sequence["str | int | float"]
+
+T = TypeVar("T")
 
 
 class PageTokens:
@@ -34,6 +37,21 @@ class PageTokens:
         """Return the token of the page behind a position of the request's list."""
         text = json.dumps(list(position)).encode()
         return base64.urlsafe_b64encode(self._mac(request, text) + text).decode()
+
+    def cut(
+        self, request: Message, found: Sequence[tuple[T, Position]], size: int
+    ) -> tuple[list[T], str]:
+        """Return the entries of a page, and the token of the next one: "" at the end.
+
+        Args:
+            request: The list's request.
+            found: The entries from the page's first on, each with its position: one more than the
+                page takes, unless the list ends before.
+            size: How many the page takes.
+        """
+        page = found[:size]
+        token = self.make(request, page[-1][1]) if len(found) > size else ""
+        return [entry for entry, _ in page], token
 
     def read(self, request: Message, token: str) -> list[str | int | float] | None:
         """Return a token's position; None for the empty token, that of the first page.
