@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
 
@@ -31,6 +31,9 @@ from latlab.domain.errors import (
     UnknownKernelKinds,
     WrongOffset,
 )
+
+if TYPE_CHECKING:
+    from latlab.convert.details.google_rpc import ErrorDetails
 
 NOT_RUNNING = "the lab is not running: start it with `make lab-up` or `latlab lab up`"
 MAX_MESSAGE_CHARS = 2_000  # gRPC sends messages as headers, whose size is limited
@@ -126,6 +129,12 @@ def from_daemon(error: Any, advice: str = NOT_RUNNING) -> LabError:  # noqa: ANN
     return kind(error.details())
 
 
+def retry_s(error: Any) -> float | None:  # noqa: ANN401 -- as above
+    """Return after how many seconds the server wants to be asked again; None if it does not say."""
+    details = _metadata(error).get(_DETAILS_KEY)
+    return _read_details(details).retry_s if isinstance(details, bytes) else None
+
+
 def is_from_server(error: Any) -> bool:  # noqa: ANN401 -- as above
     """Return whether a server of ours raised the error, and not gRPC itself."""
     return _raised_kind(error) is not None
@@ -169,15 +178,19 @@ def _raised(error: Any) -> LabError | None:  # noqa: ANN401 -- as above
 def _with_details(error: LabError, data: bytes) -> LabError:
     """Complete an error by its details. A lab of version 0.2 sends none."""
     if data:
-        # Not on top: the agents import this module, and run where `google.rpc` is not installed.
-        from latlab.convert.details.google_rpc import read_details
-
-        found = read_details(data)
+        found = _read_details(data)
         if isinstance(error, InvalidRequest):
             error.field = found.field
         if isinstance(error, LimitReached) and found.retry_s is not None:
             error.retry_s = found.retry_s
     return error
+
+
+def _read_details(data: bytes) -> ErrorDetails:
+    # Not on top: the agents import this module, and run where `google.rpc` is not installed.
+    from latlab.convert.details.google_rpc import read_details
+
+    return read_details(data)
 
 
 def _raised_kind(error: Any) -> type[LabError] | None:  # noqa: ANN401 -- as above

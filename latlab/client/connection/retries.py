@@ -10,8 +10,7 @@ from typing import Any
 
 import grpc
 
-from latlab.client.connection.retry_info import retry_s
-from latlab.convert.errors import from_daemon, is_from_server
+from latlab.convert.errors import from_daemon, is_from_server, retry_s
 from latlab.domain.errors import DatabaseBusy
 
 MAX_CALLS = 5

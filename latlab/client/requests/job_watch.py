@@ -9,9 +9,9 @@ from typing import Any
 
 import grpc
 
-from latlab.client.connection.retry_info import retry_s
 from latlab.client.connection.steps import Method
 from latlab.client.requests.jobs import name_of
+from latlab.convert.errors import retry_s
 from latlab.convert.jobs import job_name, job_status_from_message
 from latlab.domain.errors import TooLarge, Unavailable
 from latlab.domain.job import JobStatus

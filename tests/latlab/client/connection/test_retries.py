@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latlab.client.connection.retries import MAX_CALLS, MAX_WAIT_S, Repeat, Retries
-from latlab.client.connection.retry_info import retry_s
+from latlab.convert.errors import retry_s
 
 UNAVAILABLE, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
 
