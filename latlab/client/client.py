@@ -215,8 +215,8 @@ class LatencyClient(JobsClient):
             spec: How to measure.
             precision: What the module's program computes with.
             fresh: Measure again what the lab has measured with the same program, target and spec.
-            priority: Higher priorities come first. Calls of one priority take turns, visit by
-                visit.
+            priority: Higher priorities come first, among the caller's own jobs. Owners take turns,
+                visit by visit, and so do the calls of one priority.
             patience_s: The call ends if no visit and no outcome came for so many seconds. A program
                 without an outcome gets a Failure DEVICE_LOST, though its job stays open. What was
                 not taken from `programs` has no outcome.

@@ -76,8 +76,9 @@ class JobsClient(MeasurementsClient):
         of a job may then be yielded twice.
 
         Args:
-            jobs: The jobs, at most a thousand; it ends when all of them have ended. None: all
-                open jobs of the caller, also those that are opened later, and it does not end.
+            jobs: The jobs, at most a thousand; it ends when all of them have ended. Without any it
+                watches all open jobs of the caller, also those that are opened later, and does
+                not end.
             patience_s: For how long the lab may be out of reach.
 
         Raises:

@@ -545,7 +545,7 @@ class OpenJob(_message.Message):
     program_sha256: _builtins.str
     """The program to measure."""
     priority: _builtins.int
-    """Jobs of a higher priority come first."""
+    """Jobs of a higher priority come first, among those of one owner."""
     visits_done: _builtins.int
     """The number of visits that brought samples."""
     waits_for: _builtins.str

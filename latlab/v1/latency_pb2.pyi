@@ -721,7 +721,9 @@ class MeasureRequest(_message.Message):
     fresh: _builtins.bool
     """Measure again what the lab has measured already."""
     priority: _builtins.int
-    """Jobs of a higher priority come first. That of an open job may rise and never falls."""
+    """Jobs of a higher priority come first, among those of one owner. That of an open job may rise and
+    never falls.
+    """
     without_visits: _builtins.bool
     """Answer finished measurements as `measured`, without their raw visits. Clients of version
     0.1 do not set this, and are answered with the whole `measurement`.
@@ -1621,7 +1623,7 @@ class Job(_message.Message):
     program_sha256: _builtins.str
     """The program to measure."""
     priority: _builtins.int
-    """Jobs of a higher priority come first."""
+    """Jobs of a higher priority come first, among those of one owner."""
     created_unix_ns: _builtins.int
     """When it was asked for."""
     state: Global___JobState.ValueType

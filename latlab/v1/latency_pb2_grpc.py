@@ -166,8 +166,8 @@ class LatencyServiceServicer(object):
         which they end, with progress in between. More programs may be named while others are
         measured. A measurement that the lab holds for the same program, target and spec is
         answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-        again joins them, and is told their progress at once. Campaigns of one priority take turns,
-        visit by visit.
+        again joins them, and is told their progress at once. Owners take turns, visit by
+        visit, and so do the campaigns of one owner and priority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

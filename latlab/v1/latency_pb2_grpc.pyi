@@ -55,8 +55,8 @@ class LatencyServiceStub:
     which they end, with progress in between. More programs may be named while others are
     measured. A measurement that the lab holds for the same program, target and spec is
     answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-    again joins them, and is told their progress at once. Campaigns of one priority take turns,
-    visit by visit.
+    again joins them, and is told their progress at once. Owners take turns, visit by
+    visit, and so do the campaigns of one owner and priority.
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
     """GetMeasurement answers one measurement with its raw visits."""
@@ -154,8 +154,8 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     which they end, with progress in between. More programs may be named while others are
     measured. A measurement that the lab holds for the same program, target and spec is
     answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-    again joins them, and is told their progress at once. Campaigns of one priority take turns,
-    visit by visit.
+    again joins them, and is told their progress at once. Owners take turns, visit by
+    visit, and so do the campaigns of one owner and priority.
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
     """GetMeasurement answers one measurement with its raw visits."""
@@ -274,8 +274,8 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         which they end, with progress in between. More programs may be named while others are
         measured. A measurement that the lab holds for the same program, target and spec is
         answered at once unless `fresh` is set. Jobs outlive a broken stream: a client that asks
-        again joins them, and is told their progress at once. Campaigns of one priority take turns,
-        visit by visit.
+        again joins them, and is told their progress at once. Owners take turns, visit by
+        visit, and so do the campaigns of one owner and priority.
         """
 
     @_abc_1.abstractmethod
