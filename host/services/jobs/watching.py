@@ -9,11 +9,9 @@ from typing import Any
 from host.jobs.dispatcher import Dispatcher
 from host.services.jobs.news import JobNews
 from host.services.jobs.statuses import JobStatuses
+from host.services.requests.page_tokens import Position
 from latlab.domain.access.token import AccessToken
 from latlab.domain.job import JobStatus
-
-# What a resume token holds.
-Position = Sequence["str | int | float"]
 
 
 @dataclass(frozen=True, slots=True)

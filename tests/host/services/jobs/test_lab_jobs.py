@@ -23,7 +23,8 @@ from host.predicting.predictors import Predictors
 from host.predicting.summaries import Summarizer
 from host.services.jobs.lab_jobs import LabJobs, WantedMeasurement
 from host.services.jobs.statuses import JobStatuses
-from host.services.jobs.watching import Position, Told
+from host.services.jobs.watching import Told
+from host.services.requests.page_tokens import Position
 from latlab.domain.access.token import LOCAL_OWNER, AccessToken, Scope
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, NotFound
