@@ -17,6 +17,7 @@ from host.home.paths import LabHome
 from host.home.processes import LockedProcess, locked_home
 from host.measuring.statistics import VERSION, summary_or_reason
 from latlab.client.client import LatencyClient
+from latlab.client.connection.environment import address_elsewhere
 from latlab.client.database.maintenance import DatabaseClient
 from latlab.domain.database.maintenance import Progress
 from latlab.domain.errors import InvalidRequest, NotFound, NotReady
@@ -37,7 +38,7 @@ def opened_database() -> Iterator[Maintenance | DatabaseClient]:
     """
     home = LabHome.from_environment()
     process = LockedProcess(home.daemon_file, home.lock_file)
-    if os.environ.get("LATLAB_ADDRESS") or process.info() is not None:
+    if address_elsewhere() or process.info() is not None:
         with LatencyClient.connect() as client:
             yield client.database
         return
@@ -59,7 +60,7 @@ def restore_database(file: Path) -> Path | None:
     the lab runs, InvalidRequest for a lab elsewhere, and what
     `host.database.maintenance.restore.restore` raises.
     """
-    if os.environ.get("LATLAB_ADDRESS"):
+    if address_elsewhere():
         raise InvalidRequest(
             "LATLAB_ADDRESS names a lab that runs: a backup is restored on the lab's own machine,"
             " while it does not run and without that variable"
