@@ -126,12 +126,15 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         # A damaged text must not make all rows of its query unreadable.
         connection.text_factory = lambda text: text.decode(errors="replace")
-        # Of a new file: space of removed rows can be given back in short steps.
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        if pages == 0:
+            # Space of removed rows can be given back in short steps. In a file that has pages,
+            # setting this would wait for the writer.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:  # noqa: ANN401

@@ -322,6 +322,14 @@ def test_writers_take_turns(database: Database) -> None:
         assert connection.execute(select(schema.leases.c.token)).scalar_one() == 1 + 4 * 5
 
 
+def test_a_reader_on_a_new_connection_does_not_wait_for_the_writer(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(schema.leases.delete())
+        with database.reading() as first, database.reading() as second:
+            for reader in (first, second):
+                assert devices.get_device(reader, DEVICE.serial) == DEVICE
+
+
 def test_writers_that_share_a_commit_fail_alone(database: Database) -> None:
     """What one of them writes is undone when it raises; the others' stays."""
 
