@@ -153,7 +153,7 @@ class Administration:
         """
         if not (ids or target or program):
             raise InvalidRequest("name the jobs to cancel by their ids, target or program")
-        states = [state for state, _ in self._dispatcher.positions()]
+        states = self._dispatcher.all_states()
         chosen = choose(states, ids, self._targets_called(target) if target else None, program)
         for state in chosen:
             self._dispatcher.end(state, Failure(FailureKind.CANCELLED, "it was cancelled"))

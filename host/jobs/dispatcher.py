@@ -227,9 +227,7 @@ class Dispatcher:
 
     def end_overdue(self, max_age_ns: float) -> None:
         """End the jobs for which nothing was measured on their target for too long."""
-        with self._lock:
-            states = self._open.all()
-        for state in self._overdue.find(states, max_age_ns):
+        for state in self._overdue.find(self.all_states(), max_age_ns):
             self.end(state, why_overdue(state, max_age_ns))
 
     def suspect(self, target_id: str) -> None:
@@ -237,15 +235,15 @@ class Dispatcher:
         for state in self.open_states([target_id]):
             state.suspect |= bool(state.visits)
 
+    def all_states(self) -> list[JobState]:
+        """Return the states of all open jobs."""
+        with self._lock:
+            return self._open.all()
+
     def open_states(self, target_ids: Iterable[str]) -> list[JobState]:
         """Return the states of the open jobs of some targets."""
         with self._lock:
             return [state for id in target_ids for state in self._open.of_target(id)]
-
-    def open_ids(self, owner: str) -> list[str]:
-        """Return the ids of the open jobs that an owner has asked for and not cancelled."""
-        with self._lock:
-            return [state.job.id for state in self._open.all() if owner in state.owners]
 
     def count_open(self, target_ids: Iterable[str]) -> int:
         """Count the open jobs of some targets that are not paused."""

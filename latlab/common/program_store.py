@@ -74,7 +74,10 @@ class ProgramStore:
         """
         path = self.path(sha256)
         with storing(path):
-            if not path.is_file() or path.stat().st_size != size_bytes:
+            try:
+                if path.stat().st_size != size_bytes:
+                    return False
+            except FileNotFoundError:
                 return False
             os.utime(path)
         return True

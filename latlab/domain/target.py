@@ -44,7 +44,7 @@ class Target:
         canonical = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The target's name for people. Targets of other builds may share it, but not the id."""
         model = "".join(c if c.isalnum() else "-" for c in self.device_model.lower())

@@ -139,7 +139,7 @@ class LabJobs:
         snapshot = self._statuses.view.get()
         suited = [
             (state, its_rank)
-            for (state, _), its_rank in zip(snapshot.positions, snapshot.ranks, strict=True)
+            for state, its_rank in zip(snapshot.states, snapshot.ranks, strict=True)
             if suits(state.job.target_id)
         ]
         begin = 0 if behind is None else bisect_right([rank for _, rank in suited], behind)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +16,8 @@ from host.database.owners import job_owners
 from host.database.owners.job_owners import JobEnd
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
-from host.services.jobs.statuses import JobStatuses, Place
+from host.services.jobs.queue_view import Place
+from host.services.jobs.statuses import JobStatuses
 from latlab.domain.errors import StorageError
 
 # Changes within this time are one.
@@ -83,6 +83,7 @@ class JobNews:
 
     def __init__(self, database: Database, dispatcher: Dispatcher, statuses: JobStatuses) -> None:
         self._database = database
+        self._dispatcher = dispatcher
         self._statuses = statuses
         self._lock = threading.Lock()
         self._watchers: set[Watcher] = set()
@@ -118,6 +119,10 @@ class JobNews:
         now might not be, if it was another one for a moment only.
         """
         return self._places.get(job_id)
+
+    def open_jobs_of(self, owner: str) -> list[JobState]:
+        """Return the open jobs that an owner has asked for and not cancelled."""
+        return [state for state in self._dispatcher.all_states() if owner in state.owners]
 
     def newest_number(self) -> int:
         """Return the number of the last end. Raises StorageError."""
@@ -172,13 +177,9 @@ class JobNews:
             touched, self._touched = self._touched, set()
             watchers = list(self._watchers)
         try:
-            positions = self._statuses.view.get().positions
-            serving = functools.cache(self._statuses.serving)
-            places = {
-                state.job.id: Place(position, serving(state.job.target_id))
-                for state, position in positions
-            }
-            keys = {state.job.id: _key(state, places[state.job.id]) for state, _ in positions}
+            states = self._watched(watchers)
+            places = dict(zip(states, self._statuses.view.places(states.values()), strict=True))
+            keys = {id_: _key(state, places[id_]) for id_, state in states.items()}
             numbers, everybody = self._read_ends(bool(touched))
         except Exception:
             with self._lock:
@@ -188,15 +189,24 @@ class JobNews:
         changed |= (self._keys.keys() - keys.keys()) | touched
         self._keys, self._places = keys, places
         by_owner: dict[str, list[str]] = defaultdict(list)
-        for state, _ in positions:
-            for owner in tuple(state.owners) if state.job.id in changed else ():
-                by_owner[owner].append(state.job.id)
+        for id_, state in states.items():
+            for owner in tuple(state.owners) if id_ in changed else ():
+                by_owner[owner].append(id_)
         for watcher in watchers:
             if watcher.job_ids is not None:
                 watcher.tell(watcher.job_ids & changed)
             else:
                 number = numbers.get(watcher.owner, everybody)
                 watcher.tell(by_owner.get(watcher.owner, ()), number)
+
+    def _watched(self, watchers: Iterable[Watcher]) -> dict[str, JobState]:
+        """Return the open jobs that somebody watches, by id."""
+        states: dict[str, JobState] = {}
+        for owner in {watcher.owner for watcher in watchers if watcher.job_ids is None}:
+            states |= {state.job.id: state for state in self.open_jobs_of(owner)}
+        named = {id_ for watcher in watchers for id_ in watcher.job_ids or ()}
+        found = map(self._dispatcher.find, named - states.keys())
+        return states | {state.job.id: state for state in found if state is not None}
 
     def _read_ends(self, is_due: bool) -> tuple[dict[str, int], int]:
         """Read the ends that were stored since the last look.

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
 from host.jobs.queue import rank
-from host.jobs.wait_reasons import QueuePosition
+from host.jobs.wait_reasons import QueuePosition, ServingDevice
 
 # A view is computed anew when it is so old, or when a job has come or gone since.
 MAX_AGE_S = 0.25
 # It gets older where computing it takes long.
-COMPUTING_SHARE = 0.05  # of the time
+COMPUTING_SHARE = 0.02  # of the time
 
 Rank = tuple[int, int, str]
+Serving = Callable[[str], Sequence[ServingDevice]]
+
+
+class Place(NamedTuple):
+    """The position of an open job, and the devices that serve its target."""
+
+    position: QueuePosition
+    serving: Sequence[ServingDevice]
 
 
 @dataclass(frozen=True)
@@ -27,12 +37,12 @@ class QueueSnapshot:
     """The open jobs at one time.
 
     Attributes:
-        positions: Every open job and its position, the first in rank first.
+        states: (jobs,) every open job, the first in rank first.
         ranks: (jobs,) their ranks, in the same order.
-        ranks_of_targets: The ranks of each target's jobs that are not paused.
+        ranks_of_targets: The ranks of each target's jobs that are not paused, in order.
     """
 
-    positions: Sequence[tuple[JobState, QueuePosition]]
+    states: Sequence[JobState]
     ranks: Sequence[Rank]
     ranks_of_targets: Mapping[str, Sequence[Rank]]
 
@@ -40,8 +50,9 @@ class QueueSnapshot:
 class QueueView:
     """Shows the queue to any number of clients at a bounded cost. Thread-safe."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, serving: Serving) -> None:
         self._dispatcher = dispatcher
+        self._serving = serving
         self._computing = threading.Lock()
         self._snapshot: QueueSnapshot | None = None
         self._computed_s = self._took_s = 0.0
@@ -63,16 +74,21 @@ class QueueView:
                 self._computed_s, self._took_s = started_s, time.monotonic() - started_s
             return self._snapshot
 
-    def position(self, state: JobState) -> QueuePosition:
-        """Return the position of an open job: its state now, and its place as of a moment ago."""
-        ranks = self.get().ranks_of_targets.get(state.job.target_id, ())
-        return self._dispatcher.position(state, bisect_left(ranks, rank(state)))
+    def places(self, states: Iterable[JobState]) -> list[Place]:
+        """Return the places of open jobs: how many come before them as of a moment ago."""
+        ranks, serving = self.get().ranks_of_targets, functools.cache(self._serving)
+        places = []
+        for state in states:
+            target_id = state.job.target_id
+            ahead = bisect_left(ranks.get(target_id, ()), rank(state))
+            places.append(Place(self._dispatcher.position(state, ahead), serving(target_id)))
+        return places
 
     def _compute(self) -> QueueSnapshot:
-        positions = self._dispatcher.positions()
-        ranks = [rank(state) for state, _ in positions]
+        states = sorted(self._dispatcher.all_states(), key=rank)
+        ranks = list(map(rank, states))
         by_target: dict[str, list[Rank]] = defaultdict(list)
-        for (state, position), its_rank in zip(positions, ranks, strict=True):
-            if not position.is_paused:
+        for state, its_rank in zip(states, ranks, strict=True):
+            if not state.is_paused:
                 by_target[state.job.target_id].append(its_rank)
-        return QueueSnapshot(positions, ranks, by_target)
+        return QueueSnapshot(states, ranks, by_target)

@@ -6,9 +6,9 @@ import functools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from host.database import measurements as measurement_rows
 from host.database.engine import Database
@@ -16,10 +16,10 @@ from host.database.owners import job_owners
 from host.database.owners.ended_jobs import get_ended_job
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
-from host.jobs.wait_reasons import QueuePosition, ServingDevice, wait_reason, waits_for
+from host.jobs.wait_reasons import wait_reason, waits_for
 from host.predicting.estimates import ProvisionalLatencies, known_steadying, measured_latency
 from host.predicting.predictors import Predictors
-from host.services.jobs.queue_view import QueueView
+from host.services.jobs.queue_view import Place, QueueView, Serving
 from latlab.domain.access.token import AccessToken, Scope
 from latlab.domain.errors import NotFound, NotReady
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
@@ -38,13 +38,6 @@ STRIPES = 16
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
-    """The position of an open job, and the devices that serve its target."""
-
-    position: QueuePosition
-    serving: Sequence[ServingDevice]
-
-
 class JobStatuses:
     """Tells how far jobs have come. Thread-safe.
 
@@ -56,7 +49,6 @@ class JobStatuses:
 
     Attributes:
         view: The queue.
-        serving: As above.
     """
 
     def __init__(
@@ -64,13 +56,12 @@ class JobStatuses:
         database: Database,
         dispatcher: Dispatcher,
         predictors: Predictors,
-        serving: Callable[[str], Sequence[ServingDevice]],
+        serving: Serving,
     ) -> None:
-        self.view = QueueView(dispatcher)
+        self.view = QueueView(dispatcher, serving)
         self._database = database
         self._dispatcher = dispatcher
         self._predictors = predictors
-        self.serving = serving
         self._ended: _Shared[JobStatus] = _Shared(OUTCOMES, OUTCOME_S)
         self._provisional: _Shared[LatencyEstimate] = _Shared(OUTCOMES, SPREAD_S)
         self._latencies, self._latencies_s = ProvisionalLatencies(database, predictors), 0.0
@@ -112,9 +103,7 @@ class JobStatuses:
 
     def of_open(self, state: JobState, owner: str, place: Place | None = None) -> JobStatus:
         """Return the status of an open job for one of its owners. Args as for `find`."""
-        position, serving = place or Place(
-            self.view.position(state), self.serving(state.job.target_id)
-        )
+        position, serving = place or self.view.places([state])[0]
         reason = wait_reason(position, serving)
         phase = JobPhase.RUNNING if reason is None else JobPhase.QUEUED
         if reason is WaitReason.PAUSED:

@@ -92,7 +92,7 @@ class JobWatching:
         with self._news.watch(None, owner) as watcher:
             when_left(watcher.close)
             number = self._news.newest_number() if position is None else int(position[0])
-            due = self._dispatcher.open_ids(owner)
+            due = [state.job.id for state in self._news.open_jobs_of(owner)]
             until = self._news.newest_number()
             while True:
                 while number < until and (ends := self._news.ends_between(number, until, owner)):

@@ -39,6 +39,7 @@ from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Exclusion, Visit
 from latlab.domain.program import Program, TensorSpec
 from latlab.domain.target import Target
+from tests.host.database.undoing import undone
 from tests.host.measuring.test_statistics import QUIET, TRACED
 from tests.latlab.convert import strategies
 
@@ -92,11 +93,10 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 @any_data
 @given(program=strategies.programs)
 def test_programs_come_back_as_they_were(database: Database, program: Program) -> None:
-    with database.writing() as connection:
+    with undone(database) as connection:
         programs.add_program(connection, program)
         programs.add_program(connection, program)
         assert programs.get_program(connection, program.sha256) == program
-        connection.rollback()
 
 
 def test_an_operator_that_joins_many_tensors_is_stored(database: Database) -> None:
@@ -119,7 +119,7 @@ def test_the_kernels_of_known_bytes_cannot_change(database: Database) -> None:
 @any_data
 @given(visit=strategies.visits)
 def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None:
-    with database.writing() as connection:
+    with undone(database) as connection:
         job_id = f"{visit.run_id[:16]}"
         jobs.add_job(connection, replace(JOB, id=job_id))
         jobs.ask_visit(connection, visit.run_id, job_id, "serial", visit.traced, 5)
@@ -127,7 +127,6 @@ def test_visits_come_back_as_they_were(database: Database, visit: Visit) -> None
         assert list(jobs.visits_of_open_jobs(connection)) == [(asked, None)]
         jobs.answer_visit(connection, visit.run_id, visit, 6)
         assert list(jobs.visits_of_open_jobs(connection)) == [(asked, visit)]
-        connection.rollback()
 
 
 def answer(database: Database, run_id: str, outcome: Visit | Failure) -> None:

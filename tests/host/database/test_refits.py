@@ -14,6 +14,7 @@ from host.database.engine import Database
 from host.database.refits import add_refit, stored_refits
 from latlab.domain.estimate import PredictionScore, Refit
 from latlab.domain.target import Target
+from tests.host.database.undoing import undone
 from tests.latlab.convert import strategies
 
 TARGET = Target("m", "os", "rt", "rb", "xnnpack", 1, "all")
@@ -37,10 +38,9 @@ def database(database_url: str) -> Iterator[Database]:
 )
 @given(refit=strategies.refits)
 def test_refits_come_back_as_they_were(database: Database, refit: Refit) -> None:
-    with database.writing() as connection:
+    with undone(database) as connection:
         add_refit(connection, TARGET.id, refit)
         assert stored_refits(connection, TARGET.id) == [refit]
-        connection.rollback()
 
 
 def test_the_newest_refits_of_each_target_are_kept_in_order(
