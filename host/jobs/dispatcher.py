@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from contextlib import nullcontext
 from uuid import uuid4
 
 from host.database.engine import Database
@@ -249,9 +250,9 @@ class Dispatcher:
         """Count the open jobs of some targets that are not paused."""
         return sum(not state.is_paused for state in self.open_states(target_ids))
 
-    def find(self, job_id: str) -> JobState | None:
-        """Return the state of an open job; None if there is no such job or it has ended."""
-        with self._lock:
+    def find(self, job_id: str, *, waits: bool = False) -> JobState | None:
+        """Return an open job's state, or None. `waits`: for jobs that are being opened."""
+        with self._submitting if waits else nullcontext(), self._lock:
             return self._open.get(job_id)
 
     def position(self, state: JobState, ahead: int) -> QueuePosition:
@@ -266,9 +267,8 @@ class Dispatcher:
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""
-        kept = self._records.kept_programs()
-        with self._lock:
-            return kept.union(state.job.program_sha256 for state in self._open.all())
+        used = {state.job.program_sha256 for state in self.all_states()}
+        return used | self._records.kept_programs()
 
     def _join(self, state: JobState, client: Hashable, priority: int, owner: str) -> Job:
         if priority > state.job.priority:

@@ -113,12 +113,17 @@ class JobNews:
                 self._watchers.discard(watcher)
 
     def place(self, job_id: str) -> Place | None:
-        """Return the place of an open job at the last look; None if it was not open then.
+        """Return the place of an open job at the last look, or right now if nobody watched it.
 
-        Who is shown this place is told when another one is seen. Who was shown the place of right
-        now might not be, if it was another one for a moment only.
+        Who is shown this place is told when another one is seen. Returns None if it has ended.
         """
-        return self._places.get(job_id)
+        if (place := self._places.get(job_id)) is None:
+            state = self._dispatcher.find(job_id)
+            if state is not None:
+                [place] = self._statuses.view.places([state])
+                with self._lock:
+                    self._keys[job_id], self._places[job_id] = _key(state, place), place
+        return place
 
     def open_jobs_of(self, owner: str) -> list[JobState]:
         """Return the open jobs that an owner has asked for and not cancelled."""
@@ -185,9 +190,10 @@ class JobNews:
             with self._lock:
                 self._touched |= touched  # they are told the next time
             raise
-        changed = {id_ for id_, key in keys.items() if self._keys.get(id_) != key}
-        changed |= (self._keys.keys() - keys.keys()) | touched
-        self._keys, self._places = keys, places
+        with self._lock:
+            changed = {id_ for id_, key in keys.items() if self._keys.get(id_) != key}
+            changed |= (self._keys.keys() - keys.keys()) | touched
+            self._keys, self._places = keys, places
         by_owner: dict[str, list[str]] = defaultdict(list)
         for id_, state in states.items():
             for owner in tuple(state.owners) if id_ in changed else ():

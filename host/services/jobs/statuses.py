@@ -87,7 +87,9 @@ class JobStatuses:
             raise _unknown(job_id)
         owner = owners[0].owner if mine is None else mine.owner
         status = self._ended_status(job_id) if state is None else self.of_open(state, owner, place)
-        if status is None:  # it ended or was opened just now, or is open in another lab
+        if status is None and (state := self._dispatcher.find(job_id, waits=True)) is not None:
+            status = self.of_open(state, owner, place)
+        if status is None:  # it ended just now, or is open in another lab
             raise NotReady(f"job {job_id} is not open in this lab: ask again")
         if mine is not None and mine.cancelled_unix_ns is not None:
             status = _cancelled(status, mine.cancelled_unix_ns)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from host.database.owners import job_requests
 from host.database.owners.job_requests import JobRequest
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
+from host.jobs.records import JobRecords
 from host.jobs.wait_reasons import ServingDevice
 from host.measuring.stopping import NextVisit
 from host.predicting.fitting import fit_measured
@@ -31,6 +34,7 @@ from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import JobPhase, JobStatus, WaitReason
+from latlab.domain.program import Program
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, new_events, next_event
 from tests.host.measuring.test_statistics import QUIET
 
@@ -195,6 +199,30 @@ def test_one_request_from_many_threads_opens_one_job(lab: Lab) -> None:
         thread.join(WAIT_S)
     assert len(ids) == 8
     assert len(set(ids)) == 1
+
+
+def test_a_request_that_comes_again_while_its_job_is_opened_gets_the_job(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_id()
+    is_stored, is_answered = threading.Event(), threading.Event()
+    open_job = JobRecords.open
+
+    def linger(*args: Any, **kwargs: Any) -> Program:  # noqa: ANN401 -- as it comes
+        program = open_job(*args, **kwargs)
+        is_stored.set()
+        is_answered.wait(0.2)  # in vain, if the second request waits for the first
+        return program
+
+    monkeypatch.setattr(JobRecords, "open", linger)
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(lab.create, 0, request=request)
+        assert is_stored.wait(WAIT_S)
+        try:
+            again = lab.create(0, request=request)
+        finally:
+            is_answered.set()
+        assert again.id == first.result().id
 
 
 def test_requests_are_forgotten_after_a_week(database: Database) -> None:
