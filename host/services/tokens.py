@@ -14,6 +14,7 @@ from host.services.access.authenticator import hashed
 from host.services.access.caller import LOCAL_TOKEN, caller
 from host.services.requests.checks import check_text
 from host.services.requests.page_tokens import PageTokens
+from host.services.requests.pages import page_size
 from latlab.convert.access.messages import (
     entry_to_message,
     scopes_from_message,
@@ -29,7 +30,7 @@ from latlab.v1.access_pb2_grpc import AccessServiceServicer
 # Tools that look for secrets in published sources find them by it.
 SECRET_PREFIX = "latlab_"
 SECRET_BYTES = 32
-DEFAULT_PAGE, MAX_PAGE = 100, 1_000
+USUAL_PAGE, MAX_PAGE = 100, 1_000
 
 
 class AccessServicer(AccessServiceServicer):
@@ -67,7 +68,7 @@ class AccessServicer(AccessServiceServicer):
     def ListTokens(  # noqa: N802
         self, request: access_pb2.ListTokensRequest, context: grpc.ServicerContext
     ) -> access_pb2.ListTokensResponse:
-        size = _page_size(request.page_size)
+        size = page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
         behind = None
         if (position := self._pages.read(request, request.page_token)) is not None:
             behind = (int(position[0]), str(position[1]))
@@ -99,7 +100,7 @@ class AccessServicer(AccessServiceServicer):
     def ListAuditEntries(  # noqa: N802
         self, request: access_pb2.ListAuditEntriesRequest, context: grpc.ServicerContext
     ) -> access_pb2.ListAuditEntriesResponse:
-        size = _page_size(request.page_size)
+        size = page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
         owner = check_text("the owner", request.owner)
         position = self._pages.read(request, request.page_token)
         behind = None if position is None else int(position[0])
@@ -111,7 +112,3 @@ class AccessServicer(AccessServiceServicer):
         return access_pb2.ListAuditEntriesResponse(
             entries=map(entry_to_message, page), next_page_token=next_page
         )
-
-
-def _page_size(wanted: int) -> int:
-    return min(wanted or DEFAULT_PAGE, MAX_PAGE)

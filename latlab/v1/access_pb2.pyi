@@ -198,7 +198,7 @@ class ListTokensRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most 1,000. 0: 100."""
+    """0: 100. More than 1,000 is taken as 1,000."""
     page_token: _builtins.str
     """From the answer before. "": the first page."""
     def __init__(
@@ -280,7 +280,7 @@ class ListAuditEntriesRequest(_message.Message):
     since_unix_ns: _builtins.int
     """From this time on. 0: from the beginning."""
     page_size: _builtins.int
-    """At most 1,000. 0: 100."""
+    """0: 100. More than 1,000 is taken as 1,000."""
     page_token: _builtins.str
     """From the answer before. "": the first page."""
     def __init__(

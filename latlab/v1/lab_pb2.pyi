@@ -1364,7 +1364,7 @@ class ListConditionsRequest(_message.Message):
     before_unix_ns: _builtins.int
     """The end of the stretch of time. 0: no bound."""
     page_size: _builtins.int
-    """At most 10,000. 0: 1,000."""
+    """0: 1,000. More than 10,000 is taken as 10,000."""
     page_token: _builtins.str
     """From the answer before, with the same query. "": the first page."""
     def __init__(
@@ -1424,7 +1424,7 @@ class ListQueueRequest(_message.Message):
     target: _builtins.str
     """Id or name of a target. "": of all targets."""
     page_size: _builtins.int
-    """At most 1,000. 0: 100."""
+    """0: 100. More than 1,000 is taken as 1,000."""
     page_token: _builtins.str
     """From the answer before. "": the first page."""
     def __init__(

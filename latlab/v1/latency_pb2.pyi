@@ -1824,7 +1824,7 @@ class QueryMeasurementsRequest(_message.Message):
     order: Global___MeasurementOrder.ValueType
     """In what order they are listed."""
     page_size: _builtins.int
-    """At most 1,000. 0: 100."""
+    """0: 100. More than 1,000 is taken as 1,000."""
     page_token: _builtins.str
     """From the answer before, with the same query. "": the first page."""
     def __init__(
@@ -1962,7 +1962,7 @@ class ListVisitsRequest(_message.Message):
     parent: _builtins.str
     """"measurements/" and its id."""
     page_size: _builtins.int
-    """At most 100. 0: 20."""
+    """0: 20. More than 100 is taken as 100."""
     page_token: _builtins.str
     """From the answer before. "": the first page."""
     def __init__(
@@ -2102,7 +2102,7 @@ class ListSamplesRequest(_message.Message):
     run_id: _builtins.str
     """The visit."""
     page_size: _builtins.int
-    """At most 10,000 runs, and fewer where they have many kernels. 0: 1,000."""
+    """Runs, and fewer where they have many kernels. 0: 1,000. More than 10,000 is taken as 10,000."""
     page_token: _builtins.str
     """From the answer before. "": the first page."""
     def __init__(

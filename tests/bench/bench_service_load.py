@@ -121,7 +121,9 @@ def soak() -> None:
     """Report how much memory the daemon gains at half of that load."""
     devices, clients, watchers = DEVICES // 2, CLIENTS // 2, WATCHERS // 2
     with lab(devices, FED_A_DEVICE) as running:
-        fed = {target: programs(FED_A_DEVICE * devices) for target in targets(devices)}
+        # While the last programs of one half are measured, the other half keeps devices at work.
+        every = programs(FED_A_DEVICE * devices)
+        fed = [(target, every[half::2]) for target in targets(devices) for half in range(2)]
         # No device serves the target of the predictions, so its jobs wait for ever.
         waiting = [(TARGET.id, program) for program in programs(FED_A_DEVICE * devices)]
         watched = [waiting] * watchers

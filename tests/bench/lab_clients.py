@@ -12,7 +12,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Load:
         predict: A PredictRequest, in base64, which each client sends once in INTERVAL_S.
         clients: How many ask.
         watched: For each watcher, the targets and programs whose jobs it asks for and watches.
-        fed: For each target, programs that are measured again and again.
+        fed: Targets, and programs that are measured there together, again and again.
     """
 
     address: str
@@ -49,7 +49,7 @@ class Load:
     predict: str
     clients: int
     watched: Sequence[Sequence[Sequence[str]]] = ()
-    fed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fed: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 @dataclass
@@ -94,9 +94,8 @@ class Clients:
         work = [self._ask(number) for number in range(load.clients)]
         for first in range(0, len(names), STREAMS_A_CONNECTION):
             work.append(self._watch_all(names[first : first + STREAMS_A_CONNECTION]))
-        fed = list(load.fed.items())
-        for first in range(0, len(fed), STREAMS_A_CONNECTION):
-            work.append(self._feed_all(dict(fed[first : first + STREAMS_A_CONNECTION])))
+        for first in range(0, len(load.fed), STREAMS_A_CONNECTION):
+            work.append(self._feed_all(load.fed[first : first + STREAMS_A_CONNECTION]))
         await asyncio.gather(*work)
         return self._seen
 
@@ -158,24 +157,16 @@ class Clients:
 
         await self._until_the_end(listen())
 
-    async def _feed_all(self, fed: Mapping[str, Sequence[str]]) -> None:
+    async def _feed_all(self, fed: Sequence[tuple[str, Sequence[str]]]) -> None:
         async with self._channel() as channel:
             await asyncio.gather(
-                *(self._feed(channel, target, programs) for target, programs in fed.items())
+                *(self._feed(channel, target, programs) for target, programs in fed)
             )
 
     async def _feed(self, channel: grpc.aio.Channel, target: str, programs: Sequence[str]) -> None:
-        """Have each program measured, and again whenever that has ended."""
-        wanted: asyncio.Queue[str] = asyncio.Queue()
-        for program in programs:
-            wanted.put_nowait(program)
-
-        async def requests() -> AsyncIterator[latency_pb2.MeasureRequest]:
-            while True:
-                request = measure_request(target, SPEC, {"fresh": True})
-                request.program_sha256.append(await wanted.get())
-                yield request
-
+        """Have programs measured, and again whenever all of them have been."""
+        request = measure_request(target, SPEC, {"fresh": True})
+        request.program_sha256.extend(programs)
         measure: Any = channel.stream_stream(
             f"{SERVICE}/Measure",
             latency_pb2.MeasureRequest.SerializeToString,
@@ -183,12 +174,11 @@ class Clients:
         )
 
         async def listen() -> None:
-            async for event in measure(requests(), metadata=self._metadata):
-                if event.WhichOneof("event") != "progress":
+            while True:
+                async for event in measure([request], metadata=self._metadata):
                     self._seen.measured += event.HasField("measured")
                     if event.HasField("failure"):
                         self._seen.count("a measurement failed")
-                    wanted.put_nowait(event.program_sha256)
 
         await self._until_the_end(listen())
 
