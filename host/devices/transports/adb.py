@@ -227,7 +227,7 @@ class AdbTransport:
         """
         deadline_s = time.monotonic() + timeout_s
         with self._device.open_transport(timeout=CALL_TIMEOUT_S) as connection:
-            connection.send_command(f"exec:({command}) 2>&1; echo; echo $?")
+            connection.send_command(f"exec:({command}) 2>&1; status=$?; echo; echo $status")
             connection.check_okay()
             while stdin is not None and (chunk := stdin.read(CHUNK_BYTES)):
                 _limit(connection, deadline_s)

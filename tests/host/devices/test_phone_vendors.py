@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from host.agent.client import AgentClient
-from host.devices.transports.adb import AdbTransport
+from host.devices.transports.adb import HOME, AdbTransport
 from host.devices.transports.phone_userland import COMMANDS
 from latlab.domain.errors import Unavailable
 from tests.device_agent.agent_process import wait_until
@@ -88,6 +88,16 @@ def test_a_phone_says_what_it_lacks(
             connected(transport)
     said = str(refusal.value)
     assert [word for word in (phone_lab.phone.serial, *words) if word not in said] == [], said
+
+
+def test_a_command_that_fails_on_the_phone_is_told_with_its_words(phone_lab: PhoneLab) -> None:
+    transport = first_contact(phone_lab)
+    phone_lab.phone.shell(f"touch {HOME}")
+    try:
+        with pytest.raises(Unavailable, match="exists"):
+            connected(transport)
+    finally:
+        phone_lab.phone.shell(f"rm -f {HOME}")
 
 
 def test_a_phone_with_the_listed_commands_alone_is_enough(phone_lab: PhoneLab) -> None:
