@@ -79,8 +79,7 @@ def serve(
     """
     lock, sources = _prepare_home(home)
     stopping = _prepare_process(home)
-    database = Database(home.database_url)
-    quiet = threading.Lock()
+    database, quiet = Database(home.database_url), threading.Lock()
     alone = MachineTurn(quiet, home.root)
     summarizer, refit_process = Summarizer(database), RefitProcess()
     predictors = Predictors(database, summarizer, quiet, refit_process.fit)
@@ -92,12 +91,9 @@ def serve(
             way, database, dispatcher, programs, alone, holder, quarantine, config
         )
     )
-
-    def add_board(address: str) -> None:
-        fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
-
-    reader_process = ReaderProcess()
-    describe = functools.partial(described, reader_process.read)
+    add_board = functools.partial(_add_board, fleet, home)
+    reader = ReaderProcess()
+    describe = functools.partial(described, reader.read)
     lab = Lab(database, dispatcher, programs, summarizer, predictors, fleet, add_board, describe)
     access = Access(database, home.token(), config.limits)
     server, port = serve_lab(lab, access)
@@ -110,12 +106,11 @@ def serve(
     _add_devices(fleet, transports, home, takes_phone)
     places = {"address": f"127.0.0.1:{port}", "metrics": metrics, "listen": beyond}
     _publish(home, places, sources)
-    is_running = [lambda: not stopping.is_set()]
-    threading.Thread(target=summarizer.complete, args=is_running, daemon=True).start()
+    summarizer.start(lambda: not stopping.is_set())
     _keep_house(home, dispatcher, config.max_age_h * 3_600e9, stopping)
     stopped = server.stop(STOP_GRACE_S)
     refit_process.close()
-    reader_process.close()
+    reader.close()
     predictors.stop()
     stopped.wait()
     access.close()
@@ -124,6 +119,11 @@ def serve(
     database.close()
     home.daemon_file.unlink(missing_ok=True)
     os.close(lock)
+
+
+def _add_board(fleet: Fleet, home: LabHome, address: str) -> None:
+    """Serve the board at an address from now on. Raises InvalidRequest."""
+    fleet.add(TcpTransport(checked_address(address), Boards(home.boards)))
 
 
 def _add_devices(

@@ -24,7 +24,7 @@ ENOUGH_NETWORKS = 100
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What is predicted of a measured network by models that were not fitted on it.
+    """The prediction for a measured network by models that were not fitted on it.
 
     Attributes:
         latency_ns: The prediction.
@@ -75,7 +75,7 @@ class Predictor(Protocol):
 
     @property
     def left_out(self) -> LeftOuts:
-        """What is predicted of the measured networks without each; empty where there are many."""
+        """The predictions for measured networks without each; empty where there are many."""
         ...
 
     @classmethod

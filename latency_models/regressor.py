@@ -45,7 +45,7 @@ _ROOFLINE_DEVIATION = 0.4
 
 @dataclass(frozen=True)
 class Rates:
-    """What work usually takes on a device: physical bounds for kernels that nobody measured.
+    """The usual time of work on a device: physical bounds for kernels that nobody measured.
 
     Attributes:
         call_ns: The time of a call.

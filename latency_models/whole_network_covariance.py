@@ -38,7 +38,7 @@ FIXED_VARIANCE = 1.0
 
 @dataclass(frozen=True)
 class Makeup:
-    """What some networks are made of.
+    """The parts that some networks are made of.
 
     Attributes:
         kernels: Distinct kernels.

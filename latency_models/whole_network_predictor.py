@@ -200,9 +200,8 @@ class WholeNetworkPredictor:
         guessed = np.array([kernel.typed_kind in unknown for kernel in table])
         guesses_ns = np.where(guessed, self.rates.guess_ns(table), 0.0)
         sizes_ns = np.abs(self.kernel_ns(table)) + guesses_ns
-        columns = np.column_stack(
-            [guesses_ns, sizes_ns, sizes_ns * self.neighbourhood.holds(table)]
-        )
+        known_ns = sizes_ns * self.neighbourhood.holds(table)
+        columns = np.column_stack([guesses_ns, sizes_ns, known_ns])
         guessed_ns, total_sizes_ns, near_ns = (count(table, lengths, indices) @ columns).T
         means, deviations = self._predict(table, lengths, indices, structures)
         latencies_ns = np.maximum(self.mean_ns * means + guessed_ns, _MIN_LATENCY_NS)
@@ -211,7 +210,6 @@ class WholeNetworkPredictor:
             np.hypot(self.mean_ns * deviations, self.rates.deviation * guessed_ns) / latencies_ns
         )
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
-        steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
                 latency_ns=latency_ns,
@@ -221,7 +219,7 @@ class WholeNetworkPredictor:
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=steadied,
+                steadied=self.steadying.is_learned,
                 unknown_kinds=kinds,
             )
             for (latency_ns, lower_ns, upper_ns), coverage, kinds in zip(

@@ -10,7 +10,7 @@ from search.study.study import Study
 
 
 def replay(study: Study, strategy: Strategy, on_note: Callable[[str], None]) -> int:
-    """Bring a new strategy to where a study stands.
+    """Take a new strategy to where a study stands.
 
     Args:
         study: The study.

@@ -1,4 +1,4 @@
-"""Whether the networks that a study found beat published ones at equal measured latency."""
+"""Compare the networks that a study found with published ones at equal measured latency."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 TIMEOUT_S = 300.0  # a first fit may be waited for
-# An accepted campaign goes on for as long as its client stays.
-CAMPAIGN_TIMEOUT_S = 0.1
+# These go on for as long as their clients stay, once they are accepted.
+ENDLESS, ENDLESS_TIMEOUT_S = ("/Measure", "/WatchJobs"), 0.1
 MAX_PARTS = 3
 # Hypothesis makes one request in so many; it takes longer for one than the server.
 MADE_BY_HYPOTHESIS = 5
@@ -162,8 +162,8 @@ def fault(target: Target, request: Request) -> Iterator[str]:
     status, details = _send(target, request)
     target.statuses[status.name] += 1
     said = f"{request.rpc.name} {status.name} {details[:200]!r} for {_shown(request)}"
-    is_campaign = request.rpc.name.endswith("/Measure")
-    is_open = is_campaign and status is grpc.StatusCode.DEADLINE_EXCEEDED
+    is_endless = request.rpc.name.endswith(ENDLESS)
+    is_open = is_endless and status is grpc.StatusCode.DEADLINE_EXCEEDED
     if request.token != target.token and request.rpc.name not in target.public:
         if status is not grpc.StatusCode.UNAUTHENTICATED:
             yield f"a wrong token: {said}"
@@ -173,7 +173,7 @@ def fault(target: Target, request: Request) -> Iterator[str]:
         yield f"a wrong status: {said}"
     if INTERNAL_WORDS.search(details) or any(secret in details for secret in target.secrets):
         yield f"internal text: {said}"
-    if not (status is grpc.StatusCode.OK or is_campaign) and target.trace() != before:
+    if not (status is grpc.StatusCode.OK or is_endless) and target.trace() != before:
         yield f"a refused request has stored something: {said}"
 
 
@@ -190,8 +190,8 @@ def _send(target: Target, request: Request) -> tuple[grpc.StatusCode, str]:
     method: Any = target.channel.stream_stream(request.rpc.name)
     metadata = () if request.token is None else (("authorization", f"Bearer {request.token}"),)
     is_trusted = request.token == target.token and not _must_be_refused(request)
-    may_go_on = is_trusted and request.rpc.name.endswith("/Measure")
-    timeout_s = CAMPAIGN_TIMEOUT_S if may_go_on else TIMEOUT_S
+    may_go_on = is_trusted and request.rpc.name.endswith(ENDLESS)
+    timeout_s = ENDLESS_TIMEOUT_S if may_go_on else TIMEOUT_S
     call = method(iter(request.parts), metadata=metadata, timeout=timeout_s)
     try:
         for _ in call:

@@ -1,4 +1,4 @@
-"""What programs cost beside their latency, as texts."""
+"""Texts about the costs of programs beside their latency."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ def create(
         str, typer.Option("--owner", help="The person or project that uses it, `ci` for example.")
     ],
     scopes: Annotated[
-        str, typer.Option("--scopes", help=f"What it allows, with commas: {_SCOPES}.")
+        str, typer.Option("--scopes", help=f"The scopes that it has, with commas: {_SCOPES}.")
     ] = "read,predict,measure",
     expires: Annotated[
         str,
         typer.Option("--expires", help="For how long it is valid: 12h, 30d, or `never`."),
     ] = "90d",
-    note: Annotated[str, typer.Option("--note", help="What it is for, in words.")] = "",
+    note: Annotated[str, typer.Option("--note", help="Its purpose, in words.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Make a token, and print its secret, which the lab does not keep.

@@ -42,7 +42,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """What visits in pairs say about a latency beside its kernels.
+    """The parts of a latency beside its kernels, by visits in pairs.
 
     Attributes:
         rest: The part of the latency that no kernel accounts for.

@@ -54,7 +54,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Verdict(str, Enum):
-    """Whether a program is slower than another by more than a limit allows."""
+    """The answer whether a program is slower than another by more than a limit allows."""
 
     NOT_SLOWER = "not slower"
     SLOWER = "slower"

@@ -1,1 +1,1 @@
-"""What an operator watches: metrics, health and traces, and what the service manager is told."""
+"""Metrics, health and traces for operators, and messages to the service manager."""

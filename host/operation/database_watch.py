@@ -23,7 +23,7 @@ PATIENCE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """What the database says about itself and about the targets.
+    """The facts that the database holds about itself and about the targets.
 
     Attributes:
         size_bytes: Its size on disk.

@@ -1,4 +1,4 @@
-"""Whether the lab is well, for monitors that ask over HTTP."""
+"""The health of the lab, for monitors that ask over HTTP."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FRESH_S = 1.0
 
 
 class Operation:
-    """What an operator can watch of one daemon."""
+    """The metrics and the health of one daemon."""
 
     def __init__(
         self, database: Database, fleet: Fleet, dispatcher: Dispatcher, predictors: Predictors

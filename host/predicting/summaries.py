@@ -40,6 +40,10 @@ class Summarizer:
         self._working = threading.Lock()
         self._are_complete = False
 
+    def start(self, goes_on: Callable[[], bool]) -> None:
+        """Begin to `complete` in a thread of its own."""
+        threading.Thread(target=self.complete, args=[goes_on], daemon=True).start()
+
     def complete(self, goes_on: Callable[[], bool] = lambda: True) -> None:
         """Return once every measurement has its summary, or `goes_on` returns False.
 

@@ -1,4 +1,4 @@
-"""What is known about a target, and what predictions for it rest on."""
+"""The facts about a target, and those that its predictions rest on."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _FLOOR = 0.1  # least prediction as a share of the smallest sample, relative to 
 
 @dataclass(frozen=True)
 class Scale:
-    """What the sources' latencies are measured by.
+    """The measure of the sources' latencies.
 
     Attributes:
         means_ns: (sources,) the mean latency on each source.
@@ -78,7 +78,7 @@ class Transfer:
     """A fitted transfer from sources to a new target.
 
     Attributes:
-        scale: What the sources' latencies are measured by.
+        scale: The measure of the sources' latencies.
         shape_deviation: The standard deviation of the logarithm of a network's latency on a source
             around its size and the source's mean.
         inputs: (samples, sources + 1) the standardized latencies of the measured networks on

@@ -1,4 +1,4 @@
-"""What every gRPC client of the lab's servers sets on its channel, and what servers permit."""
+"""The options of gRPC that clients of the lab's servers set, and those that servers permit."""
 
 from __future__ import annotations
 

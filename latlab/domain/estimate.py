@@ -113,7 +113,7 @@ class LatencyEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a program costs beside its latency. What is not known is None.
+    """A program's costs beside its latency. One that is not known is None.
 
     Attributes:
         size_bytes: The size of the program; 0 where it is not known.

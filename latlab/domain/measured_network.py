@@ -12,7 +12,7 @@ _MAX_NS = float(2**63)  # beyond any clock: what is larger is damaged
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What a network's kernels do not tell.
+    """The facts about a network that its kernels do not tell.
 
     Attributes:
         dead_kernels: Kernels whose output nothing uses, beside those of the network. Some

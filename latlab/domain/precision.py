@@ -9,7 +9,7 @@ from latlab.domain.kernel import Kernel
 
 
 class Precision(Enum):
-    """What the weights and activations of a program are.
+    """The numbers that a program's weights and activations are.
 
     Attributes:
         FP32: float32, as networks are trained.

@@ -63,7 +63,7 @@ class ExportSpec:
 
     @property
     def identity(self) -> object:
-        """What is equal for specs of the same program."""
+        """The key that specs of the same program share."""
         return self if self.key is None else self.key
 
 

@@ -18,7 +18,7 @@ _Block = tuple[Sequence[ProfileRow], Sequence[ProfileRow]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two networks have in one place.
+    """The kernels that two networks have in one place.
 
     Attributes:
         first: The kernel of the first network; None if it has none there.
@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class GroupDifference:
-    """What one group of kernels takes in two profiles.
+    """The time that one group of kernels takes in two profiles.
 
     Attributes:
         name: What the kernels have in common.

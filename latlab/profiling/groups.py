@@ -16,7 +16,7 @@ NETWORK_ITSELF = "(the network itself)"
 
 
 class Grouping(str, Enum):
-    """What the kernels of one group have in common."""
+    """The property that the kernels of one group share."""
 
     MODULE = "module"
     KIND = "kind"

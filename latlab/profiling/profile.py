@@ -86,7 +86,7 @@ class Profile:
 
     @property
     def rest_ns(self) -> float:
-        """What no kernel accounts for: as measured, or else what remains of the latency."""
+        """The time that no kernel accounts for: as measured, or else the rest of the latency."""
         if self.rest is not None:
             return self.rest.time_ns
         return self.latency.time_ns - sum(row.time_ns for row in self.rows)

@@ -50,7 +50,7 @@ _DAMAGE = (struct.error, LookupError, ValueError, TypeError, AttributeError, Ove
 
 @dataclass(frozen=True)
 class Listing:
-    """What a `.pte` file holds.
+    """The contents of a `.pte` file.
 
     The shapes of a dynamic program are the largest that it takes. A program with branches lists
     the kernels of all of them.

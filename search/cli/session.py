@@ -91,8 +91,8 @@ ClassesOption = Annotated[
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="What programs compute with. int8 is quantized after training, by channel, and"
-        " calibrated on the network's own example inputs, else on random ones.",
+        help="The numbers that programs compute with. int8 is quantized after training, by channel,"
+        " and calibrated on the network's own example inputs, else on random ones.",
         rich_help_panel=TARGETS_PANEL,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What an upgrade of a device's software changed: its latencies before and after."""
+"""The latencies of a device before and after an upgrade of its software."""
 
 from __future__ import annotations
 

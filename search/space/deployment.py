@@ -28,7 +28,7 @@ class Deployment:
 
     @property
     def in_precision(self) -> str:
-        """What follows a text about latencies: " in int8", or nothing for float32."""
+        """The end of a text about latencies: " in int8", or nothing for float32."""
         return "" if self.precision is Precision.FP32 else f" in {self.precision.value}"
 
 

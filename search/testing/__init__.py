@@ -1,1 +1,1 @@
-"""What tests of other projects use."""
+"""Parts for the tests of other projects."""

@@ -1,4 +1,4 @@
-"""What can be done with the whole database: through the daemon, or on the file without one."""
+"""Work on the whole database: through the daemon, or on the file without one."""
 
 from __future__ import annotations
 

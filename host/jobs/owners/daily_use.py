@@ -1,4 +1,4 @@
-"""What each owner has used of something within the last 24 hours."""
+"""The use that each owner has made of something within the last 24 hours."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FLUSH_S = 2.0
 
 
 class Access:
-    """What decides about each call of the daemon's API.
+    """The rules that decide about each call of the daemon's API.
 
     Attributes:
         database: Holds tokens and audit log.

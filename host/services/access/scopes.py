@@ -1,4 +1,4 @@
-"""What each method of the lab's API needs: the only place that says so.
+"""The scope that each method of the lab's API needs: the only place that says so.
 
 A method that is missing here needs the scope ADMIN, and counts as one that changes the lab.
 """

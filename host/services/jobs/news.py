@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """What one client watches, and what has changed of it since the client last asked.
+    """The jobs that one client watches, and those that have changed since it last asked.
 
     Its memory is bounded by the open jobs that it watches, however slowly the client reads.
 

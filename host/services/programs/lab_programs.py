@@ -28,7 +28,7 @@ KNOWN_PROGRAMS = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What the lab has of a program.
+    """The parts of a program that the lab has.
 
     Attributes:
         received_bytes: The number of its bytes, from the beginning.

@@ -20,7 +20,7 @@ JITTER = 0.5  # share of a wait that is random, so that many clients do not come
 
 
 class Repeat(Enum):
-    """Whether a call may be made again after it has failed.
+    """The rule by which a call may be made again after it has failed.
 
     Attributes:
         NEVER: Its requests cannot be sent twice, or it takes long.

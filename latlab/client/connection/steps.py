@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """What calls the methods of the lab's services over one channel."""
+    """The stubs of the lab's services, over one channel."""
 
     latency: LatencyServiceStub
     lab: LabServiceStub

@@ -1,4 +1,4 @@
-"""What a watcher of jobs keeps between two streams, and when it opens the next one."""
+"""A watch of jobs between two streams, and when it opens the next one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What calls, visits and refits tell the log, the metrics and the traces about themselves."""
+"""The log, metrics and traces of calls, visits and refits."""

@@ -1,4 +1,4 @@
-"""What the present work belongs to: a request, a job, a run. The log names it."""
+"""The request, job or run to which the present work belongs. The log names it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the work of the present thread belongs to. A field is empty where there is none.
+    """The request, job and run of the present thread. A field is empty where there is none.
 
     Attributes:
         request_id: The id of the gRPC call.

@@ -1,1 +1,1 @@
-"""What errors say beside their statuses, in the messages of google.rpc."""
+"""The details of errors beside their statuses, in the messages of google.rpc."""

@@ -28,7 +28,7 @@ MAX_MESSAGE_BYTES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """What the details of an error say.
+    """The details of an error.
 
     Attributes:
         reason: The name of the error's class; "" if they do not say.

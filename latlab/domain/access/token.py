@@ -10,7 +10,7 @@ LOCAL_OWNER = "local"
 
 
 class Scope(Enum):
-    """What a token allows. Each allows what it says and nothing else, but for ADMIN.
+    """A permission of a token. Each allows what it says and nothing else, but for ADMIN.
 
     Attributes:
         READ: See targets, devices, the queue, jobs of one's own, and measurements.

@@ -1,4 +1,4 @@
-"""What the commands about the whole database report while they work, and at their end."""
+"""Reports of the commands about the whole database, while they work and at their end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CompactionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What a compaction has removed, or would remove.
+    """The amounts that a compaction has removed, or would remove.
 
     Attributes:
         measurements: How many measurements lost samples.
@@ -75,7 +75,7 @@ class Compaction:
 
 
 class ExportedRows(Enum):
-    """What one row of an export is."""
+    """The kind of an export's rows."""
 
     MEASUREMENTS = "measurements"
     KERNELS = "kernels"  # a kernel of a measurement

@@ -1,1 +1,1 @@
-"""What the lab has on record: measurements by page, and what predictions of a target rest on."""
+"""The lab's records: measurements by page, and the facts that predictions rest on."""

@@ -1,4 +1,4 @@
-"""What predictions of a target rest on, and predictions of programs that the lab has."""
+"""The facts that predictions of a target rest on, and predictions of uploaded programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lowering makes of a network."""
+"""The program that a lowering makes of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the search for findings looks at, and the places where it finds a defect."""
+"""The evidence that the search for findings looks at, and the places of defects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Row:
 
     @property
     def is_portable(self) -> bool:
-        """Whether the kernel runs outside the delegate."""
+        """True if the kernel runs outside the delegate."""
         return self.row.place is Place.PORTABLE
 
     @property
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the search for findings looks at.
+    """The evidence that the search for findings looks at.
 
     Attributes:
         rows: The rows that took time. Those that the runtime fused into others are left out, and

@@ -9,7 +9,7 @@ from latlab.profiling.profile import Span
 
 
 class FindingKind(str, Enum):
-    """What makes a network slow. The value names it for people."""
+    """A cause that makes a network slow. The value names it for people."""
 
     OUTSIDE = "operator outside the delegate"
     LAYOUT = "layout conversion"
@@ -47,7 +47,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What findings need to know about a target's processor.
+    """The facts about a target's processor that findings need.
 
     Attributes:
         vector_floats: How many float32 values one vector register holds: 4 with NEON, 8 with

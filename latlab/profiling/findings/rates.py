@@ -1,4 +1,4 @@
-"""What work costs in the delegate, estimated from a profile's own rows."""
+"""The cost of work in the delegate, estimated from a profile's own rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the findings ask of a kernel's shapes."""
+"""The work of a kernel, by its shapes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ TEST_SEED = 1801  # Every search and every training sets the same test images ap
 
 
 class Use(Enum):
-    """What the images of a dataset that are not trained on are used for.
+    """The use of the images of a dataset that are not trained on.
 
     The values name these images in notes.
     """

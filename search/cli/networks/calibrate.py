@@ -104,14 +104,19 @@ def calibrate(
         elif after_upgrade:
             failed = _measure_again(opened)
         else:
-            probes = [] if transfer else probe_specs(deployment=opened.deployment)
-            failed = run_calibration(opened, mnasnet_space(), networks, probes)
+            failed = _measure_space(opened, networks, with_probes=not transfer)
         if transfer:
             _show_transfer(opened)
         else:
             refit(opened)
     if failed:
         raise typer.Exit(1)
+
+
+def _measure_space(opened: Session, networks: int, *, with_probes: bool) -> int:
+    """Measure random networks of the space and probes, and return how many failed."""
+    probes = probe_specs(deployment=opened.deployment) if with_probes else []
+    return run_calibration(opened, mnasnet_space(), networks, probes)
 
 
 def _networks(

@@ -1,4 +1,4 @@
-"""What `latlab compare --max-ratio` shows: text, JSON and JUnit."""
+"""The reports of `latlab compare --max-ratio`: text, JSON and JUnit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user should know about a program beside its latency."""
+"""Remarks about a program, beside its latency."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What a comparison of two programs has found.
+    """The result of a comparison of two programs.
 
     Attributes:
         verdict: Whether the new program is slower than the limit allows.

@@ -31,7 +31,7 @@ EVIDENCE = (
 
 @dataclass(frozen=True)
 class StrategyChoice:
-    """What proposes candidates, as the settings of a study record it.
+    """The strategy that proposes candidates, as the settings of a study record it.
 
     Attributes:
         strategy: The strategy.
