@@ -179,8 +179,9 @@ def _savepoint(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT write")
-        connection.exec_driver_sql("RELEASE SAVEPOINT write")
+        if not connection.invalidated:  # or else the server has gone, and undoes everything
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT write")
+            connection.exec_driver_sql("RELEASE SAVEPOINT write")
         raise
     connection.exec_driver_sql("RELEASE SAVEPOINT write")
 
