@@ -205,11 +205,11 @@ class WholeNetworkPredictor:
         guessed_ns, total_sizes_ns, near_ns = (count(table, lengths, indices) @ columns).T
         means, deviations = self._predict(table, lengths, indices, structures)
         latencies_ns = np.maximum(self.mean_ns * means + guessed_ns, _MIN_LATENCY_NS)
-        coverages = near_ns / np.maximum(total_sizes_ns, _MIN_LATENCY_NS)
         factors = self.interval.factors(
             np.hypot(self.mean_ns * deviations, self.rates.deviation * guessed_ns) / latencies_ns
         )
         age_s = max(0, now_unix_ns - self.newest_unix_ns) / 1e9
+        steadied = self.steadying.is_learned
         return [
             LatencyEstimate(
                 latency_ns=latency_ns,
@@ -219,12 +219,12 @@ class WholeNetworkPredictor:
                 coverage=coverage,
                 samples=self.samples,
                 age_s=age_s,
-                steadied=self.steadying.is_learned,
+                steadied=steadied,
                 unknown_kinds=kinds,
             )
             for (latency_ns, lower_ns, upper_ns), coverage, kinds in zip(
                 whole_bounds_ns(latencies_ns, factors),
-                coverages.tolist(),
+                (near_ns / np.maximum(total_sizes_ns, _MIN_LATENCY_NS)).tolist(),
                 kinds_among(table, lengths, indices, unknown),
                 strict=True,
             )

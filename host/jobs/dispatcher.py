@@ -267,8 +267,8 @@ class Dispatcher:
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""
-        used = {state.job.program_sha256 for state in self.all_states()}
-        return used | self._records.kept_programs()
+        kept = self._records.kept_programs()
+        return kept.union(state.job.program_sha256 for state in self.all_states())
 
     def _join(self, state: JobState, client: Hashable, priority: int, owner: str) -> Job:
         if priority > state.job.priority:

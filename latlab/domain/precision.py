@@ -9,7 +9,7 @@ from latlab.domain.kernel import Kernel
 
 
 class Precision(Enum):
-    """The numbers that a program's weights and activations are.
+    """The type of a program's weights and activations.
 
     Attributes:
         FP32: float32, as networks are trained.

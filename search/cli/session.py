@@ -91,7 +91,7 @@ ClassesOption = Annotated[
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="The numbers that programs compute with. int8 is quantized after training, by channel,"
+        help="The type that programs compute with. int8 is quantized after training, by channel,"
         " and calibrated on the network's own example inputs, else on random ones.",
         rich_help_panel=TARGETS_PANEL,
     ),

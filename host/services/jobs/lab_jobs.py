@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
@@ -136,16 +137,12 @@ class LabJobs:
             size: The most jobs of the page.
             behind: The rank of the last job of the page before; None for the first page.
         """
-        snapshot = self._statuses.view.get()
-        suited = [
-            (state, its_rank)
-            for state, its_rank in zip(snapshot.states, snapshot.ranks, strict=True)
-            if suits(state.job.target_id)
-        ]
-        begin = 0 if behind is None else bisect_right([rank for _, rank in suited], behind)
+        ranked = self._statuses.view.get().ranked
+        suited = [(rank, state) for rank, state in ranked if suits(state.job.target_id)]
+        begin = 0 if behind is None else bisect_right(suited, behind, key=itemgetter(0))
         jobs = [
-            (self._statuses.of_open(state, min(state.owners, default="")), its_rank)
-            for state, its_rank in suited[begin : begin + size]
+            (self._statuses.of_open(state, min(state.owners, default="")), rank)
+            for rank, state in suited[begin : begin + size]
         ]
         return QueuePage(jobs, len(suited), begin + size >= len(suited))
 

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from host.jobs.dispatcher import Dispatcher
@@ -37,13 +38,11 @@ class QueueSnapshot:
     """The open jobs at one time.
 
     Attributes:
-        states: (jobs,) every open job, the first in rank first.
-        ranks: (jobs,) their ranks, in the same order.
+        ranked: Every open job with its rank, the first in rank first.
         ranks_of_targets: The ranks of each target's jobs that are not paused, in order.
     """
 
-    states: Sequence[JobState]
-    ranks: Sequence[Rank]
+    ranked: Sequence[tuple[Rank, JobState]]
     ranks_of_targets: Mapping[str, Sequence[Rank]]
 
 
@@ -85,10 +84,10 @@ class QueueView:
         return places
 
     def _compute(self) -> QueueSnapshot:
-        states = sorted(self._dispatcher.all_states(), key=rank)
-        ranks = list(map(rank, states))
+        states = self._dispatcher.all_states()
+        ranked = sorted(((rank(state), state) for state in states), key=itemgetter(0))
         by_target: dict[str, list[Rank]] = defaultdict(list)
-        for state, its_rank in zip(states, ranks, strict=True):
+        for its_rank, state in ranked:
             if not state.is_paused:
                 by_target[state.job.target_id].append(its_rank)
-        return QueueSnapshot(states, ranks, by_target)
+        return QueueSnapshot(ranked, by_target)
