@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ _FOLD_SEED = 0
 # Of single operators, the fixed time of a run is a large part, and the profiler's µs are coarse.
 _LONG_NS = 200_000.0
 _ENOUGH_LONG = 9
+# The mean of a million readings of the profiler's µs is 0 or above this. A damaged row may be not.
+_LEAST_KERNEL_NS = 1e-3
 _LEAST_DEVIATION = 0.003  # no latency is measured better
 _MEDIAN_OF_NORMAL = float(norm.ppf(0.75))  # of the absolute value, in standard deviations
 
@@ -71,7 +73,7 @@ class KernelPredictor:
             NotEnoughData: Fewer than MIN_NETWORKS have kernel times, or hardly any of them can
                 be predicted from the others.
         """
-        measurements = list(filter(cls.learns_from, networks))
+        measurements = [_readable(each) for each in networks if cls.learns_from(each)]
         rows = rows_of_each(measurements)
         if len(rows) < MIN_NETWORKS:
             raise NotEnoughData(
@@ -154,6 +156,15 @@ class KernelPredictor:
                 strict=True,
             )
         ]
+
+
+def _readable(network: MeasuredNetwork) -> MeasuredNetwork:
+    """Return the network with 0 for kernel times below any clock's. Their inverses overflow."""
+    times_ns = network.kernel_ns or ()
+    if not any(0 < ns < _LEAST_KERNEL_NS for ns in times_ns):
+        return network
+    readable_ns = tuple(ns if ns >= _LEAST_KERNEL_NS else 0.0 for ns in times_ns)
+    return replace(network, kernel_ns=readable_ns)
 
 
 def _source(all_seen: bool, unknown_kinds: Sequence[str]) -> Source:

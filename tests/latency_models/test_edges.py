@@ -87,6 +87,28 @@ def test_any_measurements_give_sane_estimates_or_are_too_few(
     check(fit, networks)
 
 
+@pytest.mark.parametrize("tiny_ns", [5e-324, 2.2e-309, 1.3e-106, 1e-9])
+def test_a_kernel_time_below_any_clock_counts_as_none(tiny_ns: float) -> None:
+    kernel = Kernel(k.DEPTHWISE_CONV2D, ((1, 1, 1, 1),), (1, 1, 1, 1))
+
+    def fitted(least_ns: float) -> KernelPredictor:
+        networks = [
+            MeasuredNetwork((kernel,) * count, times_ns, 1.0, 1.0, 1.0, count)
+            for count, times_ns in [
+                (5, (0.0, 0.0, 0.0, 0.0, least_ns)),
+                (1, (least_ns,)),
+                (2, (0.0, 1_000.0)),
+                (3, (0.0, 0.0, least_ns)),
+            ]
+        ]
+        return KernelPredictor.fit(networks)
+
+    table, lengths, indices = pack([(kernel,), (kernel, kernel)])
+    assert fitted(tiny_ns).predict(table, lengths, indices, now_unix_ns=9) == (
+        fitted(0.0).predict(table, lengths, indices, now_unix_ns=9)
+    )
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_a_network_whose_kernels_took_no_time_is_one_like_others(fit: Fit) -> None:
     measured = Machine(seed=0).measure_all(random_networks(8, seed=1))
