@@ -73,6 +73,7 @@ class AgentClient:
             else pinned_channel(address, certificate, CHANNEL_OPTIONS)
         )
         self._stub = DeviceAgentStub(self._channel)
+        self._is_closed = False
 
     def describe(self) -> Device:
         """Return the device's description, cleaned of what could harm who sees it."""
@@ -151,7 +152,8 @@ class AgentClient:
         self._call(self._stub.Acknowledge, request, timeout_s=CALL_TIMEOUT_S)
 
     def close(self) -> None:
-        """Close the connection to the agent."""
+        """Close the connection to the agent. From any thread."""
+        self._is_closed = True
         self._channel.close()
 
     def upload(self, program: Program, path: Path) -> None:
@@ -170,3 +172,7 @@ class AgentClient:
             return method(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_agent(error, self.address) from error
+        except ValueError as error:  # gRPC's, of a channel that another thread has closed
+            if not self._is_closed:
+                raise
+            raise Unavailable(f"the connection to the agent at {self.address} is closed") from error

@@ -7,10 +7,10 @@ import threading
 import time
 
 from host.agent.client import AgentClient
+from host.devices.beside_visits.program_uploads import ProgramUploads
+from host.devices.beside_visits.result_writer import ResultWriter
 from host.devices.connection import Connection
-from host.devices.program_uploads import ProgramUploads
 from host.devices.readiness.sentinel_watch import SentinelWatch
-from host.devices.result_writer import ResultWriter
 from host.devices.sentinel_run import SentinelRun
 from host.devices.visit_runner import VisitRunner
 from host.jobs.dispatcher import Dispatcher

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterable
 
 from host.agent.client import AgentClient
+from host.devices.beside_visits.result_writer import ResultWriter
 from host.devices.readiness import sentinel_rule
 from host.devices.readiness.sentinel_watch import SentinelWatch
-from host.devices.result_writer import ResultWriter
 from host.devices.visit_runner import VisitRunner
 from host.jobs.dispatcher import Dispatcher
 from host.measuring.stopping import NextVisit

@@ -11,13 +11,13 @@ from functools import partial
 
 from host.agent.client import AgentClient
 from host.database.engine import Database
+from host.devices.beside_visits.program_uploads import ProgramUploads
+from host.devices.beside_visits.result_writer import ResultWriter
 from host.devices.connection import Connection
 from host.devices.job_server import JobServer
 from host.devices.lease import DeviceLease
-from host.devices.program_uploads import ProgramUploads
 from host.devices.readiness.health_watch import HealthWatch
 from host.devices.readiness.sentinel_watch import SentinelWatch
-from host.devices.result_writer import ResultWriter
 from host.devices.transports.transport import RouteGone, Transport
 from host.devices.visit_runner import VisitRunner
 from host.home.config import NO_CONFIG, LabConfig

@@ -80,3 +80,10 @@ def test_a_visit_that_the_agent_ends_itself_can_be_asked_for_again(
     agent.end()
     measuring.join(timeout=60)
     assert [type(error) for error in raised] == [Unavailable]
+
+
+def test_a_client_that_another_thread_has_closed_reaches_nobody(client: AgentClient) -> None:
+    client.describe()
+    client.close()
+    with pytest.raises(Unavailable, match="is closed"):
+        client.read_conditions()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from host.database.engine import Database
-from host.devices.program_uploads import ProgramUploads
+from host.devices.beside_visits.program_uploads import ProgramUploads
 from host.home.paths import sqlite_url
 from host.home.result_quarantine import MAX_FILE_CHARS, MAX_FILES, ResultQuarantine
 from host.jobs.job_state import MAX_DEFECTS, MAX_FAILED_VISITS
@@ -34,7 +34,7 @@ def shares_host() -> bool:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares_host: bool) -> Iterator[Lab]:
     monkeypatch.setattr("host.devices.worker.IDLE_S", 0.01)
     monkeypatch.setattr("host.devices.worker.PAUSES_S", (0.01,))
-    monkeypatch.setattr("host.devices.result_writer.RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("host.devices.beside_visits.result_writer.RETRY_PAUSES_S", (0.0, 0.0))
     database = Database(sqlite_url(tmp_path / "lab.db"))
     with fake_lab(database, tmp_path, shares_host=shares_host) as lab:
         yield lab

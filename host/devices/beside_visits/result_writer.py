@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 
 from host.agent.client import AgentClient
+from host.devices.beside_visits.threads import SHARED_THREADS
 from host.home.result_quarantine import ResultQuarantine
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.job_state import JobState
@@ -30,7 +31,6 @@ class ResultWriter:
     def __init__(self, board: Dispatcher, quarantine: ResultQuarantine) -> None:
         self._board = board
         self._quarantine = quarantine
-        self._thread = ThreadPoolExecutor(1, "results")
         self._pending: Future[None] | None = None
 
     def store(
@@ -64,7 +64,7 @@ class ResultWriter:
             finally:
                 self._board.put_back(state)
 
-        self._pending = self._thread.submit(store)
+        self._pending = SHARED_THREADS.submit(store)
 
     def settle(self) -> None:
         """Wait until no outcome is being stored, and raise what storing the last one raised."""
@@ -73,8 +73,8 @@ class ResultWriter:
             pending.result()
 
     def close(self) -> None:
-        """Wait until no outcome is being stored, and end the thread."""
-        self._thread.shutdown()
+        """Wait until no outcome is being stored."""
+        wait([self._pending] if self._pending is not None else [])
 
     def _refusal(self, state: JobState, run_id: str, outcome: Visit | Failure) -> str:
         """Store an outcome; return why it can never be stored, or "" if it is stored.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 
 from host.agent.client import AgentClient
+from host.devices.beside_visits.threads import SHARED_THREADS
 from latlab.common.program_store import ProgramStore
 from latlab.domain.errors import LabError
 from latlab.domain.program import Program
@@ -29,7 +30,6 @@ class ProgramUploads:
 
     def __init__(self, programs: ProgramStore) -> None:
         self._programs = programs
-        self._thread = ThreadPoolExecutor(1, "uploads")
         self._sent: set[str] = set()
         self._current: tuple[str, Future[None]] | None = None
 
@@ -49,7 +49,7 @@ class ProgramUploads:
                 program.sha256, program.size_bytes
             ):
                 self._sent.add(program.sha256)
-                sending = self._thread.submit(self._send, agent, program)
+                sending = SHARED_THREADS.submit(self._send, agent, program)
                 self._current = program.sha256, sending
                 return
 
@@ -59,8 +59,8 @@ class ProgramUploads:
             self._current[1].result()
 
     def close(self) -> None:
-        """Wait for the current upload, and end the thread."""
-        self._thread.shutdown()
+        """Wait for the current upload."""
+        wait([self._current[1]] if self._current is not None else [])
 
     def _send(self, agent: AgentClient, program: Program) -> None:
         try:
