@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latency_models.coverage import NEAR_OCTAVES, Neighbourhood
 from latency_models.features import model_kind, variant
 from latency_models.kernel_memory import KernelMemory
-from latency_models.packing import count, pack
+from latency_models.packing import pack, sum_up
 from latency_models.regressor import OFFSET_NS, KernelRegressor, Rates
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
@@ -32,6 +32,7 @@ _MOST_UNCERTAIN = log(30)
 _LEAST_NOVELTY = 0.2
 _USUAL_NOVELTY = 1.0
 _USUAL_SPREAD = 0.05
+_UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,14 @@ class _Predicted:
         deviations: The standard deviation of its logarithm.
         seen: Whether it was measured itself.
         near: Whether one near it was measured.
+        kinds: The place of its kind among `KernelTimes.kinds`; _UNKNOWN for other kinds.
     """
 
     ns: FloatArray
     deviations: FloatArray
     seen: BoolArray
     near: BoolArray
+    kinds: IntArray
 
 
 @dataclass(frozen=True)
@@ -173,35 +176,31 @@ class KernelTimes:
         kind are taken to be equal, because one model predicts them.
         """
         kernels = self._predict(table)
-        kinds = self.kinds
-        # Guessed kinds come after the known ones.
-        guessed = self.unknown_kinds(table)
-        places = {kind: place for place, kind in enumerate([*kinds, *guessed])}
-        rows = [
-            places[kind if (kind := model_kind(kernel)) in places else kernel.typed_kind]
-            for kernel in table
-        ]
-        by_kind = np.zeros((len(table), len(places)))
-        by_kind[np.arange(len(table)), rows] = kernels.ns
-        errors_ns = kernels.ns * kernels.deviations
+        known, places = len(self.regressors), kernels.kinds
+        unknown = np.flatnonzero(places == _UNKNOWN)
+        kinds = [table[row].typed_kind for row in unknown.tolist()]
+        guessed = sorted(set(kinds))  # they come after the known ones
+        places[unknown] = [known + guessed.index(kind) for kind in kinds]
+        by_kind = np.zeros((len(table), known + len(guessed)))
+        by_kind[np.arange(len(table)), places] = kernels.ns
         columns = np.column_stack(
             [
                 kernels.ns * kernels.near,
                 ~kernels.seen,
-                np.where(kernels.seen, errors_ns, 0.0) ** 2,
+                np.where(kernels.seen, kernels.ns * kernels.deviations, 0.0) ** 2,
                 by_kind,
                 by_kind * np.where(kernels.seen, 0.0, kernels.deviations)[:, None],
             ]
         )
-        sums = count(table, lengths, indices) @ columns
+        sums = sum_up(table, lengths, indices, columns)
         near_ns, unseen, variances = sums[:, 0], sums[:, 1], sums[:, 2]
         sums_ns, shared_errors_ns = np.split(sums[:, 3:], 2, axis=1)
         totals_ns = np.maximum(sums_ns.sum(axis=1), 1.0)
         # As shares, for extrapolated times may be so long that their squares overflow.
         shared_deviations = np.linalg.norm(shared_errors_ns / totals_ns[:, None], axis=1)
         return KernelSums(
-            sums_ns[:, : len(kinds)],
-            sums_ns[:, len(kinds) :].sum(axis=1),
+            sums_ns[:, :known],
+            sums_ns[:, known:].sum(axis=1),
             guessed,
             np.hypot(np.sqrt(variances) / totals_ns, shared_deviations),
             near_ns / totals_ns,
@@ -209,14 +208,16 @@ class KernelTimes:
         )
 
     def _predict(self, kernels: Sequence[Kernel]) -> _Predicted:
-        ns, deviations, seen, near = self.memory.rows(kernels, self._compute).T
-        return _Predicted(ns, deviations, seen > 0, near > 0)
+        ns, deviations, seen, near, kinds = self.memory.rows(kernels, self._compute).T
+        return _Predicted(ns, deviations, seen > 0, near > 0, kinds.astype(np.int64))
 
     def _compute(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return (kernels, 4): the columns of _Predicted."""
+        """Return (kernels, 5): the columns of _Predicted."""
         octaves = self.neighbourhood.octaves(kernels)
-        rows = np.zeros((len(kernels), 4))
+        places = {kind: place for place, kind in enumerate(self.kinds)}
+        rows = np.zeros((len(kernels), 5))
         rows[:, 3] = octaves <= NEAR_OCTAVES
+        rows[:, 4] = [places.get(model_kind(kernel), _UNKNOWN) for kernel in kernels]
         unseen: dict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
             if (time := self.table.get(kernel)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from math import prod
 
@@ -12,6 +13,7 @@ from scipy.sparse import csr_array
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _MAX_ELEMENTS = 2**40
@@ -28,6 +30,17 @@ def count(table: Sequence[Kernel], lengths: IntArray, indices: IntArray) -> csr_
     starts = np.append(0, np.cumsum(lengths))
     shape = (len(lengths), len(table))
     return csr_array((np.ones(len(indices)), indices, starts), shape=shape)
+
+
+def sum_up(
+    table: Sequence[Kernel], lengths: IntArray, indices: IntArray, columns: FloatArray
+) -> FloatArray:
+    """Return (networks, columns): the sums of (rows of `table`, columns) over each network."""
+    if len(lengths) == 1:  # without the sparse array, which takes longer than the sums
+        counts = np.bincount(indices, minlength=len(table)).astype(np.float64)
+        return counts[None] @ columns
+    sums: FloatArray = count(table, lengths, indices) @ columns
+    return sums
 
 
 def kinds_among(
@@ -68,6 +81,11 @@ def check_sizes(kernels: Iterable[Kernel]) -> None:
         ValueError: A kernel has a tensor that is too large for any device.
     """
     for kernel in kernels:
-        for shape in (*kernel.inputs, kernel.output, kernel.kernel_size):
-            if prod(shape) > _MAX_ELEMENTS:
-                raise ValueError(f"a tensor of this kernel is too large for any device: {kernel}")
+        if _is_too_large(kernel):
+            raise ValueError(f"a tensor of this kernel is too large for any device: {kernel}")
+
+
+@functools.lru_cache(maxsize=65_536)  # networks share most of their kernels
+def _is_too_large(kernel: Kernel) -> bool:
+    shapes = (*kernel.inputs, kernel.output, kernel.kernel_size)
+    return any(prod(shape) > _MAX_ELEMENTS for shape in shapes)

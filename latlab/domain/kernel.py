@@ -24,8 +24,15 @@ _ELEMENT_BYTES = {
 }
 
 
+class _Hashed:
+    """Room for a kernel's hash. It is no field, because strings hash differently elsewhere."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True, order=True)
-class Kernel:
+class Kernel(_Hashed):
     """One operator as the backend runs it.
 
     A convolution includes its bias and fused activation. The transposes and reshapes at the
@@ -53,6 +60,17 @@ class Kernel:
     groups: int = 1
     activation: str = ""
     dtype: str = "float32"
+
+    def __hash__(self) -> int:
+        """Return the hash of all fields. It is kept, since tables of kernels ask for it often."""
+        try:
+            return self._hash
+        except AttributeError:
+            shapes = self.inputs, self.output
+            window = self.kernel_size, self.stride, self.dilation, self.groups
+            found = hash((self.kind, shapes, window, self.activation, self.dtype))
+            object.__setattr__(self, "_hash", found)
+            return found
 
     @property
     def typed_kind(self) -> str:
