@@ -1,4 +1,4 @@
-"""Open the database, SQLite or PostgreSQL, at the schema of this version."""
+"""The database, which many threads read while one writes."""
 
 from __future__ import annotations
 
@@ -7,166 +7,18 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, TimeoutError
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import OperationalError, TimeoutError
 
+from host.database.connections.call_reads import reading_on
+from host.database.connections.opening import open_engine
+from host.database.connections.refusals import first_refusal, refusal_of
 from host.database.schema import database_id
-from latlab.domain.errors import DatabaseBusy, DiskFull, StorageError
+from latlab.domain.errors import DatabaseBusy
 
-BUSY_TIMEOUT_S = 30  # for a lock of another process
 TURN_TIMEOUT_S = 30  # for the writers of this process that come first
-STATEMENT_TIMEOUT_S = 120  # PostgreSQL only; reading all that was measured takes seconds
-# PostgreSQL's server may vanish without a word.
-CONNECT_ARGUMENTS = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
 MAX_BATCH = 64
-BUSY_CODES = (
-    *("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"),
-    *("55P03", "57014", "40P01"),  # a lock or a statement took too long; a deadlock
-    *("53300", "57P01", "57P02", "57P03"),  # too many connections; the server starts or stops
-)
-BUSY_MESSAGES = ("database is locked", "database table is locked")
-FULL_CODES = ("SQLITE_FULL", "53100")
-FULL_MESSAGE = "database or disk is full"
-
-
-def open_engine(url: str) -> Engine:
-    """Open a database and migrate it to this version's schema.
-
-    Raises StorageError if it cannot be opened or has the schema of a newer version.
-    """
-    try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args=_connect_arguments(url))
-    except (ArgumentError, ImportError, ValueError) as error:  # the address may hold a password
-        raise StorageError(
-            "LATLAB_DATABASE_URL names no database that can be opened "
-            f"({type(error).__name__}): write it like postgresql+psycopg://USER:PASSWORD@HOST/NAME"
-        ) from error
-    if engine.dialect.name == "sqlite":
-        _tune_sqlite(engine)
-    else:
-        _limit_waits(engine)
-    try:
-        migrate(engine)
-    except DBAPIError as error:
-        shown = make_url(url).render_as_string(hide_password=True)
-        raise StorageError(f"cannot open the database {shown}: {error.orig}") from error
-    return engine
-
-
-def migrate(engine: Engine) -> None:
-    """Migrate the schema to this version. Raises StorageError if it is of a newer version."""
-    config = migrations()
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    with engine.begin() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current is not None and current not in known:
-            raise StorageError(
-                f"the database has schema {current}, which is newer than this version of"
-                " Latency Lab knows: update Latency Lab, or point LATLAB_HOME elsewhere"
-            )
-        if current != scripts.get_current_head():
-            config.attributes["connection"] = connection
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            command.upgrade(config, "head")
-
-
-def migrations() -> Config:
-    """Return where Alembic finds the migrations."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
-
-
-def _connect_arguments(url: str) -> dict[str, int]:
-    """Return those of PostgreSQL's that the address does not give itself; none for SQLite."""
-    address = make_url(url)
-    if address.get_backend_name() != "postgresql":
-        return {}
-    return {name: value for name, value in CONNECT_ARGUMENTS.items() if name not in address.query}
-
-
-def _limit_waits(engine: Engine) -> None:
-    """Limit how long each connection to PostgreSQL waits for a lock or a statement."""
-    limits = {"lock_timeout": BUSY_TIMEOUT_S, "statement_timeout": STATEMENT_TIMEOUT_S}
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
-        with connection.cursor() as cursor:
-            for name, limit_s in limits.items():
-                cursor.execute(f"SET {name} = {round(limit_s * 1000)}")
-        connection.commit()
-
-
-def _tune_sqlite(engine: Engine) -> None:
-    """Set up each connection to SQLite.
-
-    With WAL readers never wait for the writer. With BEGIN IMMEDIATE a writer waits for the lock
-    at its start and never loses it half-way. Python's own implicit transactions are switched
-    off, as SQLAlchemy's documentation of pysqlite advises.
-    """
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _: Any) -> None:  # noqa: ANN401
-        connection.isolation_level = None
-        # A damaged text must not make all rows of its query unreadable.
-        connection.text_factory = lambda text: text.decode(errors="replace")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
-        [pages] = connection.execute("PRAGMA page_count").fetchone()
-        if pages == 0:
-            # Space of removed rows can be given back in short steps. In a file that has pages,
-            # setting this would wait for the writer.
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Any) -> None:  # noqa: ANN401
-        writes = connection.get_execution_options().get("writes", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _refusal(error: OperationalError | TimeoutError) -> StorageError:
-    """Return the error of a database that refused a statement."""
-    if isinstance(error, TimeoutError):
-        return DatabaseBusy("the database is busy (all connections are in use): try again")
-    code = getattr(error.orig, "sqlite_errorname", "") or getattr(error.orig, "sqlstate", "")
-    # psycopg knows no code where the server does not answer. Python 3.10 knows no name of SQLite's
-    # errors, and one message for each of those that are meant.
-    if code is None or code in BUSY_CODES or str(error.orig) in BUSY_MESSAGES:
-        return DatabaseBusy(f"the database is busy ({error.orig}): try again")
-    if code in FULL_CODES or str(error.orig) == FULL_MESSAGE:
-        return DiskFull("storage is full: free some space on the disk that holds the database")
-    return StorageError(f"the database refused a statement: {error.orig}")
-
-
-def _first(error: OperationalError) -> OperationalError:
-    """Return the database's first refusal of those that led to `error`.
-
-    On a full disk SQLite undoes the whole transaction. Then it refuses to undo the savepoint.
-    """
-    first, cause = error, error.__context__
-    while cause is not None:
-        if isinstance(cause, OperationalError):
-            first = cause
-        cause = cause.__context__
-    return first
 
 
 @contextmanager
@@ -231,8 +83,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Hand out a connection to read from the database. Raises StorageError."""
-        with self.refusals(), self.engine.connect().execution_options(writes=False) as connection:
+        """Hand out a connection to read from the database.
+
+        Raises StorageError, and Unavailable where the reads belong to a call for which nobody waits
+        any more: see `host.database.connections.call_reads`.
+        """
+        with (
+            self.refusals(),
+            self.engine.connect().execution_options(writes=False) as connection,
+            reading_on(connection),
+        ):
             yield connection
 
     @contextmanager
@@ -241,7 +101,7 @@ class Database:
         try:
             yield
         except (OperationalError, TimeoutError) as error:
-            raise _refusal(error) from error
+            raise refusal_of(error) from error
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -267,7 +127,7 @@ class Database:
                     with _savepoint(batch.connection):
                         yield batch.connection
                 except OperationalError as refused:
-                    error = _first(refused)
+                    error = first_refusal(refused)
                 finally:
                     batch.writes += 1
                     if error or not self._waiting_writers or batch.writes == MAX_BATCH:
@@ -275,7 +135,7 @@ class Database:
                         batch.end(error)
             batch.committed.result()
         except (OperationalError, TimeoutError) as error:
-            raise _refusal(error) from error
+            raise refusal_of(error) from error
 
     def size_bytes(self, connection: Connection) -> int:
         """Return the database's size on disk, without SQLite's write-ahead log."""

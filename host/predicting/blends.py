@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from host.database.connections.call_reads import read_for_all
 from host.database.devices import measurement_counts
 from host.database.engine import Database
 from host.database.measurements import measured_networks, trusted_ids
@@ -101,7 +102,7 @@ class Blends:
             known = self._stored.get(target_id)
         if is_measured and known is not None and now_s - known.asked_s < COUNTED_AFTER_S:
             return known
-        with self._database.reading() as connection:
+        with read_for_all(), self._database.reading() as connection:
             counts = measurement_counts(connection)
         measurements = counts.pop(target_id, 0)
         helpful = [id_ for id_, count in counts.items() if count >= MIN_NETWORKS]
@@ -145,7 +146,7 @@ class Blends:
             known = self._blends.get(target_id)
         if known is not None and _same(known, snapshots, counted):
             return known.predictor
-        with self._database.reading() as connection:
+        with read_for_all(), self._database.reading() as connection:
             networks = [network for _, _, network in measured_networks(connection, target_id)]
             references = [
                 network

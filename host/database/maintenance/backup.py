@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 
-from host.database.engine import Database, migrate
+from host.database.connections.opening import migrate
+from host.database.engine import Database
 from host.database.maintenance.copying import copy_rows
 from host.database.maintenance.sqlite_files import copy_file, size_bytes
 from latlab.common.files import replacing, require_space

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from host.database import schema
-from host.database.engine import Database, migrate
+from host.database.connections.opening import migrate
+from host.database.engine import Database
 from host.database.maintenance import copying
 from host.database.maintenance.backup import plain_engine
 from host.database.maintenance.sqlite_files import (

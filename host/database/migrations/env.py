@@ -1,4 +1,4 @@
-"""Migrate the schema. Alembic runs this with the connection that `engine.migrate` hands over."""
+"""Migrate the schema. Alembic runs this with the connection that `opening.migrate` hands over."""
 
 from alembic import context
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from host.database.connections.call_reads import begin_reads
 from host.services.access.access import Access
 from host.services.access.audit_log import resource_of
 from host.services.access.authenticator import Metadata, TokenEnded
@@ -71,6 +72,7 @@ class AccessInterceptor(grpc.ServerInterceptor):
 
         def answer(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:  # noqa: ANN401
             with self._served(method, metadata, context) as served:
+                served.run(begin_reads, served.call.reads)
                 answer = served.run(answer_one, served.received(messages), served.call)
                 served.note(answer)
                 return answer
@@ -100,9 +102,9 @@ class AccessInterceptor(grpc.ServerInterceptor):
             try:
                 yield served
             except BaseException:
-                self._record(name, token, _status(context, "UNKNOWN"), needed.changes, served)
+                self._record(name, token, _status(context, "UNKNOWN"), served.changes, served)
                 raise
-            self._record(name, token, _status(context, "OK"), needed.changes, served)
+            self._record(name, token, _status(context, "OK"), served.changes, served)
 
     def _record(
         self, name: str, token: AccessToken, status: str, changes: bool, served: _Served | None
@@ -132,18 +134,19 @@ class _Served:
         call: The call, as gRPC's context.
         first: Its first message, if the audit log needs it.
         resource: What its answer names; "" if it names nothing.
+        changes: Whether it changes the lab, so that the audit log has it.
     """
 
-    def __init__(self, call: OpenCall, variables: Any, keeps_first: bool) -> None:  # noqa: ANN401
+    def __init__(self, call: OpenCall, variables: Any, changes: bool) -> None:  # noqa: ANN401
         self.call = call
         self.first = b""
         self.resource = ""
         self.run = variables.run
-        self._keeps_first = keeps_first
+        self.changes = changes
 
     def received(self, messages: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the call's messages while its token is valid. Raises Unauthenticated."""
-        is_first = self._keeps_first
+        is_first = self.changes
         for message in messages:
             if is_first and len(message) <= MAX_KEPT_BYTES:
                 self.first = message
@@ -153,7 +156,9 @@ class _Served:
 
     def note(self, answer: Any) -> None:  # noqa: ANN401 -- generated types
         """Note what the answer names, such as the job that was made."""
-        if self._keeps_first:
+        if queued_jobs := getattr(answer, "queued_jobs", ()):  # by a prediction
+            self.changes, self.resource = True, queued_jobs[0]
+        elif self.changes:
             self.resource = resource_of(answer)
 
 

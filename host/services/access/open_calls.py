@@ -1,4 +1,8 @@
-"""The calls that are served now. A call ends soon after its token is revoked or expires."""
+"""The calls that are served now. A call ends soon after its token is revoked or expires.
+
+What a call with a single answer reads from the database ends soon after its deadline, and after its
+client has gone.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from host.database.connections.call_reads import CallReads
 from host.services.access.authenticator import Authenticator
 from latlab.domain.errors import StorageError, Unauthenticated
 
@@ -27,6 +32,7 @@ class OpenCall:
     Attributes:
         context: gRPC's context of the call.
         secret_sha256: By it the authenticator knows the call's token.
+        reads: What the call reads from the database.
         refusal: Why the token is no longer valid; None while it is.
         refused_s: Since when it is not, by `time.monotonic`.
     """
@@ -35,6 +41,7 @@ class OpenCall:
         """Begin to serve a call."""
         self.context = context
         self.secret_sha256 = secret_sha256
+        self.reads = CallReads()
         self.refusal: Unauthenticated | None = None
         self.refused_s = 0.0
 
@@ -53,7 +60,7 @@ class OpenCall:
 
 
 class OpenCalls:
-    """All open calls, whose tokens a thread checks every second."""
+    """All open calls. Every second a thread looks who waits for them, and checks their tokens."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         """Start the thread."""
@@ -87,6 +94,8 @@ class OpenCalls:
                 calls = list(self._open)
             by_secret = defaultdict(list)
             for call in calls:
+                if not call.context.is_active():
+                    call.reads.end()
                 by_secret[call.secret_sha256].append(call)
             for secret_sha256, of_token in by_secret.items():
                 try:

@@ -111,9 +111,9 @@ def test_a_database_of_an_older_version_counts_as_before(database: Database) -> 
     measure(database)
     from alembic import command
 
-    from host.database import engine
+    from host.database.connections import opening
 
-    config = engine.migrations()
+    config = opening.migrations()
     with database.engine.begin() as connection:
         expected = slow_counts(connection)
         connection.execute(text("DROP INDEX ix_measurements_learned_target_id_suspect_is_excluded"))

@@ -20,13 +20,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from host.database import (
     device_history,
     devices,
-    engine,
     jobs,
     measurements,
     programs,
     schema,
     stored_measurements,
 )
+from host.database.connections import opening
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.predicting.summaries import Summarizer
@@ -457,7 +457,7 @@ def test_postgresql_waits_for_no_lock_and_no_statement_for_ever(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     first = Database(postgresql_url)
-    monkeypatch.setattr(f"host.database.engine.{limit}", 0.05)
+    monkeypatch.setattr(f"host.database.connections.opening.{limit}", 0.05)
     second = Database(postgresql_url)
     with first.writing() as connection:
         connection.execute(schema.leases.delete())
@@ -494,7 +494,7 @@ def test_a_server_that_stops_is_busy_and_not_damaged(postgresql_url: str) -> Non
 
 
 def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine.CONNECT_ARGUMENTS, "connect_timeout", 1)
+    monkeypatch.setitem(opening.CONNECT_ARGUMENTS, "connect_timeout", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StorageError, match="cannot open the database"):
@@ -518,7 +518,7 @@ def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
 def test_a_database_that_is_locked_is_busy_and_not_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.database.engine.BUSY_TIMEOUT_S", 0)
+    monkeypatch.setattr("host.database.connections.opening.BUSY_TIMEOUT_S", 0)
     url = sqlite_url(tmp_path / "busy.db")
     first, second = Database(url), Database(url)
     with first.writing(), pytest.raises(DatabaseBusy, match="busy"), second.writing():

@@ -41,6 +41,7 @@ class Service:
     stub: LatencyServiceStub
     stored: list[Stored]
     unmeasured: str
+    client: LatencyClient
 
     def predict(self, *programs: str, **fields: object) -> latency_pb2.PredictResponse:
         request = latency_pb2.PredictRequest(
@@ -66,11 +67,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     unmeasured = program_file(folder, "unmeasured", kernels(new))
     with database.writing() as connection:
         program_rows.add_program(connection, unmeasured.program)
-    with served(database, folder) as (address, _), grpc.insecure_channel(address) as channel:
-        with LatencyClient(address, TOKEN) as client:
-            client.set_drained(DEVICE.serial, True)
-            client.predict(TARGET.id, [kernels(new)])  # it is summarised and fitted
-        yield Service(LatencyServiceStub(channel), stored, unmeasured.program.sha256)
+    with (
+        served(database, folder) as (address, _),
+        grpc.insecure_channel(address) as channel,
+        LatencyClient(address, TOKEN) as client,
+    ):
+        client.set_drained(DEVICE.serial, True)
+        client.predict(TARGET.id, [kernels(new)])  # it is summarised and fitted
+        yield Service(LatencyServiceStub(channel), stored, unmeasured.program.sha256, client)
     database.close()
 
 
@@ -118,6 +122,8 @@ def test_a_measurement_is_queued_where_the_interval_is_too_wide(service: Service
     assert again == job
     found = service.stub.GetJob(latency_pb2.GetJobRequest(name=job), metadata=TOKENS, timeout=60)
     assert found.program_sha256 == service.unmeasured
+    noted = [each for each in service.client.access.audit() if each.method.endswith("/Predict")]
+    assert [each.resource for each in noted] == [job, job]  # those that queued nothing are not
 
 
 @pytest.mark.parametrize(

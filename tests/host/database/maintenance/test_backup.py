@@ -13,7 +13,8 @@ from alembic import command
 from sqlalchemy import func, select, text
 
 from device_agent.lease import LeaseGuard
-from host.database import devices, engine, jobs, schema
+from host.database import devices, jobs, schema
+from host.database.connections import opening
 from host.database.engine import Database
 from host.database.maintenance import backup, sqlite_files
 from host.database.maintenance.backup import back_up
@@ -172,7 +173,7 @@ def test_the_log_of_a_damaged_database_is_kept_with_it(lab: Database, tmp_path: 
 
 
 def test_an_older_schema_is_migrated(tmp_path: Path) -> None:
-    config = engine.migrations()
+    config = opening.migrations()
     old = backup.plain_engine(tmp_path / "old.db")
     with old.begin() as connection:  # as version 0.1.0 left it
         config.attributes["connection"] = connection

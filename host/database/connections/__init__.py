@@ -1,0 +1,1 @@
+"""Connections to the database: how they are opened, refused and interrupted."""
