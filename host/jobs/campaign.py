@@ -130,7 +130,8 @@ class Campaign:
         target_id, sha256, spec = request.target.id, request.program_sha256, request.spec
         if len(self._requested) == MAX_PROGRAMS:
             raise InvalidRequest(
-                f"a campaign has at most {MAX_PROGRAMS} programs: measure the others in another"
+                f"a campaign has at most {MAX_PROGRAMS} programs: measure the others in another",
+                "program_sha256",
             )
         self._requested.add(sha256)
         self._pause_when_left |= request.pause_when_left

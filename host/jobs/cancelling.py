@@ -31,7 +31,7 @@ def choose(
         InvalidRequest: A prefix is too short, or several ids begin like it.
     """
     if program:
-        _check("the SHA-256 of a program", program)
+        _check("the SHA-256 of a program", program, "program_sha256")
     named = {_one(states, id_) for id_ in ids}
     return [
         state
@@ -44,18 +44,21 @@ def choose(
 
 def _one(states: Sequence[JobState], prefix: str) -> JobState:
     """Return the one job whose id begins so."""
-    _check("the id of a job", prefix)
+    _check("the id of a job", prefix, "ids")
     match [state for state in states if state.job.id.startswith(prefix)]:
         case [found]:
             return found
         case []:
             raise NotFound(f"no open job {prefix!r}: `latlab jobs` lists them")
         case _:
-            raise InvalidRequest(f"several jobs begin with {prefix!r}: give more characters")
+            raise InvalidRequest(
+                f"several jobs begin with {prefix!r}: give more characters of the id", "ids"
+            )
 
 
-def _check(what: str, prefix: str) -> None:
+def _check(what: str, prefix: str, field: str) -> None:
     if not _BEGINNING.fullmatch(prefix):
         raise InvalidRequest(
-            f"{prefix[:80]!r} is not {what}: give it, or at least its first {MIN_PREFIX} digits"
+            f"{prefix[:80]!r} is not {what}: give it, or at least its first {MIN_PREFIX} digits",
+            field,
         )

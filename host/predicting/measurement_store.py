@@ -168,11 +168,11 @@ class MeasurementStore:
         Raises NotFound and InvalidRequest.
         """
         if not why.strip():
-            raise InvalidRequest("say why the measurement is to be excluded: --why TEXT")
+            raise InvalidRequest("say why the measurement is to be excluded: --why TEXT", "why")
         if len(why) > MAX_WHY:
-            raise InvalidRequest(f"the reason is too long: at most {MAX_WHY} characters")
+            raise InvalidRequest(f"the reason is too long: at most {MAX_WHY} characters", "why")
         if "\0" in why:
-            raise InvalidRequest("the reason holds a NUL character, which cannot be stored")
+            raise InvalidRequest("the reason holds a NUL character, which cannot be stored", "why")
         with self._database.writing() as connection:
             measurement_id, target_id = _one_measurement(connection, prefix)
             stored_rows.exclude(connection, measurement_id, why, time.time_ns())

@@ -13,7 +13,7 @@ from host.devices.worker import DeviceWorker
 from host.services.baselines import BaselinesServicer
 from host.services.lab import Lab
 from host.services.listing.lab_servicer import LabListsServicer
-from host.services.requests.checks import MAX_IDS, check_count, check_text
+from host.services.requests.checks import MAX_IDS, about, check_count, check_text
 from host.services.requests.deadlines import remaining_s
 from host.services.stored_measurements import StoredMeasurementsServicer
 from latlab.convert.devices import history_to_message
@@ -44,25 +44,27 @@ class LabServicer(StoredMeasurementsServicer, BaselinesServicer, LabListsService
     def ReadConditions(  # noqa: N802
         self, request: lab_pb2.ReadDeviceConditionsRequest, context: grpc.ServicerContext
     ) -> common_pb2.Conditions:
-        transport = check_text("the transport", request.transport)
+        transport = check_text("the transport", request.transport, "transport")
         return conditions_to_message(self._lab.administration.read_conditions(transport))
 
     def AddBoard(  # noqa: N802
         self, request: lab_pb2.AddBoardRequest, context: grpc.ServicerContext
     ) -> lab_pb2.AddBoardResponse:
-        self._lab.add_board(request.address)
+        with about("address"):
+            self._lab.add_board(request.address)
         return lab_pb2.AddBoardResponse()
 
     def RemoveBoard(  # noqa: N802
         self, request: lab_pb2.RemoveBoardRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RemoveBoardResponse:
-        self._lab.remove_board(request.address)
+        with about("address"):
+            self._lab.remove_board(request.address)
         return lab_pb2.RemoveBoardResponse()
 
     def RemoveDevice(  # noqa: N802
         self, request: lab_pb2.RemoveDeviceRequest, context: grpc.ServicerContext
     ) -> lab_pb2.RemoveDeviceResponse:
-        device = check_text("the device", request.device)
+        device = check_text("the device", request.device, "device")
         routes = self._lab.administration.remove(device)
         return lab_pb2.RemoveDeviceResponse(routes=routes)
 
@@ -108,7 +110,7 @@ class LabServicer(StoredMeasurementsServicer, BaselinesServicer, LabListsService
     def CancelJobs(  # noqa: N802
         self, request: lab_pb2.CancelJobsRequest, context: grpc.ServicerContext
     ) -> lab_pb2.CancelJobsResponse:
-        check_count("jobs", request.ids, MAX_IDS)
+        check_count("jobs", request.ids, MAX_IDS, "ids")
         cancelled = self._lab.administration.cancel_jobs(
             request.ids, request.target, request.program_sha256
         )
@@ -117,21 +119,22 @@ class LabServicer(StoredMeasurementsServicer, BaselinesServicer, LabListsService
     def SetDrained(  # noqa: N802
         self, request: lab_pb2.SetDrainedRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetDrainedResponse:
-        device = check_text("the device", request.device)
+        device = check_text("the device", request.device, "device")
         self._lab.administration.set_drained(device, request.drained)
         return lab_pb2.SetDrainedResponse()
 
     def SetNote(  # noqa: N802
         self, request: lab_pb2.SetNoteRequest, context: grpc.ServicerContext
     ) -> lab_pb2.SetNoteResponse:
-        device = check_text("the device", request.device)
-        self._lab.administration.set_note(device, check_text("the note", request.note))
+        device = check_text("the device", request.device, "device")
+        note = check_text("the note", request.note, "note")
+        self._lab.administration.set_note(device, note)
         return lab_pb2.SetNoteResponse()
 
     def GetDeviceHistory(  # noqa: N802
         self, request: lab_pb2.GetDeviceHistoryRequest, context: grpc.ServicerContext
     ) -> lab_pb2.DeviceHistory:
-        device = check_text("the device", request.device)
+        device = check_text("the device", request.device, "device")
         return history_to_message(self._lab.administration.history(device))
 
     def _status(self, worker: DeviceWorker, notes: Mapping[str, str]) -> lab_pb2.DeviceStatus:

@@ -92,7 +92,7 @@ class Lab:
 
         Raises NotFound, and InvalidRequest for an ambiguous name.
         """
-        check_text("the target", wanted)
+        check_text("the target", wanted, "target")
         served = [target for worker in self.fleet.workers for target in worker.targets.values()]
         try:
             return find_target(wanted, served, self._known_targets)

@@ -106,15 +106,15 @@ class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer, Lists
     def GetMeasurement(  # noqa: N802
         self, request: latency_pb2.GetMeasurementRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Measurement:
-        measurement_id = check_text("the measurement's id", request.id)
+        measurement_id = check_text("the measurement's id", request.id, "id")
         return measurement_to_message(self._lab.measurements.get(measurement_id))
 
     def LookUp(  # noqa: N802
         self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext
     ) -> latency_pb2.LookUpResponse:
-        check_count("measurements", request.measurement_ids, MAX_IDS)
+        check_count("measurements", request.measurement_ids, MAX_IDS, "measurement_ids")
         for measurement_id in request.measurement_ids:
-            check_text("a measurement's id", measurement_id)
+            check_text("a measurement's id", measurement_id, "measurement_ids")
         estimates = self._lab.measurements.look_up(
             request.measurement_ids, remaining_s(context), context.is_active
         )
@@ -142,7 +142,7 @@ def _program_requests(
     try:
         spec = spec_from_message(request.spec)
     except ValueError as error:
-        raise InvalidRequest(str(error)) from error
+        raise InvalidRequest(str(error), "spec") from error
     for sha256 in map(check_program_name, request.program_sha256):
         yield ProgramRequest(
             target, sha256, spec, request.fresh, request.priority, request.pause_when_left

@@ -64,7 +64,9 @@ class MaintenanceServicer(MaintenanceServiceServicer):
         self, request: maintenance_pb2.CompactRequest, context: grpc.ServicerContext
     ) -> Iterator[maintenance_pb2.CompactResponse]:
         if request.before_unix_ns <= 0:
-            raise InvalidRequest("say up to which time samples are to be removed: before_unix_ns")
+            raise InvalidRequest(
+                "say up to which time samples are to be removed: before_unix_ns", "before_unix_ns"
+            )
         for each in self._maintenance.compact(policy_from_message(request)):
             if isinstance(each, Compaction):
                 message = compaction_to_message(each)
@@ -77,6 +79,8 @@ class MaintenanceServicer(MaintenanceServiceServicer):
     ) -> Iterator[maintenance_pb2.ExportResponse]:
         rows = enum_member(maintenance_pb2.ExportedRows, request.rows, ExportedRows)
         if rows is None:
-            raise InvalidRequest("say what one row is to be: a measurement, a kernel or a sample")
+            raise InvalidRequest(
+                "say what one row is to be: a measurement, a kernel or a sample", "rows"
+            )
         for batch in self._maintenance.export(rows):
             yield batch_to_message(batch)

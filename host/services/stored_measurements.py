@@ -8,6 +8,7 @@ from itertools import islice
 import grpc
 
 from host.services.lab import Lab
+from host.services.requests.checks import about
 from latlab.convert.measurements import stored_to_message
 from latlab.v1 import lab_pb2
 from latlab.v1.lab_pb2_grpc import LabServiceServicer
@@ -26,16 +27,20 @@ class StoredMeasurementsServicer(LabServiceServicer):
             found = self._lab.measurements.list_unusable(target_id, context.is_active)
         else:
             found = self._lab.measurements.list(target_id, request.id)
-        for stored in islice(found, request.limit or None):
-            yield stored_to_message(stored)
+        with about("id"):
+            for stored in islice(found, request.limit or None):
+                yield stored_to_message(stored)
 
     def ExcludeMeasurement(  # noqa: N802
         self, request: lab_pb2.ExcludeMeasurementRequest, context: grpc.ServicerContext
     ) -> lab_pb2.ExcludeMeasurementResponse:
-        measurement_id = self._lab.measurements.exclude(request.id, request.why)
+        with about("id"):
+            measurement_id = self._lab.measurements.exclude(request.id, request.why)
         return lab_pb2.ExcludeMeasurementResponse(id=measurement_id)
 
     def IncludeMeasurement(  # noqa: N802
         self, request: lab_pb2.IncludeMeasurementRequest, context: grpc.ServicerContext
     ) -> lab_pb2.IncludeMeasurementResponse:
-        return lab_pb2.IncludeMeasurementResponse(id=self._lab.measurements.include(request.id))
+        with about("id"):
+            measurement_id = self._lab.measurements.include(request.id)
+        return lab_pb2.IncludeMeasurementResponse(id=measurement_id)

@@ -13,8 +13,7 @@ from host.services.access.access import FLUSH_S, Access
 from host.services.access.authenticator import hashed
 from host.services.access.caller import LOCAL_TOKEN, caller
 from host.services.requests.checks import check_text
-from host.services.requests.page_tokens import PageTokens
-from host.services.requests.pages import page_size
+from host.services.requests.page_tokens import PageTokens, page_size
 from latlab.convert.access.messages import (
     entry_to_message,
     scopes_from_message,
@@ -57,7 +56,7 @@ class AccessServicer(AccessServiceServicer):
         if not scopes:
             raise InvalidRequest("the token would allow nothing: give it a scope", "scopes")
         owner = check_owner(request.owner)
-        note = check_text("the token's note", request.note)
+        note = check_text("the token's note", request.note, "note")
         secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         token = AccessToken(uuid.uuid4().hex[:16], owner, scopes, now_ns, expires_ns, note=note)
         with self._database.writing() as connection:
@@ -83,7 +82,7 @@ class AccessServicer(AccessServiceServicer):
     def RevokeToken(  # noqa: N802
         self, request: access_pb2.RevokeTokenRequest, context: grpc.ServicerContext
     ) -> access_pb2.AccessToken:
-        id_ = check_text("the token's name", token_id_of(request.name))
+        id_ = check_text("the token's name", token_id_of(request.name), "name")
         if id_ == LOCAL_TOKEN.id:
             raise NotReady(
                 "this is the lab's own token, which lies in its folder: to change it, `latlab lab"
@@ -101,7 +100,7 @@ class AccessServicer(AccessServiceServicer):
         self, request: access_pb2.ListAuditEntriesRequest, context: grpc.ServicerContext
     ) -> access_pb2.ListAuditEntriesResponse:
         size = page_size(request.page_size, USUAL_PAGE, MAX_PAGE)
-        owner = check_text("the owner", request.owner)
+        owner = check_text("the owner", request.owner, "owner")
         position = self._pages.read(request, request.page_token)
         behind = None if position is None else int(position[0])
         self._access.audit_log.flush(FLUSH_S)  # what has just been done is listed too

@@ -26,12 +26,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BASELINE_NAME = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 
 
-def check_program_name(sha256: str) -> str:
-    """Return the name of a program. Raises InvalidRequest if it is none."""
+def check_program_name(sha256: str, field: str = "program_sha256") -> str:
+    """Return the name of a program. Raises InvalidRequest about the field if it is none."""
     if not _SHA256.fullmatch(sha256):
         raise InvalidRequest(
-            f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}",
-            "program_sha256",
+            f"a program is named by 64 lower-case hexadecimal digits, not {sha256[:80]!r}", field
         )
     return sha256
 
@@ -41,7 +40,8 @@ def check_baseline_name(name: str) -> str:
     if not _BASELINE_NAME.fullmatch(name):
         raise InvalidRequest(
             "a baseline is named by 1 to 100 letters, digits and characters of ._/-, not"
-            f" {name[:110]!r}"
+            f" {name[:110]!r}",
+            "name",
         )
     return name
 

@@ -160,7 +160,7 @@ def find_target(wanted: str, served: Collection[Target], known: Collection[Targe
                 for target in found.values()
             )
             raise InvalidRequest(
-                f"several targets are named {wanted}: give one of these ids: {builds}"
+                f"several targets are named {wanted}: give one of these ids: {builds}", "target"
             )
         if found:
             return found.popitem()[1]

@@ -41,7 +41,8 @@ def find_job(connection: Connection, request: JobRequest) -> str | None:
     if row.fingerprint != request.fingerprint:
         raise InvalidRequest(
             f"the request id {request.request_id} came with another request: make a new one for"
-            " each request"
+            " each request",
+            "request_id",
         )
     return str(row.job_id)
 

@@ -12,7 +12,7 @@ from host.database.owners.job_requests import JobRequest
 from host.services.access.caller import caller
 from host.services.jobs.lab_jobs import LabJobs, WantedMeasurement
 from host.services.jobs.watching import Told
-from host.services.requests.checks import check_count
+from host.services.requests.checks import about, check_count
 from host.services.requests.page_tokens import PageTokens
 from host.services.requests.specs import spec_of
 from latlab.convert.jobs import job_id_from_name, job_status_to_message
@@ -49,21 +49,24 @@ class JobsServicer(LatencyServiceServicer):
     def GetJob(  # noqa: N802
         self, request: latency_pb2.GetJobRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Job:
-        job_id = job_id_from_name(request.name)
+        with about("name"):
+            job_id = job_id_from_name(request.name)
         return job_status_to_message(self._jobs.get(job_id, caller()))
 
     def CancelJob(  # noqa: N802
         self, request: latency_pb2.CancelJobRequest, context: grpc.ServicerContext
     ) -> latency_pb2.Job:
-        job_id = job_id_from_name(request.name)
+        with about("name"):
+            job_id = job_id_from_name(request.name)
         return job_status_to_message(self._jobs.cancel(job_id, caller()))
 
     def WatchJobs(  # noqa: N802
         self, request: latency_pb2.WatchJobsRequest, context: grpc.ServicerContext
     ) -> Iterator[latency_pb2.WatchJobsResponse]:
-        check_count("jobs", request.names, MAX_WATCHED)
+        check_count("jobs", request.names, MAX_WATCHED, "names")
         position = self._page_tokens.read(request, request.resume_token)
-        job_ids = list(dict.fromkeys(map(job_id_from_name, request.names)))
+        with about("names"):
+            job_ids = list(dict.fromkeys(map(job_id_from_name, request.names)))
 
         def when_left(close: Callable[[], None]) -> None:
             if not context.add_callback(close):
@@ -92,7 +95,8 @@ def _identified(request: latency_pb2.CreateMeasurementRequest, owner: str) -> Jo
         request_id = str(uuid.UUID(request.request_id))
     except ValueError:
         raise InvalidRequest(
-            f"the request id {request.request_id[:80]!r} is not a UUID: make one for each request"
+            f"the request id {request.request_id[:80]!r} is not a UUID: make one for each request",
+            "request_id",
         ) from None
     rest = latency_pb2.CreateMeasurementRequest()
     rest.CopyFrom(request)

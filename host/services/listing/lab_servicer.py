@@ -10,8 +10,7 @@ from host.database.listing.visit_pages import Period
 from host.services.jobs.lab_jobs import LabJobs
 from host.services.listing.lab_lists import LabLists
 from host.services.requests.checks import check_text
-from host.services.requests.page_tokens import PageTokens
-from host.services.requests.pages import page_size
+from host.services.requests.page_tokens import PageTokens, page_size
 from latlab.convert.jobs import job_status_to_message
 from latlab.convert.visits import conditions_to_message
 from latlab.domain.target import Target
@@ -34,7 +33,7 @@ class LabListsServicer(LabServiceServicer):
         position = self._page_tokens.read(request, request.page_token)
         behind = None if position is None else (int(position[0]), int(position[1]))
         period = Period(request.since_unix_ns, request.before_unix_ns)
-        device = check_text("the device", request.device)
+        device = check_text("the device", request.device, "device")
         found = self._lists.conditions(device, period, visits + 1, behind)
         page, token = self._page_tokens.cut(request, found, visits)
         return lab_pb2.ListConditionsResponse(

@@ -9,9 +9,8 @@ import grpc
 
 from host.database.listing.measurement_pages import MeasurementQuery
 from host.services.listing.lab_lists import LabLists
-from host.services.requests.checks import check_text
-from host.services.requests.page_tokens import PageTokens
-from host.services.requests.pages import page_size
+from host.services.requests.checks import about, check_text
+from host.services.requests.page_tokens import PageTokens, page_size
 from latlab.convert.fields import enum_member
 from latlab.convert.records.measurements import (
     measurement_id_from_name,
@@ -52,7 +51,8 @@ class ListsServicer(LatencyServiceServicer):
         size = page_size(request.page_size, 20, 100)
         position = self._page_tokens.read(request, request.page_token)
         behind = 0 if position is None else int(position[0])
-        measurement_id = measurement_id_from_name(request.parent)
+        with about("parent"):
+            measurement_id = measurement_id_from_name(request.parent)
         visits = self._lists.visits(measurement_id, size + 1, behind)
         found = [(visit, [key]) for visit, key in visits]
         page, token = self._page_tokens.cut(request, found, size)
@@ -66,8 +66,9 @@ class ListsServicer(LatencyServiceServicer):
         size = page_size(request.page_size, 1_000, 10_000)
         position = self._page_tokens.read(request, request.page_token)
         first_run = 0 if position is None else int(position[0])
-        measurement_id = measurement_id_from_name(request.parent)
-        run_id = check_text("the run's id", request.run_id)
+        with about("parent"):
+            measurement_id = measurement_id_from_name(request.parent)
+        run_id = check_text("the run's id", request.run_id, "run_id")
         page = self._lists.samples(measurement_id, run_id, first_run, size)
         token = ""
         if page.next_run is not None:
@@ -92,11 +93,12 @@ class ListsServicer(LatencyServiceServicer):
         if request.order != latency_pb2.MEASUREMENT_ORDER_UNSPECIFIED:
             order = enum_member(latency_pb2.MeasurementOrder, request.order, MeasurementOrder)
         if order is None:
-            raise InvalidRequest(f"this lab does not know the order {request.order}")
+            raise InvalidRequest(f"this lab does not know the order {request.order}", "order")
         prefix = request.program_sha256
         if prefix and not _SHA256_PREFIX.fullmatch(prefix):
             raise InvalidRequest(
-                f"{prefix[:80]!r} is not the SHA-256 of a program: give at least its first 6 digits"
+                f"{prefix[:80]!r} is not the SHA-256 of a program: give its first 6 digits or more",
+                "program_sha256",
             )
         return MeasurementQuery(
             target_id=self._find_target(request.target).id if request.target else "",

@@ -73,7 +73,7 @@ class PredictionsServicer(LatencyServiceServicer):
         mode: QueryMode,
         predict: Callable[..., Sequence[LatencyEstimate]],
     ) -> latency_pb2.PredictResponse:
-        check_count("programs", request.program_sha256, MAX_PROGRAMS)
+        check_count("programs", request.program_sha256, MAX_PROGRAMS, "program_sha256")
         programs = list(map(check_program_name, request.program_sha256))
         target_id = self._find_target(request.target).id
         spec = spec_of(request) if request.HasField("spec") else None
@@ -95,7 +95,7 @@ def _mode(request: latency_pb2.PredictRequest) -> QueryMode:
         return QueryMode.PREDICTED
     mode = enum_member(latency_pb2.QueryMode, request.mode, QueryMode)
     if mode is None:
-        raise InvalidRequest(f"this lab does not know the mode {request.mode}")
+        raise InvalidRequest(f"this lab does not know the mode {request.mode}", "mode")
     return mode
 
 
@@ -106,9 +106,11 @@ def _check_half_width(
         return
     half_width = request.max_half_width
     if mode is not QueryMode.AUTO:
-        raise InvalidRequest("max_half_width needs the mode AUTO")
+        raise InvalidRequest("max_half_width needs the mode AUTO", "max_half_width")
     if not (math.isfinite(half_width) and half_width > 0):
-        raise InvalidRequest(f"max_half_width must be a share above 0, not {half_width}")
+        raise InvalidRequest(
+            f"max_half_width must be a share above 0, not {half_width}", "max_half_width"
+        )
     if not owner.allows(Scope.MEASURE):
         raise PermissionDenied(
             "max_half_width queues measurements, for which a token needs the scope measure"

@@ -137,7 +137,7 @@ class Writer:
         end = self._offset_bytes + len(chunk)
         if end > self._size_bytes:
             raise InvalidRequest(
-                f"the upload is longer than the {self._size_bytes} bytes announced"
+                f"the upload is longer than the {self._size_bytes} bytes announced", "chunk"
             )
         with self._lock, storing(self._path):
             if not self._path.exists():  # another client's call has ended with all of them

@@ -8,7 +8,7 @@ from contextlib import suppress
 import grpc
 
 from host.services.programs.lab_programs import LabPrograms, Received
-from host.services.requests.checks import check_kernel, check_program
+from host.services.requests.checks import about, check_kernel, check_program
 from latlab.convert.latency import program_from_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.program import Program, check_program_name
@@ -26,8 +26,9 @@ class ProgramsServicer(LatencyServiceServicer):
     ) -> latency_pb2.UploadResponse:
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "program":
-            raise InvalidRequest("an upload must begin with the program's description")
-        program = _announced(first.program)
+            raise InvalidRequest("an upload must begin with the program's description", "program")
+        with about("program"):
+            program = _announced(first.program)
         self._programs.add_program(program, (part.chunk for part in request_iterator))
         return latency_pb2.UploadResponse()
 
@@ -44,8 +45,11 @@ class ProgramsServicer(LatencyServiceServicer):
     ) -> latency_pb2.Upload:
         first = next(request_iterator, None)
         if first is None or first.WhichOneof("part") != "start":
-            raise InvalidRequest("an upload must begin with a start: its program and its offset")
-        program = _announced(first.start.program)
+            raise InvalidRequest(
+                "an upload must begin with a start: its program and its offset", "start"
+            )
+        with about("start.program"):
+            program = _announced(first.start.program)
         chunks = _chunks(request_iterator)
         return _upload(
             program.sha256, self._programs.write(program, first.start.offset_bytes, chunks)
@@ -56,7 +60,7 @@ def _chunks(requests: Iterator[latency_pb2.WriteProgramRequest]) -> Iterator[byt
     with suppress(grpc.RpcError):  # the client has gone; what has arrived is kept
         for request in requests:
             if request.WhichOneof("part") != "chunk":
-                raise InvalidRequest("an upload has one start: send the bytes as chunks")
+                raise InvalidRequest("an upload has one start: send the bytes as chunks", "chunk")
             yield request.chunk
 
 

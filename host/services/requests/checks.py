@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from host.database.schema import MAX_KERNEL_CHARS
 from latlab.domain.errors import InvalidRequest
@@ -15,26 +16,39 @@ MAX_KERNEL_BYTES = 8_192
 MAX_INPUTS = 100
 
 
-def check_text(what: str, text: str) -> str:
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Let each InvalidRequest of the block name this field, unless it names one already."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.field = error.field or field
+        raise
+
+
+def check_text(what: str, text: str, field: str = "") -> str:
     """Return the text. Raises InvalidRequest if the database cannot hold it, or it is too long."""
+    shown = repr(text[:80])
     if "\0" in text:
-        raise InvalidRequest(f"{what} holds a NUL character, which cannot be stored: {text[:80]!r}")
-    if len(text) > MAX_NAME_CHARS:
         raise InvalidRequest(
-            f"{what} has {len(text)} characters, the limit is {MAX_NAME_CHARS}: {text[:80]!r}..."
+            f"{what} holds a NUL character, which cannot be stored: {shown}", field
+        )
+    if (chars := len(text)) > MAX_NAME_CHARS:
+        raise InvalidRequest(
+            f"{what} has {chars} characters, the limit is {MAX_NAME_CHARS}: {shown}...", field
         )
     return text
 
 
-def check_count(what: str, items: Collection[object], most: int) -> None:
+def check_count(what: str, items: Collection[object], most: int, field: str = "") -> None:
     """Raise InvalidRequest if there are too many items."""
     if len(items) > most:
-        raise InvalidRequest(f"there are {len(items)} {what}, the limit is {most}")
+        raise InvalidRequest(f"there are {len(items)} {what}, the limit is {most}", field)
 
 
 def check_program(program: Program) -> Program:
     """Return the program. Raises InvalidRequest if a name or a number in it is out of range."""
-    check_program_name(program.sha256)
+    check_program_name(program.sha256, "")
     check_count("inputs", program.inputs, MAX_INPUTS)
     check_count("kernels", program.kernels, MAX_KERNELS)
     check_count("operators outside the backend", program.undelegated, MAX_KERNELS)

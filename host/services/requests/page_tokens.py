@@ -1,4 +1,7 @@
-"""Tokens that say where a list or a stream goes on, signed so that no client can make one up."""
+"""The pages of lists: their sizes, and the tokens that say where a list or a stream goes on.
+
+The tokens are signed, so that no client can make one up.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,11 @@ _FIELDS_OF_A_PAGE = ("page_size", "page_token", "resume_token")
 Position = Sequence["str | int | float"]
 
 T = TypeVar("T")
+
+
+def page_size(wanted: int, usual: int, most: int) -> int:
+    """Return the size of a page: the usual one for 0, and the most for more (AIP-158)."""
+    return min(wanted or usual, most)
 
 
 class PageTokens:
@@ -70,7 +78,9 @@ class PageTokens:
             raise InvalidRequest(
                 "the page token is not of this list: send the token of the page before, with the"
                 " same request, or none to begin again",
-                "page_token",
+                "page_token"
+                if "page_token" in request.DESCRIPTOR.fields_by_name
+                else "resume_token",
             )
         position = json.loads(text)
         assert isinstance(position, list)  # `make` has signed it

@@ -17,4 +17,4 @@ def spec_of(
     try:
         return spec_from_message(request.spec)
     except ValueError as error:
-        raise InvalidRequest(f"spec: {error}") from error
+        raise InvalidRequest(f"spec: {error}", "spec") from error
