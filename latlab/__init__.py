@@ -5,6 +5,7 @@
     with latlab.connect() as lab:
         outcome = lab.measure(module, (1, 3, 224, 224))
         estimate = lab.predict(module, (1, 3, 224, 224))
+        profile = lab.profile(module, (1, 3, 224, 224))
 
 `latlab.aio.connect()` does the same for asyncio.
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from latlab.domain.measurement import Measurement, Visit
     from latlab.domain.precision import Precision
     from latlab.domain.program import Program, ProgramFile, TensorSpec
+    from latlab.domain.records.breakdown import Breakdown
     from latlab.domain.records.measurements import (
         MeasurementOrder,
         MeasurementSummary,
@@ -62,9 +64,11 @@ if TYPE_CHECKING:
     )
     from latlab.domain.records.predictions import ProgramPredictions, QueryMode, TargetDetails
     from latlab.domain.target import Target
+    from latlab.profiling.profile import Profile
 
 __all__ = [
     "BenchmarkSpec",
+    "Breakdown",
     "Correction",
     "Device",
     "ExportError",
@@ -87,6 +91,7 @@ __all__ = [
     "NotReady",
     "PermissionDenied",
     "Precision",
+    "Profile",
     "Program",
     "ProgramFile",
     "ProgramPredictions",
@@ -127,6 +132,7 @@ _MODULES = {
     "domain.measurement": ("Measurement", "Visit"),
     "domain.precision": ("Precision",),
     "domain.program": ("Program", "ProgramFile", "TensorSpec"),
+    "domain.records.breakdown": ("Breakdown",),
     "domain.records.measurements": (
         "MeasurementOrder",
         "MeasurementSummary",
@@ -135,6 +141,7 @@ _MODULES = {
     ),
     "domain.records.predictions": ("ProgramPredictions", "QueryMode", "TargetDetails"),
     "domain.target": ("Target",),
+    "profiling.profile": ("Profile",),
 }
 
 

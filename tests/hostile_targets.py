@@ -108,6 +108,9 @@ def _valid_for_daemon(stored: list[Stored]) -> Valid:
         ],
         f"{LATENCY}/Predict": [(predict,)],
         f"{LATENCY}/Measure": [(measure,), (measure, measure)],
+        f"{LATENCY}/GetBreakdown": [
+            (latency_pb2.GetBreakdownRequest(name=f"measurements/{one.id}"),)
+        ],
         f"{LATENCY}/GetMeasurement": [(latency_pb2.GetMeasurementRequest(id=one.id),)],
         f"{LATENCY}/LookUp": [(latency_pb2.LookUpRequest(measurement_ids=[one.id, other.id]),)],
         f"{LATENCY}/ListMeasuredNetworks": [

@@ -17,14 +17,15 @@ PACKAGES = ("latlab", "host", "search", "latency_models", "device_agent")
 ARROWS: Mapping[str, frozenset[str]] = {
     room: frozenset(allowed.split())
     for room, allowed in {
-        "latlab": "latlab.client latlab.domain",
+        "latlab": "latlab.client latlab.domain latlab.profiling",
         "latlab.v1": "",
         "latlab.domain": "",
         "latlab.common": "latlab.domain",
         "latlab.convert": "latlab.v1 latlab.common latlab.domain",
         "latlab.programs": "latlab.domain",
         "latlab.profiling": "latlab.domain latlab.programs",
-        "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export",
+        "latlab.client": "latlab.convert latlab.common latlab.domain latlab.v1 latlab.export"
+        " latlab.profiling",
         "latlab.export": "latlab.domain latlab.programs latlab.common",
         "latency_models": "latlab.domain",
         "device_agent": "latlab.v1 latlab.common latlab.convert latlab.domain",

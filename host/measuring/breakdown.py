@@ -13,7 +13,6 @@ the kernels themselves makes the rest too small, which is why the overhead is re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,60 +21,30 @@ from host.measuring.interval import QUANTILE, quiet_latency
 from host.measuring.kernel_times import fastest_traces, kernel_times_ns
 from host.measuring.statistics import VISIT_QUANTILE, clean_samples, visit_latency_ns
 from latency_models.alignment import match
+from latlab.domain.errors import TraceMismatch
 from latlab.domain.kernel import CONSTANT_PAD, Kernel
-from latlab.domain.measurement import KernelTrace, Visit
+from latlab.domain.measurement import KernelTrace, Measurement, Visit
 from latlab.domain.program import Program
+from latlab.domain.records.breakdown import Breakdown, PairedVisits, Share, TimedKernel
 
 # A kernel that the profiler reads as 0 has no relative spread. It counts as one that takes this.
 _LEAST_NS = 1.0
 RESAMPLES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share of the latency of one untraced run, with its 90 % interval. It may be below 0."""
-
-    value: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """The parts of a latency beside its kernels, by visits in pairs.
-
-    Attributes:
-        rest: The part of the latency that no kernel accounts for.
-        tracing: By how much tracing lengthens a run.
-        pairs: How many pairs were clean.
-    """
-
-    rest: Share
-    tracing: Share
-    pairs: int
+def breakdown_of(program: Program, measurement: Measurement) -> Breakdown:
+    """Return where the time of a measurement of a program goes."""
+    if measurement.traces_removed_unix_ns is not None:
+        return Breakdown(None, traces_removed_unix_ns=measurement.traces_removed_unix_ns)
+    paired_visits = break_down(measurement.visits)
+    try:
+        kernels = timed_kernels(program, measurement.visits)
+    except TraceMismatch as error:
+        return Breakdown(paired_visits, untimed_because=str(error))
+    return Breakdown(paired_visits, kernels or ())
 
 
-@dataclass(frozen=True, slots=True)
-class TimedKernel:
-    """The time of one kernel of a program.
-
-    Attributes:
-        time_ns: The mean over the fastest quarter of all traced runs.
-        lower_ns: The lower bound of the 90 % interval, from how much traced visits differ.
-        upper_ns: The upper bound.
-        name: The backend's name for the kernel; "" if it was fused into another one.
-        instruction: The number of the program's instruction that ran it, also as a part of
-            another kernel; None if the runner did not say.
-    """
-
-    time_ns: float
-    lower_ns: float
-    upper_ns: float
-    name: str
-    instruction: int | None
-
-
-def break_down(visits: Sequence[Visit]) -> Breakdown | None:
+def break_down(visits: Sequence[Visit]) -> PairedVisits | None:
     """Return what the pairs of an untraced and a traced visit say; None without a clean pair.
 
     Args:
@@ -92,7 +61,7 @@ def break_down(visits: Sequence[Visit]) -> Breakdown | None:
     if not pairs_ns:
         return None
     untraced_ns, traced_ns, kernels_ns = _with_resamples(np.array(pairs_ns))
-    return Breakdown(
+    return PairedVisits(
         _share(1 - kernels_ns / untraced_ns), _share(traced_ns / untraced_ns - 1), len(pairs_ns)
     )
 

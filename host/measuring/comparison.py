@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from host.measuring.statistics import visit_latency_ns
-from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.domain.benchmark_spec import MIN_PAIRS, BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Visit
 
-# With fewer pairs, even the interval from the lowest to the highest ratio hardly holds 90 %.
-MIN_PAIRS = 5
 CONFIDENCE = 0.9
 
 

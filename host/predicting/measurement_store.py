@@ -12,8 +12,10 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from host.database import measurements as measurement_rows
+from host.database import programs as program_rows
 from host.database import stored_measurements as stored_rows
 from host.database.engine import Database
+from host.measuring.breakdown import breakdown_of
 from host.predicting.estimates import current_steadying, look_up
 from host.predicting.predictors import WAIT_S, Predictors
 from host.predicting.summaries import Summarizer
@@ -21,6 +23,7 @@ from latlab.domain.errors import InvalidRequest, NotFound
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measured_network import MeasuredNetwork
 from latlab.domain.measurement import Measurement, StoredMeasurement
+from latlab.domain.records.breakdown import Breakdown
 
 MAX_WHY = 1_000
 REREAD_S = 600.0
@@ -46,6 +49,14 @@ class MeasurementStore:
         if measurement is None:
             raise NotFound(f"no measurement {measurement_id!r}: see `latlab measurements list`")
         return measurement
+
+    def breakdown(self, measurement_id: str) -> Breakdown:
+        """Return where the time of a measurement goes. Raises NotFound and UnreadableRow."""
+        measurement = self.get(measurement_id)
+        with self._database.reading() as connection:
+            program = program_rows.get_program(connection, measurement.program_sha256)
+        assert program is not None, "a measurement refers to its program"
+        return breakdown_of(program, measurement)
 
     def look_up(
         self,

@@ -21,6 +21,7 @@ from host.services.predictions.servicer import PredictionsServicer
 from host.services.programs.servicer import ProgramsServicer
 from host.services.requests.checks import (
     MAX_IDS,
+    about,
     check_count,
     check_text,
 )
@@ -33,6 +34,8 @@ from latlab.convert.latency import (
     spec_from_message,
     target_status_to_message,
 )
+from latlab.convert.records.breakdown import breakdown_to_message
+from latlab.convert.records.measurements import measurement_id_from_name
 from latlab.convert.records.predictions import details_to_message
 from latlab.convert.refits import refit_to_message
 from latlab.convert.visits import failure_to_message
@@ -108,6 +111,13 @@ class LatencyServicer(JobsServicer, ProgramsServicer, PredictionsServicer, Lists
     ) -> latency_pb2.Measurement:
         measurement_id = check_text("the measurement's id", request.id, "id")
         return measurement_to_message(self._lab.measurements.get(measurement_id))
+
+    def GetBreakdown(  # noqa: N802
+        self, request: latency_pb2.GetBreakdownRequest, context: grpc.ServicerContext
+    ) -> latency_pb2.Breakdown:
+        with about("name"):
+            measurement_id = measurement_id_from_name(request.name)
+        return breakdown_to_message(self._lab.measurements.breakdown(measurement_id))
 
     def LookUp(  # noqa: N802
         self, request: latency_pb2.LookUpRequest, context: grpc.ServicerContext

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from latlab.client.connection.calls import Calls
 from latlab.client.connection.retries import Repeat
+from latlab.client.requests.lab import list_conditions, list_queue
 from latlab.convert.devices import history_from_message
 from latlab.convert.status import device_status_from_message, open_job_from_message
 from latlab.convert.visits import conditions_from_message
 from latlab.domain.device import DeviceHistory, DeviceStatus
-from latlab.domain.job import OpenJob
+from latlab.domain.job import JobStatus, OpenJob
 from latlab.domain.measurement import Conditions
 from latlab.v1 import lab_pb2
 from latlab.v1.lab_pb2_grpc import LabServiceStub
@@ -44,6 +45,32 @@ class DevicesClient:
         return conditions_from_message(
             self._calls.one(self._lab.ReadConditions, request, repeat=Repeat.YES)
         )
+
+    def past_conditions(
+        self, device: str, *, since_unix_ns: int = 0, before_unix_ns: int = 0
+    ) -> Iterator[Conditions]:
+        """Yield the conditions before and after each visit of a device, the newest first.
+
+        Args:
+            device: The device.
+            since_unix_ns: From this time on, in ns since 1970; 0 for no bound.
+            before_unix_ns: Before this time; 0 for no bound.
+
+        Raises:
+            NotFound: There is no such device.
+        """
+        return self._calls.pages(list_conditions(device, since_unix_ns, before_unix_ns))
+
+    def queue(self, target: str = "") -> Iterator[JobStatus]:
+        """Yield the open jobs of all owners, the next one in turn first.
+
+        Args:
+            target: Id or name of a target; "" for all targets.
+
+        Raises:
+            NotFound: There is no such target.
+        """
+        return self._calls.pages(list_queue(target))
 
     def jobs(self, limit: int) -> tuple[list[OpenJob], int]:
         """Return the first open jobs in rank order, at most `limit`, and how many are open."""

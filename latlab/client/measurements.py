@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from latlab.client.connection.retries import Repeat
 from latlab.client.requests.measurements import (
-    Pages,
+    get_breakdown,
     joined,
     list_samples,
     list_visits,
@@ -18,6 +17,7 @@ from latlab.client.targets import TargetsClient
 from latlab.convert.latency import estimate_from_message, measurement_from_message
 from latlab.domain.estimate import LatencyEstimate
 from latlab.domain.measurement import Measurement
+from latlab.domain.records.breakdown import Breakdown
 from latlab.domain.records.measurements import (
     MeasurementOrder,
     MeasurementSummary,
@@ -25,8 +25,6 @@ from latlab.domain.records.measurements import (
     VisitSummary,
 )
 from latlab.v1 import latency_pb2
-
-T = TypeVar("T")
 
 
 class MeasurementsClient(TargetsClient):
@@ -42,6 +40,15 @@ class MeasurementsClient(TargetsClient):
         request = latency_pb2.GetMeasurementRequest(id=measurement_id)
         found = self._calls.one(self._latency.GetMeasurement, request, repeat=Repeat.YES)
         return measurement_from_message(found)
+
+    def breakdown(self, measurement_id: str) -> Breakdown:
+        """Return where the time of a measurement goes: its kernels, and what none accounts for.
+
+        Raises:
+            NotFound: There is no such measurement.
+            StorageError: It cannot be read.
+        """
+        return self._calls.make(get_breakdown(measurement_id))
 
     def look_up(self, measurement_ids: Sequence[str]) -> list[LatencyEstimate]:
         """Return the latency estimate of each measurement, in input order.
@@ -82,7 +89,7 @@ class MeasurementsClient(TargetsClient):
         Raises:
             NotFound: There is no such target.
         """
-        return self._paged(
+        return self._calls.pages(
             query_measurements(
                 target=target,
                 program_sha256=program_sha256,
@@ -100,7 +107,7 @@ class MeasurementsClient(TargetsClient):
         Raises:
             NotFound: There is no such measurement.
         """
-        return self._paged(list_visits(measurement_id))
+        return self._calls.pages(list_visits(measurement_id))
 
     def samples(self, measurement_id: str, run_id: str) -> Samples:
         """Return the timed runs of one visit of a measurement.
@@ -108,11 +115,4 @@ class MeasurementsClient(TargetsClient):
         Raises:
             NotFound: There is no such visit.
         """
-        return joined(list(self._paged(list_samples(measurement_id, run_id))))
-
-    def _paged(self, ask: Pages[T]) -> Iterator[T]:
-        token, is_first = "", True
-        while token or is_first:
-            page = self._calls.make(ask(token))
-            yield from page.entries
-            token, is_first = page.next_token, False
+        return joined(list(self._calls.pages(list_samples(measurement_id, run_id))))

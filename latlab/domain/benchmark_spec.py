@@ -14,6 +14,12 @@ MAX_RUNS = 1_000_000  # no agent runs more; at half a millisecond a run this is 
 MAX_DEADLINE_NS = 600 * 10**9
 MAX_NAME_CHARS = 64
 
+# With fewer pairs of visits, even the interval from the lowest to the highest ratio hardly holds
+# 90 %.
+MIN_PAIRS = 5
+# A profile takes so many pairs of an untraced and a traced visit.
+PROFILE_PAIRS = 8
+
 # A quick measurement ends when the half width of its interval is at most this share.
 QUICK_HALF_WIDTH = 0.05
 # It takes at least so many visits, because those that stop early are those that happen to agree. In

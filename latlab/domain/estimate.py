@@ -9,6 +9,7 @@ from enum import Enum
 
 MIN_COVERAGE = 0.5
 MAX_LATENCY_NS = 2**62  # centuries; twice as much still fits into an int64
+HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
 
 
 class Source(str, Enum):

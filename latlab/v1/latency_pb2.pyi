@@ -1036,6 +1036,174 @@ class GetMeasurementRequest(_message.Message):
 Global___GetMeasurementRequest: _TypeAlias = GetMeasurementRequest  # noqa: Y015
 
 @_typing.final
+class GetBreakdownRequest(_message.Message):
+    """GetBreakdownRequest is the request of GetBreakdown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"measurements/" and its id."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreakdownRequest: _TypeAlias = GetBreakdownRequest  # noqa: Y015
+
+@_typing.final
+class Breakdown(_message.Message):
+    """Breakdown is where the time of a measurement goes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIRED_VISITS_FIELD_NUMBER: _builtins.int
+    KERNELS_FIELD_NUMBER: _builtins.int
+    UNTIMED_BECAUSE_FIELD_NUMBER: _builtins.int
+    TRACES_REMOVED_UNIX_NS_FIELD_NUMBER: _builtins.int
+    untimed_because: _builtins.str
+    """Why the traces are of no use. "": they are, or there are none."""
+    traces_removed_unix_ns: _builtins.int
+    """Since when the times of single runs are removed, in ns since 1970. Absent: they are there."""
+    @_builtins.property
+    def paired_visits(self) -> Global___PairedVisits:
+        """What the pairs of an untraced and a traced visit say. Absent where none of them was clean, and
+        where the times of single runs were removed.
+        """
+
+    @_builtins.property
+    def kernels(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimedKernel]:
+        """The kernels of the program in execution order. None where they have no times."""
+
+    def __init__(
+        self,
+        *,
+        paired_visits: Global___PairedVisits | None = ...,
+        kernels: _abc.Iterable[Global___TimedKernel] | None = ...,
+        untimed_because: _builtins.str = ...,
+        traces_removed_unix_ns: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_traces_removed_unix_ns", b"_traces_removed_unix_ns", "paired_visits", b"paired_visits", "traces_removed_unix_ns", b"traces_removed_unix_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_traces_removed_unix_ns", b"_traces_removed_unix_ns", "kernels", b"kernels", "paired_visits", b"paired_visits", "traces_removed_unix_ns", b"traces_removed_unix_ns", "untimed_because", b"untimed_because"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__traces_removed_unix_ns: _TypeAlias = _typing.Literal["traces_removed_unix_ns"]  # noqa: Y015
+    _WhichOneofArgType__traces_removed_unix_ns: _TypeAlias = _typing.Literal["_traces_removed_unix_ns", b"_traces_removed_unix_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__traces_removed_unix_ns) -> _WhichOneofReturnType__traces_removed_unix_ns | None: ...
+
+Global___Breakdown: _TypeAlias = Breakdown  # noqa: Y015
+
+@_typing.final
+class PairedVisits(_message.Message):
+    """PairedVisits is what visits say of which each has a traced one right beside it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REST_FIELD_NUMBER: _builtins.int
+    TRACING_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    pairs: _builtins.int
+    """How many pairs were clean."""
+    @_builtins.property
+    def rest(self) -> Global___Share:
+        """The part of a run that no kernel accounts for."""
+
+    @_builtins.property
+    def tracing(self) -> Global___Share:
+        """By how much tracing lengthens a run."""
+
+    def __init__(
+        self,
+        *,
+        rest: Global___Share | None = ...,
+        tracing: Global___Share | None = ...,
+        pairs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rest", b"rest", "tracing", b"tracing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pairs", b"pairs", "rest", b"rest", "tracing", b"tracing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PairedVisits: _TypeAlias = PairedVisits  # noqa: Y015
+
+@_typing.final
+class Share(_message.Message):
+    """Share is a share of the latency of one untraced run. Noise may make it negative."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The share."""
+    lower: _builtins.float
+    """The lower bound of its 90 % interval."""
+    upper: _builtins.float
+    """The upper bound."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower", b"lower", "upper", b"upper", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Share: _TypeAlias = Share  # noqa: Y015
+
+@_typing.final
+class TimedKernel(_message.Message):
+    """TimedKernel is the time of one kernel of a program."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    LOWER_NS_FIELD_NUMBER: _builtins.int
+    UPPER_NS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_FIELD_NUMBER: _builtins.int
+    time_ns: _builtins.float
+    """The mean over the fastest quarter of all traced runs, in ns."""
+    lower_ns: _builtins.float
+    """The lower bound of its 90 % interval, in ns."""
+    upper_ns: _builtins.float
+    """The upper bound, in ns."""
+    name: _builtins.str
+    """The backend's name for the kernel. "": it was fused into another one."""
+    instruction: _builtins.int
+    """The number of the program's instruction that ran it. Absent where the runner did not say."""
+    def __init__(
+        self,
+        *,
+        time_ns: _builtins.float = ...,
+        lower_ns: _builtins.float = ...,
+        upper_ns: _builtins.float = ...,
+        name: _builtins.str = ...,
+        instruction: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_instruction", b"_instruction", "instruction", b"instruction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_instruction", b"_instruction", "instruction", b"instruction", "lower_ns", b"lower_ns", "name", b"name", "time_ns", b"time_ns", "upper_ns", b"upper_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__instruction: _TypeAlias = _typing.Literal["instruction"]  # noqa: Y015
+    _WhichOneofArgType__instruction: _TypeAlias = _typing.Literal["_instruction", b"_instruction"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__instruction) -> _WhichOneofReturnType__instruction | None: ...
+
+Global___TimedKernel: _TypeAlias = TimedKernel  # noqa: Y015
+
+@_typing.final
 class LookUpRequest(_message.Message):
     """LookUpRequest is the request of LookUp."""
 

@@ -61,6 +61,11 @@ class LatencyServiceStub(object):
                 request_serializer=latlab_dot_v1_dot_latency__pb2.GetMeasurementRequest.SerializeToString,
                 response_deserializer=latlab_dot_v1_dot_latency__pb2.Measurement.FromString,
                 _registered_method=True)
+        self.GetBreakdown = channel.unary_unary(
+                '/latlab.v1.LatencyService/GetBreakdown',
+                request_serializer=latlab_dot_v1_dot_latency__pb2.GetBreakdownRequest.SerializeToString,
+                response_deserializer=latlab_dot_v1_dot_latency__pb2.Breakdown.FromString,
+                _registered_method=True)
         self.LookUp = channel.unary_unary(
                 '/latlab.v1.LatencyService/LookUp',
                 request_serializer=latlab_dot_v1_dot_latency__pb2.LookUpRequest.SerializeToString,
@@ -175,6 +180,15 @@ class LatencyServiceServicer(object):
 
     def GetMeasurement(self, request, context):
         """GetMeasurement answers one measurement with its raw visits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreakdown(self, request, context):
+        """GetBreakdown answers where the time of a stored measurement goes: the kernels of its program,
+        and the rest that no kernel accounts for.
+        NOT_FOUND: there is no such measurement.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,6 +340,11 @@ def add_LatencyServiceServicer_to_server(servicer, server):
                     servicer.GetMeasurement,
                     request_deserializer=latlab_dot_v1_dot_latency__pb2.GetMeasurementRequest.FromString,
                     response_serializer=latlab_dot_v1_dot_latency__pb2.Measurement.SerializeToString,
+            ),
+            'GetBreakdown': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreakdown,
+                    request_deserializer=latlab_dot_v1_dot_latency__pb2.GetBreakdownRequest.FromString,
+                    response_serializer=latlab_dot_v1_dot_latency__pb2.Breakdown.SerializeToString,
             ),
             'LookUp': grpc.unary_unary_rpc_method_handler(
                     servicer.LookUp,
@@ -530,6 +549,33 @@ class LatencyService(object):
             '/latlab.v1.LatencyService/GetMeasurement',
             latlab_dot_v1_dot_latency__pb2.GetMeasurementRequest.SerializeToString,
             latlab_dot_v1_dot_latency__pb2.Measurement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreakdown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/latlab.v1.LatencyService/GetBreakdown',
+            latlab_dot_v1_dot_latency__pb2.GetBreakdownRequest.SerializeToString,
+            latlab_dot_v1_dot_latency__pb2.Breakdown.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,11 @@ class LatencyServiceStub:
     """
     GetMeasurement: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]
     """GetMeasurement answers one measurement with its raw visits."""
+    GetBreakdown: _grpc.UnaryUnaryMultiCallable[_latency_pb2.GetBreakdownRequest, _latency_pb2.Breakdown]
+    """GetBreakdown answers where the time of a stored measurement goes: the kernels of its program,
+    and the rest that no kernel accounts for.
+    NOT_FOUND: there is no such measurement.
+    """
     LookUp: _grpc.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]
     """LookUp answers the estimates of measurements, in the order of the request. All of one
     target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
@@ -159,6 +164,11 @@ class LatencyServiceAsyncStub(LatencyServiceStub):
     """
     GetMeasurement: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetMeasurementRequest, _latency_pb2.Measurement]  # type: ignore[assignment]
     """GetMeasurement answers one measurement with its raw visits."""
+    GetBreakdown: _aio.UnaryUnaryMultiCallable[_latency_pb2.GetBreakdownRequest, _latency_pb2.Breakdown]  # type: ignore[assignment]
+    """GetBreakdown answers where the time of a stored measurement goes: the kernels of its program,
+    and the rest that no kernel accounts for.
+    NOT_FOUND: there is no such measurement.
+    """
     LookUp: _aio.UnaryUnaryMultiCallable[_latency_pb2.LookUpRequest, _latency_pb2.LookUpResponse]  # type: ignore[assignment]
     """LookUp answers the estimates of measurements, in the order of the request. All of one
     target are corrected by the same predictor. NOT_FOUND: there is no such measurement.
@@ -285,6 +295,17 @@ class LatencyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_latency_pb2.Measurement, _abc.Awaitable[_latency_pb2.Measurement]]:
         """GetMeasurement answers one measurement with its raw visits."""
+
+    @_abc_1.abstractmethod
+    def GetBreakdown(
+        self,
+        request: _latency_pb2.GetBreakdownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_latency_pb2.Breakdown, _abc.Awaitable[_latency_pb2.Breakdown]]:
+        """GetBreakdown answers where the time of a stored measurement goes: the kernels of its program,
+        and the rest that no kernel accounts for.
+        NOT_FOUND: there is no such measurement.
+        """
 
     @_abc_1.abstractmethod
     def LookUp(

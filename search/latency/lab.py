@@ -24,8 +24,6 @@ OF_NETWORKS = frozenset(
     }
 )
 
-HEAT_UNKNOWN = "heat unknown: the device does not report whether heat slows it down"
-
 
 class Measured(NamedTuple):
     """The outcome of a measurement.

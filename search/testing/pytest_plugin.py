@@ -109,7 +109,7 @@ def _compared(
     from latlab.domain.failure import Failure
     from latlab.domain.program import program_of
     from search.cli.networks.gate_report import GateReport, kernel_lines
-    from search.latency.profiling.gate import Limits, Source, check_inputs, run_gate
+    from search.latency.gate import Limits, Source, check_inputs, run_gate
 
     found = client.default_target() if target is None else client.find_target(target)
     names = f"baseline {baseline}" if old is None else _name(old, "old"), _name(new, "new")

@@ -38,7 +38,7 @@ from host.measuring.sequential import BATCH, SequentialTest, Verdict
 from host.measuring.statistics import visit_latency_ns
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.program import ProgramFile
-from search.latency.profiling.gate import PAIRS, GateResult, Limits, run_gate
+from search.latency.gate import PAIRS, GateResult, Limits, run_gate
 from search.space.architecture import Architecture
 from search.space.deployment import DEFAULT_DEPLOYMENT
 from tests.bench.bench_measure_coverage import networks

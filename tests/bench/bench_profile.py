@@ -13,17 +13,16 @@ import sys
 from collections.abc import Sequence
 
 from latlab.client.measuring import Outcome
-from latlab.domain.benchmark_spec import BenchmarkSpec
+from latlab.client.profiling.measured import measured_profile
+from latlab.domain.benchmark_spec import PROFILE_PAIRS, BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile
 from latlab.export import ExportSpec
 from latlab.profiling.profile import Profile
-from search.cli.profile.command import DEFAULT_PAIRS
 from search.latency.calibration import random_networks
 from search.latency.networks import export_spec
-from search.latency.profiling.measured import measured_profile
 from search.space.space import mnasnet_space
 from tests.bench import corpus
 from tests.bench.bench_any import export_spec as foreign_spec
@@ -31,7 +30,7 @@ from tests.bench.figures import at_most, quick, report
 from tests.bench.real_lab import RealLab, real_lab
 
 NETWORKS = 20
-PAIRS = DEFAULT_PAIRS
+PAIRS = PROFILE_PAIRS
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ _SERVICES: Mapping[str, Mapping[str, Method]] = {
     "latlab.v1.LatencyService": {
         "CancelJob": _MEASURE,
         "CreateMeasurement": _MEASURE,
+        "GetBreakdown": _READ,
         "GetJob": _READ,
         "GetMeasurement": _READ,
         "GetTarget": _READ,

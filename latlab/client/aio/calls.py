@@ -13,7 +13,15 @@ from latlab.client.connection.calls import Calls
 from latlab.client.connection.channels import open_aio_channel
 from latlab.client.connection.endpoint import Endpoint
 from latlab.client.connection.failures import error_of
-from latlab.client.connection.steps import Attempt, Method, Steps, Stubs, UnaryCall, Wait
+from latlab.client.connection.steps import (
+    Attempt,
+    Method,
+    Pages,
+    Steps,
+    Stubs,
+    UnaryCall,
+    Wait,
+)
 from latlab.client.requests.uploads import upload
 from latlab.domain.errors import LabError
 from latlab.domain.program import Program, ProgramFile
@@ -82,6 +90,15 @@ class AsyncCalls:
     async def make(self, call: UnaryCall[T]) -> T:
         """Make a call, and return its answer."""
         return await self.take(call.steps(reconnects=await self.reconnects()))
+
+    async def pages(self, ask: Pages[T]) -> AsyncIterator[T]:
+        """Yield the entries of all pages, each of which is asked for when it is needed."""
+        token, is_first = "", True
+        while token or is_first:
+            page = await self.make(ask(token))
+            for entry in page.entries:
+                yield entry
+            token, is_first = page.next_token, False
 
     async def take(self, steps: Steps[T]) -> T:
         """Take steps to their end, and return their result."""

@@ -26,8 +26,9 @@ from latlab.client.requests.job_watch import (
     JobWatch,
 )
 from latlab.client.requests.jobs import cancel_job, create_measurement, get_job
+from latlab.client.requests.lab import list_conditions, list_queue
 from latlab.client.requests.measurements import (
-    Pages,
+    get_breakdown,
     joined,
     list_samples,
     list_visits,
@@ -39,7 +40,9 @@ from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import JobStatus
 from latlab.domain.kernel import Kernel
+from latlab.domain.measurement import Conditions
 from latlab.domain.program import Program, ProgramFile
+from latlab.domain.records.breakdown import Breakdown
 from latlab.domain.records.measurements import (
     MeasurementOrder,
     MeasurementSummary,
@@ -231,7 +234,7 @@ class AsyncLatencyClient:
         page_size: int = 0,
     ) -> AsyncIterator[MeasurementSummary]:
         """Yield stored measurements, as `LatencyClient.query_measurements` does."""
-        return self._paged(
+        return self._calls.pages(
             query_measurements(
                 target=target,
                 program_sha256=program_sha256,
@@ -243,22 +246,28 @@ class AsyncLatencyClient:
             )
         )
 
+    async def breakdown(self, measurement_id: str) -> Breakdown:
+        """Return where the time of a measurement goes: its kernels, and what none accounts for."""
+        return await self._calls.make(get_breakdown(measurement_id))
+
     def visits(self, measurement_id: str) -> AsyncIterator[VisitSummary]:
         """Yield the visits of a measurement, without their samples."""
-        return self._paged(list_visits(measurement_id))
+        return self._calls.pages(list_visits(measurement_id))
 
     async def samples(self, measurement_id: str, run_id: str) -> Samples:
         """Return the timed runs of one visit of a measurement."""
-        pages = self._paged(list_samples(measurement_id, run_id))
+        pages = self._calls.pages(list_samples(measurement_id, run_id))
         return joined([page async for page in pages])
 
-    async def _paged(self, ask: Pages[T]) -> AsyncIterator[T]:
-        token, is_first = "", True
-        while token or is_first:
-            page = await self._calls.make(ask(token))
-            for entry in page.entries:
-                yield entry
-            token, is_first = page.next_token, False
+    def queue(self, target: str = "") -> AsyncIterator[JobStatus]:
+        """Yield the open jobs of all owners, the next one in turn first."""
+        return self._calls.pages(list_queue(target))
+
+    def past_conditions(
+        self, device: str, *, since_unix_ns: int = 0, before_unix_ns: int = 0
+    ) -> AsyncIterator[Conditions]:
+        """Yield the conditions around a device's visits, as `LatencyClient.past_conditions`."""
+        return self._calls.pages(list_conditions(device, since_unix_ns, before_unix_ns))
 
 
 def _outcome(status: JobStatus) -> MeasuredLatency | Failure:

@@ -16,6 +16,7 @@ from latlab.client.connection.steps import (
     CALL_TIMEOUT_S,
     Attempt,
     Method,
+    Pages,
     Steps,
     Stubs,
     UnaryCall,
@@ -60,6 +61,14 @@ class Calls:
     def make(self, call: UnaryCall[T]) -> T:
         """Make a call, and return its answer."""
         return self.take(call.steps(reconnects=self.reconnects))
+
+    def pages(self, ask: Pages[T]) -> Iterator[T]:
+        """Yield the entries of all pages, each of which is asked for when it is needed."""
+        token, is_first = "", True
+        while token or is_first:
+            page = self.make(ask(token))
+            yield from page.entries
+            token, is_first = page.next_token, False
 
     def take(self, steps: Steps[T]) -> T:
         """Take steps to their end, and return their result."""

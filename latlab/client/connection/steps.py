@@ -91,3 +91,15 @@ class UnaryCall(Generic[T]):
                 if wait_s is None:
                     raise
             yield Wait(wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A page of a list; `next_token` is "" on the last one."""
+
+    entries: tuple[T, ...]
+    next_token: str
+
+
+# Asks for the page of a token; "" stands for the first page.
+Pages: TypeAlias = Callable[[str], UnaryCall[Page[T]]]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any
 
-from latlab.client.connection.steps import UnaryCall
+from latlab.client.connection.steps import Page, Pages, UnaryCall
 from latlab.convert.fields import enum_number
+from latlab.convert.records.breakdown import breakdown_from_message
 from latlab.convert.records.measurements import (
     measurement_name,
     samples_from_message,
@@ -15,6 +14,7 @@ from latlab.convert.records.measurements import (
     visit_summary_from_message,
 )
 from latlab.domain.measurement import KernelTrace
+from latlab.domain.records.breakdown import Breakdown
 from latlab.domain.records.measurements import (
     MeasurementOrder,
     MeasurementSummary,
@@ -22,20 +22,6 @@ from latlab.domain.records.measurements import (
     VisitSummary,
 )
 from latlab.v1 import latency_pb2
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """A page of a list; `next_token` is "" on the last one."""
-
-    entries: tuple[T, ...]
-    next_token: str
-
-
-# Asks for the page of a token; "" stands for the first page.
-Pages: TypeAlias = Callable[[str], UnaryCall[Page[T]]]
 
 
 def query_measurements(
@@ -70,6 +56,15 @@ def query_measurements(
         return UnaryCall(lambda stubs: stubs.latency.QueryMeasurements, request, convert)
 
     return ask
+
+
+def get_breakdown(measurement_id: str) -> UnaryCall[Breakdown]:
+    """Ask where the time of a measurement goes."""
+    return UnaryCall(
+        lambda stubs: stubs.latency.GetBreakdown,
+        latency_pb2.GetBreakdownRequest(name=measurement_name(measurement_id)),
+        breakdown_from_message,
+    )
 
 
 def list_visits(measurement_id: str) -> Pages[VisitSummary]:

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from host.cli.console import console, errors, progress_bar, show, words
-from host.measuring.comparison import MIN_PAIRS, Comparison
+from host.measuring.comparison import Comparison
 from host.measuring.sequential import RatioEstimate
-from latlab.domain.benchmark_spec import MAX_VISITS
+from latlab.domain.benchmark_spec import MAX_VISITS, MIN_PAIRS
 from latlab.domain.errors import InvalidRequest, LabError
+from latlab.domain.estimate import HEAT_UNKNOWN
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.program import ProgramFile, program_of
@@ -34,9 +35,8 @@ from search.cli.session import (
     given_options,
     session,
 )
-from search.latency.lab import HEAT_UNKNOWN
+from search.latency.gate import Limits, Source, check_inputs, run_gate
 from search.latency.networks import Network
-from search.latency.profiling.gate import Limits, Source, check_inputs, run_gate
 from search.space.deployment import Deployment
 
 GATE_PANEL = "A limit, for scripts and CI"

@@ -16,9 +16,9 @@ from host.cli.console import milliseconds, signed_text
 from host.measuring.sequential import CONFIDENCE, Verdict
 from latlab.common.files import replacing
 from latlab.domain.checks.text import visible
+from latlab.domain.estimate import HEAT_UNKNOWN
 from latlab.profiling.differences import Difference
-from search.latency.lab import HEAT_UNKNOWN
-from search.latency.profiling.gate import GateResult
+from search.latency.gate import GateResult
 
 EXIT_CODES = {Verdict.NOT_SLOWER: 0, Verdict.SLOWER: 1, Verdict.UNDECIDED: 3}
 SHOWN_KERNELS = 10

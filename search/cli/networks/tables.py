@@ -9,9 +9,9 @@ from rich.text import Text
 
 from host.cli.console import RAW_COLUMNS, milliseconds, raw_cells, words
 from host.cli.footprints import FOOTPRINT_COLUMNS, FOOTPRINT_REMARK, footprint_cells
-from latlab.domain.estimate import LatencyEstimate
+from latlab.domain.estimate import HEAT_UNKNOWN, LatencyEstimate
 from latlab.domain.failure import Failure
-from search.latency.lab import HEAT_UNKNOWN, Measured
+from search.latency.lab import Measured
 from search.space.counts import counts
 from search.space.deployment import Deployment
 from search.space.zoo import ZOO

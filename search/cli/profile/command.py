@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from host.cli.console import Screen, console, errors, show, words
-from host.measuring.comparison import MIN_PAIRS
-from latlab.domain.benchmark_spec import MAX_VISITS
+from latlab.domain.benchmark_spec import MAX_VISITS, MIN_PAIRS, PROFILE_PAIRS
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.precision import Precision
 from latlab.profiling.document import comparison_document, profile_document
@@ -47,7 +46,6 @@ from search.space.deployment import Deployment
 AGAINST_PANEL = "Side by side"
 SHOWN_PANEL = "What is shown"
 FILES_PANEL = "Files"
-DEFAULT_PAIRS = 8
 _OF_VISITS = ("--fresh", "--pairs", "--priority")
 _OF_FILES = ("--html", "--perfetto", "--model-explorer")
 _OF_OTHERS = ("--against", "--against-precision", "--against-target")
@@ -71,7 +69,7 @@ def profile(
             help="Number of pairs of an untraced and a traced visit. More narrow the intervals.",
             rich_help_panel=MEASURING_PANEL,
         ),
-    ] = DEFAULT_PAIRS,
+    ] = PROFILE_PAIRS,
     predict: Annotated[
         bool,
         typer.Option(

@@ -9,6 +9,8 @@ import typer
 
 from host.cli.console import Screen, console, progress_bar, words
 from latlab.client.measuring import Outcome
+from latlab.client.profiling.measured import measured_profile
+from latlab.client.profiling.predicted import predicted_profile
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure
@@ -19,8 +21,6 @@ from latlab.profiling.profile import Profile
 from search.cli.session import Session
 from search.latency.lab import OF_NETWORKS
 from search.latency.networks import Network, export_all
-from search.latency.profiling.measured import measured_profile
-from search.latency.profiling.predicted import predicted_profile
 from search.space.deployment import Deployment
 
 

@@ -9,12 +9,12 @@ from scipy.stats import binom
 
 from host.measuring.comparison import (
     CONFIDENCE,
-    MIN_PAIRS,
     Comparison,
     compare,
     median_ranks,
     paired_spec,
 )
+from latlab.domain.benchmark_spec import MIN_PAIRS
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.measurement import Conditions, Visit
 

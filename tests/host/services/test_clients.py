@@ -13,6 +13,7 @@ import pytest
 from host.database.engine import Database
 from host.home.listening import choose_address
 from host.home.paths import LabHome, sqlite_url
+from host.measuring.breakdown import breakdown_of
 from latlab.client.aio.client import AsyncLatencyClient
 from latlab.client.client import LatencyClient
 from latlab.client.requests import uploads
@@ -24,7 +25,7 @@ from latlab.domain.program import ProgramFile
 from latlab.domain.records.measurements import MeasurementOrder
 from latlab.domain.records.predictions import QueryMode
 from tests.device_agent.agent_process import wait_until
-from tests.host.fake_lab import TARGET
+from tests.host.fake_lab import DEVICE, TARGET
 from tests.host.services.test_elsewhere import free_address
 from tests.host.stored_lab import (
     ORDINARY,
@@ -112,6 +113,46 @@ def test_stored_measurements_come_page_by_page(client: LatencyClient, stored: li
     assert len(visits) == 4
     traced = next(visit for visit in visits if visit.traced)
     assert client.samples(stored[0].id, traced.run_id).kernel_traces[0].name == "Add (ND)"
+
+
+def test_the_queue_and_past_conditions_come_page_by_page(
+    client: LatencyClient, stored: list[Stored], tmp_path: Path
+) -> None:
+    client.set_drained(DEVICE.serial, True)
+    files = [new_program(tmp_path, stored, name) for name in ("first", "second")]
+    jobs = [client.create_measurement(TARGET.id, file, SPEC).id for file in files]
+    assert [job.id for job in client.queue(TARGET.name)] == jobs
+    # The visits of the measurement with this number were asked for at this time.
+    period = {"since_unix_ns": 1, "before_unix_ns": 3}
+    conditions = list(client.past_conditions(DEVICE.serial, **period))
+    assert len(conditions) == 2 * 2 * 4
+    with pytest.raises(NotFound):
+        list(client.queue("nowhere"))
+
+    async def ask() -> None:
+        async with asynchronous(client) as lab:
+            assert [job.id async for job in lab.queue()] == jobs
+            found = [each async for each in lab.past_conditions(DEVICE.serial, **period)]
+            assert found == conditions
+
+    asyncio.run(ask())
+    client.set_drained(DEVICE.serial, False)
+
+
+def test_a_stored_measurement_is_broken_down(client: LatencyClient, stored: list[Stored]) -> None:
+    one = stored[0]
+    found = client.breakdown(one.id)
+    assert found == breakdown_of(one.file.program, client.measurement(one.id))
+    assert found.paired_visits is not None
+    assert "15 kernels, 1 in the trace" in found.untimed_because
+    with pytest.raises(NotFound):
+        client.breakdown("f" * 32)
+
+    async def ask() -> None:
+        async with asynchronous(client) as lab:
+            assert await lab.breakdown(one.id) == found
+
+    asyncio.run(ask())
 
 
 def test_what_predictions_rest_on(client: LatencyClient) -> None:

@@ -55,6 +55,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("WatchJobs", Names(names=["jobs/7"] * 1_001), "names"),
     ("WatchJobs", Names(resume_token="7"), "resume_token"),
     ("GetMeasurement", latency_pb2.GetMeasurementRequest(id=NUL), "id"),
+    ("GetBreakdown", latency_pb2.GetBreakdownRequest(name="7"), "name"),
     ("LookUp", latency_pb2.LookUpRequest(measurement_ids=[LONG]), "measurement_ids"),
     ("QueryMeasurements", latency_pb2.QueryMeasurementsRequest(page_token="7"), "page_token"),
     (

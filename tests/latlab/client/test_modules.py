@@ -17,6 +17,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.program import Program, ProgramFile
+from latlab.profiling.profile import Profile
 from search.space.network import build_network
 from tests.host.fake_lab import TARGET, FakeDevice
 from tests.host.stored_lab import SPEC, Stored, stored_lab, write_ordinary
@@ -66,6 +67,22 @@ def test_a_module_is_measured_and_predicted_in_one_line(
     again = client.measure(module=module, example_inputs=SHAPE, target=TARGET.id, spec=SPEC)
     assert isinstance(again, MeasuredLatency)
     assert again.measurement_id == outcome.measurement_id
+
+
+def test_a_module_is_profiled_in_one_line(
+    lab: tuple[LatencyClient, FakeDevice], stored: list[Stored]
+) -> None:
+    client, _ = lab
+    module = build_network(stored[0].architecture, seed=0)
+    found = client.profile(module, SHAPE, pairs=5)
+    assert isinstance(found, Profile)
+    assert (found.network, found.target) == (type(module).__name__, TARGET.name)
+    assert found.latency.time_ns == 1_000_000
+    again = client.profile(TARGET.id, stored[0].file, pairs=5)
+    assert isinstance(again, Profile)
+    assert again.latency == found.latency
+    with pytest.raises(ValueError, match="visits must be"):
+        client.profile(module, SHAPE, pairs=0)
 
 
 def test_a_program_larger_than_the_memory_is_not_uploaded(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from latlab.convert.records.breakdown import breakdown_from_message, breakdown_to_message
 from latlab.convert.records.measurements import (
     measurement_name,
     summary_from_message,
@@ -13,8 +16,22 @@ from latlab.convert.records.predictions import details_from_message
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.estimate import RawSamples
 from latlab.domain.measurement import Conditions
+from latlab.domain.records.breakdown import Breakdown, PairedVisits, Share, TimedKernel
 from latlab.domain.records.measurements import MeasurementSummary, VisitSummary
 from latlab.v1 import common_pb2, latency_pb2
+
+numbers = st.floats(allow_nan=False)
+shares = st.builds(Share, numbers, numbers, numbers)
+kernels = st.builds(
+    TimedKernel, numbers, numbers, numbers, st.text(), st.none() | st.integers(0, 2**31)
+)
+breakdowns = st.builds(
+    Breakdown,
+    st.none() | st.builds(PairedVisits, shares, shares, st.integers(0, 2**32 - 1)),
+    st.lists(kernels, max_size=5).map(tuple),
+    st.text(),
+    st.none() | st.integers(0, 2**63 - 1),
+)
 
 
 def test_a_measurement_without_a_latency() -> None:
@@ -62,3 +79,9 @@ def test_a_target_on_which_nothing_was_measured() -> None:
     found = details_from_message(latency_pb2.TargetDetails())
     assert (found.noise_floor, found.newest_age_s, found.interval_coverage) == (None, None, None)
     assert found.refits == ()
+
+
+@given(breakdowns)
+def test_a_breakdown_comes_back_as_it_was(breakdown: Breakdown) -> None:
+    sent = breakdown_to_message(breakdown).SerializeToString()
+    assert breakdown_from_message(latency_pb2.Breakdown.FromString(sent)) == breakdown

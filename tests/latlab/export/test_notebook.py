@@ -29,7 +29,7 @@ def test_the_notebook_measures_and_predicts_modules(
     names: dict[str, Any] = {}
     with stored_lab(database, tmp_path) as (client, _):
         monkeypatch.setattr(latlab, "connect", lambda: client, raising=False)
-        monkeypatch.setattr("latlab.client.client.BenchmarkSpec", lambda: SPEC)
+        monkeypatch.setattr("latlab.client.networks.BenchmarkSpec", lambda: SPEC)
         deadline_s = time.monotonic() + CONNECTED_WITHIN_S
         while not any(status.devices for status in client.targets()):
             assert time.monotonic() < deadline_s

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from latlab.domain.benchmark_spec import BenchmarkSpec
-from latlab.domain.estimate import Correction, LatencyEstimate, Source
+from latlab.domain.estimate import HEAT_UNKNOWN, Correction, LatencyEstimate, Source
 from latlab.domain.measurement import Measurement
 from search.cli.networks.tables import (
     STEADIED,
@@ -15,7 +15,7 @@ from search.cli.networks.tables import (
     measurements_table,
     zoo_table,
 )
-from search.latency.lab import HEAT_UNKNOWN, Measured
+from search.latency.lab import Measured
 from search.report.study.measured import described_conditions
 from search.space.deployment import DEFAULT_DEPLOYMENT
 from search.space.zoo import ZOO

@@ -14,7 +14,7 @@ import pytest
 
 from latlab.client import client as client_module
 from search.cli.networks import network_argument
-from tests.search.latency.profiling.gate_lab import ADD, MUL, GateLab, program_file
+from tests.search.latency.gate_lab import ADD, MUL, GateLab, program_file
 from tests.structure import REPOSITORY
 
 pytest_plugins = ["pytester"]

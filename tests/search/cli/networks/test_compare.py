@@ -19,7 +19,7 @@ from search.cli import app
 from search.cli.networks import baselines, compare
 from search.cli.networks.gate_report import junit_file
 from tests.host.fake_lab import TARGET
-from tests.search.latency.profiling.gate_lab import ADD, MUL, GateLab, program_file
+from tests.search.latency.gate_lab import ADD, MUL, GateLab, program_file
 
 FILES = {
     "old.pte": program_file("a"),

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from host.measuring.breakdown import Breakdown, Share, TimedKernel, break_down, timed_kernels
-from host.measuring.comparison import MIN_PAIRS
-from latlab.client.client import LatencyClient
-from latlab.domain.errors import NotReady, TraceMismatch
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
+from latlab.client.profiling.predicted import Lab, predict_kernels, predicted_rows
+from latlab.domain.benchmark_spec import MIN_PAIRS
+from latlab.domain.errors import NotReady
+from latlab.domain.estimate import HEAT_UNKNOWN, Footprint, LatencyEstimate, MeasuredLatency
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Visit, footprint_of
 from latlab.domain.program import KernelSource, Program, ProgramFile, program_of
+from latlab.domain.records.breakdown import Breakdown, Share, TimedKernel
 from latlab.domain.target import Target
 from latlab.profiling.profile import Profile, ProfileRow, Span
-from search.latency.lab import HEAT_UNKNOWN
-from search.latency.profiling.predicted import predict_kernels, predicted_rows
 
+AGAIN = "profile again with --fresh, or in Python with fresh=True"
 NO_PAIRS = (
     "no pair of an untraced and a traced visit was clean, so the rest is not known: free the"
-    " measured cores and profile again with --fresh"
+    f" measured cores and {AGAIN}"
 )
-REMOVED = "`latlab db compact` has removed the times of its single runs: profile again with --fresh"
+REMOVED = f"`latlab db compact` has removed the times of its single runs: {AGAIN}"
 CLOCK_NS = 1_000
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
 STEADIED = (
@@ -41,7 +39,7 @@ class _Rows:
 
 
 def measured_profile(
-    name: str, client: LatencyClient, target: Target, file: ProgramFile, outcome: MeasuredLatency
+    name: str, lab: Lab, target: Target, file: ProgramFile, outcome: MeasuredLatency
 ) -> Profile:
     """Return where the latency of a network goes, from its visits.
 
@@ -50,7 +48,7 @@ def measured_profile(
 
     Args:
         name: The network's name, as the user gave it.
-        client: The lab, which has the visits.
+        lab: The lab, which has the visits.
         target: Where the network was measured.
         file: Its program.
         outcome: A measurement of it by `BenchmarkSpec.paired`.
@@ -59,44 +57,36 @@ def measured_profile(
         NotFound: The lab no longer has the measurement.
         StorageError: It cannot be read.
     """
-    measurement = client.measurement(outcome.measurement_id)
-    visits, is_compacted = measurement.visits, measurement.traces_removed_unix_ns is not None
-    found = None if is_compacted else break_down(visits)
-    latency = outcome.estimate
-    kernels_ns = latency.latency_ns * (1 - (found.rest.value if found else 0.0))
-    if is_compacted:
-        rows = _predicted(client, target, file, kernels_ns, REMOVED)
-    else:
-        rows = _rows(client, target, file, visits, kernels_ns)
+    found, latency = lab.breakdown(outcome.measurement_id), outcome.estimate
+    paired = found.paired_visits
+    kernels_ns = latency.latency_ns * (1 - (paired.rest.value if paired else 0.0))
+    rows = _rows(lab, target, file, found, kernels_ns)
     return Profile(
         name,
         target.name,
         Span(latency.latency_ns, latency.lower_ns, latency.upper_ns),
         rows.rows,
-        rest=_span(found.rest, latency) if found else None,
-        tracing=_span(found.tracing, latency) if found else None,
+        rest=_span(paired.rest, latency) if paired else None,
+        tracing=_span(paired.tracing, latency) if paired else None,
         is_predicted=rows.are_predicted,
-        footprint=footprint_of(visits, file.program.size_bytes),
-        notes=tuple(filter(None, [rows.note, *_notes(outcome, found, is_compacted)])),
+        footprint=outcome.footprint or Footprint(file.program.size_bytes),
+        notes=tuple(filter(None, [rows.note, *_notes(outcome, found)])),
     )
 
 
 def _rows(
-    client: LatencyClient,
-    target: Target,
-    file: ProgramFile,
-    visits: Sequence[Visit],
-    kernels_ns: float,
+    lab: Lab, target: Target, file: ProgramFile, found: Breakdown, kernels_ns: float
 ) -> _Rows:
     """Return the rows, which take `kernels_ns` together."""
-    try:
-        timed = timed_kernels(file.program, visits)
-    except TraceMismatch as error:
-        return _predicted(client, target, file, kernels_ns, str(error))
-    if not timed:
+    if found.traces_removed_unix_ns is not None:
+        return _predicted(lab, target, file, kernels_ns, REMOVED)
+    if found.untimed_because:
+        return _predicted(lab, target, file, kernels_ns, found.untimed_because)
+    if not found.kernels:
         return _Rows(note=NO_TRACE)
-    factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in timed))
-    return _Rows(tuple(timed_rows(file, timed, factor)), note=_note_on_clock(timed))
+    factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in found.kernels))
+    rows = tuple(timed_rows(file, found.kernels, factor))
+    return _Rows(rows, note=_note_on_clock(found.kernels))
 
 
 def _note_on_clock(timed: Sequence[TimedKernel]) -> str:
@@ -140,12 +130,10 @@ def _row(
     )
 
 
-def _predicted(
-    client: LatencyClient, target: Target, file: ProgramFile, kernels_ns: float, why: str
-) -> _Rows:
+def _predicted(lab: Lab, target: Target, file: ProgramFile, kernels_ns: float, why: str) -> _Rows:
     """Return predicted rows, which take `kernels_ns` together, for a trace that does not align."""
     try:
-        spans = predict_kernels(client, target, file.program.kernels).kernels
+        spans = predict_kernels(lab, target, file.program.kernels).kernels
     except NotReady as error:
         return _Rows(note=f"no times of kernels: {why}; and they cannot be predicted: {error}")
     factor = kernels_ns / max(1.0, sum(span.time_ns for span in spans))
@@ -158,11 +146,12 @@ def _span(share: Share, latency: LatencyEstimate) -> Span:
     return Span(latency_ns * share.value, latency_ns * share.lower, latency_ns * share.upper)
 
 
-def _notes(outcome: MeasuredLatency, found: Breakdown | None, is_compacted: bool) -> Iterator[str]:
-    if found is None:
-        yield "" if is_compacted else NO_PAIRS
-    elif found.pairs < MIN_PAIRS:
-        yield f"only {found.pairs} pairs of visits were clean, so the rest is uncertain"
+def _notes(outcome: MeasuredLatency, found: Breakdown) -> Iterator[str]:
+    paired = found.paired_visits
+    if paired is None:
+        yield "" if found.traces_removed_unix_ns is not None else NO_PAIRS
+    elif paired.pairs < MIN_PAIRS:
+        yield f"only {paired.pairs} pairs of visits were clean, so the rest is uncertain"
     if outcome.estimate.steadied:
         yield STEADIED
     if outcome.heat_unknown:

@@ -11,9 +11,9 @@ from latlab.client.client import LatencyClient
 from latlab.domain.errors import InvalidRequest
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.program import ProgramFile
-from search.latency.profiling.gate import PAIRS, TRACED, GateResult, Limits, check_inputs, run_gate
+from search.latency.gate import PAIRS, TRACED, GateResult, Limits, check_inputs, run_gate
 from tests.host.fake_lab import TARGET
-from tests.search.latency.profiling.gate_lab import ADD, MUL, VISIT_S, GateLab, program_file
+from tests.search.latency.gate_lab import ADD, MUL, VISIT_S, GateLab, program_file
 
 A, B = program_file("a"), program_file("b")
 

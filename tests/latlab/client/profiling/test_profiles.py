@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from latlab.client.client import LatencyClient
+from host.measuring.breakdown import breakdown_of
+from latlab.client.profiling import measured
+from latlab.client.profiling.measured import measured_profile
+from latlab.client.profiling.predicted import predicted_profile
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import NotReady
-from latlab.domain.estimate import LatencyEstimate, MeasuredLatency, Source
+from latlab.domain.estimate import HEAT_UNKNOWN, LatencyEstimate, MeasuredLatency, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Measurement, Visit, footprint_of
-from latlab.domain.program import KernelSource, ProgramFile
+from latlab.domain.program import KernelSource, Program, ProgramFile
+from latlab.domain.records.breakdown import Breakdown
 from latlab.profiling.profile import Place
-from search.latency.lab import HEAT_UNKNOWN
-from search.latency.profiling import measured
-from search.latency.profiling.measured import measured_profile
-from search.latency.profiling.predicted import predicted_profile
 from tests.host.fake_lab import TARGET
 from tests.host.measuring.test_breakdown import KERNELS, PROGRAM, pairs
 from tests.search.fakes import estimate
@@ -38,6 +37,7 @@ class Lab:
         default_factory=lambda: {kernel: 1_000_000 * i for i, kernel in enumerate(KERNELS, 1)}
     )
     visits: Sequence[Visit] = ()
+    program: Program = PROGRAM
     is_ready: bool = True
     traces_removed_unix_ns: int | None = None
 
@@ -49,8 +49,8 @@ class Lab:
             for kernels in networks
         ]
 
-    def measurement(self, measurement_id: str) -> Measurement:
-        return Measurement(
+    def breakdown(self, measurement_id: str) -> Breakdown:
+        measurement = Measurement(
             measurement_id,
             TARGET.id,
             PROGRAM.sha256,
@@ -59,10 +59,7 @@ class Lab:
             tuple(self.visits),
             traces_removed_unix_ns=self.traces_removed_unix_ns,
         )
-
-
-def client(lab: Lab) -> LatencyClient:
-    return cast(LatencyClient, lab)
+        return breakdown_of(self.program, measurement)
 
 
 OUTCOME = MeasuredLatency("m", PROGRAM.sha256, estimate(9_900_000, Source.MEASURED), 8, 0, 1.0)
@@ -79,14 +76,14 @@ def test_kernels_that_are_too_short_for_the_backend_s_clock_are_noted() -> None:
         )
         for visit in pairs(0.04, 0.1, 8, seed=1)
     ]
-    found = measured_profile("net", client(Lab(visits=visits)), TARGET, FILE, OUTCOME)
+    found = measured_profile("net", Lab(visits=visits), TARGET, FILE, OUTCOME)
     assert "4 of 4 kernels take less than 1 µs" in found.notes[0]
 
 
 @pytest.mark.parametrize("file", [FILE, LOCATED], ids=["foreign", "located"])
 def test_rows_and_rest_add_up_to_the_latency_that_the_lab_reports(file: ProgramFile) -> None:
     lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1))
-    found = measured_profile("net", client(lab), TARGET, file, OUTCOME)
+    found = measured_profile("net", lab, TARGET, file, OUTCOME)
     assert found.latency.time_ns == 9_900_000
     assert found.rest is not None
     assert found.tracing is not None
@@ -100,14 +97,13 @@ def test_rows_and_rest_add_up_to_the_latency_that_the_lab_reports(file: ProgramF
     assert found.notes == ()
 
 
-def test_the_footprint_comes_from_the_visits() -> None:
-    visits = [
-        replace(visit, load_ns=number, first_run_ns=10 * number, peak_rss_bytes=number)
-        for number, visit in enumerate(pairs(0.0, 0.0, 5, seed=1), 1)
-    ]
-    found = measured_profile("net", client(Lab(visits=visits)), TARGET, FILE, OUTCOME)
-    assert found.footprint == footprint_of(visits, PROGRAM.size_bytes)
-    assert found.footprint.load_ns is not None
+def test_the_footprint_is_that_of_the_outcome() -> None:
+    visits = pairs(0.0, 0.0, 5, seed=1)
+    footprint = footprint_of(visits, PROGRAM.size_bytes)
+    outcome = replace(OUTCOME, footprint=footprint)
+    assert measured_profile("net", Lab(visits=visits), TARGET, FILE, outcome).footprint == footprint
+    found = measured_profile("net", Lab(visits=visits), TARGET, FILE, OUTCOME)
+    assert found.footprint.size_bytes == PROGRAM.size_bytes
 
 
 def test_a_measurement_without_the_times_of_its_runs_brings_predictions() -> None:
@@ -119,7 +115,7 @@ def test_a_measurement_without_the_times_of_its_runs_brings_predictions() -> Non
         for visit in pairs(0.04, 0.1, 8, seed=1)
     ]
     lab = Lab(visits=visits, traces_removed_unix_ns=5)
-    found = measured_profile("net", client(lab), TARGET, FILE, OUTCOME)
+    found = measured_profile("net", lab, TARGET, FILE, OUTCOME)
     assert found.is_predicted
     assert found.rest is None
     assert found.latency.time_ns == sum(row.time_ns for row in found.rows) == 9_900_000
@@ -128,9 +124,9 @@ def test_a_measurement_without_the_times_of_its_runs_brings_predictions() -> Non
 
 
 def test_a_trace_that_does_not_align_leaves_the_latency_and_brings_predictions() -> None:
-    lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1))
     program = replace(PROGRAM, kernels=(KERNELS[0], KERNELS[3]))
-    found = measured_profile("net", client(lab), TARGET, ProgramFile(program, Path()), OUTCOME)
+    lab = Lab(visits=pairs(0.04, 0.1, 8, seed=1), program=program)
+    found = measured_profile("net", lab, TARGET, ProgramFile(program, Path()), OUTCOME)
     assert found.is_predicted
     assert found.rest is not None
     first, second = found.rows
@@ -140,7 +136,7 @@ def test_a_trace_that_does_not_align_leaves_the_latency_and_brings_predictions()
     assert "predictions" in note
     assert "the trace differs from the network at position 1" in note
     lab.is_ready = False
-    found = measured_profile("net", client(lab), TARGET, ProgramFile(program, Path()), OUTCOME)
+    found = measured_profile("net", lab, TARGET, ProgramFile(program, Path()), OUTCOME)
     assert found.rows == ()
     assert found.latency.time_ns == 9_900_000
     assert "10 measured networks are needed" in found.notes[0]
@@ -150,21 +146,21 @@ def test_what_a_reader_must_know_is_noted() -> None:
     visits = pairs(0.0, 0.0, 6, seed=1)
     steadied = replace(OUTCOME.estimate, steadied=True)
     outcome = replace(OUTCOME, estimate=steadied, heat_unknown=True)
-    few = measured_profile("net", client(Lab(visits=visits[:4])), TARGET, FILE, outcome)
+    few = measured_profile("net", Lab(visits=visits[:4]), TARGET, FILE, outcome)
     assert few.notes == (
         "only 2 pairs of visits were clean, so the rest is uncertain",
         measured.STEADIED,
         HEAT_UNKNOWN,
     )
     untraced = [visit for visit in visits if not visit.traced]
-    none = measured_profile("net", client(Lab(visits=untraced)), TARGET, FILE, OUTCOME)
+    none = measured_profile("net", Lab(visits=untraced), TARGET, FILE, OUTCOME)
     assert none.notes == (measured.NO_TRACE, measured.NO_PAIRS)
     assert (none.rows, none.rest, none.tracing) == ((), None, None)
 
 
 def test_predicted_kernels_and_the_fixed_time_add_up_to_the_predicted_latency() -> None:
     repeated = replace(PROGRAM, kernels=(*KERNELS, KERNELS[3]))
-    found = predicted_profile("net", client(Lab()), TARGET, ProgramFile(repeated, Path()))
+    found = predicted_profile("net", Lab(), TARGET, ProgramFile(repeated, Path()))
     assert [row.time_ns for row in found.rows] == [1e6, 2e6, 3e6, 4e6, 4e6]
     assert found.latency.time_ns - sum(row.time_ns for row in found.rows) == FIXED_NS
     assert found.is_predicted
@@ -184,7 +180,7 @@ class RoughLab(Lab):
 
 
 def test_kernels_that_exceed_the_predicted_latency_are_scaled_to_it() -> None:
-    found = predicted_profile("net", client(RoughLab()), TARGET, FILE)
+    found = predicted_profile("net", RoughLab(), TARGET, FILE)
     assert [row.time_ns for row in found.rows] == pytest.approx([1e6, 2e6, 3e6, 4e6])
     assert "their times are rough, and scaled by 0.33" in found.notes[1]
 
@@ -192,6 +188,6 @@ def test_kernels_that_exceed_the_predicted_latency_are_scaled_to_it() -> None:
 def test_a_network_of_many_kernels_is_predicted_in_several_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("search.latency.profiling.predicted._MOST_INDICES", 1)
-    found = predicted_profile("net", client(Lab()), TARGET, FILE)
+    monkeypatch.setattr("latlab.client.profiling.predicted._MOST_INDICES", 1)
+    found = predicted_profile("net", Lab(), TARGET, FILE)
     assert [row.time_ns for row in found.rows] == [1e6, 2e6, 3e6, 4e6]

@@ -21,7 +21,7 @@ from latlab.domain.kernel import Kernel
 from latlab.domain.measurement import Conditions, KernelTrace, Measurement, Visit
 from latlab.domain.program import Baseline, Program, ProgramFile, TensorSpec, program_of
 from latlab.domain.target import Target
-from search.latency.profiling import gate
+from search.latency import gate
 from tests.host.fake_lab import TARGET
 
 ADD = Kernel("add", ((1, 8), (1, 8)), (1, 8))

@@ -17,6 +17,7 @@ from host.measuring.breakdown import timed_kernels
 from host.measuring.sequential import BATCH, RatioEstimate, SequentialTest, Verdict
 from host.measuring.statistics import visit_latency_ns
 from latlab.client.client import LatencyClient
+from latlab.client.profiling.measured import timed_rows
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import InvalidRequest, TraceMismatch
 from latlab.domain.estimate import MeasuredLatency
@@ -25,7 +26,6 @@ from latlab.domain.measurement import Visit
 from latlab.domain.program import Program, ProgramFile, program_of
 from latlab.domain.target import Target
 from latlab.profiling.differences import Difference, differences
-from search.latency.profiling.measured import timed_rows
 
 Source = ProgramFile | Program  # a program that the lab has needs no file
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from latlab.client.client import LatencyClient
 from latlab.domain.estimate import Footprint, LatencyEstimate, Source
 from latlab.domain.kernel import Kernel
 from latlab.domain.program import ProgramFile
+from latlab.domain.records.breakdown import Breakdown
 from latlab.domain.target import Target
 from latlab.profiling.profile import Profile, ProfileRow, Span
 
@@ -22,6 +23,18 @@ from latlab.profiling.profile import Profile, ProfileRow, Span
 _MOST_INDICES = 1_000_000
 # A predictor that sums the times of kernels leaves something for the fixed time of a run.
 _ADDITIVE = 0.99
+
+
+class Lab(Protocol):
+    """The part of a `LatencyClient` that profiles need."""
+
+    def predict(self, target: str, networks: Sequence[Sequence[Kernel]]) -> list[LatencyEstimate]:
+        """Return the predicted latency of each network, given as its kernels."""
+        ...
+
+    def breakdown(self, measurement_id: str) -> Breakdown:
+        """Return where the time of a measurement goes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +50,19 @@ class PredictedKernels:
     kernels: tuple[Span, ...]
 
 
-def predicted_profile(
-    name: str, client: LatencyClient, target: Target, file: ProgramFile
-) -> Profile:
+def predicted_profile(name: str, lab: Lab, target: Target, file: ProgramFile) -> Profile:
     """Return where a network would spend its time.
 
     Args:
         name: The network's name, as the user gave it.
-        client: The lab.
+        lab: The lab.
         target: Where it would run.
         file: The network's program.
 
     Raises:
         NotReady: Too little was measured on the target.
     """
-    predicted = predict_kernels(client, target, file.program.kernels)
+    predicted = predict_kernels(lab, target, file.program.kernels)
     latency = predicted.latency
     kernels_ns = sum(span.time_ns for span in predicted.kernels)
     factor = min(1.0, latency.latency_ns / max(1.0, kernels_ns))
@@ -68,9 +79,7 @@ def predicted_profile(
     )
 
 
-def predict_kernels(
-    client: LatencyClient, target: Target, kernels: Sequence[Kernel]
-) -> PredictedKernels:
+def predict_kernels(lab: Lab, target: Target, kernels: Sequence[Kernel]) -> PredictedKernels:
     """Return the predicted latency of a network and the time of each of its kernels.
 
     The interval of a kernel's time is as wide, as a share of it, as that of a network of this
@@ -80,13 +89,13 @@ def predict_kernels(
         NotReady: Too little was measured on the target.
     """
     table = list(dict.fromkeys(kernels))
-    [whole] = client.predict(target.id, [kernels])
+    [whole] = lab.predict(target.id, [kernels])
     times: dict[Kernel, Span] = {}
     at_once = max(1, _MOST_INDICES // (len(kernels) + 2))
     for start in range(0, len(table), at_once):
         some = table[start : start + at_once]
         longer = [[*kernels, kernel] for kernel in some]
-        estimates = client.predict(target.id, [*longer, *([kernel] for kernel in some)])
+        estimates = lab.predict(target.id, [*longer, *([kernel] for kernel in some)])
         for kernel, with_it, alone in zip(
             some, estimates[: len(some)], estimates[len(some) :], strict=True
         ):

@@ -1,0 +1,1 @@
+"""Profiles of networks, from what a lab has measured or predicts."""

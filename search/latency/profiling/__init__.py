@@ -1,1 +1,0 @@
-"""Profiles of networks: measured, or predicted where nothing was measured."""
