@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from latlab.client.jobs import JobsClient
@@ -182,12 +183,8 @@ class NetworksClient(JobsClient):
         precision: Precision = Precision.FP32,
         **options: Unpack[MeasureOptions],
     ) -> Outcome:
-        def memory_bytes() -> int | None:
-            return self.memory_bytes(target or self.default_target().id)
-
-        with exported(module, example_inputs, precision, memory_bytes) as file:
-            target = target or self.default_target().id
-            [outcome] = self._measure(target, [file], spec, **options)
+        with self._exported(module, example_inputs, target, precision) as (target_id, file):
+            [outcome] = self._measure(target_id, [file], spec, **options)
         return outcome
 
     def _measure(
@@ -241,6 +238,7 @@ class NetworksClient(JobsClient):
         Raises:
             NotFound: There is no such target.
             ExportError: The module cannot be exported.
+            ValueError: There are too few pairs or too many.
         """
         if _is_about_a_module(args, kwargs):
             return self._profile_module(*args, **kwargs)
@@ -255,11 +253,8 @@ class NetworksClient(JobsClient):
         precision: Precision = Precision.FP32,
         **options: Unpack[ProfileOptions],
     ) -> Profile | Failure:
-        wanted = self.find_target(target) if target else self.default_target()
-        with exported(
-            module, example_inputs, precision, lambda: self.memory_bytes(wanted.id)
-        ) as file:
-            return self._profile(wanted.id, file, type(module).__name__, **options)
+        with self._exported(module, example_inputs, target, precision) as (target_id, file):
+            return self._profile(target_id, file, type(module).__name__, **options)
 
     def _profile(
         self,
@@ -275,6 +270,18 @@ class NetworksClient(JobsClient):
         if isinstance(outcome, Failure):
             return outcome
         return measured_profile(name or program.path.name, self, found, program, outcome)
+
+    @contextmanager
+    def _exported(
+        self, module: Module, inputs: Inputs, target: str | None, precision: Precision
+    ) -> Iterator[tuple[str, ProgramFile]]:
+        """Export a module for the devices of a target, and yield that target with the program."""
+
+        def memory_bytes() -> int | None:
+            return self.memory_bytes(target or self.default_target().id)
+
+        with exported(module, inputs, precision, memory_bytes) as file:
+            yield target or self.default_target().id, file
 
 
 def _is_about_a_module(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
