@@ -29,6 +29,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +45,14 @@ _SHARES = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
 _LEAST_NOISE = 1e-4  # of a log ratio: visits that agree exactly say no more than this
 # From a median absolute deviation to the standard deviation of a median of BATCH values.
 _NOISE_OF_MEDIAN = 1.4826 * math.sqrt(math.pi / 2 / BATCH)
+# By how much a median of many values spreads more than their mean.
+_RISE_OF_MEDIAN = math.sqrt(math.pi / 2)
 _MOST_CORRELATION = 0.8
 _STEPS = 40  # of the bisection for a bound
 
-# Before so many batches, the noise floor is not known well enough to give up.
+# Before so many batches, the noise is not known well enough to give up.
 FLOOR_BATCHES = 10
+_HOPE = 0.01
 
 FloatArray = NDArray[np.float64]
 
@@ -131,19 +135,35 @@ class SequentialTest:
         """
         if not self.batches:
             return math.inf
+        later = self._repeated(max(1, int(batches / self.batches)))
         middle = float(np.median(self._medians))
-        reach = max(self._reach(middle, 1), self._reach(middle, -1))
+        reach = max(later._reach(middle, 1), later._reach(middle, -1))
         # Widths of intervals shrink with the square root of the number of observations.
-        return math.exp(reach * math.sqrt(self.batches / max(batches, self.batches)))
+        return math.exp(reach * math.sqrt(later.batches / max(batches, later.batches)))
 
     def is_hopeless(self, batches: float) -> bool:
-        """Return whether the limit is below the noise floor and so near the ratio that more pairs,
-        up to so many batches, will hardly decide."""
+        """Return whether more pairs, up to so many batches, will hardly decide.
+
+        That is so if a decision has a probability of less than _HOPE, given how uncertain the
+        ratio is by now: its predictive power, by which trials in medicine are ended early
+        (Spiegelhalter, Freedman and Blackburn, Controlled Clinical Trials 7, 1986).
+        """
         if self.batches < FLOOR_BATCHES or self.verdict() is not Verdict.UNDECIDED:
             return False
+        if batches <= self.batches:
+            return True
+        noise = _LEAST_NOISE + _RISE_OF_MEDIAN * float(np.std(self._medians))
+        change = noise * math.sqrt(1 / self.batches - 1 / batches)
+        last = NormalDist(float(np.median(self._medians)), change)  # the median of all batches
         floor = math.log(self.floor(batches))
-        distance = abs(float(np.median(self._medians)) - self._log_limit)
-        return abs(self._log_limit) < floor and distance < floor
+        slower, faster = self._log_limit + floor, self._log_limit - floor
+        return 1 - last.cdf(slower) + last.cdf(faster) < _HOPE
+
+    def _repeated(self, times: int) -> SequentialTest:
+        """Return the test as it would be if the batches so far came again and again."""
+        later = SequentialTest(math.exp(self._log_limit))
+        later._medians, later._noises = self._medians * times, self._noises * times
+        return later
 
     def _add_batch(self, pairs: FloatArray) -> None:
         median = float(np.median(pairs))

@@ -66,7 +66,7 @@ class GateResult:
         device_s: How long the device was kept.
         floor: The smallest limit above 1 for which equal programs are decided within the time,
             by the noise that was seen; None for a verdict.
-        is_hopeless: Whether measuring ended early because the limit is below that floor.
+        is_hopeless: Whether measuring ended early because more pairs would hardly have decided.
         heat_unknown: Whether the device could not report its heat.
         measurement_ids: The measurements, which the lab keeps.
         kernels: The kernels of both programs side by side, the largest change first. They are

@@ -89,7 +89,7 @@ class GateReport:
         if result.floor is None or math.isinf(result.floor):
             return "allow more time with --max-minutes, and leave the device alone meanwhile"
         early = (
-            f"the limit is below the noise floor of {self.target}, so measuring ended early: "
+            "more visits would hardly have decided, so measuring ended early: "
             if result.is_hopeless
             else ""
         )
@@ -120,7 +120,9 @@ class GateReport:
             "clean_pairs": estimate.pairs,
             "device_s": round(result.device_s, 3),
             "decidable_max_ratio": _finite(result.floor),
-            "below_noise_floor": result.is_hopeless,
+            "below_noise_floor": bool(
+                result.floor and max(result.limit, 1 / result.limit) < result.floor
+            ),
             "kernels": list(map(_kernel_document, result.kernels)),
             "measurement_ids": list(result.measurement_ids),
             "notes": list(self.notes()),

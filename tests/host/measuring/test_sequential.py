@@ -135,12 +135,24 @@ def test_a_limit_below_the_noise_is_given_up_and_the_floor_could_be_decided() ->
     ratios = pairs(rng, 1.0, 0.05)
     test.add(ratios[: (FLOOR_BATCHES - 1) * BATCH])
     assert not test.is_hopeless(BATCHES)  # it is too early to say
-    test.add(ratios[(FLOOR_BATCHES - 1) * BATCH :])
+    test.add(ratios[(FLOOR_BATCHES - 1) * BATCH : -BATCH])
     assert test.is_hopeless(BATCHES)
+    test.add(ratios[-BATCH:])
     floor = test.floor(BATCHES)
     assert 1.001 < floor < 1.05
     assert test.floor(4 * BATCHES) < floor
     assert decided(ratios, 1 + 2 * (floor - 1))[0] is Verdict.NOT_SLOWER
+
+
+def test_a_limit_that_can_be_decided_in_time_is_hardly_ever_given_up() -> None:
+    rng, batches = np.random.default_rng(9), 3 * BATCHES
+    verdicts = []
+    for _ in range(REPETITIONS):
+        test = SequentialTest(LIMIT)
+        while test.verdict() is Verdict.UNDECIDED and not test.is_hopeless(batches):
+            test.add(np.exp(rng.normal(0, 0.1, BATCH)).tolist())
+        verdicts.append(test.verdict())
+    assert verdicts.count(Verdict.NOT_SLOWER) >= 0.85 * REPETITIONS  # 97 % with all the time
 
 
 def test_a_program_far_beyond_a_limit_below_the_noise_is_found() -> None:

@@ -109,7 +109,7 @@ def test_a_limit_below_the_noise_floor_ends_early_and_says_which_can_be_decided(
     found = result(lab, limit=1.001, minutes=10.0)
     assert found.verdict is Verdict.UNDECIDED
     assert found.is_hopeless
-    assert FLOOR_BATCHES * BATCH <= found.pairs < 10 * 60 / (2 * VISIT_S) / 2
+    assert FLOOR_BATCHES * BATCH <= found.pairs < 0.9 * 10 * 60 / (2 * VISIT_S)
     assert found.floor is not None
     assert 1.005 < found.floor < 1.05
     decidable = result(GateLab(noise=0.05), limit=1 + 2 * (found.floor - 1), minutes=10.0)
