@@ -13,6 +13,7 @@ from torch import nn
 from host.database.engine import Database
 from host.home.paths import sqlite_url
 from latlab.client.client import LatencyClient
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.errors import ExportError
 from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
@@ -70,9 +71,12 @@ def test_a_module_is_measured_and_predicted_in_one_line(
 
 
 def test_a_module_is_profiled_in_one_line(
-    lab: tuple[LatencyClient, FakeDevice], stored: list[Stored]
+    lab: tuple[LatencyClient, FakeDevice], stored: list[Stored], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = lab
+    paired = BenchmarkSpec.paired
+    without_rests = staticmethod(lambda pairs: replace(paired(pairs), spacing_ns=0))
+    monkeypatch.setattr(BenchmarkSpec, "paired", without_rests)
     module = build_network(stored[0].architecture, seed=0)
     found = client.profile(module, SHAPE, pairs=5)
     assert isinstance(found, Profile)

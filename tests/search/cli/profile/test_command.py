@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from typer.testing import CliRunner
 
+from host.measuring.breakdown import breakdown_of
 from latlab.client.client import LatencyClient
 from latlab.client.measuring import Outcome
 from latlab.domain.benchmark_spec import BenchmarkSpec
@@ -20,8 +21,9 @@ from latlab.domain.errors import NotFound
 from latlab.domain.estimate import LatencyEstimate, MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.kernel import Kernel
-from latlab.domain.measurement import Measurement
+from latlab.domain.measurement import Measurement, footprint_of
 from latlab.domain.program import KernelSource, ProgramFile
+from latlab.domain.records.breakdown import Breakdown
 from latlab.domain.target import Target
 from latlab.export import ExportPool, ExportSpec
 from latlab.export.user_network import UserNetwork
@@ -38,6 +40,7 @@ from tests.search.fakes import estimate
 
 OTHER_TARGET = replace(TARGET, device_model="Other Board")
 SOURCES = tuple(KernelSource(f"block.{i}", "Conv2d", "net.py", 10 + i) for i in range(4))
+VISITS = pairs(0.04, 0.1, 8, seed=1)
 
 
 @dataclass
@@ -72,13 +75,22 @@ class Lab:
         self.measured.append((target, len(files), spec, fresh))
         return [
             self.failure
-            or MeasuredLatency(file.program.sha256, file.program.sha256, estimate(10**7), 8, 0, 1.0)
+            or MeasuredLatency(
+                file.program.sha256,
+                file.program.sha256,
+                estimate(10**7),
+                8,
+                0,
+                1.0,
+                footprint=footprint_of(VISITS, file.program.size_bytes),
+            )
             for file in files
         ]
 
-    def measurement(self, measurement_id: str) -> Measurement:
-        visits = pairs(0.04, 0.1, 8, seed=1)
-        return Measurement(measurement_id, TARGET.id, "", BenchmarkSpec(), 0, tuple(visits))
+    def breakdown(self, measurement_id: str) -> Breakdown:
+        visits = tuple(VISITS)
+        measurement = Measurement(measurement_id, TARGET.id, "", BenchmarkSpec(), 0, visits)
+        return breakdown_of(PROGRAM, measurement)
 
     def devices(self) -> list[DeviceStatus]:
         return []
