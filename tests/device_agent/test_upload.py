@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,17 +94,18 @@ def test_a_stream_out_of_order(agent: AgentProcess, parts: list[UploadProgramReq
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(agent: AgentProcess) -> None:
-    before = stored(agent)
+    before, cancelled = stored(agent), threading.Event()
 
     def stalling() -> Iterator[UploadProgramRequest]:
         header = ProgramHeader(sha256=sha256(b"interrupted"), size_bytes=11)
         yield UploadProgramRequest(header=header)
         yield UploadProgramRequest(chunk=b"inter")
-        wait_until(lambda: call.done())
+        cancelled.wait(60)
 
     call = agent.stub.UploadProgram.future(stalling(), metadata=agent.metadata, timeout=60)
     wait_until(lambda: len(stored(agent)) > len(before))
     call.cancel()
+    cancelled.set()
     wait_until(lambda: stored(agent) == before)
 
 
