@@ -43,16 +43,16 @@ CONFIDENCE = 1 - 2 * ERROR
 _CUT = 2.0
 _SHARES = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95])
 _LEAST_NOISE = 1e-4  # of a log ratio: visits that agree exactly say no more than this
-# From a median absolute deviation to the standard deviation of a median of BATCH values.
-_NOISE_OF_MEDIAN = 1.4826 * math.sqrt(math.pi / 2 / BATCH)
 # By how much a median of many values spreads more than their mean.
 _RISE_OF_MEDIAN = math.sqrt(math.pi / 2)
+# From a median absolute deviation to the standard deviation of a median of BATCH values.
+_NOISE_OF_MEDIAN = 1.4826 * _RISE_OF_MEDIAN / math.sqrt(BATCH)
 _MOST_CORRELATION = 0.8
 _STEPS = 40  # of the bisection for a bound
 
 # Before so many batches, the noise is not known well enough to give up.
 FLOOR_BATCHES = 10
-_HOPE = 0.01
+_HOPE = 0.01  # the test is given up if a verdict in time is less probable
 
 FloatArray = NDArray[np.float64]
 

@@ -25,7 +25,7 @@ _ELEMENT_BYTES = {
 
 
 class _Hashed:
-    """Room for a kernel's hash. It is no field, because strings hash differently elsewhere."""
+    """Room for a kernel's hash, which is no field: it holds in one process alone."""
 
     __slots__ = ("_hash",)
     _hash: int

@@ -1101,7 +1101,7 @@ Global___Breakdown: _TypeAlias = Breakdown  # noqa: Y015
 
 @_typing.final
 class PairedVisits(_message.Message):
-    """PairedVisits is what visits say of which each has a traced one right beside it."""
+    """PairedVisits is the result of untraced visits that each have a traced one right beside them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -28,14 +28,14 @@ def about(field: str) -> Iterator[None]:
 
 def check_text(what: str, text: str, field: str = "") -> str:
     """Return the text. Raises InvalidRequest if the database cannot hold it, or it is too long."""
-    shown = repr(text[:80])
     if "\0" in text:
         raise InvalidRequest(
-            f"{what} holds a NUL character, which cannot be stored: {shown}", field
+            f"{what} holds a NUL character, which cannot be stored: {text[:80]!r}", field
         )
-    if (chars := len(text)) > MAX_NAME_CHARS:
+    if len(text) > MAX_NAME_CHARS:
         raise InvalidRequest(
-            f"{what} has {chars} characters, the limit is {MAX_NAME_CHARS}: {shown}...", field
+            f"{what} has {len(text)} characters, the limit is {MAX_NAME_CHARS}: {text[:80]!r}...",
+            field,
         )
     return text
 

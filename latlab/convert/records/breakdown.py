@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from latlab.convert.fields import fields_of
 from latlab.domain.records.breakdown import Breakdown, PairedVisits, Share, TimedKernel
 from latlab.v1 import latency_pb2
 
@@ -21,29 +22,15 @@ def breakdown_to_message(breakdown: Breakdown) -> latency_pb2.Breakdown:
 
 def breakdown_from_message(message: latency_pb2.Breakdown) -> Breakdown:
     """Return the breakdown that a protobuf message holds."""
-    paired = message.paired_visits
+    removed_unix_ns = message.traces_removed_unix_ns
     return Breakdown(
-        paired_visits=(
-            PairedVisits(_share(paired.rest), _share(paired.tracing), paired.pairs)
-            if message.HasField("paired_visits")
-            else None
-        ),
-        kernels=tuple(
-            TimedKernel(
-                kernel.time_ns,
-                kernel.lower_ns,
-                kernel.upper_ns,
-                kernel.name,
-                kernel.instruction if kernel.HasField("instruction") else None,
-            )
-            for kernel in message.kernels
-        ),
-        untimed_because=message.untimed_because,
-        traces_removed_unix_ns=(
-            message.traces_removed_unix_ns if message.HasField("traces_removed_unix_ns") else None
-        ),
+        _paired_visits(message.paired_visits) if message.HasField("paired_visits") else None,
+        tuple(TimedKernel(**fields_of(kernel)) for kernel in message.kernels),
+        message.untimed_because,
+        removed_unix_ns if message.HasField("traces_removed_unix_ns") else None,
     )
 
 
-def _share(message: latency_pb2.Share) -> Share:
-    return Share(message.value, message.lower, message.upper)
+def _paired_visits(message: latency_pb2.PairedVisits) -> PairedVisits:
+    rest, tracing = (Share(**fields_of(share)) for share in (message.rest, message.tracing))
+    return PairedVisits(rest, tracing, message.pairs)

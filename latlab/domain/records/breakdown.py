@@ -16,7 +16,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class PairedVisits:
-    """The result of untraced visits with a traced one right beside each.
+    """The result of untraced visits that each have a traced one right beside them.
 
     Attributes:
         rest: The part of the latency that no kernel accounts for.
