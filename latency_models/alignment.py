@@ -47,7 +47,7 @@ _DYNAMICALLY_QUANTIZED = "qdint8"  # the dtype of activations whose range each r
 # Finds "mean" in `aten::mean.out`, in `aten.mean.dim` and in `native_call_mean.out`.
 _OPERATOR = re.compile(r"(?:native_call_)?(?:\w+::|\w+\.(?=\w+\.))?(\w+)")
 
-_RESOLUTION_NS = 1_000  # XNNPACK's profiler counts in µs: under 2 µs it reads 0, 1 or 2 µs
+_RESOLUTION_NS = 1_000  # of older runners: they read 0, 1 or 2 µs where less than 2 µs passed
 
 
 def align(

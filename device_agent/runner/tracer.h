@@ -3,8 +3,11 @@
 
 #include <executorch/runtime/core/event_tracer.h>
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "fast_clock.h"
 
 namespace latlab {
 
@@ -70,14 +73,14 @@ class Tracer final : public executorch::runtime::EventTracer {
   void set_delegation_intermediate_output_filter(
       executorch::runtime::EventTracerFilterBase*) override {}
 
-  void record(const char* name, et_timestamp_t start, et_timestamp_t end);
+  void record(const char* name, uint64_t duration_ns);
 
   const size_t max_runs_;
   std::vector<KernelTrace> kernels_;
   const char* operator_name_ = nullptr;  // of the one running: operators do not nest
   size_t position_ = 0;                  // in the current run
   size_t runs_ = 0;                      // recorded to their end
-  bool recording_ = false;
+  std::optional<FastClock> fast_clock_;  // during a recorded run
   bool mismatched_ = false;
 };
 

@@ -32,7 +32,7 @@ class MeasuredNetwork:
     Attributes:
         kernels: The network's kernels, in the order in which they run.
         kernel_ns: The mean time of each kernel over the traced runs; None without a trace. A
-            kernel may take 0 ns, since the runtime's profiler counts whole microseconds.
+            kernel may take 0 ns, since older runners counted whole microseconds.
         latency_ns: The latency of the untraced visits.
         lower_ns: The lower bound of its 90 % interval.
         upper_ns: The upper bound of its 90 % interval.

@@ -74,6 +74,16 @@ def test_a_trace_holds_each_node_of_the_graph_once(
     )
     assert [kernel["name"].split(" #")[0] for kernel in report["kernels"]] == KERNELS
     assert {len(kernel["ns"]) for kernel in report["kernels"]} == {len(report["wall_ns"])}
+    runs = zip(*(kernel["ns"] for kernel in report["kernels"]), report["wall_ns"], strict=True)
+    assert all(0 < sum(kernels) <= run for *kernels, run in runs)
+
+
+def test_kernels_are_timed_in_nanoseconds_although_the_backend_counts_microseconds(
+    runner: Path, program_file: str
+) -> None:
+    _, report = call(runner, "--program", program_file, *INPUT, *SHORT, "--traced")
+    delegated = [each for each in report["kernels"] if not each["name"].startswith("native_call")]
+    assert all(any(ns % 1_000 for ns in each["ns"]) for each in delegated)
 
 
 @pytest.mark.parametrize("shapes", [["1x3x16x15"], ["3x16x16"], [], ["1x3x16x16", "1"]])

@@ -21,7 +21,7 @@ NO_PAIRS = (
     f" measured cores and {AGAIN}"
 )
 REMOVED = f"`latlab db compact` has removed the times of its single runs: {AGAIN}"
-CLOCK_NS = 1_000
+LARGE_REST = 0.08
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
 STEADIED = (
     "steadied: all times are scaled down with the latency, from which the learned effect of other"
@@ -86,18 +86,7 @@ def _rows(
         return _Rows(note=NO_TRACE)
     factor = kernels_ns / max(1.0, sum(kernel.time_ns for kernel in found.kernels))
     rows = tuple(timed_rows(file, found.kernels, factor))
-    return _Rows(rows, note=_note_on_clock(found.kernels))
-
-
-def _note_on_clock(timed: Sequence[TimedKernel]) -> str:
-    """Return what must be said where most kernels are too short for the backend's clock."""
-    short = sum(kernel.time_ns < CLOCK_NS for kernel in timed)
-    if 2 * short <= len(timed):
-        return ""
-    return (
-        f"{short} of {len(timed)} kernels take less than 1 µs, in which the backend's clock counts,"
-        " so the rest holds a part of their time"
-    )
+    return _Rows(rows)
 
 
 def timed_rows(
@@ -152,7 +141,20 @@ def _notes(outcome: MeasuredLatency, found: Breakdown) -> Iterator[str]:
         yield "" if found.traces_removed_unix_ns is not None else NO_PAIRS
     elif paired.pairs < MIN_PAIRS:
         yield f"only {paired.pairs} pairs of visits were clean, so the rest is uncertain"
+    yield _note_on_calls(outcome.estimate, found)
     if outcome.estimate.steadied:
         yield STEADIED
     if outcome.heat_unknown:
         yield HEAT_UNKNOWN
+
+
+def _note_on_calls(latency: LatencyEstimate, found: Breakdown) -> str:
+    """Return who shares a large rest, if the program makes several calls in a run."""
+    rest = found.paired_visits.rest.value if found.paired_visits else 0.0
+    calls = len({kernel.instruction for kernel in found.kernels} - {None})
+    if rest <= LARGE_REST or calls < 2:
+        return ""
+    return (
+        f"{calls} calls share the rest, delegate calls and operators outside the delegate: each"
+        f" takes {latency.latency_ns * rest / calls / 1e3:.1f} µs on average beside its kernels"
+    )

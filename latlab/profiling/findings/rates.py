@@ -10,7 +10,7 @@ from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 from latlab.profiling.profile import Place, ProfileRow
 
-# The runtime's clock counts in µs, so the rate of a shorter kernel says nothing.
+# Starting a kernel takes a part of a shorter one's time, so its rate says nothing.
 _SHORTEST_NS = 4_000
 # The kinds that read and write each value about once. Their rates differ by five times.
 _STREAMING_KINDS = k.UNARY_KINDS | {

@@ -65,19 +65,12 @@ class Lab:
 OUTCOME = MeasuredLatency("m", PROGRAM.sha256, estimate(9_900_000, Source.MEASURED), 8, 0, 1.0)
 
 
-def test_kernels_that_are_too_short_for_the_backend_s_clock_are_noted() -> None:
-    visits = [
-        replace(
-            visit,
-            kernel_traces=tuple(
-                replace(trace, durations_ns=tuple(ns // 20_000 for ns in trace.durations_ns))
-                for trace in visit.kernel_traces
-            ),
-        )
-        for visit in pairs(0.04, 0.1, 8, seed=1)
-    ]
-    found = measured_profile("net", Lab(visits=visits), TARGET, FILE, OUTCOME)
-    assert "4 of 4 kernels take less than 1 µs" in found.notes[0]
+@pytest.mark.parametrize(("rest", "notes"), [(0.2, 1), (0.04, 0)], ids=["large", "small"])
+def test_the_calls_that_share_a_large_rest_are_counted(rest: float, notes: int) -> None:
+    lab = Lab(visits=pairs(rest, 0.1, 8, seed=1))
+    found = measured_profile("net", lab, TARGET, FILE, OUTCOME)
+    assert len(found.notes) == notes
+    assert all(note.startswith("2 calls share the rest") for note in found.notes)
 
 
 @pytest.mark.parametrize("file", [FILE, LOCATED], ids=["foreign", "located"])
