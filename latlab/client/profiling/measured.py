@@ -141,20 +141,21 @@ def _notes(outcome: MeasuredLatency, found: Breakdown) -> Iterator[str]:
         yield "" if found.traces_removed_unix_ns is not None else NO_PAIRS
     elif paired.pairs < MIN_PAIRS:
         yield f"only {paired.pairs} pairs of visits were clean, so the rest is uncertain"
-    yield _note_on_calls(outcome.estimate, found)
+    yield _note_on_rest(outcome.estimate, found)
     if outcome.estimate.steadied:
         yield STEADIED
     if outcome.heat_unknown:
         yield HEAT_UNKNOWN
 
 
-def _note_on_calls(latency: LatencyEstimate, found: Breakdown) -> str:
-    """Return who shares a large rest, if the program makes several calls in a run."""
+def _note_on_rest(latency: LatencyEstimate, found: Breakdown) -> str:
+    """Return what shares a large rest; "" where the rest is small or nothing is known of it."""
     rest = found.paired_visits.rest.value if found.paired_visits else 0.0
-    calls = len({kernel.instruction for kernel in found.kernels} - {None})
-    if rest <= LARGE_REST or calls < 2:
+    ran = [kernel for kernel in found.kernels if kernel.name]
+    if rest <= LARGE_REST or not ran:
         return ""
+    each_us = latency.latency_ns * rest / len(ran) / 1e3
     return (
-        f"{calls} calls share the rest, delegate calls and operators outside the delegate: each"
-        f" takes {latency.latency_ns * rest / calls / 1e3:.1f} µs on average beside its kernels"
+        f"the rest is large beside so short kernels: in each run the runtime sets up {len(ran)} of"
+        f" them and passes from one to the next, which takes {each_us:.2f} µs each on average"
     )

@@ -91,8 +91,8 @@ def _follows(before: Kernel, kernel: Kernel) -> bool:
 def broken_graph(evidence: Evidence) -> Iterator[Site]:
     """Yield the conversions of images that only pass by operators outside the delegate.
 
-    The cost of the calls themselves is part of the rest. A share of it is the finding's, as large
-    as that of the additional calls in all calls.
+    The cost of the calls themselves is part of the rest, which all calls and all kernels share: the
+    runtime sets up each of them in every run. At most, the calls alone share it.
     """
     breaks = _breaks(evidence.rows)
     if not breaks:
@@ -102,11 +102,11 @@ def broken_graph(evidence: Evidence) -> Iterator[Site]:
     cost = saving(passing)
     rest = evidence.rest
     if rest is not None and rest.time_ns > 0:
-        share = breaks / (breaks + 1)
+        calls = breaks + 1
         cost = Span(
-            cost.time_ns + share * rest.time_ns / 2,  # inputs and outputs have a part of the rest
+            cost.time_ns + breaks / (calls + len(rows)) * rest.time_ns,
             cost.lower_ns,
-            cost.upper_ns + share * max(rest.upper_ns, rest.time_ns),
+            cost.upper_ns + breaks / calls * max(rest.upper_ns, rest.time_ns),
         )
     yield Site(FindingKind.BROKEN, places(passing), cost, _BROKEN_WHAT, _BROKEN_REMEDY)
 

@@ -66,11 +66,11 @@ OUTCOME = MeasuredLatency("m", PROGRAM.sha256, estimate(9_900_000, Source.MEASUR
 
 
 @pytest.mark.parametrize(("rest", "notes"), [(0.2, 1), (0.04, 0)], ids=["large", "small"])
-def test_the_calls_that_share_a_large_rest_are_counted(rest: float, notes: int) -> None:
+def test_the_kernels_that_share_a_large_rest_are_counted(rest: float, notes: int) -> None:
     lab = Lab(visits=pairs(rest, 0.1, 8, seed=1))
     found = measured_profile("net", lab, TARGET, FILE, OUTCOME)
     assert len(found.notes) == notes
-    assert all(note.startswith("2 calls share the rest") for note in found.notes)
+    assert all("sets up 3 of them" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("file", [FILE, LOCATED], ids=["foreign", "located"])
