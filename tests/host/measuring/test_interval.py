@@ -23,7 +23,7 @@ from latlab.domain.measurement import Summary
 from tests.host.measuring.simulated_visits import FIT_SEED, machine, truth_ns, windows
 
 SEED = 918_273  # no calibration has used it
-MACHINES, WINDOWS = 600, 12
+MACHINES, WINDOWS = 600, 6
 FloatArray = NDArray[np.float64]
 
 latencies = st.lists(st.floats(1, 1e12), min_size=1, max_size=30)
