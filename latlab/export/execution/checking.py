@@ -18,7 +18,6 @@ from latlab.export.execution.isolation import running_code_of
 # The largest errors that arithmetic in another order makes, as shares of an output's largest
 # value, in float32 and in float16.
 TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
-INT8_TOLERANCE = 0.3  # rounding errors add up to 0.07 to 0.12 in untrained MnasNets
 
 # Programs may differ from their module by this many times the module's own rounding error, up
 # to a limit.
@@ -152,7 +151,7 @@ class Reference:
             with running_code_of(self._module):
                 precise = _run(self._new_copy().double(), example.with_floats(Tensor.double))
             pairs = zip(expected, precise, strict=True)
-            return max((_relative_error(a.double(), b) for a, b in pairs), default=0.0)
+            return max((relative_error(a.double(), b) for a, b in pairs), default=0.0)
         except MemoryError:
             raise
         except Exception:  # the module may not be made for float64
@@ -278,11 +277,11 @@ def _difference(actual: Any, expected: Any, tolerance: float) -> str | None:  # 
         actual[~finite].nan_to_num(), expected[~finite].nan_to_num()
     ):
         return "is NaN or infinite in other places"
-    error = _relative_error(actual, expected)
+    error = relative_error(actual, expected)
     return f"differs by {error:.3g} of its largest value" if error > tolerance else None
 
 
-def _relative_error(actual: Tensor, expected: Tensor) -> float:
+def relative_error(actual: Tensor, expected: Tensor) -> float:
     """Return the largest error, as a share of the largest finite value expected."""
     finite = expected.isfinite()
     if not finite.any():

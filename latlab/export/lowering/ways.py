@@ -13,12 +13,7 @@ from latlab.domain.errors import ExportError
 from latlab.domain.precision import Precision
 from latlab.domain.program import TensorSpec
 from latlab.export.execution.branches import OnOneBranch, values_read
-from latlab.export.execution.checking import (
-    INT8_TOLERANCE,
-    Reference,
-    computed_disagreement,
-    outputs_of,
-)
+from latlab.export.execution.checking import Reference, computed_disagreement, outputs_of
 from latlab.export.execution.example import Example, Inputs, example_of
 from latlab.export.execution.isolation import isolated, running_code_of
 from latlab.export.execution.running import results
@@ -198,9 +193,10 @@ def _as_int8(source: _Source, ranges: Sequence[Example], network: nn.Module) -> 
     example = source.example
     quantized = int8.quantize(network, ranges)
     expected = outputs_of(quantized, example.copy())
+    tolerance = int8.tolerance(expected, outputs_of(network, example.copy()))
     program = stock.lower(quantized, example)
     _require_none(
-        computed_disagreement(_runs(program.data), example, expected, INT8_TOLERANCE),
+        computed_disagreement(_runs(program.data), example, expected, tolerance),
         "the int8 program, compared with the quantized network,",
     )
     kind = "random" if any(each.is_random for each in ranges) else "given"

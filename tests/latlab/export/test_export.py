@@ -17,7 +17,7 @@ from latlab.domain.program import Program, ProgramFile, TensorSpec
 from latlab.export import ExportPool, ExportSpec, ProgramCache, export_program
 from latlab.export.execution import running
 from latlab.export.execution.example import example_of_call
-from latlab.export.lowering import proof
+from latlab.export.lowering import int8, proof
 from latlab.export.lowering.edge.graph import Unsupported
 from latlab.export.pool import _export
 
@@ -451,6 +451,26 @@ def test_int8_is_one_delegate_and_computes_about_the_same() -> None:
     assert [kernel.kind for kernel in program.kernels if kernel.dtype == "float32"] == ["convert"]
     actual = torch.cat(list(running.outputs(data, inputs)))
     assert _close(actual, module(torch.cat(inputs)), 0.1)
+
+
+def test_int8_of_a_network_that_amplifies_rounding_errors() -> None:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for _ in range(12):
+        layer = nn.Conv2d(8, 8, 1)
+        nn.init.orthogonal_(layer.weight, gain=2.0)
+        layers += [layer, nn.Hardtanh()]
+    program, _ = export_program(nn.Sequential(*layers), (1, 8, 8, 8), Precision.INT8)
+    assert program.undelegated == ()
+
+
+@pytest.mark.parametrize(("error", "tolerance"), [(0.01, 0.3), (0.25, 0.5), (5.0, 0.9)])
+def test_int8_programs_may_differ_as_much_as_quantization_changes_the_network(
+    error: float, tolerance: float
+) -> None:
+    exact = [torch.tensor([1.0, -0.5]), torch.tensor([3]), "a text"]
+    quantized = [torch.tensor([1.0 + error, -0.5]), torch.tensor([3]), "a text"]
+    assert int8.tolerance(quantized, exact) == pytest.approx(tolerance)
 
 
 def test_int8_of_an_input_that_the_network_cannot_take() -> None:
