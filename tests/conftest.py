@@ -20,12 +20,16 @@ from tests.virtual_phone.phone import NoPhone
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
-# What starts a runner, an agent, a lab or Ray takes turns in one worker: it measures, or takes an
-# address or a port that the others take too. The rest stays together by file, in the others.
-MEASURING = (
+# What starts runners, agents or phones takes turns in one worker, and what starts labs in another:
+# those take addresses and ports that the others of their kind take too. The rest stays together by
+# file, in any worker.
+AGENTS = (
     "tests/device_agent/",
-    "tests/distribution/test_application.py",
     "tests/host/agent/",
+    "tests/virtual_phone/",
+)
+LABS = (
+    "tests/distribution/test_application.py",
     "tests/host/cli/",
     "tests/host/devices/",
     "tests/host/doctor/",
@@ -36,11 +40,12 @@ MEASURING = (
     "tests/host/services/test_previous_client.py",
     "tests/old_lab/",
     "tests/search/accuracy/test_workers.py",
-    "tests/virtual_phone/",
 )
 
 # Its files share predictors that take seconds to fit.
-LATENCY_MODELS = "tests/latency_models/"
+LATENCY_MODELS = ("tests/latency_models/",)
+
+TOGETHER = {"agents": AGENTS, "labs": LABS, "latency models": LATENCY_MODELS}
 
 # What `make test-fast` runs: no runner, agent, export or training, and nothing that is fitted.
 FAST = (
@@ -76,10 +81,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     file = item.nodeid.partition("::")[0]
-    if file.startswith(MEASURING):
-        group = "measuring"
-    else:
-        group = LATENCY_MODELS if file.startswith(LATENCY_MODELS) else file
+    group = next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
     item.add_marker(pytest.mark.xdist_group(group))
     if file.startswith(FAST):
         item.add_marker(pytest.mark.fast)
