@@ -26,6 +26,7 @@ hypothesis.settings.load_profile("unhurried")
 AGENTS = (
     "tests/device_agent/",
     "tests/host/agent/",
+    "tests/host/devices/test_phone_",
     "tests/virtual_phone/",
 )
 LABS = (

@@ -111,6 +111,7 @@ def loaded() -> None:
         "daemon_cores": round(cores, 3),
         "p50_ms": round(float(np.median(answers_ms)), 2),
         "max_ms": round(float(answers_ms.max()), 1),
+        "clients_late_p99_ms": round(float(np.quantile(seen.late_ms, 0.99)), 1),
     }
     p99_ms = round(float(np.quantile(answers_ms, 0.99)), 2)
     report("service.loaded_p99_ms", p99_ms, "ms", at_most(100), **conditions)

@@ -58,12 +58,14 @@ class Seen:
 
     Attributes:
         answers_ms: How long each answer took.
+        late_ms: How late this process began to ask for it, which the answer may be as well.
         errors: How often a call failed, by its status and what was said.
         news: How many messages the watchers got.
         measured: How many measurements ended for those who feed the lab.
     """
 
     answers_ms: list[float] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     news: int = 0
     measured: int = 0
@@ -108,6 +110,7 @@ class Clients:
             predict: Any = channel.unary_unary(f"{SERVICE}/Predict")
             while due_s < self._until_s:
                 await asyncio.sleep(due_s - time.monotonic())
+                self._seen.late_ms.append(1e3 * (time.monotonic() - due_s))
                 start_s = time.perf_counter()
                 try:
                     await predict(request, metadata=self._metadata, timeout=TIMEOUT_S)
