@@ -22,6 +22,7 @@ NO_PAIRS = (
 )
 REMOVED = f"`latlab db compact` has removed the times of its single runs: {AGAIN}"
 LARGE_REST = 0.08
+SHORT_NS = 1_000
 NO_TRACE = "the runner reported no kernels, so there are no times of kernels"
 STEADIED = (
     "steadied: all times are scaled down with the latency, from which the learned effect of other"
@@ -149,10 +150,10 @@ def _notes(outcome: MeasuredLatency, found: Breakdown) -> Iterator[str]:
 
 
 def _note_on_rest(latency: LatencyEstimate, found: Breakdown) -> str:
-    """Return what shares a large rest; "" where the rest is small or nothing is known of it."""
+    """Return what shares a large rest of short kernels; "" for any other rest."""
     rest = found.paired_visits.rest.value if found.paired_visits else 0.0
     ran = [kernel for kernel in found.kernels if kernel.name]
-    if rest <= LARGE_REST or not ran:
+    if rest <= LARGE_REST or 2 * sum(kernel.time_ns < SHORT_NS for kernel in ran) <= len(ran):
         return ""
     each_us = latency.latency_ns * rest / len(ran) / 1e3
     return (
