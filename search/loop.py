@@ -69,8 +69,8 @@ def run_search(
     missing measurements of the front, which are made when the study is resumed.
 
     If the settings say so, a round's promising candidates are measured while the next round's are
-    evaluated. The strategy is then told the predicted latencies of all of them, so that what it
-    proposes does not depend on when a measurement ends.
+    evaluated, and those of the last round with the front. The strategy is then told the predicted
+    latencies of all of them, so that what it proposes does not depend on when a measurement ends.
 
     Args:
         study: The study to search for, under its lock.
@@ -105,8 +105,7 @@ def run_search(
     def report(activity: str, done: int, total: int) -> None:
         on_progress(Progress(None, activity, done, total))
 
-    with search.measuring_last_round():
-        repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
+    repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
     search.measure_front()
     search.renew()
     return measured_front(study.latest().values(), study.settings.separate_targets)

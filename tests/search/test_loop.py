@@ -250,7 +250,10 @@ def test_what_is_on_the_front_at_the_end_is_measured(tmp_path: Path) -> None:
         )
 
 
-def test_what_is_far_from_the_front_is_not_predicted_in_every_pass(tmp_path: Path) -> None:
+def test_what_is_far_from_the_front_is_not_predicted_in_every_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.round_choice.MIN_AT_ONCE", 4)
     loop = LoopSettings(4, max_measured_share=1, final_share=1, max_measurements=12)
     run = Run(tmp_path, Scripted(10**6), loop=loop, round_size=50)
     run.search()
