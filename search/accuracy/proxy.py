@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,19 +102,21 @@ class ProxyAccuracy:
                 if on_progress is not None:
                     on_progress(len(outcomes))
 
-        try:
-            collect(range(len(trainings)))
-        except self.workers.lost:
-            # One of several killed its process or hangs. The remaining ones try again, one by
-            # one.
-            remaining = [index for index in range(len(trainings)) if index not in outcomes]
-            for index in remaining:
-                try:
-                    collect([index])
-                except self.workers.lost:
-                    outcomes[index] = AccuracyFailure(
-                        "its training process was killed or did not respond"
-                    )
+        with warnings.catch_warnings():
+            # joblib replaces a worker whose memory has grown, as that of PyTorch does.
+            warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
+            try:
+                collect(range(len(trainings)))
+            except self.workers.lost:
+                # One of several killed its process or hangs. The remaining ones try again, one by
+                # one.
+                for index in [i for i in range(len(trainings)) if i not in outcomes]:
+                    try:
+                        collect([index])
+                    except self.workers.lost:
+                        outcomes[index] = AccuracyFailure(
+                            "its training process was killed or did not respond"
+                        )
         return [outcomes[index] for index in range(len(trainings))]
 
     def _checkpoint(self, training: Repeat) -> Path | None:

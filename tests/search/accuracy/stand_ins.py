@@ -19,3 +19,13 @@ def dies_on_less(index: int, architecture: Architecture, *unused: object) -> tup
 
 def hangs(*unused: object) -> None:
     time.sleep(60)
+
+
+_kept: list[bytearray] = []
+
+
+def grows(index: int, *unused: object) -> tuple[int, float]:
+    """Keep more memory than joblib lets a worker gain, and let it look."""
+    time.sleep(1.1)
+    _kept.append(bytearray(os.urandom(1) * (310 << 20)))
+    return index, 0.5

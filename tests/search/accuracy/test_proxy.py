@@ -16,7 +16,7 @@ from search.accuracy.proxy import ProxyAccuracy, seed_of
 from search.accuracy.proxy_training import train_and_score
 from search.space.architecture import Architecture, Block
 from search.study.settings import ProxyBudget
-from tests.search.accuracy.stand_ins import LESS, dies_on_less
+from tests.search.accuracy.stand_ins import LESS, dies_on_less, grows
 
 SMALL = Architecture(
     16,
@@ -127,6 +127,14 @@ def test_a_killed_process_fails_its_candidate_alone(
     outcomes = ProxyAccuracy(few_digits, TINY, jobs=2).evaluate([SMALL, LESS, SMALL])
     assert outcomes[0] == outcomes[2] == 0.5
     assert isinstance(outcomes[1], AccuracyFailure)
+
+
+def test_a_worker_whose_memory_grows_is_replaced_without_a_word(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr("search.accuracy.proxy._indexed", grows)
+    assert ProxyAccuracy(few_digits, TINY, jobs=2).evaluate([SMALL, LESS] * 3) == [0.5] * 6
+    assert not recwarn.list
 
 
 def test_divergence_is_a_failure(few_digits: Dataset) -> None:
