@@ -87,36 +87,39 @@ class ProxyAccuracy:
                 path.unlink()
         outcomes: dict[int, float | AccuracyFailure] = {}
 
-        def collect(indices: Iterable[int]) -> None:
-            for index, outcome in self._parallel()(
-                delayed(_indexed)(
-                    index,
-                    trainings[index].architecture,
-                    self.dataset,
-                    replace(self.budget, seed=seed_of(self.budget.seed, trainings[index].number)),
-                    paths[index],
-                )
-                for index in indices
-            ):
-                outcomes[index] = outcome
-                if on_progress is not None:
-                    on_progress(len(outcomes))
+        jobs = [
+            delayed(_indexed)(
+                index,
+                training.architecture,
+                self.dataset,
+                replace(self.budget, seed=seed_of(self.budget.seed, training.number)),
+                path,
+            )
+            for index, (training, path) in enumerate(zip(trainings, paths, strict=True))
+        ]
 
-        with warnings.catch_warnings():
-            # joblib replaces a worker whose memory has grown, as that of PyTorch does.
-            warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
-            try:
-                collect(range(len(trainings)))
-            except self.workers.lost:
-                # One of several killed its process or hangs. The remaining ones try again, one by
-                # one.
-                for index in [i for i in range(len(trainings)) if i not in outcomes]:
-                    try:
-                        collect([index])
-                    except self.workers.lost:
-                        outcomes[index] = AccuracyFailure(
-                            "its training process was killed or did not respond"
-                        )
+        def collect(indices: Iterable[int]) -> None:
+            with warnings.catch_warnings():
+                # joblib replaces a process whose memory has grown, as it does with PyTorch.
+                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
+                for index, outcome in self._parallel()(jobs[index] for index in indices):
+                    outcomes[index] = outcome
+                    if on_progress is not None:
+                        on_progress(len(outcomes))
+
+        try:
+            collect(range(len(trainings)))
+        except self.workers.lost:
+            # One of several killed its process or hangs. The remaining ones try again, one by
+            # one.
+            remaining = [index for index in range(len(trainings)) if index not in outcomes]
+            for index in remaining:
+                try:
+                    collect([index])
+                except self.workers.lost:
+                    outcomes[index] = AccuracyFailure(
+                        "its training process was killed or did not respond"
+                    )
         return [outcomes[index] for index in range(len(trainings))]
 
     def _checkpoint(self, training: Repeat) -> Path | None:

@@ -58,7 +58,7 @@ class Seen:
 
     Attributes:
         answers_ms: How long each answer took.
-        late_ms: How late this process began to ask for it, which the answer may be as well.
+        late_ms: How late each request was sent, because this process was busy.
         errors: How often a call failed, by its status and what was said.
         news: How many messages the watchers got.
         measured: How many measurements ended for those who feed the lab.
