@@ -175,8 +175,8 @@ class _Search:
 
         It ends when none remains, when no more may be measured, or when a pass settles none
         because the target is away or disturbed. Each pass measures half of what may still be
-        measured, because the predictions learn from it. Each pass that settles some uses up a
-        part of the allowance, so the passes end.
+        measured, because the predictions learn from it, and all of it where that is little. Each
+        pass that settles some uses up a part of the allowance, so the passes end.
         """
         while True:
             judge, latest = self._judge(None), self._latest()
