@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from search.accuracy.accuracy import Accuracy
+from search.accuracy.accuracy import Accuracy, RepeatableAccuracy
 from search.background import in_background
 from search.judge import Judge, MeasuredTrials, Trials
 from search.latency.lab import Lab
@@ -18,6 +18,7 @@ from search.round_choice import (
     allowed_measurements,
     at_once,
     disagreement,
+    first_of_front,
     left_to_measure,
     worth_measuring,
 )
@@ -71,6 +72,7 @@ def run_search(
     If the settings say so, a round's promising candidates are measured while the next round's are
     evaluated, and those of the last round with the front. The strategy is then told the predicted
     latencies of all of them, so that what it proposes does not depend on when a measurement ends.
+    Contenders for the front are measured while candidates are evaluated again.
 
     Args:
         study: The study to search for, under its lock.
@@ -102,10 +104,7 @@ def run_search(
         study.append(trials, statistics=strategy.statistics())
         search.note(f"round {number} of {settings.rounds}")
 
-    def report(activity: str, done: int, total: int) -> None:
-        on_progress(Progress(None, activity, done, total))
-
-    repeat_near_front(study, accuracy, settings.repeat_share, report, on_note)
+    search.repeat_near_front()
     search.measure_front()
     search.renew()
     return measured_front(study.latest().values(), study.settings.separate_targets)
@@ -138,7 +137,7 @@ class _Search:
 
     def judged(self, architectures: Sequence[Architecture], number: int) -> list[Trial]:
         """Return the trials of architectures, in their order, the promising ones measured."""
-        with self.measuring_last_round():
+        with self.measuring(*left_to_measure(self.study, self.settings)):
             trials = self._judge(number).evaluate(architectures)
         judge = self._judge(number)
         trials = judge.as_known(trials)
@@ -152,13 +151,12 @@ class _Search:
         return [trials[architecture] for architecture in architectures]
 
     @contextmanager
-    def measuring_last_round(self) -> Iterator[None]:
-        """Measure what is promising in the last round while the block does other work.
+    def measuring(self, number: int | None, chosen: Sequence[Trial]) -> Iterator[None]:
+        """Measure networks while the block does other work. `number` is that of their round.
 
         The measurements are a round of their own. An interrupted search makes them again, and the
         lab has those that had ended.
         """
-        number, chosen = left_to_measure(self.study, self.settings)
         if not chosen:
             yield
             return
@@ -169,6 +167,17 @@ class _Search:
         measured = self._noted(judge.ended(trials, outcomes.result())).trials
         if measured:
             self.study.append(list(measured.values()), asked=False)
+
+    def repeat_near_front(self) -> None:
+        """Evaluate candidates near the front again, and measure its first contenders meanwhile."""
+        study, share = self.study, self.settings.repeat_share
+        if not isinstance(self.accuracy, RepeatableAccuracy) or not share:
+            return
+        chosen = first_of_front(study, self.settings)
+        with self.measuring(None, chosen):
+            repeat_near_front(study, self.accuracy, share, self._report(None), self.on_note)
+        if chosen:
+            self.note("at the end")
 
     def measure_front(self) -> None:
         """Measure the candidates that may be on the front.
@@ -240,13 +249,16 @@ class _Search:
             self.on_note(note)
 
     def _judge(self, number: int | None) -> Judge:
-        def report(activity: str, done: int, total: int) -> None:
-            self.on_progress(Progress(number, activity, done, total))
-
-        study = self.study
+        study, report = self.study, self._report(number)
         return Judge(
             self.accuracy, self.lab, study.settings, study.latest(), len(study.rounds), report
         )
+
+    def _report(self, number: int | None) -> Callable[[str, int, int], None]:
+        def report(activity: str, done: int, total: int) -> None:
+            self.on_progress(Progress(number, activity, done, total))
+
+        return report
 
     def _measure(self, judge: Judge, trials: Sequence[Trial]) -> MeasuredTrials:
         """Measure networks, and report once when the target goes away and when it is back."""

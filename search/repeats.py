@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from search.accuracy.accuracy import Accuracy, AccuracyFailure, Repeat, RepeatableAccuracy
+from search.accuracy.accuracy import AccuracyFailure, Repeat, RepeatableAccuracy
 from search.space.architecture import Architecture
 from search.study.front import points_of
 from search.study.noise import accuracy_noise
@@ -24,7 +24,7 @@ MOST_REPEATS = 8  # of a network
 
 def repeat_near_front(
     study: OpenStudy,
-    accuracy: Accuracy,
+    accuracy: RepeatableAccuracy,
     share: float,
     on_progress: Callable[[str, int, int], None],
     on_note: Callable[[str], None],
@@ -36,13 +36,11 @@ def repeat_near_front(
 
     Args:
         study: The study.
-        accuracy: Where accuracies come from. Nothing is done if it cannot evaluate again.
+        accuracy: Where accuracies come from.
         share: Number of further evaluations as a share of the study's candidates.
         on_progress: Called with the activity, how many evaluations are done and how many there are.
         on_note: Called with a line about the noise, if something was evaluated.
     """
-    if not isinstance(accuracy, RepeatableAccuracy):
-        return
     rounds_before = len(study.rounds)
     while chosen := _chosen(study, share):
         study.append(_evaluated_again(study, chosen, accuracy, on_progress), asked=False)

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 from scipy.special import bdtrc
 
-from search.latency.selection import affordable, allowance, choose, split
+from search.latency.selection import affordable, allowance, choose, contenders, split
 from search.space.architecture import Architecture
 from search.study.settings import LoopSettings
 from search.study.study import Study
 from search.study.trial import Trial, attempts
+from search.surrogate.smoothing import smoothed
 
 INTERVAL_LEVEL = 0.9  # of the lab's estimates
 # Measurements at the end. Fewer take a device hardly less time: it makes about twelve visits in the
@@ -59,7 +60,7 @@ def left_to_measure(study: Study, settings: LoopSettings) -> tuple[int, list[Tri
     There are none if measurements do not overlap with evaluations, for the round then holds its
     measurements, and none if some of them were measured since.
     """
-    last = max((r.index for r in study.rounds if r.asked or r.index == 0), default=None)
+    last = _last_round(study)
     if last is None or not settings.overlaps:
         return 0, []
     known = study.latest_before(last)
@@ -72,6 +73,31 @@ def left_to_measure(study: Study, settings: LoopSettings) -> tuple[int, list[Tri
     if _tried_since(trials, (latest[architecture] for architecture in trials)):
         return number, []
     return number, worth_measuring(known, trials, settings, number, seed)
+
+
+def first_of_front(study: Study, settings: LoopSettings) -> list[Trial]:
+    """Return the trials to measure first when the rounds have ended, as contenders for the front.
+
+    They follow from the study as its last round left it, so that a resumed search measures the
+    same ones. There are none if measurements do not overlap with evaluations, and none if some of
+    them were measured since.
+    """
+    last = _last_round(study)
+    if last is None or not settings.overlaps:
+        return []
+    known = study.latest_before(last + 1)
+    known |= smoothed(known, {}, study.settings)
+    wanted = contenders(known.values(), separate_targets=study.settings.separate_targets)
+    chosen = wanted[: at_once(allowed_measurements(settings, known.values()))]
+    latest = study.latest()
+    if _tried_since(known, (latest[trial.architecture] for trial in chosen)):
+        return []
+    return chosen
+
+
+def _last_round(study: Study) -> int | None:
+    """Return the index of the last round with new candidates; None if there is none yet."""
+    return max((r.index for r in study.rounds if r.asked or r.index == 0), default=None)
 
 
 def _tried_since(known: Mapping[Architecture, Trial], trials: Iterable[Trial]) -> bool:

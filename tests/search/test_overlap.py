@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from latlab.domain.errors import Unavailable
 from latlab.domain.estimate import Source
 from latlab.domain.failure import Failure
-from search.accuracy.accuracy import AccuracyFailure
+from search.accuracy.accuracy import AccuracyFailure, Repeat
 from search.latency.lab import Measured
-from search.round_choice import MIN_AT_ONCE, at_once, left_to_measure
+from search.round_choice import MIN_AT_ONCE, at_once, first_of_front, left_to_measure
 from search.space.architecture import Architecture
 from search.strategies.strategy import Strategy, make_strategy
 from search.study.settings import LoopSettings, StrategyName
@@ -95,12 +95,15 @@ class MeetingAccuracy(FakeAccuracy):
 
 @dataclass
 class MeetingLab(FakeLab):
+    """It waits in its first `most` calls."""
+
     meeting: Meeting = field(default_factory=Meeting)
+    most: int = 3
 
     def measure(
         self, architectures: Sequence[Architecture], on_done: Callable[[int], None]
     ) -> list[Measured | Failure]:
-        if self.calls < 3:
+        if self.calls < self.most:
             self.meeting.both.wait()
         return super().measure(architectures, on_done)
 
@@ -117,6 +120,33 @@ def test_the_next_round_is_evaluated_meanwhile(tmp_path: Path) -> None:
     run.search()
     assert run.accuracy.rounds == 4  # type: ignore[attr-defined]
     assert run.lab.calls > 3
+
+
+@dataclass
+class MeetingAgain(NoisyAccuracy):
+    meeting: Meeting = field(default_factory=Meeting)
+
+    def evaluate_again(
+        self, repeats: Sequence[Repeat], on_done: Callable[[int], None]
+    ) -> list[float | AccuracyFailure]:
+        if not self.repeated:
+            self.meeting.both.wait()
+        return super().evaluate_again(repeats, on_done)
+
+
+def test_contenders_are_measured_while_candidates_are_evaluated_again(tmp_path: Path) -> None:
+    meeting = Meeting()
+    accuracy, lab = MeetingAgain(meeting=meeting), MeetingLab(meeting=meeting, most=1)
+    loop = LoopSettings(1, overlaps=True)
+    run = Run(tmp_path, Scripted(10**6), accuracy, lab, loop)
+    run.search()
+    assert accuracy.repeated
+    *_, repeated, measured = read_study(tmp_path).rounds[:3]
+    assert all(trial.repeats and not is_measured(trial) for trial in repeated.trials)
+    assert all(map(is_measured, measured.trials))
+    assert any(trial.repeats for trial in measured.trials)
+    assert first_of_front(read_study(tmp_path), loop) == []
+    assert spoken_of(run, "at the end: 12 candidates")
 
 
 @many_runs
