@@ -38,6 +38,9 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
         were clean, the measurement rests and then tries as many again. After `MAX_ROUNDS` such
         rounds it is a Failure.
 
+        Traced visits are spread over the first untraced ones, and each comes at once after one of
+        them. So they cost no pause, and lie far enough apart to meet several moods of a machine.
+
         Where a spec asks for pairs of an untraced and a traced visit, the second visit of a pair
         comes at once. Pairs begin with either visit in turn, so that neither is always the later
         one.
@@ -53,6 +56,9 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
     rounds, in_round = divmod(untraced, spec.max_visits)
     enough = clean >= math.ceil(spec.min_visits / 2)
     spacing_s = spec.spacing_ns / 1e9
+    due = spec.traced_visits * min(untraced, spec.min_visits) // spec.min_visits
+    if traced < due and not spec.is_paired:
+        return NextVisit(traced=True, rest_s=spacing_s if visits[-1].traced else 0.0)
     if not agreed and (untraced == 0 or in_round):
         return NextVisit(begins_traced, rest_s=spacing_s)
     if not enough and rounds < MAX_ROUNDS:
@@ -64,8 +70,6 @@ def progress(spec: BenchmarkSpec, visits: Sequence[Visit]) -> NextVisit | Failur
             f"{clean} of {untraced} visits were clean: something else ran on the measured"
             " cores; free them and measure again",
         )
-    if traced < spec.traced_visits and not spec.is_paired:
-        return NextVisit(traced=True, rest_s=spacing_s)
     return None
 
 

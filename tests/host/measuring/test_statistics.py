@@ -96,35 +96,53 @@ def test_a_quick_measurement_ends_when_its_interval_is_narrow_whatever_the_toler
 
 def test_a_measurement_ends_when_its_visits_agree_and_were_traced() -> None:
     assert progress(SPEC, []) == NextVisit(traced=False)
-    assert progress(SPEC, [QUIET] * 2) == NextVisit(traced=False)
-    assert progress(SPEC, [QUIET] * 3) == NextVisit(traced=True)
-    assert progress(SPEC, [QUIET] * 3 + [TRACED]) == NextVisit(traced=True)
-    assert progress(SPEC, [QUIET] * 3 + [TRACED] * 2) is None
+    assert progress(SPEC, [QUIET] * 2) == NextVisit(traced=True)
+    assert progress(SPEC, [QUIET] * 2 + [TRACED]) == NextVisit(traced=False)
+    assert progress(SPEC, [QUIET] * 2 + [TRACED, QUIET]) == NextVisit(traced=True)
+    assert progress(SPEC, [QUIET] * 2 + [TRACED, QUIET, TRACED]) is None
+
+
+def test_traced_visits_come_at_once_after_untraced_ones_and_are_spread_over_the_first() -> None:
+    visits: list[Visit] = []
+    rests_s = []
+    while isinstance(needed := progress(BenchmarkSpec(), visits), NextVisit):
+        rests_s.append(needed.rest_s)
+        ns = 100_000 + 20_000 * len(visits)  # they do not agree
+        slower = replace(QUIET, wall_ns=(ns,) * 20, cpu_ns=(ns,) * 20)
+        visits.append(TRACED if needed.traced else slower)
+    assert [index for index, visit in enumerate(visits) if visit.traced] == [3, 7]
+    assert len(visits) == 13
+    assert rests_s == [0.0 if visit.traced else 5.0 for visit in visits]
+    untraced = [visit for visit in visits if not visit.traced]  # as an earlier version began
+    needed = progress(BenchmarkSpec(), [*untraced, TRACED])
+    assert needed == NextVisit(traced=True, rest_s=5.0)
 
 
 def test_disagreeing_visits_go_on_to_the_cap() -> None:
     slow = replace(QUIET, wall_ns=(150_000,) * 20, cpu_ns=(149_000,) * 20)
-    assert progress(SPEC, [QUIET, slow] * 2) == NextVisit(traced=False)
-    assert progress(SPEC, [QUIET, slow] * 3) == NextVisit(traced=True)
+    assert progress(SPEC, [QUIET, slow, TRACED, QUIET, TRACED, slow]) == NextVisit(traced=False)
+    assert progress(SPEC, [QUIET, slow, TRACED, QUIET, TRACED, slow, QUIET, slow]) is None
 
 
 @given(st.lists(st.sampled_from([QUIET, SPOILED, TRACED]), max_size=9))
 def test_visits_are_spaced_out(visits: list[Visit]) -> None:
     close, spaced = progress(SPEC, visits), progress(replace(SPEC, spacing_ns=7 * 10**9), visits)
-    if isinstance(close, NextVisit):
+    if isinstance(close, NextVisit) and close.traced and not visits[-1].traced:
+        assert spaced == close
+    elif isinstance(close, NextVisit):
         assert spaced == replace(close, rest_s=max(7.0, close.rest_s))
     else:
         assert spaced == close
 
 
 def test_a_disturbed_measurement_rests_and_tries_again_before_it_fails() -> None:
-    assert progress(SPEC, [QUIET] + [SPOILED] * 4) == NextVisit(traced=False)
-    disturbed = [QUIET] + [SPOILED] * 5
+    assert progress(SPEC, [QUIET, TRACED, TRACED] + [SPOILED] * 4) == NextVisit(traced=False)
+    disturbed = [QUIET, TRACED, TRACED] + [SPOILED] * 5
     rested = progress(SPEC, disturbed)
     assert isinstance(rested, NextVisit)
     assert rested.rest_s > 0
     assert progress(SPEC, [*disturbed, QUIET]) == NextVisit(traced=False)
-    assert progress(SPEC, disturbed + [QUIET] * 2) == NextVisit(traced=True)
+    assert progress(SPEC, disturbed + [QUIET] * 2) is None
     longer = progress(SPEC, disturbed + [SPOILED] * 6)
     assert isinstance(longer, NextVisit)
     assert longer.rest_s > rested.rest_s
