@@ -94,6 +94,15 @@ def test_an_architecture_keeps_its_id(architecture: Architecture, id: str) -> No
             ),
         ),
         (
+            BenchmarkSpec.for_search(),
+            (
+                '{"max_visits": 6, "min_visits": 6, "spacing_ns": 5000000000, "tolerance": 0.01, '
+                '"traced_visits": 2, "visit": {"core_class": "all", "deadline_ns": 60000000000, '
+                '"max_timed_runs": 2000, "seed": 0, "threads": 1, "timed_ns": 200000000, '
+                '"timed_runs": 10, "traced": false, "warmup_ns": 100000000, "warmup_runs": 10}}'
+            ),
+        ),
+        (
             paired_spec(20),
             (
                 '{"max_visits": 20, "min_visits": 20, "spacing_ns": 0, "tolerance": 0.01, '

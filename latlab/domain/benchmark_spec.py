@@ -27,6 +27,10 @@ QUICK_HALF_WIDTH = 0.05
 # those that could stop after three.
 QUICK_VISITS = 4
 
+# A search compares many networks. Where six visits did not agree, five more changed the latency by
+# 1.3 % (median of 54 networks on a virtual machine) and did not narrow its interval.
+SEARCH_VISITS = 6
+
 # Lowest and highest allowed value of each number in a VisitSpec.
 VISIT_BOUNDS = {
     "warmup_runs": (0, MAX_RUNS),
@@ -103,8 +107,8 @@ class BenchmarkSpec:
         max_visits: The most untraced visits.
         tolerance: The visits agree, and no more are made, when the faster half of the clean
             ones lies within this share of the latency around its middle.
-        traced_visits: How many traced visits follow. They yield the kernel timings and never
-            the latency. If they are as many as `max_visits`, visits come in pairs: see
+        traced_visits: How many traced visits there are, each right after an untraced one. They
+            yield the kernel timings and never the latency. If they are as many as `max_visits`, visits come in pairs: see
             `is_paired`.
         spacing_ns: The least time from one visit to the next. A machine has moods of seconds,
             in which visits agree and are wrong together.
@@ -127,6 +131,14 @@ class BenchmarkSpec:
         It makes at most as many visits as an ordinary measurement.
         """
         return cls(min_visits=QUICK_VISITS, traced_visits=0, half_width=QUICK_HALF_WIDTH)
+
+    @classmethod
+    def for_search(cls) -> BenchmarkSpec:
+        """Return a spec that makes no more visits where the first ones disagree.
+
+        Their interval is wider then. The time goes into more networks.
+        """
+        return cls(min_visits=SEARCH_VISITS, max_visits=SEARCH_VISITS)
 
     @classmethod
     def sustained(cls, load_s: float) -> BenchmarkSpec:

@@ -15,6 +15,7 @@ from rich.progress import TaskID
 from host.cli.console import console, milliseconds, progress_bar
 from host.home.paths import LabHome
 from latlab.client.connection.environment import address_elsewhere
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from search.accuracy.sources import OpenedSource, open_source
 from search.cli.accuracy_options import as_before, surrogate_settings
 from search.cli.calibration_run import run_calibration
@@ -107,6 +108,7 @@ def run(request: SearchRequest) -> None:
         study_folder(request.runs, request.warm_start)
     with sessions(
         request.targets or (),
+        BenchmarkSpec.for_search(),
         priority=request.priority,
         patience_s=PATIENCE_S,
         deployment=request.deployment,

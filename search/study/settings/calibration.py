@@ -15,5 +15,5 @@ class CalibrationSettings:
             no probe networks.
     """
 
-    networks: int = 16
+    networks: int = 28
     transfer: bool = False

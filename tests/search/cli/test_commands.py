@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from host.cli.console import reported
 from latlab.client.client import LatencyClient
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.estimate import LatencyEstimate, Source
 from latlab.domain.target import Target
 from latlab.export import ExportPool
@@ -170,7 +171,11 @@ def test_a_search_that_cannot_be_ends_before_anything_is_measured(
 ) -> None:
     @contextmanager
     def sessions(
-        targets: Sequence[str], priority: int, patience_s: float, deployment: Deployment
+        targets: Sequence[str],
+        spec: BenchmarkSpec,
+        priority: int,
+        patience_s: float,
+        deployment: Deployment,
     ) -> Iterator[list[Session]]:
         with reported(StudyError, ValueError):
             yield []

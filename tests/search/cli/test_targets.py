@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from host.cli.console import reported
 from latlab.client.client import LatencyClient
+from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure
 from latlab.domain.precision import Precision
 from latlab.domain.target import Target
@@ -43,8 +44,14 @@ def phone_and_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def sessions(
-        targets: Sequence[str], *, priority: int, patience_s: float, deployment: Deployment
+        targets: Sequence[str],
+        spec: BenchmarkSpec,
+        *,
+        priority: int,
+        patience_s: float,
+        deployment: Deployment,
     ) -> Iterator[list[Session]]:
+        assert spec == BenchmarkSpec.for_search()
         with reported(ValueError, StudyError):
             yield [
                 Session(
