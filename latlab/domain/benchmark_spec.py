@@ -108,10 +108,10 @@ class BenchmarkSpec:
         tolerance: The visits agree, and no more are made, when the faster half of the clean
             ones lies within this share of the latency around its middle.
         traced_visits: How many traced visits there are, each right after an untraced one. They
-            yield the kernel timings and never the latency. If they are as many as `max_visits`, visits come in pairs: see
-            `is_paired`.
-        spacing_ns: The least time from one visit to the next. A machine has moods of seconds,
-            in which visits agree and are wrong together.
+            yield the kernel timings and never the latency. If they are as many as `max_visits`,
+            visits come in pairs: see `is_paired`.
+        spacing_ns: The least time from one untraced visit to the next. A machine has moods of
+            seconds, in which visits agree and are wrong together.
         half_width: No more visits are made, whatever the tolerance, once half of the width of the
             90 % interval is at most this share of the latency. 0: the tolerance decides.
     """
