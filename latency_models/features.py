@@ -9,6 +9,7 @@ from math import ceil, log2, prod
 import numpy as np
 from numpy.typing import NDArray
 
+from latency_models.rates import Rates
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel, Shape, elements
 
@@ -109,30 +110,24 @@ def _work_terms(kernel: Kernel) -> tuple[float, ...]:
     )
 
 
-def usual_coefficients(kernel: Kernel, call: float, work: float, moved: float) -> list[float]:
-    """Return coefficients of `cost_terms` that give every kernel a device's usual times.
+def usual_coefficients(kernel: Kernel, rates: Rates) -> list[float]:
+    """Return coefficients of `cost_terms` that give every kernel of a kind a device's usual times.
 
     Args:
         kernel: Any kernel of the kind.
-        call: ns that a call takes.
-        work: ns that a multiply-add takes.
-        moved: ns that a moved byte takes.
+        rates: The device's rates.
 
     Returns:
         (terms,) in ns for each unit of a term; 0 where a term adds to what others count.
     """
     terms = len(cost_terms(kernel))
-    if kernel.kind not in k.MULTIPLYING_KINDS:
-        return [call, moved, moved] + [0.0] * (terms - 3)
-    tiled = [work / len(_TILE_CHANNELS)] * (2 * len(_TILE_CHANNELS))
-    usual = [call, *tiled, moved, moved, moved]
+    if kernel.kind in k.MULTIPLYING_KINDS:
+        tiled = [rates.multiply_add_ns / len(_TILE_CHANNELS)] * (2 * len(_TILE_CHANNELS))
+        usual = [rates.call_ns, *tiled, rates.byte_ns, rates.byte_ns, rates.byte_ns]
+    else:
+        byte_ns = rates.moved_byte_ns(kernel)
+        usual = [rates.call_ns, byte_ns, byte_ns]
     return usual + [0.0] * (terms - len(usual))
-
-
-def spill_count(kernel: Kernel) -> int:
-    """Return how many of a kernel's `cost_terms`, the last ones, are what spills out of caches."""
-    total = len(_TOTAL_RUNGS_BYTES)
-    return len(_REUSED_RUNGS_BYTES) + 2 * total if kernel.kind in k.MULTIPLYING_KINDS else total
 
 
 @lru_cache(maxsize=_REMEMBERED_KERNELS)

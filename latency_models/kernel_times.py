@@ -15,7 +15,8 @@ from latency_models.coverage import NEAR_OCTAVES, Neighbourhood
 from latency_models.features import model_kind, variant
 from latency_models.kernel_memory import KernelMemory
 from latency_models.packing import pack, sum_up
-from latency_models.regressor import OFFSET_NS, KernelRegressor, Rates
+from latency_models.rates import OFFSET_NS, Rates
+from latency_models.regressor import KernelRegressor
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 
@@ -110,8 +111,7 @@ class KernelTimes:
         table: The measured kernels.
         regressors: A regressor for each kind of kernel, by `features.model_kind`.
         rates: What work usually takes, for kinds without a regressor.
-        typical_spread: The standard deviation between networks of a kernel's time, as a share of
-            it, for a kernel that was measured in one network.
+        typical_spread: The usual relative deviation between networks of a kernel's time.
         novelty: The standard deviation of the logarithm of a kernel's time around its
             regressor's, for a kernel far from all that were measured.
         neighbourhood: The measured kernels by their coordinates.
@@ -138,7 +138,7 @@ class KernelTimes:
         """
         table = lookup_table(networks)
         means_ns = {kernel: time.mean_ns for kernel, time in table.items()}
-        rates = Rates.fit(means_ns)
+        rates = like.rates if like else Rates.fit(means_ns)
         by_kind: dict[str, list[Kernel]] = defaultdict(list)
         for kernel in sorted(table):
             by_kind[model_kind(kernel)].append(kernel)

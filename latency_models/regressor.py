@@ -1,10 +1,9 @@
-"""A kernel's time from its shape: one model for each kind of kernel, and rates for all kinds."""
+"""A kernel's time from its shape: one model for each kind of kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +12,16 @@ from scipy.optimize import lsq_linear, nnls
 from latency_models.features import (
     cost_terms,
     points,
-    spill_count,
     usual_coefficients,
 )
 from latency_models.gaussian_process import GaussianProcess
+from latency_models.rates import OFFSET_NS, Rates
 from latlab.domain.kernel import Kernel
 
 FloatArray = NDArray[np.float64]
 
-# Times are compared as log(time + 0.5 µs): relative where they matter, and finite where
-# the runtime's profiler, which counts in µs, reads 0.
-OFFSET_NS = 500.0
 _TINY = 1e-300  # instead of 0 in a divisor
-_MIN_FOR_SPILLS = 4
+_MIN_FOR_ALL_TERMS = 4
 _MIN_FOR_RESIDUAL = 8
 _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 
@@ -34,70 +30,8 @@ _MAX_FOR_RESIDUAL = 1_000  # fitting costs the cube of it
 _USUAL_SHARE = 1.0
 _ROOFLINE_ERROR = 0.05
 
-# The relative error of a guess from rates alone: at least a factor of two. Without kinds to learn
-# it from, a factor of four.
-_LEAST_GUESS_DEVIATION = log(2)
-_GUESS_DEVIATION = log(4)
-_MAX_GUESS_DEVIATION = log(30)
 # The deviation of a roofline that has no smooth factor beside it, because of too few kernels.
 _ROOFLINE_DEVIATION = 0.4
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The usual time of work on a device: physical bounds for kernels that nobody measured.
-
-    Attributes:
-        call_ns: The time of a call.
-        multiply_add_ns: The time of a multiply-add.
-        byte_ns: The time of a moved byte.
-        deviation: The standard deviation of the logarithm of a kernel's time around what the
-            rates give, for a kind of kernel that they were not fitted on.
-    """
-
-    call_ns: float
-    multiply_add_ns: float
-    byte_ns: float
-    deviation: float
-
-    @classmethod
-    def fit(cls, kernel_ns: Mapping[Kernel, float]) -> Rates:
-        """Fit rates to the times of measured kernels, in which each kind counts alike.
-
-        Each kind is left out once, and predicted from the others, to learn the deviation.
-        """
-        kernels = list(kernel_ns)
-        costs = np.array([_costs(kernel) for kernel in kernels])
-        times_ns = np.array([kernel_ns[kernel] for kernel in kernels])
-        kinds, places = np.unique([kernel.typed_kind for kernel in kernels], return_inverse=True)
-        weights = 1 / np.sqrt(np.bincount(places)[places])
-        rates = _fit_rates(costs, times_ns, weights)
-        errors = []
-        for kind in range(len(kinds) if len(kinds) > 1 else 0):
-            rest, held_out = places != kind, places == kind
-            guesses_ns = costs[held_out] @ _fit_rates(costs[rest], times_ns[rest], weights[rest])
-            misfits = np.log((times_ns[held_out] + OFFSET_NS) / (guesses_ns + OFFSET_NS))
-            errors.append(float(np.mean(misfits**2)))
-        deviation = float(np.sqrt(np.mean(errors))) if errors else _GUESS_DEVIATION
-        bounded = min(max(deviation, _LEAST_GUESS_DEVIATION), _MAX_GUESS_DEVIATION)
-        call_ns, multiply_add_ns, byte_ns = rates.tolist()
-        return cls(call_ns, multiply_add_ns, byte_ns, bounded)
-
-    def guess_ns(self, kernels: Sequence[Kernel]) -> FloatArray:
-        """Return the (kernels,) time of each kernel in ns, whatever its kind."""
-        rates = np.array([self.call_ns, self.multiply_add_ns, self.byte_ns])
-        guesses_ns: FloatArray = np.array([_costs(kernel) for kernel in kernels]) @ rates
-        return guesses_ns
-
-
-def _costs(kernel: Kernel) -> tuple[float, float, float]:
-    """Return the call itself, the multiply-adds and the moved bytes, weights included."""
-    return 1.0, float(kernel.multiply_adds), float(kernel.moved_bytes + kernel.weights_bytes)
-
-
-def _fit_rates(costs: FloatArray, times_ns: FloatArray, weights: FloatArray) -> FloatArray:
-    """Fit (3,) rates of at least 0 by least squares on relative errors."""
-    return _non_negative(costs, times_ns, weights / (times_ns + OFFSET_NS))
 
 
 @dataclass(frozen=True)
@@ -136,8 +70,8 @@ class KernelRegressor:
                 of the cost.
         """
         terms = np.array([cost_terms(kernel) for kernel in kernels])
-        usual = usual_coefficients(kernels[0], rates.call_ns, rates.multiply_add_ns, rates.byte_ns)
-        coefficients = _fit_roofline(terms, kernel_ns, np.array(usual), spill_count(kernels[0]))
+        usual = usual_coefficients(kernels[0], rates)
+        coefficients = _fit_roofline(terms, kernel_ns, np.array(usual))
         if len(kernels) < _MIN_FOR_RESIDUAL:
             return cls(coefficients, None)
         log_factors = np.log((kernel_ns + OFFSET_NS) / (terms @ coefficients + OFFSET_NS))
@@ -162,21 +96,19 @@ class KernelRegressor:
         return kernel_ns, deviations
 
 
-def _fit_roofline(
-    terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray, spills: int
-) -> FloatArray:
+def _fit_roofline(terms: FloatArray, kernel_ns: FloatArray, usual: FloatArray) -> FloatArray:
     """Fit coefficients by non-negative least squares on relative errors, with a Gaussian prior.
 
     The prior of a coefficient has the usual one as its mean. Where that is 0, only a small
     penalty decides between terms that the kernels cannot tell apart. A term that no kernel has is
-    left at the usual coefficient. The last terms, `spills` of them, are left out where kernels are
-    few: of a tiny kernel so little spills that its coefficient would be endless for large ones.
+    left at the usual coefficient. Where kernels are few, so are all terms that are usually 0: a
+    term of which they have little would explain their errors, and be endless for other shapes.
     """
     weights = 1 / (kernel_ns + OFFSET_NS)
     largest_shares = (terms * weights[:, None]).max(axis=0)
     met = largest_shares > 0
-    if len(kernel_ns) < _MIN_FOR_SPILLS:
-        met[-spills:] = False
+    if len(kernel_ns) < _MIN_FOR_ALL_TERMS:
+        met &= usual > 0
     scales = np.where(usual > 0, usual, 1 / np.maximum(largest_shares, _TINY))[met]
     coefficients = usual.copy()
     coefficients[met] = _non_negative(

@@ -21,7 +21,7 @@ from latency_models.intervals import NormalizedInterval, whole_bounds_ns
 from latency_models.measured_networks import each_once, rows_of_each
 from latency_models.packing import check, count, kinds_among
 from latency_models.predictor import MIN_NETWORKS, LeftOuts, left_outs
-from latency_models.regressor import Rates
+from latency_models.rates import Rates
 from latency_models.whole_network_covariance import (
     FIXED_VARIANCE,
     NAMES,

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from latency_models.kernel_memory import KernelMemory
 from latency_models.kernel_times import KernelTimes, lookup_table
 from latency_models.packing import pack
-from latency_models.regressor import KernelRegressor, Rates, _costs
+from latency_models.rates import Rates, _costs
+from latency_models.regressor import KernelRegressor
 from latlab.domain import kernel as k
 from latlab.domain.kernel import Kernel
 from latlab.domain.measured_network import MeasuredNetwork
 from tests.latency_models.synthetic import Machine
 
-RATES = Rates(call_ns=1_000, multiply_add_ns=0.05, byte_ns=0.1, deviation=1.0)
+RATES = Rates(call_ns=1_000, multiply_add_ns=0.05, byte_ns=0.1, element_ns=2.0, deviation=1.0)
 ADD = Kernel(k.ADD, ((1, 7, 7, 8), (1, 7, 7, 8)), (1, 7, 7, 8))
 SIGMOID = Kernel(k.SIGMOID, ((1, 1, 1, 8),), (1, 1, 1, 8))
 
@@ -65,23 +66,57 @@ def test_kernels_of_unknown_kinds_are_listed_and_guessed_from_the_rates() -> Non
     assert seen.tolist() == [True, False, False]
 
 
+MULTIPLYING = [pointwise(*shape) for shape in ((7, 256, 64), (14, 64, 256), (56, 16, 16))]
+MULTIPLYING += [Kernel(k.FULLY_CONNECTED, ((1, n),), (1, n)) for n in (64, 256, 1024)]
+SIZES = (7, 14, 28, 56)
+
+
+def moving(kind: str) -> list[Kernel]:
+    return [Kernel(kind, ((1, n, n, 64),) * 2, (1, n, n, 64)) for n in SIZES]
+
+
 def test_rates_are_those_of_the_device_and_know_how_wrong_they_are() -> None:
-    kernels = [pointwise(*shape) for shape in ((7, 256, 64), (14, 64, 256), (56, 16, 16))]
-    kernels += [Kernel(k.FULLY_CONNECTED, ((1, n),), (1, n)) for n in (64, 256, 1024)]
-    adds = [Kernel(k.ADD, ((1, n, n, 64),) * 2, (1, n, n, 64)) for n in (7, 14, 28, 56)]
-    exact = Rates.fit({kernel: _exact_ns(kernel) for kernel in (*kernels, *adds)})
+    kernels = [*MULTIPLYING, *moving(k.ADD), *moving("multiply"), *moving("portable:where")]
+    exact = Rates.fit({kernel: _exact_ns(kernel) for kernel in kernels})
     guesses_ns = exact.guess_ns(kernels)
-    assert guesses_ns == pytest.approx([_exact_ns(kernel) for kernel in kernels], rel=0.01)
+    assert guesses_ns == pytest.approx([_exact_ns(kernel) for kernel in kernels], rel=0.5)
     assert exact.deviation == pytest.approx(log(2))  # the least that is assumed of another kind
-    slow_adds = {kernel: 20 * _exact_ns(kernel) for kernel in adds}
+    slow_adds = {kernel: 20 * _exact_ns(kernel) for kernel in moving(k.ADD)}
     rough = Rates.fit({kernel: _exact_ns(kernel) for kernel in kernels} | slow_adds)
     assert rough.deviation > 1.0
 
 
+def test_a_kind_that_is_very_slow_or_fast_moves_the_others_rates_little() -> None:
+    kinds = [k.ADD, "multiply", "clamp", "sigmoid", "portable:where", "portable:cat"]
+    usual = {each: _exact_ns(each) for each in MULTIPLYING}
+    usual |= {each: _exact_ns(each) for kind in kinds for each in moving(kind)}
+    expected_ns = Rates.fit(usual).guess_ns(moving("tanh"))
+    for factor in (0.01, 100):
+        odd = usual | {each: factor * _exact_ns(each) for each in moving("clamp")}
+        guesses_ns = Rates.fit(odd).guess_ns(moving("tanh"))
+        assert (0.5 * expected_ns < guesses_ns).all()
+        assert (guesses_ns < 2 * expected_ns).all()
+
+
+def test_portable_kernels_are_guessed_to_be_slower_than_those_of_the_backend() -> None:
+    """Also where none was measured."""
+    exact = Rates.fit({each: _exact_ns(each) for each in (*MULTIPLYING, *moving(k.ADD))})
+    portable_ns = exact.guess_ns(moving("portable:where"))
+    assert (portable_ns > 2 * exact.guess_ns(moving(k.ADD))).all()
+
+
 def _exact_ns(kernel: Kernel) -> float:
-    """Return 2 µs and 0.05 ns for each multiply-add and 0.1 ns for each byte."""
-    _, macs, moved = _costs(kernel)
-    return 2_000 + 0.05 * macs + 0.1 * moved
+    """Return 2 µs, 0.05 ns for each multiply-add, 0.1 ns for each byte and 2 ns an element."""
+    _, macs, moved, elements = _costs(kernel)
+    return 2_000 + 0.05 * macs + 0.1 * moved + 2 * elements
+
+
+def test_one_large_kernel_of_a_kind_says_little_of_others_of_other_shapes() -> None:
+    """A single mean over pixels must not make a mean over channels take for ever."""
+    mean = Kernel("portable:mean", ((1, 320, 8, 8),), (1, 320))
+    times = KernelTimes.fit([network((mean, 44_000.0), *((a, 5_000.0) for a in moving(k.ADD)))])
+    [other_ns], _ = times.predict([Kernel("portable:mean", ((1, 64, 512),), (1, 64, 1))])
+    assert 10_000 < other_ns < 200_000
 
 
 def test_times_beyond_all_reason_are_summed_without_overflow() -> None:
