@@ -26,10 +26,11 @@ IntArray = NDArray[np.int64]
 
 _MAX_FOLDS = 10
 _FOLD_SEED = 0
-# Correction and interval are learned from networks that take at least so long, if there are enough.
-# Of single operators, the fixed time of a run is a large part, and the profiler's µs are coarse.
+# Correction and interval are learned from whole networks, if there are enough. Of single operators
+# the fixed time of a run is a large part, the profiler's µs are coarse, and few have the same kind.
 _LONG_NS = 200_000.0
-_ENOUGH_LONG = 9
+_WHOLE_KERNELS = 5
+_ENOUGH_WHOLE = 9
 # The mean of a million readings of the profiler's µs is 0 or above this. A damaged row may be not.
 _LEAST_KERNEL_NS = 1e-3
 _LEAST_DEVIATION = 0.003  # no latency is measured better
@@ -224,8 +225,9 @@ class _HeldOut:
                 "for one to be predicted from the others"
             )
         latencies_ns = np.array([networks[row].latency_ns for row in rows])
-        long = np.flatnonzero(latencies_ns >= _LONG_NS)
-        kept = long if len(long) >= _ENOUGH_LONG else np.arange(len(rows))
+        kernels = np.array([len(networks[row].kernels) for row in rows])
+        whole = np.flatnonzero((latencies_ns >= _LONG_NS) & (kernels >= _WHOLE_KERNELS))
+        kept = whole if len(whole) >= _ENOUGH_WHOLE else np.arange(len(rows))
         return cls(
             [rows[place] for place in kept],
             np.concatenate(sums_ns)[kept],

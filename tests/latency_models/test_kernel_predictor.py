@@ -122,6 +122,26 @@ def test_a_network_with_a_window_never_measured_has_a_wider_interval(
     assert _width(new) > 1.2 * _width(usual)
 
 
+def test_long_single_operators_do_not_change_what_a_sum_of_kernels_is_corrected_by(
+    measured: list[MeasuredNetwork],
+) -> None:
+    """Each shape of this kind takes its own time, so no sum over it can be right."""
+    rng = np.random.default_rng(0)
+    operators = []
+    for size in range(8, 40):
+        shape = (1, size, size, 64)
+        ns = 1e6 * float(rng.lognormal(0, 1))
+        kernels = (Kernel("portable:native_layer_norm", (shape,), shape),)
+        operators.append(MeasuredNetwork(kernels, (ns,), 1.02 * ns, ns, 1.05 * ns, 0))
+    without, with_them = (KernelPredictor.fit(known) for known in (measured, measured + operators))
+    networks = [network.kernels for network in measured[:10]]
+    layer_norm = Kernel("portable:native_layer_norm", ((1, 9, 9, 64),), (1, 9, 9, 64))
+    assert lookup(with_them, *networks) == pytest.approx(lookup(without, *networks), rel=0.02)
+    [alone_ns] = lookup(with_them, (*networks[0], layer_norm))
+    measured_ns = operators[1].latency_ns
+    assert alone_ns - lookup(with_them, networks[0])[0] == pytest.approx(measured_ns, rel=0.1)
+
+
 def test_single_small_operators_do_not_make_a_whole_network_certain(
     machine: Machine, networks: list[tuple[Kernel, ...]]
 ) -> None:
