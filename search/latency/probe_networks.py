@@ -173,14 +173,19 @@ def _hard_gated(draw: Random, channels: int, size: int) -> Layers:
 
 def _shuffled(draw: Random, channels: int, size: int) -> Layers:
     half, out = channels // 2, _width(draw, size)
-    branches = (_conv(draw, half, out // 2, 1), _conv(draw, half, out // 2, 3))
-    return _Shuffled(branches), out
+    return _Shuffled([_conv(draw, half, out // 2, kernel_size) for kernel_size in (1, 3)]), out
 
 
 def _sliced(draw: Random, channels: int, size: int) -> Layers:
     first, out = channels // 2, _width(draw, size)
     branches = (_conv(draw, first, out, 3), _conv(draw, channels - first, out, 1))
     return _Sliced(first, branches), out
+
+
+def _averaged(draw: Random, channels: int, size: int) -> Layers:
+    few, out = 4 * max(1, 5_000 // size**2), _width(draw, size)
+    pooled = nn.AvgPool2d(3, 1, 1)  # slow outside the backend, which counts no padding
+    return nn.Sequential(_conv(draw, channels, few, 1), pooled, nn.Conv2d(few, out, 1)), out
 
 
 # Units that halve the image's size, to `size` pixels.
@@ -229,7 +234,7 @@ _UNITS: Sequence[Unit] = (
     _pointwise,
     _dilated,
 )
-_STOCK_UNITS: Sequence[Unit] = (_hard_gated, _shuffled, _sliced)
+_STOCK_UNITS: Sequence[Unit] = (_hard_gated, _shuffled, _sliced, _averaged)
 _REDUCTIONS: Sequence[Unit] = (
     _strided,
     _max_pooled,
