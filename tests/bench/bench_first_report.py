@@ -57,6 +57,8 @@ class FirstSearch:
             not known.
         calibrated_s: From the start to the end of the calibration.
         calibration: Number of networks that were measured before the search.
+        suspect: How many of all measurements no predictor learns from, since the machine drifted
+            while they were made. The lab lets the device wait then.
         candidates: Number of distinct candidates.
         measured: How many of them were measured.
         hypervolume: That of the measured ones, as a share of what a perfect network that takes no
@@ -67,6 +69,7 @@ class FirstSearch:
     idle_share: float
     calibrated_s: float
     calibration: int
+    suspect: int
     candidates: int
     measured: int
     hypervolume: float
@@ -139,6 +142,7 @@ def main() -> None:
     conditions = {
         "seeds": len(seeds),
         "calibration": [each.calibration for each in searches],
+        "suspect": [each.suspect for each in searches],
         "candidates": [each.candidates for each in searches],
         "measured": [each.measured for each in searches],
         "calibrated_s": [round(each.calibrated_s) for each in searches],
@@ -191,7 +195,7 @@ def first_search(checkout: Path, seed: int) -> FirstSearch:
                 total_s = time.monotonic() - start_s
                 activity.end()
             study = read_study(runs / STUDY)
-            networks = count_measured(home)
+            programs, suspect = programs_measured(home)
         finally:
             latlab(checkout, environment, "lab", "down")
     trials = study.latest().values()
@@ -200,7 +204,8 @@ def first_search(checkout: Path, seed: int) -> FirstSearch:
         total_s,
         activity.idle_share(calibrated_s),
         calibrated_s - start_s,
-        networks - measured,
+        programs - measured,
+        suspect,
         len(trials),
         measured,
         share_of_volume(study),
@@ -217,9 +222,12 @@ def wait_for(path: Path, search: subprocess.Popen[bytes]) -> float:
     return time.monotonic()
 
 
-def count_measured(home: Path) -> int:
+def programs_measured(home: Path) -> tuple[int, int]:
+    """Return how many programs were measured, and how many of them as the machine had drifted."""
     with LatencyClient.connect(home) as client:
-        return len(list(client.measured_networks(client.default_target().id)))
+        every = list(client.query_measurements(everything=True))
+    suspect = {each.program_sha256: each.suspect for each in every if not each.is_sentinel}
+    return len(suspect), sum(suspect.values())
 
 
 def share_of_volume(study: Study) -> float:
