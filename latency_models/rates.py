@@ -23,6 +23,7 @@ OFFSET_NS = 500.0
 # where no measured kernel does, for it counts much less than a kind of kernel.
 _USUAL_WEIGHT = 0.3
 _CALL_NS = 500.0
+_MULTIPLY_ADD_NS = 0.05  # where the fit begins; only comparisons with it count
 _BYTE_MULTIPLY_ADDS = 1.5  # multiply-adds in the time of a moved byte
 _ELEMENT_BYTES = 20.0  # moved bytes in the time of an element that a portable kernel moves
 
@@ -66,22 +67,18 @@ class Rates:
         log_ns = np.log(np.array([kernel_ns[kernel] for kernel in kernels]) + OFFSET_NS)
         weights = 1 / np.sqrt(np.bincount(kinds)[kinds])
 
+        byte_ns = _BYTE_MULTIPLY_ADDS * _MULTIPLY_ADD_NS
+        usual = np.log([_CALL_NS, _MULTIPLY_ADD_NS, byte_ns, _ELEMENT_BYTES * byte_ns])
+
         def misfits(log_rates: FloatArray) -> FloatArray:
             return np.asarray(log_ns - np.log(costs @ np.exp(log_rates) + OFFSET_NS))
 
         def errors(log_rates: FloatArray) -> FloatArray:
-            call, multiply_add, byte, element = log_rates
-            against_usual = (
-                call - log(_CALL_NS),
-                byte - multiply_add - log(_BYTE_MULTIPLY_ADDS),
-                element - byte - log(_ELEMENT_BYTES),
-            )
-            return np.concatenate(
-                [weights * misfits(log_rates), _USUAL_WEIGHT * np.array(against_usual)]
-            )
+            call, multiply_add, byte, element = log_rates - usual
+            against_usual = np.array([call, byte - multiply_add, element - byte])
+            return np.concatenate([weights * misfits(log_rates), _USUAL_WEIGHT * against_usual])
 
-        start = np.log([_CALL_NS, 0.05, 0.05 * _BYTE_MULTIPLY_ADDS, 1.0])
-        log_rates = least_squares(errors, start, loss="soft_l1").x
+        log_rates = least_squares(errors, usual, loss="soft_l1").x
         freedom = int(kinds.max()) + 1 - len(log_rates)
         deviation = _USUAL_DEVIATION
         if freedom > 0:

@@ -86,6 +86,14 @@ def test_rates_are_those_of_the_device_and_know_how_wrong_they_are() -> None:
     assert rough.deviation > 1.0
 
 
+def test_rates_are_exact_where_the_device_is_as_usual() -> None:
+    """One whose calls, bytes and elements compare with multiply-adds as on most devices."""
+    kernels = [*MULTIPLYING, *moving(k.ADD), *moving("multiply"), *moving("portable:where")]
+    rates = np.array([500, 0.2, 0.3, 6.0])
+    exact_ns = {kernel: float(rates @ _costs(kernel)) for kernel in kernels}
+    assert Rates.fit(exact_ns).guess_ns(kernels) == pytest.approx([*exact_ns.values()], rel=0.01)
+
+
 def test_a_kind_that_is_very_slow_or_fast_moves_the_others_rates_little() -> None:
     kinds = [k.ADD, "multiply", "clamp", "sigmoid", "portable:where", "portable:cat"]
     usual = {each: _exact_ns(each) for each in MULTIPLYING}
