@@ -89,7 +89,7 @@ class LearningTableLab:
     _predictor: WholeNetworkPredictor | None = None
 
     def calibrate(self) -> None:
-        """Measure random networks."""
+        """Measure CALIBRATION random networks."""
         rng = np.random.default_rng([self.seed, 1])
         networks = [SPACE.resolve(SPACE.sample(rng)) for _ in range(CALIBRATION)]
         self.measure(networks, lambda done: None)
