@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
 
-from host.agent.tls import pinned_channel
-from latlab.common.channel import CHANNEL_OPTIONS
+from host.agent.calls import AwaitedChannel, ChannelClosed
+from host.agent.tls import open_aio_channel, open_channel
 from latlab.common.upload import read_chunks
 from latlab.convert.devices import device_from_message
 from latlab.convert.errors import from_agent
@@ -67,13 +67,11 @@ class AgentClient:
         """
         self.address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
-        self._channel = (
-            grpc.insecure_channel(address, CHANNEL_OPTIONS)
-            if certificate is None
-            else pinned_channel(address, certificate, CHANNEL_OPTIONS)
-        )
-        self._stub = DeviceAgentStub(self._channel)
-        self._is_closed = False
+        self._calls = AwaitedChannel(lambda: open_aio_channel(address, certificate))
+        self._stub = DeviceAgentStub(self._calls.channel)
+        # Where an agent refuses an upload before its end, grpc.aio may report an internal error in
+        # place of the agent's.
+        self._uploads = open_channel(address, certificate)
 
     def describe(self) -> Device:
         """Return the device's description, cleaned of what could harm who sees it."""
@@ -153,8 +151,8 @@ class AgentClient:
 
     def close(self) -> None:
         """Close the connection to the agent. From any thread."""
-        self._is_closed = True
-        self._channel.close()
+        self._calls.close()
+        self._uploads.close()
 
     def upload(self, program: Program, path: Path) -> None:
         """Upload a program unless the agent has it. Raises LabError."""
@@ -165,14 +163,24 @@ class AgentClient:
             for chunk in read_chunks(path):
                 yield messages.UploadProgramRequest(chunk=chunk)
 
-        self._call(self._stub.UploadProgram, parts(), timeout_s=UPLOAD_TIMEOUT_S)
-
-    def _call(self, method: Callable[..., T], request: object, timeout_s: float) -> T:
         try:
-            return method(request, timeout=timeout_s, metadata=self._metadata)
+            DeviceAgentStub(self._uploads).UploadProgram(
+                parts(), timeout=UPLOAD_TIMEOUT_S, metadata=self._metadata
+            )
         except grpc.RpcError as error:
             raise from_agent(error, self.address) from error
         except ValueError as error:  # gRPC's, of a channel that another thread has closed
-            if not self._is_closed:
+            if not self._calls.is_closed:
                 raise
-            raise Unavailable(f"the connection to the agent at {self.address} is closed") from error
+            raise self._closed() from error
+
+    def _call(self, method: Callable[..., Awaitable[T]], request: object, timeout_s: float) -> T:
+        try:
+            return self._calls.call(method, request, timeout_s, self._metadata)
+        except grpc.RpcError as error:
+            raise from_agent(error, self.address) from error
+        except ChannelClosed as error:
+            raise self._closed() from error
+
+    def _closed(self) -> Unavailable:
+        return Unavailable(f"the connection to the agent at {self.address} is closed")

@@ -8,7 +8,7 @@ import re
 import grpc
 
 from host.agent.client import AgentClient
-from host.agent.tls import pinned_channel, presented_certificate
+from host.agent.tls import open_channel, presented_certificate
 from host.home.boards import Board, Boards, checked_address
 from latlab.common.certificates import fingerprint
 from latlab.convert.errors import from_enrolment
@@ -43,7 +43,7 @@ def enrol(address: str, code: str) -> Board:
             f"{address} does not show the certificate that the code names: the code is from"
             " another agent, or another machine answers. Nothing was sent to it"
         )
-    with pinned_channel(address, certificate) as channel:
+    with open_channel(address, certificate) as channel:
         try:
             response = EnrolmentStub(channel).Enrol(
                 EnrolRequest(secret=secret), timeout=ENROL_TIMEOUT_S
