@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
+from collections import defaultdict
 from collections.abc import Collection
 
 from host.database import device_history as history_rows
@@ -15,6 +15,7 @@ from host.devices.fleet import Fleet
 from host.devices.worker import DeviceWorker
 from host.jobs.cancelling import choose
 from host.jobs.dispatcher import Dispatcher
+from host.jobs.queue import rank
 from host.jobs.wait_reasons import ServingDevice, waits_for
 from latlab.domain.checks.text import cleaned
 from latlab.domain.device import DeviceEvent, DeviceHistory, EventKind, TransportKind
@@ -119,10 +120,10 @@ class Administration:
 
     def open_jobs(self, limit: int) -> tuple[list[OpenJob], int]:
         """Return the first open jobs in rank order, at most `limit`, and how many are open."""
-        positions = self._dispatcher.positions()
+        ranked = sorted(self._dispatcher.all_states(), key=rank)
         with self._database.reading() as connection:
             names = {target.id: target.name for target in device_rows.all_targets(connection)}
-        serving = functools.cache(self.serving)
+        serving = self.serving()
         jobs = [
             OpenJob(
                 id=state.job.id,
@@ -130,12 +131,12 @@ class Administration:
                 program_sha256=state.job.program_sha256,
                 priority=state.job.priority,
                 visits_done=len(state.visits),
-                waits_for=waits_for(position, serving(state.job.target_id)),
+                waits_for=waits_for(self._dispatcher.position(state), serving[state.job.target_id]),
                 created_unix_ns=state.job.created_unix_ns,
             )
-            for state, position in positions[:limit]
+            for state in ranked[:limit]
         ]
-        return jobs, len(positions)
+        return jobs, len(ranked)
 
     def cancel_jobs(self, ids: Collection[str], target: str, program: str) -> list[str]:
         """End the open jobs that meet every condition, and return their ids.
@@ -186,13 +187,14 @@ class Administration:
     def _workers_of(self, serial: str) -> list[DeviceWorker]:
         return [worker for worker in self._fleet.workers if _serial(worker) == serial]
 
-    def serving(self, target_id: str) -> list[ServingDevice]:
-        """Return the devices that serve a target, and why each takes no job now."""
-        return [
-            ServingDevice(worker.transport.name, worker.obstacle or _drift(worker, target_id))
-            for worker in self._fleet.workers
-            if target_id in worker.targets
-        ]
+    def serving(self) -> defaultdict[str, list[ServingDevice]]:
+        """Return the devices that serve each target, by its id, and why each takes no job now."""
+        serving: defaultdict[str, list[ServingDevice]] = defaultdict(list)
+        for worker in self._fleet.workers:
+            for target_id in worker.targets:
+                obstacle = worker.obstacle or _drift(worker, target_id)
+                serving[target_id].append(ServingDevice(worker.transport.name, obstacle))
+        return serving
 
 
 def _unknown(device: str) -> NotFound:

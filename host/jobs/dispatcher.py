@@ -19,7 +19,7 @@ from host.jobs.queue import JobQueue
 from host.jobs.records import JobRecords
 from host.jobs.restoring import load_open_jobs
 from host.jobs.routes import Routes
-from host.jobs.wait_reasons import QueuePosition, position, positions
+from host.jobs.wait_reasons import QueuePosition, position
 from host.measuring.stopping import NextVisit
 from latlab.domain.access.limits import UNLIMITED, OwnerLimits
 from latlab.domain.access.token import LOCAL_OWNER
@@ -255,15 +255,10 @@ class Dispatcher:
         with self._submitting if waits else nullcontext(), self._lock:
             return self._open.get(job_id)
 
-    def position(self, state: JobState, ahead: int) -> QueuePosition:
-        """Return the position of an open job, before which so many others come."""
+    def position(self, state: JobState) -> QueuePosition:
+        """Return the position of an open job."""
         with self._lock:
-            return position(state, self._queue, ahead)
-
-    def positions(self) -> list[tuple[JobState, QueuePosition]]:
-        """Return every open job and its position, the first in rank first."""
-        with self._lock:
-            return positions(self._open.all(), self._queue)
+            return position(state, self._queue)
 
     def programs_in_use(self) -> set[str]:
         """Return the SHA-256 of the programs that jobs, the sentinel or the baselines need."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import replace
 from heapq import merge
 from itertools import chain, count, islice, zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 
 from host.jobs.job_state import JobState
 from latlab.domain.program import Program
@@ -28,6 +28,8 @@ from latlab.domain.program import Program
 # minutes, and to end a campaign without stragglers, whose spaced visits leave the device
 # idle; narrow enough that results keep coming.
 WINDOW = 64
+
+Rank: TypeAlias = tuple[int, int, str]
 
 
 class JobQueue:
@@ -45,6 +47,9 @@ class JobQueue:
         self._resting: dict[str, list[JobState]] = defaultdict(list)  # by target, soonest first
         self._asked: dict[str, list[JobState]] = defaultdict(list)  # by the device's serial
         self._taken: set[JobState] = set()
+        # The ranks of a target's jobs that are not paused, in order, taken or not.
+        self._ranks: dict[str, list[Rank]] = defaultdict(list)
+        self._ranked: dict[JobState, Rank] = {}
         # The last turn of each client on a device, by the device's serial, and that of each owner,
         # which outlives its clients: an owner gains nothing by connecting again.
         self._turns: dict[str, dict[Hashable, int]] = defaultdict(dict)
@@ -53,6 +58,7 @@ class JobQueue:
 
     def add(self, state: JobState) -> None:
         """Add a job that no device has taken."""
+        self._note_rank(state)
         if state.asked is not None:
             self._asked[state.device_serial].append(state)
         elif state.is_paused:
@@ -106,6 +112,7 @@ class JobQueue:
         """Remove a job, taken or not."""
         self._taken.discard(state)
         self._unlist(state)
+        self._forget_rank(state)
 
     def join(self, state: JobState, client: Hashable, priority: int) -> None:
         """Let one more client wait for the job, which has the highest priority of its clients."""
@@ -146,6 +153,10 @@ class JobQueue:
     def devices_asked(self) -> list[str]:
         """Return the serials of devices with an unanswered run."""
         return [serial for serial, states in self._asked.items() if states]
+
+    def ahead(self, state: JobState) -> int:
+        """Return how many jobs of its target have a higher rank and are not paused."""
+        return bisect_left(self._ranks[state.job.target_id], rank(state))
 
     def is_taken(self, state: JobState) -> bool:
         """Return whether a device has taken the job."""
@@ -208,8 +219,22 @@ class JobQueue:
 
     def _list(self, state: JobState) -> None:
         """List the job, unless it is taken. Then it is listed when it is put back."""
+        self._note_rank(state)
         if state not in self._taken:
             self.add(state)
+
+    def _note_rank(self, state: JobState) -> None:
+        new = None if state.is_paused else rank(state)
+        if new != self._ranked.get(state):
+            self._forget_rank(state)
+            if new is not None:
+                insort(self._ranks[state.job.target_id], new)
+                self._ranked[state] = new
+
+    def _forget_rank(self, state: JobState) -> None:
+        if (known := self._ranked.pop(state, None)) is not None:
+            ranks = self._ranks[state.job.target_id]
+            del ranks[bisect_left(ranks, known)]
 
     def _unlist(self, state: JobState) -> None:
         if state in self._asked[state.device_serial]:
@@ -246,7 +271,7 @@ def _delete(states: list[JobState], state: JobState, key: Callable[[JobState], A
         del states[place]
 
 
-def rank(state: JobState) -> tuple[int, int, str]:
+def rank(state: JobState) -> Rank:
     """Return the key by which waiting jobs are sorted."""
     return -state.job.priority, state.job.created_unix_ns, state.job.id
 

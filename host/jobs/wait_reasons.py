@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.jobs.job_state import JobState
-from host.jobs.queue import JobQueue, rank
+from host.jobs.queue import JobQueue
 from latlab.domain.job import WaitReason
 
 
@@ -33,7 +32,7 @@ class QueuePosition:
         awaited_from: Serial of a device whose answer is to be fetched; "" for none.
         rests: Whether it rests between two visits.
         is_paused: Whether it waits for a client to ask for it again.
-        ahead: How many jobs of its target have a higher rank.
+        ahead: How many jobs of its target have a higher rank and are not paused.
     """
 
     is_taken: bool
@@ -43,25 +42,14 @@ class QueuePosition:
     ahead: int
 
 
-def positions(states: Iterable[JobState], queue: JobQueue) -> list[tuple[JobState, QueuePosition]]:
-    """Return the open jobs and their positions, the first in rank first."""
-    ahead: Counter[str] = Counter()
-    found = []
-    for state in sorted(states, key=rank):
-        target_id = state.job.target_id
-        found.append((state, position(state, queue, ahead[target_id])))
-        ahead[target_id] += not found[-1][1].is_paused
-    return found
-
-
-def position(state: JobState, queue: JobQueue, ahead: int) -> QueuePosition:
-    """Return the position of an open job, before which so many others of its target come."""
+def position(state: JobState, queue: JobQueue) -> QueuePosition:
+    """Return the position of an open job."""
     return QueuePosition(
         is_taken=queue.is_taken(state),
         awaited_from="" if state.asked is None else state.device_serial,
         rests=state.rests_until_ns > 0,
         is_paused=state.is_paused,
-        ahead=ahead,
+        ahead=queue.ahead(state),
     )
 
 

@@ -66,8 +66,11 @@ class LabCollector(Collector):
             for target_id in worker.targets:
                 ready[target_id] = ready.get(target_id, False) or is_ready
         counts = Counter(
-            (state.job.target_id, wait_reason(position, ready.get(state.job.target_id)))
-            for state, position in self._dispatcher.positions()
+            (
+                state.job.target_id,
+                wait_reason(self._dispatcher.position(state), ready.get(state.job.target_id)),
+            )
+            for state in self._dispatcher.all_states()
         )
         return _gauge(
             "latlab_open_jobs",

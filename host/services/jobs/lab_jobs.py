@@ -16,10 +16,10 @@ from host.database.owners import job_requests
 from host.database.owners.ended_jobs import job_of_measurement
 from host.database.owners.job_requests import JobRequest
 from host.jobs.dispatcher import Dispatcher
+from host.jobs.queue import Rank
 from host.jobs.records import JobRecords
 from host.predicting.summaries import Summarizer
 from host.services.jobs.news import JobNews
-from host.services.jobs.queue_view import Rank
 from host.services.jobs.statuses import JobStatuses
 from host.services.jobs.watching import JobWatching
 from latlab.domain.access.token import AccessToken, Scope
@@ -137,7 +137,7 @@ class LabJobs:
             size: The most jobs of the page.
             behind: The rank of the last job of the page before; None for the first page.
         """
-        ranked = self._statuses.view.get().ranked
+        ranked = self._statuses.view.ranked()
         suited = [(rank, state) for rank, state in ranked if suits(state.job.target_id)]
         begin = 0 if behind is None else bisect_right(suited, behind, key=itemgetter(0))
         jobs = [
@@ -166,5 +166,4 @@ class LabJobs:
         job = self._dispatcher.submit(
             target_id, sha256, spec, None, wanted.priority, owner, wanted.request
         )
-        self._statuses.view.outdate()
         return job.id

@@ -120,7 +120,7 @@ class JobNews:
         if (place := self._places.get(job_id)) is None:
             state = self._dispatcher.find(job_id)
             if state is not None:
-                [place] = self._statuses.view.places([state])
+                place = self._statuses.view.place(state)
                 with self._lock:
                     self._keys[job_id], self._places[job_id] = _key(state, place), place
         return place
@@ -148,7 +148,6 @@ class JobNews:
             return job_owners.ends_after(connection, number, PAGE, owner)
 
     def _job_ended(self, job_id: str) -> None:
-        self._statuses.view.outdate()
         with self._lock:
             if self._is_running:
                 self._touched.add(job_id)
@@ -183,7 +182,7 @@ class JobNews:
             watchers = list(self._watchers)
         try:
             states = self._watched(watchers)
-            places = dict(zip(states, self._statuses.view.places(states.values()), strict=True))
+            places = {id_: self._statuses.view.place(state) for id_, state in states.items()}
             keys = {id_: _key(state, places[id_]) for id_, state in states.items()}
             numbers, everybody = self._read_ends(bool(touched))
         except Exception:

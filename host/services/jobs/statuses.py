@@ -45,7 +45,7 @@ class JobStatuses:
         database: Where the jobs are stored.
         dispatcher: The open jobs.
         predictors: Correct the latencies.
-        serving: Returns the devices that serve a target.
+        serving: Returns the devices that serve each target, by its id.
 
     Attributes:
         view: The queue.
@@ -105,7 +105,7 @@ class JobStatuses:
 
     def of_open(self, state: JobState, owner: str, place: Place | None = None) -> JobStatus:
         """Return the status of an open job for one of its owners. Args as for `find`."""
-        position, serving = place or self.view.places([state])[0]
+        position, serving = place or self.view.place(state)
         reason = wait_reason(position, serving)
         phase = JobPhase.RUNNING if reason is None else JobPhase.QUEUED
         if reason is WaitReason.PAUSED:

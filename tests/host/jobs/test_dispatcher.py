@@ -16,6 +16,7 @@ from host.database.engine import Database
 from host.home.paths import sqlite_url
 from host.jobs.dispatcher import Dispatcher
 from host.jobs.events import EventQueue, Progress
+from host.jobs.queue import rank
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
@@ -186,11 +187,13 @@ def test_a_priority_that_rises_is_kept_over_a_restart(database: Database) -> Non
     for priority in (3, 1):
         board.submit(TARGET.id, f"{1:064}", SPEC, new_events(), priority)
     for one in (board, Dispatcher(database)):
-        assert [state.job.priority for state, _ in one.positions()] == [3, 0]
+        ranked = sorted(one.all_states(), key=rank)
+        assert [state.job.priority for state in ranked] == [3, 0]
         first = one.take("a", [TARGET.id], 0)
         assert first is not None
         assert first.job.program_sha256 == f"{1:064}"
-        assert [position.is_taken for _, position in one.positions()] == [True, False]
+        assert [one.position(state).is_taken for state in ranked] == [True, False]
+        assert [one.position(state).ahead for state in ranked] == [0, 1]
 
 
 @pytest.mark.parametrize(

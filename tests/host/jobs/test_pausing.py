@@ -67,8 +67,7 @@ def test_a_paused_job_makes_no_visit_and_goes_on_with_those_it_has(database: Dat
     board.unsubscribe(events, pause=True)
     assert take(board) is None
     assert board.count_open([TARGET.id]) == 0
-    [(_, position)] = board.positions()
-    assert waits_for(position, [ServingDevice("a", "")]).endswith("it is paused")
+    assert waits_for(board.position(state), [ServingDevice("a", "")]).endswith("it is paused")
     again = submit(board)
     progress = next_event(again)
     assert isinstance(progress, Progress)
@@ -134,14 +133,14 @@ def test_a_job_that_stays_paused_ends(database: Database) -> None:
     state = visited(board)
     board.unsubscribe(events, pause=True)
     board.end_overdue(3_600e9)
-    assert board.positions()
+    assert board.all_states()
     waiting = submit(board)
     next_event(waiting)
     board.unsubscribe(waiting, pause=True)
     state.paused_ns -= 2 * 3_600 * 10**9
     board._listeners.add(state.job.id, waiting)  # to hear how it ends
     board.end_overdue(3_600e9)
-    assert board.positions() == []
+    assert board.all_states() == []
     outcome = next_event(waiting)
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.CANCELLED

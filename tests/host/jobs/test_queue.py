@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from host.jobs.job_state import FINAL_KINDS, MAX_FAILED_VISITS, JobState
-from host.jobs.queue import WINDOW, JobQueue
+from host.jobs.queue import WINDOW, JobQueue, rank
 from host.measuring.stopping import NextVisit
 from latlab.domain.benchmark_spec import BenchmarkSpec
 from latlab.domain.failure import Failure, FailureKind
@@ -178,6 +178,47 @@ def test_a_job_that_another_client_asks_for_has_its_turn_among_the_jobs_of_both(
     assert states[-2] not in left
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["take", "put back", "join", "leave", "end"]),
+            st.integers(0, 5),
+            st.integers(-1, 3),
+        )
+    )
+)
+def test_what_is_ahead_follows_priorities_and_pauses(steps: list[tuple[str, int, int]]) -> None:
+    states = [state(number, "tu"[number % 2]) for number in range(6)]
+    queue = queue_of(*states)
+    for now_ns, (step, number, priority) in enumerate(steps, start=1):
+        one = states[number % len(states)]
+        if step == "take":
+            queue.take("a", {"t", "u"}, now_ns)
+        elif step == "put back":
+            queue.put_back(one)
+        elif step == "join":
+            queue.join(one, priority, priority)
+        elif step == "leave":
+            queue.leave(one, priority, now_ns)
+        elif len(states) > 1:
+            states.remove(one)
+            queue.remove(one)
+        assert [queue.ahead(each) for each in states] == expected_ahead(states)
+
+
+def expected_ahead(states: list[JobState]) -> list[int]:
+    """Count the jobs that come before each of its target, one by one."""
+    return [
+        sum(
+            other.job.target_id == each.job.target_id
+            and not other.is_paused
+            and rank(other) < rank(each)
+            for other in states
+        )
+        for each in states
+    ]
+
+
 class Devices(RuleBasedStateMachine):
     """Devices that take, rest, put back and end jobs in any order, against a plain list."""
 
@@ -227,6 +268,10 @@ class Devices(RuleBasedStateMachine):
             ended = self.open.pop(number % len(self.open))
             self.taken = [state for state in self.taken if state is not ended]
             self.queue.remove(ended)
+
+    @invariant()
+    def counts_what_is_ahead(self) -> None:
+        assert [self.queue.ahead(each) for each in self.open] == expected_ahead(self.open)
 
 
 TestDevices = Devices.TestCase

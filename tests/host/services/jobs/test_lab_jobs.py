@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from latlab.domain.estimate import MeasuredLatency
 from latlab.domain.failure import Failure, FailureKind
 from latlab.domain.job import JobPhase, JobStatus, WaitReason
 from latlab.domain.program import Program
+from tests.device_agent.agent_process import wait_until
 from tests.host.fake_lab import DEVICE, SENTINEL, TARGET, new_events, next_event
 from tests.host.measuring.test_statistics import QUIET
 
@@ -58,7 +60,9 @@ class Lab:
         self.dispatcher = Dispatcher(database)
         summarizer = Summarizer(database)
         predictors = Predictors(database, summarizer, threading.Lock(), fit_measured)
-        statuses = JobStatuses(database, self.dispatcher, predictors, lambda id_: self.serving)
+        statuses = JobStatuses(
+            database, self.dispatcher, predictors, lambda: {TARGET.id: self.serving}
+        )
         self.jobs = LabJobs(database, self.dispatcher, statuses, summarizer)
 
     def create(
@@ -154,13 +158,17 @@ def test_a_job_is_answered_at_once_and_goes_on_without_a_client(lab: Lab) -> Non
 
 def test_a_job_says_why_it_waits(lab: Lab) -> None:
     job = lab.create(0)
+
+    def waits_because(reason: WaitReason) -> bool:
+        return lab.jobs.get(job.id, ANN).wait_reason is reason
+
     for serving, reason in (
         ([], WaitReason.NO_DEVICE),
         ([ServingDevice("fake", "drained")], WaitReason.DEVICE_NOT_READY),
         ([ServingDevice("fake", "drained"), ServingDevice("other", "")], WaitReason.NEXT),
     ):
         lab.serving = serving
-        assert lab.jobs.get(job.id, ANN).wait_reason is reason
+        wait_until(partial(waits_because, reason))
 
 
 def test_a_request_that_is_sent_twice_is_one_also_after_a_restart(
