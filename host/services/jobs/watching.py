@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,17 @@ class Told:
 
 
 class JobWatching:
-    """Watches jobs for clients. A stream holds the thread of its call, which sleeps meanwhile."""
+    """Watches jobs for clients. A stream holds the thread of its call, which sleeps meanwhile.
+
+    News wake up hundreds of these threads at once. They take turns to find out what to tell, or
+    else all other calls would wait for Python behind them.
+    """
 
     def __init__(self, dispatcher: Dispatcher, statuses: JobStatuses, news: JobNews) -> None:
         self._dispatcher = dispatcher
         self._statuses = statuses
         self._news = news
+        self._turn = threading.Lock()
 
     def watch_named(
         self,
@@ -99,7 +105,8 @@ class JobWatching:
                     for end in ends:
                         number = end.number
                         shown.pop(end.job_id, None)
-                        ended = self._statuses.ended(end.job_id, caller)
+                        with self._turn:
+                            ended = self._statuses.ended(end.job_id, caller)
                         if ended is not None:  # or else its owner has asked for it again
                             yield Told(ended, [number])
                 number = max(number, until)
@@ -115,7 +122,8 @@ class JobWatching:
                 due, until = news
 
     def _find(self, job_id: str, caller: AccessToken) -> JobStatus:
-        return self._statuses.find(job_id, caller, self._news.place(job_id))
+        with self._turn:
+            return self._statuses.find(job_id, caller, self._news.place(job_id))
 
 
 def _is_new(status: JobStatus, shown: dict[str, int]) -> bool:
