@@ -55,7 +55,7 @@ CHECK_S = 60.0  # between two looks for what waits in vain
 SWITCH_INTERVAL_S = 0.5e-3
 # A full collection of garbage stops all threads, for more than a second with 40,000 open jobs. It
 # finds next to nothing, because what the lab keeps is in no cycles.
-GARBAGE_THRESHOLDS = 10_000, 20, 100
+GARBAGE_THRESHOLDS = 10_000, 20, 20
 
 
 def serve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import queue
 import threading
 import time
@@ -61,7 +62,9 @@ class Campaign:
         self._database = database
         self._dispatcher = dispatcher
         self._owner = owner
-        self._events = EventQueue(self._stored, owner)
+        # No method of its own: the queue holds measurements, and objects in a cycle live until the
+        # next full garbage collection.
+        self._events = EventQueue(functools.partial(_stored, database), owner)
         self._requested: set[str] = set()  # programs by SHA-256
         self._pause_when_left = False
 
@@ -107,15 +110,6 @@ class Campaign:
         finally:
             self._dispatcher.unsubscribe(self._events, pause=self._pause_when_left)
 
-    def _stored(self, measurement_id: str) -> Measurement | Failure:
-        try:
-            with self._database.reading() as connection:
-                found = measurement_rows.get_measurement(connection, measurement_id)
-        except UnreadableRow as error:
-            return Failure(FailureKind.AGENT_ERROR, str(error))
-        assert found is not None  # measurements are never deleted
-        return found
-
     def _read(self, requests: Iterable[ProgramRequest]) -> None:
         try:
             for request in requests:
@@ -145,3 +139,13 @@ class Campaign:
             )
         else:
             self._events.put(JobEvent(sha256, known))
+
+
+def _stored(database: Database, measurement_id: str) -> Measurement | Failure:
+    try:
+        with database.reading() as connection:
+            found = measurement_rows.get_measurement(connection, measurement_id)
+    except UnreadableRow as error:
+        return Failure(FailureKind.AGENT_ERROR, str(error))
+    assert found is not None  # measurements are never deleted
+    return found

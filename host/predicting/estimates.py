@@ -124,9 +124,9 @@ class ProvisionalLatencies:
     """
 
     def __init__(self, database: Database, predictors: Predictors) -> None:
-        self._database = database
         self._predictors = predictors
-        self._spread_of = functools.cache(self._usual_spread)
+        # No method of its own: an object in a cycle lives until the next full garbage collection.
+        self._spread_of = functools.cache(functools.partial(_usual_spread, database))
 
     def estimate(
         self, job: Job, kernels: tuple[Kernel, ...], visits: Sequence[Visit]
@@ -150,12 +150,11 @@ class ProvisionalLatencies:
             steadying = snapshot.predictor.steadying
         return _estimate(summary, network, steadying)
 
-    def _usual_spread(self, target_id: str) -> float:
-        with self._database.reading() as connection:
-            newest = newest_summaries(
-                connection, target_id, statistics.VERSION, SPREAD_MEASUREMENTS
-            )
-        return usual_spread(newest)
+
+def _usual_spread(database: Database, target_id: str) -> float:
+    with database.reading() as connection:
+        newest = newest_summaries(connection, target_id, statistics.VERSION, SPREAD_MEASUREMENTS)
+    return usual_spread(newest)
 
 
 def _refusal(unusable: Unusable) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,4 +42,18 @@ def test_a_client_that_names_no_program_does_not_stay_for_ever(
     with pytest.raises(InvalidRequest, match="no program was named"):
         list(Campaign(database, Dispatcher(database)).run(wanted(), lambda: True))
     gone.set()
+    database.close()
+
+
+def test_a_campaign_that_has_ended_waits_for_no_garbage_collection(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "lab.db"))
+    gc.disable()
+    try:
+        ended = Campaign(database, Dispatcher(database))
+        assert list(ended.run([], lambda: True)) == []
+        events = weakref.ref(ended._events)  # may hold measurements with all their samples
+        del ended
+        assert events() is None
+    finally:
+        gc.enable()
     database.close()
