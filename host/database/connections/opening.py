@@ -15,6 +15,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from latlab.domain.errors import StorageError
 
+# Of each connection to SQLite. Pages come from the system's cache of the file, which all share: two
+# megabytes for each connection, SQLite's default, make no lookup or fit quicker.
+CACHE_KIB = 200
 BUSY_TIMEOUT_S = 30  # for a lock of another process
 STATEMENT_TIMEOUT_S = 120  # PostgreSQL only; reading all that was measured takes seconds
 # PostgreSQL's server may vanish without a word.
@@ -118,6 +121,7 @@ def _tune_sqlite(engine: Engine) -> None:
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
