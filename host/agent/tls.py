@@ -11,6 +11,8 @@ from latlab.common.channel import CHANNEL_OPTIONS, pinned_options
 # Agents carry this name in their certificates, whatever their addresses are.
 _NAME = "latlab-agent"
 
+_PINNED_OPTIONS = [*CHANNEL_OPTIONS, *pinned_options(_NAME)]
+
 
 def open_channel(address: str, certificate: str | None) -> grpc.Channel:
     """Return a channel to an agent. Nothing is sent before the first call.
@@ -43,5 +45,3 @@ def presented_certificate(address: str) -> str:
 def _credentials(certificate: str) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(root_certificates=certificate.encode())
 
-
-_PINNED_OPTIONS = [*CHANNEL_OPTIONS, *pinned_options(_NAME)]

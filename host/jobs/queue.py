@@ -219,8 +219,9 @@ class JobQueue:
 
     def _list(self, state: JobState) -> None:
         """List the job, unless it is taken. Then it is listed when it is put back."""
-        self._note_rank(state)
-        if state not in self._taken:
+        if state in self._taken:
+            self._note_rank(state)
+        else:
             self.add(state)
 
     def _note_rank(self, state: JobState) -> None:
