@@ -72,6 +72,8 @@ class AgentClient:
         # Where an agent refuses an upload before its end, grpc.aio may report an internal error in
         # place of the agent's.
         self._uploads = open_channel(address, certificate)
+        # Made now: gRPC crashes where a stub is made for a channel that is closed.
+        self._upload = DeviceAgentStub(self._uploads).UploadProgram
 
     def describe(self) -> Device:
         """Return the device's description, cleaned of what could harm who sees it."""
@@ -164,9 +166,7 @@ class AgentClient:
                 yield messages.UploadProgramRequest(chunk=chunk)
 
         try:
-            DeviceAgentStub(self._uploads).UploadProgram(
-                parts(), timeout=UPLOAD_TIMEOUT_S, metadata=self._metadata
-            )
+            self._upload(parts(), timeout=UPLOAD_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_agent(error, self.address) from error
         except ValueError as error:  # gRPC's, of a channel that another thread has closed

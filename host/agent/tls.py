@@ -44,4 +44,3 @@ def presented_certificate(address: str) -> str:
 
 def _credentials(certificate: str) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(root_certificates=certificate.encode())
-
