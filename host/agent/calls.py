@@ -1,7 +1,7 @@
 """Call agents from many threads, while one thread awaits the answers of all.
 
 A blocking call of gRPC wakes five times a second to look for signals. While a thousand devices
-measured, that woke the daemon 5,000 times a second, and each time all else waited for Python.
+measured, that woke the daemon 5,000 times a second, and each thread that woke asked for Python.
 """
 
 from __future__ import annotations

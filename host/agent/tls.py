@@ -5,33 +5,20 @@ from __future__ import annotations
 import grpc
 import grpc.aio
 
-from latlab.common import certificates
-from latlab.common.channel import CHANNEL_OPTIONS, pinned_options
+from latlab.common import certificates, channel
 
 # Agents carry this name in their certificates, whatever their addresses are.
 _NAME = "latlab-agent"
 
-_PINNED_OPTIONS = [*CHANNEL_OPTIONS, *pinned_options(_NAME)]
-
 
 def open_channel(address: str, certificate: str | None) -> grpc.Channel:
-    """Return a channel to an agent. Nothing is sent before the first call.
-
-    Args:
-        address: "host:port" of the agent.
-        certificate: The agent's certificate as PEM: nobody but the holder of its key is reached.
-            None on loopback, where there is no TLS.
-    """
-    if certificate is None:
-        return grpc.insecure_channel(address, CHANNEL_OPTIONS)
-    return grpc.secure_channel(address, _credentials(certificate), _PINNED_OPTIONS)
+    """Return a channel to an agent. Args as for `latlab.common.channel.open_channel`."""
+    return channel.open_channel(address, certificate, _NAME)
 
 
 def open_aio_channel(address: str, certificate: str | None) -> grpc.aio.Channel:
     """Return such a channel for the running event loop."""
-    if certificate is None:
-        return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(address, _credentials(certificate), _PINNED_OPTIONS)
+    return channel.open_aio_channel(address, certificate, _NAME)
 
 
 def presented_certificate(address: str) -> str:
@@ -40,7 +27,3 @@ def presented_certificate(address: str) -> str:
     Raises Unavailable if nobody answers, or does not speak TLS.
     """
     return certificates.presented_certificate(address, _NAME, "start its agent with --listen")
-
-
-def _credentials(certificate: str) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(root_certificates=certificate.encode())

@@ -163,7 +163,6 @@ class LabJobs:
             if known is not None:
                 self._records.join(job_id, owner, waits=True, request=wanted.request)
                 return job_id
-        job = self._dispatcher.submit(
+        return self._dispatcher.submit(
             target_id, sha256, spec, None, wanted.priority, owner, wanted.request
-        )
-        return job.id
+        ).id

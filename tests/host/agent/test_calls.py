@@ -1,4 +1,4 @@
-"""What becomes of calls to an agent when another thread closes the connection."""
+"""Several threads call one agent, and one of them may close the connection."""
 
 from __future__ import annotations
 
