@@ -19,7 +19,7 @@ from tests.bench.bench_predict60 import SPLITS, evaluations, new_networks, repor
 from tests.bench.figures import at_least
 from tests.bench.real_lab import real_lab
 
-SEED = 20261130
+SEED = 20261148
 TRAIN = TEST = 60
 
 
