@@ -1,4 +1,4 @@
-"""interval.width_ratio, interval.error_rank: are intervals wide where predictions are wrong?
+"""interval.width_ratio*, interval.error_rank: are intervals wide where predictions are wrong?
 
 The predictor learns from the standard calibration. It predicts a mixed set: random networks of the
 space, networks with widths off the space's grid, networks at other resolutions, and foreign
@@ -12,12 +12,11 @@ python -m tests.bench.bench_mixed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import bootstrap, spearmanr
 
 from latency_models.evaluate import Parity
 from latency_models.kernel_predictor import KernelPredictor
@@ -66,10 +65,14 @@ def main() -> None:
             name: predicted(predictor, list(filter(None, measured(opened, specs))))
             for name, specs in parts.items()
         }
-    both = joined(list(parities.values()))
+    columns = [
+        np.concatenate([getattr(parity, field.name) for parity in parities.values()])
+        for field in fields(Parity)
+    ]
+    everything = Parity(*columns)
     conditions = {
         "networks": {name: len(parity.measured_ns) for name, parity in parities.items()},
-        "coverage": round(float(both.inside.mean()), 3),
+        "coverage": round(float(everything.inside.mean()), 3),
         "coverages": {name: round(float(p.inside.mean()), 2) for name, p in parities.items()},
         "mean_errors": {
             name: round(float(np.mean(np.abs(p.predicted_ns / p.measured_ns - 1))), 3)
@@ -83,21 +86,24 @@ def main() -> None:
         ("width_ratio_of_logarithms", log_width_ratio, "ratio", None),
         ("error_rank", error_rank, "rho", at_least(0.4)),
     ):
-        low, high = resampled(both, figure)
+        interval = bootstrap(
+            columns,
+            lambda *drawn, figure=figure: figure(Parity(*drawn)),
+            n_resamples=RESAMPLES,
+            paired=True,
+            vectorized=False,
+            confidence_level=0.9,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
         report(
             f"interval.{name}",
-            round(figure(both), 3),
+            round(figure(everything), 3),
             unit,
             goal,
             **conditions,
-            bootstrap_90pct=[round(low, 3), round(high, 3)],
+            bootstrap_90pct=[round(float(interval.low), 3), round(float(interval.high), 3)],
         )
-
-
-def joined(parities: Sequence[Parity]) -> Parity:
-    """Return the networks of all sets as one."""
-    fields = ("measured_ns", "predicted_ns", "lower_ns", "upper_ns")
-    return Parity(*(np.concatenate([getattr(p, field) for p in parities]) for field in fields))
 
 
 def width_ratio(parity: Parity) -> float:
@@ -106,11 +112,12 @@ def width_ratio(parity: Parity) -> float:
 
 
 def log_width_ratio(parity: Parity) -> float:
-    """Return the same of the logarithms of upper by lower bounds."""
+    """Return the same ratio for the logarithms of upper by lower bounds."""
     return float(margins(parity).mean() / constant_margin(parity))
 
 
 def error_rank(parity: Parity) -> float:
+    """Return how well the order of the widths tells the order of the errors."""
     return float(spearmanr(margins(parity), np.abs(errors(parity))).statistic)
 
 
@@ -130,16 +137,6 @@ def margins(parity: Parity) -> FloatArray:
     """Return (networks,): half the logarithm of the upper by the lower bound."""
     logs: FloatArray = np.log(parity.upper_ns / parity.lower_ns) / 2
     return logs
-
-
-def resampled(parity: Parity, figure: Callable[[Parity], float]) -> tuple[float, float]:
-    """Return the 90 % interval of a figure over networks drawn with replacement."""
-    rng, count = np.random.default_rng(0), len(parity.measured_ns)
-    columns = (parity.measured_ns, parity.predicted_ns, parity.lower_ns, parity.upper_ns)
-    drawn = (rng.integers(count, size=count) for _ in range(RESAMPLES))
-    figures = [figure(Parity(*(column[rows] for column in columns))) for rows in drawn]
-    low, high = np.quantile(figures, [0.05, 0.95])
-    return float(low), float(high)
 
 
 def with_other_widths(network: Architecture, rng: np.random.Generator) -> Architecture:
